@@ -1,0 +1,363 @@
+/* vkdelegate: runs the graphs that ExecuTorch lowers to its Vulkan delegate.
+ *
+ * Two layers, both in this header:
+ *   - vkd_delegate: one delegate blob ("VH00"/"VK00") with its compile specs and named data; what a runtime that already
+ *     reads the .pte container needs.
+ *   - vkd_program / vkd_method: the .pte container itself, for applications that have only a file.
+ *
+ * Conventions
+ *   - Every call that can fail returns vkd_status. Nothing aborts. The reason of a failure is logged once (vkd_options.log)
+ *     and kept as text: vkd_last_error() where an object exists, vkd_options.error where none came into being.
+ *   - Options structs: all zero means the defaults, so `(vkd_options){0}` or a null pointer is a valid choice.
+ *   - Results come last, in parameters named `out`. On failure `*out` is null or untouched.
+ *   - Ownership: what vkd_*_init / _open / _load return is released by the matching _destroy / _close / _unload, which accept
+ *     null. Strings and structs that a query returns belong to the object and live as long as it does.
+ *   - Threads: different objects may be used by different threads at the same time; one object by one thread at a time.
+ */
+#ifndef VKDELEGATE_H
+#define VKDELEGATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define VKD_API __attribute__((visibility("default")))
+#define VKD_MUST_USE __attribute__((warn_unused_result))
+#define VKD_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define VKD_API
+#define VKD_MUST_USE
+#define VKD_PRINTF(format, first)
+#endif
+
+#define VKD_VERSION_MAJOR 0
+#define VKD_VERSION_MINOR 1
+#define VKD_VERSION_PATCH 0
+
+/* ---------------------------------------------------------------------------------------------------- vocabulary */
+
+typedef enum vkd_status {
+    VKD_OK = 0,
+    VKD_INVALID_ARGUMENT, /* a null pointer, or a tensor of the wrong dtype, rank or size */
+    VKD_INVALID_MODEL,    /* the bytes are no such file, or contradict themselves */
+    VKD_UNSUPPORTED,      /* a valid model with an operator, or a form of one, that this library does not run */
+    VKD_NO_DEVICE,        /* no Vulkan library, no driver, or no device that fits the request */
+    VKD_DEVICE_LOST,      /* the device failed or timed out; the object can only be destroyed, a new one may work */
+    VKD_OUT_OF_MEMORY,    /* host or device */
+    VKD_IO_ERROR,         /* a file could not be read or written */
+    VKD_NOT_FOUND,        /* no method, input, output or index of that name or number */
+    VKD_DEVICE_ERROR,     /* any other error of the Vulkan driver */
+} vkd_status;
+
+typedef enum vkd_log_level { VKD_LOG_ERROR = 0, VKD_LOG_WARNING, VKD_LOG_INFO, VKD_LOG_DEBUG } vkd_log_level;
+
+/* Receives one line without a newline. May be called from the thread that called into the library, and from no other. */
+typedef void (*vkd_log_fn)(void *user, vkd_log_level level, const char *message);
+
+typedef enum vkd_dtype {
+    VKD_DTYPE_BOOL = 0,
+    VKD_DTYPE_UINT8,
+    VKD_DTYPE_INT8,
+    VKD_DTYPE_INT32,
+    VKD_DTYPE_FLOAT16,
+    VKD_DTYPE_FLOAT32,
+    VKD_DTYPE_FLOAT64,
+    VKD_DTYPE_INT64,
+    VKD_DTYPE_COUNT
+} vkd_dtype;
+
+#define VKD_MAX_RANK 8
+
+/* Host memory. `allocate` returns size bytes aligned for any type, or null; `release` takes what it returned, never null.
+ * Both null: malloc and free. The Vulkan driver's own memory does not come from here. */
+typedef struct vkd_allocator {
+    void *(*allocate)(void *user, size_t size);
+    void (*release)(void *user, void *memory);
+    void *user;
+} vkd_allocator;
+
+/* ------------------------------------------------------------------------------------------------------- options */
+
+typedef enum vkd_int8_dot {
+    VKD_DOT_AUTO = 0, /* by the device's accelerated flags */
+    VKD_DOT_NONE,     /* unpack and multiply */
+    VKD_DOT_SIGNED,   /* OpSDot, signed x signed */
+    VKD_DOT_MIXED     /* OpSUDot, signed weights x unsigned activations */
+} vkd_int8_dot;
+
+/* An existing Vulkan device to work on instead of one of our own. Everything stays the caller's and must outlive the object.
+ * The queue must support compute. lock/unlock, when set, are called around every use of the queue. */
+typedef struct vkd_vulkan {
+    struct VkInstance_T *instance;
+    struct VkPhysicalDevice_T *physical_device;
+    struct VkDevice_T *device;
+    struct VkQueue_T *queue;
+    uint32_t queue_family;
+    bool integer_dot_product; /* VkPhysicalDeviceShaderIntegerDotProductFeatures::shaderIntegerDotProduct is enabled */
+    void (*lock)(void *user);
+    void (*unlock)(void *user);
+    void *user;
+} vkd_vulkan;
+
+typedef struct vkd_options {
+    vkd_log_fn log;          /* null: warnings and errors go to stderr */
+    void *log_user;
+    vkd_log_level log_level; /* the most detailed level to report; 0 = errors only */
+    char *error;             /* when a call fails before there is an object: receives the reason, zero-terminated */
+    size_t error_size;
+    vkd_allocator allocator;
+
+    /* Which device. A number ("1", as listed by vkd_list_devices), or a part of its name, any case ("llvmpipe").
+     * Null: the environment variable VKD_DEVICE in the same form, else discrete GPUs before integrated before virtual before
+     * CPU implementations, and the first listed among equals. */
+    const char *device;
+    const vkd_vulkan *vulkan; /* work on this device instead; `device` is then not read */
+    bool validate;            /* enable VK_LAYER_KHRONOS_validation with synchronization validation; its messages are logged */
+    uint32_t timeout_ms;      /* how long one execution may take before it counts as VKD_DEVICE_LOST; 0: 10 000 */
+
+    /* Where compiled pipelines are kept between processes. Null: $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate.
+     * The files are checked before use, replaced atomically, and a failure to write them is only a warning. */
+    const char *cache_dir;
+    bool no_cache;
+
+    const char *conv_variant; /* force this variant for every convolution that supports it ("general", "im2col"); null: auto */
+    vkd_int8_dot int8_dot;    /* force a flavour of int8 kernels (for tests; the device must support it) */
+    bool no_rewrites;         /* run every operator as the file has it (for tests) */
+    bool keep_intermediates;  /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
+    bool profile;             /* take a time stamp around every dispatch */
+} vkd_options;
+
+/* ------------------------------------------------------------------------------------------------ library, devices */
+
+VKD_API uint32_t vkd_version(void); /* major << 22 | minor << 12 | patch */
+VKD_API const char *vkd_status_name(vkd_status status); /* "VKD_OK" ... */
+VKD_API const char *vkd_dtype_name(vkd_dtype dtype);    /* "f32" ... */
+VKD_API size_t vkd_dtype_size(vkd_dtype dtype);         /* bytes of one element */
+
+/* Whether a Vulkan library with at least one usable device is present. Costs an instance creation. */
+VKD_API bool vkd_is_available(void);
+
+typedef struct vkd_device_info {
+    char name[256];
+    const char *type; /* "discrete", "integrated", "virtual", "cpu", "other" */
+    uint32_t vendor_id, device_id, api_version, driver_version;
+    vkd_int8_dot int8_dot; /* the flavour that the library would use there */
+} vkd_device_info;
+
+/* Fills up to `capacity` entries and sets *out_count to how many devices there are. */
+VKD_API VKD_MUST_USE vkd_status vkd_list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity,
+                                                 uint32_t *out_count);
+
+/* ------------------------------------------------------------------------------------------------------ delegate */
+
+typedef struct vkd_delegate vkd_delegate;
+
+typedef struct vkd_compile_spec {
+    const char *key;
+    const void *value;
+    size_t size;
+} vkd_compile_spec;
+
+/* Finds constant bytes by key. Returns null if there are none; *out_size receives their number. The memory must stay valid
+ * until vkd_init returns, no longer. */
+typedef const void *(*vkd_named_data_fn)(void *user, const char *key, size_t *out_size);
+
+/* Builds the graph of one delegate blob and makes it ready to run: everything that can be done once is done here.
+ * blob is not needed after the call. specs may be null if spec_count is 0; named_data may be null if the blob's constants are
+ * inline. options may be null. */
+VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
+                                         vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options,
+                                         vkd_delegate **out);
+
+/* One argument of vkd_execute: contiguous, row-major. */
+typedef struct vkd_tensor_arg {
+    vkd_dtype dtype;
+    uint32_t rank;
+    const int64_t *dims; /* rank entries */
+    void *data;
+    size_t size; /* bytes at data, at least what dtype and dims need */
+} vkd_tensor_arg;
+
+/* Runs the graph once. args: the inputs in order, then the outputs in order (as many as the delegate has; further arguments
+ * between them are ignored, as ExecuTorch does). Each must have the rank and sizes that vkd_input_info / vkd_output_info tell.
+ * The dtype must be the same or a wider one of the same kind (int64 for int32, float64 or float16 for float32).
+ * Blocks until the results are in the outputs' memory. On failure the outputs' contents are undefined. */
+VKD_API VKD_MUST_USE vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t arg_count);
+
+VKD_API void vkd_destroy(vkd_delegate *delegate);
+
+/* The message of the last failed call on this delegate, "" if none failed. */
+VKD_API const char *vkd_last_error(const vkd_delegate *delegate);
+
+/* -------------------------------------------------------------------------------------------------- introspection */
+
+typedef struct vkd_tensor_info {
+    vkd_dtype dtype;
+    uint32_t rank;
+    int64_t dims[VKD_MAX_RANK];
+    size_t size; /* bytes of the contiguous tensor */
+} vkd_tensor_info;
+
+VKD_API size_t vkd_input_count(const vkd_delegate *delegate);
+VKD_API size_t vkd_output_count(const vkd_delegate *delegate);
+VKD_API VKD_MUST_USE vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out);
+VKD_API VKD_MUST_USE vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out);
+
+/* The device this delegate runs on. */
+VKD_API const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate);
+
+typedef struct vkd_memory_info {
+    uint64_t constants;         /* device bytes of packed weights and parameters */
+    uint64_t scratch;           /* device bytes of intermediate tensors, sharing memory where lifetimes allow */
+    uint64_t scratch_unaliased; /* what they would take without sharing */
+    uint64_t io;                /* bytes of the host-visible input and output buffers */
+    uint64_t host;              /* host bytes held after init */
+    uint64_t host_peak;         /* host bytes held at the worst moment of init, staging included */
+} vkd_memory_info;
+VKD_API void vkd_memory(const vkd_delegate *delegate, vkd_memory_info *out);
+
+/* One GPU dispatch, in execution order. */
+typedef struct vkd_node_info {
+    const char *op;      /* the file's operator that it implements, "et_vk.q8ta_conv2d.default" */
+    uint32_t op_id;      /* its node_id in the file */
+    const char *kernel;  /* shader name */
+    const char *variant; /* conv variant, "" for others */
+    const char *shape;   /* "1x64x56x56 -> 1x64x56x56 3x3 s1 p1" */
+    uint64_t macs;       /* multiply-adds, 0 where that says nothing */
+    uint32_t groups[3];  /* workgroups */
+    uint64_t gpu_ns;     /* GPU time in the last execution; 0 without vkd_options.profile */
+} vkd_node_info;
+VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
+VKD_API VKD_MUST_USE vkd_status vkd_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out);
+
+/* GPU time of the whole last execution, 0 where the device has no time stamps. */
+VKD_API uint64_t vkd_gpu_ns(const vkd_delegate *delegate);
+
+/* How the conv node factory decided, one entry per convolution. */
+typedef struct vkd_candidate_info {
+    const char *variant;
+    bool eligible;
+    double cost_us;     /* estimate, 0 if not eligible */
+    const char *reason; /* why it is not eligible, or what the estimate rests on */
+} vkd_candidate_info;
+typedef struct vkd_selection_info {
+    const char *op;
+    uint32_t op_id;
+    const char *problem; /* the shape as text */
+    const char *winner;
+    const char *reason;
+    size_t candidate_count;
+    const vkd_candidate_info *candidates;
+} vkd_selection_info;
+VKD_API size_t vkd_selection_count(const vkd_delegate *delegate);
+VKD_API VKD_MUST_USE vkd_status vkd_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out);
+
+/* For tests: the contiguous row-major contents of a value of the file after the last execution. Needs
+ * vkd_options.keep_intermediates. VKD_NOT_FOUND for values that the rewrites removed. `out_info->dtype` is the value's. */
+VKD_API VKD_MUST_USE vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value_id, void *data, size_t size,
+                                               vkd_tensor_info *out_info);
+
+/* ------------------------------------------------------------------------------------------------ .pte container */
+
+typedef struct vkd_program vkd_program;
+typedef struct vkd_method vkd_method;
+
+/* Maps the file. The options' log, error and allocator are used; the rest is given to vkd_method_load. */
+VKD_API VKD_MUST_USE vkd_status vkd_program_open(const char *path, const vkd_options *options, vkd_program **out);
+/* The bytes are not copied and must outlive the program. */
+VKD_API VKD_MUST_USE vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
+                                                       vkd_program **out);
+VKD_API void vkd_program_close(vkd_program *program); /* after its methods */
+VKD_API const char *vkd_program_error(const vkd_program *program);
+VKD_API size_t vkd_program_method_count(const vkd_program *program);
+VKD_API const char *vkd_program_method_name(const vkd_program *program, size_t index); /* null out of range */
+
+/* Prepares one method; name null: "forward". The method must consist of a single delegate call: programs with portable
+ * operators or several delegates are refused with VKD_UNSUPPORTED and the operators' names. */
+VKD_API VKD_MUST_USE vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *options,
+                                                vkd_method **out);
+VKD_API void vkd_method_unload(vkd_method *method);
+VKD_API const char *vkd_method_error(const vkd_method *method);
+VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method); /* for the introspection above */
+
+/* Metadata of the method's own inputs and outputs, as the program declares them. */
+VKD_API size_t vkd_method_input_count(const vkd_method *method);
+VKD_API size_t vkd_method_output_count(const vkd_method *method);
+VKD_API VKD_MUST_USE vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
+VKD_API VKD_MUST_USE vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
+
+/* Copies `size` bytes, which must be the input's whole size. */
+VKD_API VKD_MUST_USE vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *data, size_t size);
+/* All inputs must have been set once. */
+VKD_API VKD_MUST_USE vkd_status vkd_method_execute(vkd_method *method);
+/* The output's bytes, valid until the next execute or unload; *out_size may be null. Null before the first execute. */
+VKD_API const void *vkd_method_output(const vkd_method *method, size_t index, size_t *out_size);
+
+/* ------------------------------------------------------------------------------------------------------- plug-in */
+
+#define VKD_BACKEND_ABI 1u
+
+/* Everything above as a table, for runners that load the library at run time:
+ *     const vkd_backend_table *backend = dlsym(library, "vkd_backend");
+ * Check abi_version == VKD_BACKEND_ABI before anything else. Later versions of the same ABI only append. */
+typedef struct vkd_backend_table {
+    uint32_t abi_version;
+    uint32_t table_size; /* sizeof(vkd_backend_table) in the library */
+    const char *id;      /* "VulkanBackend", the delegate id in .pte files */
+
+    uint32_t (*version)(void);
+    const char *(*status_name)(vkd_status);
+    const char *(*dtype_name)(vkd_dtype);
+    size_t (*dtype_size)(vkd_dtype);
+    bool (*is_available)(void);
+    vkd_status (*list_devices)(const vkd_options *, vkd_device_info *, uint32_t, uint32_t *);
+
+    vkd_status (*init)(const void *, size_t, const vkd_compile_spec *, size_t, vkd_named_data_fn, void *, const vkd_options *,
+                       vkd_delegate **);
+    vkd_status (*execute)(vkd_delegate *, const vkd_tensor_arg *, size_t);
+    void (*destroy)(vkd_delegate *);
+    const char *(*last_error)(const vkd_delegate *);
+
+    size_t (*input_count)(const vkd_delegate *);
+    size_t (*output_count)(const vkd_delegate *);
+    vkd_status (*input_info)(const vkd_delegate *, size_t, vkd_tensor_info *);
+    vkd_status (*output_info)(const vkd_delegate *, size_t, vkd_tensor_info *);
+    const vkd_device_info *(*delegate_device)(const vkd_delegate *);
+    void (*memory)(const vkd_delegate *, vkd_memory_info *);
+    size_t (*node_count)(const vkd_delegate *);
+    vkd_status (*node)(const vkd_delegate *, size_t, vkd_node_info *);
+    uint64_t (*gpu_ns)(const vkd_delegate *);
+    size_t (*selection_count)(const vkd_delegate *);
+    vkd_status (*selection)(const vkd_delegate *, size_t, vkd_selection_info *);
+    vkd_status (*read_value)(vkd_delegate *, uint32_t, void *, size_t, vkd_tensor_info *);
+
+    vkd_status (*program_open)(const char *, const vkd_options *, vkd_program **);
+    vkd_status (*program_open_bytes)(const void *, size_t, const vkd_options *, vkd_program **);
+    void (*program_close)(vkd_program *);
+    const char *(*program_error)(const vkd_program *);
+    size_t (*program_method_count)(const vkd_program *);
+    const char *(*program_method_name)(const vkd_program *, size_t);
+    vkd_status (*method_load)(vkd_program *, const char *, const vkd_options *, vkd_method **);
+    void (*method_unload)(vkd_method *);
+    const char *(*method_error)(const vkd_method *);
+    vkd_delegate *(*method_delegate)(vkd_method *);
+    size_t (*method_input_count)(const vkd_method *);
+    size_t (*method_output_count)(const vkd_method *);
+    vkd_status (*method_input_info)(const vkd_method *, size_t, vkd_tensor_info *);
+    vkd_status (*method_output_info)(const vkd_method *, size_t, vkd_tensor_info *);
+    vkd_status (*method_set_input)(vkd_method *, size_t, const void *, size_t);
+    vkd_status (*method_execute)(vkd_method *);
+    const void *(*method_output)(const vkd_method *, size_t, size_t *);
+} vkd_backend_table;
+
+VKD_API extern const vkd_backend_table vkd_backend;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

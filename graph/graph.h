@@ -1,0 +1,91 @@
+/* The dispatch graph: what the GPU is to do, as plain data. No Vulkan type appears here; graphs are built, planned and tested on
+ * machines without a driver. */
+#ifndef VKD_GRAPH_GRAPH_H
+#define VKD_GRAPH_GRAPH_H
+
+#include "runtime/arena.h"
+#include "shaders/shaders.h" /* generated: enum vkd_shader */
+
+#define VKD_NO_TENSOR UINT32_MAX
+enum { VKD_MAX_BINDINGS = 8, VKD_MAX_SPECS = 12, VKD_MAX_PUSH = 128 };
+
+typedef uint32_t vkd_tensor_id;
+
+typedef enum vkd_place {
+    VKD_PLACE_SCRATCH,  /* written and read by nodes; the planner gives it an offset */
+    VKD_PLACE_CONSTANT, /* written once before the first execution */
+    VKD_PLACE_INPUT,    /* written by the host before each execution */
+    VKD_PLACE_OUTPUT    /* read by the host after each execution */
+} vkd_place;
+
+typedef enum vkd_layout {
+    VKD_PLAIN, /* row-major, what the host sees; values as VKD_LAYOUT_* in shaders/tensor_params.h */
+    VKD_4C     /* n, h, w, c with c padded to a multiple of 4 */
+} vkd_layout;
+
+/* Writes a constant's device form, `size` bytes, from its source. dst may be write-combined memory: written once, in order. */
+typedef void (*vkd_pack_fn)(const void *source, void *dst, size_t size);
+
+typedef struct vkd_tensor {
+    vkd_place place;
+    vkd_dtype dtype;
+    vkd_layout layout;
+    uint32_t rank;
+    uint32_t dims[VKD_MAX_RANK]; /* as in the model */
+    uint32_t n, c, h, w;         /* the same as the kernels see it: shaders/tensor_params.h */
+    uint64_t bytes;              /* device bytes, a multiple of 16 */
+    vkd_tensor_id storage;       /* itself, or the tensor whose memory this one is another view of */
+    vkd_pack_fn pack;            /* constants */
+    const void *source;          /* what pack reads; in the graph's arena or in the mapped file */
+    uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
+    uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
+} vkd_tensor;
+
+typedef struct vkd_binding {
+    vkd_tensor_id tensor;
+    bool write;
+} vkd_binding;
+
+/* One dispatch. Binding i of the shader is bindings[i]; specs[0..2] are the workgroup size. */
+typedef struct vkd_node {
+    vkd_shader shader;
+    uint32_t binding_count, spec_count, push_size;
+    vkd_binding bindings[VKD_MAX_BINDINGS];
+    uint32_t specs[VKD_MAX_SPECS];
+    unsigned char push[VKD_MAX_PUSH];
+    uint32_t groups[3];
+    const char *op; /* the file's operator */
+    uint32_t op_id;
+    const char *variant; /* "" or the conv variant */
+    const char *shape;   /* for people */
+    uint64_t macs;
+} vkd_node;
+
+typedef struct vkd_graph {
+    vkd_arena *arena;
+    size_t tensor_count, tensor_capacity, node_count, node_capacity;
+    vkd_tensor *tensors;
+    vkd_node *nodes;
+    size_t input_count, output_count;
+    vkd_tensor_id *inputs, *outputs;
+    uint64_t constant_bytes, scratch_bytes, scratch_unaliased_bytes; /* set by the planner */
+} vkd_graph;
+
+void vkd_graph_init(vkd_graph *graph, vkd_arena *arena);
+
+/* A tensor of the given place. Rank at most 4; n, c, h, w and bytes are derived. */
+VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, vkd_dtype dtype, vkd_layout layout,
+                                             uint32_t rank, const uint32_t *dims, vkd_tensor_id *out);
+
+/* Scratch or constant memory that is no tensor of the model: so many bytes. pack and source as in vkd_tensor, null for scratch. */
+VKD_MUST_USE vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pack, const void *source,
+                                             vkd_tensor_id *out);
+
+/* Another view of a tensor's memory: the same bytes under other dims. */
+VKD_MUST_USE vkd_status vkd_graph_add_view(vkd_graph *graph, vkd_tensor_id of, uint32_t rank, const uint32_t *dims,
+                                           vkd_tensor_id *out);
+
+/* Appends a copy of *node. */
+VKD_MUST_USE vkd_status vkd_graph_add_node(vkd_graph *graph, const vkd_node *node);
+
+#endif

@@ -1,0 +1,20 @@
+/* Rewrites over a model's operators, before they are lowered: exchanges an operator sequence for a cheaper one that computes the
+ * same. Pure: model in, model out.
+ *
+ *   clone                     aten.clone of a layout transition vanishes: its readers read the source.
+ *   quantize over view        quantize(view(x)) becomes view(quantize(x)), so that the next rule sees the pair.
+ *   int8 max pool             dequantize -> max_pool2d -> quantize with equal scale and zero point becomes a max_pool2d of int8:
+ *                             exact, since both maps are monotonic.
+ *   int8 mean                 dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero, y_scale, y_zero, y): the
+ *                             sum is exact, one rounding instead of several.
+ *   dead operators            operators whose results nobody reads are dropped.
+ */
+#ifndef VKD_GRAPH_REWRITE_H
+#define VKD_GRAPH_REWRITE_H
+
+#include "schema/model.h"
+
+/* Changes *model in place; what is new lies in `arena`. */
+VKD_MUST_USE vkd_status vkd_rewrite(vkd_model *model, vkd_arena *arena);
+
+#endif

@@ -1,0 +1,86 @@
+/* Lowering: from a model's operators to the nodes of a dispatch graph. Every operator family has one .c file here with a lower
+ * function for each of its names, and one row in registry.c. */
+#ifndef VKD_OPS_LOWER_H
+#define VKD_OPS_LOWER_H
+
+#include "graph/graph.h"
+#include "ops/args.h"
+#include "runtime/caps.h"
+#include "shaders/tensor_params.h"
+
+typedef struct vkd_lowering {
+    vkd_context *context;
+    vkd_graph *graph;
+    const vkd_model *model;
+    const vkd_caps *caps;
+    const char *conv_variant;  /* forced, or null */
+    const vkd_model_op *op;    /* the one being lowered */
+    vkd_tensor_id *tensors;    /* by value id; VKD_NO_TENSOR until produced */
+    bool *is_output;           /* by value id: an output of the graph */
+    size_t selection_count, selection_capacity;
+    vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
+} vkd_lowering;
+
+typedef vkd_status (*vkd_lower_fn)(vkd_lowering *lowering);
+
+typedef struct vkd_op {
+    const char *name;
+    vkd_lower_fn lower;
+} vkd_op;
+
+/* The registry; null for an operator that nobody lowers. */
+const vkd_op *vkd_op_find(const char *name);
+
+/* Lowers a whole model into a graph that vkd_graph_init has prepared. VKD_UNSUPPORTED names the first operator that is not in the
+ * registry. Selections are left in *out_selections (in the graph's arena). */
+VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
+                                        const char *conv_variant, vkd_graph *graph, vkd_tensor_id **out_tensors,
+                                        vkd_selection_info **out_selections, size_t *out_selection_count);
+
+/* ------------------------------------------------------------------------------------ helpers for lower functions */
+
+/* The message gets the operator's name and node id in front. */
+#define vkd_op_fail(lowering, status, ...) vkd_op_fail_at(lowering, status, __VA_ARGS__)
+VKD_MUST_USE vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
+
+/* Decodes the current operator's arguments. */
+VKD_MUST_USE vkd_status vkd_op_args(vkd_lowering *lowering, const vkd_param *params, void *args);
+
+static inline const vkd_model_tensor *vkd_value_tensor(const vkd_lowering *lowering, uint32_t value)
+{
+    return &lowering->model->values[value].tensor;
+}
+
+/* The graph's tensor for a value that an earlier operator produced, or a graph input, in the wanted layout and dtype: a copy node
+ * is inserted when it lies there in another layout. VKD_INVALID_MODEL if nothing produced it, VKD_UNSUPPORTED for another dtype. */
+VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout,
+                                     vkd_tensor_id *out);
+/* The same in whatever layout it has. */
+VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
+
+/* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel must
+ * take either (`layout` in tensor_params) or use vkd_op_output_4c. */
+VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
+/* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
+VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
+
+/* How a kernel sees a tensor. */
+tensor_params vkd_tensor_params(const vkd_graph *graph, vkd_tensor_id tensor);
+
+/* Starts a node for the current operator: op, op_id, shader, push constants. Bindings are added with vkd_node_bind. */
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size);
+void vkd_node_read(vkd_node *node, vkd_tensor_id tensor);
+void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
+
+/* Gives a node one invocation for each of `count` elements: sets the workgroup size (specs 0..2) to 64 x 1 x 1, or what the device
+ * allows, and the group counts, folding into y when x alone would exceed the device's limit. Shaders compute their index with
+ * linear_index() of shaders/dispatch.glsl and must check it against their count. */
+void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count);
+
+/* Appends a copy of src to dst, which have the same element count and row-major order: a change of layout or of shape. */
+VKD_MUST_USE vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id dst);
+
+/* "1x64x56x56" */
+const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims);
+
+#endif

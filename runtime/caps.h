@@ -1,0 +1,42 @@
+/* What a device can do, as plain data. The planner, the selection and the op factories see a device only through this struct,
+ * so a test fabricates any device it likes. */
+#ifndef VKD_RUNTIME_CAPS_H
+#define VKD_RUNTIME_CAPS_H
+
+#include "backend/vkdelegate.h"
+
+typedef enum vkd_device_type { VKD_TYPE_OTHER, VKD_TYPE_DISCRETE, VKD_TYPE_INTEGRATED, VKD_TYPE_VIRTUAL, VKD_TYPE_CPU } vkd_device_type;
+
+#define VKD_VENDOR_ARM 0x13b5u
+#define VKD_VENDOR_NVIDIA 0x10deu
+#define VKD_VENDOR_QUALCOMM 0x5143u
+
+typedef struct vkd_caps {
+    char name[256];
+    vkd_device_type type;
+    uint32_t vendor_id, device_id, driver_version, api_version;
+    uint8_t pipeline_cache_uuid[16];
+
+    uint32_t subgroup_size;
+    uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];
+    uint32_t shared_memory;            /* bytes a workgroup may share */
+    uint32_t max_push_constants;       /* bytes, at least 128 */
+    uint64_t max_storage_range;        /* bytes one binding may cover */
+    uint64_t max_allocation;           /* bytes one allocation may have */
+    uint32_t storage_alignment;        /* of a binding's offset */
+    float timestamp_ns;                /* nanoseconds a tick, 0: the queue has no time stamps */
+    uint32_t timestamp_bits;
+
+    /* Integer dot products of packed 8-bit vectors: whether they can be used, and whether the hardware has them. A feature
+     * that is present but not accelerated is emulated by the driver. */
+    bool dot_supported;
+    bool dot_signed_accelerated, dot_mixed_accelerated;
+    vkd_int8_dot dot; /* the flavour in use, never VKD_DOT_AUTO */
+} vkd_caps;
+
+/* The flavour for caps: signed where accelerated, else mixed where accelerated, else none. */
+vkd_int8_dot vkd_caps_best_dot(const vkd_caps *caps);
+
+const char *vkd_device_type_name(vkd_device_type type); /* "discrete" ... as in vkd_device_info.type */
+
+#endif

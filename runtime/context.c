@@ -1,0 +1,90 @@
+#include "runtime/context.h"
+
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *default_allocate(void *user, size_t size) { (void)user; return malloc(size); }
+static void default_release(void *user, void *memory) { (void)user; free(memory); }
+
+static void log_to_stderr(void *user, vkd_log_level level, const char *message)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    (void)user;
+    fprintf(stderr, "vkdelegate: %s: %s\n", names[level], message);
+}
+
+void vkd_context_init(vkd_context *context, const vkd_options *options)
+{
+    static const vkd_options defaults;
+    if (!options)
+        options = &defaults;
+    *context = (vkd_context){
+        .log = options->log ? options->log : log_to_stderr,
+        .log_user = options->log_user,
+        .log_level = options->log ? options->log_level : VKD_LOG_WARNING,
+        .allocator = options->allocator,
+    };
+    if (!context->allocator.allocate || !context->allocator.release)
+        context->allocator = (vkd_allocator){default_allocate, default_release, NULL};
+}
+
+vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context->error, sizeof context->error, format, arguments);
+    va_end(arguments);
+    context->log(context->log_user, VKD_LOG_ERROR, context->error);
+    return status;
+}
+
+vkd_status vkd_fail_memory(vkd_context *context, const char *what)
+{
+    return vkd_fail(context, VKD_OUT_OF_MEMORY, "out of host memory for %s", what);
+}
+
+void vkd_log(vkd_context *context, vkd_log_level level, const char *format, ...)
+{
+    if (level > context->log_level)
+        return;
+    char message[sizeof context->error];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    context->log(context->log_user, level, message);
+}
+
+/* The size in front of each allocation is what makes the accounting of host_bytes possible with any allocator. */
+typedef union allocation_header {
+    size_t size;
+    max_align_t align;
+} allocation_header;
+
+void *vkd_alloc(vkd_context *context, size_t count, size_t size)
+{
+    if (size && count > (SIZE_MAX - sizeof(allocation_header)) / size)
+        return NULL;
+    size_t total = sizeof(allocation_header) + count * size;
+    allocation_header *header = context->allocator.allocate(context->allocator.user, total);
+    if (!header)
+        return NULL;
+    memset(header, 0, total);
+    header->size = total;
+    context->host_bytes += total;
+    if (context->host_bytes > context->host_peak)
+        context->host_peak = context->host_bytes;
+    return header + 1;
+}
+
+void vkd_free(vkd_context *context, void *memory)
+{
+    if (!memory)
+        return;
+    allocation_header *header = (allocation_header *)memory - 1;
+    context->host_bytes -= header->size;
+    context->allocator.release(context->allocator.user, header);
+}

@@ -1,0 +1,74 @@
+/* What a delegate blob says, verified once, as plain C structs. After vkd_model_read succeeded, every id in a model is in range,
+ * every byte count is exact, and nothing here needs to be checked again. */
+#ifndef VKD_SCHEMA_MODEL_H
+#define VKD_SCHEMA_MODEL_H
+
+#include "runtime/arena.h"
+
+typedef enum vkd_value_kind {
+    VKD_VALUE_NULL,
+    VKD_VALUE_INT,
+    VKD_VALUE_DOUBLE,
+    VKD_VALUE_BOOL,
+    VKD_VALUE_TENSOR,
+    VKD_VALUE_INT_LIST,
+    VKD_VALUE_DOUBLE_LIST,
+    VKD_VALUE_BOOL_LIST,
+    VKD_VALUE_VALUE_LIST,
+    VKD_VALUE_STRING,
+    VKD_VALUE_SYMINT
+} vkd_value_kind;
+
+typedef struct vkd_model_tensor {
+    vkd_dtype dtype;
+    vkd_dtype staging_dtype; /* of the host's copy, for inputs and outputs; = dtype unless the file says otherwise */
+    uint32_t rank;
+    uint32_t dims[VKD_MAX_RANK]; /* outermost first; an element count always fits in 31 bits */
+    const void *data;            /* constants: exactly `size` bytes in the mapped file, any alignment; else null */
+    size_t size;                 /* bytes of the contiguous tensor */
+} vkd_model_tensor;
+
+typedef struct vkd_model_value {
+    vkd_value_kind kind;
+    union {
+        int64_t i; /* INT, SYMINT */
+        double d;
+        bool b;
+        const char *string; /* in the model's arena */
+        vkd_model_tensor tensor;
+        struct {
+            size_t count;
+            union {
+                const int64_t *ints;
+                const double *doubles;
+                const bool *bools;
+                const uint32_t *values; /* ids of other values */
+            };
+        } list;
+    };
+} vkd_model_value;
+
+typedef struct vkd_model_op {
+    const char *name; /* "et_vk.q8ta_conv2d.default" */
+    uint32_t node_id;
+    size_t arg_count;
+    const uint32_t *args; /* value ids */
+} vkd_model_op;
+
+typedef struct vkd_model {
+    size_t value_count, op_count, input_count, output_count;
+    const vkd_model_value *values;
+    const vkd_model_op *ops; /* in execution order */
+    const uint32_t *inputs, *outputs;
+} vkd_model;
+
+/* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose `data` points into the blob
+ * (inline) or to what named_data returned (named). named_data may be null when no constant needs it.
+ * VKD_INVALID_MODEL with a message that names the field at fault; VKD_OUT_OF_MEMORY. */
+VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
+                                       vkd_arena *arena, vkd_model *out);
+
+/* The element count of a rank and dims; the reader has made sure that it fits. */
+uint64_t vkd_dims_count(uint32_t rank, const uint32_t *dims);
+
+#endif
