@@ -28,11 +28,11 @@ extern "C" {
 #if defined(__GNUC__)
 #define VKD_API __attribute__((visibility("default")))
 #define VKD_MUST_USE __attribute__((warn_unused_result))
-#define VKD_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define VKD_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define VKD_API
 #define VKD_MUST_USE
-#define VKD_PRINTF(format, first)
+#define VKD_PRINTF(text, first)
 #endif
 
 #define VKD_VERSION_MAJOR 0
@@ -219,7 +219,7 @@ typedef struct vkd_memory_info {
     uint64_t host;              /* host bytes held after init */
     uint64_t host_peak;         /* host bytes held at the worst moment of init, staging included */
 } vkd_memory_info;
-VKD_API void vkd_memory(const vkd_delegate *delegate, vkd_memory_info *out);
+VKD_API void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out);
 
 /* One GPU dispatch, in execution order. */
 typedef struct vkd_node_info {
@@ -233,7 +233,7 @@ typedef struct vkd_node_info {
     uint64_t gpu_ns;     /* GPU time in the last execution; 0 without vkd_options.profile */
 } vkd_node_info;
 VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
-VKD_API VKD_MUST_USE vkd_status vkd_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out);
+VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out);
 
 /* GPU time of the whole last execution, 0 where the device has no time stamps. */
 VKD_API uint64_t vkd_gpu_ns(const vkd_delegate *delegate);
@@ -255,7 +255,7 @@ typedef struct vkd_selection_info {
     const vkd_candidate_info *candidates;
 } vkd_selection_info;
 VKD_API size_t vkd_selection_count(const vkd_delegate *delegate);
-VKD_API VKD_MUST_USE vkd_status vkd_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out);
+VKD_API VKD_MUST_USE vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out);
 
 /* For tests: the contiguous row-major contents of a value of the file after the last execution. Needs
  * vkd_options.keep_intermediates. VKD_NOT_FOUND for values that the rewrites removed. `out_info->dtype` is the value's. */

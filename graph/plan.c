@@ -1,0 +1,105 @@
+#include "graph/plan.h"
+
+#include <stdlib.h>
+
+static uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+
+static void find_lifetimes(vkd_graph *graph)
+{
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        graph->tensors[i].first_node = UINT32_MAX;
+        graph->tensors[i].last_node = 0;
+    }
+    for (uint32_t n = 0; n < graph->node_count; n++)
+        for (uint32_t b = 0; b < graph->nodes[n].binding_count; b++) {
+            vkd_tensor *tensor = &graph->tensors[graph->tensors[graph->nodes[n].bindings[b].tensor].storage];
+            if (tensor->first_node > n)
+                tensor->first_node = n;
+            tensor->last_node = n;
+        }
+}
+
+static bool is_root(const vkd_graph *graph, size_t tensor) { return graph->tensors[tensor].storage == tensor; }
+
+static bool is_used(const vkd_tensor *tensor) { return tensor->first_node != UINT32_MAX; }
+
+static bool live_together(const vkd_tensor *a, const vkd_tensor *b)
+{
+    return a->first_node <= b->last_node && b->first_node <= a->last_node;
+}
+
+static int larger_first(const void *a, const void *b)
+{
+    const vkd_tensor *x = *(vkd_tensor *const *)a, *y = *(vkd_tensor *const *)b;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? 1 : -1;
+    return x < y ? -1 : x > y; /* a total order: the plan is the same on every machine */
+}
+
+/* The lowest offset at which `tensor` overlaps none of the placed tensors that live when it does. `placed` is sorted by offset. */
+static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, size_t count, uint64_t alignment)
+{
+    uint64_t offset = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!live_together(tensor, placed[i]))
+            continue;
+        if (placed[i]->offset >= offset + tensor->bytes)
+            break;
+        uint64_t end = align_up(placed[i]->offset + placed[i]->bytes, alignment);
+        if (end > offset)
+            offset = end;
+    }
+    return offset;
+}
+
+static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share)
+{
+    vkd_tensor **order = vkd_arena_alloc(graph->arena, graph->tensor_count, sizeof *order);
+    vkd_tensor **placed = vkd_arena_alloc(graph->arena, graph->tensor_count, sizeof *placed);
+    if (!order || !placed)
+        return vkd_fail_memory(graph->arena->context, "the memory plan");
+    size_t count = 0;
+    for (size_t i = 0; i < graph->tensor_count; i++)
+        if (graph->tensors[i].place == VKD_PLACE_SCRATCH && is_root(graph, i) && is_used(&graph->tensors[i]))
+            order[count++] = &graph->tensors[i];
+    qsort(order, count, sizeof *order, larger_first);
+
+    for (size_t i = 0; i < count; i++) {
+        vkd_tensor *tensor = order[i];
+        uint64_t unshared = graph->scratch_unaliased_bytes;
+        tensor->offset = share ? lowest_gap(tensor, placed, i, alignment) : unshared;
+        uint64_t end = align_up(tensor->offset + tensor->bytes, alignment);
+        if (end > graph->scratch_bytes)
+            graph->scratch_bytes = end;
+        graph->scratch_unaliased_bytes = unshared + align_up(tensor->bytes, alignment);
+        size_t at = i; /* insertion keeps `placed` sorted by offset */
+        for (; at > 0 && placed[at - 1]->offset > tensor->offset; at--)
+            placed[at] = placed[at - 1];
+        placed[at] = tensor;
+    }
+    return VKD_OK;
+}
+
+vkd_status vkd_plan(vkd_graph *graph, uint64_t alignment, bool share)
+{
+    if (alignment < 16)
+        alignment = 16;
+    graph->constant_bytes = graph->scratch_bytes = graph->scratch_unaliased_bytes = 0;
+    find_lifetimes(graph);
+    VKD_TRY(place_scratch(graph, alignment, share));
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        vkd_tensor *tensor = &graph->tensors[i];
+        if (tensor->place != VKD_PLACE_CONSTANT || !is_root(graph, i) || !is_used(tensor))
+            continue;
+        tensor->offset = graph->constant_bytes;
+        graph->constant_bytes = align_up(graph->constant_bytes + tensor->bytes, alignment);
+    }
+    for (size_t i = 0; i < graph->tensor_count; i++)
+        if (!is_root(graph, i)) {
+            const vkd_tensor *root = &graph->tensors[graph->tensors[i].storage];
+            graph->tensors[i].offset = root->offset;
+            graph->tensors[i].first_node = root->first_node;
+            graph->tensors[i].last_node = root->last_node;
+        }
+    return VKD_OK;
+}
