@@ -8,6 +8,7 @@ struct vkd_executor {
     vkd_buffer constants, scratch;
     vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count */
     vkd_commands *commands;
+    uint64_t staging_bytes;
 };
 
 /* The buffer and range behind a tensor. */
@@ -90,6 +91,7 @@ static vkd_status upload_constants(vkd_executor *executor)
         return VKD_OK;
     vkd_uploader *uploader;
     VKD_TRY(vkd_uploader_begin(executor->device, largest, &uploader));
+    executor->staging_bytes = vkd_uploader_bytes(uploader);
     vkd_status packed = pack_constants(executor, uploader);
     vkd_status finished = vkd_uploader_finish(uploader);
     return packed != VKD_OK ? packed : finished;
@@ -212,6 +214,8 @@ uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
         bytes += executor->outputs[i].size;
     return bytes;
 }
+
+uint64_t vkd_executor_staging_bytes(const vkd_executor *executor) { return executor->staging_bytes; }
 
 vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst)
 {

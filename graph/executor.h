@@ -22,6 +22,7 @@ VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor);
 uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);                    /* last run; 0 without time stamps */
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);      /* last run; 0 without profile */
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor);
+uint64_t vkd_executor_staging_bytes(const vkd_executor *executor); /* host-visible memory that creation held for uploads */
 
 /* Copies a scratch or constant tensor's device bytes to dst (at least its `bytes`). For tests. */
 VKD_MUST_USE vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst);

@@ -16,7 +16,8 @@ typedef enum vkd_param_kind {
     VKD_PARAM_TENSOR,          /* uint32_t: value id of a tensor */
     VKD_PARAM_CONSTANT,        /* uint32_t: value id of a tensor with constant data */
     VKD_PARAM_OPTIONAL_CONSTANT, /* the same or VKD_NO_VALUE for Null */
-    VKD_PARAM_OUTPUT,          /* uint32_t: value id of a tensor, or the first of a ValueList of tensors */
+    VKD_PARAM_OUTPUT,          /* uint32_t[count]: value id of a tensor, or the first `count` of a ValueList of tensors; VKD_NO_VALUE for
+                                  those that the file does not have */
     VKD_PARAM_FLOAT,           /* float; an Int is accepted */
     VKD_PARAM_INT,             /* int32_t; a Double with an integral value is accepted */
     VKD_PARAM_BOOL,            /* bool; an Int is accepted */
@@ -43,6 +44,7 @@ typedef struct vkd_int_list {
 #define VKD_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_CONSTANT, type, field, 1)
 #define VKD_OPTIONAL_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_CONSTANT, type, field, 1)
 #define VKD_OUTPUT(type, field) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, 1)
+#define VKD_OUTPUTS(type, field, count) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, count)
 #define VKD_FLOAT(type, field) VKD_PARAM(VKD_PARAM_FLOAT, type, field, 1)
 #define VKD_INT(type, field) VKD_PARAM(VKD_PARAM_INT, type, field, 1)
 #define VKD_BOOL(type, field) VKD_PARAM(VKD_PARAM_BOOL, type, field, 1)

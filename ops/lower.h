@@ -16,6 +16,7 @@ typedef struct vkd_lowering {
     const char *conv_variant;  /* forced, or null */
     const vkd_model_op *op;    /* the one being lowered */
     vkd_tensor_id *tensors;    /* by value id; VKD_NO_TENSOR until produced */
+    vkd_tensor_id *copies;     /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
     bool *is_output;           /* by value id: an output of the graph */
     size_t selection_count, selection_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
@@ -31,8 +32,8 @@ typedef struct vkd_op {
 /* The registry; null for an operator that nobody lowers. */
 const vkd_op *vkd_op_find(const char *name);
 
-/* Lowers a whole model into a graph that vkd_graph_init has prepared. VKD_UNSUPPORTED names the first operator that is not in the
- * registry. Selections are left in *out_selections (in the graph's arena). */
+/* Lowers a whole model into a graph that vkd_graph_init has prepared. VKD_UNSUPPORTED names the operators that are not in the
+ * registry. Values that no operator produced have VKD_NO_TENSOR in *out_tensors. Selections are left in *out_selections (in the graph's arena). */
 VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
                                         const char *conv_variant, vkd_graph *graph, vkd_tensor_id **out_tensors,
                                         vkd_selection_info **out_selections, size_t *out_selection_count);
@@ -59,28 +60,58 @@ VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
 /* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel must
- * take either (`layout` in tensor_params) or use vkd_op_output_4c. */
+ * take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
+/* VKD_INVALID_MODEL unless a value of the model has these dims: what an operator computes from its inputs against what the file
+ * says of its output. */
+VKD_MUST_USE vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims);
+
+/* What quantisation multiplies by instead of dividing. */
+static inline float vkd_inverse_scale(float scale) { return (float)(1.0 / (double)scale); }
+
+/* Whether the elements of two tensors with as many of them, in row-major order, lie at the same offsets. */
+bool vkd_same_order(const vkd_tensor *a, const vkd_tensor *b);
+
+/* Makes `value`, an output of the current operator, the elements of scratch tensor src under the value's own dims: without work
+ * where the bytes stay where they are, else by a copy. */
+VKD_MUST_USE vkd_status vkd_op_reshape(vkd_lowering *lowering, vkd_tensor_id src, uint32_t value);
+
+/* The number of groups of four consecutive elements in a tensor's memory: words of an int8 tensor. */
+static inline uint32_t vkd_tensor_groups(const vkd_tensor *tensor)
+{
+    uint32_t pixels = tensor->n * tensor->h * tensor->w;
+    return tensor->layout == VKD_4C ? pixels * ((tensor->c + 3) / 4) : (uint32_t)(((uint64_t)pixels * tensor->c + 3) / 4);
+}
+
 /* How a kernel sees a tensor. */
 tensor_params vkd_tensor_params(const vkd_graph *graph, vkd_tensor_id tensor);
 
-/* Starts a node for the current operator: op, op_id, shader, push constants. Bindings are added with vkd_node_bind. */
+/* Starts a node for the current operator: op, op_id, shader, push constants, workgroup size 1 x 1 x 1. Bindings are added with
+ * vkd_node_read and vkd_node_write, in the order of the shader's. */
 vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size);
 void vkd_node_read(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
+void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation constant, from 3 on */
+
+/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". */
+VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);
+
+/* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's number
+ * is then gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x and may be beyond the last. */
+void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count);
 
 /* Gives a node one invocation for each of `count` elements: sets the workgroup size (specs 0..2) to 64 x 1 x 1, or what the device
- * allows, and the group counts, folding into y when x alone would exceed the device's limit. Shaders compute their index with
+ * allows, and the group counts as vkd_node_groups does. Shaders compute their index with
  * linear_index() of shaders/dispatch.glsl and must check it against their count. */
 void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count);
 
 /* Appends a copy of src to dst, which have the same element count and row-major order: a change of layout or of shape. */
 VKD_MUST_USE vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id dst);
 
-/* "1x64x56x56" */
+/* "1x64x56x56"; null when there is no memory. */
 const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims);
 
 #endif

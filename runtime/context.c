@@ -6,8 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *default_allocate(void *user, size_t size) { (void)user; return malloc(size); }
-static void default_release(void *user, void *memory) { (void)user; free(memory); }
+static void *default_allocate(void *user, size_t size)
+{
+    (void)user;
+    return malloc(size);
+}
+
+static void default_release(void *user, void *memory)
+{
+    (void)user;
+    free(memory);
+}
 
 static void log_to_stderr(void *user, vkd_log_level level, const char *message)
 {
@@ -44,6 +53,12 @@ vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format,
 vkd_status vkd_fail_memory(vkd_context *context, const char *what)
 {
     return vkd_fail(context, VKD_OUT_OF_MEMORY, "out of host memory for %s", what);
+}
+
+void vkd_context_report(const vkd_context *context, const vkd_options *options, vkd_status status)
+{
+    if (options && options->error && options->error_size)
+        snprintf(options->error, options->error_size, "%s", status == VKD_OK ? "" : context->error);
 }
 
 void vkd_log(vkd_context *context, vkd_log_level level, const char *format, ...)

@@ -25,6 +25,9 @@ VKD_MUST_USE vkd_status vkd_fail_memory(vkd_context *context, const char *what);
 
 void vkd_log(vkd_context *context, vkd_log_level level, const char *format, ...) VKD_PRINTF(3, 4);
 
+/* For calls that leave no object: copies the message to options->error when status is a failure. options may be null. */
+void vkd_context_report(const vkd_context *context, const vkd_options *options, vkd_status status);
+
 /* Zeroed memory for count elements of size bytes; null when there is none or the product overflows. Zero bytes give a valid
  * pointer. */
 void *vkd_alloc(vkd_context *context, size_t count, size_t size);

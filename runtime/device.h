@@ -7,15 +7,23 @@
 
 typedef struct vkd_device vkd_device;
 
-/* Opens the device that the options name (vkdelegate.h says how it is chosen), or takes over options->vulkan.
- * The context must outlive the device. VKD_NO_DEVICE when there is no Vulkan library, driver or fitting device. */
+/* Opens the device that the options name (vkdelegate.h says how it is chosen), or works on options->vulkan; `validate` has no
+ * effect there. The context must outlive the device; the options need not. VKD_NO_DEVICE when there is no Vulkan library, driver
+ * or fitting device, VKD_NOT_FOUND when validation was asked for and its layer is not installed, VKD_UNSUPPORTED when the
+ * device lacks the forced int8 flavour. Devices may be opened by several threads at the same time. */
 VKD_MUST_USE vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out);
 void vkd_device_close(vkd_device *device); /* writes the pipeline cache if it has grown; accepts null */
+
+/* Writes the pipeline cache now, if it has grown, so that a process that is killed later leaves one too. Failures are warnings. */
+void vkd_device_save_cache(vkd_device *device);
+
+/* How many messages the validation layers have given; 0 without options->validate. */
+uint32_t vkd_device_validation_messages(const vkd_device *device);
 
 const vkd_caps *vkd_device_caps(const vkd_device *device);
 vkd_context *vkd_device_context(const vkd_device *device);
 
-/* For vkd_list_devices. */
+/* For vkd_list_devices: the devices that can run compute shaders, in the driver's order. */
 VKD_MUST_USE vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count);
 void vkd_caps_info(const vkd_caps *caps, vkd_device_info *out);
 
@@ -24,6 +32,7 @@ void vkd_caps_info(const vkd_caps *caps, vkd_device_info *out);
 typedef enum vkd_memory_kind {
     VKD_MEMORY_DEVICE,   /* device-local, not mapped */
     VKD_MEMORY_UPLOAD,   /* mapped, coherent, device-local where the device offers that: the host writes, the device reads */
+    VKD_MEMORY_STAGING,  /* mapped, coherent, in host memory: the host writes, the device copies it away */
     VKD_MEMORY_READBACK  /* mapped, host-cached where possible: the device writes, the host reads */
 } vkd_memory_kind;
 
@@ -31,51 +40,59 @@ typedef struct vkd_buffer {
     struct VkBuffer_T *handle; /* VkBuffer; null when not created */
     struct VkDeviceMemory_T *memory;
     uint64_t size;
-    void *mapped; /* null for VKD_MEMORY_DEVICE */
+    void *mapped; /* all of it, while the buffer lives; null for VKD_MEMORY_DEVICE */
     bool coherent;
 } vkd_buffer;
 
-/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message, "constants". */
+/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message, "constants". VKD_OUT_OF_MEMORY when no
+ * suitable memory has room. */
 VKD_MUST_USE vkd_status vkd_buffer_create(vkd_device *device, vkd_memory_kind kind, uint64_t size, const char *what,
                                           vkd_buffer *out);
 void vkd_buffer_destroy(vkd_device *device, vkd_buffer *buffer); /* accepts an all-zero buffer */
 /* Makes the device's writes visible to the host's reads; nothing to do for coherent memory. */
 VKD_MUST_USE vkd_status vkd_buffer_invalidate(vkd_device *device, const vkd_buffer *buffer);
 
-/* Copies into device buffers through a bounded staging ring: begin, then any number of reserve, then finish. */
+/* Copies into device buffers through a bounded staging ring: begin, then any number of reserve, then finish. The destinations of
+ * one uploader must not overlap. */
 typedef struct vkd_uploader vkd_uploader;
 /* chunk: the largest size that will be reserved; the ring takes max(chunk, 8 MiB). */
 VKD_MUST_USE vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, vkd_uploader **out);
+uint64_t vkd_uploader_bytes(const vkd_uploader *uploader); /* of the ring */
 /* Mapped memory for `size` bytes that will be copied to dst at offset; valid until the next reserve or finish. Waits for earlier
  * copies when the ring is full. */
 VKD_MUST_USE vkd_status vkd_uploader_reserve(vkd_uploader *uploader, const vkd_buffer *dst, uint64_t offset, uint64_t size,
                                              void **out);
-/* Submits what is left, waits and frees the uploader, also after an error; null is accepted. */
+/* Submits what is left, waits and frees the uploader; null is accepted. After a failed reserve it only frees, and returns that
+ * failure's status again. */
 VKD_MUST_USE vkd_status vkd_uploader_finish(vkd_uploader *uploader);
 
-/* Copies size bytes of a device buffer to host memory and waits. */
+/* Copies size bytes of a buffer to host memory and waits. */
 VKD_MUST_USE vkd_status vkd_buffer_read(vkd_device *device, const vkd_buffer *src, uint64_t offset, uint64_t size, void *dst);
 
 /* ----------------------------------------------------------------------------------------------------- pipelines */
 
+enum { VKD_PIPELINE_MAX_BINDINGS = 16, VKD_PIPELINE_MAX_SPECS = 32 };
+
 typedef struct vkd_pipeline_desc {
-    const char *name;      /* for messages */
-    const uint32_t *code;  /* SPIR-V */
-    size_t code_size;      /* bytes */
+    const char *name;       /* for messages */
+    const uint32_t *code;   /* SPIR-V with the entry point "main"; must stay where it is while the device lives */
+    size_t code_size;       /* bytes */
     uint32_t binding_count; /* storage buffers 0 .. count-1 of set 0 */
-    uint32_t push_size;    /* bytes, a multiple of 4 */
+    uint32_t push_size;     /* bytes, a multiple of 4 */
     uint32_t spec_count;
-    const uint32_t *specs; /* specialisation constants 0 .. count-1 */
+    const uint32_t *specs; /* specialisation constants 0 .. count-1, 32 bits each */
 } vkd_pipeline_desc;
 
 typedef struct vkd_pipeline {
     struct VkPipeline_T *handle;
     struct VkPipelineLayout_T *layout;
     struct VkDescriptorSetLayout_T *set_layout;
+    const char *name;
+    uint32_t binding_count, push_size; /* as in the description */
 } vkd_pipeline;
 
-/* The pipeline for a description; equal ones are created once and live until the device closes. Uses and fills the on-disk
- * cache. */
+/* The pipeline for a description; equal ones (same code address, specs, bindings, push size) are created once and live until the
+ * device closes. Uses and fills the on-disk cache. */
 VKD_MUST_USE vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out);
 
 /* ------------------------------------------------------------------------------------------------------ commands */
@@ -89,21 +106,24 @@ typedef struct vkd_slice {
 /* One recorded command buffer with what it needs: descriptor sets, time stamps, a fence. */
 typedef struct vkd_commands vkd_commands;
 
-/* Room for so many dispatches with so many bindings in all. stamps: a time stamp around every dispatch. */
+/* Room for so many dispatches with so many bindings in all. stamps: a time stamp around every dispatch; dispatches then never
+ * overlap, so that each one's time is its own (and the whole takes longer). */
 VKD_MUST_USE vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t bindings, bool stamps,
                                            vkd_commands **out);
-/* Records one dispatch; a barrier goes before it exactly when its slices overlap, in memory, with slices used since the last
- * barrier and either side writes. */
+/* Records one dispatch, slices[i] as binding i; a barrier goes before it exactly when its slices overlap, in memory, with slices
+ * used since the last barrier and either side writes. VKD_INVALID_ARGUMENT for what does not fit the pipeline, the buffers or the
+ * room, VKD_UNSUPPORTED beyond the device's limits; the recording is then good for nothing but destroy. */
 VKD_MUST_USE vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices,
                                               uint32_t slice_count, const void *push, uint32_t push_size,
                                               const uint32_t groups[3]);
-/* Closes the recording; writes become visible to the host. */
+/* Closes the recording; after each run writes are visible to the host (read non-coherent memory after vkd_buffer_invalidate). */
 VKD_MUST_USE vkd_status vkd_commands_end(vkd_commands *commands);
-/* Submits and waits, with the options' time-out. Can be called any number of times. */
+/* Submits and waits, with the options' time-out. Can be called any number of times. VKD_DEVICE_LOST when the device failed or did
+ * not finish in time; every later run on this device fails at once in the same way. */
 VKD_MUST_USE vkd_status vkd_commands_run(vkd_commands *commands);
 uint64_t vkd_commands_gpu_ns(const vkd_commands *commands);                         /* whole last run, 0: no time stamps */
 uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatch); /* 0 without stamps */
-uint32_t vkd_commands_barrier_count(const vkd_commands *commands);
+uint32_t vkd_commands_barrier_count(const vkd_commands *commands); /* those that hazards asked for, with stamps too */
 void vkd_commands_destroy(vkd_commands *commands); /* accepts null */
 
 #endif

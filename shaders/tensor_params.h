@@ -11,7 +11,7 @@
 VKD_PARAMS_STRUCT(tensor_params)
 {
     u32 n, c, h, w;
-    u32 layout;
+    u32 tensor_layout; /* VKD_LAYOUT_*; `layout` is a word of GLSL */
 };
 
 #endif

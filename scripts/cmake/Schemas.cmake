@@ -1,8 +1,8 @@
 # Compiles schema/*.fbs to C++ headers. Result: VKD_SCHEMA_HEADERS.
 find_program(FLATC flatc REQUIRED)
 
-file(GLOB schema_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/schema/*.fbs)
-set(schema_dir ${CMAKE_BINARY_DIR}/generated/schema)
+file(GLOB schema_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/schema/*.fbs)
+set(schema_dir ${PROJECT_BINARY_DIR}/generated/schema)
 set(VKD_SCHEMA_HEADERS "")
 foreach(file IN LISTS schema_files)
   get_filename_component(name ${file} NAME_WE)

@@ -1,0 +1,169 @@
+/* A delegate's life: init, execute, destroy. */
+#include "backend/delegate.h"
+#include "backend/convert.h"
+#include "graph/plan.h"
+#include "graph/rewrite.h"
+#include "ops/lower.h"
+
+#include <string.h>
+
+/* -------------------------------------------------------------------------------------------------- compile specs */
+
+/* What the file's compile specs ask for; sizes as ExecuTorch writes them. Storage types and layouts are the file's private hints,
+ * the rest was for the exporter. */
+static const struct {
+    const char *key;
+    size_t size;
+} known_specs[] = {
+    {"storage_type_override", 4}, {"memory_layout_override", 4}, {"texture_limits_x", 4},     {"texture_limits_y", 4},
+    {"texture_limits_z", 4},      {"require_dynamic_shapes", 1}, {"downcast_64_bit", 1},      {"force_fp16", 1},
+    {"small_texture_limits", 1},  {"skip_memory_planning", 1},   {"skip_bool_tensors", 1},    {"skip_tag_memory_metadata", 1},
+    {"warmup_execute_after_compile", 1},
+};
+
+static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
+{
+    *out_warm_up = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!specs[i].key || (specs[i].size && !specs[i].value))
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu has a null pointer", i);
+        for (size_t k = 0; k < sizeof known_specs / sizeof *known_specs; k++)
+            if (!strcmp(specs[i].key, known_specs[k].key) && specs[i].size != known_specs[k].size)
+                return vkd_fail(context, VKD_INVALID_MODEL, "compile spec '%s' has %zu bytes: it must have %zu", specs[i].key,
+                                specs[i].size, known_specs[k].size);
+        if (!strcmp(specs[i].key, "warmup_execute_after_compile"))
+            *out_warm_up = *(const unsigned char *)specs[i].value != 0;
+    }
+    return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ init */
+
+static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options)
+{
+    const vkd_caps *caps = vkd_device_caps(delegate->device);
+    if (!options->no_rewrites)
+        VKD_TRY(vkd_rewrite(&delegate->model, &delegate->arena));
+    vkd_graph_init(&delegate->graph, &delegate->arena);
+    VKD_TRY(vkd_lower_model(&delegate->context, &delegate->model, caps, options->conv_variant, &delegate->graph,
+                            &delegate->tensors, &delegate->selections, &delegate->selection_count));
+    return vkd_plan(&delegate->graph, caps->storage_alignment, !options->keep_intermediates);
+}
+
+static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
+                       size_t spec_count, vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options)
+{
+    vkd_context *context = &delegate->context;
+    bool warm_up;
+    if (!blob || (spec_count && !specs))
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
+    VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
+    VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
+    VKD_TRY(vkd_device_open(context, options, &delegate->device));
+    vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
+    VKD_TRY(build_graph(delegate, options));
+    VKD_TRY(vkd_executor_create(delegate->device, &delegate->graph, options->profile, &delegate->executor));
+    if (warm_up)
+        VKD_TRY(vkd_executor_run(delegate->executor));
+    delegate->keeps_intermediates = options->keep_intermediates;
+    delegate->host_peak = context->host_peak + vkd_executor_staging_bytes(delegate->executor);
+    return VKD_OK;
+}
+
+vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
+                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+{
+    static const vkd_options defaults;
+    vkd_context context;
+    vkd_context_init(&context, options);
+    vkd_delegate *delegate = NULL;
+    vkd_status status;
+    if (out)
+        *out = NULL;
+    if (!out)
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the result");
+    else if (!(delegate = vkd_alloc(&context, 1, sizeof *delegate)))
+        status = vkd_fail_memory(&context, "the delegate");
+    else {
+        delegate->context = context;
+        vkd_arena_init(&delegate->arena, &delegate->context);
+        status = init(delegate, blob, blob_size, specs, spec_count, named_data, named_data_user, options ? options : &defaults);
+        context = delegate->context;
+    }
+    vkd_context_report(&context, options, status);
+    if (status == VKD_OK)
+        *out = delegate;
+    else
+        vkd_destroy(delegate);
+    return status;
+}
+
+void vkd_destroy(vkd_delegate *delegate)
+{
+    if (!delegate)
+        return;
+    vkd_executor_destroy(delegate->executor);
+    vkd_device_close(delegate->device);
+    vkd_arena_release(&delegate->arena);
+    vkd_context context = delegate->context;
+    vkd_free(&context, delegate);
+}
+
+const char *vkd_last_error(const vkd_delegate *delegate) { return delegate ? delegate->context.error : ""; }
+
+/* --------------------------------------------------------------------------------------------------------- execute */
+
+static vkd_status check_arg(vkd_context *context, const vkd_tensor_arg *arg, const vkd_tensor *tensor, const char *kind, size_t index)
+{
+    if (!arg->data || (arg->rank && !arg->dims))
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer", kind, index);
+    if (!vkd_convertible(arg->dtype, tensor->dtype))
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", kind, index, vkd_dtype_name(arg->dtype),
+                        vkd_dtype_name(tensor->dtype));
+    if (arg->rank != tensor->rank)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", kind, index, arg->rank, tensor->rank);
+    for (uint32_t i = 0; i < arg->rank; i++)
+        if (arg->dims[i] != tensor->dims[i])
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has size %lld in dim %u: the model has %u", kind, index,
+                            (long long)arg->dims[i], i, tensor->dims[i]);
+    size_t needed = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(arg->dtype);
+    if (arg->size < needed)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed", kind, index, arg->size, needed);
+    return VKD_OK;
+}
+
+static vkd_status check_args(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
+{
+    const vkd_graph *graph = &delegate->graph;
+    vkd_context *context = &delegate->context;
+    if (!args || count < graph->input_count + graph->output_count)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs", args ? count : 0,
+                        graph->input_count, graph->output_count);
+    for (size_t i = 0; i < graph->input_count; i++)
+        VKD_TRY(check_arg(context, &args[i], &graph->tensors[graph->inputs[i]], "input", i));
+    const vkd_tensor_arg *outputs = args + count - graph->output_count;
+    for (size_t i = 0; i < graph->output_count; i++)
+        VKD_TRY(check_arg(context, &outputs[i], &graph->tensors[graph->outputs[i]], "output", i));
+    return VKD_OK;
+}
+
+vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
+{
+    if (!delegate)
+        return VKD_INVALID_ARGUMENT;
+    const vkd_graph *graph = &delegate->graph;
+    VKD_TRY(check_args(delegate, args, count));
+    for (size_t i = 0; i < graph->input_count; i++) {
+        const vkd_tensor *tensor = &graph->tensors[graph->inputs[i]];
+        vkd_convert_in(args[i].dtype, args[i].data, tensor->dtype, vkd_executor_input(delegate->executor, i),
+                       (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    }
+    VKD_TRY(vkd_executor_run(delegate->executor));
+    const vkd_tensor_arg *outputs = args + count - graph->output_count;
+    for (size_t i = 0; i < graph->output_count; i++) {
+        const vkd_tensor *tensor = &graph->tensors[graph->outputs[i]];
+        vkd_convert_out(tensor->dtype, vkd_executor_output(delegate->executor, i), outputs[i].dtype, outputs[i].data,
+                        (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    }
+    return VKD_OK;
+}

@@ -1,0 +1,23 @@
+/* The delegate object, shared by the files of backend/. */
+#ifndef VKD_BACKEND_DELEGATE_H
+#define VKD_BACKEND_DELEGATE_H
+
+#include "graph/executor.h"
+#include "schema/model.h"
+
+struct vkd_delegate {
+    vkd_context context;
+    vkd_arena arena; /* model, graph and everything they point to */
+    vkd_model model;
+    vkd_graph graph;
+    vkd_device *device;
+    vkd_executor *executor;
+    vkd_device_info device_info;
+    vkd_tensor_id *tensors; /* by value id */
+    vkd_selection_info *selections;
+    size_t selection_count;
+    uint64_t host_peak; /* of init */
+    bool keeps_intermediates;
+};
+
+#endif

@@ -1,0 +1,125 @@
+/* What a delegate tells about itself. */
+#include "backend/delegate.h"
+
+#include <string.h>
+
+static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
+{
+    *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        out->dims[i] = tensor->dims[i];
+    out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
+}
+
+static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, size_t count, size_t index, vkd_tensor_info *out)
+{
+    if (!out)
+        return VKD_INVALID_ARGUMENT;
+    if (index >= count)
+        return VKD_NOT_FOUND;
+    tensor_info(&delegate->graph.tensors[ids[index]], out);
+    return VKD_OK;
+}
+
+size_t vkd_input_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.input_count : 0; }
+
+size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.output_count : 0; }
+
+vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
+{
+    return delegate ? io_info(delegate, delegate->graph.inputs, delegate->graph.input_count, index, out) : VKD_INVALID_ARGUMENT;
+}
+
+vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
+{
+    return delegate ? io_info(delegate, delegate->graph.outputs, delegate->graph.output_count, index, out) : VKD_INVALID_ARGUMENT;
+}
+
+const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate) { return delegate ? &delegate->device_info : NULL; }
+
+void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
+{
+    if (!delegate || !out)
+        return;
+    *out = (vkd_memory_info){
+        .constants = delegate->graph.constant_bytes,
+        .scratch = delegate->graph.scratch_bytes,
+        .scratch_unaliased = delegate->graph.scratch_unaliased_bytes,
+        .io = vkd_executor_io_bytes(delegate->executor),
+        .host = delegate->context.host_bytes,
+        .host_peak = delegate->host_peak,
+    };
+}
+
+size_t vkd_node_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.node_count : 0; }
+
+vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
+{
+    if (!delegate || !out)
+        return VKD_INVALID_ARGUMENT;
+    if (index >= delegate->graph.node_count)
+        return VKD_NOT_FOUND;
+    const vkd_node *node = &delegate->graph.nodes[index];
+    *out = (vkd_node_info){
+        .op = node->op,
+        .op_id = node->op_id,
+        .kernel = vkd_shaders[node->shader].name,
+        .variant = node->variant ? node->variant : "",
+        .shape = node->shape ? node->shape : "",
+        .macs = node->macs,
+        .groups = {node->groups[0], node->groups[1], node->groups[2]},
+        .gpu_ns = vkd_executor_node_ns(delegate->executor, index),
+    };
+    return VKD_OK;
+}
+
+uint64_t vkd_gpu_ns(const vkd_delegate *delegate) { return delegate ? vkd_executor_gpu_ns(delegate->executor) : 0; }
+
+size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->selection_count : 0; }
+
+vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
+{
+    if (!delegate || !out)
+        return VKD_INVALID_ARGUMENT;
+    if (index >= delegate->selection_count)
+        return VKD_NOT_FOUND;
+    *out = delegate->selections[index];
+    return VKD_OK;
+}
+
+/* Copies device bytes to row-major order. */
+static void unpack(const vkd_tensor *tensor, const unsigned char *src, unsigned char *dst)
+{
+    size_t size = vkd_dtype_size(tensor->dtype), channels = ((size_t)tensor->c + 3) / 4 * 4;
+    if (tensor->layout == VKD_PLAIN) {
+        memcpy(dst, src, (size_t)vkd_dims_count(tensor->rank, tensor->dims) * size);
+        return;
+    }
+    for (size_t n = 0; n < tensor->n; n++)
+        for (size_t c = 0; c < tensor->c; c++)
+            for (size_t pixel = 0; pixel < (size_t)tensor->h * tensor->w; pixel++, dst += size)
+                memcpy(dst, src + ((n * tensor->h * tensor->w + pixel) * channels + c) * size, size);
+}
+
+vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, size_t size, vkd_tensor_info *out_info)
+{
+    if (!delegate)
+        return VKD_INVALID_ARGUMENT;
+    vkd_context *context = &delegate->context;
+    if (!data || !out_info || !delegate->keeps_intermediates)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_read_value needs keep_intermediates and no null pointers");
+    if (value >= delegate->model.value_count || delegate->tensors[value] == VKD_NO_TENSOR)
+        return VKD_NOT_FOUND;
+    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->tensors[value]];
+    tensor_info(tensor, out_info);
+    if (size < out_info->size)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size, size);
+    unsigned char *bytes = vkd_alloc(context, 1, (size_t)tensor->bytes);
+    if (!bytes)
+        return vkd_fail_memory(context, "a value");
+    vkd_status status = vkd_executor_read(delegate->executor, delegate->tensors[value], bytes);
+    if (status == VKD_OK)
+        unpack(tensor, bytes, data);
+    vkd_free(context, bytes);
+    return status;
+}

@@ -1,0 +1,246 @@
+#include "ops/args.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct decoder {
+    vkd_context *context;
+    const vkd_model *model;
+    const vkd_model_op *op;
+    const vkd_param *param; /* the one being decoded */
+    size_t index;
+    unsigned char *field; /* where its result goes */
+} decoder;
+
+static const char *kind_name(vkd_value_kind kind)
+{
+    static const char *const names[] = {
+        [VKD_VALUE_NULL] = "null",
+        [VKD_VALUE_INT] = "an int",
+        [VKD_VALUE_DOUBLE] = "a double",
+        [VKD_VALUE_BOOL] = "a bool",
+        [VKD_VALUE_TENSOR] = "a tensor",
+        [VKD_VALUE_INT_LIST] = "a list of ints",
+        [VKD_VALUE_DOUBLE_LIST] = "a list of doubles",
+        [VKD_VALUE_BOOL_LIST] = "a list of bools",
+        [VKD_VALUE_VALUE_LIST] = "a list of values",
+        [VKD_VALUE_STRING] = "a string",
+        [VKD_VALUE_SYMINT] = "a symbolic int",
+    };
+    return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "an unknown kind";
+}
+
+static vkd_status fail(const decoder *d, const char *is, const char *expected)
+{
+    return vkd_fail(d->context, VKD_INVALID_MODEL, "operator '%s' (node %u): argument %zu (%s) is %s, expected %s", d->op->name,
+                    d->op->node_id, d->index, d->param->name, is, expected);
+}
+
+static vkd_status fail_kind(const decoder *d, const vkd_model_value *value, const char *expected)
+{
+    return fail(d, kind_name(value->kind), expected);
+}
+
+static bool is_list(vkd_value_kind kind)
+{
+    return kind == VKD_VALUE_INT_LIST || kind == VKD_VALUE_DOUBLE_LIST || kind == VKD_VALUE_BOOL_LIST ||
+           kind == VKD_VALUE_VALUE_LIST;
+}
+
+/* ------------------------------------------------------------------------------------------------------- scalars */
+
+static vkd_status decode_float(const decoder *d, const vkd_model_value *value)
+{
+    double number;
+    if (value->kind == VKD_VALUE_DOUBLE)
+        number = value->d;
+    else if (value->kind == VKD_VALUE_INT || value->kind == VKD_VALUE_SYMINT)
+        number = (double)value->i;
+    else
+        return fail_kind(d, value, "a number");
+    float rounded = (float)number;
+    memcpy(d->field, &rounded, sizeof rounded);
+    return VKD_OK;
+}
+
+static vkd_status fail_range(const decoder *d, double number)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.17g", number);
+    return fail(d, text, "an int of 32 bits");
+}
+
+static vkd_status to_int(const decoder *d, int64_t number, int32_t *out)
+{
+    if (number < INT32_MIN || number > INT32_MAX)
+        return fail_range(d, (double)number);
+    *out = (int32_t)number;
+    return VKD_OK;
+}
+
+static vkd_status decode_int(const decoder *d, const vkd_model_value *value)
+{
+    int32_t number = 0;
+    if (value->kind == VKD_VALUE_DOUBLE) {
+        /* The negated form also catches NaN. */
+        if (!(value->d >= INT32_MIN && value->d <= INT32_MAX) || value->d != floor(value->d))
+            return fail_range(d, value->d);
+        number = (int32_t)value->d;
+    } else if (value->kind == VKD_VALUE_INT || value->kind == VKD_VALUE_SYMINT) {
+        VKD_TRY(to_int(d, value->i, &number));
+    } else {
+        return fail_kind(d, value, "an int");
+    }
+    memcpy(d->field, &number, sizeof number);
+    return VKD_OK;
+}
+
+static vkd_status decode_bool(const decoder *d, const vkd_model_value *value)
+{
+    bool flag;
+    if (value->kind == VKD_VALUE_BOOL)
+        flag = value->b;
+    else if (value->kind == VKD_VALUE_INT && (value->i == 0 || value->i == 1))
+        flag = value->i == 1;
+    else
+        return fail_kind(d, value, "a bool");
+    memcpy(d->field, &flag, sizeof flag);
+    return VKD_OK;
+}
+
+static vkd_status decode_string(const decoder *d, const vkd_model_value *value)
+{
+    if (value->kind != VKD_VALUE_STRING)
+        return fail_kind(d, value, "a string");
+    memcpy(d->field, &value->string, sizeof value->string);
+    return VKD_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- lists */
+
+/* An empty list has lost its type in the file: any kind of list may stand for it. */
+static vkd_status decode_ints(const decoder *d, const vkd_model_value *value, int32_t *items, size_t least, size_t most,
+                              size_t *out_count)
+{
+    bool empty = is_list(value->kind) && value->list.count == 0;
+    if (!empty && value->kind != VKD_VALUE_INT_LIST)
+        return fail_kind(d, value, "a list of ints");
+    if (value->list.count < least || value->list.count > most) {
+        char is[32], expected[48];
+        snprintf(is, sizeof is, "a list of %zu", value->list.count);
+        snprintf(expected, sizeof expected, least == most ? "%zu ints" : "at most %zu ints", most);
+        return fail(d, is, expected);
+    }
+    for (size_t i = 0; i < value->list.count; i++)
+        VKD_TRY(to_int(d, value->list.ints[i], &items[i]));
+    *out_count = value->list.count;
+    return VKD_OK;
+}
+
+static vkd_status decode_int_array(const decoder *d, const vkd_model_value *value)
+{
+    int32_t *items = (int32_t *)d->field;
+    size_t count = d->param->count;
+    bool may_be_empty = d->param->kind == VKD_PARAM_INTS_OR_EMPTY;
+    memset(items, 0, count * sizeof *items);
+    if (may_be_empty && is_list(value->kind) && value->list.count == 0)
+        return VKD_OK;
+    return decode_ints(d, value, items, count, count, &count);
+}
+
+static vkd_status decode_int_list(const decoder *d, const vkd_model_value *value)
+{
+    vkd_int_list *list = (vkd_int_list *)d->field;
+    return decode_ints(d, value, list->items, 0, VKD_MAX_RANK, &list->count);
+}
+
+/* ------------------------------------------------------------------------------------------------------- tensors */
+
+static vkd_status decode_tensor(const decoder *d, const vkd_model_value *value, uint32_t id)
+{
+    vkd_param_kind kind = d->param->kind;
+    if (kind == VKD_PARAM_OPTIONAL_CONSTANT && value->kind == VKD_VALUE_NULL)
+        id = VKD_NO_VALUE;
+    else if (value->kind != VKD_VALUE_TENSOR)
+        return fail_kind(d, value, kind == VKD_PARAM_OPTIONAL_CONSTANT ? "a constant tensor or null" : "a tensor");
+    else if (kind != VKD_PARAM_TENSOR && !value->tensor.data)
+        return fail(d, "a tensor without constant data", "a constant tensor");
+    memcpy(d->field, &id, sizeof id);
+    return VKD_OK;
+}
+
+static vkd_status decode_output(const decoder *d, const vkd_model_value *value, uint32_t id)
+{
+    uint32_t *ids = (uint32_t *)d->field;
+    for (size_t i = 0; i < d->param->count; i++)
+        ids[i] = VKD_NO_VALUE;
+    size_t available = 1;
+    const uint32_t *source = &id;
+    if (value->kind == VKD_VALUE_VALUE_LIST) {
+        available = value->list.count;
+        source = value->list.values;
+        if (!available)
+            return fail(d, "an empty list", "an output tensor");
+    }
+    for (size_t i = 0; i < d->param->count && i < available; i++) {
+        if (d->model->values[source[i]].kind != VKD_VALUE_TENSOR)
+            return fail_kind(d, &d->model->values[source[i]], "an output tensor");
+        ids[i] = source[i];
+    }
+    return VKD_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------- operators */
+
+static vkd_status decode_argument(const decoder *d)
+{
+    uint32_t id = d->op->args[d->index];
+    const vkd_model_value *value = &d->model->values[id];
+    switch (d->param->kind) {
+    case VKD_PARAM_TENSOR:
+    case VKD_PARAM_CONSTANT:
+    case VKD_PARAM_OPTIONAL_CONSTANT:
+        return decode_tensor(d, value, id);
+    case VKD_PARAM_OUTPUT:
+        return decode_output(d, value, id);
+    case VKD_PARAM_FLOAT:
+        return decode_float(d, value);
+    case VKD_PARAM_INT:
+        return decode_int(d, value);
+    case VKD_PARAM_BOOL:
+        return decode_bool(d, value);
+    case VKD_PARAM_STRING:
+        return decode_string(d, value);
+    case VKD_PARAM_INTS:
+    case VKD_PARAM_INTS_OR_EMPTY:
+        return decode_int_array(d, value);
+    case VKD_PARAM_INT_LIST:
+        return decode_int_list(d, value);
+    case VKD_PARAM_IGNORED:
+    case VKD_PARAM_END:
+        break;
+    }
+    return VKD_OK;
+}
+
+vkd_status vkd_args_decode(vkd_context *context, const vkd_model *model, const vkd_model_op *op, const vkd_param *params,
+                           void *args)
+{
+    size_t count = 0;
+    while (params[count].kind != VKD_PARAM_END)
+        count++;
+    if (op->arg_count != count)
+        return vkd_fail(context, VKD_INVALID_MODEL, "operator '%s' (node %u) has %zu arguments, expected %zu", op->name, op->node_id,
+                        op->arg_count, count);
+    for (size_t i = 0; i < count; i++) {
+        decoder d = {.context = context,
+                     .model = model,
+                     .op = op,
+                     .param = &params[i],
+                     .index = i,
+                     .field = (unsigned char *)args + params[i].offset};
+        VKD_TRY(decode_argument(&d));
+    }
+    return VKD_OK;
+}

@@ -1,0 +1,68 @@
+/* The conv node factory: what a convolution is, which variants can run it, and which one is chosen. The choice is a pure function of
+ * the problem and the device's caps over a table of variants, so it is tested without a device. */
+#ifndef VKD_OPS_CONV_H
+#define VKD_OPS_CONV_H
+
+#include "ops/lower.h"
+#include "ops/requantize.h"
+
+/* The shape of a convolution; all dims at least 1, consistent with each other. */
+typedef struct conv2d_problem {
+    uint32_t n, in_c, in_h, in_w, out_c, out_h, out_w;
+    uint32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
+    uint32_t groups;
+} conv2d_problem;
+
+/* A convolution to emit: the shape and what it works on. */
+typedef struct conv2d {
+    conv2d_problem problem;
+    vkd_tensor_id x, y;            /* int8, 4C */
+    const int8_t *weights;         /* [out_c][align4(kernel_h * kernel_w * ic_group)], k = (ky * kernel_w + kx) * ic_group + ic */
+    vkd_tensor_id channels;        /* requantize blocks of the output channels */
+    requantize_params requantize;
+    int32_t x_zero;
+} conv2d;
+
+typedef struct conv2d_variant {
+    const char *name;
+    /* Null if it can run the problem on the device, else why not. */
+    const char *(*refuses)(const conv2d_problem *problem, const vkd_caps *caps);
+    /* Estimated microseconds; only asked when it does not refuse. */
+    double (*cost)(const conv2d_problem *problem, const vkd_caps *caps);
+    /* Adds the dispatches to the graph. */
+    vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv);
+} conv2d_variant;
+
+/* All variants; the first supports everything. */
+extern const conv2d_variant conv2d_variants[];
+extern const size_t conv2d_variant_count;
+
+/* The index of the variant to use: the cheapest of those that support the problem, or `forced` (a name, or null) if that one
+ * supports it. candidates: conv2d_variant_count entries that receive what was considered; reason: why the winner won. */
+size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
+                     const char **reason);
+
+static inline uint32_t conv2d_ic_group(const conv2d_problem *problem) { return problem->in_c / problem->groups; }
+static inline uint32_t conv2d_oc_group(const conv2d_problem *problem) { return problem->out_c / problem->groups; }
+static inline uint64_t conv2d_pixels(const conv2d_problem *problem)
+{
+    return (uint64_t)problem->n * problem->out_h * problem->out_w;
+}
+static inline uint64_t conv2d_k(const conv2d_problem *problem) /* of one group */
+{
+    return (uint64_t)problem->kernel[0] * problem->kernel[1] * conv2d_ic_group(problem);
+}
+static inline uint64_t conv2d_macs(const conv2d_problem *problem)
+{
+    return conv2d_pixels(problem) * problem->out_c * conv2d_k(problem);
+}
+
+/* Emission, by family. */
+vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv);
+vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv);
+vkd_status conv2d_emit_pointwise(vkd_lowering *lowering, const conv2d *conv);
+
+/* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size);
+
+#endif

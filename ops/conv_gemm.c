@@ -1,0 +1,79 @@
+/* The variants that are a GEMM: pointwise straight on the activation, im2col on a scratch matrix. */
+#include "ops/conv_gemm.h"
+
+#include <string.h>
+
+static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a)
+{
+    return (gemm_operands){
+        .a = a,
+        .y = conv->y,
+        .channels = conv->channels,
+        .weights = conv->weights,
+        .weight_row = (uint32_t)(conv2d_k(&conv->problem) + 3) / 4 * 4,
+        .requantize = conv->requantize,
+    };
+}
+
+gemm_problem conv2d_pointwise_gemm(const conv2d_problem *p)
+{
+    return (gemm_problem){
+        .m = (uint32_t)conv2d_pixels(p),
+        .n = conv2d_oc_group(p),
+        .k = conv2d_ic_group(p),
+        .groups = p->groups,
+        .a_bytes = (p->in_c + 3) / 4 * 4,
+        .a_group = p->groups > 1 ? conv2d_ic_group(p) : 0,
+        .out_w = p->out_w, .out_h = p->out_h,
+        .in_w = p->in_w, .in_h = p->in_h,
+        .stride_w = p->stride[1], .stride_h = p->stride[0],
+    };
+}
+
+uint64_t conv2d_im2col_row(const conv2d_problem *p) { return (conv2d_k(p) + 15) / 16 * 16; }
+
+gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
+{
+    uint32_t row = (uint32_t)conv2d_im2col_row(p), m = (uint32_t)conv2d_pixels(p);
+    return (gemm_problem){
+        .m = m,
+        .n = conv2d_oc_group(p),
+        .k = (uint32_t)conv2d_k(p),
+        .groups = p->groups,
+        .a_bytes = row * p->groups,
+        .a_group = p->groups > 1 ? row : 0,
+        .out_w = m, .out_h = 1,
+        .in_w = m, .in_h = 1,
+        .stride_w = 1, .stride_h = 1,
+    };
+}
+
+vkd_status conv2d_emit_pointwise(vkd_lowering *lowering, const conv2d *conv)
+{
+    gemm_problem problem = conv2d_pointwise_gemm(&conv->problem);
+    gemm_operands operands = operands_of(conv, conv->x);
+    return vkd_gemm_emit(lowering, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+}
+
+vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv)
+{
+    const conv2d_problem *p = &conv->problem;
+    uint64_t pixels = conv2d_pixels(p), row = conv2d_im2col_row(p);
+    vkd_tensor_id matrix;
+    VKD_TRY(vkd_graph_add_buffer(lowering->graph, pixels * row * p->groups, NULL, NULL, &matrix));
+
+    conv_params push = conv2d_window_params(conv);
+    push.k_row = (uint32_t)row;
+    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_IM2COL, &push, sizeof push);
+    node.macs = 0;
+    vkd_node_linear(&node, lowering->caps, pixels * p->groups * (row / 16));
+    node.specs[node.spec_count++] = push.ic_group % 16 == 0 ? 16 : push.ic_group % 4 == 0 ? 4 : 1;
+    vkd_node_read(&node, conv->x);
+    vkd_node_read(&node, conv->x); /* a second view of it, in units of 16 bytes */
+    vkd_node_write(&node, matrix);
+    VKD_TRY(vkd_graph_add_node(lowering->graph, &node));
+
+    gemm_problem problem = conv2d_im2col_gemm(p);
+    gemm_operands operands = operands_of(conv, matrix);
+    return vkd_gemm_emit(lowering, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+}

@@ -1,0 +1,113 @@
+/* The sliding-window variant: shaders/conv_general.dot.comp where groups fill whole words, shaders/conv_bytes.comp where not. */
+#include "ops/conv.h"
+#include "shaders/conv_params.h"
+#include "ops/conv_window.h"
+
+#include <string.h>
+
+typedef struct window_source {
+    const int8_t *weights;
+    uint32_t row, out_c, taps, ic_group;
+} window_source;
+
+/* [oc / 4][tap][ic / 4][4 channels][4] */
+static void pack_words(const void *from, void *dst, size_t size)
+{
+    const window_source *source = from;
+    int8_t *out = dst;
+    for (uint32_t oc4 = 0; oc4 < source->out_c; oc4 += 4)
+        for (uint32_t tap = 0; tap < source->taps; tap++)
+            for (uint32_t ic4 = 0; ic4 < source->ic_group; ic4 += 4)
+                for (uint32_t oc = oc4; oc < oc4 + 4; oc++, out += 4) {
+                    uint32_t count = oc >= source->out_c ? 0 : source->ic_group - ic4 < 4 ? source->ic_group - ic4 : 4;
+                    int8_t word[4] = {0};
+                    if (count)
+                        memcpy(word, source->weights + (size_t)oc * source->row + tap * source->ic_group + ic4, count);
+                    memcpy(out, word, 4);
+                }
+    memset(out, 0, size - (size_t)(out - (int8_t *)dst));
+}
+
+/* As in the file. */
+static void pack_rows(const void *from, void *dst, size_t size)
+{
+    const window_source *source = from;
+    size_t bytes = (size_t)source->out_c * source->row;
+    memcpy(dst, source->weights, bytes);
+    memset((char *)dst + bytes, 0, size - bytes);
+}
+
+conv_params conv2d_window_params(const conv2d *conv)
+{
+    const conv2d_problem *p = &conv->problem;
+    return (conv_params){
+        .n = p->n, .in_h = p->in_h, .in_w = p->in_w, .out_h = p->out_h, .out_w = p->out_w,
+        .in_c4 = (p->in_c + 3) / 4,
+        .out_c4 = (p->out_c + 3) / 4,
+        .ic_group = conv2d_ic_group(p),
+        .oc_group = conv2d_oc_group(p),
+        .groups = p->groups,
+        .kernel_h = p->kernel[0], .kernel_w = p->kernel[1],
+        .stride_h = p->stride[0], .stride_w = p->stride[1],
+        .padding_h = p->padding[0], .padding_w = p->padding[1],
+        .dilation_h = p->dilation[0], .dilation_w = p->dilation[1],
+        .x_zero = conv->x_zero,
+        .requantize = conv->requantize,
+    };
+}
+
+/* Workgroups of 64 that fit the output: x is words of channels, y quads of pixels in a row, z rows. */
+static void set_grid(vkd_node *node, const conv_params *p)
+{
+    uint32_t quads = (p->out_w + 3) / 4, rows = p->n * p->out_h;
+    uint32_t local[3] = {1, 1, 1};
+    while (local[0] < 8 && local[0] < p->out_c4)
+        local[0] *= 2;
+    while (local[0] * local[1] < 64 && local[1] < quads)
+        local[1] *= 2;
+    while (local[0] * local[1] * local[2] < 64 && local[2] < rows && local[2] < 8)
+        local[2] *= 2;
+    node->spec_count = 3;
+    memcpy(node->specs, local, sizeof local);
+    node->groups[0] = (p->out_c4 + local[0] - 1) / local[0];
+    node->groups[1] = (quads + local[1] - 1) / local[1];
+    node->groups[2] = (rows + local[2] - 1) / local[2];
+}
+
+vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv)
+{
+    const conv2d_problem *p = &conv->problem;
+    bool words = p->groups == 1 || (conv2d_ic_group(p) % 4 == 0 && conv2d_oc_group(p) % 4 == 0);
+    window_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
+    if (!source)
+        return vkd_fail_memory(lowering->context, "convolution weights");
+    *source = (window_source){
+        .weights = conv->weights,
+        .row = (uint32_t)(conv2d_k(p) + 3) / 4 * 4,
+        .out_c = p->out_c,
+        .taps = p->kernel[0] * p->kernel[1],
+        .ic_group = conv2d_ic_group(p),
+    };
+    conv_params push = conv2d_window_params(conv);
+    push.k_row = source->row;
+    push.x_shift = lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0;
+
+    uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source->taps * ((source->ic_group + 3) / 4)
+                           : (uint64_t)source->out_c * source->row;
+    if (bytes > INT32_MAX)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
+                           (unsigned long long)bytes);
+    vkd_tensor_id weights;
+    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, words ? pack_words : pack_rows, source, &weights));
+
+    vkd_node node = conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES, &push, sizeof push);
+    if (words)
+        set_grid(&node, &push);
+    else
+        vkd_node_linear(&node, lowering->caps, (uint64_t)conv2d_pixels(p) * push.out_c4);
+    vkd_node_read(&node, conv->x);
+    vkd_node_read(&node, weights);
+    vkd_node_read(&node, conv->channels);
+    vkd_node_write(&node, conv->y);
+    return vkd_graph_add_node(lowering->graph, &node);
+}

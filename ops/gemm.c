@@ -1,0 +1,152 @@
+#include "ops/gemm.h"
+
+#include <string.h>
+
+static uint32_t divide_up(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
+static uint32_t align_up(uint32_t value, uint32_t alignment) { return divide_up(value, alignment) * alignment; }
+
+/* ------------------------------------------------------------------------------------------------------- B packing */
+
+typedef struct b_source {
+    const int8_t *weights;
+    uint32_t groups, n, k, row; /* n and k of one group, bytes of a row */
+    uint32_t n_padded, step, k_steps;
+} b_source;
+
+/* [group][n / 4][k / step][4 channels][step], zero-padded. */
+static void pack_b(const void *from, void *dst, size_t size)
+{
+    const b_source *source = from;
+    int8_t *out = dst;
+    for (uint32_t g = 0; g < source->groups; g++)
+        for (uint32_t n4 = 0; n4 < source->n_padded; n4 += 4)
+            for (uint32_t s = 0; s < source->k_steps; s++)
+                for (uint32_t n = n4; n < n4 + 4; n++, out += source->step) {
+                    uint32_t k = s * source->step;
+                    uint32_t count = n < source->n && k < source->k ? source->k - k : 0;
+                    if (count > source->step)
+                        count = source->step;
+                    if (count)
+                        memcpy(out, source->weights + ((size_t)g * source->n + n) * source->row + k, count);
+                    memset(out + count, 0, source->step - count);
+                }
+    memset(out, 0, size - (size_t)(out - (int8_t *)dst));
+}
+
+/* ------------------------------------------------------------------------------------------------------------ tiles */
+
+/* How many invocations a device needs in flight before more of them stop helping. */
+static uint64_t wanted_invocations(const vkd_caps *caps)
+{
+    switch (caps->type) {
+    case VKD_TYPE_CPU:
+        return 1;
+    case VKD_TYPE_DISCRETE:
+        return 1 << 16;
+    default:
+        return 1 << 13;
+    }
+}
+
+gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps)
+{
+    bool wide = problem->a_bytes % 16 == 0 && problem->a_group % 16 == 0;
+    gemm_tile tile = {.shader = VKD_SHADER_GEMM_4X4, .tile_m = 4, .tile_n4 = 1, .step = 16, .local = {8, 8, 1}};
+    if (!wide) {
+        tile.shader = VKD_SHADER_GEMM_4X4_WORDS;
+        tile.step = 4;
+    } else if (caps->type == VKD_TYPE_CPU) {
+        tile.shader = VKD_SHADER_GEMM_8X8;
+        tile.tile_m = 8;
+        tile.tile_n4 = 2;
+        tile.local[0] = 1;
+    }
+    /* Few rows do not fill a workgroup eight tiles high. */
+    while (tile.local[1] > 1 && (tile.local[1] / 2) * tile.tile_m >= problem->m) {
+        tile.local[1] /= 2;
+        tile.local[0] *= 2;
+    }
+    /* Slices of k, while invocations are missing, every slice keeps some steps, and the partial sums fit. */
+    uint64_t tiles = (uint64_t)divide_up(problem->m, tile.tile_m) * divide_up(problem->n, tile.tile_n4 * 4) * problem->groups;
+    uint32_t k_steps = divide_up(problem->k, tile.step);
+    uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    while (tiles * tile.local[2] < wanted_invocations(caps) && k_steps >= 8 * tile.local[2] && tile.local[2] < 16) {
+        tile.local[2] *= 2;
+        while (tile.local[0] * tile.local[1] * tile.local[2] > limit && tile.local[0] * tile.local[1] > 8)
+            tile.local[tile.local[1] > tile.local[0] ? 1 : 0] /= 2;
+        uint32_t partial = (tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.tile_m * tile.tile_n4 * 16;
+        if (tile.local[0] * tile.local[1] * tile.local[2] > limit || partial > caps->shared_memory ||
+            tile.local[2] > caps->max_workgroup_size[2]) {
+            tile.local[2] /= 2;
+            break;
+        }
+    }
+    while (tile.local[0] * tile.local[1] * tile.local[2] > limit)
+        tile.local[tile.local[1] > tile.local[0] ? 1 : 0] /= 2;
+    return tile;
+}
+
+double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps)
+{
+    gemm_tile tile = vkd_gemm_tile(problem, caps);
+    double macs = (double)align_up(problem->m, tile.tile_m * tile.local[1]) * align_up(problem->n, tile.tile_n4 * 4) *
+                  align_up(problem->k, tile.step) * problem->groups;
+    double rate = caps->type == VKD_TYPE_CPU ? 30e3 : caps->type == VKD_TYPE_DISCRETE ? 8e6 : 400e3; /* MACs a microsecond */
+    return 2.0 + macs / rate;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- emission */
+
+vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, const gemm_operands *operands, vkd_node node)
+{
+    gemm_tile tile = vkd_gemm_tile(problem, lowering->caps);
+    b_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
+    if (!source)
+        return vkd_fail_memory(lowering->context, "GEMM weights");
+    *source = (b_source){
+        .weights = operands->weights,
+        .groups = problem->groups,
+        .n = problem->n,
+        .k = problem->k,
+        .row = operands->weight_row,
+        .n_padded = align_up(problem->n, GEMM_N_ALIGN),
+        .step = tile.step,
+        .k_steps = divide_up(problem->k, tile.step),
+    };
+    uint64_t bytes = (uint64_t)source->groups * source->n_padded * source->k_steps * source->step;
+    if (bytes > INT32_MAX)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
+                           (unsigned long long)bytes);
+    vkd_tensor_id b;
+    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, pack_b, source, &b));
+
+    gemm_params push = {
+        .m = problem->m,
+        .k_steps = source->k_steps,
+        .a_row = problem->a_bytes / tile.step,
+        .a_group = problem->a_group / tile.step,
+        .n4_group = divide_up(problem->n, 4),
+        .b_n4_group = source->n_padded / 4,
+        .y_row = divide_up(problem->n * problem->groups, 4),
+        .out_w = problem->out_w,
+        .out_h = problem->out_h,
+        .in_w = problem->in_w,
+        .in_h = problem->in_h,
+        .stride_w = problem->stride_w,
+        .stride_h = problem->stride_h,
+        .requantize = operands->requantize,
+    };
+    node.shader = tile.shader;
+    node.push_size = sizeof push;
+    memcpy(node.push, &push, sizeof push);
+    node.spec_count = 3;
+    memcpy(node.specs, tile.local, sizeof tile.local);
+    node.groups[0] = divide_up(push.n4_group, tile.tile_n4 * tile.local[0]);
+    node.groups[1] = divide_up(problem->m, tile.tile_m * tile.local[1]);
+    node.groups[2] = problem->groups;
+    vkd_node_read(&node, operands->a);
+    vkd_node_read(&node, b);
+    vkd_node_read(&node, operands->channels);
+    vkd_node_write(&node, operands->y);
+    return vkd_graph_add_node(lowering->graph, &node);
+}

@@ -1,0 +1,41 @@
+/* The tiled int8 GEMM of shaders/gemm.glsl: which tile to use, how B is packed, and how the dispatch is emitted. Pointwise and im2col
+ * convolutions and linear layers are this product. */
+#ifndef VKD_OPS_GEMM_H
+#define VKD_OPS_GEMM_H
+
+#include "ops/lower.h"
+#include "shaders/gemm_params.h"
+
+/* The product's shape. A's rows are out_w * out_h * images pixels of a tensor, or rows of a matrix (out_w = in_w = m, the rest 1). */
+typedef struct gemm_problem {
+    uint32_t m, n, k;  /* n and k of one group */
+    uint32_t groups;   /* n must be a multiple of 4 where there are several */
+    uint32_t a_bytes;  /* of a row of A, a multiple of 4 */
+    uint32_t a_group;  /* bytes between the groups in a row of A, a multiple of 4 */
+    uint32_t out_w, out_h, in_w, in_h, stride_w, stride_h;
+} gemm_problem;
+
+/* One way to run it: the shader, its register tile and the workgroup. A pure function of problem and caps. */
+typedef struct gemm_tile {
+    vkd_shader shader;
+    uint32_t tile_m, tile_n4; /* rows and words of channels an invocation computes */
+    uint32_t step;            /* bytes of k loaded at once */
+    uint32_t local[3];        /* along n, m, k */
+} gemm_tile;
+gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps);
+
+/* Estimated microseconds. */
+double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps);
+
+typedef struct gemm_operands {
+    vkd_tensor_id a, y, channels;
+    const int8_t *weights; /* [groups * n][row], in the mapped file */
+    uint32_t weight_row;   /* bytes of a row, at least k */
+    requantize_params requantize;
+} gemm_operands;
+
+/* Emits the dispatch. `node` has op, shape and macs filled in; shader, bindings, constants and groups are set here. */
+VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, const gemm_operands *operands,
+                                      vkd_node node);
+
+#endif

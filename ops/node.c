@@ -1,0 +1,79 @@
+#include "ops/lower.h"
+
+#include <stdio.h>
+#include <string.h>
+
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size)
+{
+    vkd_node node = {
+        .shader = shader,
+        .spec_count = 3,
+        .specs = {1, 1, 1},
+        .push_size = push_size,
+        .groups = {1, 1, 1},
+        .op = lowering->op->name,
+        .op_id = lowering->op->node_id,
+        .variant = "",
+        .shape = "",
+    };
+    if (push_size)
+        memcpy(node.push, push, push_size);
+    return node;
+}
+
+static void bind(vkd_node *node, vkd_tensor_id tensor, bool write)
+{
+    node->bindings[node->binding_count++] = (vkd_binding){tensor, write};
+}
+
+void vkd_node_read(vkd_node *node, vkd_tensor_id tensor) { bind(node, tensor, false); }
+
+void vkd_node_write(vkd_node *node, vkd_tensor_id tensor) { bind(node, tensor, true); }
+
+void vkd_node_spec(vkd_node *node, uint32_t value) { node->specs[node->spec_count++] = value; }
+
+static uint32_t smaller(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b; }
+
+void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count)
+{
+    uint64_t rows = (count + caps->max_workgroup_count[0] - 1) / caps->max_workgroup_count[0];
+    node->groups[0] = (uint32_t)((count + rows - 1) / rows); /* even rows: the fewest idle groups in the last one */
+    node->groups[1] = (uint32_t)rows;
+    node->groups[2] = 1;
+}
+
+void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count)
+{
+    uint32_t size = smaller(64, smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]));
+    node->specs[0] = size;
+    node->specs[1] = node->specs[2] = 1;
+    vkd_node_groups(node, caps, (count + size - 1) / size);
+}
+
+tensor_params vkd_tensor_params(const vkd_graph *graph, vkd_tensor_id tensor)
+{
+    const vkd_tensor *t = &graph->tensors[tensor];
+    return (tensor_params){.n = t->n, .c = t->c, .h = t->h, .w = t->w, .tensor_layout = t->layout};
+}
+
+const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
+{
+    char text[(VKD_MAX_RANK + 1) * 11 + 1]; /* a dim is 10 digits at most; unsqueeze may ask for one more */
+    size_t length = 0;
+    for (uint32_t i = 0; i < rank; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s%u", i ? "x" : "", dims[i]);
+    return vkd_arena_printf(arena, "%s", rank ? text : "scalar");
+}
+
+vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y)
+{
+    vkd_arena *arena = lowering->graph->arena;
+    const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
+    if (!node->shape[0]) {
+        const char *a = vkd_dims_text(arena, from->rank, from->dims), *b = vkd_dims_text(arena, to->rank, to->dims);
+        node->shape = a && b ? vkd_arena_printf(arena, "%s -> %s", a, b) : NULL;
+        if (!node->shape)
+            return vkd_fail_memory(lowering->context, "a node's description");
+    }
+    return vkd_graph_add_node(lowering->graph, node);
+}

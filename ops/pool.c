@@ -1,0 +1,128 @@
+#include "ops/ops.h"
+#include "shaders/max_pool2d_params.h"
+
+#include <string.h>
+
+typedef struct pool_args {
+    uint32_t x;
+    int32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
+    bool ceil_mode;
+    uint32_t y[2]; /* the second: indices, which nobody computes */
+} pool_args;
+
+static const vkd_param pool_parameters[] = {
+    VKD_TENSOR(pool_args, x),           VKD_INTS(pool_args, kernel, 2),   VKD_INTS_OR_EMPTY(pool_args, stride, 2),
+    VKD_INTS(pool_args, padding, 2),    VKD_INTS(pool_args, dilation, 2), VKD_BOOL(pool_args, ceil_mode),
+    VKD_OUTPUTS(pool_args, y, 2),       VKD_PARAMS_END,
+};
+
+/* --------------------------------------------------------------------------------------------------------- indices */
+
+static bool mentions(const vkd_model *model, uint32_t arg, uint32_t value)
+{
+    if (arg == value)
+        return true;
+    const vkd_model_value *v = &model->values[arg];
+    if (v->kind == VKD_VALUE_VALUE_LIST)
+        for (size_t i = 0; i < v->list.count; i++)
+            if (v->list.values[i] == value)
+                return true;
+    return false;
+}
+
+static bool is_used(const vkd_lowering *lowering, uint32_t value)
+{
+    const vkd_model *model = lowering->model;
+    if (lowering->is_output[value])
+        return true;
+    for (size_t i = 0; i < model->op_count; i++)
+        for (size_t a = 0; &model->ops[i] != lowering->op && a < model->ops[i].arg_count; a++)
+            if (mentions(model, model->ops[i].args[a], value))
+                return true;
+    return false;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- shapes */
+
+/* The output's extent as PyTorch has it; 0 when the window does not fit. */
+static uint32_t extent(uint32_t size, int32_t kernel, int32_t stride, int32_t padding, int32_t dilation, bool ceil_mode)
+{
+    int64_t reach = (int64_t)dilation * (kernel - 1) + 1;
+    int64_t room = (int64_t)size + 2 * (int64_t)padding - reach;
+    if (room < 0)
+        return 0;
+    int64_t count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+    /* The last window must start inside the image or its left padding. */
+    if (ceil_mode && (count - 1) * stride >= (int64_t)size + padding)
+        count--;
+    return (uint32_t)count;
+}
+
+static vkd_status check_window(vkd_lowering *lowering, const pool_args *args, const uint32_t size[2])
+{
+    for (int i = 0; i < 2; i++) {
+        if (args->kernel[i] < 1 || args->stride[i] < 1 || args->padding[i] < 0 || args->dilation[i] < 1)
+            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "kernel %d, stride %d, padding %d, dilation %d on axis %d",
+                               args->kernel[i], args->stride[i], args->padding[i], args->dilation[i], i);
+        /* Positions in a window and behind its end must fit in the shader's int. */
+        if (size[i] + 2 * (uint64_t)args->padding[i] > 1u << 30)
+            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d", size[i], args->padding[i], i);
+    }
+    return VKD_OK;
+}
+
+static vkd_status check_shapes(vkd_lowering *lowering, const pool_args *args)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    if (x->rank != 3 && x->rank != 4)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
+    VKD_TRY(check_window(lowering, args, &x->dims[x->rank - 2]));
+    uint32_t dims[4] = {x->dims[0], x->dims[1]};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t axis = x->rank - 2 + i;
+        dims[axis] =
+            extent(x->dims[axis], args->kernel[i], args->stride[i], args->padding[i], args->dilation[i], args->ceil_mode);
+    }
+    return vkd_op_check_dims(lowering, args->y[0], x->rank, dims);
+}
+
+/* -------------------------------------------------------------------------------------------------------- lowering */
+
+vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
+{
+    pool_args args;
+    vkd_tensor_id x_id, y_id;
+    VKD_TRY(vkd_op_args(lowering, pool_parameters, &args));
+    if (!args.stride[0] && !args.stride[1]) /* an empty list */
+        memcpy(args.stride, args.kernel, sizeof args.stride);
+    VKD_TRY(check_shapes(lowering, &args));
+    if (args.y[1] != VKD_NO_VALUE && is_used(lowering, args.y[1]))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices, value %u, are used", args.y[1]);
+    bool is_int8 = vkd_value_tensor(lowering, args.x)->dtype == VKD_DTYPE_INT8;
+    vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
+    VKD_TRY(vkd_op_input(lowering, args.x, dtype, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args.y[0], dtype, &y_id));
+
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    max_pool2d_params params = {
+        .groups = vkd_tensor_groups(y),
+        .x_h = (int32_t)x->h,
+        .x_w = (int32_t)x->w,
+        .stride_h = args.stride[0],
+        .stride_w = args.stride[1],
+        .padding_h = args.padding[0],
+        .padding_w = args.padding[1],
+        .dilation_h = args.dilation[0],
+        .dilation_w = args.dilation[1],
+    };
+    vkd_node node = vkd_op_node(lowering, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, x_id);
+    vkd_node_write(&node, y_id);
+    vkd_node_spec(&node, (uint32_t)args.kernel[0]);
+    vkd_node_spec(&node, (uint32_t)args.kernel[1]);
+    vkd_node_spec(&node, (y->c + 3) / 4);
+    vkd_node_spec(&node, y->h);
+    vkd_node_spec(&node, y->w);
+    return vkd_op_add_node(lowering, &node, x_id, y_id);
+}

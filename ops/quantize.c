@@ -1,0 +1,82 @@
+#include "ops/ops.h"
+#include "ops/requantize.h"
+#include "shaders/quantize_params.h"
+
+typedef struct quantize_args {
+    uint32_t x;
+    float scale;
+    int32_t zero, low, high;
+    uint32_t y;
+} quantize_args;
+
+static const vkd_param quantize_parameters[] = {
+    VKD_TENSOR(quantize_args, x),
+    VKD_FLOAT(quantize_args, scale),
+    VKD_INT(quantize_args, zero),
+    VKD_INT(quantize_args, low),
+    VKD_INT(quantize_args, high),
+    VKD_IGNORED("dtype"),
+    VKD_OUTPUT(quantize_args, y),
+    VKD_PARAMS_END,
+};
+
+static const vkd_param dequantize_parameters[] = {
+    VKD_TENSOR(quantize_args, x),
+    VKD_FLOAT(quantize_args, scale),
+    VKD_INT(quantize_args, zero),
+    VKD_INT(quantize_args, low),
+    VKD_INT(quantize_args, high),
+    VKD_IGNORED("dtype"),
+    VKD_IGNORED("out_dtype"),
+    VKD_OUTPUT(quantize_args, y),
+    VKD_PARAMS_END,
+};
+
+static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
+{
+    VKD_TRY(vkd_check_qparams(lowering, "quantisation", args->scale, args->zero));
+    if (args->low != -128 || args->high != 127)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a range of %d..%d: only -128..127 is supported", args->low, args->high);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    return vkd_op_check_dims(lowering, args->y, x->rank, x->dims);
+}
+
+static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)
+{
+    const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
+    uint32_t groups = vkd_tensor_groups(to);
+    quantize_params params = {.groups = groups, .n = to->n, .scale = scale, .zero = zero};
+    vkd_node node = vkd_op_node(lowering, shader, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, groups);
+    vkd_node_read(&node, x);
+    vkd_node_write(&node, y);
+    bool moves = from->layout != to->layout;
+    vkd_node_spec(&node, from->layout);
+    vkd_node_spec(&node, to->layout);
+    vkd_node_spec(&node, moves ? to->c : 1);
+    vkd_node_spec(&node, moves ? to->h : 1);
+    vkd_node_spec(&node, moves ? to->w : 1);
+    return vkd_op_add_node(lowering, &node, x, y);
+}
+
+vkd_status vkd_lower_quantize(vkd_lowering *lowering)
+{
+    quantize_args args;
+    vkd_tensor_id x, y;
+    VKD_TRY(vkd_op_args(lowering, quantize_parameters, &args));
+    VKD_TRY(check_args(lowering, &args));
+    VKD_TRY(vkd_op_input_any(lowering, args.x, VKD_DTYPE_FLOAT32, &x));
+    VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_INT8, &y));
+    return emit(lowering, VKD_SHADER_QUANTIZE, x, y, vkd_inverse_scale(args.scale), args.zero);
+}
+
+vkd_status vkd_lower_dequantize(vkd_lowering *lowering)
+{
+    quantize_args args;
+    vkd_tensor_id x, y;
+    VKD_TRY(vkd_op_args(lowering, dequantize_parameters, &args));
+    VKD_TRY(check_args(lowering, &args));
+    VKD_TRY(vkd_op_input_any(lowering, args.x, VKD_DTYPE_INT8, &x));
+    VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_FLOAT32, &y));
+    return emit(lowering, VKD_SHADER_DEQUANTIZE, x, y, args.scale, args.zero);
+}

@@ -1,0 +1,160 @@
+#include "ops/ops.h"
+#include "ops/requantize.h"
+#include "shaders/mean_params.h"
+#include "shaders/q8_mean_params.h"
+
+/* ------------------------------------------------------------------------------------------------------ mean.dim */
+
+typedef struct mean_args {
+    uint32_t x;
+    vkd_int_list dims;
+    bool keepdim;
+    uint32_t y;
+} mean_args;
+
+static const vkd_param mean_parameters[] = {
+    VKD_TENSOR(mean_args, x), VKD_INT_LIST(mean_args, dims), VKD_BOOL(mean_args, keepdim),
+    VKD_IGNORED("dtype"),     VKD_OUTPUT(mean_args, y),      VKD_PARAMS_END,
+};
+
+/* Which dims of x go; an empty list means all. */
+static vkd_status reduced_dims(vkd_lowering *lowering, const mean_args *args, uint32_t rank, bool out[VKD_MAX_RANK])
+{
+    for (uint32_t i = 0; i < rank; i++)
+        out[i] = args->dims.count == 0;
+    for (size_t i = 0; i < args->dims.count; i++) {
+        int64_t dim = args->dims.items[i];
+        if (dim < 0)
+            dim += rank;
+        if (dim < 0 || dim >= rank || out[dim])
+            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d of a tensor of rank %u is %s", args->dims.items[i], rank,
+                               dim < 0 || dim >= rank ? "out of range" : "listed twice");
+        out[dim] = true;
+    }
+    return VKD_OK;
+}
+
+/* The dims with the reduced ones as 1, and what the file must say of the output. */
+static vkd_status mean_shape(vkd_lowering *lowering, const mean_args *args, uint32_t kept[VKD_MAX_RANK])
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    bool reduced[VKD_MAX_RANK];
+    uint32_t dims[VKD_MAX_RANK], rank = 0;
+    VKD_TRY(reduced_dims(lowering, args, x->rank, reduced));
+    for (uint32_t i = 0; i < x->rank; i++) {
+        kept[i] = reduced[i] ? 1 : x->dims[i];
+        if (args->keepdim || !reduced[i])
+            dims[rank++] = kept[i];
+    }
+    return vkd_op_check_dims(lowering, args->y, rank, dims);
+}
+
+static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id)
+{
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    mean_params params = {
+        .n = x->n,
+        .c = x->c,
+        .h = x->h,
+        .w = x->w,
+        .y_n = y->n,
+        .y_h = y->h,
+        .y_w = y->w,
+        .over_c = y->c != x->c,
+        .blocks = (x->c + 3) / 4,
+        .y_blocks = (y->c + 3) / 4,
+        .groups = vkd_tensor_groups(y),
+        .count = (float)(vkd_dims_count(x->rank, x->dims) / vkd_dims_count(y->rank, y->dims)),
+    };
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MEAN, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, x_id);
+    vkd_node_write(&node, y_id);
+    return vkd_op_add_node(lowering, &node, x_id, y_id);
+}
+
+vkd_status vkd_lower_mean(vkd_lowering *lowering)
+{
+    mean_args args;
+    vkd_tensor_id x, y;
+    uint32_t kept[VKD_MAX_RANK];
+    VKD_TRY(vkd_op_args(lowering, mean_parameters, &args));
+    VKD_TRY(mean_shape(lowering, &args, kept));
+    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
+    if (args.keepdim) {
+        VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_FLOAT32, &y));
+        return emit_mean(lowering, x, y);
+    }
+    uint32_t rank = lowering->graph->tensors[x].rank;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, rank, kept, &y));
+    VKD_TRY(emit_mean(lowering, x, y));
+    return vkd_op_reshape(lowering, y, args.y);
+}
+
+/* ------------------------------------------------------------------------------------------------- vkd.q8_mean */
+
+typedef struct q8_mean_args {
+    uint32_t x;
+    float x_scale;
+    int32_t x_zero;
+    float y_scale;
+    int32_t y_zero;
+    uint32_t y;
+} q8_mean_args;
+
+static const vkd_param q8_mean_parameters[] = {
+    VKD_TENSOR(q8_mean_args, x),      VKD_FLOAT(q8_mean_args, x_scale), VKD_INT(q8_mean_args, x_zero),
+    VKD_FLOAT(q8_mean_args, y_scale), VKD_INT(q8_mean_args, y_zero),    VKD_OUTPUT(q8_mean_args, y),
+    VKD_PARAMS_END,
+};
+
+static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, const vkd_tensor *y)
+{
+    if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w, x->n,
+                           x->c);
+    if ((uint64_t)x->h * x->w > 1u << 23) /* the sum less the zero points is below 2^31 then */
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %u are supported", x->h, x->w, 1u << 23);
+    return VKD_OK;
+}
+
+/* GPUs share the pixels of a channel among 8 lanes; a CPU runs the lanes one after the other, and barriers cost it more. */
+static void set_q8_mean_size(vkd_node *node, const vkd_caps *caps, uint32_t words, uint32_t pixels)
+{
+    enum { WIDTH = 16, LANES = 8 };
+    vkd_node_linear(node, caps, words);
+    if (caps->type == VKD_TYPE_CPU || pixels < 2 * LANES || caps->max_workgroup_invocations < WIDTH * LANES)
+        return;
+    node->specs[0] = WIDTH;
+    node->specs[1] = LANES;
+    vkd_node_groups(node, caps, (words + WIDTH - 1) / WIDTH);
+}
+
+vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
+{
+    q8_mean_args args;
+    vkd_tensor_id x_id, y_id;
+    VKD_TRY(vkd_op_args(lowering, q8_mean_parameters, &args));
+    VKD_TRY(vkd_check_qparams(lowering, "input", args.x_scale, args.x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "output", args.y_scale, args.y_zero));
+    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y_id));
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    VKD_TRY(check_q8_mean(lowering, x, y));
+
+    uint32_t pixels = x->h * x->w;
+    q8_mean_params params = {
+        .groups = vkd_tensor_groups(y),
+        .blocks = (x->c + 3) / 4,
+        .pixels = pixels,
+        .x_zeros = (int32_t)pixels * args.x_zero,
+        .factor = (float)((double)args.x_scale / pixels),
+        .y_inverse_scale = vkd_inverse_scale(args.y_scale),
+        .y_zero = args.y_zero,
+    };
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, &params, sizeof params);
+    set_q8_mean_size(&node, lowering->caps, params.groups, pixels);
+    vkd_node_read(&node, x_id);
+    vkd_node_write(&node, y_id);
+    return vkd_op_add_node(lowering, &node, x_id, y_id);
+}

@@ -1,0 +1,94 @@
+#include "ops/requantize.h"
+
+#include <math.h>
+#include <string.h>
+
+/* What the constant is packed from; the pointers go into the mapped file. */
+typedef struct block_source {
+    const unsigned char *sums, *scales, *bias; /* int32, float, float or null; any alignment */
+    float x_scale;
+    int32_t shift; /* offset = -shift * sum */
+    uint32_t channels;
+} block_source;
+
+typedef struct channel_block { /* as in shaders/requantize.glsl */
+    int32_t offset[4];
+    float scale[4];
+    float bias[4];
+} channel_block;
+
+static void pack_blocks(const void *from, void *dst, size_t size)
+{
+    const block_source *source = from;
+    unsigned char *out = dst;
+    for (uint32_t first = 0; size >= sizeof(channel_block); first += 4, size -= sizeof(channel_block), out += sizeof(channel_block)) {
+        channel_block block = {0};
+        for (uint32_t i = 0; i < 4 && first + i < source->channels; i++) {
+            size_t at = (first + i) * 4u;
+            int32_t sum;
+            float scale;
+            memcpy(&sum, source->sums + at, 4);
+            memcpy(&scale, source->scales + at, 4);
+            /* Unsigned: a file's sums may be anything, and wrapping is what the kernels do too. */
+            block.offset[i] = (int32_t)(0u - (uint32_t)source->shift * (uint32_t)sum);
+            block.scale[i] = scale * source->x_scale;
+            if (source->bias)
+                memcpy(&block.bias[i], source->bias + at, 4);
+        }
+        memcpy(out, &block, sizeof block);
+    }
+    memset(out, 0, size);
+}
+
+vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero)
+{
+    if (!isfinite(scale) || scale <= 0)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s scale is %g: it must be positive and finite", what, (double)scale);
+    if (zero < -128 || zero > 127)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s zero point is %d: it must be within -128..127", what, zero);
+    return VKD_OK;
+}
+
+/* A constant with at least one element a channel. */
+static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value, vkd_dtype dtype, uint32_t channels)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    if (tensor->dtype != dtype || tensor->size < (size_t)channels * 4)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%s is %s of %zu bytes: %u channels of %s are needed", what,
+                           vkd_dtype_name(tensor->dtype), tensor->size, channels, vkd_dtype_name(dtype));
+    return VKD_OK;
+}
+
+vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels, vkd_tensor_id *out_blocks,
+                          requantize_params *out_params)
+{
+    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(check_per_channel(lowering, "weight_sums", args->weight_sums, VKD_DTYPE_INT32, channels));
+    VKD_TRY(check_per_channel(lowering, "weight_scales", args->weight_scales, VKD_DTYPE_FLOAT32, channels));
+    bool has_bias = args->bias != VKD_NO_VALUE;
+    if (has_bias)
+        VKD_TRY(check_per_channel(lowering, "bias", args->bias, VKD_DTYPE_FLOAT32, channels));
+    bool relu = !strcmp(args->activation, "relu");
+    if (!relu && strcmp(args->activation, "none"))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "activation '%s': 'none' and 'relu' are supported", args->activation);
+
+    block_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
+    if (!source)
+        return vkd_fail_memory(lowering->context, "channel parameters");
+    *source = (block_source){
+        .sums = vkd_value_tensor(lowering, args->weight_sums)->data,
+        .scales = vkd_value_tensor(lowering, args->weight_scales)->data,
+        .bias = has_bias ? vkd_value_tensor(lowering, args->bias)->data : NULL,
+        .x_scale = args->x_scale,
+        .shift = args->x_zero + (lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0),
+        .channels = channels,
+    };
+    *out_params = (requantize_params){
+        .inv_scale = (float)(1.0 / (double)args->y_scale),
+        .zero = args->y_zero,
+        .low = relu ? (float)args->y_zero : -128.0f,
+    };
+    return vkd_graph_add_buffer(lowering->graph, ((uint64_t)channels + 3) / 4 * sizeof(channel_block), pack_blocks, source,
+                                out_blocks);
+}

@@ -1,0 +1,27 @@
+/* The end of every convolution and linear layer: see shaders/requantize_params.h. */
+#ifndef VKD_OPS_REQUANTIZE_H
+#define VKD_OPS_REQUANTIZE_H
+
+#include "ops/lower.h"
+#include "shaders/requantize_params.h"
+
+/* More products than this could overflow an int32 accumulator: k * 128 * 255 < 2^31 (activations may be shifted to unsigned). */
+enum { VKD_MAX_K = 65793 };
+
+/* The arguments that q8ta_conv2d and q8ta_linear share. */
+typedef struct requantize_args {
+    uint32_t weight_sums, weight_scales, bias; /* value ids; bias may be VKD_NO_VALUE */
+    float x_scale, y_scale;
+    int32_t x_zero, y_zero;
+    const char *activation;
+} requantize_args;
+
+/* Checks the arguments against the number of output channels and makes the kernels' side of them: the constant with one block per
+ * four channels, and the push constants. */
+VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
+                                       vkd_tensor_id *out_blocks, requantize_params *out_params);
+
+/* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */
+VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero);
+
+#endif

@@ -1,0 +1,308 @@
+/* vkd-run: runs an ExecuTorch program on the Vulkan delegate, which it loads as a plug-in. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/image.h"
+#include "runner/report.h"
+#include "runner/tensor.h"
+
+enum { DEFAULT_TOP = 5, DEFAULT_PROFILE_RUNS = 10 };
+
+typedef struct run_app {
+    run_options options;
+    run_session session;
+    run_labels labels;
+    const run_report_form *form;
+    run_report report;
+} run_app;
+
+static run_exit input_info(const run_app *app, size_t index, vkd_tensor_info *out)
+{
+    return run_exit_of(app->session.backend->method_input_info(app->session.method, index, out));
+}
+
+static run_exit execute(run_app *app, double *out_ms)
+{
+    double start = run_now_ms();
+    vkd_status status = app->session.backend->method_execute(app->session.method);
+    *out_ms = run_now_ms() - start;
+    return run_exit_of(status);
+}
+
+/* Output `index` with its bytes; never null after an execute that succeeded. */
+static run_exit output_data(const run_app *app, size_t index, vkd_tensor_info *info, const void **out)
+{
+    const vkd_backend_table *backend = app->session.backend;
+    size_t size = 0;
+    vkd_status status = backend->method_output_info(app->session.method, index, info);
+    if (status != VKD_OK)
+        return run_exit_of(status);
+    *out = backend->method_output(app->session.method, index, &size);
+    if (!*out || size < info->size)
+        return run_fail(RUN_FAILED, "the library gives %zu bytes for output %zu, %zu are expected", size, index, info->size);
+    return RUN_OK;
+}
+
+static run_exit report_classes(run_app *app, const char *file, int aligned, size_t top, double ms)
+{
+    const vkd_backend_table *backend = app->session.backend;
+    vkd_tensor_info info;
+    const void *data;
+    run_class *classes;
+    if (!backend->method_output_count(app->session.method))
+        return run_fail(RUN_USAGE, "the model has no output to take classes from");
+    run_exit result = output_data(app, 0, &info, &data);
+    if (result)
+        return result;
+    size_t count = info.size / backend->dtype_size(info.dtype);
+    result = run_classify(info.dtype, data, count, &app->labels, &classes);
+    if (result)
+        return result;
+    app->form->classes(&app->report, file, aligned, classes, top < count ? top : count, ms);
+    free(classes);
+    return RUN_OK;
+}
+
+static run_output describe_output(const run_app *app, size_t index, const vkd_tensor_info *info, const void *data)
+{
+    const vkd_backend_table *backend = app->session.backend;
+    size_t count = info->size / backend->dtype_size(info->dtype);
+    run_output output = {index, *info, backend->dtype_name(info->dtype), NAN, NAN, 0, NULL};
+    for (size_t i = 0; i < count; i++) {
+        double value = run_tensor_value(info->dtype, data, i);
+        output.min = fmin(output.min, value);
+        output.max = fmax(output.max, value);
+        output.mean += value / (double)count;
+    }
+    return output;
+}
+
+/* Writes the outputs where --output says so, and reports each. */
+static run_exit give_outputs(run_app *app)
+{
+    size_t count = app->session.backend->method_output_count(app->session.method);
+    for (size_t i = 0; i < count; i++) {
+        vkd_tensor_info info;
+        const void *data;
+        char *path = NULL;
+        run_exit result = output_data(app, i, &info, &data);
+        if (!result && app->options.output) {
+            path = run_tensor_output_path(app->options.output, i, count);
+            result = path ? run_tensor_write(path, data, info.size) : run_fail_memory();
+        }
+        if (!result) {
+            run_output output = describe_output(app, i, &info, data);
+            output.file = path;
+            app->form->output(&app->report, &output);
+        }
+        free(path);
+        if (result)
+            return result;
+    }
+    return RUN_OK;
+}
+
+static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, float *pixels, int aligned)
+{
+    const run_options *options = &app->options;
+    run_image_options how = {.gray = options->gray};
+    size_t top = options->top ? (size_t)options->top : options->image_count > 1 ? 1 : DEFAULT_TOP;
+    double ms;
+    memcpy(how.mean, options->mean, sizeof how.mean);
+    memcpy(how.std, options->std, sizeof how.std);
+    run_progress("image %zu/%zu ...", index + 1, options->image_count);
+    run_exit result = run_image_load(options->images[index], &how, info, pixels);
+    if (!result)
+        result = run_exit_of(app->session.backend->method_set_input(app->session.method, 0, pixels, info->size));
+    if (!result)
+        result = execute(app, &ms);
+    run_progress_end();
+    return result ? result : report_classes(app, options->images[index], aligned, top, ms);
+}
+
+static run_exit run_images(run_app *app)
+{
+    const run_options *options = &app->options;
+    vkd_tensor_info info;
+    char shape[RUN_SHAPE_SIZE];
+    size_t aligned = 0;
+    size_t inputs = app->session.backend->method_input_count(app->session.method);
+    if (inputs != 1)
+        return run_fail(RUN_USAGE, "the model has %zu inputs, an image can be given to a model with one: use --input", inputs);
+    run_exit result = input_info(app, 0, &info);
+    if (result)
+        return result;
+    if (!run_image_fits(&info))
+        return run_fail(RUN_USAGE, "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
+                        app->session.backend->dtype_name(info.dtype), run_tensor_shape(&info, shape, sizeof shape));
+    float *pixels = malloc(info.size);
+    if (!pixels)
+        return run_fail_memory();
+    for (size_t i = 0; i < options->image_count; i++)
+        aligned = strlen(options->images[i]) > aligned ? strlen(options->images[i]) : aligned;
+    for (size_t i = 0; i < options->image_count && !result; i++)
+        result = run_image(app, i, &info, pixels, (int)aligned);
+    free(pixels);
+    return !result && options->output ? give_outputs(app) : result;
+}
+
+static run_exit set_raw_input(run_app *app, size_t index)
+{
+    vkd_tensor_info info;
+    char name[32];
+    void *data;
+    snprintf(name, sizeof name, "input %zu", index);
+    run_exit result = input_info(app, index, &info);
+    if (!result)
+        result = run_tensor_read(app->options.inputs[index], &info, name, app->session.backend->dtype_name(info.dtype), &data);
+    if (result)
+        return result;
+    result = run_exit_of(app->session.backend->method_set_input(app->session.method, index, data, info.size));
+    free(data);
+    return result;
+}
+
+static run_exit run_raw(run_app *app)
+{
+    size_t wanted = app->session.backend->method_input_count(app->session.method);
+    double ms;
+    run_exit result = RUN_OK;
+    if (app->options.input_count != wanted)
+        return run_fail(RUN_USAGE, "the model has %zu inputs, --input is given %zu times", wanted, app->options.input_count);
+    for (size_t i = 0; i < wanted && !result; i++)
+        result = set_raw_input(app, i);
+    if (!result)
+        result = execute(app, &ms);
+    if (!result && (app->options.labels || app->options.top))
+        result = report_classes(app, NULL, 0, app->options.top ? (size_t)app->options.top : DEFAULT_TOP, ms);
+    return result ? result : give_outputs(app);
+}
+
+static run_exit fill_inputs(run_app *app)
+{
+    const vkd_backend_table *backend = app->session.backend;
+    for (size_t i = 0; i < backend->method_input_count(app->session.method); i++) {
+        vkd_tensor_info info;
+        run_exit result = input_info(app, i, &info);
+        if (result)
+            return result;
+        void *data = malloc(info.size ? info.size : 1);
+        if (!data)
+            return run_fail_memory();
+        run_tensor_fill(info.dtype, data, info.size / backend->dtype_size(info.dtype));
+        result = run_exit_of(backend->method_set_input(app->session.method, i, data, info.size));
+        free(data);
+        if (result)
+            return result;
+    }
+    return RUN_OK;
+}
+
+static run_exit give_reports(run_app *app)
+{
+    const run_options *options = &app->options;
+    run_exit result = RUN_OK;
+    if (options->bench) {
+        run_bench bench;
+        result = run_bench_measure(&app->session, (size_t)options->bench, &bench);
+        if (!result)
+            app->form->bench(&app->report, &bench);
+    }
+    if (!result && options->profile) {
+        run_profile profile;
+        result = run_profile_measure(&app->session, options->bench ? (size_t)options->bench : DEFAULT_PROFILE_RUNS, &profile);
+        if (!result)
+            app->form->profile(&app->report, &profile);
+        run_profile_release(&profile);
+    }
+    if (!result && options->explain)
+        app->form->explain(&app->report, &app->session);
+    if (!result && options->memory) {
+        vkd_memory_info memory;
+        app->session.backend->memory(app->session.delegate, &memory);
+        app->form->memory(&app->report, &memory);
+    }
+    return result;
+}
+
+static run_exit run_model(run_app *app)
+{
+    const run_options *options = &app->options;
+    bool runs = options->image_count || options->input_count;
+    bool reports = options->bench || options->profile || options->explain || options->memory;
+    run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
+    if (!result)
+        result = run_session_load(&app->session);
+    if (result)
+        return result;
+    app->form->model(&app->report, &app->session, !runs && !reports);
+    if (options->image_count)
+        result = run_images(app);
+    else if (options->input_count)
+        result = run_raw(app);
+    else if (options->bench || options->profile)
+        result = fill_inputs(app);
+    return result ? result : give_reports(app);
+}
+
+static run_exit list_devices(run_app *app)
+{
+    vkd_device_info *devices;
+    uint32_t count;
+    run_exit result = run_session_devices(&app->session, &devices, &count);
+    if (result)
+        return result;
+    if (count)
+        app->form->devices(&app->report, devices, count);
+    free(devices);
+    return count ? RUN_OK : run_fail(RUN_NO_DEVICE, "there is no Vulkan device");
+}
+
+static run_exit print_version(run_app *app)
+{
+    printf("vkd-run %d.%d.%d, plug-in ABI %u\n", VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH, VKD_BACKEND_ABI);
+    run_exit result = run_session_start(&app->options, &app->session);
+    if (result)
+        return result;
+    uint32_t version = app->session.backend->version();
+    printf("libvkdelegate %u.%u.%u\n", version >> 22, version >> 12 & 1023, version & 4095);
+    return RUN_OK;
+}
+
+static run_exit run(run_app *app)
+{
+    const run_options *options = &app->options;
+    if (options->help) {
+        run_options_print_help(options);
+        return RUN_OK;
+    }
+    if (options->version)
+        return print_version(app);
+    run_exit result = run_session_start(options, &app->session);
+    if (!result)
+        result = options->list_devices ? list_devices(app) : run_model(app);
+    if (!result)
+        result = app->form->finish(&app->report);
+    if (!result && options->validate && app->session.log.errors)
+        return run_fail(RUN_FAILED, "validation: %u messages", app->session.log.errors);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    run_app app = {0};
+    run_exit result = run_options_parse(argc, (const char **)argv, &app.options);
+    app.form = app.options.json ? &run_report_json : &run_report_text;
+    if (!result)
+        result = run(&app);
+    cJSON_Delete(app.report.root);
+    run_session_end(&app.session);
+    run_labels_release(&app.labels);
+    run_options_release(&app.options);
+    bool lost = ferror(stdout);
+    if (fflush(stdout) || lost)
+        result = run_fail(RUN_IO, "cannot write to standard output");
+    return (int)result;
+}

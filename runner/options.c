@@ -1,0 +1,250 @@
+#include "runner/options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help_text[] =
+    "\n"
+    "What is run\n"
+    "  With images, each is scaled to (value/255 - mean)/std, resized to the model's input (bilinear, half-pixel centres, no\n"
+    "  antialiasing) and classified: softmax over the first output gives the probabilities. A gray image is copied to three\n"
+    "  channels where the model wants three. The defaults of --mean and --std are ImageNet's.\n"
+    "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the dtype of the model's input (usually\n"
+    "  float32), of exactly its size. --bench and --profile without any input use fixed pseudo-random numbers.\n"
+    "  With neither, the model's inputs and outputs are listed.\n"
+    "\n"
+    "Where things are looked up\n"
+    "  library   --library, $VKD_LIBRARY, the folder of vkd-run, ../lib beside it, the system's library path\n"
+    "  device    --device, $VKD_DEVICE, else discrete GPUs first, CPU implementations last\n"
+    "  caches    --cache-dir, else $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate\n"
+    "\n"
+    "Exit codes\n"
+    "  0  success                            4  no Vulkan library, driver or fitting device\n"
+    "  1  wrong usage, or unfitting input    5  the device was lost, or an execution timed out\n"
+    "  2  the model file is not valid        6  a file could not be read or written\n"
+    "  3  an operator is not supported       7  out of memory, another driver error, validation messages\n"
+    "\n"
+    "Examples\n"
+    "  vkd-run model.pte --labels labels.txt photo.jpg            the five most likely classes\n"
+    "  vkd-run model.pte --labels labels.txt *.png                one line an image\n"
+    "  vkd-run model.pte --input a.f32 --input b.f32 --output out.f32\n"
+    "  vkd-run model.pte --bench 100 --device llvmpipe --json     times as JSON\n"
+    "  vkd-run model.pte --profile                                where the GPU's time goes\n"
+    "  vkd-run model.pte --explain                                how each convolution's variant was chosen\n";
+
+/* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
+typedef struct option_tables {
+    struct poptOption data[9], report[8], device[12], other[4], all[6];
+} option_tables;
+
+#define FLAG(name, letter, field, text)                                                                                        \
+    {                                                                                                                          \
+        name, letter, POPT_ARG_NONE, &o->field, 0, text, NULL                                                                  \
+    }
+#define STRING(name, letter, field, text, what)                                                                                \
+    {                                                                                                                          \
+        name, letter, POPT_ARG_STRING, &o->field, 0, text, what                                                                \
+    }
+#define NUMBER(name, letter, field, text, what)                                                                                \
+    {                                                                                                                          \
+        name, letter, POPT_ARG_INT, &o->field, 0, text, what                                                                   \
+    }
+#define GROUP(table, text)                                                                                                     \
+    {                                                                                                                          \
+        NULL, '\0', POPT_ARG_INCLUDE_TABLE, t->table, 0, text, NULL                                                            \
+    }
+
+static void fill_data_tables(run_options *o, option_tables *t)
+{
+    const struct poptOption data[] = {
+        STRING("labels", 'l', labels, "class names, one a line", "FILE"),
+        NUMBER("top", 'k', top, "how many classes to print (default: 5 for one image, 1 for several)", "K"),
+        STRING("mean", 0, mean_text, "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
+        STRING("std", 0, std_text, "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
+        FLAG("gray", 0, gray, "turn colour images into gray first"),
+        {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order", "FILE"},
+        STRING("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
+        STRING("method", 0, method, "the program's method to run (default: forward)", "NAME"),
+        POPT_TABLEEND,
+    };
+    const struct poptOption report[] = {
+        NUMBER("bench", 'b', bench, "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
+        FLAG("profile", 'p', profile, "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
+        FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
+        FLAG("memory", 0, memory, "device and host memory in use"),
+        FLAG("list-devices", 0, list_devices, "the Vulkan devices, numbered as --device takes them"),
+        FLAG("json", 0, json, "all of the above, and the results, as one JSON object on stdout"),
+        POPT_TABLEEND,
+    };
+    memcpy(t->data, data, sizeof data);
+    memcpy(t->report, report, sizeof report);
+}
+
+static void fill_tables(run_options *o, option_tables *t)
+{
+    const struct poptOption device[] = {
+        STRING("device", 'd', device, "number or part of the name of the device to use", "DEVICE"),
+        STRING("library", 0, library, "the libvkdelegate to load", "PATH"),
+        STRING("cache-dir", 0, cache_dir, "where compiled pipelines are kept", "FOLDER"),
+        FLAG("no-cache", 0, no_cache, "neither read nor write that cache"),
+        NUMBER("timeout", 0, timeout_ms, "how long one execution may take (default: 10000)", "MS"),
+        STRING("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
+        STRING("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed", "KIND"),
+        FLAG("no-rewrites", 0, no_rewrites, "run every operator as the file has it"),
+        FLAG("validate", 0, validate, "enable the Vulkan validation layer; a message makes the exit code 7"),
+        POPT_TABLEEND,
+    };
+    const struct poptOption other[] = {
+        {"verbose", 'v', POPT_ARG_NONE, NULL, 'v', "say more on stderr; twice: everything", NULL},
+        FLAG("version", 'V', version, "print the versions of vkd-run and of the library"),
+        FLAG("help", 'h', help, "print this help"),
+        POPT_TABLEEND,
+    };
+    const struct poptOption all[] = {
+        GROUP(data, "Input and output:"),
+        GROUP(report, "Reports:"),
+        GROUP(device, "Device and execution:"),
+        GROUP(other, "Other:"),
+        POPT_TABLEEND,
+    };
+    fill_data_tables(o, t);
+    memcpy(t->device, device, sizeof device);
+    memcpy(t->other, other, sizeof other);
+    memcpy(t->all, all, sizeof all);
+}
+
+/* "0.5" or "0.485,0.456,0.406" to three values. */
+static run_exit parse_triple(const char *name, const char *text, float out[3])
+{
+    const char *at = text;
+    char *end = NULL;
+    int count = 0;
+    while (count < 3) {
+        out[count] = strtof(at, &end);
+        if (end == at || !isfinite(out[count]))
+            break;
+        count++;
+        if (*end != ',')
+            break;
+        at = end + 1;
+    }
+    if (*end || (count != 1 && count != 3))
+        return run_fail(RUN_USAGE, "--%s: '%s' is not one number or three numbers with commas between them", name, text);
+    if (count == 1)
+        out[1] = out[2] = out[0];
+    return RUN_OK;
+}
+
+static run_exit parse_int8_dot(const char *text, vkd_int8_dot *out)
+{
+    static const char *const names[] = {"auto", "none", "signed", "mixed"}; /* in the order of vkd_int8_dot */
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(text, names[i])) {
+            *out = (vkd_int8_dot)i;
+            return RUN_OK;
+        }
+    }
+    return run_fail(RUN_USAGE, "--int8-dot: '%s' is none of auto, none, signed, mixed", text);
+}
+
+static run_exit parse_values(run_options *options)
+{
+    run_exit result = RUN_OK;
+    if (options->mean_text)
+        result = parse_triple("mean", options->mean_text, options->mean);
+    if (!result && options->std_text)
+        result = parse_triple("std", options->std_text, options->std);
+    if (!result && options->int8_dot_text)
+        result = parse_int8_dot(options->int8_dot_text, &options->int8_dot);
+    return result;
+}
+
+static run_exit check(run_options *options)
+{
+    for (int i = 0; i < 3; i++)
+        if (options->std[i] == 0)
+            return run_fail(RUN_USAGE, "--std: must not be 0");
+    if (options->bench < 0 || options->top < 0 || options->timeout_ms < 0)
+        return run_fail(RUN_USAGE, "--bench, --top and --timeout: must not be negative");
+    if (options->list_devices)
+        return RUN_OK;
+    if (!options->model)
+        return run_fail(RUN_USAGE, "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
+    if (options->image_count && options->input_count)
+        return run_fail(RUN_USAGE, "--input and images cannot be used together");
+    if (options->output && options->image_count > 1)
+        return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given", options->image_count);
+    if (options->output && !options->image_count && !options->input_count)
+        return run_fail(RUN_USAGE, "--output needs an image or --input");
+    if (options->labels && !options->image_count && !options->input_count)
+        return run_fail(RUN_USAGE, "--labels needs an image or --input");
+    return RUN_OK;
+}
+
+static void take_arguments(run_options *options)
+{
+    const char **arguments = poptGetArgs(options->context);
+    if (arguments && arguments[0]) {
+        options->model = arguments[0];
+        options->images = arguments + 1;
+        while (options->images[options->image_count])
+            options->image_count++;
+    }
+    while (options->inputs && options->inputs[options->input_count])
+        options->input_count++;
+}
+
+run_exit run_options_parse(int argc, const char **argv, run_options *out)
+{
+    option_tables tables;
+    int code;
+    *out = (run_options){
+        .mean = {0.485f, 0.456f, 0.406f},
+        .std = {0.229f, 0.224f, 0.225f},
+    };
+    fill_tables(out, &tables);
+    out->context = poptGetContext("vkd-run", argc, argv, tables.all, 0);
+    if (!out->context)
+        return run_fail_memory();
+    while ((code = poptGetNextOpt(out->context)) > 0)
+        out->verbose += code == 'v';
+    if (code < -1)
+        return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help", poptBadOption(out->context, POPT_BADOPTION_NOALIAS),
+                        poptStrerror(code));
+    if (out->help || out->version)
+        return RUN_OK;
+    take_arguments(out);
+    run_exit result = parse_values(out);
+    return result ? result : check(out);
+}
+
+void run_options_print_help(const run_options *options)
+{
+    run_options scratch = *options;
+    option_tables tables;
+    const char *arguments[] = {"vkd-run", NULL};
+    fill_tables(&scratch, &tables);
+    poptContext context = poptGetContext("vkd-run", 1, arguments, tables.all, 0);
+    if (context) {
+        poptSetOtherOptionHelp(context, "[OPTION...] MODEL.pte [IMAGE...]");
+        poptPrintHelp(context, stdout, 0);
+        poptFreeContext(context);
+    }
+    fputs(help_text, stdout);
+}
+
+void run_options_release(run_options *options)
+{
+    char *const strings[] = {options->output,   options->labels,       options->device,    options->library,
+                             options->method,   options->variant,      options->cache_dir, options->mean_text,
+                             options->std_text, options->int8_dot_text};
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+        free(strings[i]);
+    for (size_t i = 0; options->inputs && options->inputs[i]; i++)
+        free(options->inputs[i]);
+    free(options->inputs);
+    if (options->context)
+        poptFreeContext(options->context);
+}

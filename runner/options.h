@@ -1,0 +1,41 @@
+/* The command line of vkd-run. */
+#ifndef VKD_RUNNER_OPTIONS_H
+#define VKD_RUNNER_OPTIONS_H
+
+#include <popt.h>
+
+#include "backend/vkdelegate.h"
+#include "runner/message.h"
+
+typedef struct run_options {
+    const char *model; /* null with --list-devices and --version */
+    const char **images;
+    size_t image_count;
+
+    char **inputs; /* raw tensor files, in the order of the model's inputs */
+    size_t input_count;
+    char *output;
+    char *labels;
+    int top; /* 0: not given */
+    float mean[3], std[3];
+    int gray;
+
+    int bench; /* number of runs, 0: no benchmark */
+    int profile, explain, memory, list_devices, json;
+
+    char *device, *library, *method, *variant, *cache_dir;
+    vkd_int8_dot int8_dot;
+    int timeout_ms, validate, no_cache, no_rewrites, verbose;
+
+    int help, version; /* answered with text on stdout, nothing is run */
+
+    poptContext context; /* owns model and images */
+    char *mean_text, *std_text, *int8_dot_text;
+} run_options;
+
+/* Parses and checks. On RUN_USAGE the reason was printed. Release the options in any case. */
+run_exit run_options_parse(int argc, const char **argv, run_options *out);
+void run_options_release(run_options *options);
+void run_options_print_help(const run_options *options);
+
+#endif

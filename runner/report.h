@@ -1,0 +1,44 @@
+/* What vkd-run prints: each report as text for people, or as a part of one JSON object. */
+#ifndef VKD_RUNNER_REPORT_H
+#define VKD_RUNNER_REPORT_H
+
+#include <cjson/cJSON.h>
+
+#include "runner/bench.h"
+#include "runner/classify.h"
+
+typedef struct run_report {
+    cJSON *root; /* used by the JSON form: the object that finish prints */
+    bool failed; /* a part did not fit into memory */
+} run_report;
+
+typedef struct run_output {
+    size_t index;
+    vkd_tensor_info info;
+    const char *dtype;
+    double min, max, mean; /* NAN for an empty tensor */
+    const char *file;      /* null if it was not written */
+} run_output;
+
+typedef struct run_report_form {
+    void (*devices)(run_report *report, const vkd_device_info *devices, size_t count);
+    /* The header: model, device, time to load. describe: the inputs, outputs and methods as well (JSON has them always). */
+    void (*model)(run_report *report, const run_session *session, bool describe);
+    /* file: the image, or null if the input was raw. aligned: the width to which file names are filled up. */
+    void (*classes)(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms);
+    void (*output)(run_report *report, const run_output *output);
+    void (*bench)(run_report *report, const run_bench *bench);
+    void (*profile)(run_report *report, const run_profile *profile);
+    void (*explain)(run_report *report, const run_session *session);
+    void (*memory)(run_report *report, const vkd_memory_info *memory);
+    run_exit (*finish)(run_report *report);
+} run_report_form;
+
+extern const run_report_form run_report_text, run_report_json;
+
+/* "none", "signed", "mixed", "auto" */
+const char *run_dot_name(vkd_int8_dot dot);
+/* Giga-operations a second of a node; a multiply-add counts as two. NAN where that says nothing. */
+double run_gops(uint64_t macs, double us);
+
+#endif

@@ -1,0 +1,232 @@
+#include "runner/report.h"
+
+#include <stdio.h>
+
+/* A part that does not fit into memory makes the whole report fail at its end: half an object would be read as a whole one. */
+static cJSON *root_of(run_report *report)
+{
+    if (!report->root)
+        report->root = cJSON_CreateObject();
+    report->failed |= !report->root;
+    return report->root;
+}
+
+static void number(run_report *report, cJSON *object, const char *name, double value)
+{
+    report->failed |= !cJSON_AddNumberToObject(object, name, value); /* NAN becomes null */
+}
+
+static void text(run_report *report, cJSON *object, const char *name, const char *value)
+{
+    report->failed |= !cJSON_AddStringToObject(object, name, value ? value : "");
+}
+
+static void flag(run_report *report, cJSON *object, const char *name, bool value)
+{
+    report->failed |= !cJSON_AddBoolToObject(object, name, value);
+}
+
+static cJSON *array(run_report *report, cJSON *object, const char *name)
+{
+    cJSON *result = cJSON_AddArrayToObject(object, name);
+    report->failed |= !result;
+    return result;
+}
+
+static cJSON *element(run_report *report, cJSON *list)
+{
+    cJSON *result = cJSON_CreateObject();
+    if (!result || !cJSON_AddItemToArray(list, result)) {
+        cJSON_Delete(result);
+        report->failed = true;
+        return NULL;
+    }
+    return result;
+}
+
+static void add_devices(run_report *report, const vkd_device_info *devices, size_t count)
+{
+    cJSON *list = array(report, root_of(report), "devices");
+    for (size_t i = 0; i < count; i++) {
+        cJSON *device = element(report, list);
+        char version[64];
+        uint32_t api = devices[i].api_version;
+        snprintf(version, sizeof version, "%u.%u.%u", api >> 22 & 127, api >> 12 & 1023, api & 4095);
+        number(report, device, "index", (double)i);
+        text(report, device, "name", devices[i].name);
+        text(report, device, "type", devices[i].type);
+        text(report, device, "vulkan", version);
+        number(report, device, "vendor_id", devices[i].vendor_id);
+        number(report, device, "device_id", devices[i].device_id);
+        number(report, device, "driver_version", devices[i].driver_version);
+        text(report, device, "int8_dot", run_dot_name(devices[i].int8_dot));
+    }
+}
+
+static void add_dims(run_report *report, cJSON *object, const vkd_tensor_info *info)
+{
+    cJSON *dims = array(report, object, "dims");
+    for (uint32_t i = 0; i < info->rank; i++) {
+        cJSON *dim = cJSON_CreateNumber((double)info->dims[i]);
+        if (!dim || !cJSON_AddItemToArray(dims, dim)) {
+            cJSON_Delete(dim);
+            report->failed = true;
+        }
+    }
+}
+
+static void add_tensor(run_report *report, const run_session *session, cJSON *list, const vkd_tensor_info *info)
+{
+    cJSON *object = element(report, list);
+    text(report, object, "dtype", session->backend->dtype_name(info->dtype));
+    add_dims(report, object, info);
+    number(report, object, "bytes", (double)info->size);
+}
+
+static void add_model(run_report *report, const run_session *session, bool describe)
+{
+    (void)describe;
+    const vkd_backend_table *backend = session->backend;
+    vkd_tensor_info info;
+    cJSON *root = root_of(report);
+    text(report, root, "model", session->options->model);
+    text(report, root, "device", backend->delegate_device(session->delegate)->name);
+    number(report, root, "init_ms", session->init_ms);
+    cJSON *inputs = array(report, root, "inputs");
+    for (size_t i = 0; i < backend->method_input_count(session->method); i++)
+        if (backend->method_input_info(session->method, i, &info) == VKD_OK)
+            add_tensor(report, session, inputs, &info);
+    cJSON *outputs = array(report, root, "outputs");
+    for (size_t i = 0; i < backend->method_output_count(session->method); i++)
+        if (backend->method_output_info(session->method, i, &info) == VKD_OK)
+            add_tensor(report, session, outputs, &info);
+}
+
+static void add_classes(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms)
+{
+    (void)aligned;
+    cJSON *root = root_of(report);
+    cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
+    if (!results)
+        results = array(report, root, "results");
+    cJSON *result = element(report, results);
+    if (file)
+        text(report, result, "file", file);
+    number(report, result, "ms", ms);
+    cJSON *top = array(report, result, "top");
+    for (size_t i = 0; i < count; i++) {
+        cJSON *class = element(report, top);
+        number(report, class, "class", (double)classes[i].index);
+        if (classes[i].label)
+            text(report, class, "label", classes[i].label);
+        number(report, class, "value", classes[i].value);
+        number(report, class, "probability", classes[i].probability);
+    }
+}
+
+/* Joins the tensor's description that add_model made. */
+static void add_output(run_report *report, const run_output *output)
+{
+    cJSON *outputs = cJSON_GetObjectItemCaseSensitive(root_of(report), "outputs");
+    cJSON *object = cJSON_GetArrayItem(outputs, (int)output->index);
+    number(report, object, "min", output->min);
+    number(report, object, "max", output->max);
+    number(report, object, "mean", output->mean);
+    if (output->file)
+        text(report, object, "file", output->file);
+}
+
+static void add_bench(run_report *report, const run_bench *bench)
+{
+    cJSON *root = root_of(report);
+    number(report, root, "runs", (double)bench->runs);
+    number(report, root, "warmup_runs", (double)bench->warmup);
+    number(report, root, "median_ms", bench->wall.median);
+    number(report, root, "p90_ms", bench->wall.p90);
+    number(report, root, "min_ms", bench->wall.min);
+    number(report, root, "gpu_median_ms", bench->gpu.median);
+    number(report, root, "gpu_p90_ms", bench->gpu.p90);
+    number(report, root, "gpu_min_ms", bench->gpu.min);
+}
+
+static void add_profile(run_report *report, const run_profile *profile)
+{
+    cJSON *root = root_of(report);
+    cJSON *nodes = array(report, root, "profile");
+    for (size_t i = 0; i < profile->count; i++) {
+        const vkd_node_info *info = &profile->rows[i].node;
+        cJSON *node = element(report, nodes);
+        number(report, node, "op_id", info->op_id);
+        text(report, node, "op", info->op);
+        text(report, node, "shape", info->shape);
+        text(report, node, "kernel", info->kernel);
+        text(report, node, "variant", info->variant);
+        number(report, node, "macs", (double)info->macs);
+        number(report, node, "gpu_us", profile->rows[i].us);
+        number(report, node, "gops", run_gops(info->macs, profile->rows[i].us));
+        number(report, node, "share", profile->nodes_us > 0 ? profile->rows[i].us / profile->nodes_us : 0);
+    }
+    number(report, root, "profile_runs", (double)profile->runs);
+    number(report, root, "profile_nodes_us", profile->nodes_us);
+    number(report, root, "profile_total_us", profile->total_us);
+}
+
+static void add_explain(run_report *report, const run_session *session)
+{
+    cJSON *list = array(report, root_of(report), "convolutions");
+    for (size_t i = 0; i < session->backend->selection_count(session->delegate); i++) {
+        vkd_selection_info info;
+        if (session->backend->selection(session->delegate, i, &info) != VKD_OK) {
+            report->failed = true;
+            return;
+        }
+        cJSON *object = element(report, list);
+        number(report, object, "op_id", info.op_id);
+        text(report, object, "op", info.op);
+        text(report, object, "problem", info.problem);
+        text(report, object, "winner", info.winner);
+        text(report, object, "reason", info.reason);
+        cJSON *candidates = array(report, object, "candidates");
+        for (size_t j = 0; j < info.candidate_count; j++) {
+            cJSON *candidate = element(report, candidates);
+            text(report, candidate, "variant", info.candidates[j].variant);
+            flag(report, candidate, "eligible", info.candidates[j].eligible);
+            number(report, candidate, "cost_us", info.candidates[j].cost_us);
+            text(report, candidate, "reason", info.candidates[j].reason);
+        }
+    }
+}
+
+static void add_memory(run_report *report, const vkd_memory_info *memory)
+{
+    cJSON *object = cJSON_AddObjectToObject(root_of(report), "memory");
+    number(report, object, "constants", (double)memory->constants);
+    number(report, object, "scratch", (double)memory->scratch);
+    number(report, object, "scratch_unaliased", (double)memory->scratch_unaliased);
+    number(report, object, "io", (double)memory->io);
+    number(report, object, "host", (double)memory->host);
+    number(report, object, "host_peak", (double)memory->host_peak);
+}
+
+static run_exit finish(run_report *report)
+{
+    char *printed = report->failed ? NULL : cJSON_Print(root_of(report));
+    if (printed)
+        puts(printed);
+    cJSON_free(printed);
+    cJSON_Delete(report->root);
+    report->root = NULL;
+    return printed ? RUN_OK : run_fail_memory();
+}
+
+const run_report_form run_report_json = {
+    .devices = add_devices,
+    .model = add_model,
+    .classes = add_classes,
+    .output = add_output,
+    .bench = add_bench,
+    .profile = add_profile,
+    .explain = add_explain,
+    .memory = add_memory,
+    .finish = finish,
+};

@@ -1,0 +1,246 @@
+#include "runner/report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/tensor.h"
+
+const char *run_dot_name(vkd_int8_dot dot)
+{
+    static const char *const names[] = {"auto", "none", "signed", "mixed"};
+    return (size_t)dot < sizeof names / sizeof *names ? names[dot] : "unknown";
+}
+
+double run_gops(uint64_t macs, double us) { return macs && us > 0 ? (double)macs * 2e-3 / us : NAN; }
+
+static void print_devices(run_report *report, const vkd_device_info *devices, size_t count)
+{
+    (void)report;
+    int width = 0;
+    for (size_t i = 0; i < count; i++)
+        width = (int)strlen(devices[i].name) > width ? (int)strlen(devices[i].name) : width;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t version = devices[i].api_version;
+        printf("%zu  %-*s  %-10s  Vulkan %u.%u.%u  int8 dot: %s\n", i, width, devices[i].name, devices[i].type,
+               version >> 22 & 127, version >> 12 & 1023, version & 4095, run_dot_name(devices[i].int8_dot));
+    }
+}
+
+static void print_tensor(const run_session *session, const char *what, size_t index, const vkd_tensor_info *info)
+{
+    char shape[RUN_SHAPE_SIZE];
+    printf("%s %zu: %s %s, %zu bytes\n", what, index, session->backend->dtype_name(info->dtype),
+           run_tensor_shape(info, shape, sizeof shape), info->size);
+}
+
+static void print_model(run_report *report, const run_session *session, bool describe)
+{
+    (void)report;
+    const vkd_backend_table *backend = session->backend;
+    vkd_tensor_info info;
+    printf("%s on %s, loaded in %.1f ms\n", session->options->model, backend->delegate_device(session->delegate)->name,
+           session->init_ms);
+    if (!describe)
+        return;
+    for (size_t i = 0; i < backend->program_method_count(session->program); i++)
+        printf("method %zu: %s\n", i, backend->program_method_name(session->program, i));
+    for (size_t i = 0; i < backend->method_input_count(session->method); i++)
+        if (backend->method_input_info(session->method, i, &info) == VKD_OK)
+            print_tensor(session, "input", i, &info);
+    for (size_t i = 0; i < backend->method_output_count(session->method); i++)
+        if (backend->method_output_info(session->method, i, &info) == VKD_OK)
+            print_tensor(session, "output", i, &info);
+    printf("%zu dispatches, %zu convolutions\n", backend->node_count(session->delegate),
+           backend->selection_count(session->delegate));
+}
+
+static void print_class(const run_class *class)
+{
+    char name[32];
+    snprintf(name, sizeof name, "class %zu", class->index);
+    printf("%-24s  %6.2f %%", class->label ? class->label : name, class->probability * 100);
+}
+
+/* One line where one class is asked for, so that many images make a table. */
+static void print_classes(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms)
+{
+    (void)report;
+    const char *name = file ? file : "input";
+    if (count == 1) {
+        printf("%-*s  ", aligned, name);
+        print_class(classes);
+        printf("  %8.2f ms\n", ms);
+        return;
+    }
+    printf("%s: %.2f ms\n", name, ms);
+    for (size_t i = 0; i < count; i++) {
+        printf("%4zu  ", i + 1);
+        print_class(&classes[i]);
+        printf("  %10.4f\n", classes[i].value);
+    }
+}
+
+static void print_output(run_report *report, const run_output *output)
+{
+    (void)report;
+    char shape[RUN_SHAPE_SIZE];
+    printf("output %zu: %s %s, min %.6g, max %.6g, mean %.6g%s%s\n", output->index, output->dtype,
+           run_tensor_shape(&output->info, shape, sizeof shape), output->min, output->max, output->mean,
+           output->file ? " -> " : "", output->file ? output->file : "");
+}
+
+static void print_times(const char *name, const run_times *times)
+{
+    if (isnan(times->median))
+        printf("%-6s  %12s  %12s  %12s\n", name, "-", "-", "-");
+    else
+        printf("%-6s  %12.4f  %12.4f  %12.4f\n", name, times->median, times->p90, times->min);
+}
+
+static void print_bench(run_report *report, const run_bench *bench)
+{
+    (void)report;
+    printf("%zu executions after %zu to warm up, milliseconds\n", bench->runs, bench->warmup);
+    printf("%-6s  %12s  %12s  %12s\n", "", "median", "p90", "min");
+    print_times("wall", &bench->wall);
+    print_times("GPU", &bench->gpu);
+}
+
+static int widest(const run_profile *profile, size_t offset, const char *heading)
+{
+    size_t width = strlen(heading);
+    for (size_t i = 0; i < profile->count; i++) {
+        const char *text;
+        memcpy(&text, (const char *)&profile->rows[i].node + offset, sizeof text);
+        width = strlen(text) > width ? strlen(text) : width;
+    }
+    return (int)width;
+}
+
+static void print_rate(uint64_t macs, double us)
+{
+    if (macs && us > 0)
+        printf("%9.1f", run_gops(macs, us));
+    else
+        printf("%9s", "-");
+}
+
+static void print_profile(run_report *report, const run_profile *profile)
+{
+    (void)report;
+    int op = widest(profile, offsetof(vkd_node_info, op), "operator");
+    int shape = widest(profile, offsetof(vkd_node_info, shape), "shape");
+    int kernel = widest(profile, offsetof(vkd_node_info, kernel), "kernel");
+    int variant = widest(profile, offsetof(vkd_node_info, variant), "variant");
+    double sum = profile->nodes_us;
+    printf("%4s  %5s  %-*s  %-*s  %-*s  %-*s  %10s  %9s  %6s\n", "node", "op id", op, "operator", shape, "shape", kernel,
+           "kernel", variant, "variant", "GPU us", "GOPS", "share");
+    for (size_t i = 0; i < profile->count; i++) {
+        const vkd_node_info *node = &profile->rows[i].node;
+        double us = profile->rows[i].us;
+        printf("%4zu  %5" PRIu32 "  %-*s  %-*s  %-*s  %-*s  %10.1f  ", i, node->op_id, op, node->op, shape, node->shape, kernel,
+               node->kernel, variant, node->variant, us);
+        print_rate(node->macs, us);
+        printf("  %5.1f%%\n", sum > 0 ? us / sum * 100 : 0);
+    }
+    printf("%4s  %5s  %-*s  %10.1f  ", "", "", op + shape + kernel + variant + 6, "all dispatches", sum);
+    print_rate(profile->macs, sum);
+    printf("  100.0%%\n");
+    if (profile->total_us > 0)
+        printf("%4s  %5s  %-*s  %10.1f\n", "", "", op + shape + kernel + variant + 6, "whole execution, gaps included",
+               profile->total_us);
+    printf("median of %zu executions; a time stamp around each dispatch makes the whole slower than --bench shows\n",
+           profile->runs);
+}
+
+static void print_selection(const vkd_selection_info *selection, size_t same)
+{
+    printf("%zu x %s: %s\n    -> %s: %s\n", same, selection->op, selection->problem, selection->winner, selection->reason);
+    for (size_t i = 0; i < selection->candidate_count; i++) {
+        const vkd_candidate_info *candidate = &selection->candidates[i];
+        if (candidate->eligible)
+            printf("       %-12s  %10.1f us estimated  %s\n", candidate->variant, candidate->cost_us, candidate->reason);
+        else
+            printf("       %-12s  %23s  %s\n", candidate->variant, "not eligible", candidate->reason);
+    }
+}
+
+static bool same_choice(const vkd_selection_info *a, const vkd_selection_info *b)
+{
+    return !strcmp(a->op, b->op) && !strcmp(a->problem, b->problem) && !strcmp(a->winner, b->winner);
+}
+
+/* How often each variant won, in the order of first appearance. */
+static void print_winners(const vkd_selection_info *selections, size_t count)
+{
+    printf("convolutions: %zu", count);
+    for (size_t i = 0; i < count; i++) {
+        size_t first = 0, wins = 0;
+        while (strcmp(selections[first].winner, selections[i].winner))
+            first++;
+        if (first < i)
+            continue;
+        for (size_t j = i; j < count; j++)
+            wins += !strcmp(selections[j].winner, selections[i].winner);
+        printf(", %s %zu", selections[i].winner, wins);
+    }
+    printf("\n");
+}
+
+static void print_explain(run_report *report, const run_session *session)
+{
+    size_t count = session->backend->selection_count(session->delegate);
+    vkd_selection_info *selections = calloc(count + 1, sizeof *selections);
+    if (!selections) {
+        report->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        report->failed |= session->backend->selection(session->delegate, i, &selections[i]) != VKD_OK;
+    for (size_t i = 0; i < count && !report->failed; i++) {
+        size_t first = 0, same = 0;
+        while (!same_choice(&selections[first], &selections[i]))
+            first++;
+        if (first < i)
+            continue;
+        for (size_t j = i; j < count; j++)
+            same += same_choice(&selections[j], &selections[i]);
+        print_selection(&selections[i], same);
+    }
+    if (!report->failed)
+        print_winners(selections, count);
+    free(selections);
+}
+
+static void print_bytes(const char *name, uint64_t bytes)
+{
+    printf("%-34s  %12" PRIu64 "  %9.2f MiB\n", name, bytes, (double)bytes / (1 << 20));
+}
+
+static void print_memory(run_report *report, const vkd_memory_info *memory)
+{
+    (void)report;
+    print_bytes("device: constants", memory->constants);
+    print_bytes("device: scratch", memory->scratch);
+    print_bytes("device: scratch without sharing", memory->scratch_unaliased);
+    print_bytes("host-visible: inputs and outputs", memory->io);
+    print_bytes("host: held after init", memory->host);
+    print_bytes("host: peak of init", memory->host_peak);
+}
+
+static run_exit finish(run_report *report) { return report->failed ? run_fail_memory() : RUN_OK; }
+
+const run_report_form run_report_text = {
+    .devices = print_devices,
+    .model = print_model,
+    .classes = print_classes,
+    .output = print_output,
+    .bench = print_bench,
+    .profile = print_profile,
+    .explain = print_explain,
+    .memory = print_memory,
+    .finish = finish,
+};

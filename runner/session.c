@@ -1,0 +1,94 @@
+#include "runner/session.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+/* There is no dlclose: the process ends soon, and drivers do not always survive being unloaded. */
+static run_exit load_library(const char *path, const vkd_backend_table **out)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return run_fail(RUN_IO, "cannot load the library: %s", dlerror());
+    const vkd_backend_table *backend = dlsym(library, "vkd_backend");
+    if (!backend)
+        return run_fail(RUN_IO, "%s is no vkdelegate library: %s", path, dlerror());
+    if (backend->abi_version != VKD_BACKEND_ABI)
+        return run_fail(RUN_IO, "%s has plug-in ABI %u, this vkd-run needs %u", path, backend->abi_version, VKD_BACKEND_ABI);
+    if (backend->table_size < sizeof *backend)
+        return run_fail(RUN_IO, "%s is older than this vkd-run: its plug-in table has %u bytes, %zu are needed", path,
+                        backend->table_size, sizeof *backend);
+    *out = backend;
+    return RUN_OK;
+}
+
+run_exit run_session_start(const run_options *options, run_session *out)
+{
+    const char *path = options->library;
+    *out = (run_session){.options = options};
+    out->vkd = (vkd_options){
+        .log = run_log_message,
+        .log_user = &out->log,
+        .log_level = options->verbose > 1 ? VKD_LOG_DEBUG
+                     : options->verbose   ? VKD_LOG_INFO
+                                          : VKD_LOG_WARNING,
+        .device = options->device,
+        .validate = options->validate,
+        .timeout_ms = (uint32_t)options->timeout_ms,
+        .cache_dir = options->cache_dir,
+        .no_cache = options->no_cache,
+        .conv_variant = options->variant,
+        .int8_dot = options->int8_dot,
+        .no_rewrites = options->no_rewrites,
+        .profile = options->profile,
+    };
+    if (!path || !*path)
+        path = getenv("VKD_LIBRARY");
+    if (!path || !*path)
+        path = VKD_LIBRARY_NAME; /* the dynamic loader looks along the run path of this program first */
+    return load_library(path, &out->backend);
+}
+
+run_exit run_session_load(run_session *session)
+{
+    const run_options *options = session->options;
+    const vkd_backend_table *backend = session->backend;
+    double start = run_now_ms();
+    run_progress("loading %s ...", options->model);
+    vkd_status status = backend->program_open(options->model, &session->vkd, &session->program);
+    if (status == VKD_OK)
+        status = backend->method_load(session->program, options->method, &session->vkd, &session->method);
+    if (status != VKD_OK)
+        return run_exit_of(status);
+    session->init_ms = run_now_ms() - start;
+    session->delegate = backend->method_delegate(session->method);
+    run_progress_end();
+    return RUN_OK;
+}
+
+void run_session_end(run_session *session)
+{
+    if (!session->backend)
+        return;
+    session->backend->method_unload(session->method);
+    session->backend->program_close(session->program);
+}
+
+run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count)
+{
+    uint32_t capacity = 0;
+    vkd_status status = session->backend->list_devices(&session->vkd, NULL, 0, &capacity);
+    if (status != VKD_OK)
+        return run_exit_of(status);
+    vkd_device_info *devices = calloc(capacity ? capacity : 1, sizeof *devices);
+    if (!devices)
+        return run_fail_memory();
+    status = session->backend->list_devices(&session->vkd, devices, capacity, out_count);
+    if (status != VKD_OK) {
+        free(devices);
+        return run_exit_of(status);
+    }
+    if (*out_count > capacity) /* one was plugged in between the two calls */
+        *out_count = capacity;
+    *out = devices;
+    return RUN_OK;
+}

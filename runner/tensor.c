@@ -1,0 +1,213 @@
+#include "runner/tensor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+char *run_tensor_shape(const vkd_tensor_info *info, char *text, size_t size)
+{
+    size_t used = 0;
+    snprintf(text, size, "scalar");
+    for (uint32_t i = 0; i < info->rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? "x" : "", info->dims[i]);
+    return text;
+}
+
+static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_tensor_info *info, const char *name,
+                          const char *dtype_name)
+{
+    char shape[RUN_SHAPE_SIZE];
+    struct stat status;
+    bool regular = !fstat(fileno(file), &status) && S_ISREG(status.st_mode);
+    uintmax_t size = regular ? (uintmax_t)status.st_size : got;
+    return run_fail(RUN_USAGE, "%s: has %s%" PRIuMAX " bytes, but %s is %s %s and needs exactly %zu", path,
+                    !regular && got > info->size ? "at least " : "", size, name, dtype_name,
+                    run_tensor_shape(info, shape, sizeof shape), info->size);
+}
+
+run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name, const char *dtype_name, void **out)
+{
+    run_exit result = RUN_OK;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+    char *data = malloc(info->size + 1); /* one more, to see whether the file goes on */
+    if (!data) {
+        fclose(file);
+        return run_fail_memory();
+    }
+    size_t got = fread(data, 1, info->size + 1, file);
+    if (ferror(file))
+        result = run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+    else if (got != info->size)
+        result = fail_size(path, file, got, info, name, dtype_name);
+    fclose(file);
+    if (result)
+        free(data);
+    else
+        *out = data;
+    return result;
+}
+
+static bool write_all(int fd, const void *data, size_t size)
+{
+    const char *at = data;
+    while (size) {
+        ssize_t written = write(fd, at, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        at += written;
+        size -= (size_t)written;
+    }
+    return true;
+}
+
+static run_exit write_special(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        return run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+    bool written = fwrite(data, 1, size, file) == size;
+    if (fclose(file) || !written)
+        return run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+    return RUN_OK;
+}
+
+/* mkstemp makes private files; the result should have the mode of the file it replaces, or the one any new file gets. */
+static mode_t result_mode(bool exists, const struct stat *status)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return exists ? status->st_mode & 0777 : 0666 & ~mask;
+}
+
+static run_exit write_regular(const char *path, mode_t mode, const void *data, size_t size)
+{
+    char temporary[PATH_MAX];
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.XXXXXX", path) >= sizeof temporary)
+        return run_fail(RUN_IO, "%s: %s", path, strerror(ENAMETOOLONG));
+    int fd = mkstemp(temporary);
+    if (fd < 0)
+        return run_fail(RUN_IO, "%s: cannot create a file beside it: %s", path, strerror(errno));
+    bool good = write_all(fd, data, size) && !fchmod(fd, mode);
+    int error = errno;
+    if (close(fd) && good) {
+        good = false;
+        error = errno;
+    }
+    if (good && rename(temporary, path)) {
+        good = false;
+        error = errno;
+    }
+    if (good)
+        return RUN_OK;
+    unlink(temporary);
+    return run_fail(RUN_IO, "%s: %s", path, strerror(error));
+}
+
+run_exit run_tensor_write(const char *path, const void *data, size_t size)
+{
+    struct stat status;
+    bool exists = !stat(path, &status);
+    if (exists && !S_ISREG(status.st_mode))
+        return write_special(path, data, size);
+    char *target = exists ? realpath(path, NULL) : NULL; /* through links: they stay, the file behind them is replaced */
+    run_exit result = write_regular(target ? target : path, result_mode(exists, &status), data, size);
+    free(target);
+    return result;
+}
+
+char *run_tensor_output_path(const char *path, size_t index, size_t count)
+{
+    const char *name = strrchr(path, '/');
+    const char *dot = strrchr(name ? name : path, '.');
+    size_t stem = dot ? (size_t)(dot - path) : strlen(path);
+    size_t size = strlen(path) + 24;
+    char *result = malloc(size);
+    if (!result)
+        return NULL;
+    if (count == 1)
+        snprintf(result, size, "%s", path);
+    else
+        snprintf(result, size, "%.*s.%zu%s", (int)stem, path, index, path + stem);
+    return result;
+}
+
+static double half_value(uint16_t bits)
+{
+    int exponent = bits >> 10 & 31;
+    double mantissa = bits & 1023;
+    double value;
+    if (exponent == 31)
+        value = mantissa != 0 ? NAN : INFINITY;
+    else
+        value = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);
+    return bits & 0x8000 ? -value : value;
+}
+
+double run_tensor_value(vkd_dtype dtype, const void *data, size_t index)
+{
+    switch (dtype) {
+    case VKD_DTYPE_BOOL:
+    case VKD_DTYPE_UINT8:
+        return ((const uint8_t *)data)[index];
+    case VKD_DTYPE_INT8:
+        return ((const int8_t *)data)[index];
+    case VKD_DTYPE_INT32:
+        return ((const int32_t *)data)[index];
+    case VKD_DTYPE_FLOAT16:
+        return half_value(((const uint16_t *)data)[index]);
+    case VKD_DTYPE_FLOAT32:
+        return (double)((const float *)data)[index];
+    case VKD_DTYPE_FLOAT64:
+        return ((const double *)data)[index];
+    case VKD_DTYPE_INT64:
+        return (double)((const int64_t *)data)[index];
+    case VKD_DTYPE_COUNT:
+        break;
+    }
+    return NAN;
+}
+
+void run_tensor_fill(vkd_dtype dtype, void *data, size_t count)
+{
+    uint32_t state = 1;
+    for (size_t i = 0; i < count; i++) {
+        state = state * 1664525u + 1013904223u; /* Numerical Recipes' linear congruential generator */
+        float value = (float)(state >> 8) / (float)(1 << 23) - 1;
+        switch (dtype) {
+        case VKD_DTYPE_FLOAT32:
+            ((float *)data)[i] = value;
+            break;
+        case VKD_DTYPE_FLOAT64:
+            ((double *)data)[i] = (double)value;
+            break;
+        case VKD_DTYPE_FLOAT16: /* 2^-1 to 1 with a sign: the exponent 14 and any mantissa */
+            ((uint16_t *)data)[i] = (uint16_t)((state >> 16 & 0x83ff) | 14 << 10);
+            break;
+        case VKD_DTYPE_UINT8:
+        case VKD_DTYPE_INT8:
+            ((uint8_t *)data)[i] = (uint8_t)(state >> 24);
+            break;
+        case VKD_DTYPE_BOOL:
+            ((uint8_t *)data)[i] = state >> 31;
+            break;
+        case VKD_DTYPE_INT32:
+            ((int32_t *)data)[i] = 0;
+            break;
+        case VKD_DTYPE_INT64:
+            ((int64_t *)data)[i] = 0;
+            break;
+        case VKD_DTYPE_COUNT:
+            break;
+        }
+    }
+}

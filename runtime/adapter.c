@@ -1,0 +1,217 @@
+#include "runtime/adapter.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_FAMILIES = 32 };
+
+/* One row per optional extension. Where the device's version has it in its core nothing needs to be enabled by name. */
+static const struct {
+    const char *name;
+    uint32_t core_version; /* 0: never */
+    size_t present;        /* the flag in vkd_features */
+} optional_extensions[] = {
+    {VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, VK_API_VERSION_1_3, offsetof(vkd_features, integer_dot_product)},
+    {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
+};
+enum { OPTIONAL_COUNT = sizeof optional_extensions / sizeof optional_extensions[0] };
+
+static uint32_t find_family(const VkQueueFamilyProperties *families, uint32_t count, uint32_t wanted)
+{
+    if (wanted != VKD_ANY_FAMILY)
+        return wanted < count && families[wanted].queueFlags & VK_QUEUE_COMPUTE_BIT ? wanted : VKD_ANY_FAMILY;
+    uint32_t found = VKD_ANY_FAMILY;
+    for (uint32_t i = count; i-- > 0;)
+        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT &&
+            (found == VKD_ANY_FAMILY || families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT ||
+             !(families[found].queueFlags & VK_QUEUE_GRAPHICS_BIT)))
+            found = i;
+    return found;
+}
+
+/* Which optional extensions the device has, and which of them have to be enabled by name. */
+static vkd_status find_extensions(const vkd_instance *instance, uint32_t version, vkd_adapter *adapter)
+{
+    vkd_context *context = instance->context;
+    uint32_t count = 0;
+    VkResult result = instance->vkEnumerateDeviceExtensionProperties(adapter->handle, NULL, &count, NULL);
+    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateDeviceExtensionProperties"));
+    VkExtensionProperties *extensions = vkd_alloc(context, count, sizeof *extensions);
+    if (!extensions)
+        return vkd_fail_memory(context, "the list of device extensions");
+    result = instance->vkEnumerateDeviceExtensionProperties(adapter->handle, NULL, &count, extensions);
+    if (result == VK_INCOMPLETE) /* a layer has added one in between: an extension less costs nothing */
+        result = VK_SUCCESS;
+    for (size_t row = 0; result == VK_SUCCESS && row < OPTIONAL_COUNT; row++) {
+        bool *present = (bool *)((char *)&adapter->features + optional_extensions[row].present);
+        uint32_t core = optional_extensions[row].core_version;
+        *present = core && version >= core;
+        for (uint32_t i = 0; i < count && !*present; i++)
+            if (strcmp(extensions[i].extensionName, optional_extensions[row].name) == 0) {
+                adapter->extensions[adapter->extension_count++] = optional_extensions[row].name;
+                *present = true;
+            }
+    }
+    vkd_free(context, extensions);
+    return vkd_vk_status(context, result, "vkEnumerateDeviceExtensionProperties");
+}
+
+static vkd_device_type type_of(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
+        return VKD_TYPE_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
+        return VKD_TYPE_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
+        return VKD_TYPE_VIRTUAL;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU:
+        return VKD_TYPE_CPU;
+    default:
+        return VKD_TYPE_OTHER;
+    }
+}
+
+static uint32_t min32(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQueueFamilyProperties *family, vkd_caps *caps)
+{
+    const VkPhysicalDeviceLimits *limits = &properties->limits;
+    _Static_assert(sizeof caps->name == sizeof properties->deviceName, "names have one size");
+    _Static_assert(sizeof caps->pipeline_cache_uuid == sizeof properties->pipelineCacheUUID, "UUIDs have one size");
+    memcpy(caps->name, properties->deviceName, sizeof caps->name);
+    memcpy(caps->pipeline_cache_uuid, properties->pipelineCacheUUID, sizeof caps->pipeline_cache_uuid);
+    caps->type = type_of(properties->deviceType);
+    caps->vendor_id = properties->vendorID;
+    caps->device_id = properties->deviceID;
+    caps->driver_version = properties->driverVersion;
+    caps->api_version = properties->apiVersion;
+    caps->max_workgroup_invocations = limits->maxComputeWorkGroupInvocations;
+    memcpy(caps->max_workgroup_size, limits->maxComputeWorkGroupSize, sizeof caps->max_workgroup_size);
+    memcpy(caps->max_workgroup_count, limits->maxComputeWorkGroupCount, sizeof caps->max_workgroup_count);
+    caps->shared_memory = limits->maxComputeSharedMemorySize;
+    caps->max_push_constants = limits->maxPushConstantsSize;
+    caps->max_storage_range = limits->maxStorageBufferRange;
+    caps->storage_alignment = (uint32_t)limits->minStorageBufferOffsetAlignment;
+    caps->max_storage_buffers = min32(limits->maxPerStageDescriptorStorageBuffers,
+                                      min32(limits->maxDescriptorSetStorageBuffers, limits->maxPerStageResources));
+    caps->timestamp_bits = family->timestampValidBits;
+    caps->timestamp_ns = family->timestampValidBits ? limits->timestampPeriod : 0;
+}
+
+/* What has to be asked for in structs of its own. */
+static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
+{
+    vkd_caps *caps = &adapter->caps;
+    bool dot = adapter->features.integer_dot_product; /* without the extension its structs must not be in the chain */
+    VkPhysicalDeviceShaderIntegerDotProductProperties dot_properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES};
+    VkPhysicalDeviceMaintenance3Properties maintenance = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
+                                                          .pNext = dot ? &dot_properties : NULL};
+    VkPhysicalDeviceSubgroupProperties subgroup = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
+                                                   .pNext = &maintenance};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
+    instance->vkGetPhysicalDeviceProperties2(adapter->handle, &properties);
+    caps->subgroup_size = subgroup.subgroupSize;
+    caps->max_allocation = maintenance.maxMemoryAllocationSize;
+    if (dot) {
+        VkPhysicalDeviceShaderIntegerDotProductFeatures feature = {
+            .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+        VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &feature};
+        instance->vkGetPhysicalDeviceFeatures2(adapter->handle, &features);
+        caps->dot_supported = feature.shaderIntegerDotProduct;
+        caps->dot_signed_accelerated = dot_properties.integerDotProduct4x8BitPackedSignedAccelerated;
+        caps->dot_mixed_accelerated = dot_properties.integerDotProduct4x8BitPackedMixedSignednessAccelerated;
+    }
+    caps->dot = vkd_caps_best_dot(caps);
+}
+
+vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t queue_family, vkd_adapter *out,
+                             bool *out_fits)
+{
+    *out = (vkd_adapter){.handle = physical};
+    *out_fits = false;
+    VkPhysicalDeviceProperties properties;
+    instance->vkGetPhysicalDeviceProperties(physical, &properties);
+    VkQueueFamilyProperties families[MAX_FAMILIES];
+    uint32_t family_count = MAX_FAMILIES;
+    instance->vkGetPhysicalDeviceQueueFamilyProperties(physical, &family_count, families);
+    out->queue_family = find_family(families, family_count, queue_family);
+    if (properties.apiVersion < VK_API_VERSION_1_1 || out->queue_family == VKD_ANY_FAMILY)
+        return VKD_OK;
+    fill_limits(&properties, &families[out->queue_family], &out->caps);
+    VKD_TRY(find_extensions(instance, min32(properties.apiVersion, instance->version), out));
+    fill_properties(instance, out);
+    *out_fits = true;
+    return VKD_OK;
+}
+
+vkd_status vkd_adapter_list(const vkd_instance *instance, vkd_adapter **out, uint32_t *out_count)
+{
+    vkd_context *context = instance->context;
+    *out = NULL;
+    *out_count = 0;
+    uint32_t count = 0;
+    VkResult result = instance->vkEnumeratePhysicalDevices(instance->handle, &count, NULL);
+    if (result == VK_ERROR_INITIALIZATION_FAILED) /* what the loader says when every driver has failed */
+        count = 0;
+    else
+        VKD_TRY(vkd_vk_status(context, result, "vkEnumeratePhysicalDevices"));
+    if (!count)
+        return VKD_OK;
+    VkPhysicalDevice *handles = vkd_alloc(context, count, sizeof *handles);
+    vkd_adapter *adapters = vkd_alloc(context, count, sizeof *adapters);
+    vkd_status status = VKD_OK;
+    if (!handles || !adapters)
+        status = vkd_fail_memory(context, "the list of devices");
+    if (status == VKD_OK) {
+        result = instance->vkEnumeratePhysicalDevices(instance->handle, &count, handles);
+        if (result != VK_INCOMPLETE) /* one was plugged in meanwhile; it can wait for the next call */
+            status = vkd_vk_status(context, result, "vkEnumeratePhysicalDevices");
+    }
+    uint32_t fitting = 0;
+    for (uint32_t i = 0; status == VKD_OK && i < count; i++) {
+        bool fits;
+        status = vkd_adapter_query(instance, handles[i], VKD_ANY_FAMILY, &adapters[fitting], &fits);
+        fitting += fits;
+    }
+    vkd_free(context, handles);
+    if (status != VKD_OK || !fitting) {
+        vkd_free(context, adapters);
+        return status;
+    }
+    *out = adapters;
+    *out_count = fitting;
+    return VKD_OK;
+}
+
+static bool contains_any_case(const char *text, const char *part)
+{
+    size_t length = strlen(part);
+    for (; strlen(text) >= length; text++)
+        if (strncasecmp(text, part, length) == 0)
+            return true;
+    return false;
+}
+
+uint32_t vkd_adapter_choose(const vkd_adapter *adapters, uint32_t count, const char *request)
+{
+    static const unsigned char rank[] = {
+        [VKD_TYPE_DISCRETE] = 0, [VKD_TYPE_INTEGRATED] = 1, [VKD_TYPE_VIRTUAL] = 2, [VKD_TYPE_CPU] = 3, [VKD_TYPE_OTHER] = 4};
+    if (!request)
+        request = "";
+    size_t digits = strspn(request, "0123456789");
+    if (digits && !request[digits]) {
+        uint64_t index = 0;
+        for (size_t i = 0; i < digits && index < count; i++)
+            index = 10 * index + (uint64_t)(request[i] - '0');
+        return index < count ? (uint32_t)index : UINT32_MAX;
+    }
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < count; i++)
+        if (contains_any_case(adapters[i].caps.name, request) &&
+            (best == UINT32_MAX || rank[adapters[i].caps.type] < rank[adapters[best].caps.type]))
+            best = i;
+    return best;
+}

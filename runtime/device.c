@@ -1,0 +1,202 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/adapter.h"
+
+static vkd_status no_such_device(vkd_context *context, const char *request, const vkd_adapter *adapters, uint32_t count)
+{
+    if (!count)
+        return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan device with a compute queue was found");
+    char names[384] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < count && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%u: %s", i ? ", " : "", i, adapters[i].caps.name);
+    return vkd_fail(context, VKD_NO_DEVICE, "no device \"%.64s\"; there are %s", request, names);
+}
+
+static vkd_status choose_adapter(vkd_device *device, const char *request, vkd_adapter *out)
+{
+    vkd_adapter *adapters;
+    uint32_t count;
+    VKD_TRY(vkd_adapter_list(&device->instance, &adapters, &count));
+    if (!request || !*request)
+        request = getenv("VKD_DEVICE");
+    uint32_t index = vkd_adapter_choose(adapters, count, request);
+    vkd_status status = VKD_OK;
+    if (index == UINT32_MAX)
+        status = no_such_device(device->context, request, adapters, count);
+    else
+        *out = adapters[index];
+    vkd_free(device->context, adapters);
+    return status;
+}
+
+static void adopt_adapter(vkd_device *device, const vkd_adapter *adapter)
+{
+    device->caps = adapter->caps;
+    device->queue_family = adapter->queue_family;
+    device->instance.vkGetPhysicalDeviceMemoryProperties(adapter->handle, &device->memory);
+}
+
+static vkd_status create_device(vkd_device *device, const vkd_options *options)
+{
+    VKD_TRY(vkd_instance_create(device->context, options->validate, &device->instance));
+    vkd_adapter adapter;
+    VKD_TRY(choose_adapter(device, options->device, &adapter));
+    adopt_adapter(device, &adapter);
+    const float priority = 1;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = device->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
+    };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE,
+    };
+    const VkDeviceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = device->caps.dot_supported ? &dot : NULL,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = adapter.extension_count,
+        .ppEnabledExtensionNames = adapter.extensions,
+    };
+    VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &device->handle);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
+    vkd_device_load(&device->instance, device->handle, &device->vk);
+    device->vk.vkGetDeviceQueue(device->handle, device->queue_family, 0, &device->queue);
+    return VKD_OK;
+}
+
+static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *vulkan)
+{
+    device->borrowed = true;
+    if (!vulkan->instance || !vulkan->physical_device || !vulkan->device || !vulkan->queue || !vulkan->lock != !vulkan->unlock)
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "vkd_options.vulkan needs an instance, physical device, device and queue, and both of lock and unlock "
+                        "or none");
+    VKD_TRY(vkd_instance_borrow(device->context, vulkan->instance, &device->instance));
+    vkd_adapter adapter;
+    bool fits;
+    VKD_TRY(vkd_adapter_query(&device->instance, vulkan->physical_device, vulkan->queue_family, &adapter, &fits));
+    if (!fits)
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "the device in vkd_options.vulkan is older than Vulkan 1.1 or has no compute in queue family %u",
+                        vulkan->queue_family);
+    adopt_adapter(device, &adapter);
+    device->caps.dot_supported = device->caps.dot_supported && vulkan->integer_dot_product;
+    device->caps.dot = vkd_caps_best_dot(&device->caps);
+    device->handle = vulkan->device;
+    device->queue = vulkan->queue;
+    device->lock = vulkan->lock;
+    device->unlock = vulkan->unlock;
+    device->lock_user = vulkan->user;
+    vkd_device_load(&device->instance, device->handle, &device->vk);
+    return VKD_OK;
+}
+
+static vkd_status force_dot(vkd_device *device, vkd_int8_dot dot)
+{
+    static const char *const names[] = {"auto", "none", "signed", "mixed"};
+    if (dot == VKD_DOT_AUTO)
+        return VKD_OK;
+    if ((unsigned)dot > VKD_DOT_MIXED)
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "vkd_options.int8_dot is %d, no such flavour", (int)dot);
+    if (dot != VKD_DOT_NONE && !device->caps.dot_supported)
+        return vkd_fail(device->context, VKD_UNSUPPORTED,
+                        "the int8 flavour \"%s\" was forced, but %s has no integer dot product", names[dot], device->caps.name);
+    device->caps.dot = dot;
+    return VKD_OK;
+}
+
+static vkd_status open_device(vkd_device *device, const vkd_options *options)
+{
+    VKD_TRY(options->vulkan ? borrow_device(device, options->vulkan) : create_device(device, options));
+    VKD_TRY(force_dot(device, options->int8_dot));
+    VKD_TRY(vkd_pipeline_cache_open(device, options));
+    static const char *const dots[] = {[VKD_DOT_NONE] = "no int8 dot product",
+                                       [VKD_DOT_SIGNED] = "signed int8 dot product",
+                                       [VKD_DOT_MIXED] = "mixed int8 dot product"};
+    vkd_log(device->context, VKD_LOG_INFO, "device %s (%s), %s", device->caps.name, vkd_device_type_name(device->caps.type),
+            dots[device->caps.dot]);
+    return VKD_OK;
+}
+
+vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out)
+{
+    static const vkd_options defaults;
+    if (!options)
+        options = &defaults;
+    *out = NULL;
+    vkd_device *device = vkd_alloc(context, 1, sizeof *device);
+    if (!device)
+        return vkd_fail_memory(context, "the device");
+    device->context = context;
+    device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : VKD_DEFAULT_TIMEOUT_NS;
+    vkd_arena_init(&device->arena, context);
+    vkd_status status = open_device(device, options);
+    if (status != VKD_OK) {
+        vkd_device_close(device);
+        return status;
+    }
+    *out = device;
+    return VKD_OK;
+}
+
+void vkd_device_close(vkd_device *device)
+{
+    if (!device)
+        return;
+    if (device->handle && vkd_device_idle(device)) {
+        vkd_pipeline_cache_close(device);
+        vkd_pipelines_destroy(device);
+        if (!device->borrowed)
+            device->vk.vkDestroyDevice(device->handle, NULL);
+    }
+    if (!device->stuck)
+        vkd_instance_destroy(&device->instance);
+    else if (device->instance.messenger) /* it points into what is freed here */
+        device->instance.vkDestroyDebugUtilsMessengerEXT(device->instance.handle, device->instance.messenger, NULL);
+    vkd_context *context = device->context;
+    vkd_arena_release(&device->arena);
+    vkd_free(context, device);
+}
+
+const vkd_caps *vkd_device_caps(const vkd_device *device) { return &device->caps; }
+
+vkd_context *vkd_device_context(const vkd_device *device) { return device->context; }
+
+uint32_t vkd_device_validation_messages(const vkd_device *device) { return device->instance.validation_messages; }
+
+void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, const char *name)
+{
+    if (!device->instance.vkSetDebugUtilsObjectNameEXT)
+        return;
+    const VkDebugUtilsObjectNameInfoEXT info = {
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+        .objectType = type,
+        .objectHandle = (uint64_t)(uintptr_t)handle,
+        .pObjectName = name,
+    };
+    device->instance.vkSetDebugUtilsObjectNameEXT(device->handle, &info); /* a name that is not set does no harm */
+}
+
+vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+{
+    *out_count = 0;
+    vkd_instance instance;
+    vkd_adapter *adapters = NULL;
+    uint32_t count = 0;
+    vkd_status status = vkd_instance_create(context, false, &instance);
+    if (status == VKD_OK)
+        status = vkd_adapter_list(&instance, &adapters, &count);
+    for (uint32_t i = 0; i < count && i < capacity; i++)
+        vkd_caps_info(&adapters[i].caps, &entries[i]);
+    vkd_free(context, adapters);
+    vkd_instance_destroy(&instance);
+    *out_count = count;
+    return status;
+}

@@ -1,0 +1,156 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/vulkan.h"
+
+static const char validation_layer[] = "VK_LAYER_KHRONOS_validation";
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT types,
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+{
+    (void)severity;
+    (void)types;
+    vkd_instance *instance = user;
+    instance->validation_messages++;
+    char line[2048]; /* the layers' messages are longer than what vkd_log takes */
+    snprintf(line, sizeof line, "Vulkan validation: %s", data->pMessage);
+    for (char *c = line; *c; c++)
+        if (*c == '\n')
+            *c = ' ';
+    instance->context->log(instance->context->log_user, VKD_LOG_ERROR, line);
+    return VK_FALSE;
+}
+
+static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
+{
+    *out = false;
+    uint32_t count = 0;
+    VkResult result = vkEnumerateInstanceLayerProperties(&count, NULL);
+    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateInstanceLayerProperties"));
+    VkLayerProperties *layers = vkd_alloc(context, count, sizeof *layers);
+    if (!layers)
+        return vkd_fail_memory(context, "the list of layers");
+    result = vkEnumerateInstanceLayerProperties(&count, layers);
+    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && !*out; i++) /* VK_INCOMPLETE is positive */
+        *out = strcmp(layers[i].layerName, name) == 0;
+    vkd_free(context, layers);
+    return result >= VK_SUCCESS ? VKD_OK : vkd_vk_status(context, result, "vkEnumerateInstanceLayerProperties");
+}
+
+/* layer null: extensions of the loader and the drivers. */
+static vkd_status find_extension(vkd_context *context, const char *layer, const char *name, bool *out)
+{
+    *out = false;
+    uint32_t count = 0;
+    VkResult result = vkEnumerateInstanceExtensionProperties(layer, &count, NULL);
+    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateInstanceExtensionProperties"));
+    VkExtensionProperties *extensions = vkd_alloc(context, count, sizeof *extensions);
+    if (!extensions)
+        return vkd_fail_memory(context, "the list of instance extensions");
+    result = vkEnumerateInstanceExtensionProperties(layer, &count, extensions);
+    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && !*out; i++)
+        *out = strcmp(extensions[i].extensionName, name) == 0;
+    vkd_free(context, extensions);
+    return result >= VK_SUCCESS ? VKD_OK : vkd_vk_status(context, result, "vkEnumerateInstanceExtensionProperties");
+}
+
+static vkd_status check_validation(vkd_context *context)
+{
+    static const char *const needed[] = {VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME, VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+    bool found;
+    VKD_TRY(find_layer(context, validation_layer, &found));
+    if (!found)
+        return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s is not installed", validation_layer);
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        VKD_TRY(find_extension(context, validation_layer, needed[i], &found));
+        if (!found)
+            return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s lacks %s", validation_layer,
+                            needed[i]);
+    }
+    return VKD_OK;
+}
+
+vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance *instance)
+{
+    *instance = (vkd_instance){.context = context};
+    VKD_TRY(vkd_library_open(context));
+    uint32_t version = volkGetInstanceVersion();
+    instance->version = version < VK_API_VERSION_1_3 ? version : VK_API_VERSION_1_3;
+    if (validate)
+        VKD_TRY(check_validation(context));
+
+    const char *extensions[3];
+    uint32_t extension_count = 0;
+    bool portability;
+    VKD_TRY(find_extension(context, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &portability));
+    if (portability)
+        extensions[extension_count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
+    if (validate) {
+        extensions[extension_count++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+        extensions[extension_count++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
+    }
+    const char *layers[] = {validation_layer};
+    const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+    const VkValidationFeaturesEXT features = {
+        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+        .enabledValidationFeatureCount = 1,
+        .pEnabledValidationFeatures = enabled,
+    };
+    /* In the instance's chain it reports on the creation and destruction of the instance itself. */
+    VkDebugUtilsMessengerCreateInfoEXT messenger = {
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .pNext = &features,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = instance,
+    };
+    const VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pEngineName = "vkdelegate",
+        .engineVersion = VK_MAKE_API_VERSION(0, VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH),
+        .apiVersion = instance->version,
+    };
+    const VkInstanceCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pNext = validate ? &messenger : NULL,
+        .flags = portability ? VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR : 0,
+        .pApplicationInfo = &application,
+        .enabledLayerCount = validate ? 1 : 0,
+        .ppEnabledLayerNames = layers,
+        .enabledExtensionCount = extension_count,
+        .ppEnabledExtensionNames = extensions,
+    };
+    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
+        return vkd_fail(context, VKD_NO_DEVICE, "the Vulkan library found no driver");
+    VKD_TRY(vkd_vk_status(context, result, "vkCreateInstance"));
+    VKD_TRY(vkd_instance_load(instance));
+    if (!validate)
+        return VKD_OK;
+    messenger.pNext = NULL;
+    result = instance->vkCreateDebugUtilsMessengerEXT
+                 ? instance->vkCreateDebugUtilsMessengerEXT(instance->handle, &messenger, NULL, &instance->messenger)
+                 : VK_ERROR_EXTENSION_NOT_PRESENT;
+    return vkd_vk_status(context, result, "vkCreateDebugUtilsMessengerEXT");
+}
+
+vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_instance *instance)
+{
+    *instance = (vkd_instance){.handle = handle, .borrowed = true, .context = context, .version = VK_API_VERSION_1_3};
+    VKD_TRY(vkd_library_open(context));
+    VKD_TRY(vkd_instance_load(instance));
+    /* The loader gives out debug functions even where the caller has not enabled them. */
+    instance->vkSetDebugUtilsObjectNameEXT = NULL;
+    return VKD_OK;
+}
+
+void vkd_instance_destroy(vkd_instance *instance)
+{
+    if (instance->messenger)
+        instance->vkDestroyDebugUtilsMessengerEXT(instance->handle, instance->messenger, NULL);
+    if (instance->handle && !instance->borrowed && instance->vkDestroyInstance)
+        instance->vkDestroyInstance(instance->handle, NULL);
+    *instance = (vkd_instance){0};
+}

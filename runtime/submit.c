@@ -1,0 +1,99 @@
+#include "runtime/vulkan.h"
+
+vkd_status vkd_recording_create(vkd_device *device, vkd_recording *out)
+{
+    *out = (vkd_recording){0};
+    const VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = device->queue_family,
+    };
+    VkCommandBufferAllocateInfo buffer = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    VkResult result = device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &buffer.commandPool);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateCommandPool"));
+    vkd_recording recording = {.pool = buffer.commandPool};
+    result = device->vk.vkAllocateCommandBuffers(device->handle, &buffer, &recording.commands);
+    if (result == VK_SUCCESS)
+        result = device->vk.vkCreateFence(device->handle, &fence, NULL, &recording.fence);
+    if (result != VK_SUCCESS) {
+        device->vk.vkDestroyCommandPool(device->handle, recording.pool, NULL);
+        return vkd_vk_status(device->context, result, "creating a command buffer and its fence");
+    }
+    *out = recording;
+    return VKD_OK;
+}
+
+void vkd_recording_destroy(vkd_device *device, vkd_recording *recording)
+{
+    if (recording->pool && vkd_device_idle(device)) {
+        device->vk.vkDestroyFence(device->handle, recording->fence, NULL);
+        device->vk.vkDestroyCommandPool(device->handle, recording->pool, NULL);
+    }
+    *recording = (vkd_recording){0};
+}
+
+static VkResult submit(vkd_device *device, const vkd_recording *recording)
+{
+    const VkSubmitInfo info = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &recording->commands,
+    };
+    if (device->lock)
+        device->lock(device->lock_user);
+    VkResult result = device->vk.vkQueueSubmit(device->queue, 1, &info, recording->fence);
+    if (device->unlock)
+        device->unlock(device->lock_user);
+    return result;
+}
+
+vkd_status vkd_recording_submit(vkd_device *device, const vkd_recording *recording, uint64_t timeout_ns)
+{
+    if (device->lost)
+        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
+    VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
+    result = submit(device, recording);
+    device->lost = result == VK_ERROR_DEVICE_LOST;
+    VKD_TRY(vkd_vk_status(device->context, result, "vkQueueSubmit"));
+    result = device->vk.vkWaitForFences(device->handle, 1, &recording->fence, VK_TRUE, timeout_ns);
+    if (result == VK_SUCCESS)
+        return VKD_OK;
+    device->lost = true;
+    if (result != VK_ERROR_DEVICE_LOST) /* a lost device is idle; any other failure leaves the work in flight */
+        device->pending = recording->fence;
+    if (result == VK_TIMEOUT)
+        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s did not finish within %llu ms", device->caps.name,
+                        (unsigned long long)(timeout_ns / 1000000));
+    return vkd_vk_status(device->context, result, "vkWaitForFences");
+}
+
+bool vkd_device_idle(vkd_device *device)
+{
+    if (!device->pending)
+        return !device->stuck;
+    VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending, VK_TRUE, VKD_DEFAULT_TIMEOUT_NS);
+    device->pending = VK_NULL_HANDLE;
+    device->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST;
+    if (device->stuck)
+        vkd_log(device->context, VKD_LOG_WARNING,
+                "the device %s still does not answer (%s): its memory and objects are leaked, as it may be using them",
+                device->caps.name, vkd_vk_result_name(result));
+    return !device->stuck;
+}
+
+void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
+                 VkPipelineStageFlags dst_stage, VkAccessFlags dst_access)
+{
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = src_access,
+        .dstAccessMask = dst_access,
+    };
+    device->vk.vkCmdPipelineBarrier(commands, src_stage, dst_stage, 0, 1, &barrier, 0, NULL, 0, NULL);
+}

@@ -1,0 +1,140 @@
+/* What the files of runtime/ share: the insides of a device. Nothing outside runtime/ includes this but its tests. */
+#ifndef VKD_RUNTIME_VULKAN_H
+#define VKD_RUNTIME_VULKAN_H
+
+#include <volk.h>
+
+#include "runtime/arena.h"
+#include "runtime/device.h"
+
+/* device.h names Vulkan's handles as the pointers that they are on 64-bit platforms. */
+_Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_PTR_DEFINES, "a 64-bit platform is needed");
+
+#define VKD_DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
+
+/* ----------------------------------------------------------------------------------------------- results: result.c */
+
+/* VKD_OK for VK_SUCCESS; else logs "what: VK_ERROR_..." and returns the status that fits. what: "vkCreateBuffer for constants". */
+VKD_MUST_USE vkd_status vkd_vk_status(vkd_context *context, VkResult result, const char *what, ...) VKD_PRINTF(3, 4);
+const char *vkd_vk_result_name(VkResult result);
+
+/* ------------------------------------------------------------------------------------- library and instance: loader.c, instance.c */
+
+/* The instance-level functions that we use. */
+#define VKD_INSTANCE_FUNCTIONS(X)             \
+    X(vkDestroyInstance)                      \
+    X(vkEnumeratePhysicalDevices)             \
+    X(vkEnumerateDeviceExtensionProperties)   \
+    X(vkGetPhysicalDeviceProperties)          \
+    X(vkGetPhysicalDeviceProperties2)         \
+    X(vkGetPhysicalDeviceFeatures2)           \
+    X(vkGetPhysicalDeviceMemoryProperties)    \
+    X(vkGetPhysicalDeviceQueueFamilyProperties) \
+    X(vkCreateDevice)                         \
+    X(vkGetDeviceProcAddr)
+/* Only there when VK_EXT_debug_utils is enabled. */
+#define VKD_DEBUG_FUNCTIONS(X)        \
+    X(vkCreateDebugUtilsMessengerEXT) \
+    X(vkDestroyDebugUtilsMessengerEXT) \
+    X(vkSetDebugUtilsObjectNameEXT)
+
+typedef struct vkd_instance {
+    VkInstance handle;
+    uint32_t version; /* the highest Vulkan version that may be used */
+    bool borrowed;
+    vkd_context *context;
+    VkDebugUtilsMessengerEXT messenger;
+    uint32_t validation_messages;
+#define VKD_MEMBER(name) PFN_##name name;
+    VKD_INSTANCE_FUNCTIONS(VKD_MEMBER)
+    VKD_DEBUG_FUNCTIONS(VKD_MEMBER)
+#undef VKD_MEMBER
+} vkd_instance;
+
+/* Opens libvulkan, once per process. */
+VKD_MUST_USE vkd_status vkd_library_open(vkd_context *context);
+/* Fills in the functions of instance->handle. */
+VKD_MUST_USE vkd_status vkd_instance_load(vkd_instance *instance);
+/* Fills in the functions of a device. */
+void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkDeviceTable *out);
+
+/* instance stays at its address until vkd_instance_destroy, which also releases one that failed half-way. */
+VKD_MUST_USE vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance *instance);
+VKD_MUST_USE vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_instance *instance);
+void vkd_instance_destroy(vkd_instance *instance);
+
+/* --------------------------------------------------------------------------------------------------- device: device.c */
+
+typedef struct vkd_pipeline_cache {
+    VkPipelineCache handle;
+    const char *directory, *path; /* null: nothing is kept on disk */
+    bool grown;                   /* pipelines were created since the last save */
+    uint64_t saved_size, saved_sum;
+} vkd_pipeline_cache;
+
+typedef struct vkd_pipeline_entry vkd_pipeline_entry;
+typedef struct vkd_layout_entry vkd_layout_entry;
+
+struct vkd_device {
+    vkd_context *context;
+    vkd_arena arena; /* pipeline entries and paths */
+    vkd_caps caps;
+    vkd_instance instance;
+    VkDevice handle;
+    bool borrowed;
+    VkQueue queue;
+    uint32_t queue_family;
+    void (*lock)(void *user);
+    void (*unlock)(void *user);
+    void *lock_user;
+    struct VolkDeviceTable vk;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint64_t timeout_ns; /* of one execution */
+    bool lost;           /* nothing is submitted any more */
+    bool stuck;          /* the GPU may still use our objects: none of them is destroyed */
+    VkFence pending;     /* what a timed-out wait was waiting for */
+    vkd_pipeline_cache cache;
+    vkd_pipeline_entry *pipelines;
+    vkd_layout_entry *layouts;
+};
+
+/* Gives an object a name in the validation layers' messages. */
+void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, const char *name);
+
+/* ------------------------------------------------------------------------------------------------ submission: submit.c */
+
+/* A command buffer with its pool and fence. */
+typedef struct vkd_recording {
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    VkFence fence;
+} vkd_recording;
+
+/* On failure nothing is left behind. */
+VKD_MUST_USE vkd_status vkd_recording_create(vkd_device *device, vkd_recording *out);
+void vkd_recording_destroy(vkd_device *device, vkd_recording *recording); /* accepts an all-zero one */
+/* Submits and waits for the end. */
+VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, const vkd_recording *recording, uint64_t timeout_ns);
+
+/* Records a global memory barrier. */
+void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
+                 VkPipelineStageFlags dst_stage, VkAccessFlags dst_access);
+
+/* Whether objects may be destroyed. After a time-out it gives the GPU a last chance to finish, once; if that fails the answer is
+ * no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in use is worse. */
+bool vkd_device_idle(vkd_device *device);
+
+/* --------------------------------------------------------------------------------------------------- memory: buffer.c */
+
+/* The memory types for a buffer, best first. type_bits: as in VkMemoryRequirements. Returns their number. */
+uint32_t vkd_memory_candidates(const VkPhysicalDeviceMemoryProperties *memory, vkd_memory_kind kind, uint32_t type_bits,
+                               uint64_t size, uint32_t out[VK_MAX_MEMORY_TYPES]);
+
+/* ------------------------------------------------------------------------------- pipelines: pipeline.c, pipeline_cache.c */
+
+void vkd_pipelines_destroy(vkd_device *device);
+
+VKD_MUST_USE vkd_status vkd_pipeline_cache_open(vkd_device *device, const vkd_options *options);
+void vkd_pipeline_cache_close(vkd_device *device); /* saves */
+
+#endif

@@ -1,0 +1,486 @@
+#include <stdlib.h>
+
+#include "schema/flatbuffer.h"
+#include "schema/program_generated.h"
+
+extern "C" {
+#include "schema/container.h"
+}
+
+/* The extended header lies behind the flatbuffer's root offset and identifier: byte offsets of its fields in the file. */
+enum { HEADER_MAGIC = 8, HEADER_LENGTH = 12, HEADER_PROGRAM_SIZE = 16, HEADER_SEGMENT_BASE = 24, HEADER_DATA_SIZE = 32 };
+/* Lengths of the header counted from its magic: the least, and the first that has HEADER_DATA_SIZE. */
+enum { HEADER_LEAST = 24, HEADER_WITH_DATA_SIZE = 32 };
+
+enum { FORMAT_MAX_RANK = 16 };
+
+namespace
+{
+
+const char PROGRAM[] = "program";
+
+struct reader {
+    vkd_context *context;
+    vkd_flatbuffer buffer;
+    const program::Program *root;
+    const uint8_t *file;
+    uint64_t size;
+    uint64_t segment_base; /* 0: no segments */
+};
+
+/* What the messages about one method begin with, and what its parts refer to. */
+struct method_reader {
+    reader *r;
+    const program::Method *method;
+    vkd_container_method *out;
+};
+
+using flatbuffers::uoffset_t;
+
+/* --------------------------------------------------------------------------------------------------------- header */
+
+vkd_status read_extended_header(vkd_context *context, const uint8_t *file, uint64_t size, uint64_t *out_program_size,
+                                uint64_t *out_segment_base)
+{
+    uint64_t length = size >= HEADER_LENGTH + 4 ? vkd_load(file + HEADER_LENGTH, 4) : 0;
+    if (length < HEADER_LEAST || length > size - HEADER_MAGIC)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: extended header of %llu bytes, expected %d to the file's end at %llu",
+                        PROGRAM, (unsigned long long)length, HEADER_LEAST, (unsigned long long)size);
+    uint64_t program_size = vkd_load(file + HEADER_PROGRAM_SIZE, 8);
+    uint64_t base = vkd_load(file + HEADER_SEGMENT_BASE, 8);
+    uint64_t data_size = length >= HEADER_WITH_DATA_SIZE ? vkd_load(file + HEADER_DATA_SIZE, 8) : 0;
+    if (program_size < HEADER_MAGIC + length || program_size > size)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: program_size %llu, expected %llu to the file's size %llu", PROGRAM,
+                        (unsigned long long)program_size, (unsigned long long)(HEADER_MAGIC + length),
+                        (unsigned long long)size);
+    if (base != 0 && (base < program_size || base > size || data_size > size - base))
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: segment data of %llu bytes at %llu, expected it between %llu and %llu",
+                        PROGRAM, (unsigned long long)data_size, (unsigned long long)base, (unsigned long long)program_size,
+                        (unsigned long long)size);
+    *out_program_size = program_size;
+    *out_segment_base = base;
+    return VKD_OK;
+}
+
+vkd_status read_header(vkd_context *context, const uint8_t *file, uint64_t size, uint64_t *out_program_size,
+                       uint64_t *out_segment_base)
+{
+    *out_program_size = size;
+    *out_segment_base = 0;
+    if (size < HEADER_MAGIC)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: a file of %llu bytes, expected at least %d", PROGRAM,
+                        (unsigned long long)size, HEADER_MAGIC);
+    if (size >= HEADER_LENGTH && memcmp(file + HEADER_MAGIC, "eh00", 4) == 0)
+        VKD_TRY(read_extended_header(context, file, size, out_program_size, out_segment_base));
+    uint64_t root = vkd_load(file, 4);
+    if (root < HEADER_MAGIC || root + 4 > *out_program_size)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: root offset %llu, expected %d to %llu", PROGRAM,
+                        (unsigned long long)root, HEADER_MAGIC, (unsigned long long)*out_program_size - 4);
+    return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- segments, named data */
+
+vkd_status check_segments(reader *r)
+{
+    size_t count = r->segment_base ? vkd_flatbuffer_count(r->root->segments()) : 0;
+    uint64_t room = r->size - r->segment_base;
+    for (size_t i = 0; i < count; i++) {
+        const program::Segment *segment = r->root->segments()->Get(static_cast<uoffset_t>(i));
+        if (segment->offset() > room || segment->size() > room - segment->offset())
+            return vkd_fail(
+                r->context, VKD_INVALID_MODEL,
+                "%s: segments[%zu]: %llu bytes at %llu, expected them inside the %llu bytes that follow the segment base",
+                PROGRAM, i, (unsigned long long)segment->size(), (unsigned long long)segment->offset(),
+                (unsigned long long)room);
+    }
+    return VKD_OK;
+}
+
+/* user: what refers to the segment, for the message. */
+vkd_status read_segment(reader *r, const char *user, size_t user_index, uint64_t index, vkd_bytes *out)
+{
+    size_t count = vkd_flatbuffer_count(r->root->segments());
+    if (index >= count)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: %s[%zu] refers to segment %llu of %zu", PROGRAM, user, user_index,
+                        (unsigned long long)index, count);
+    if (r->segment_base == 0)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: %s[%zu] refers to segment %llu, but the file has no segment base",
+                        PROGRAM, user, user_index, (unsigned long long)index);
+    const program::Segment *segment = r->root->segments()->Get(static_cast<uoffset_t>(index));
+    out->data = r->file + r->segment_base + segment->offset();
+    out->size = static_cast<size_t>(segment->size());
+    return VKD_OK;
+}
+
+int compare_keys(const void *left, const void *right)
+{
+    return strcmp(static_cast<const vkd_container_named *>(left)->key, static_cast<const vkd_container_named *>(right)->key);
+}
+
+vkd_status read_named(reader *r, const vkd_container_named **out, size_t *out_count)
+{
+    size_t count = vkd_flatbuffer_count(r->root->named_data());
+    vkd_container_named *named;
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "named data", &named));
+    for (size_t i = 0; i < count; i++) {
+        const program::NamedData *entry = r->root->named_data()->Get(static_cast<uoffset_t>(i));
+        if (!entry->key())
+            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: named_data[%zu] has no key", PROGRAM, i);
+        VKD_TRY(vkd_flatbuffer_string(&r->buffer, entry->key(), &named[i].key));
+        VKD_TRY(read_segment(r, "named_data", i, entry->segment_index(), &named[i].data));
+    }
+    qsort(named, count, sizeof *named, compare_keys);
+    for (size_t i = 1; i < count; i++)
+        if (compare_keys(&named[i - 1], &named[i]) == 0)
+            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: named_data has the key \"%.100s\" twice", PROGRAM,
+                            named[i].key);
+    *out = named;
+    *out_count = count;
+    return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------- delegates */
+
+vkd_status read_inline_data(reader *r, size_t delegate, uint64_t index, vkd_bytes *out)
+{
+    size_t count = vkd_flatbuffer_count(r->root->inline_data());
+    if (index >= count)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: delegates[%zu] refers to backend_delegate_data %llu of %zu",
+                        PROGRAM, delegate, (unsigned long long)index, count);
+    const flatbuffers::Vector<uint8_t> *data = r->root->inline_data()->Get(static_cast<uoffset_t>(index))->data();
+    if (!data)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: backend_delegate_data[%llu] has no data", PROGRAM,
+                        (unsigned long long)index);
+    out->data = r->file + (data->data() - r->buffer.base); /* in the file, also where the program was copied to read it */
+    out->size = data->size();
+    return VKD_OK;
+}
+
+vkd_status read_specs(reader *r, size_t delegate, const program::Delegate *source, vkd_container_delegate *out)
+{
+    size_t count = vkd_flatbuffer_count(source->compile_specs());
+    vkd_compile_spec *specs;
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "compile specs", &specs));
+    for (size_t i = 0; i < count; i++) {
+        const program::CompileSpec *spec = source->compile_specs()->Get(static_cast<uoffset_t>(i));
+        if (!spec->key())
+            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: delegates[%zu]: compile_specs[%zu] has no key", PROGRAM,
+                            delegate, i);
+        VKD_TRY(vkd_flatbuffer_string(&r->buffer, spec->key(), &specs[i].key));
+        if (spec->value()) {
+            specs[i].value = r->file + (spec->value()->data() - r->buffer.base);
+            specs[i].size = spec->value()->size();
+        }
+    }
+    out->specs = specs;
+    out->spec_count = count;
+    return VKD_OK;
+}
+
+vkd_status read_delegate(reader *r, size_t index, const program::Delegate *source, vkd_container_delegate *out)
+{
+    const program::DataReference *processed = source->processed();
+    if (!source->id() || !processed)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: delegates[%zu] has no %s", PROGRAM, index,
+                        source->id() ? "data" : "id");
+    VKD_TRY(vkd_flatbuffer_string(&r->buffer, source->id(), &out->id));
+    switch (processed->location()) {
+    case program::Location::INLINE:
+        VKD_TRY(read_inline_data(r, index, processed->index(), &out->blob));
+        break;
+    case program::Location::SEGMENT:
+        VKD_TRY(read_segment(r, "delegates", index, processed->index(), &out->blob));
+        break;
+    default:
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: delegates[%zu]: unknown data location %d, expected 0 or 1", PROGRAM,
+                        index, static_cast<int>(processed->location()));
+    }
+    return read_specs(r, index, source, out);
+}
+
+vkd_status read_delegates(method_reader *m)
+{
+    size_t count = vkd_flatbuffer_count(m->method->delegates());
+    vkd_container_delegate *delegates;
+    VKD_TRY(vkd_flatbuffer_alloc(&m->r->buffer, count, "delegates", &delegates));
+    for (size_t i = 0; i < count; i++)
+        VKD_TRY(read_delegate(m->r, i, m->method->delegates()->Get(static_cast<uoffset_t>(i)), &delegates[i]));
+    m->out->delegates = delegates;
+    m->out->delegate_count = count;
+    return VKD_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------- operators, steps */
+
+vkd_status read_operators(method_reader *m)
+{
+    reader *r = m->r;
+    size_t count = vkd_flatbuffer_count(m->method->operators());
+    const char **names;
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "operators", &names));
+    for (size_t i = 0; i < count; i++) {
+        const program::Operator *op = m->method->operators()->Get(static_cast<uoffset_t>(i));
+        if (!op->name())
+            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": operators[%zu] has no name", PROGRAM,
+                            m->out->name, i);
+        size_t name_size = op->name()->size(), overload_size = op->overload() ? op->overload()->size() : 0;
+        char *name;
+        VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, name_size + overload_size + 2, "operator names", &name));
+        memcpy(name, op->name()->c_str(), name_size);
+        if (overload_size) {
+            name[name_size] = '.';
+            memcpy(name + name_size + 1, op->overload()->c_str(), overload_size);
+        }
+        names[i] = name;
+    }
+    m->out->operators = names;
+    m->out->operator_count = count;
+    return VKD_OK;
+}
+
+/* The call of an operator or a delegate; what: "operator". */
+vkd_status read_call(method_reader *m, size_t number, const char *what, int index, size_t index_limit,
+                     const flatbuffers::Vector<int32_t> *args, vkd_container_step *out)
+{
+    reader *r = m->r;
+    size_t at;
+    if (index < 0 || (size_t)index >= index_limit)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": step %zu refers to %s %d of %zu", PROGRAM,
+                        m->out->name, number, what, index, index_limit);
+    if (!vkd_flatbuffer_in_range(args, m->out->value_count, &at))
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": step %zu (%s %d): argument %zu refers to value %d of %zu", PROGRAM,
+                        m->out->name, number, what, index, at, args->Get(static_cast<uoffset_t>(at)), m->out->value_count);
+    out->index = static_cast<uint32_t>(index);
+    return vkd_flatbuffer_list(&r->buffer, args, "step arguments", &out->args, &out->arg_count);
+}
+
+vkd_status read_step(method_reader *m, size_t number, const program::Instruction *instruction, vkd_container_step *out)
+{
+    program::Call type = instruction->call_type();
+    if (type == program::Call::NONE || type > program::Call::MAX || !instruction->call())
+        return vkd_fail(m->r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": step %zu: unknown or missing instruction (type %u)", PROGRAM, m->out->name,
+                        number, static_cast<unsigned>(type));
+    out->kind = static_cast<vkd_step_kind>(type);
+    if (type == program::Call::KernelCall) {
+        const program::KernelCall *call = instruction->call_as_KernelCall();
+        return read_call(m, number, "operator", call->operator_index(), m->out->operator_count, call->args(), out);
+    }
+    if (type == program::Call::DelegateCall) {
+        const program::DelegateCall *call = instruction->call_as_DelegateCall();
+        return read_call(m, number, "delegate", call->delegate_index(), m->out->delegate_count, call->args(), out);
+    }
+    return VKD_OK;
+}
+
+vkd_status read_steps(method_reader *m)
+{
+    size_t count = 0, number = 0, chain_count = vkd_flatbuffer_count(m->method->chains());
+    for (size_t i = 0; i < chain_count; i++)
+        count += vkd_flatbuffer_count(m->method->chains()->Get(static_cast<uoffset_t>(i))->instructions());
+    vkd_container_step *steps;
+    VKD_TRY(vkd_flatbuffer_alloc(&m->r->buffer, count, "steps", &steps));
+    for (size_t i = 0; i < chain_count; i++) {
+        const auto *instructions = m->method->chains()->Get(static_cast<uoffset_t>(i))->instructions();
+        for (size_t k = 0; k < vkd_flatbuffer_count(instructions); k++, number++)
+            VKD_TRY(read_step(m, number, instructions->Get(static_cast<uoffset_t>(k)), &steps[number]));
+    }
+    m->out->steps = steps;
+    m->out->step_count = count;
+    return VKD_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- values */
+
+bool map_scalar_type(program::ScalarType type, vkd_dtype *out)
+{
+    switch (type) {
+    case program::ScalarType::BYTE:
+        *out = VKD_DTYPE_UINT8;
+        return true;
+    case program::ScalarType::CHAR:
+        *out = VKD_DTYPE_INT8;
+        return true;
+    case program::ScalarType::INT:
+        *out = VKD_DTYPE_INT32;
+        return true;
+    case program::ScalarType::LONG:
+        *out = VKD_DTYPE_INT64;
+        return true;
+    case program::ScalarType::HALF:
+        *out = VKD_DTYPE_FLOAT16;
+        return true;
+    case program::ScalarType::FLOAT:
+        *out = VKD_DTYPE_FLOAT32;
+        return true;
+    case program::ScalarType::DOUBLE:
+        *out = VKD_DTYPE_FLOAT64;
+        return true;
+    case program::ScalarType::BOOL:
+        *out = VKD_DTYPE_BOOL;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What the format demands of any tensor. */
+vkd_status check_tensor(method_reader *m, size_t id, const program::Tensor *tensor)
+{
+    vkd_context *context = m->r->context;
+    const char *method = m->out->name;
+    size_t rank = vkd_flatbuffer_count(tensor->sizes()), order = vkd_flatbuffer_count(tensor->dim_order());
+    if (tensor->storage_offset() != 0)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: storage_offset %d, expected 0",
+                        PROGRAM, method, id, tensor->storage_offset());
+    if (rank > FORMAT_MAX_RANK)
+        return vkd_fail(context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": values[%zu]: a tensor of rank %zu, expected at most %d", PROGRAM, method, id,
+                        rank, FORMAT_MAX_RANK);
+    if (order != rank)
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: dim_order of %zu entries for rank %zu",
+                        PROGRAM, method, id, order, rank);
+    for (size_t i = 0; i < rank; i++)
+        if (tensor->sizes()->Get(static_cast<uoffset_t>(i)) < 0)
+            return vkd_fail(context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: sizes[%zu] is %d, expected 0 or more", PROGRAM, method, id, i,
+                            tensor->sizes()->Get(static_cast<uoffset_t>(i)));
+    return VKD_OK;
+}
+
+/* Describes a tensor that is well-formed. Returns null, or why vkd_tensor_info cannot describe it. */
+const char *describe_tensor(const program::Tensor *tensor, vkd_tensor_info *out)
+{
+    vkd_tensor_info info = {};
+    size_t rank = vkd_flatbuffer_count(tensor->sizes());
+    if (!map_scalar_type(tensor->scalar_type(), &info.dtype))
+        return "its scalar_type is not one of uint8, int8, int32, int64, float16, float32, float64, bool";
+    if (rank > VKD_MAX_RANK)
+        return "its rank is above 8";
+    if (tensor->shape_dynamism() != program::ShapeDynamism::STATIC &&
+        tensor->shape_dynamism() != program::ShapeDynamism::DYNAMIC_BOUND)
+        return "its shape_dynamism is neither STATIC nor DYNAMIC_BOUND";
+    uint64_t count = 1;
+    for (size_t i = 0; i < rank; i++) {
+        info.dims[i] = tensor->sizes()->Get(static_cast<uoffset_t>(i));
+        count *= static_cast<uint64_t>(info.dims[i]);
+        if (count > INT32_MAX)
+            return "its sizes multiply to more than 2^31 - 1 elements";
+    }
+    if (count > SIZE_MAX / vkd_dtype_size(info.dtype))
+        return "its sizes need more bytes than can be addressed";
+    info.rank = static_cast<uint32_t>(rank);
+    info.size = static_cast<size_t>(count) * vkd_dtype_size(info.dtype);
+    *out = info;
+    return nullptr;
+}
+
+vkd_status read_values(method_reader *m)
+{
+    reader *r = m->r;
+    vkd_tensor_info *tensors;
+    bool *is_tensor;
+    size_t count = vkd_flatbuffer_count(m->method->values());
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "values", &tensors));
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "values", &is_tensor));
+    for (size_t i = 0; i < count; i++) {
+        const program::Value *value = m->method->values()->Get(static_cast<uoffset_t>(i));
+        const program::Tensor *tensor = value->content_as_Tensor();
+        if (value->content_type() != program::Content::Tensor)
+            continue;
+        if (!tensor)
+            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: a tensor without contents",
+                            PROGRAM, m->out->name, i);
+        VKD_TRY(check_tensor(m, i, tensor));
+        is_tensor[i] = describe_tensor(tensor, &tensors[i]) == nullptr;
+    }
+    m->out->tensors = tensors;
+    m->out->is_tensor = is_tensor;
+    m->out->value_count = count;
+    return VKD_OK;
+}
+
+/* field: "inputs" or "outputs". Here a tensor that cannot be described matters. */
+vkd_status read_ends(method_reader *m, const char *field, const flatbuffers::Vector<int32_t> *ids, const uint32_t **out,
+                     size_t *out_count)
+{
+    reader *r = m->r;
+    size_t at;
+    if (!vkd_flatbuffer_in_range(ids, m->out->value_count, &at))
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": %s[%zu] refers to value %d of %zu", PROGRAM,
+                        m->out->name, field, at, ids->Get(static_cast<uoffset_t>(at)), m->out->value_count);
+    VKD_TRY(vkd_flatbuffer_list(&r->buffer, ids, field, out, out_count));
+    for (size_t i = 0; i < *out_count; i++) {
+        const program::Tensor *tensor = m->method->values()->Get((*out)[i])->content_as_Tensor();
+        vkd_tensor_info ignored;
+        const char *reason = tensor ? describe_tensor(tensor, &ignored) : nullptr;
+        if (reason)
+            return vkd_fail(r->context, VKD_UNSUPPORTED, "%s: method \"%.100s\": %s[%zu] (value %u): %s", PROGRAM, m->out->name,
+                            field, i, (*out)[i], reason);
+    }
+    return VKD_OK;
+}
+
+/* --------------------------------------------------------------------------------------------------------- methods */
+
+vkd_status read_method(reader *r, size_t index, const program::Method *source, vkd_container_method *out)
+{
+    if (!source->name())
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: execution_plan[%zu] has no name", PROGRAM, index);
+    VKD_TRY(vkd_flatbuffer_string(&r->buffer, source->name(), &out->name));
+    method_reader m = {r, source, out};
+    VKD_TRY(read_values(&m));
+    VKD_TRY(read_ends(&m, "inputs", source->inputs(), &out->inputs, &out->input_count));
+    VKD_TRY(read_ends(&m, "outputs", source->outputs(), &out->outputs, &out->output_count));
+    VKD_TRY(read_operators(&m));
+    VKD_TRY(read_delegates(&m));
+    return read_steps(&m);
+}
+
+vkd_status read_methods(reader *r, const vkd_container_method **out, size_t *out_count)
+{
+    size_t count = vkd_flatbuffer_count(r->root->methods());
+    vkd_container_method *methods;
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "methods", &methods));
+    for (size_t i = 0; i < count; i++)
+        VKD_TRY(read_method(r, i, r->root->methods()->Get(static_cast<uoffset_t>(i)), &methods[i]));
+    *out = methods;
+    *out_count = count;
+    return VKD_OK;
+}
+
+} // namespace
+
+extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out)
+{
+    reader r = {};
+    uint64_t program_size = 0;
+    r.context = arena->context;
+    r.file = static_cast<const uint8_t *>(file);
+    r.size = size;
+    VKD_TRY(read_header(r.context, r.file, r.size, &program_size, &r.segment_base));
+    VKD_TRY(
+        vkd_flatbuffer_open<program::Program>(arena, PROGRAM, r.file, program_size, program::ProgramIdentifier(), &r.buffer));
+    r.root = program::GetProgram(r.buffer.base);
+
+    vkd_container container = {};
+    VKD_TRY(check_segments(&r));
+    VKD_TRY(read_named(&r, &container.named, &container.named_count));
+    VKD_TRY(read_methods(&r, &container.methods, &container.method_count));
+    *out = container;
+    return VKD_OK;
+}
+
+extern "C" const void *vkd_container_find(void *user, const char *key, size_t *out_size)
+{
+    const vkd_container *container = static_cast<const vkd_container *>(user);
+    vkd_container_named wanted = {key, {nullptr, 0}};
+    const void *found = bsearch(&wanted, container->named, container->named_count, sizeof wanted, compare_keys);
+    if (!found)
+        return nullptr;
+    const vkd_bytes *data = &static_cast<const vkd_container_named *>(found)->data;
+    *out_size = data->size;
+    return data->data;
+}

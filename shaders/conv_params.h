@@ -1,0 +1,20 @@
+/* What the sliding-window kernels and im2col know of a convolution. Tensors are 4C. */
+#ifndef VKD_SHADERS_CONV_PARAMS_H
+#define VKD_SHADERS_CONV_PARAMS_H
+
+#include "requantize_params.h"
+
+VKD_PARAMS_STRUCT(conv_params)
+{
+    u32 n, in_h, in_w, out_h, out_w;
+    u32 in_c4, out_c4;        /* words of a pixel */
+    u32 ic_group, oc_group;   /* channels of a group */
+    u32 groups;
+    u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
+    i32 x_zero;
+    i32 x_shift;              /* conv_bytes: what the channels' offsets expect to be added to activations (dot.glsl, MIXED) */
+    u32 k_row;                /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
+    requantize_params requantize;
+};
+
+#endif

@@ -1,0 +1,12 @@
+#ifndef VKD_SHADERS_COPY_PARAMS_H
+#define VKD_SHADERS_COPY_PARAMS_H
+
+#include "types.h"
+
+VKD_PARAMS_STRUCT(copy_params)
+{
+    u32 words;        /* of dst */
+    u32 src_n, dst_n; /* the other dims are specialisation constants */
+};
+
+#endif

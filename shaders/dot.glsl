@@ -1,0 +1,41 @@
+// Dot product of four packed int8 pairs, in the flavour that the file is compiled for. `a` is an activation word as dot_operand()
+// prepared it, `b` a weight word.
+//
+// MIXED exists for GPUs that have unsigned x signed in hardware but not signed x signed: activations are shifted by 128 to
+// unsigned, and the constant 128 * sum(weights) is folded into the channel's offset on the host (conv_channel_offset).
+#define VKD_DOT_NONE 1
+#define VKD_DOT_SIGNED 2
+#define VKD_DOT_MIXED 3
+
+#if VKD_DOT == VKD_DOT_SIGNED
+#extension GL_EXT_spirv_intrinsics : require
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
+int op_sdot(int a, int b, spirv_literal int packed_format);
+
+int dot_operand(int a) { return a; }
+ivec4 dot_operand(ivec4 a) { return a; }
+int dot_int8(int a, int b) { return op_sdot(a, b, 0); }
+
+#elif VKD_DOT == VKD_DOT_MIXED
+#extension GL_EXT_spirv_intrinsics : require
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4452)
+int op_sudot(int a, int b, spirv_literal int packed_format);
+
+int dot_operand(int a) { return a ^ int(0x80808080u); }
+ivec4 dot_operand(ivec4 a) { return a ^ int(0x80808080u); }
+int dot_int8(int a, int b) { return op_sudot(b, a, 0); }
+
+#else
+int dot_operand(int a) { return a; }
+ivec4 dot_operand(ivec4 a) { return a; }
+int dot_int8(int a, int b)
+{
+    ivec4 p = (ivec4(a << 24, a << 16, a << 8, a) >> 24) * (ivec4(b << 24, b << 16, b << 8, b) >> 24);
+    return (p.x + p.y) + (p.z + p.w);
+}
+#endif
+
+int dot_int8(ivec4 a, ivec4 b)
+{
+    return (dot_int8(a.x, b.x) + dot_int8(a.y, b.y)) + (dot_int8(a.z, b.z) + dot_int8(a.w, b.w));
+}

@@ -1,0 +1,5 @@
+#version 450
+#define TILE_M 4
+#define TILE_N4 1
+#define STEP int
+#include "gemm.glsl"

@@ -1,0 +1,45 @@
+// The walk of a maximum pooling, for both element types: one invocation per group of four channels. Before the include:
+// POOL_BUFFER, what a buffer holds for a group; POOL_VECTOR, four elements; POOL_LEAST; pool_load(group), pool_store(group, vector)
+// and pool_larger(a, b) after it.
+#include "dispatch.glsl"
+#include "max_pool2d_params.h"
+
+layout(constant_id = 3) const int KERNEL_H = 1;
+layout(constant_id = 4) const int KERNEL_W = 1;
+layout(constant_id = 5) const uint BLOCKS = 1; // groups in a pixel
+layout(constant_id = 6) const uint Y_H = 1;
+layout(constant_id = 7) const uint Y_W = 1;
+
+layout(push_constant) uniform params_block { max_pool2d_params params; };
+layout(binding = 0) readonly buffer x_buffer { POOL_BUFFER x[]; };
+layout(binding = 1) writeonly buffer y_buffer { POOL_BUFFER y[]; };
+
+POOL_VECTOR pool_load(uint group);
+void pool_store(uint group, POOL_VECTOR v);
+POOL_VECTOR pool_larger(POOL_VECTOR a, POOL_VECTOR b);
+
+void main()
+{
+    uint group = linear_index();
+    if (group >= params.groups)
+        return;
+    uint pixel = group / BLOCKS, block = group % BLOCKS;
+    uint row = pixel / Y_W;
+    uint image = row / Y_H;
+    int top = int(row % Y_H) * params.stride_h - params.padding_h;
+    int left = int(pixel % Y_W) * params.stride_w - params.padding_w;
+
+    POOL_VECTOR best = POOL_VECTOR(POOL_LEAST);
+    for (int i = 0; i < KERNEL_H; i++) {
+        int h = top + i * params.dilation_h;
+        if (h < 0 || h >= params.x_h)
+            continue;
+        uint start = (image * uint(params.x_h) + uint(h)) * uint(params.x_w);
+        for (int j = 0; j < KERNEL_W; j++) {
+            int w = left + j * params.dilation_w;
+            if (w >= 0 && w < params.x_w)
+                best = pool_larger(best, pool_load((start + uint(w)) * BLOCKS + block));
+        }
+    }
+    pool_store(group, best);
+}

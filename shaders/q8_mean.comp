@@ -1,0 +1,47 @@
+// Mean over the pixels of an int8 4C tensor, requantised. A workgroup is `words` wide and LANES high: the lanes of a column share the
+// pixels of one word of y.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "int8.glsl"
+#include "q8_mean_params.h"
+
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+layout(constant_id = 0) const uint WORDS = 1;
+layout(constant_id = 1) const uint LANES = 1; // a power of 2
+
+layout(push_constant) uniform params_block { q8_mean_params params; };
+layout(binding = 0) readonly buffer x_buffer { int x[]; };
+layout(binding = 1) writeonly buffer y_buffer { int y[]; };
+
+shared ivec4 partial[WORDS * LANES];
+
+ivec4 sum_lane(uint group, uint lane)
+{
+    uint image = group / params.blocks, block = group % params.blocks;
+    ivec4 sum = ivec4(0);
+    for (uint pixel = lane; pixel < params.pixels; pixel += LANES)
+        sum += unpack_int8(x[(image * params.pixels + pixel) * params.blocks + block]);
+    return sum;
+}
+
+void main()
+{
+    uint column = gl_LocalInvocationID.x, lane = gl_LocalInvocationID.y;
+    uint group = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * WORDS + column;
+    ivec4 sum = group < params.groups ? sum_lane(group, lane) : ivec4(0);
+    if (LANES > 1) {
+        partial[lane * WORDS + column] = sum;
+        for (uint half_lanes = LANES / 2; half_lanes > 0; half_lanes /= 2) {
+            barrier();
+            if (lane < half_lanes) {
+                sum += partial[(lane + half_lanes) * WORDS + column];
+                partial[lane * WORDS + column] = sum;
+            }
+        }
+    }
+    if (lane == 0 && group < params.groups) {
+        precise vec4 real = vec4(sum - params.x_zeros) * params.factor;
+        precise vec4 result = real * params.y_inverse_scale;
+        y[group] = pack_int8(round_int8(result, params.y_zero));
+    }
+}

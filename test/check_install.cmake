@@ -1,0 +1,59 @@
+# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... [-DRUNNER=ON] -P check_install.cmake
+# Installs to a scratch folder, then builds and runs users of the result with find_package and with pkg-config.
+set(work ${BUILD_DIR}/check-install)
+file(REMOVE_RECURSE ${work})
+set(prefix ${work}/prefix)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${result}\n${output}")
+  endif()
+endfunction()
+
+run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${prefix})
+# The prefix is moved: nothing in it may know where it was installed.
+file(RENAME ${prefix} ${work}/moved)
+set(prefix ${work}/moved)
+
+run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/test/consumer -B ${work}/build -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC})
+run(${CMAKE_COMMAND} --build ${work}/build)
+run(${work}/build/consumer-shared)
+run(${work}/build/consumer-static)
+
+file(GLOB_RECURSE pc ${prefix}/vkdelegate.pc)
+get_filename_component(pc_dir "${pc}" DIRECTORY)
+set(ENV{PKG_CONFIG_PATH} ${pc_dir})
+execute_process(COMMAND pkg-config --cflags --libs vkdelegate OUTPUT_VARIABLE flags RESULT_VARIABLE result
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "pkg-config: ${result}")
+endif()
+separate_arguments(flags UNIX_COMMAND "${flags}")
+run(${CC} ${SOURCE_DIR}/test/consumer/consumer.c -o ${work}/consumer-pc ${flags})
+get_filename_component(lib_dir ${pc_dir} DIRECTORY)
+run(${CMAKE_COMMAND} -E env LD_LIBRARY_PATH=${lib_dir} ${work}/consumer-pc)
+
+# The C examples of the README, whole programs, compile as they stand.
+set(example 0)
+file(READ ${SOURCE_DIR}/README.md text)
+string(FIND "${text}" "```c\n" at)
+while(NOT at EQUAL -1)
+  math(EXPR at "${at} + 5")
+  string(SUBSTRING "${text}" ${at} -1 text)
+  string(FIND "${text}" "```" end)
+  string(SUBSTRING "${text}" 0 ${end} code)
+  math(EXPR example "${example} + 1")
+  file(WRITE ${work}/example${example}.c "${code}")
+  run(${CC} -Wall -Wextra -Werror ${work}/example${example}.c -o ${work}/example${example} ${flags} -ldl)
+  string(FIND "${text}" "```c\n" at)
+endwhile()
+if(example EQUAL 0)
+  message(FATAL_ERROR "no examples found in README.md")
+endif()
+
+if(RUNNER)
+  file(GLOB_RECURSE runner ${prefix}/vkd-run)
+  run(${CMAKE_COMMAND} -E env --unset=VKD_LIBRARY ${runner} --version)
+endif()
+file(REMOVE_RECURSE ${work})

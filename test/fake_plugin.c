@@ -1,0 +1,229 @@
+/* A plug-in for the tests of vkd-run that needs no device. The name of the "model" says what it does:
+ *   image.pte        one input and one output f32 1x3x4x6, equal
+ *   gray.pte         the same with one channel
+ *   classes.pte      f32 1x4, equal
+ *   two.pte          two inputs and two outputs, i8 5 and f32 2, equal
+ *   open-N.pte       opening it fails with status N
+ *   load-N.pte       loading its method fails with status N
+ *   execute-N.pte    like classes.pte, and executing it fails with status N
+ *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
+ * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/vkdelegate.h"
+
+#ifndef VKD_FAKE_ABI
+#define VKD_FAKE_ABI VKD_BACKEND_ABI
+#endif
+#ifndef VKD_FAKE_SIZE
+#define VKD_FAKE_SIZE sizeof(vkd_backend_table)
+#endif
+
+enum { MAX_TENSORS = 2, MAX_BYTES = 1024 };
+
+struct vkd_method {
+    vkd_log_fn log;
+    void *log_user;
+    size_t count;
+    vkd_tensor_info info[MAX_TENSORS];
+    unsigned char in[MAX_TENSORS][MAX_BYTES], out[MAX_TENSORS][MAX_BYTES];
+    bool set[MAX_TENSORS], executed;
+    vkd_status execute_status;
+    bool message;
+    uint64_t runs;
+};
+
+struct vkd_program {
+    char name[64];
+};
+
+typedef struct shape {
+    const char *name;
+    size_t count;
+    vkd_tensor_info info[MAX_TENSORS];
+} shape;
+
+static const shape shapes[] = {
+    {"image.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 3, 4, 6}, 288}}},
+    {"gray.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 1, 4, 6}, 96}}},
+    {"two.pte", 2, {{VKD_DTYPE_INT8, 1, {5}, 5}, {VKD_DTYPE_FLOAT32, 1, {2}, 8}}},
+    {"", 1, {{VKD_DTYPE_FLOAT32, 2, {1, 4}, 16}}}, /* any other name */
+};
+
+static const vkd_device_info device = {.name = "Fake device", .type = "other", .api_version = 1u << 22 | 2u << 12 | 3};
+
+static vkd_status fail(const vkd_options *options, int status)
+{
+    char text[64];
+    snprintf(text, sizeof text, "fake failure %d", status);
+    options->log(options->log_user, VKD_LOG_ERROR, text);
+    return (vkd_status)status;
+}
+
+static uint32_t version(void) { return 1u << 22 | 2u << 12 | 3; }
+static const char *dtype_name(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? "i8" : "f32"; }
+static size_t dtype_size(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? 1 : 4; }
+
+static vkd_status list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+{
+    (void)options;
+    *out_count = getenv("VKD_FAKE_NO_DEVICE") ? 0 : 1;
+    if (capacity && *out_count)
+        entries[0] = device;
+    return VKD_OK;
+}
+
+static const vkd_device_info *delegate_device(const vkd_delegate *delegate)
+{
+    (void)delegate;
+    return &device;
+}
+static void memory(const vkd_delegate *delegate, vkd_memory_info *out)
+{
+    (void)delegate;
+    *out = (vkd_memory_info){1, 2, 3, 4, 5, 6};
+}
+static size_t two_nodes(const vkd_delegate *delegate)
+{
+    (void)delegate;
+    return 2;
+}
+static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
+{
+    (void)delegate;
+    *out = (vkd_node_info){"test.conv", (uint32_t)index + 7, "kernel", "general", "1x2 -> 3x4", 500000, {1, 1, 1}, 250000};
+    return VKD_OK;
+}
+/* 1, 2, 3 ... ms: the number of the run, so that the statistics can be checked. */
+static uint64_t gpu_ns(const vkd_delegate *delegate) { return ((const vkd_method *)(const void *)delegate)->runs * 1000000; }
+static vkd_status selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
+{
+    static const vkd_candidate_info candidates[] = {{"general", true, 12.5, "model"}, {"im2col", false, 0, "groups"}};
+    (void)delegate;
+    *out = (vkd_selection_info){"test.conv", (uint32_t)index, "3x3", "general", "the only one", 2, candidates};
+    return VKD_OK;
+}
+
+static vkd_status program_open(const char *path, const vkd_options *options, vkd_program **out)
+{
+    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    int status = 0;
+    if (sscanf(name, "open-%d", &status) == 1)
+        return fail(options, status);
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return VKD_OUT_OF_MEMORY;
+    snprintf((*out)->name, sizeof(*out)->name, "%s", name);
+    return VKD_OK;
+}
+
+static void program_close(vkd_program *program) { free(program); }
+static size_t program_method_count(const vkd_program *program)
+{
+    (void)program;
+    return 1;
+}
+static const char *program_method_name(const vkd_program *program, size_t index)
+{
+    (void)program;
+    return index ? NULL : "forward";
+}
+
+static vkd_status method_load(vkd_program *program, const char *name, const vkd_options *options, vkd_method **out)
+{
+    const shape *row = shapes;
+    int status = 0;
+    if (sscanf(program->name, "load-%d", &status) == 1)
+        return fail(options, status);
+    if (name && strcmp(name, "forward"))
+        return fail(options, VKD_NOT_FOUND);
+    while (*row->name && strcmp(row->name, program->name))
+        row++;
+    vkd_method *method = calloc(1, sizeof *method);
+    if (!method)
+        return VKD_OUT_OF_MEMORY;
+    method->log = options->log;
+    method->log_user = options->log_user;
+    method->count = row->count;
+    memcpy(method->info, row->info, sizeof method->info);
+    if (sscanf(program->name, "execute-%d", &status) == 1)
+        method->execute_status = (vkd_status)status;
+    method->message = !strcmp(program->name, "message.pte");
+    *out = method;
+    return VKD_OK;
+}
+
+static void method_unload(vkd_method *method) { free(method); }
+static vkd_delegate *method_delegate(vkd_method *method) { return (vkd_delegate *)(void *)method; }
+static size_t tensor_count(const vkd_method *method) { return method->count; }
+static vkd_status tensor_info(const vkd_method *method, size_t index, vkd_tensor_info *out)
+{
+    *out = method->info[index];
+    return VKD_OK;
+}
+
+static vkd_status method_set_input(vkd_method *method, size_t index, const void *data, size_t size)
+{
+    if (index >= method->count || size != method->info[index].size)
+        return VKD_INVALID_ARGUMENT;
+    memcpy(method->in[index], data, size);
+    method->set[index] = true;
+    return VKD_OK;
+}
+
+static vkd_status method_execute(vkd_method *method)
+{
+    for (size_t i = 0; i < method->count; i++)
+        if (!method->set[i])
+            return VKD_INVALID_ARGUMENT;
+    if (method->execute_status) {
+        method->log(method->log_user, VKD_LOG_ERROR, "fake failure of an execution");
+        return method->execute_status;
+    }
+    if (method->message)
+        method->log(method->log_user, VKD_LOG_ERROR, "fake validation message");
+    memcpy(method->out, method->in, sizeof method->out);
+    method->executed = true;
+    method->runs++;
+    return VKD_OK;
+}
+
+static const void *method_output(const vkd_method *method, size_t index, size_t *out_size)
+{
+    *out_size = method->info[index].size;
+    return method->executed ? method->out[index] : NULL;
+}
+
+VKD_API extern const vkd_backend_table vkd_backend;
+const vkd_backend_table vkd_backend = {
+    .abi_version = VKD_FAKE_ABI,
+    .table_size = VKD_FAKE_SIZE,
+    .id = "VulkanBackend",
+    .version = version,
+    .dtype_name = dtype_name,
+    .dtype_size = dtype_size,
+    .list_devices = list_devices,
+    .delegate_device = delegate_device,
+    .memory = memory,
+    .node_count = two_nodes,
+    .node = node,
+    .gpu_ns = gpu_ns,
+    .selection_count = two_nodes,
+    .selection = selection,
+    .program_open = program_open,
+    .program_close = program_close,
+    .program_method_count = program_method_count,
+    .program_method_name = program_method_name,
+    .method_load = method_load,
+    .method_unload = method_unload,
+    .method_delegate = method_delegate,
+    .method_input_count = tensor_count,
+    .method_output_count = tensor_count,
+    .method_input_info = tensor_info,
+    .method_output_info = tensor_info,
+    .method_set_input = method_set_input,
+    .method_execute = method_execute,
+    .method_output = method_output,
+};

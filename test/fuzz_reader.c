@@ -1,0 +1,69 @@
+/* Fuzz target over both readers: a .pte file with its delegates, and the same bytes as a delegate blob.
+ *     clang -fsanitize=fuzzer,address,undefined     libFuzzer drives it
+ *     -DVKD_FUZZ_MAIN                               a main that reads the files named on the command line once each */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "schema/container.h"
+#include "schema/model.h"
+
+static void be_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+
+static void read_program(const uint8_t *data, size_t size, vkd_arena *arena)
+{
+    vkd_container container;
+    vkd_model model;
+    if (vkd_container_read(data, size, arena, &container) != VKD_OK)
+        return;
+    for (size_t i = 0; i < container.method_count; i++)
+        for (size_t k = 0; k < container.methods[i].delegate_count; k++) {
+            vkd_bytes blob = container.methods[i].delegates[k].blob;
+            if (vkd_model_read(blob.data, blob.size, vkd_container_find, &container, arena, &model) != VKD_OK)
+                return;
+        }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    vkd_options options = {.log = be_quiet};
+    vkd_context context;
+    vkd_arena arena;
+    vkd_model model;
+    vkd_context_init(&context, &options);
+    vkd_arena_init(&arena, &context);
+    read_program(data, size, &arena);
+    if (vkd_model_read(data, size, NULL, NULL, &arena, &model) != VKD_OK)
+        context.error[0] = 0; /* any answer will do */
+    vkd_arena_release(&arena);
+    return 0;
+}
+
+#ifdef VKD_FUZZ_MAIN
+static int run_file(const char *path)
+{
+    enum { LIMIT = 256 << 20 };
+    FILE *file = fopen(path, "rb");
+    uint8_t *data = file ? malloc(LIMIT) : NULL;
+    size_t size = data ? fread(data, 1, LIMIT, file) : 0;
+    bool failed = !data || ferror(file);
+    if (failed)
+        perror(path);
+    else
+        LLVMFuzzerTestOneInput(data, size);
+    free(data);
+    if (file)
+        fclose(file);
+    return failed;
+}
+
+int main(int argc, char **argv)
+{
+    int failures = 0;
+    for (int i = 1; i < argc; i++)
+        failures += run_file(argv[i]);
+    return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+#endif

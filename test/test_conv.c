@@ -1,0 +1,260 @@
+/* Convolutions and linear layers on a device, every variant and every int8 flavour, bit for bit against the scalar oracle. */
+#include "support/harness.h"
+#include "support/oracle.h"
+#include "support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct conv_case {
+    oracle_window window;
+    uint32_t out_c, groups;
+    bool bias, relu;
+} conv_case;
+
+/* A convolution's data, owned. */
+typedef struct conv_data {
+    int8_t *x, *weights, *expected, *got;
+    int32_t *sums;
+    float *scales, *bias;
+    oracle_q x_q, y_q;
+    uint32_t out_h, out_w, row;
+    size_t y_count;
+} conv_data;
+
+static uint32_t align4(uint32_t value) { return (value + 3) / 4 * 4; }
+
+static void *make(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    assert_non_null(memory);
+    return memory;
+}
+
+/* Random weights with zero padding, and the output range that the accumulators then have, so that few results saturate. */
+static void fill(vkd_random *random, const conv_case *c, conv_data *d)
+{
+    const oracle_window *w = &c->window;
+    uint32_t k = (uint32_t)(w->kernel[0] * w->kernel[1]) * (w->c / c->groups);
+    d->out_h = (uint32_t)oracle_extent(w, 0, false);
+    d->out_w = (uint32_t)oracle_extent(w, 1, false);
+    d->row = align4(k);
+    d->y_count = (size_t)w->n * c->out_c * d->out_h * d->out_w;
+    d->x = make((size_t)w->n * w->c * w->h * w->w, 1);
+    d->weights = make((size_t)c->out_c * d->row, 1);
+    d->sums = make(align4(c->out_c), sizeof *d->sums);
+    d->scales = make(align4(c->out_c), sizeof *d->scales);
+    d->bias = make(align4(c->out_c), sizeof *d->bias);
+    d->expected = make(d->y_count, 1);
+    d->got = make(d->y_count, 1);
+    random_int8(random, d->x, (size_t)w->n * w->c * w->h * w->w);
+    for (uint32_t oc = 0; oc < c->out_c; oc++) {
+        random_int8(random, d->weights + (size_t)oc * d->row, k);
+        for (uint32_t i = 0; i < k; i++)
+            d->sums[oc] += d->weights[(size_t)oc * d->row + i];
+    }
+    random_floats(random, 0.001f, 0.01f, d->scales, c->out_c);
+    random_floats(random, -1.0f, 1.0f, d->bias, c->out_c);
+    d->x_q = (oracle_q){random_float(random, 0.005f, 0.05f), random_range(random, -128, 127)};
+    float spread = 0.005f * d->x_q.scale * 74.0f * 74.0f;
+    for (uint32_t i = k; i > 1; i /= 4)
+        spread *= 2;
+    d->y_q = (oracle_q){spread / 40.0f, random_range(random, -128, 127)};
+}
+
+static void free_data(conv_data *d)
+{
+    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got);
+}
+
+static oracle_channels channels_of(const conv_case *c, const conv_data *d)
+{
+    return (oracle_channels){.x_q = d->x_q, .y_q = d->y_q, .weights = d->weights, .weight_scales = d->scales,
+                             .bias = c->bias ? d->bias : NULL, .relu = c->relu};
+}
+
+static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, const char *variant)
+{
+    const oracle_window *w = &c->window;
+    hand_model *m = make(1, sizeof *m);
+    uint32_t padded = align4(c->out_c);
+    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, w->c, w->h, w->w});
+    uint32_t y = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
+    HAND_OP(m, "et_vk.q8ta_conv2d.default", x, hand_double(m, d->x_q.scale), hand_int(m, d->x_q.zero),
+            hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights),
+            hand_constant(m, VKD_DTYPE_INT32, 1, &padded, d->sums), hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->scales),
+            hand_double(m, d->y_q.scale), hand_int(m, d->y_q.zero),
+            c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
+            hand_pair(m, w->kernel[0], w->kernel[1]), hand_pair(m, w->stride[0], w->stride[1]),
+            hand_pair(m, w->padding[0], w->padding[1]), hand_pair(m, w->dilation[0], w->dilation[1]), hand_int(m, c->groups),
+            hand_string(m, c->relu ? "relu" : "none"), y);
+    vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x}, (void *[]){d->got});
+    free(m);
+    return status;
+}
+
+/* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the same. */
+static void check_conv(harness *h, vkd_random *random, const conv_case *c)
+{
+    static const char *const variants[] = {NULL, "general", "im2col", "pointwise"};
+    conv_data d = {0};
+    fill(random, c, &d);
+    oracle_channels channels = channels_of(c, &d);
+    oracle_conv2d(&c->window, c->out_c, c->groups, &channels, d.x, d.expected, NULL);
+    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+        const oracle_window *w = &c->window;
+        char what[256];
+        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u", variants[v] ? variants[v] : "auto", w->n, w->c,
+                 w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
+                 w->dilation[0], w->dilation[1], c->groups);
+        memset(d.got, 0x55, d.y_count);
+        vkd_status status = run_conv(h, c, &d, variants[v]);
+        if (status != VKD_OK)
+            fail_msg("%s: %s (%s)", what, vkd_status_name(status), h->context.error);
+        harness_assert_int8(d.got, d.expected, d.y_count, what);
+    }
+    free_data(&d);
+}
+
+static conv_case square(uint32_t n, uint32_t in_c, uint32_t out_c, uint32_t h, uint32_t w, int kernel, int stride, int padding,
+                        int dilation, uint32_t groups)
+{
+    return (conv_case){.window = {.n = n, .c = in_c, .h = h, .w = w, .kernel = {kernel, kernel}, .stride = {stride, stride},
+                                  .padding = {padding, padding}, .dilation = {dilation, dilation}},
+                       .out_c = out_c, .groups = groups, .bias = true};
+}
+
+static void test_chosen_shapes(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("chosen convolutions");
+    const conv_case cases[] = {
+        square(1, 3, 16, 33, 35, 7, 2, 3, 1, 1),   /* the stem */
+        square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1),  square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
+        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1),   /* deep: slices of k */
+        square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),   square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
+        square(1, 20, 5, 8, 13, 1, 1, 0, 1, 1),    /* rows that are no multiple of 16 bytes */
+        square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),    square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),
+        square(1, 8, 16, 9, 7, 1, 1, 0, 1, 2),     square(1, 32, 64, 9, 7, 3, 1, 1, 1, 2),
+        square(1, 6, 10, 9, 7, 3, 1, 1, 1, 2),     /* groups that split words */
+        square(1, 12, 12, 9, 7, 3, 1, 1, 1, 12),   square(1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
+        square(1, 2048, 12, 1, 1, 1, 1, 0, 1, 1),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int relu = 0; relu < 2; relu++) {
+            conv_case c = cases[i];
+            c.relu = relu;
+            check_conv(h, &random, &c);
+        }
+}
+
+/* Draws until the window fits. */
+static conv_case random_case(vkd_random *random)
+{
+    for (;;) {
+        conv_case c = {.window = {.n = (uint32_t)random_range(random, 1, 3),
+                                  .h = (uint32_t)random_range(random, 1, 20),
+                                  .w = (uint32_t)random_range(random, 1, 20)}};
+        static const uint32_t group_counts[] = {1, 1, 1, 2, 3, 4};
+        c.groups = group_counts[random_range(random, 0, 5)];
+        uint32_t unit = random_range(random, 0, 1) ? 4 : 1;
+        c.window.c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
+        c.out_c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
+        for (int axis = 0; axis < 2; axis++) {
+            c.window.kernel[axis] = random_range(random, 1, 7);
+            c.window.stride[axis] = random_range(random, 1, 3);
+            c.window.padding[axis] = random_range(random, 0, 3);
+            c.window.dilation[axis] = random_range(random, 1, 2);
+        }
+        if (random_range(random, 0, 3) == 0)
+            c.window.kernel[0] = c.window.kernel[1] = 1, c.window.padding[0] = c.window.padding[1] = 0;
+        c.bias = random_range(random, 0, 1);
+        c.relu = random_range(random, 0, 1);
+        if (oracle_extent(&c.window, 0, false) > 0 && oracle_extent(&c.window, 1, false) > 0)
+            return c;
+    }
+}
+
+static int sweep_count(int normally)
+{
+    const char *text = getenv("VKD_TEST_SWEEP");
+    return text ? atoi(text) : normally;
+}
+
+static void test_random_shapes(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("random convolutions");
+    for (int i = 0, count = sweep_count(60); i < count; i++) {
+        conv_case c = random_case(&random);
+        check_conv(h, &random, &c);
+    }
+}
+
+/* The flavours that caps would not choose here. */
+static void test_dot_flavours(void **state)
+{
+    (void)harness_get(state);
+    static const vkd_int8_dot flavours[] = {VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED};
+    vkd_random random = random_begin("int8 dot flavours");
+    for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++) {
+        harness h;
+        const vkd_options options = {.int8_dot = flavours[f], .no_cache = true};
+        if (!harness_open(&options, &h)) {
+            print_message("skipped: this device has no int8 dot flavour %d\n", flavours[f]);
+            continue;
+        }
+        for (int i = 0, count = sweep_count(60) / 3; i < count; i++) {
+            conv_case c = random_case(&random);
+            check_conv(&h, &random, &c);
+        }
+        harness_close(&h);
+    }
+}
+
+static void test_linear(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("linear");
+    for (int i = 0; i < 20; i++) {
+        uint32_t m = (uint32_t)random_range(&random, 1, i % 2 ? 1 : 9), k = (uint32_t)random_range(&random, 1, 300);
+        /* A linear layer is a 1x1 convolution of m images of one pixel. */
+        conv_case c = square(m, k, (uint32_t)random_range(&random, 1, 70), 1, 1, 1, 1, 0, 1, 1);
+        c.relu = random_range(&random, 0, 1);
+        conv_data d = {0};
+        fill(&random, &c, &d);
+        oracle_channels channels = channels_of(&c, &d);
+        oracle_linear(m, k, c.out_c, &channels, d.x, d.expected);
+
+        hand_model *model = make(1, sizeof *model);
+        uint32_t padded = align4(c.out_c);
+        uint32_t x = hand_input(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, k});
+        uint32_t y = hand_output(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, c.out_c});
+        HAND_OP(model, m == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default", x, hand_double(model, d.x_q.scale),
+                hand_int(model, d.x_q.zero), hand_constant(model, VKD_DTYPE_INT8, 2, (uint32_t[]){c.out_c, d.row}, d.weights),
+                hand_constant(model, VKD_DTYPE_INT32, 1, &padded, d.sums),
+                hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.scales), hand_double(model, d.y_q.scale),
+                hand_int(model, d.y_q.zero), hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.bias),
+                hand_string(model, c.relu ? "relu" : "none"), y);
+        assert_int_equal(harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){d.got}), VKD_OK);
+        harness_assert_int8(d.got, d.expected, d.y_count, "linear");
+        free(model);
+        free_data(&d);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_chosen_shapes),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_dot_flavours),
+        cmocka_unit_test(test_linear),
+    };
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}

@@ -1,0 +1,125 @@
+/* The conv factory's choice as a pure function: fabricated devices, the shapes of ResNet50 and random ones. */
+#include "ops/conv.h"
+#include "ops/conv_gemm.h"
+#include "support/fake_caps.h"
+#include "support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <string.h>
+
+static uint32_t below(vkd_random *random, uint32_t limit) { return (uint32_t)random_range(random, 0, (int32_t)limit - 1); }
+
+static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel, uint32_t stride, uint32_t groups)
+{
+    uint32_t padding = kernel / 2, out = (size + 2 * padding - kernel) / stride + 1;
+    return (conv2d_problem){.n = 1, .in_c = in_c, .in_h = size, .in_w = size, .out_c = out_c, .out_h = out, .out_w = out,
+                            .kernel = {kernel, kernel}, .stride = {stride, stride}, .padding = {padding, padding},
+                            .dilation = {1, 1}, .groups = groups};
+}
+
+static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
+{
+    vkd_candidate_info candidates[8];
+    const char *reason = NULL;
+    assert_true(conv2d_variant_count <= 8);
+    size_t winner = conv2d_select(problem, caps, forced, candidates, &reason);
+    assert_non_null(reason);
+    for (size_t i = 0; i < conv2d_variant_count; i++) {
+        assert_non_null(candidates[i].reason);
+        assert_string_equal(candidates[i].variant, conv2d_variants[i].name);
+        assert_true(!candidates[i].eligible || candidates[i].cost_us > 0);
+        if (!forced)
+            assert_true(!candidates[i].eligible || candidates[winner].cost_us <= candidates[i].cost_us);
+    }
+    assert_true(candidates[winner].eligible);
+    return conv2d_variants[winner].name;
+}
+
+/* Where the published rule takes im2col, so do we, on every GPU: input channels a group % 4 == 0, one group, and at least 32 of them
+ * or a small map. */
+static void test_published_rule(void **state)
+{
+    static const uint32_t shapes[][4] = {{64, 64, 56, 1},   {128, 128, 56, 2}, {128, 128, 28, 1}, {256, 256, 28, 2},
+                                         {256, 256, 14, 1}, {512, 512, 14, 2}, {512, 512, 7, 1}};
+    (void)state;
+    for (int device = 0; device < FAKE_COUNT; device++)
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            vkd_caps caps = fake_caps((fake_device)device);
+            conv2d_problem problem = square(shapes[i][0], shapes[i][1], shapes[i][2], 3, shapes[i][3], 1);
+            assert_string_equal(choose(&problem, &caps, NULL), "im2col");
+        }
+}
+
+static void test_pointwise(void **state)
+{
+    (void)state;
+    for (int device = 0; device < FAKE_COUNT; device++) {
+        vkd_caps caps = fake_caps((fake_device)device);
+        conv2d_problem plain = square(256, 64, 56, 1, 1, 1), strided = square(256, 512, 56, 1, 2, 1);
+        assert_string_equal(choose(&plain, &caps, NULL), "pointwise");
+        assert_string_equal(choose(&strided, &caps, NULL), "pointwise");
+    }
+}
+
+static void test_groups_that_split_words(void **state)
+{
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_H100);
+    conv2d_problem problem = square(6, 10, 9, 3, 1, 2);
+    assert_string_equal(choose(&problem, &caps, NULL), "general");
+    assert_string_equal(choose(&problem, &caps, "im2col"), "general"); /* not eligible, so not forced */
+}
+
+static void test_forcing(void **state)
+{
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_LLVMPIPE);
+    conv2d_problem problem = square(64, 64, 56, 3, 1, 1);
+    assert_string_equal(choose(&problem, &caps, "general"), "general");
+    assert_string_equal(choose(&problem, &caps, "im2col"), "im2col");
+    assert_string_equal(choose(&problem, &caps, "pointwise"), "im2col");
+    assert_string_equal(choose(&problem, &caps, "no such variant"), "im2col");
+}
+
+/* A matrix that the device cannot bind is not chosen. */
+static void test_limits(void **state)
+{
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_H100);
+    conv2d_problem problem = square(64, 64, 56, 3, 1, 1);
+    caps.max_storage_range = 1 << 20;
+    assert_string_equal(choose(&problem, &caps, NULL), "general");
+}
+
+/* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k exactly. */
+static void test_gemm_tiles_respect_limits(void **state)
+{
+    (void)state;
+    vkd_random random = random_begin("conv selection");
+    for (int round = 0; round < 2000; round++) {
+        vkd_caps caps = fake_caps((fake_device)below(&random, FAKE_COUNT));
+        uint32_t k = 1 + below(&random, 5000), m = 1 + below(&random, 20000);
+        gemm_problem problem = {.m = m, .n = 1 + below(&random, 3000), .k = k, .groups = 1, .a_bytes = (k + 3) / 4 * 4,
+                                .out_w = m, .out_h = 1, .in_w = m, .in_h = 1, .stride_w = 1, .stride_h = 1};
+        gemm_tile tile = vkd_gemm_tile(&problem, &caps);
+        assert_int_equal(problem.a_bytes % tile.step, 0);
+        assert_true(tile.local[0] >= 1 && tile.local[1] >= 1 && tile.local[2] >= 1);
+        assert_true(tile.local[0] * tile.local[1] * tile.local[2] <= caps.max_workgroup_invocations);
+        for (int axis = 0; axis < 3; axis++)
+            assert_true(tile.local[axis] <= caps.max_workgroup_size[axis]);
+        assert_true((tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.tile_m * tile.tile_n4 * 16 <= caps.shared_memory);
+        assert_true(vkd_gemm_cost(&problem, &caps) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_published_rule), cmocka_unit_test(test_pointwise), cmocka_unit_test(test_groups_that_split_words),
+        cmocka_unit_test(test_forcing),        cmocka_unit_test(test_limits),    cmocka_unit_test(test_gemm_tiles_respect_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

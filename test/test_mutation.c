@@ -1,0 +1,352 @@
+/* The readers over damaged copies of the sample models: random mutations, truncation, and allocations that fail. Meant for a
+ * build with sanitizers, but any build checks that the status is one of those that a damaged file may give. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "test/support/flat.h"
+#include "test/support/reading.h"
+
+enum { MAX_SAMPLES = 64, MUTATIONS = 20000, LARGE = 64 * 1024 };
+
+typedef struct sample {
+    char folder[64];
+    uint8_t *bytes;
+    size_t size;
+} sample;
+
+static struct {
+    size_t count;
+    sample items[MAX_SAMPLES];
+} samples; /* filled by the group's setup: all but the large ones */
+
+static void load_sample(const char *folder, void *user)
+{
+    (void)user;
+    assert_true(samples.count < MAX_SAMPLES);
+    sample *s = &samples.items[samples.count];
+    snprintf(s->folder, sizeof s->folder, "%s", folder);
+    s->bytes = reading_sample_file(folder, "model.pte", &s->size);
+    if (s->size < LARGE)
+        samples.count++;
+    else
+        free(s->bytes);
+}
+
+static int load_samples(void **state)
+{
+    (void)state;
+    reading_each_sample(load_sample, NULL);
+    return samples.count > 0 ? 0 : -1;
+}
+
+static int free_samples(void **state)
+{
+    (void)state;
+    while (samples.count)
+        free(samples.items[--samples.count].bytes);
+    return 0;
+}
+
+/* A copy in an allocation of exactly its size, so that a sanitizer sees a read beyond it. */
+static uint8_t *exact_copy(const uint8_t *bytes, size_t size)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    assert_non_null(copy);
+    memcpy(copy, bytes, size);
+    return copy;
+}
+
+/* ------------------------------------------------------------------------------------------------------- mutations */
+
+/* xorshift64*: the same sequence on every machine. */
+static uint64_t draw(uint64_t *random, uint64_t limit)
+{
+    *random ^= *random >> 12;
+    *random ^= *random << 25;
+    *random ^= *random >> 27;
+    return (*random * UINT64_C(2685821657736338717) >> 32) % limit;
+}
+
+/* Changes a few places, half of them in the first part of the file (the program's flatbuffer), and may cut the end off. */
+static void mutate(uint8_t *bytes, size_t *size, uint64_t *random)
+{
+    static const uint32_t words[] = {0,    1,      2,       4,          7,          8,          0x7f,
+                                     0xff, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
+    for (uint64_t count = 1 + draw(random, 6); count > 0; count--) {
+        size_t span = draw(random, 2) ? *size : (*size + 2) / 3;
+        size_t at = draw(random, span);
+        switch (draw(random, 4)) {
+        case 0:
+            bytes[at] ^= (uint8_t)(1u << draw(random, 8));
+            break;
+        case 1:
+            bytes[at] = (uint8_t)draw(random, 256);
+            break;
+        case 2:
+            at = at / 4 * 4;
+            if (at + 4 <= *size)
+                flat_set(bytes, at, words[draw(random, sizeof words / sizeof *words)], 4);
+            break;
+        default: /* a small step of a 32-bit field: ids, counts and offsets just beside the right one */
+            at = at / 4 * 4;
+            if (at + 4 <= *size)
+                flat_set(bytes, at, flat_get(bytes, at, 4) + draw(random, 17) - 8, 4);
+        }
+    }
+    if (draw(random, 8) == 0)
+        *size = draw(random, *size + 1);
+}
+
+static uint64_t sum_bytes(const void *data, size_t size)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < size; i++)
+        sum += ((const uint8_t *)data)[i];
+    return sum;
+}
+
+/* Uses everything that a model promises to be valid: a sanitizer would see what is not. */
+static uint64_t touch_model(const vkd_model *model)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < model->value_count; i++) {
+        const vkd_model_value *v = &model->values[i];
+        if (v->kind == VKD_VALUE_TENSOR && v->tensor.data) {
+            assert_int_equal(v->tensor.size, vkd_dims_count(v->tensor.rank, v->tensor.dims) * vkd_dtype_size(v->tensor.dtype));
+            sum += sum_bytes(v->tensor.data, v->tensor.size);
+        } else if (v->kind == VKD_VALUE_STRING) {
+            sum += strlen(v->string);
+        } else if (v->kind == VKD_VALUE_VALUE_LIST) {
+            for (size_t k = 0; k < v->list.count; k++)
+                sum += model->values[v->list.values[k]].kind;
+        }
+    }
+    for (size_t i = 0; i < model->op_count; i++) {
+        sum += strlen(model->ops[i].name);
+        for (size_t k = 0; k < model->ops[i].arg_count; k++)
+            sum += model->values[model->ops[i].args[k]].kind;
+    }
+    for (size_t i = 0; i < model->input_count; i++)
+        sum += model->values[model->inputs[i]].kind;
+    for (size_t i = 0; i < model->output_count; i++)
+        sum += model->values[model->outputs[i]].kind;
+    return sum;
+}
+
+static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size)
+{
+    uint64_t sum = 0;
+    VKD_TRY(vkd_container_read(file, size, &r->arena, &r->container));
+    for (size_t i = 0; i < r->container.named_count; i++)
+        sum += sum_bytes(r->container.named[i].data.data, r->container.named[i].data.size);
+    for (size_t i = 0; i < r->container.method_count; i++) {
+        const vkd_container_method *method = &r->container.methods[i];
+        for (size_t k = 0; k < method->delegate_count; k++) {
+            const vkd_container_delegate *d = &method->delegates[k];
+            vkd_model model;
+            for (size_t j = 0; j < d->spec_count; j++)
+                sum += sum_bytes(d->specs[j].value, d->specs[j].size) + strlen(d->specs[j].key);
+            VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, vkd_container_find, &r->container, &r->arena, &model));
+            sum += touch_model(&model);
+        }
+    }
+    volatile uint64_t keep = sum;
+    (void)keep;
+    return VKD_OK;
+}
+
+static void test_mutations(void **state)
+{
+    (void)state;
+    const char *text = getenv("VKD_TEST_SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 20240229, random = seed | 1;
+    size_t accepted = 0, unsupported = 0;
+    print_message("VKD_TEST_SEED=%" PRIu64 "\n", seed);
+    for (int i = 0; i < MUTATIONS; i++) {
+        const sample *s = &samples.items[draw(&random, samples.count)];
+        size_t size = s->size;
+        uint8_t *work = exact_copy(s->bytes, size);
+        mutate(work, &size, &random);
+        uint8_t *file = exact_copy(work, size);
+        free(work);
+        reading r;
+        reading_begin(&r, NULL);
+        vkd_status status = read_and_touch(&r, file, size);
+        if (status != VKD_OK && status != VKD_INVALID_MODEL && status != VKD_UNSUPPORTED)
+            fail_msg("mutation %d of %s: status %d: %s", i, s->folder, status, r.context.error);
+        assert_int_equal(r.messages, status == VKD_OK ? 0 : 1);
+        accepted += status == VKD_OK;
+        unsupported += status == VKD_UNSUPPORTED;
+        reading_end(&r);
+        assert_int_equal(r.context.host_bytes, 0);
+        free(file);
+    }
+    print_message("%d mutations: %zu accepted, %zu unsupported\n", MUTATIONS, accepted, unsupported);
+    assert_true(accepted > 0 && accepted < MUTATIONS);
+}
+
+/* ------------------------------------------------------------------------------------------------------- truncation */
+
+static void test_truncated_file(void **state)
+{
+    (void)state;
+    const sample *s = &samples.items[0];
+    for (int old_header = 0; old_header <= 1; old_header++) { /* without the data's size, the segments' own ranges must do */
+        uint8_t *whole = exact_copy(s->bytes, s->size);
+        if (old_header)
+            flat_set(whole, 12, 24, 4);
+        for (size_t length = 0; length < s->size; length++) {
+            uint8_t *file = exact_copy(whole, length);
+            reading r;
+            reading_begin(&r, NULL);
+            vkd_status status = reading_all(&r, file, length);
+            if (status != VKD_INVALID_MODEL)
+                fail_msg("%s, %zu of %zu bytes: status %d", s->folder, length, s->size, status);
+            reading_end(&r);
+            free(file);
+        }
+        free(whole);
+    }
+}
+
+static void test_truncated_blobs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < samples.count; i += 8) {
+        const sample *s = &samples.items[i];
+        reading r;
+        reading_begin(&r, NULL);
+        assert_int_equal(vkd_container_read(s->bytes, s->size, &r.arena, &r.container), VKD_OK);
+        vkd_bytes blob = r.container.methods[0].delegates[0].blob;
+        size_t needed = flat_get(blob.data, 18, 4); /* where the constants would begin */
+        for (size_t length = 0; length < needed; length++) {
+            uint8_t *prefix = exact_copy(blob.data, length);
+            reading part;
+            reading_begin(&part, NULL);
+            vkd_model model;
+            assert_int_equal(vkd_model_read(prefix, length, vkd_container_find, &r.container, &part.arena, &model),
+                             VKD_INVALID_MODEL);
+            reading_end(&part);
+            free(prefix);
+        }
+        reading_end(&r);
+    }
+}
+
+/* A 64-bit field that writers leave out where it is 0. */
+static size_t field_or_zero(const uint8_t *bytes, size_t table, unsigned vtable_offset)
+{
+    size_t at = flat_field(bytes, table, vtable_offset);
+    return at ? flat_get(bytes, at, 8) : 0;
+}
+
+/* The large model, cut where each of its structures begins and ends, and one byte to each side. */
+static void test_truncated_large(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *file = reading_sample_file("resnet50-fashion", "model.pte", &size);
+    flat_set(file, 12, 24, 4); /* without the data's size, the segments' own ranges must do */
+    size_t base = flat_get(file, 24, 8), segments = flat_child(file, flat_follow(file, 0), 12),
+           count = flat_get(file, segments, 4);
+    size_t edges[1024] = {8, 12, 16, 24, 32, 40, flat_get(file, 16, 8), base}, edge_count = 8, last = 0;
+    assert_true(count > 200 && count < 500);
+    for (size_t i = 0; i < count; i++) {
+        size_t segment = flat_item(file, segments, i);
+        size_t begin = base + field_or_zero(file, segment, 4), end = begin + field_or_zero(file, segment, 6);
+        edges[edge_count++] = begin;
+        edges[edge_count++] = end;
+        last = end > last ? end : last;
+    }
+    for (size_t i = 0; i < edge_count; i++) {
+        for (size_t length = edges[i] - 1; length <= edges[i] + 1 && length <= size; length++) {
+            reading r;
+            reading_begin(&r, NULL);
+            vkd_status status = vkd_container_read(file, length, &r.arena, &r.container);
+            if (status != (length < last ? VKD_INVALID_MODEL : VKD_OK))
+                fail_msg("%zu of %zu bytes: status %d", length, size, status);
+            reading_end(&r);
+        }
+    }
+    free(file);
+}
+
+/* ------------------------------------------------------------------------------------------------ allocation failure */
+
+typedef struct failing_allocator {
+    size_t until_failure, live;
+} failing_allocator;
+
+static void *allocate(void *user, size_t size)
+{
+    failing_allocator *f = user;
+    if (f->until_failure == 0)
+        return NULL;
+    f->until_failure--;
+    f->live++;
+    return malloc(size);
+}
+
+static void release(void *user, void *memory)
+{
+    ((failing_allocator *)user)->live--;
+    free(memory);
+}
+
+/* Reads with an allocator that fails after `allowed` allocations, and an arena of which `used` bytes are taken. */
+static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t used)
+{
+    failing_allocator f = {allowed, 0};
+    vkd_allocator allocator = {allocate, release, &f};
+    reading r;
+    reading_begin(&r, &allocator);
+    if (used)
+        assert_non_null(vkd_arena_alloc(&r.arena, used, 1));
+    vkd_status status = reading_all(&r, file, size);
+    assert_true(status == VKD_OK || status == VKD_OUT_OF_MEMORY);
+    assert_int_equal(r.messages, status == VKD_OK ? 0 : 1);
+    reading_end(&r);
+    assert_int_equal(f.live, 0);
+    return status;
+}
+
+static void test_allocation_failure(void **state)
+{
+    (void)state;
+    size_t size, failures = 0;
+    uint8_t *file = reading_sample_file("resnet50-fashion", "model.pte", &size);
+    while (read_failing(file, size, failures, 0) != VKD_OK)
+        failures++;
+    print_message("%zu allocations failed in turn\n", failures);
+    assert_true(failures > 2);
+    free(file);
+}
+
+/* The arena asks for a block at a time. With one block and less and less room in it, each of the readers' own allocations is
+ * the one that fails. */
+static void test_arena_failure(void **state)
+{
+    (void)state;
+    enum { BLOCK = 32 * 1024, STEP = 16 };
+    const sample *s = &samples.items[0];
+    size_t failures = 0;
+    for (size_t used = STEP; used <= BLOCK; used += STEP)
+        failures += read_failing(s->bytes, s->size, 1, used) != VKD_OK;
+    print_message("%zu of %d readings ran out of memory\n", failures, BLOCK / STEP);
+    assert_true(failures > 0 && failures < BLOCK / STEP);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mutations),          cmocka_unit_test(test_truncated_file),
+        cmocka_unit_test(test_truncated_blobs),    cmocka_unit_test(test_truncated_large),
+        cmocka_unit_test(test_allocation_failure), cmocka_unit_test(test_arena_failure),
+    };
+    return cmocka_run_group_tests_name("mutation", tests, load_samples, free_samples);
+}
