@@ -61,7 +61,8 @@ static vkd_status check_validation(vkd_context *context)
     bool found;
     VKD_TRY(find_layer(context, validation_layer, &found));
     if (!found)
-        return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s is not installed", validation_layer);
+        return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s is not installed",
+                        validation_layer);
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         VKD_TRY(find_extension(context, validation_layer, needed[i], &found));
         if (!found)

@@ -5,10 +5,10 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-/* volk keeps what it loads in process-wide variables. They are written only here and only under this mutex; everything that belongs
- * to an instance or a device is looked up into our own structs. So two threads can open devices at the same time, and no device
- * depends on which instance was created last. The library stays open until the process ends, as the drivers' own threads and
- * exit handlers expect. */
+/* volk keeps what it loads in process-wide variables. They are written only here and only under this mutex; everything that
+ * belongs to an instance or a device is looked up into our own structs. So two threads can open devices at the same time, and
+ * no device depends on which instance was created last. The library stays open until the process ends, as the drivers' own
+ * threads and exit handlers expect. */
 static pthread_mutex_t volk_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 /* Not volkInitialize, which trusts every library of that name to have the entry point. */

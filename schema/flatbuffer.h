@@ -79,8 +79,11 @@ vkd_status vkd_flatbuffer_list(vkd_flatbuffer *buffer, const flatbuffers::Vector
     size_t count = list ? list->size() : 0;
     Out *elements;
     VKD_TRY(vkd_flatbuffer_alloc(buffer, count, what, &elements));
-    for (size_t i = 0; i < count; i++)
-        elements[i] = static_cast<Out>(list->Get(static_cast<flatbuffers::uoffset_t>(i)));
+    for (size_t i = 0; i < count; i++) {
+        In element; /* the verifier does not look at the alignment of a vector's elements */
+        memcpy(&element, list->Data() + i * sizeof element, sizeof element);
+        elements[i] = static_cast<Out>(flatbuffers::EndianScalar(element));
+    }
     *out = elements;
     *out_count = count;
     return VKD_OK;

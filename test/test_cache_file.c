@@ -206,9 +206,13 @@ static void directory_choice(void **state)
     static const struct {
         const char *option, *xdg, *home, *expected;
     } rows[] = {
-        {"/somewhere", "/x", "/h", "/somewhere"}, {NULL, "/x", "/h", "/x/vkdelegate"},
-        {NULL, "relative", "/h", "/h/.cache/vkdelegate"}, {"", "", "/h", "/h/.cache/vkdelegate"},
-        {NULL, NULL, "/h", "/h/.cache/vkdelegate"}, {NULL, NULL, NULL, NULL}, {NULL, NULL, "", NULL},
+        {"/somewhere", "/x", "/h", "/somewhere"},
+        {NULL, "/x", "/h", "/x/vkdelegate"},
+        {NULL, "relative", "/h", "/h/.cache/vkdelegate"},
+        {"", "", "/h", "/h/.cache/vkdelegate"},
+        {NULL, NULL, "/h", "/h/.cache/vkdelegate"},
+        {NULL, NULL, NULL, NULL},
+        {NULL, NULL, "", NULL},
         {NULL, NULL, "/a/home/that/is/longer/than/the/space/for/it", NULL},
     };
     const char *old_xdg = getenv("XDG_CACHE_HOME"), *old_home = getenv("HOME");

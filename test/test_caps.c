@@ -13,7 +13,7 @@ static void best_dot(void **state)
         bool supported, is_signed, mixed;
         vkd_int8_dot best;
     } rows[] = {
-        {false, false, false, VKD_DOT_NONE}, {false, true, true, VKD_DOT_NONE}, {true, false, false, VKD_DOT_NONE},
+        {false, false, false, VKD_DOT_NONE}, {false, true, true, VKD_DOT_NONE},  {true, false, false, VKD_DOT_NONE},
         {true, true, false, VKD_DOT_SIGNED}, {true, false, true, VKD_DOT_MIXED}, {true, true, true, VKD_DOT_SIGNED},
     };
     (void)state;
@@ -28,8 +28,13 @@ static void best_dot(void **state)
 static void info_copies_caps(void **state)
 {
     (void)state;
-    vkd_caps caps = {.name = "Some GPU", .type = VKD_TYPE_INTEGRATED, .vendor_id = 1, .device_id = 2, .driver_version = 3,
-                     .api_version = 4, .dot = VKD_DOT_MIXED};
+    vkd_caps caps = {.name = "Some GPU",
+                     .type = VKD_TYPE_INTEGRATED,
+                     .vendor_id = 1,
+                     .device_id = 2,
+                     .driver_version = 3,
+                     .api_version = 4,
+                     .dot = VKD_DOT_MIXED};
     vkd_device_info info;
     vkd_caps_info(&caps, &info);
     assert_string_equal(info.name, "Some GPU");
@@ -56,11 +61,24 @@ static void device_choice(void **state)
         const char *request;
         uint32_t count, choice;
     } rows[] = {
-        {NULL, 6, 3},       {"", 6, 3},         {"0", 6, 0},        {"4", 6, 4},
-        {"6", 6, UINT32_MAX}, {"99999999999999999999999", 6, UINT32_MAX}, {"4294967296", 6, UINT32_MAX},
-        {"LLVMPIPE", 6, 0}, {"h100", 6, 3},     {"mali", 6, 2},     {"7900x", 6, UINT32_MAX},
-        {"d 7900", 6, 1},   {"0x", 6, UINT32_MAX}, {NULL, 3, 2},    {NULL, 2, 0},
-        {NULL, 0, UINT32_MAX}, {"0", 0, UINT32_MAX}, {"e", 6, 5 /* in llvmpipe, Some and Venus */},
+        {NULL, 6, 3},
+        {"", 6, 3},
+        {"0", 6, 0},
+        {"4", 6, 4},
+        {"6", 6, UINT32_MAX},
+        {"99999999999999999999999", 6, UINT32_MAX},
+        {"4294967296", 6, UINT32_MAX},
+        {"LLVMPIPE", 6, 0},
+        {"h100", 6, 3},
+        {"mali", 6, 2},
+        {"7900x", 6, UINT32_MAX},
+        {"d 7900", 6, 1},
+        {"0x", 6, UINT32_MAX},
+        {NULL, 3, 2},
+        {NULL, 2, 0},
+        {NULL, 0, UINT32_MAX},
+        {"0", 0, UINT32_MAX},
+        {"e", 6, 5 /* in llvmpipe, Some and Venus */},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -70,15 +88,15 @@ static void device_choice(void **state)
 /* A desktop GPU with a small window of host-visible device memory, and two odd types that must never be used. */
 static const VkPhysicalDeviceMemoryProperties desktop = {
     .memoryTypeCount = 6,
-    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT, 0},
-                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
-                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 1},
-                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
-                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1},
-                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 2},
-                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
-                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD, 1}},
+    .memoryTypes =
+        {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT, 0},
+         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
+         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 1},
+         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1},
+         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 2},
+         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
+              VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD,
+          1}},
     .memoryHeapCount = 3,
     .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}, {2000, 0}, {100, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
 };
@@ -86,10 +104,9 @@ static const VkPhysicalDeviceMemoryProperties desktop = {
 /* A phone: everything is one memory, cached memory is not coherent. */
 static const VkPhysicalDeviceMemoryProperties phone = {
     .memoryTypeCount = 2,
-    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 0},
-                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0}},
+    .memoryTypes =
+        {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 0},
+         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0}},
     .memoryHeapCount = 1,
     .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
 };

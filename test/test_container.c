@@ -5,9 +5,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "test/support/blob_builder.h"
-#include "test/support/flat.h"
-#include "test/support/reading.h"
+#include "support/blob_builder.h"
+#include "support/flat.h"
+#include "support/reading.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

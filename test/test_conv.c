@@ -115,7 +115,7 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
         memset(d.got, 0x55, d.y_count);
         vkd_status status = run_conv(h, c, &d, variants[v]);
         if (status != VKD_OK)
-            fail_msg("%s: %s (%s)", what, vkd_status_name(status), h->context.error);
+            fail_msg("%s: %s (%s)", what, vkd_status_name(status), h->gpu.context.error);
         harness_assert_int8(d.got, d.expected, d.y_count, what);
     }
     free_data(&d);

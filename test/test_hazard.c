@@ -30,7 +30,7 @@ static void pairs(void **state)
         {{&memory_a, 16, 16, WRITE}, {&memory_a, 0, 17, READ}, true},
         {{&memory_a, 0, 64, WRITE}, {&memory_a, 16, 1, READ}, true}, /* inside */
         {{&memory_a, 16, 1, READ}, {&memory_a, 0, 64, WRITE}, true},
-        {{&memory_a, 8, 0, WRITE}, {&memory_a, 0, 16, WRITE}, false}, /* nothing */
+        {{&memory_a, 8, 0, WRITE}, {&memory_a, 0, 16, WRITE}, false},                     /* nothing */
         {{&memory_a, UINT64_MAX - 8, UINT64_MAX, WRITE}, {&memory_a, 0, 8, READ}, false}, /* an end beyond 64 bits */
         {{&memory_a, UINT64_MAX - 8, UINT64_MAX, WRITE}, {&memory_a, UINT64_MAX, 1, READ}, true},
     };

@@ -1,6 +1,5 @@
 /* The readers over every sample model, compared with the listings (ops.txt) that an independent reader made of the same files:
  * methods, steps, and each operator's name and arguments down to every dimension and scalar. */
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "test/support/reading.h"
+#include "support/reading.h"
 
 /* Where the comparison is: a line of a listing, and what it is compared with. */
 typedef struct listing {

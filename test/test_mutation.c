@@ -1,6 +1,5 @@
 /* The readers over damaged copies of the sample models: random mutations, truncation, and allocations that fail. Meant for a
  * build with sanitizers, but any build checks that the status is one of those that a damaged file may give. */
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,8 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "test/support/flat.h"
-#include "test/support/reading.h"
+#include "support/flat.h"
+#include "support/random.h"
+#include "support/reading.h"
 
 enum { MAX_SAMPLES = 64, MUTATIONS = 20000, LARGE = 64 * 1024 };
 
@@ -17,6 +17,7 @@ typedef struct sample {
     char folder[64];
     uint8_t *bytes;
     size_t size;
+    size_t blob_at, blob_size; /* the first delegate's blob in bytes */
 } sample;
 
 static struct {
@@ -31,10 +32,18 @@ static void load_sample(const char *folder, void *user)
     sample *s = &samples.items[samples.count];
     snprintf(s->folder, sizeof s->folder, "%s", folder);
     s->bytes = reading_sample_file(folder, "model.pte", &s->size);
-    if (s->size < LARGE)
-        samples.count++;
-    else
+    if (s->size >= LARGE) {
         free(s->bytes);
+        return;
+    }
+    reading r;
+    reading_begin(&r, NULL);
+    assert_int_equal(vkd_container_read(s->bytes, s->size, &r.arena, &r.container), VKD_OK);
+    vkd_bytes blob = r.container.methods[0].delegates[0].blob;
+    s->blob_at = (size_t)((const uint8_t *)blob.data - s->bytes);
+    s->blob_size = blob.size;
+    reading_end(&r);
+    samples.count++;
 }
 
 static int load_samples(void **state)
@@ -63,23 +72,17 @@ static uint8_t *exact_copy(const uint8_t *bytes, size_t size)
 
 /* ------------------------------------------------------------------------------------------------------- mutations */
 
-/* xorshift64*: the same sequence on every machine. */
-static uint64_t draw(uint64_t *random, uint64_t limit)
-{
-    *random ^= *random >> 12;
-    *random ^= *random << 25;
-    *random ^= *random >> 27;
-    return (*random * UINT64_C(2685821657736338717) >> 32) % limit;
-}
+static size_t draw(vkd_random *random, size_t limit) { return random_bits(random) % limit; }
 
-/* Changes a few places, half of them in the first part of the file (the program's flatbuffer), and may cut the end off. */
-static void mutate(uint8_t *bytes, size_t *size, uint64_t *random)
+/* Changes a few places of the bytes from `begin` to `end`. */
+static void mutate(uint8_t *bytes, size_t begin, size_t end, vkd_random *random)
 {
     static const uint32_t words[] = {0,    1,      2,       4,          7,          8,          0x7f,
                                      0xff, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
-    for (uint64_t count = 1 + draw(random, 6); count > 0; count--) {
-        size_t span = draw(random, 2) ? *size : (*size + 2) / 3;
-        size_t at = draw(random, span);
+    for (size_t count = 1 + draw(random, 4); count > 0; count--) {
+        size_t at = begin + draw(random, end - begin), word = at / 4 * 4;
+        if (word + 4 > end)
+            continue;
         switch (draw(random, 4)) {
         case 0:
             bytes[at] ^= (uint8_t)(1u << draw(random, 8));
@@ -88,18 +91,29 @@ static void mutate(uint8_t *bytes, size_t *size, uint64_t *random)
             bytes[at] = (uint8_t)draw(random, 256);
             break;
         case 2:
-            at = at / 4 * 4;
-            if (at + 4 <= *size)
-                flat_set(bytes, at, words[draw(random, sizeof words / sizeof *words)], 4);
+            flat_set(bytes, word, words[draw(random, sizeof words / sizeof *words)], 4);
             break;
-        default: /* a small step of a 32-bit field: ids, counts and offsets just beside the right one */
-            at = at / 4 * 4;
-            if (at + 4 <= *size)
-                flat_set(bytes, at, flat_get(bytes, at, 4) + draw(random, 17) - 8, 4);
+        default: /* a small step: ids, counts and offsets just beside the right one */
+            flat_set(bytes, word, flat_get(bytes, word, 4) + draw(random, 17) - 8, 4);
         }
     }
-    if (draw(random, 8) == 0)
-        *size = draw(random, *size + 1);
+}
+
+/* A damaged copy of a sample: in the program's flatbuffer, in the delegate's blob, or anywhere, and sometimes cut short. */
+static uint8_t *damaged(const sample *s, vkd_random *random, size_t *out_size)
+{
+    uint8_t *whole = exact_copy(s->bytes, s->size);
+    size_t place = draw(random, 8);
+    if (place < 2)
+        mutate(whole, 0, flat_get(s->bytes, 16, 8), random);
+    else if (place < 7)
+        mutate(whole, s->blob_at, s->blob_at + s->blob_size, random);
+    else
+        mutate(whole, 0, s->size, random);
+    *out_size = draw(random, 16) ? s->size : draw(random, s->size);
+    uint8_t *copy = exact_copy(whole, *out_size);
+    free(whole);
+    return copy;
 }
 
 static uint64_t sum_bytes(const void *data, size_t size)
@@ -163,17 +177,12 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size)
 static void test_mutations(void **state)
 {
     (void)state;
-    const char *text = getenv("VKD_TEST_SEED");
-    uint64_t seed = text ? strtoull(text, NULL, 0) : 20240229, random = seed | 1;
-    size_t accepted = 0, unsupported = 0;
-    print_message("VKD_TEST_SEED=%" PRIu64 "\n", seed);
+    vkd_random random = random_begin("mutations");
+    size_t accepted = 0, unsupported = 0, blobs = 0;
     for (int i = 0; i < MUTATIONS; i++) {
         const sample *s = &samples.items[draw(&random, samples.count)];
-        size_t size = s->size;
-        uint8_t *work = exact_copy(s->bytes, size);
-        mutate(work, &size, &random);
-        uint8_t *file = exact_copy(work, size);
-        free(work);
+        size_t size;
+        uint8_t *file = damaged(s, &random, &size);
         reading r;
         reading_begin(&r, NULL);
         vkd_status status = read_and_touch(&r, file, size);
@@ -182,12 +191,14 @@ static void test_mutations(void **state)
         assert_int_equal(r.messages, status == VKD_OK ? 0 : 1);
         accepted += status == VKD_OK;
         unsupported += status == VKD_UNSUPPORTED;
+        blobs += strncmp(r.context.error, "delegate blob", 13) == 0;
         reading_end(&r);
         assert_int_equal(r.context.host_bytes, 0);
         free(file);
     }
-    print_message("%d mutations: %zu accepted, %zu unsupported\n", MUTATIONS, accepted, unsupported);
-    assert_true(accepted > 0 && accepted < MUTATIONS);
+    print_message("%d mutations: %zu accepted, %zu unsupported; of the others %zu refused for the blob\n", MUTATIONS, accepted,
+                  unsupported, blobs);
+    assert_true(accepted > 0 && accepted < MUTATIONS && blobs > MUTATIONS / 10);
 }
 
 /* ------------------------------------------------------------------------------------------------------- truncation */

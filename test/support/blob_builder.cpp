@@ -1,4 +1,4 @@
-#include "test/support/blob_builder.h"
+#include "support/blob_builder.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "test/support/flat.h"
+#include "support/flat.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "test/support/reading.h"
+#include "support/reading.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "test/support/flat.h"
+#include "support/flat.h"
 
 static void count_message(void *user, vkd_log_level level, const char *message)
 {

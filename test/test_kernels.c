@@ -1,0 +1,496 @@
+/* Every kernel but convolutions against the scalar oracle, on a device: hand-made models of one operator or a short chain, over
+ * random and chosen shapes. Exact unless a test says otherwise. */
+#include "support/harness.h"
+#include "support/oracle.h"
+#include "support/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ------------------------------------------------------------------------------------------------------- helpers */
+
+typedef struct shape {
+    uint32_t rank, dims[4];
+} shape;
+
+static size_t count_of(const shape *s) { return (size_t)vkd_dims_count(s->rank, s->dims); }
+
+/* Small enough to be quick; every residue of the channels and of the element count modulo 4 occurs. */
+static shape random_shape(vkd_random *random, uint32_t rank)
+{
+    static const int32_t most[] = {3, 21, 9, 9};
+    shape s = {.rank = rank};
+    for (uint32_t i = 0; i < rank; i++)
+        s.dims[i] = (uint32_t)random_range(random, 1, most[i]);
+    return s;
+}
+
+static shape any_shape(vkd_random *random) { return random_shape(random, (uint32_t)random_range(random, 0, 4)); }
+
+static oracle_q random_q(vkd_random *random)
+{
+    return (oracle_q){random_float(random, 0.004f, 0.3f), random_range(random, -128, 127)};
+}
+
+static void *checked_alloc(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    assert_non_null(memory);
+    return memory;
+}
+
+static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs, const char *what)
+{
+    vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
+    if (status != VKD_OK)
+        fail_msg("%s: %s: %s", what, vkd_status_name(status), h->gpu.context.error);
+}
+
+static const char *shape_text(const shape *s)
+{
+    static char text[80];
+    int length = snprintf(text, sizeof text, "[");
+    for (uint32_t i = 0; i < s->rank; i++)
+        length += snprintf(text + length, sizeof text - (size_t)length, "%s%u", i ? "," : "", s->dims[i]);
+    snprintf(text + length, sizeof text - (size_t)length, "]");
+    return text;
+}
+
+static void quantize(hand_model *m, uint32_t x, oracle_q q, uint32_t y)
+{
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, q.scale), hand_int(m, q.zero),
+            hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
+}
+
+static void dequantize(hand_model *m, uint32_t x, oracle_q q, uint32_t y)
+{
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, q.scale), hand_int(m, q.zero),
+            hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), y);
+}
+
+static void clone(hand_model *m, uint32_t x, uint32_t y) { HAND_OP(m, "aten.clone.default", x, hand_null(m), y); }
+
+/* ----------------------------------------------------------------------------------------- quantize and dequantize */
+
+/* float -> int8 -> float -> ...: the first and last tensors are plain, those between 4C, so that all pairs of layouts occur. */
+static void check_quantize_chain(harness *h, vkd_random *random, const shape *s, int stages)
+{
+    hand_model m = {0};
+    size_t count = count_of(s);
+    float *x = checked_alloc(count, sizeof *x), *real = checked_alloc(count, sizeof *real);
+    int8_t *q = checked_alloc(count, 1);
+    void *got = checked_alloc(count, sizeof(float));
+    bool is_float = random_bits(random) & 1; /* what the chain starts with */
+    random_floats(random, -40.0f, 40.0f, x, count);
+    random_int8(random, q, count);
+    memcpy(real, x, count * sizeof *x);
+    const void *input = is_float ? (const void *)x : (const void *)memcpy(checked_alloc(count, 1), q, count);
+
+    uint32_t value = hand_input(&m, is_float ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, s->rank, s->dims);
+    for (int i = 0; i < stages; i++) {
+        oracle_q parameters = random_q(random);
+        uint32_t next = hand_tensor(&m, is_float ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32, s->rank, s->dims);
+        (is_float ? quantize : dequantize)(&m, value, parameters, next);
+        if (is_float)
+            oracle_quantize(real, count, parameters, q);
+        else
+            oracle_dequantize(q, count, parameters, real);
+        is_float = !is_float;
+        value = next;
+    }
+    hand_mark_output(&m, value);
+    run(h, &m, &input, &got, "a quantize chain");
+    if (memcmp(got, is_float ? (void *)real : (void *)q, count * (is_float ? sizeof(float) : 1)))
+        fail_msg("a chain of %d on %s that ends in %s differs", stages, shape_text(s), is_float ? "float" : "int8");
+    if (input != x)
+        free((void *)input);
+    free(x);
+    free(real);
+    free(q);
+    free(got);
+}
+
+static void quantize_and_dequantize(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("quantize_and_dequantize");
+    for (int i = 0; i < 160; i++) {
+        shape s = any_shape(&random);
+        check_quantize_chain(h, &random, &s, 1 + i % 4);
+    }
+    check_quantize_chain(h, &random, &(shape){4, {1, 3, 224, 224}}, 2);
+}
+
+static void quantize_of_special_values(void **state)
+{
+    harness *h = harness_get(state);
+    const float x[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 3e38f, -3e38f, 1e-42f, 0.25f, 0.75f, 1.25f, -0.25f, -0.75f, 62.0f, 66.25f};
+    enum { COUNT = sizeof x / sizeof x[0] };
+    const int8_t expected[COUNT] = {3, 3, 127, -128, 3, 3, 127, -128, 3, 3, 5, 5, 3, 1, 127, 127};
+    const oracle_q q = {0.5f, 3}; /* 0.25 is half a step: ties go to the even one */
+    int8_t own[COUNT], got[COUNT];
+    oracle_quantize(x, COUNT, q, own);
+    harness_assert_int8(own, expected, COUNT, "the oracle");
+    for (int inside = 0; inside < 2; inside++) { /* plain to plain, or plain to 4C and back */
+        hand_model m = {0};
+        const uint32_t dims[] = {COUNT};
+        uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 1, dims), out = hand_output(&m, VKD_DTYPE_INT8, 1, dims);
+        uint32_t between = hand_tensor(&m, VKD_DTYPE_INT8, 1, dims);
+        quantize(&m, in, q, inside ? between : out);
+        if (inside)
+            clone(&m, between, out);
+        run(h, &m, (const void *[]){x}, (void *[]){got}, "special values");
+        harness_assert_int8(got, expected, COUNT, "special values");
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- copies */
+
+/* Another shape of as many elements: random divisors in random places. */
+static shape random_reshape(vkd_random *random, uint32_t count)
+{
+    shape s = {.rank = (uint32_t)random_range(random, 1, 4)};
+    for (uint32_t i = 0; i + 1 < s.rank; i++) {
+        uint32_t divisor = (uint32_t)random_range(random, 1, 12);
+        while (count % divisor)
+            divisor--;
+        s.dims[i] = divisor;
+        count /= divisor;
+    }
+    s.dims[s.rank - 1] = count;
+    return s;
+}
+
+static void view(hand_model *m, uint32_t x, const shape *s, uint32_t y)
+{
+    int64_t dims[4];
+    for (uint32_t i = 0; i < s->rank; i++)
+        dims[i] = s->dims[i];
+    if (s->rank)
+        dims[0] = -1;
+    HAND_OP(m, "aten.view_copy.default", x, hand_ints(m, s->rank, dims), y);
+}
+
+/* Views keep the bytes, whatever shapes and layouts lie between. */
+static void views_keep_elements(void **state)
+{
+    harness *h = harness_get(state);
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_INT32, VKD_DTYPE_UINT8, VKD_DTYPE_BOOL};
+    vkd_random random = random_begin("views_keep_elements");
+    for (int i = 0; i < 150; i++) {
+        hand_model m = {0};
+        vkd_dtype dtype = dtypes[i % 5];
+        shape s = random_shape(&random, 1 + (uint32_t)i % 4);
+        size_t count = count_of(&s), size = count * vkd_dtype_size(dtype);
+        int8_t *x = checked_alloc(size, 1), *got = checked_alloc(size, 1);
+        random_int8(&random, x, size);
+        uint32_t value = hand_input(&m, dtype, s.rank, s.dims);
+        for (int stage = random_range(&random, 0, 4); stage >= 0; stage--) {
+            shape next = random_bits(&random) & 3 ? random_reshape(&random, (uint32_t)count) : s;
+            uint32_t y = hand_tensor(&m, dtype, next.rank, next.dims);
+            view(&m, value, &next, y);
+            value = y;
+            s = next;
+        }
+        hand_mark_output(&m, value);
+        run(h, &m, (const void *[]){x}, (void *[]){got}, "a chain of views");
+        harness_assert_int8(got, x, size, "a chain of views");
+        free(x);
+        free(got);
+    }
+}
+
+static void constants_inputs_and_repeats_as_outputs(void **state)
+{
+    harness *h = harness_get(state);
+    const uint32_t dims[] = {1, 5, 1, 3};
+    int8_t constant[15], input[15], got[5][15], sum[15];
+    vkd_random random = random_begin("constants_inputs_and_repeats_as_outputs");
+    random_int8(&random, constant, 15);
+    random_int8(&random, input, 15);
+    const oracle_q q = {0.5f, -3};
+    oracle_add(input, q, constant, q, 1.0f, 15, q, sum);
+    hand_model m = {0};
+    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, 4, dims), c = hand_constant(&m, VKD_DTYPE_INT8, 4, dims, constant);
+    uint32_t y = hand_tensor(&m, VKD_DTYPE_INT8, 4, dims), scale = hand_double(&m, q.scale), zero = hand_int(&m, q.zero);
+    HAND_OP(&m, "et_vk.q8ta_add.default", x, c, scale, zero, scale, zero, scale, zero, hand_int(&m, 1), y);
+    const uint32_t outputs[] = {y, c, x, y, x};
+    for (int i = 0; i < 5; i++)
+        hand_mark_output(&m, outputs[i]);
+    run(h, &m, (const void *[]){input}, (void *[]){got[0], got[1], got[2], got[3], got[4]}, "outputs of all kinds");
+    const int8_t *expected[] = {sum, constant, input, sum, input};
+    for (int i = 0; i < 5; i++)
+        harness_assert_int8(got[i], expected[i], 15, "outputs of all kinds");
+}
+
+/* ----------------------------------------------------------------------------------------------------- elementwise */
+
+static void check_add(harness *h, vkd_random *random, const shape *s)
+{
+    hand_model m = {0};
+    size_t count = count_of(s);
+    int8_t *a = checked_alloc(count, 1), *b = checked_alloc(count, 1), *expected = checked_alloc(count, 1);
+    int8_t *got = checked_alloc(count, 1);
+    oracle_q a_q = random_q(random), b_q = random_q(random), y_q = random_q(random);
+    float alpha = random_bits(random) & 1 ? 1.0f : random_float(random, -2.0f, 2.0f);
+    random_int8(random, a, count);
+    random_int8(random, b, count);
+    oracle_add(a, a_q, b, b_q, alpha, count, y_q, expected);
+    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims), z = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims);
+    uint32_t y = hand_output(&m, VKD_DTYPE_INT8, s->rank, s->dims);
+    HAND_OP(&m, "et_vk.q8ta_add.default", x, z, hand_double(&m, a_q.scale), hand_int(&m, a_q.zero), hand_double(&m, b_q.scale),
+            hand_int(&m, b_q.zero), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), hand_double(&m, alpha), y);
+    run(h, &m, (const void *[]){a, b}, (void *[]){got}, "add");
+    harness_assert_int8(got, expected, count, "add");
+    free(a);
+    free(b);
+    free(expected);
+    free(got);
+}
+
+static void add(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("add");
+    for (int i = 0; i < 60; i++) {
+        shape s = any_shape(&random);
+        check_add(h, &random, &s);
+    }
+    check_add(h, &random, &(shape){4, {1, 256, 56, 56}});
+}
+
+static void relu(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("relu");
+    for (int i = 0; i < 40; i++) {
+        hand_model m = {0};
+        shape s = any_shape(&random);
+        size_t count = count_of(&s);
+        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1), *got = checked_alloc(count, 1);
+        oracle_q x_q = random_q(&random), y_q = random_q(&random);
+        random_int8(&random, x, count);
+        oracle_relu(x, x_q, count, y_q, expected);
+        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, s.rank, s.dims), out = hand_output(&m, VKD_DTYPE_INT8, s.rank, s.dims);
+        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_double(&m, y_q.scale),
+                hand_int(&m, y_q.zero), out);
+        run(h, &m, (const void *[]){x}, (void *[]){got}, "relu");
+        harness_assert_int8(got, expected, count, "relu");
+        free(x);
+        free(expected);
+        free(got);
+    }
+}
+
+/* --------------------------------------------------------------------------------------------------------- pooling */
+
+static void check_max_pool(harness *h, vkd_random *random, const oracle_window *window, bool ceil_mode, bool is_int8)
+{
+    hand_model m = {0};
+    int32_t out_h = oracle_extent(window, 0, ceil_mode), out_w = oracle_extent(window, 1, ceil_mode);
+    const uint32_t dims[] = {window->n, window->c, window->h, window->w};
+    const uint32_t y_dims[] = {window->n, window->c, (uint32_t)out_h, (uint32_t)out_w};
+    size_t count = vkd_dims_count(4, dims), y_count = vkd_dims_count(4, y_dims), size = is_int8 ? 1 : sizeof(float);
+    void *x = checked_alloc(count, size), *expected = checked_alloc(y_count, size), *got = checked_alloc(y_count, size);
+    vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
+    if (is_int8) {
+        random_int8(random, x, count);
+        oracle_max_pool_int8(window, ceil_mode, x, expected);
+    } else {
+        random_floats(random, -9.0f, 9.0f, x, count);
+        ((float *)x)[random_bits(random) % count] = -INFINITY;
+        oracle_max_pool_float(window, ceil_mode, x, expected);
+    }
+    uint32_t in = hand_input(&m, dtype, 4, dims), out = hand_output(&m, dtype, 4, y_dims);
+    uint32_t indices = hand_tensor(&m, VKD_DTYPE_INT32, 4, y_dims), list = hand_list(&m, 2, (uint32_t[]){out, indices});
+    bool same_stride = window->stride[0] == window->kernel[0] && window->stride[1] == window->kernel[1];
+    bool with_indices = random_bits(random) & 1;
+    HAND_OP(&m, with_indices ? "aten.max_pool2d_with_indices.default" : "aten.max_pool2d.default", in,
+            hand_pair(&m, window->kernel[0], window->kernel[1]),
+            same_stride ? hand_ints(&m, 0, NULL) : hand_pair(&m, window->stride[0], window->stride[1]),
+            hand_pair(&m, window->padding[0], window->padding[1]), hand_pair(&m, window->dilation[0], window->dilation[1]),
+            hand_bool(&m, ceil_mode), with_indices ? list : out);
+    run(h, &m, (const void *[]){x}, (void *[]){got}, "max_pool2d");
+    harness_assert_int8(got, expected, y_count * size, is_int8 ? "max_pool2d of int8" : "max_pool2d of float");
+    free(x);
+    free(expected);
+    free(got);
+}
+
+static void max_pool(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("max_pool");
+    for (int tried = 0; tried < 120;) {
+        oracle_window window = {.n = (uint32_t)random_range(&random, 1, 2),
+                                .c = (uint32_t)random_range(&random, 1, 18),
+                                .h = (uint32_t)random_range(&random, 1, 14),
+                                .w = (uint32_t)random_range(&random, 1, 14)};
+        for (int axis = 0; axis < 2; axis++) {
+            window.kernel[axis] = random_range(&random, 1, 4);
+            window.stride[axis] = random_range(&random, 1, 4);
+            window.padding[axis] = random_range(&random, 0, 3);
+            window.dilation[axis] = random_range(&random, 1, 3);
+        }
+        bool ceil_mode = random_bits(&random) & 1;
+        if (oracle_extent(&window, 0, ceil_mode) < 1 || oracle_extent(&window, 1, ceil_mode) < 1)
+            continue;
+        check_max_pool(h, &random, &window, ceil_mode, tried++ % 2);
+    }
+    const oracle_window resnet = {1, 64, 112, 112, {3, 3}, {2, 2}, {1, 1}, {1, 1}};
+    check_max_pool(h, &random, &resnet, false, true);
+}
+
+static void max_pool_keeps_nan(void **state)
+{
+    harness *h = harness_get(state);
+    hand_model m = {0};
+    const uint32_t dims[] = {1, 1, 1, 8}, y_dims[] = {1, 1, 1, 4};
+    const float x[] = {NAN, 1.0f, 1.0f, NAN, 2.0f, 1.0f, -INFINITY, -INFINITY};
+    float y[4];
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
+    uint32_t window = hand_pair(&m, 1, 2), one = hand_pair(&m, 1, 1), zero = hand_pair(&m, 0, 0);
+    HAND_OP(&m, "aten.max_pool2d.default", in, window, window, zero, one, hand_bool(&m, false), out);
+    run(h, &m, (const void *[]){x}, (void *[]){y}, "max_pool2d");
+    assert_true(isnan(y[0]));
+    assert_true(isnan(y[1]));
+    assert_true(y[2] == 2.0f);
+    assert_true(y[3] == -INFINITY);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- means */
+
+/* Within 1e-5 of the mean of the absolute values, in whose order of magnitude the sum rounds. */
+static void check_mean(harness *h, vkd_random *random, const shape *s, uint32_t mask, bool keepdim)
+{
+    static const uint8_t axes[5][4] = {{0}, {1}, {0, 1}, {1, 2, 3}, {0, 1, 2, 3}};
+    hand_model m = {0};
+    size_t count = count_of(s);
+    float *x = checked_alloc(count, sizeof *x), *got = checked_alloc(count, sizeof *got);
+    double *expected = checked_alloc(count, sizeof *expected);
+    uint32_t nchw[4] = {1, 1, 1, 1};
+    bool over[4] = {false};
+    shape y = {0};
+    int64_t dims[4];
+    size_t dim_count = 0;
+    for (uint32_t i = 0; i < s->rank; i++) {
+        bool reduced = mask >> i & 1;
+        nchw[axes[s->rank][i]] = s->dims[i];
+        over[axes[s->rank][i]] = reduced;
+        if (reduced)
+            dims[dim_count++] = random_bits(random) & 1 ? (int64_t)i : (int64_t)i - s->rank;
+        if (!reduced || keepdim)
+            y.dims[y.rank++] = reduced ? 1 : s->dims[i];
+    }
+    random_floats(random, -1.0f, 5.0f, x, count);
+    oracle_mean(nchw, over, x, expected);
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, s->rank, s->dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, y.rank, y.dims);
+    HAND_OP(&m, "aten.mean.dim", in, hand_ints(&m, dim_count, dims), hand_bool(&m, keepdim), hand_null(&m), out);
+    run(h, &m, (const void *[]){x}, (void *[]){got}, "mean");
+    for (size_t i = 0; i < count_of(&y); i++)
+        if (!(fabs(got[i] - expected[i]) <= 1e-5 * (fabs(expected[i]) + 0.01)))
+            fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask, i, (double)got[i], expected[i]);
+    free(x);
+    free(got);
+    free(expected);
+}
+
+static void mean(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("mean");
+    for (uint32_t rank = 1; rank <= 4; rank++)
+        for (uint32_t mask = 1; mask < 1u << rank; mask++)
+            for (int i = 0; i < 4; i++) {
+                shape s = random_shape(&random, rank);
+                check_mean(h, &random, &s, mask, i & 1);
+            }
+    check_mean(h, &random, &(shape){4, {1, 2048, 7, 7}}, 12, true);
+    check_mean(h, &random, &(shape){4, {1, 3, 112, 112}}, 12, false);
+    check_mean(h, &random, &(shape){4, {1, 5, 6, 7}}, 15, false);
+}
+
+static void check_q8_mean(harness *h, vkd_random *random, const shape *s)
+{
+    hand_model m = {0};
+    size_t count = count_of(s), planes = (size_t)s->dims[0] * s->dims[1], pixels = count / planes;
+    int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(planes, 1), *got = checked_alloc(planes, 1);
+    oracle_q x_q = random_q(random), y_q = x_q;
+    y_q.scale *= random_float(random, 0.05f, 1.0f);
+    random_int8(random, x, count);
+    oracle_q8_mean(x, planes, pixels, x_q, y_q, expected);
+    uint32_t rank = random_bits(random) & 1 ? 2 : 4; /* keepdim or not */
+    const uint32_t y_dims[] = {s->dims[0], s->dims[1], 1, 1};
+    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, s->dims), out = hand_output(&m, VKD_DTYPE_INT8, rank, y_dims);
+    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_double(&m, y_q.scale),
+            hand_int(&m, y_q.zero), out);
+    run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
+    harness_assert_int8(got, expected, planes, shape_text(s));
+    free(x);
+    free(expected);
+    free(got);
+}
+
+/* Lowered as for a CPU and as for a GPU, which use different workgroups. */
+static void q8_mean(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("q8_mean");
+    vkd_device_type own = h->caps.type;
+    for (int i = 0; i < 60; i++) {
+        shape s = random_shape(&random, 4);
+        h->caps.type = i % 2 ? VKD_TYPE_CPU : VKD_TYPE_DISCRETE;
+        check_q8_mean(h, &random, &s);
+    }
+    for (int i = 0; i < 2; i++) {
+        h->caps.type = i % 2 ? VKD_TYPE_CPU : VKD_TYPE_DISCRETE;
+        check_q8_mean(h, &random, &(shape){4, {1, 2048, 7, 7}});
+    }
+    h->caps.type = own;
+}
+
+/* ------------------------------------------------------------------------------------------------------- dispatch */
+
+/* A device with a narrow grid: every kernel folds it into a second dimension. */
+static void folded_grids(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("folded_grids");
+    vkd_caps own = h->caps;
+    h->caps.max_workgroup_count[0] = 3;
+    h->caps.max_workgroup_invocations = 16;
+    const shape s = {4, {2, 13, 17, 11}};
+    const oracle_window window = {2, 13, 17, 11, {3, 2}, {2, 1}, {1, 1}, {1, 1}};
+    check_quantize_chain(h, &random, &s, 3);
+    check_add(h, &random, &s);
+    check_max_pool(h, &random, &window, false, true);
+    check_mean(h, &random, &s, 8, true);
+    h->caps.max_workgroup_invocations = own.max_workgroup_invocations;
+    h->caps.type = VKD_TYPE_DISCRETE;
+    check_q8_mean(h, &random, &(shape){4, {2, 301, 5, 5}});
+    h->caps = own;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quantize_and_dequantize),
+        cmocka_unit_test(quantize_of_special_values),
+        cmocka_unit_test(views_keep_elements),
+        cmocka_unit_test(constants_inputs_and_repeats_as_outputs),
+        cmocka_unit_test(add),
+        cmocka_unit_test(relu),
+        cmocka_unit_test(max_pool),
+        cmocka_unit_test(max_pool_keeps_nan),
+        cmocka_unit_test(mean),
+        cmocka_unit_test(q8_mean),
+        cmocka_unit_test(folded_grids),
+    };
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}
