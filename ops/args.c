@@ -231,8 +231,8 @@ vkd_status vkd_args_decode(vkd_context *context, const vkd_model *model, const v
     while (params[count].kind != VKD_PARAM_END)
         count++;
     if (op->arg_count != count)
-        return vkd_fail(context, VKD_INVALID_MODEL, "operator '%s' (node %u) has %zu arguments, expected %zu", op->name, op->node_id,
-                        op->arg_count, count);
+        return vkd_fail(context, VKD_INVALID_MODEL, "operator '%s' (node %u) has %zu arguments, expected %zu", op->name,
+                        op->node_id, op->arg_count, count);
     for (size_t i = 0; i < count; i++) {
         decoder d = {.context = context,
                      .model = model,

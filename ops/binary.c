@@ -15,9 +15,17 @@ typedef struct add_args {
 } add_args;
 
 static const vkd_param add_parameters[] = {
-    VKD_TENSOR(add_args, a),      VKD_TENSOR(add_args, b),   VKD_FLOAT(add_args, a_scale), VKD_INT(add_args, a_zero),
-    VKD_FLOAT(add_args, b_scale), VKD_INT(add_args, b_zero), VKD_FLOAT(add_args, y_scale), VKD_INT(add_args, y_zero),
-    VKD_FLOAT(add_args, alpha),   VKD_OUTPUT(add_args, y),   VKD_PARAMS_END,
+    VKD_TENSOR(add_args, a),
+    VKD_TENSOR(add_args, b),
+    VKD_FLOAT(add_args, a_scale),
+    VKD_INT(add_args, a_zero),
+    VKD_FLOAT(add_args, b_scale),
+    VKD_INT(add_args, b_zero),
+    VKD_FLOAT(add_args, y_scale),
+    VKD_INT(add_args, y_zero),
+    VKD_FLOAT(add_args, alpha),
+    VKD_OUTPUT(add_args, y),
+    VKD_PARAMS_END,
 };
 
 static vkd_status check_shapes(vkd_lowering *lowering, const add_args *args)

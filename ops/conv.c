@@ -8,27 +8,31 @@ typedef struct conv2d_args {
     uint32_t x, weight, y;
     requantize_args requantize;
     int32_t kernel[2], stride[2], padding[2], dilation[2], groups;
+    fused_args fused;
 } conv2d_args;
 
-static const vkd_param conv2d_params[] = {
-    VKD_TENSOR(conv2d_args, x),
-    VKD_FLOAT(conv2d_args, requantize.x_scale),
-    VKD_INT(conv2d_args, requantize.x_zero),
-    VKD_CONSTANT(conv2d_args, weight),
-    VKD_CONSTANT(conv2d_args, requantize.weight_sums),
-    VKD_CONSTANT(conv2d_args, requantize.weight_scales),
-    VKD_FLOAT(conv2d_args, requantize.y_scale),
-    VKD_INT(conv2d_args, requantize.y_zero),
-    VKD_OPTIONAL_CONSTANT(conv2d_args, requantize.bias),
-    VKD_INTS(conv2d_args, kernel, 2),
-    VKD_INTS(conv2d_args, stride, 2),
-    VKD_INTS(conv2d_args, padding, 2),
-    VKD_INTS(conv2d_args, dilation, 2),
-    VKD_INT(conv2d_args, groups),
-    VKD_STRING(conv2d_args, requantize.activation),
-    VKD_OUTPUT(conv2d_args, y),
-    VKD_PARAMS_END,
-};
+#define CONV2D_PARAMS                                      \
+    VKD_TENSOR(conv2d_args, x),                            \
+    VKD_FLOAT(conv2d_args, requantize.x_scale),            \
+    VKD_INT(conv2d_args, requantize.x_zero),               \
+    VKD_CONSTANT(conv2d_args, weight),                     \
+    VKD_CONSTANT(conv2d_args, requantize.weight_sums),     \
+    VKD_CONSTANT(conv2d_args, requantize.weight_scales),   \
+    VKD_FLOAT(conv2d_args, requantize.y_scale),            \
+    VKD_INT(conv2d_args, requantize.y_zero),               \
+    VKD_OPTIONAL_CONSTANT(conv2d_args, requantize.bias),   \
+    VKD_INTS(conv2d_args, kernel, 2),                      \
+    VKD_INTS(conv2d_args, stride, 2),                      \
+    VKD_INTS(conv2d_args, padding, 2),                     \
+    VKD_INTS(conv2d_args, dilation, 2),                    \
+    VKD_INT(conv2d_args, groups),                          \
+    VKD_STRING(conv2d_args, requantize.activation)
+
+static const vkd_param conv2d_params[] = {CONV2D_PARAMS, VKD_OUTPUT(conv2d_args, y), VKD_PARAMS_END};
+
+/* The rewriter's "vkd.q8_conv2d": a byte clamp of the result, and an addition, where it found them behind the convolution. */
+static const vkd_param fused_conv2d_params[] = {CONV2D_PARAMS, VKD_FUSED_PARAMS(conv2d_args, fused), VKD_OUTPUT(conv2d_args, y),
+                                                VKD_PARAMS_END};
 
 enum { MAX_WINDOW = 1 << 15 };
 
@@ -129,17 +133,33 @@ static vkd_status select_and_emit(vkd_lowering *lowering, const conv2d *conv)
     return conv2d_variants[winner].emit(lowering, conv);
 }
 
+static vkd_status lower(vkd_lowering *lowering, const conv2d_args *args, bool fused)
+{
+    conv2d conv = {.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &conv.x));
+    if (fused && args->fused.residual != VKD_NO_VALUE)
+        VKD_TRY(vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &conv.residual));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &conv.y));
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    VKD_TRY(make_problem(lowering, args, &tensors[conv.x], &tensors[conv.y], &conv.problem));
+    VKD_TRY(check_weight(lowering, args->weight, &conv.problem));
+    VKD_TRY(vkd_requantize(lowering, &args->requantize, conv.problem.out_c, &conv.channels, &conv.requantize));
+    if (fused)
+        VKD_TRY(vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &conv.requantize));
+    conv.weights = vkd_value_tensor(lowering, args->weight)->data;
+    return select_and_emit(lowering, &conv);
+}
+
 vkd_status vkd_lower_conv2d(vkd_lowering *lowering)
 {
     conv2d_args args;
     VKD_TRY(vkd_op_args(lowering, conv2d_params, &args));
-    conv2d conv = {.x_zero = args.requantize.x_zero};
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &conv.x));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &conv.y));
-    const vkd_tensor *tensors = lowering->graph->tensors;
-    VKD_TRY(make_problem(lowering, &args, &tensors[conv.x], &tensors[conv.y], &conv.problem));
-    VKD_TRY(check_weight(lowering, args.weight, &conv.problem));
-    VKD_TRY(vkd_requantize(lowering, &args.requantize, conv.problem.out_c, &conv.channels, &conv.requantize));
-    conv.weights = vkd_value_tensor(lowering, args.weight)->data;
-    return select_and_emit(lowering, &conv);
+    return lower(lowering, &args, false);
+}
+
+vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering)
+{
+    conv2d_args args;
+    VKD_TRY(vkd_op_args(lowering, fused_conv2d_params, &args));
+    return lower(lowering, &args, true);
 }

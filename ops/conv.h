@@ -19,6 +19,7 @@ typedef struct conv2d {
     vkd_tensor_id x, y;            /* int8, 4C */
     const int8_t *weights;         /* [out_c][align4(kernel_h * kernel_w * ic_group)], k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels;        /* requantize blocks of the output channels */
+    vkd_tensor_id residual;        /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
     requantize_params requantize;
     int32_t x_zero;
 } conv2d;
@@ -60,7 +61,7 @@ static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 /* Emission, by family. */
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv);
 vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv);
-vkd_status conv2d_emit_pointwise(vkd_lowering *lowering, const conv2d *conv);
+vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv); /* pointwise and implicit */
 
 /* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
 vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size);

@@ -1,4 +1,4 @@
-/* The variants that are a GEMM: pointwise straight on the activation, im2col on a scratch matrix. */
+/* The variants that are a GEMM: pointwise and implicit straight on the activation, im2col on a scratch matrix. */
 #include "ops/conv_gemm.h"
 
 #include <string.h>
@@ -9,48 +9,44 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a)
         .a = a,
         .y = conv->y,
         .channels = conv->channels,
+        .residual = conv->residual,
         .weights = conv->weights,
         .weight_row = (uint32_t)(conv2d_k(&conv->problem) + 3) / 4 * 4,
+        .weight_k = (uint32_t)conv2d_k(&conv->problem),
         .requantize = conv->requantize,
     };
 }
 
-gemm_problem conv2d_pointwise_gemm(const conv2d_problem *p)
+gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
 {
-    return (gemm_problem){
+    gemm_problem gemm = {
         .m = (uint32_t)conv2d_pixels(p),
         .n = conv2d_oc_group(p),
-        .k = conv2d_ic_group(p),
+        .tap_k = conv2d_ic_group(p),
         .groups = p->groups,
         .a_bytes = (p->in_c + 3) / 4 * 4,
-        .a_group = p->groups > 1 ? conv2d_ic_group(p) : 0,
         .out_w = p->out_w, .out_h = p->out_h,
         .in_w = p->in_w, .in_h = p->in_h,
-        .stride_w = p->stride[1], .stride_h = p->stride[0],
     };
+    memcpy(gemm.kernel, p->kernel, sizeof gemm.kernel);
+    memcpy(gemm.stride, p->stride, sizeof gemm.stride);
+    memcpy(gemm.padding, p->padding, sizeof gemm.padding);
+    memcpy(gemm.dilation, p->dilation, sizeof gemm.dilation);
+    return gemm;
 }
 
 uint64_t conv2d_im2col_row(const conv2d_problem *p) { return (conv2d_k(p) + 15) / 16 * 16; }
 
 gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
 {
-    uint32_t row = (uint32_t)conv2d_im2col_row(p), m = (uint32_t)conv2d_pixels(p);
-    return (gemm_problem){
-        .m = m,
-        .n = conv2d_oc_group(p),
-        .k = (uint32_t)conv2d_k(p),
-        .groups = p->groups,
-        .a_bytes = row * p->groups,
-        .a_group = p->groups > 1 ? row : 0,
-        .out_w = m, .out_h = 1,
-        .in_w = m, .in_h = 1,
-        .stride_w = 1, .stride_h = 1,
-    };
+    uint32_t row = (uint32_t)conv2d_im2col_row(p), k = p->groups > 1 ? row : (uint32_t)conv2d_k(p);
+    return vkd_gemm_matrix((uint32_t)conv2d_pixels(p), conv2d_oc_group(p), k, p->groups, row * p->groups);
 }
 
-vkd_status conv2d_emit_pointwise(vkd_lowering *lowering, const conv2d *conv)
+vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv)
 {
-    gemm_problem problem = conv2d_pointwise_gemm(&conv->problem);
+    gemm_problem problem = conv2d_direct_gemm(&conv->problem);
+    problem.x_zero = conv->x_zero;
     gemm_operands operands = operands_of(conv, conv->x);
     return vkd_gemm_emit(lowering, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
 }

@@ -107,7 +107,6 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv)
         vkd_node_linear(&node, lowering->caps, (uint64_t)conv2d_pixels(p) * push.out_c4);
     vkd_node_read(&node, conv->x);
     vkd_node_read(&node, weights);
-    vkd_node_read(&node, conv->channels);
-    vkd_node_write(&node, conv->y);
+    vkd_requantize_bind(&node, conv->channels, conv->residual, conv->y);
     return vkd_graph_add_node(lowering->graph, &node);
 }

@@ -44,28 +44,39 @@ static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps)
     return 2.0 + bytes / rate + vkd_gemm_cost(&gemm, caps);
 }
 
+static bool is_pointwise(const conv2d_problem *p)
+{
+    return p->kernel[0] == 1 && p->kernel[1] == 1 && !p->padding[0] && !p->padding[1];
+}
+
 static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps)
 {
     (void)caps;
-    if (p->kernel[0] != 1 || p->kernel[1] != 1)
-        return "the kernel is not 1x1";
-    if (p->padding[0] || p->padding[1])
-        return "it has padding";
-    if (!groups_fill_words(p))
-        return "the channels of a group are no multiple of 4";
-    return NULL;
+    if (!is_pointwise(p))
+        return "the kernel is not 1x1 without padding";
+    return groups_fill_words(p) ? NULL : "the channels of a group are no multiple of 4";
 }
 
-static double pointwise_cost(const conv2d_problem *p, const vkd_caps *caps)
+static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps)
 {
-    gemm_problem gemm = conv2d_pointwise_gemm(p);
+    (void)caps;
+    if (is_pointwise(p))
+        return "it is pointwise";
+    gemm_problem gemm = conv2d_direct_gemm(p);
+    return groups_fill_words(p) && vkd_gemm_reads(&gemm) ? NULL : "the input channels of a group are no multiple of 4";
+}
+
+static double direct_cost(const conv2d_problem *p, const vkd_caps *caps)
+{
+    gemm_problem gemm = conv2d_direct_gemm(p);
     return vkd_gemm_cost(&gemm, caps);
 }
 
 const conv2d_variant conv2d_variants[] = {
     {"general", general_refuses, general_cost, conv2d_emit_general},
     {"im2col", im2col_refuses, im2col_cost, conv2d_emit_im2col},
-    {"pointwise", pointwise_refuses, pointwise_cost, conv2d_emit_pointwise},
+    {"pointwise", pointwise_refuses, direct_cost, conv2d_emit_direct},
+    {"implicit", implicit_refuses, direct_cost, conv2d_emit_direct},
 };
 const size_t conv2d_variant_count = sizeof conv2d_variants / sizeof *conv2d_variants;
 

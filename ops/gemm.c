@@ -1,9 +1,30 @@
 #include "ops/gemm.h"
+#include "ops/requantize.h"
 
 #include <string.h>
 
 static uint32_t divide_up(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
 static uint32_t align_up(uint32_t value, uint32_t alignment) { return divide_up(value, alignment) * alignment; }
+
+/* --------------------------------------------------------------------------------------------------------- problems */
+
+gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes)
+{
+    return (gemm_problem){.m = m, .n = n, .tap_k = k, .groups = groups, .a_bytes = row_bytes,
+                          .out_w = m, .out_h = 1, .in_w = m, .in_h = 1,
+                          .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+}
+
+static uint32_t taps(const gemm_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
+
+/* Whether k can be loaded in steps of so many bytes. */
+static bool steps_fit(const gemm_problem *problem, uint32_t step)
+{
+    bool single = taps(problem) == 1 && problem->groups == 1; /* then the padding of the pixel may be read: it meets zero weights */
+    return problem->a_bytes % step == 0 && (single || problem->tap_k % step == 0);
+}
+
+bool vkd_gemm_reads(const gemm_problem *problem) { return steps_fit(problem, 4) && (problem->groups == 1 || problem->n % 4 == 0); }
 
 /* ------------------------------------------------------------------------------------------------------- B packing */
 
@@ -50,9 +71,8 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
 
 gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps)
 {
-    bool wide = problem->a_bytes % 16 == 0 && problem->a_group % 16 == 0;
     gemm_tile tile = {.shader = VKD_SHADER_GEMM_4X4, .tile_m = 4, .tile_n4 = 1, .step = 16, .local = {8, 8, 1}};
-    if (!wide) {
+    if (!steps_fit(problem, 16)) {
         tile.shader = VKD_SHADER_GEMM_4X4_WORDS;
         tile.step = 4;
     } else if (caps->type == VKD_TYPE_CPU) {
@@ -68,7 +88,7 @@ gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps)
     }
     /* Slices of k, while invocations are missing, every slice keeps some steps, and the partial sums fit. */
     uint64_t tiles = (uint64_t)divide_up(problem->m, tile.tile_m) * divide_up(problem->n, tile.tile_n4 * 4) * problem->groups;
-    uint32_t k_steps = divide_up(problem->k, tile.step);
+    uint32_t k_steps = divide_up(problem->tap_k, tile.step) * taps(problem);
     uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     while (tiles * tile.local[2] < wanted_invocations(caps) && k_steps >= 8 * tile.local[2] && tile.local[2] < 16) {
         tile.local[2] *= 2;
@@ -90,7 +110,7 @@ double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps)
 {
     gemm_tile tile = vkd_gemm_tile(problem, caps);
     double macs = (double)align_up(problem->m, tile.tile_m * tile.local[1]) * align_up(problem->n, tile.tile_n4 * 4) *
-                  align_up(problem->k, tile.step) * problem->groups;
+                  align_up(problem->tap_k, tile.step) * taps(problem) * problem->groups;
     double rate = caps->type == VKD_TYPE_CPU ? 30e3 : caps->type == VKD_TYPE_DISCRETE ? 8e6 : 400e3; /* MACs a microsecond */
     return 2.0 + macs / rate;
 }
@@ -107,11 +127,11 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
         .weights = operands->weights,
         .groups = problem->groups,
         .n = problem->n,
-        .k = problem->k,
+        .k = operands->weight_k,
         .row = operands->weight_row,
         .n_padded = align_up(problem->n, GEMM_N_ALIGN),
         .step = tile.step,
-        .k_steps = divide_up(problem->k, tile.step),
+        .k_steps = divide_up(problem->tap_k, tile.step) * taps(problem),
     };
     uint64_t bytes = (uint64_t)source->groups * source->n_padded * source->k_steps * source->step;
     if (bytes > INT32_MAX)
@@ -123,30 +143,36 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
     gemm_params push = {
         .m = problem->m,
         .k_steps = source->k_steps,
-        .a_row = problem->a_bytes / tile.step,
-        .a_group = problem->a_group / tile.step,
+        .tap_steps = divide_up(problem->tap_k, tile.step),
+        .a_pixel = problem->a_bytes / tile.step,
         .n4_group = divide_up(problem->n, 4),
         .b_n4_group = source->n_padded / 4,
-        .y_row = divide_up(problem->n * problem->groups, 4),
+        .y_pixel = divide_up(problem->n * problem->groups, 4),
         .out_w = problem->out_w,
         .out_h = problem->out_h,
         .in_w = problem->in_w,
         .in_h = problem->in_h,
-        .stride_w = problem->stride_w,
-        .stride_h = problem->stride_h,
+        .kernel_w = problem->kernel[1],
+        .stride_h = problem->stride[0],
+        .stride_w = problem->stride[1],
+        .padding_h = problem->padding[0],
+        .padding_w = problem->padding[1],
+        .dilation_h = problem->dilation[0],
+        .dilation_w = problem->dilation[1],
+        .x_zero = problem->x_zero,
         .requantize = operands->requantize,
     };
     node.shader = tile.shader;
     node.push_size = sizeof push;
     memcpy(node.push, &push, sizeof push);
-    node.spec_count = 3;
     memcpy(node.specs, tile.local, sizeof tile.local);
+    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1];
+    node.spec_count = 4;
     node.groups[0] = divide_up(push.n4_group, tile.tile_n4 * tile.local[0]);
     node.groups[1] = divide_up(problem->m, tile.tile_m * tile.local[1]);
     node.groups[2] = problem->groups;
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);
-    vkd_node_read(&node, operands->channels);
-    vkd_node_write(&node, operands->y);
+    vkd_requantize_bind(&node, operands->channels, operands->residual, operands->y);
     return vkd_graph_add_node(lowering->graph, &node);
 }

@@ -6,14 +6,22 @@
 #include "ops/lower.h"
 #include "shaders/gemm_params.h"
 
-/* The product's shape. A's rows are out_w * out_h * images pixels of a tensor, or rows of a matrix (out_w = in_w = m, the rest 1). */
+/* The product's shape: a convolution, or a matrix as an image of one row. */
 typedef struct gemm_problem {
-    uint32_t m, n, k;  /* n and k of one group */
-    uint32_t groups;   /* n must be a multiple of 4 where there are several */
-    uint32_t a_bytes;  /* of a row of A, a multiple of 4 */
-    uint32_t a_group;  /* bytes between the groups in a row of A, a multiple of 4 */
-    uint32_t out_w, out_h, in_w, in_h, stride_w, stride_h;
+    uint32_t m, n;     /* output pixels; output channels of one group, a multiple of 4 where there are several groups */
+    uint32_t tap_k;    /* input channels of one group */
+    uint32_t groups;
+    uint32_t a_bytes;  /* of a pixel of A, a multiple of 4 */
+    uint32_t out_w, out_h, in_w, in_h;
+    uint32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
+    int32_t x_zero;
 } gemm_problem;
+
+/* m rows of k values. */
+gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes);
+
+/* Whether the kernels can read A: words must not straddle taps or groups. */
+bool vkd_gemm_reads(const gemm_problem *problem);
 
 /* One way to run it: the shader, its register tile and the workgroup. A pure function of problem and caps. */
 typedef struct gemm_tile {
@@ -28,9 +36,10 @@ gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps);
 double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps);
 
 typedef struct gemm_operands {
-    vkd_tensor_id a, y, channels;
-    const int8_t *weights; /* [groups * n][row], in the mapped file */
-    uint32_t weight_row;   /* bytes of a row, at least k */
+    vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
+    const int8_t *weights; /* [groups * n][row], k = tap * tap_k + channel; in the mapped file */
+    uint32_t weight_row;   /* bytes of a row */
+    uint32_t weight_k;     /* of them, those that count */
     requantize_params requantize;
 } gemm_operands;
 

@@ -49,14 +49,12 @@ vkd_status vkd_lower_linear(vkd_lowering *lowering)
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x), *y = vkd_value_tensor(lowering, args.y);
     uint32_t m = x->dims[0], k = x->dims[1], n = y->dims[1], row = (k + 3) / 4 * 4;
 
-    gemm_operands operands = {.weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row};
+    gemm_operands operands = {.weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row,
+                              .weight_k = k, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &operands.a));
     VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &operands.y));
     VKD_TRY(vkd_requantize(lowering, &args.requantize, n, &operands.channels, &operands.requantize));
-    gemm_problem problem = {
-        .m = m, .n = n, .k = k, .groups = 1, .a_bytes = row,
-        .out_w = m, .out_h = 1, .in_w = m, .in_h = 1, .stride_w = 1, .stride_h = 1,
-    };
+    gemm_problem problem = vkd_gemm_matrix(m, n, k, 1, row);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, NULL, 0);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%ux%u -> %ux%u", m, k, m, n);
     if (!node.shape)

@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const char *format, ...)
+vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...)
 {
     char reason[400];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->op->name, lowering->op->node_id, reason);
+    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->op->name, lowering->op->node_id,
+                    reason);
 }
 
 vkd_status vkd_op_args(vkd_lowering *lowering, const vkd_param *params, void *args)
@@ -45,8 +46,8 @@ static vkd_status check_operators(vkd_context *context, const vkd_model *model)
     if (!count)
         return VKD_OK;
     const char *cut = length < sizeof names ? "" : "...";
-    return vkd_fail(context, VKD_UNSUPPORTED, count == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names,
-                    cut);
+    return vkd_fail(context, VKD_UNSUPPORTED,
+                    count == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names, cut);
 }
 
 /* ------------------------------------------------------------------------------------------------ inputs, outputs */
@@ -60,7 +61,8 @@ static vkd_status begin_values(vkd_lowering *lowering)
     lowering->is_output = vkd_arena_alloc(arena, model->value_count, sizeof *lowering->is_output);
     lowering->graph->inputs = vkd_arena_alloc(arena, model->input_count, sizeof *lowering->graph->inputs);
     lowering->graph->outputs = vkd_arena_alloc(arena, model->output_count, sizeof *lowering->graph->outputs);
-    if (!lowering->tensors || !lowering->copies || !lowering->is_output || !lowering->graph->inputs || !lowering->graph->outputs)
+    if (!lowering->tensors || !lowering->copies || !lowering->is_output || !lowering->graph->inputs ||
+        !lowering->graph->outputs)
         return vkd_fail_memory(lowering->context, "a model's tensors");
     for (size_t i = 0; i < model->value_count; i++)
         lowering->tensors[i] = lowering->copies[i] = VKD_NO_TENSOR;
@@ -82,8 +84,9 @@ static vkd_status check_boundary(vkd_lowering *lowering, const char *what, size_
     if (v->kind != VKD_VALUE_TENSOR)
         return vkd_fail(lowering->context, VKD_UNSUPPORTED, "%s %zu (value %u) is not a tensor", what, index, value);
     if (!is_known_dtype(v->tensor.dtype))
-        return vkd_fail(lowering->context, VKD_UNSUPPORTED, "%s %zu (value %u) has dtype %s: 8-bit and 32-bit types are supported", what,
-                        index, value, vkd_dtype_name(v->tensor.dtype));
+        return vkd_fail(lowering->context, VKD_UNSUPPORTED,
+                        "%s %zu (value %u) has dtype %s: 8-bit and 32-bit types are supported", what, index, value,
+                        vkd_dtype_name(v->tensor.dtype));
     return VKD_OK;
 }
 
@@ -113,8 +116,8 @@ static bool is_taken(const vkd_graph *graph, vkd_tensor_id tensor)
     return false;
 }
 
-/* An operator has often written the output's own tensor; what lies elsewhere, an input or a second listing of the same value too,
- * is copied to one. */
+/* An operator has often written the output's own tensor; what lies elsewhere, an input or a second listing of the same value
+ * too, is copied to one. */
 static vkd_status add_outputs(vkd_lowering *lowering)
 {
     static const vkd_model_op output_op = {.name = "vkd.output"};
@@ -129,7 +132,8 @@ static vkd_status add_outputs(vkd_lowering *lowering)
         VKD_TRY(vkd_op_input_any(lowering, value, tensor->dtype, &source));
         output = source;
         if (graph->tensors[source].place != VKD_PLACE_OUTPUT || is_taken(graph, source)) {
-            VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &output));
+            VKD_TRY(
+                vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &output));
             VKD_TRY(vkd_op_copy(lowering, source, output));
         }
         graph->outputs[i] = output;
@@ -144,8 +148,7 @@ vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const v
                            vkd_graph *graph, vkd_tensor_id **out_tensors, vkd_selection_info **out_selections,
                            size_t *out_selection_count)
 {
-    vkd_lowering lowering = {
-        .context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant};
+    vkd_lowering lowering = {.context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant};
     VKD_TRY(check_operators(context, model));
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));

@@ -13,11 +13,11 @@ typedef struct vkd_lowering {
     vkd_graph *graph;
     const vkd_model *model;
     const vkd_caps *caps;
-    const char *conv_variant;  /* forced, or null */
-    const vkd_model_op *op;    /* the one being lowered */
-    vkd_tensor_id *tensors;    /* by value id; VKD_NO_TENSOR until produced */
-    vkd_tensor_id *copies;     /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
-    bool *is_output;           /* by value id: an output of the graph */
+    const char *conv_variant; /* forced, or null */
+    const vkd_model_op *op;   /* the one being lowered */
+    vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
+    vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
+    bool *is_output;          /* by value id: an output of the graph */
     size_t selection_count, selection_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
 } vkd_lowering;
@@ -33,7 +33,8 @@ typedef struct vkd_op {
 const vkd_op *vkd_op_find(const char *name);
 
 /* Lowers a whole model into a graph that vkd_graph_init has prepared. VKD_UNSUPPORTED names the operators that are not in the
- * registry. Values that no operator produced have VKD_NO_TENSOR in *out_tensors. Selections are left in *out_selections (in the graph's arena). */
+ * registry. Values that no operator produced have VKD_NO_TENSOR in *out_tensors. Selections are left in *out_selections (in the
+ * graph's arena). */
 VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
                                         const char *conv_variant, vkd_graph *graph, vkd_tensor_id **out_tensors,
                                         vkd_selection_info **out_selections, size_t *out_selection_count);
@@ -41,8 +42,7 @@ VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *m
 /* ------------------------------------------------------------------------------------ helpers for lower functions */
 
 /* The message gets the operator's name and node id in front. */
-#define vkd_op_fail(lowering, status, ...) vkd_op_fail_at(lowering, status, __VA_ARGS__)
-VKD_MUST_USE vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
+VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
 
 /* Decodes the current operator's arguments. */
 VKD_MUST_USE vkd_status vkd_op_args(vkd_lowering *lowering, const vkd_param *params, void *args);
@@ -52,15 +52,16 @@ static inline const vkd_model_tensor *vkd_value_tensor(const vkd_lowering *lower
     return &lowering->model->values[value].tensor;
 }
 
-/* The graph's tensor for a value that an earlier operator produced, or a graph input, in the wanted layout and dtype: a copy node
- * is inserted when it lies there in another layout. VKD_INVALID_MODEL if nothing produced it, VKD_UNSUPPORTED for another dtype. */
+/* The graph's tensor for a value that an earlier operator produced, or a graph input, in the wanted layout and dtype: a copy
+ * node is inserted when it lies there in another layout. VKD_INVALID_MODEL if nothing produced it, VKD_UNSUPPORTED for another
+ * dtype. */
 VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout,
                                      vkd_tensor_id *out);
 /* The same in whatever layout it has. */
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
-/* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel must
- * take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
+/* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel
+ * must take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
@@ -99,13 +100,13 @@ void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation c
 /* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". */
 VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);
 
-/* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's number
- * is then gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x and may be beyond the last. */
+/* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's
+ * number is then gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x and may be beyond the last. */
 void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count);
 
-/* Gives a node one invocation for each of `count` elements: sets the workgroup size (specs 0..2) to 64 x 1 x 1, or what the device
- * allows, and the group counts as vkd_node_groups does. Shaders compute their index with
- * linear_index() of shaders/dispatch.glsl and must check it against their count. */
+/* Gives a node one invocation for each of `count` elements: sets the workgroup size (specs 0..2) to 64 x 1 x 1, or what the
+ * device allows, and the group counts as vkd_node_groups does. Shaders compute their index with linear_index() of
+ * shaders/dispatch.glsl and must check it against their count. */
 void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count);
 
 /* Appends a copy of src to dst, which have the same element count and row-major order: a change of layout or of shape. */

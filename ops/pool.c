@@ -11,9 +11,14 @@ typedef struct pool_args {
 } pool_args;
 
 static const vkd_param pool_parameters[] = {
-    VKD_TENSOR(pool_args, x),           VKD_INTS(pool_args, kernel, 2),   VKD_INTS_OR_EMPTY(pool_args, stride, 2),
-    VKD_INTS(pool_args, padding, 2),    VKD_INTS(pool_args, dilation, 2), VKD_BOOL(pool_args, ceil_mode),
-    VKD_OUTPUTS(pool_args, y, 2),       VKD_PARAMS_END,
+    VKD_TENSOR(pool_args, x),
+    VKD_INTS(pool_args, kernel, 2),
+    VKD_INTS_OR_EMPTY(pool_args, stride, 2),
+    VKD_INTS(pool_args, padding, 2),
+    VKD_INTS(pool_args, dilation, 2),
+    VKD_BOOL(pool_args, ceil_mode),
+    VKD_OUTPUTS(pool_args, y, 2),
+    VKD_PARAMS_END,
 };
 
 /* --------------------------------------------------------------------------------------------------------- indices */

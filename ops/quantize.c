@@ -10,26 +10,16 @@ typedef struct quantize_args {
 } quantize_args;
 
 static const vkd_param quantize_parameters[] = {
-    VKD_TENSOR(quantize_args, x),
-    VKD_FLOAT(quantize_args, scale),
-    VKD_INT(quantize_args, zero),
-    VKD_INT(quantize_args, low),
-    VKD_INT(quantize_args, high),
-    VKD_IGNORED("dtype"),
-    VKD_OUTPUT(quantize_args, y),
-    VKD_PARAMS_END,
+    VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale),
+    VKD_INT(quantize_args, zero), VKD_INT(quantize_args, low),
+    VKD_INT(quantize_args, high), VKD_IGNORED("dtype"),
+    VKD_OUTPUT(quantize_args, y), VKD_PARAMS_END,
 };
 
 static const vkd_param dequantize_parameters[] = {
-    VKD_TENSOR(quantize_args, x),
-    VKD_FLOAT(quantize_args, scale),
-    VKD_INT(quantize_args, zero),
-    VKD_INT(quantize_args, low),
-    VKD_INT(quantize_args, high),
-    VKD_IGNORED("dtype"),
-    VKD_IGNORED("out_dtype"),
-    VKD_OUTPUT(quantize_args, y),
-    VKD_PARAMS_END,
+    VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale), VKD_INT(quantize_args, zero),
+    VKD_INT(quantize_args, low),  VKD_INT(quantize_args, high),    VKD_IGNORED("dtype"),
+    VKD_IGNORED("out_dtype"),     VKD_OUTPUT(quantize_args, y),    VKD_PARAMS_END,
 };
 
 static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)

@@ -103,16 +103,20 @@ typedef struct q8_mean_args {
 } q8_mean_args;
 
 static const vkd_param q8_mean_parameters[] = {
-    VKD_TENSOR(q8_mean_args, x),      VKD_FLOAT(q8_mean_args, x_scale), VKD_INT(q8_mean_args, x_zero),
-    VKD_FLOAT(q8_mean_args, y_scale), VKD_INT(q8_mean_args, y_zero),    VKD_OUTPUT(q8_mean_args, y),
+    VKD_TENSOR(q8_mean_args, x),
+    VKD_FLOAT(q8_mean_args, x_scale),
+    VKD_INT(q8_mean_args, x_zero),
+    VKD_FLOAT(q8_mean_args, y_scale),
+    VKD_INT(q8_mean_args, y_zero),
+    VKD_OUTPUT(q8_mean_args, y),
     VKD_PARAMS_END,
 };
 
 static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, const vkd_tensor *y)
 {
     if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w, x->n,
-                           x->c);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
+                           x->n, x->c);
     if ((uint64_t)x->h * x->w > 1u << 23) /* the sum less the zero points is below 2^31 then */
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %u are supported", x->h, x->w, 1u << 23);
     return VKD_OK;

@@ -88,7 +88,35 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .inv_scale = (float)(1.0 / (double)args->y_scale),
         .zero = args->y_zero,
         .low = relu ? (float)args->y_zero : -128.0f,
+        .high = 127.0f,
     };
     return vkd_graph_add_buffer(lowering->graph, ((uint64_t)channels + 3) / 4 * sizeof(channel_block), pack_blocks, source,
                                 out_blocks);
+}
+
+vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,
+                               requantize_params *params)
+{
+    params->low = fmaxf(params->low, (float)fused->low);
+    params->high = fminf(params->high, (float)fused->high);
+    if (fused->residual == VKD_NO_VALUE)
+        return VKD_OK;
+    VKD_TRY(vkd_check_qparams(lowering, "residual", fused->r_scale, fused->r_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "sum", fused->sum_scale, fused->sum_zero));
+    const vkd_model_tensor *r = vkd_value_tensor(lowering, fused->residual), *sum = vkd_value_tensor(lowering, y);
+    if (r->rank != sum->rank || memcmp(r->dims, sum->dims, r->rank * sizeof r->dims[0]))
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the residual has another shape than the result");
+    params->q_scale = args->y_scale;
+    params->r_scale = fused->r_scale;
+    params->r_zero = fused->r_zero;
+    params->sum_inv_scale = (float)(1.0 / (double)fused->sum_scale);
+    params->sum_zero = fused->sum_zero;
+    return VKD_OK;
+}
+
+void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y)
+{
+    vkd_node_read(node, blocks);
+    vkd_node_read(node, residual == VKD_NO_TENSOR ? blocks : residual); /* a binding may not stay empty */
+    vkd_node_write(node, y);
 }

@@ -21,6 +21,27 @@ typedef struct requantize_args {
 VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
                                        vkd_tensor_id *out_blocks, requantize_params *out_params);
 
+/* What the rewriter fused behind the operator: a clamp of the quantised result to [low, high], and an addition of another tensor
+ * (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
+typedef struct fused_args {
+    int32_t low, high;
+    uint32_t residual;
+    float r_scale, sum_scale;
+    int32_t r_zero, sum_zero;
+} fused_args;
+
+#define VKD_FUSED_PARAMS(type, field)                                                                     \
+    VKD_INT(type, field.low), VKD_INT(type, field.high), VKD_OPTIONAL_TENSOR(type, field.residual),       \
+        VKD_FLOAT(type, field.r_scale), VKD_INT(type, field.r_zero), VKD_FLOAT(type, field.sum_scale),    \
+        VKD_INT(type, field.sum_zero)
+
+/* Adds them to the push constants that vkd_requantize made for `args`; the residual must be shaped as y. */
+VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,
+                                            requantize_params *params);
+
+/* The last bindings of every kernel that ends in requantize.glsl: the blocks, the residual (VKD_NO_TENSOR without), the result. */
+void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y);
+
 /* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */
 VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero);
 

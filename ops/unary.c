@@ -12,8 +12,13 @@ typedef struct relu_args {
 } relu_args;
 
 static const vkd_param relu_parameters[] = {
-    VKD_TENSOR(relu_args, x), VKD_FLOAT(relu_args, x_scale), VKD_INT(relu_args, x_zero), VKD_FLOAT(relu_args, y_scale),
-    VKD_INT(relu_args, y_zero), VKD_OUTPUT(relu_args, y), VKD_PARAMS_END,
+    VKD_TENSOR(relu_args, x),
+    VKD_FLOAT(relu_args, x_scale),
+    VKD_INT(relu_args, x_zero),
+    VKD_FLOAT(relu_args, y_scale),
+    VKD_INT(relu_args, y_zero),
+    VKD_OUTPUT(relu_args, y),
+    VKD_PARAMS_END,
 };
 
 vkd_status vkd_lower_q8ta_relu(vkd_lowering *lowering)

@@ -26,7 +26,8 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t value)
         return vkd_fail_memory(lowering->context, "a constant");
     *source = (plain_constant){tensor->data, tensor->size};
     vkd_tensor_id id;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &id));
+    VKD_TRY(
+        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &id));
     lowering->graph->tensors[id].pack = pack_plain;
     lowering->graph->tensors[id].source = source;
     lowering->tensors[value] = id;
@@ -39,8 +40,8 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value, vkd_dtype_name(tensor->dtype),
-                           vkd_dtype_name(dtype));
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value,
+                           vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
             return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is read before an operator has produced it", value);
@@ -96,7 +97,8 @@ static vkd_status add_output(vkd_lowering *lowering, uint32_t value, vkd_dtype d
 vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
     bool boundary = lowering->is_output[value];
-    return add_output(lowering, value, dtype, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, boundary ? VKD_PLAIN : VKD_4C, out);
+    return add_output(lowering, value, dtype, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, boundary ? VKD_PLAIN : VKD_4C,
+                      out);
 }
 
 vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
@@ -113,13 +115,17 @@ vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t ra
         return VKD_OK;
     vkd_arena *arena = lowering->graph->arena;
     const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims), *expected = vkd_dims_text(arena, rank, dims);
-    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is %s, expected %s", value, is ? is : "?", expected ? expected : "?");
+    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is %s, expected %s", value, is ? is : "?",
+                       expected ? expected : "?");
 }
 
 /* ---------------------------------------------------------------------------------------------------------- shapes */
 
 /* Whether the elements lie in row-major order without gaps between them. */
-static bool is_flat(const vkd_tensor *t) { return t->layout == VKD_PLAIN || (t->h * t->w == 1 && (t->c % 4 == 0 || t->n == 1)); }
+static bool is_flat(const vkd_tensor *t)
+{
+    return t->layout == VKD_PLAIN || (t->h * t->w == 1 && (t->c % 4 == 0 || t->n == 1));
+}
 
 bool vkd_same_order(const vkd_tensor *a, const vkd_tensor *b)
 {

@@ -109,15 +109,39 @@ static void print_bench(run_report *report, const run_bench *bench)
     print_times("GPU", &bench->gpu);
 }
 
-static int widest(const run_profile *profile, size_t offset, const char *heading)
+/* "et_vk.q8ta_conv2d.default" as "q8ta_conv2d", with its length: the table is wide enough. */
+static const char *short_op(const char *op, int *length)
 {
-    size_t width = strlen(heading);
+    static const char tail[] = ".default";
+    const char *dot = strchr(op, '.');
+    const char *name = dot ? dot + 1 : op;
+    size_t size = strlen(name);
+    if (size >= sizeof tail && !strcmp(name + size - (sizeof tail - 1), tail))
+        size -= sizeof tail - 1;
+    *length = (int)size;
+    return name;
+}
+
+/* The width of each text column of the profile. */
+typedef struct widths {
+    int op, shape, kernel, variant;
+} widths;
+
+static void widen(int *width, size_t length) { *width = (int)length > *width ? (int)length : *width; }
+
+static widths measure(const run_profile *profile)
+{
+    widths w = {strlen("operator"), strlen("shape"), strlen("kernel"), strlen("variant")};
     for (size_t i = 0; i < profile->count; i++) {
-        const char *text;
-        memcpy(&text, (const char *)&profile->rows[i].node + offset, sizeof text);
-        width = strlen(text) > width ? strlen(text) : width;
+        const vkd_node_info *node = &profile->rows[i].node;
+        int length;
+        short_op(node->op, &length);
+        widen(&w.op, (size_t)length);
+        widen(&w.shape, strlen(node->shape));
+        widen(&w.kernel, strlen(node->kernel));
+        widen(&w.variant, strlen(node->variant));
     }
-    return (int)width;
+    return w;
 }
 
 static void print_rate(uint64_t macs, double us)
@@ -128,30 +152,31 @@ static void print_rate(uint64_t macs, double us)
         printf("%9s", "-");
 }
 
+static void print_row(const widths *w, size_t index, const run_profile_row *row, double sum)
+{
+    const vkd_node_info *node = &row->node;
+    int length;
+    const char *op = short_op(node->op, &length);
+    printf("%4zu  %5" PRIu32 "  %.*s%*s  %-*s  %-*s  %-*s  %10.1f  ", index, node->op_id, length, op, w->op - length, "",
+           w->shape, node->shape, w->kernel, node->kernel, w->variant, node->variant, row->us);
+    print_rate(node->macs, row->us);
+    printf("  %5.1f%%\n", sum > 0 ? row->us / sum * 100 : 0);
+}
+
 static void print_profile(run_report *report, const run_profile *profile)
 {
     (void)report;
-    int op = widest(profile, offsetof(vkd_node_info, op), "operator");
-    int shape = widest(profile, offsetof(vkd_node_info, shape), "shape");
-    int kernel = widest(profile, offsetof(vkd_node_info, kernel), "kernel");
-    int variant = widest(profile, offsetof(vkd_node_info, variant), "variant");
-    double sum = profile->nodes_us;
-    printf("%4s  %5s  %-*s  %-*s  %-*s  %-*s  %10s  %9s  %6s\n", "node", "op id", op, "operator", shape, "shape", kernel,
-           "kernel", variant, "variant", "GPU us", "GOPS", "share");
-    for (size_t i = 0; i < profile->count; i++) {
-        const vkd_node_info *node = &profile->rows[i].node;
-        double us = profile->rows[i].us;
-        printf("%4zu  %5" PRIu32 "  %-*s  %-*s  %-*s  %-*s  %10.1f  ", i, node->op_id, op, node->op, shape, node->shape, kernel,
-               node->kernel, variant, node->variant, us);
-        print_rate(node->macs, us);
-        printf("  %5.1f%%\n", sum > 0 ? us / sum * 100 : 0);
-    }
-    printf("%4s  %5s  %-*s  %10.1f  ", "", "", op + shape + kernel + variant + 6, "all dispatches", sum);
-    print_rate(profile->macs, sum);
+    widths w = measure(profile);
+    int texts = w.op + w.shape + w.kernel + w.variant + 6;
+    printf("%4s  %5s  %-*s  %-*s  %-*s  %-*s  %10s  %9s  %6s\n", "node", "op id", w.op, "operator", w.shape, "shape", w.kernel,
+           "kernel", w.variant, "variant", "GPU us", "GOPS", "share");
+    for (size_t i = 0; i < profile->count; i++)
+        print_row(&w, i, &profile->rows[i], profile->nodes_us);
+    printf("%4s  %5s  %-*s  %10.1f  ", "", "", texts, "all dispatches", profile->nodes_us);
+    print_rate(profile->macs, profile->nodes_us);
     printf("  100.0%%\n");
     if (profile->total_us > 0)
-        printf("%4s  %5s  %-*s  %10.1f\n", "", "", op + shape + kernel + variant + 6, "whole execution, gaps included",
-               profile->total_us);
+        printf("%4s  %5s  %-*s  %10.1f\n", "", "", texts, "whole execution, gaps included", profile->total_us);
     printf("median of %zu executions; a time stamp around each dispatch makes the whole slower than --bench shows\n",
            profile->runs);
 }

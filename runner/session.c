@@ -1,7 +1,31 @@
 #include "runner/session.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The library beside this program, as in a build folder, or in the lib folder that belongs to its bin folder, as installed;
+ * else the bare name, which the dynamic loader looks up. The run path of the program would do, if AddressSanitizer's dlopen saw
+ * it. */
+static const char *find_library(char path[PATH_MAX])
+{
+    static const char *const places[] = {".", VKD_LIBRARY_FROM_BIN};
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length <= 0)
+        return VKD_LIBRARY_NAME;
+    program[length] = 0;
+    *strrchr(program, '/') = 0;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        int size = snprintf(path, PATH_MAX, "%s/%s/%s", program, places[i], VKD_LIBRARY_NAME);
+        if (size < PATH_MAX && !access(path, F_OK))
+            return path;
+    }
+    return VKD_LIBRARY_NAME;
+}
 
 /* There is no dlclose: the process ends soon, and drivers do not always survive being unloaded. */
 static run_exit load_library(const char *path, const vkd_backend_table **out)
@@ -24,6 +48,7 @@ static run_exit load_library(const char *path, const vkd_backend_table **out)
 run_exit run_session_start(const run_options *options, run_session *out)
 {
     const char *path = options->library;
+    char found[PATH_MAX];
     *out = (run_session){.options = options};
     out->vkd = (vkd_options){
         .log = run_log_message,
@@ -44,7 +69,7 @@ run_exit run_session_start(const run_options *options, run_session *out)
     if (!path || !*path)
         path = getenv("VKD_LIBRARY");
     if (!path || !*path)
-        path = VKD_LIBRARY_NAME; /* the dynamic loader looks along the run path of this program first */
+        path = find_library(found);
     return load_library(path, &out->backend);
 }
 

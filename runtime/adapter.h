@@ -30,9 +30,9 @@ VKD_MUST_USE vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysic
 /* The adapters that fit, in the driver's order. *out is the caller's to vkd_free; null when there are none. */
 VKD_MUST_USE vkd_status vkd_adapter_list(const vkd_instance *instance, vkd_adapter **out, uint32_t *out_count);
 
-/* The index of the adapter that `request` names, UINT32_MAX if there is none. A request of digits only is an index; another one a
- * part of the name, in any case; null or "" is every adapter. Among several, discrete ones come before integrated before virtual
- * before CPU implementations before others, and the first listed among equals. */
+/* The index of the adapter that `request` names, UINT32_MAX if there is none. A request of digits only is an index; another one
+ * a part of the name, in any case; null or "" is every adapter. Among several, discrete ones come before integrated before
+ * virtual before CPU implementations before others, and the first listed among equals. */
 uint32_t vkd_adapter_choose(const vkd_adapter *adapters, uint32_t count, const char *request);
 
 #endif

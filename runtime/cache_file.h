@@ -5,8 +5,8 @@
 #include "runtime/caps.h"
 #include "runtime/context.h"
 
-/* The directory for cache files: options->cache_dir, else $XDG_CACHE_HOME/vkdelegate, else $HOME/.cache/vkdelegate. Writes it to
- * `out`. False: there is none, by the options, the environment, or because it is longer than `size`. */
+/* The directory for cache files: options->cache_dir, else $XDG_CACHE_HOME/vkdelegate, else $HOME/.cache/vkdelegate. Writes it
+ * to `out`. False: there is none, by the options, the environment, or because it is longer than `size`. */
 bool vkd_cache_directory(const vkd_options *options, char *out, size_t size);
 
 /* The payload of a file that vkd_cache_file_write made for the same device and driver, for vkd_free; null when there is none,

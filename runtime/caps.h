@@ -5,7 +5,13 @@
 
 #include "backend/vkdelegate.h"
 
-typedef enum vkd_device_type { VKD_TYPE_OTHER, VKD_TYPE_DISCRETE, VKD_TYPE_INTEGRATED, VKD_TYPE_VIRTUAL, VKD_TYPE_CPU } vkd_device_type;
+typedef enum vkd_device_type {
+    VKD_TYPE_OTHER,
+    VKD_TYPE_DISCRETE,
+    VKD_TYPE_INTEGRATED,
+    VKD_TYPE_VIRTUAL,
+    VKD_TYPE_CPU
+} vkd_device_type;
 
 #define VKD_VENDOR_ARM 0x13b5u
 #define VKD_VENDOR_NVIDIA 0x10deu
@@ -19,13 +25,13 @@ typedef struct vkd_caps {
 
     uint32_t subgroup_size;
     uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];
-    uint32_t shared_memory;            /* bytes a workgroup may share */
-    uint32_t max_push_constants;       /* bytes, at least 128 */
-    uint64_t max_storage_range;        /* bytes one binding may cover */
-    uint64_t max_allocation;           /* bytes one allocation may have */
-    uint32_t storage_alignment;        /* of a binding's offset */
-    uint32_t max_storage_buffers;      /* bindings one pipeline may have, at least 4 */
-    float timestamp_ns;                /* nanoseconds a tick, 0: the queue has no time stamps */
+    uint32_t shared_memory;       /* bytes a workgroup may share */
+    uint32_t max_push_constants;  /* bytes, at least 128 */
+    uint64_t max_storage_range;   /* bytes one binding may cover */
+    uint64_t max_allocation;      /* bytes one allocation may have */
+    uint32_t storage_alignment;   /* of a binding's offset */
+    uint32_t max_storage_buffers; /* bindings one pipeline may have, at least 4 */
+    float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;
 
     /* Integer dot products of packed 8-bit vectors: whether they can be used, and whether the hardware has them. A feature

@@ -8,13 +8,14 @@
 typedef struct vkd_device vkd_device;
 
 /* Opens the device that the options name (vkdelegate.h says how it is chosen), or works on options->vulkan; `validate` has no
- * effect there. The context must outlive the device; the options need not. VKD_NO_DEVICE when there is no Vulkan library, driver
- * or fitting device, VKD_NOT_FOUND when validation was asked for and its layer is not installed, VKD_UNSUPPORTED when the
- * device lacks the forced int8 flavour. Devices may be opened by several threads at the same time. */
+ * effect there. The context must outlive the device; the options need not. VKD_NO_DEVICE when there is no Vulkan library,
+ * driver or fitting device, VKD_NOT_FOUND when validation was asked for and its layer is not installed, VKD_UNSUPPORTED when
+ * the device lacks the forced int8 flavour. Devices may be opened by several threads at the same time. */
 VKD_MUST_USE vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out);
 void vkd_device_close(vkd_device *device); /* writes the pipeline cache if it has grown; accepts null */
 
-/* Writes the pipeline cache now, if it has grown, so that a process that is killed later leaves one too. Failures are warnings. */
+/* Writes the pipeline cache now, if it has grown, so that a process that is killed later leaves one too. A failure is a
+ * warning. */
 void vkd_device_save_cache(vkd_device *device);
 
 /* How many messages the validation layers have given; 0 without options->validate. */
@@ -30,10 +31,10 @@ void vkd_caps_info(const vkd_caps *caps, vkd_device_info *out);
 /* ------------------------------------------------------------------------------------------------------- buffers */
 
 typedef enum vkd_memory_kind {
-    VKD_MEMORY_DEVICE,   /* device-local, not mapped */
-    VKD_MEMORY_UPLOAD,   /* mapped, coherent, device-local where the device offers that: the host writes, the device reads */
-    VKD_MEMORY_STAGING,  /* mapped, coherent, in host memory: the host writes, the device copies it away */
-    VKD_MEMORY_READBACK  /* mapped, host-cached where possible: the device writes, the host reads */
+    VKD_MEMORY_DEVICE,  /* device-local, not mapped */
+    VKD_MEMORY_UPLOAD,  /* mapped, coherent, device-local where the device offers that: the host writes, the device reads */
+    VKD_MEMORY_STAGING, /* mapped, coherent, in host memory: the host writes, the device copies it away */
+    VKD_MEMORY_READBACK /* mapped, host-cached where possible: the device writes, the host reads */
 } vkd_memory_kind;
 
 typedef struct vkd_buffer {
@@ -44,22 +45,22 @@ typedef struct vkd_buffer {
     bool coherent;
 } vkd_buffer;
 
-/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message, "constants". VKD_OUT_OF_MEMORY when no
- * suitable memory has room. */
+/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message, "constants". VKD_OUT_OF_MEMORY when
+ * no suitable memory has room. */
 VKD_MUST_USE vkd_status vkd_buffer_create(vkd_device *device, vkd_memory_kind kind, uint64_t size, const char *what,
                                           vkd_buffer *out);
 void vkd_buffer_destroy(vkd_device *device, vkd_buffer *buffer); /* accepts an all-zero buffer */
 /* Makes the device's writes visible to the host's reads; nothing to do for coherent memory. */
 VKD_MUST_USE vkd_status vkd_buffer_invalidate(vkd_device *device, const vkd_buffer *buffer);
 
-/* Copies into device buffers through a bounded staging ring: begin, then any number of reserve, then finish. The destinations of
- * one uploader must not overlap. */
+/* Copies into device buffers through a bounded staging ring: begin, then any number of reserve, then finish. The destinations
+ * of one uploader must not overlap. */
 typedef struct vkd_uploader vkd_uploader;
 /* chunk: the largest size that will be reserved; the ring takes max(chunk, 8 MiB). */
 VKD_MUST_USE vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, vkd_uploader **out);
 uint64_t vkd_uploader_bytes(const vkd_uploader *uploader); /* of the ring */
-/* Mapped memory for `size` bytes that will be copied to dst at offset; valid until the next reserve or finish. Waits for earlier
- * copies when the ring is full. */
+/* Mapped memory for `size` bytes that will be copied to dst at offset; valid until the next reserve or finish. Waits for
+ * earlier copies when the ring is full. */
 VKD_MUST_USE vkd_status vkd_uploader_reserve(vkd_uploader *uploader, const vkd_buffer *dst, uint64_t offset, uint64_t size,
                                              void **out);
 /* Submits what is left, waits and frees the uploader; null is accepted. After a failed reserve it only frees, and returns that
@@ -91,8 +92,8 @@ typedef struct vkd_pipeline {
     uint32_t binding_count, push_size; /* as in the description */
 } vkd_pipeline;
 
-/* The pipeline for a description; equal ones (same code address, specs, bindings, push size) are created once and live until the
- * device closes. Uses and fills the on-disk cache. */
+/* The pipeline for a description; equal ones (same code address, specs, bindings, push size) are created once and live until
+ * the device closes. Uses and fills the on-disk cache. */
 VKD_MUST_USE vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out);
 
 /* ------------------------------------------------------------------------------------------------------ commands */
@@ -110,20 +111,20 @@ typedef struct vkd_commands vkd_commands;
  * overlap, so that each one's time is its own (and the whole takes longer). */
 VKD_MUST_USE vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t bindings, bool stamps,
                                            vkd_commands **out);
-/* Records one dispatch, slices[i] as binding i; a barrier goes before it exactly when its slices overlap, in memory, with slices
- * used since the last barrier and either side writes. VKD_INVALID_ARGUMENT for what does not fit the pipeline, the buffers or the
- * room, VKD_UNSUPPORTED beyond the device's limits; the recording is then good for nothing but destroy. */
+/* Records one dispatch, slices[i] as binding i; a barrier goes before it exactly when its slices overlap, in memory, with
+ * slices used since the last barrier and either side writes. VKD_INVALID_ARGUMENT for what does not fit the pipeline, the
+ * buffers or the room, VKD_UNSUPPORTED beyond the device's limits; the recording is then good for nothing but destroy. */
 VKD_MUST_USE vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices,
                                               uint32_t slice_count, const void *push, uint32_t push_size,
                                               const uint32_t groups[3]);
-/* Closes the recording; after each run writes are visible to the host (read non-coherent memory after vkd_buffer_invalidate). */
+/* Closes the recording. After a run the writes are visible to the host, in non-coherent memory after vkd_buffer_invalidate. */
 VKD_MUST_USE vkd_status vkd_commands_end(vkd_commands *commands);
-/* Submits and waits, with the options' time-out. Can be called any number of times. VKD_DEVICE_LOST when the device failed or did
- * not finish in time; every later run on this device fails at once in the same way. */
+/* Submits and waits, with the options' time-out. Can be called any number of times. VKD_DEVICE_LOST when the device failed or
+ * did not finish in time; every later run on this device fails at once in the same way. */
 VKD_MUST_USE vkd_status vkd_commands_run(vkd_commands *commands);
 uint64_t vkd_commands_gpu_ns(const vkd_commands *commands);                         /* whole last run, 0: no time stamps */
 uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatch); /* 0 without stamps */
 uint32_t vkd_commands_barrier_count(const vkd_commands *commands); /* those that hazards asked for, with stamps too */
-void vkd_commands_destroy(vkd_commands *commands); /* accepts null */
+void vkd_commands_destroy(vkd_commands *commands);                 /* accepts null */
 
 #endif

@@ -1,4 +1,4 @@
-/* When a dispatch has to wait for earlier ones: a tracker of the memory that was used since the last barrier. No Vulkan in it. */
+/* When a dispatch has to wait for earlier ones: a tracker of the memory used since the last barrier. No Vulkan in it. */
 #ifndef VKD_RUNTIME_HAZARD_H
 #define VKD_RUNTIME_HAZARD_H
 

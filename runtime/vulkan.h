@@ -14,28 +14,28 @@ _Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_
 
 /* ----------------------------------------------------------------------------------------------- results: result.c */
 
-/* VKD_OK for VK_SUCCESS; else logs "what: VK_ERROR_..." and returns the status that fits. what: "vkCreateBuffer for constants". */
+/* VKD_OK for VK_SUCCESS; else logs "what: VK_ERROR_..." and returns the status that fits. what: "vkCreateBuffer for x". */
 VKD_MUST_USE vkd_status vkd_vk_status(vkd_context *context, VkResult result, const char *what, ...) VKD_PRINTF(3, 4);
 const char *vkd_vk_result_name(VkResult result);
 
-/* ------------------------------------------------------------------------------------- library and instance: loader.c, instance.c */
+/* -------------------------------------------------------------------- library and instance: loader.c, instance.c */
 
 /* The instance-level functions that we use. */
-#define VKD_INSTANCE_FUNCTIONS(X)             \
-    X(vkDestroyInstance)                      \
-    X(vkEnumeratePhysicalDevices)             \
-    X(vkEnumerateDeviceExtensionProperties)   \
-    X(vkGetPhysicalDeviceProperties)          \
-    X(vkGetPhysicalDeviceProperties2)         \
-    X(vkGetPhysicalDeviceFeatures2)           \
-    X(vkGetPhysicalDeviceMemoryProperties)    \
-    X(vkGetPhysicalDeviceQueueFamilyProperties) \
-    X(vkCreateDevice)                         \
+#define VKD_INSTANCE_FUNCTIONS(X)                                                                                              \
+    X(vkDestroyInstance)                                                                                                       \
+    X(vkEnumeratePhysicalDevices)                                                                                              \
+    X(vkEnumerateDeviceExtensionProperties)                                                                                    \
+    X(vkGetPhysicalDeviceProperties)                                                                                           \
+    X(vkGetPhysicalDeviceProperties2)                                                                                          \
+    X(vkGetPhysicalDeviceFeatures2)                                                                                            \
+    X(vkGetPhysicalDeviceMemoryProperties)                                                                                     \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                                \
+    X(vkCreateDevice)                                                                                                          \
     X(vkGetDeviceProcAddr)
 /* Only there when VK_EXT_debug_utils is enabled. */
-#define VKD_DEBUG_FUNCTIONS(X)        \
-    X(vkCreateDebugUtilsMessengerEXT) \
-    X(vkDestroyDebugUtilsMessengerEXT) \
+#define VKD_DEBUG_FUNCTIONS(X)                                                                                                 \
+    X(vkCreateDebugUtilsMessengerEXT)                                                                                          \
+    X(vkDestroyDebugUtilsMessengerEXT)                                                                                         \
     X(vkSetDebugUtilsObjectNameEXT)
 
 typedef struct vkd_instance {
@@ -120,8 +120,8 @@ VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, const vkd_recor
 void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
                  VkPipelineStageFlags dst_stage, VkAccessFlags dst_access);
 
-/* Whether objects may be destroyed. After a time-out it gives the GPU a last chance to finish, once; if that fails the answer is
- * no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in use is worse. */
+/* Whether objects may be destroyed. After a time-out it gives the GPU a last chance to finish, once; if that fails the answer
+ * is no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in use is worse. */
 bool vkd_device_idle(vkd_device *device);
 
 /* --------------------------------------------------------------------------------------------------- memory: buffer.c */

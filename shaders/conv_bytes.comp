@@ -9,7 +9,8 @@ layout(push_constant) uniform push_block { conv_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) writeonly buffer y_block { int y[]; };
+layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 int byte_of(int word, uint index) { return bitfieldExtract(word, int(index & 3) * 8, 8); }
 
@@ -45,5 +46,6 @@ void main()
     uint image = row / p.out_h, out_y = row % p.out_h, out_x = pixel % p.out_w;
     ivec4 acc = ivec4(accumulate(image, out_y, out_x, oc.x), accumulate(image, out_y, out_x, oc.y),
                       accumulate(image, out_y, out_x, oc.z), accumulate(image, out_y, out_x, oc.w));
-    y[index] = requantize(acc, channels[oc4], p.requantize);
+    y[index] = p.requantize.q_scale == 0.0 ? requantize(acc, channels[oc4], p.requantize)
+                                           : requantize_add(acc, channels[oc4], residual[index], p.requantize);
 }

@@ -15,7 +15,8 @@ layout(push_constant) uniform push_block { conv_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { ivec4 w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) writeonly buffer y_block { int y[]; };
+layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void main()
 {
@@ -63,7 +64,11 @@ void main()
 
     channel_block block = channels[oc4];
     uint y_at = (row * p.out_w + out_x) * p.out_c4 + oc4;
-    [[unroll]] for (int i = 0; i < TILE_W; i++)
-        if (out_x + i < p.out_w)
-            y[y_at + i * p.out_c4] = requantize(acc[i], block, p.requantize);
+    [[unroll]] for (int i = 0; i < TILE_W; i++) {
+        if (out_x + i >= p.out_w)
+            break;
+        uint at = y_at + i * p.out_c4;
+        y[at] = p.requantize.q_scale == 0.0 ? requantize(acc[i], block, p.requantize)
+                                            : requantize_add(acc[i], block, residual[at], p.requantize);
+    }
 }

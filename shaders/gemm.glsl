@@ -9,23 +9,36 @@
 #include "requantize.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+layout(constant_id = 3) const bool WINDOW = true; // more than one tap, or padding
 
 layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) readonly buffer a_block { STEP a[]; };
 layout(binding = 1) readonly buffer b_block { STEP b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) writeonly buffer y_block { int y[]; };
+layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 // Partial sums of the slices 1 .. z-1.
 shared ivec4 partial[gl_WorkGroupSize.z > 1
                          ? (gl_WorkGroupSize.z - 1) * gl_WorkGroupSize.x * gl_WorkGroupSize.y * TILE_M * TILE_N4 : 1];
 
-uint row_start(uint m)
+ivec4 acc[TILE_M][TILE_N4];
+
+// One tap, or a part of one: steps [0, count) from a_at in A and from b_at in B. Rows with inside[i] false see x_zero.
+void accumulate(uint a_at[TILE_M], bool inside[TILE_M], uint b_at[TILE_N4], uint count)
 {
-    uint row = m / p.out_w;
-    uint image = row / p.out_h;
-    uint pixel = (image * p.in_h + (row - image * p.out_h) * p.stride_h) * p.in_w + (m - row * p.out_w) * p.stride_w;
-    return pixel * p.a_row + gl_WorkGroupID.z * p.a_group;
+    STEP outside = STEP((p.x_zero & 0xff) * 0x01010101);
+    for (uint k = 0; k < count; k++) {
+        STEP row[TILE_M];
+        [[unroll]] for (int i = 0; i < TILE_M; i++)
+            row[i] = dot_operand(!WINDOW || inside[i] ? a[a_at[i] + k] : outside);
+        [[unroll]] for (int j = 0; j < TILE_N4; j++)
+            [[unroll]] for (int c = 0; c < 4; c++) {
+                STEP column = b[b_at[j] + k * 4 + c];
+                [[unroll]] for (int i = 0; i < TILE_M; i++)
+                    acc[i][j][c] += dot_int8(row[i], column);
+            }
+    }
 }
 
 void main()
@@ -33,29 +46,45 @@ void main()
     uint m0 = gl_GlobalInvocationID.y * TILE_M;
     uint n4 = gl_GlobalInvocationID.x * TILE_N4;
 
-    // Rows beyond the end read the last one, their results are not stored.
-    uint a_at[TILE_M];
-    [[unroll]] for (int i = 0; i < TILE_M; i++)
-        a_at[i] = row_start(min(m0 + i, p.m - 1));
-    uint b_at[TILE_N4];
-    [[unroll]] for (int j = 0; j < TILE_N4; j++)
-        b_at[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps * 4;
-
-    ivec4 acc[TILE_M][TILE_N4];
-    [[unroll]] for (int i = 0; i < TILE_M; i++)
+    // The first pixel of each row's window. Rows beyond the end read the last one, their results are not stored.
+    uint image_row[TILE_M];
+    int in_x[TILE_M], in_y[TILE_M];
+    [[unroll]] for (int i = 0; i < TILE_M; i++) {
+        uint m = min(m0 + i, p.m - 1);
+        uint line = m / p.out_w;
+        uint image = line / p.out_h;
+        image_row[i] = image * p.in_h;
+        in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
+        in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
             acc[i][j] = ivec4(0);
+    }
+    uint b_first[TILE_N4];
+    [[unroll]] for (int j = 0; j < TILE_N4; j++)
+        b_first[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps * 4;
 
-    for (uint k = gl_LocalInvocationID.z; k < p.k_steps; k += gl_WorkGroupSize.z) {
-        STEP row[TILE_M];
-        [[unroll]] for (int i = 0; i < TILE_M; i++)
-            row[i] = dot_operand(a[a_at[i] + k]);
+    // This slice's range of k, tap by tap.
+    uint slice = (p.k_steps + gl_WorkGroupSize.z - 1) / gl_WorkGroupSize.z;
+    uint k = gl_LocalInvocationID.z * slice;
+    uint k_end = min(k + slice, p.k_steps);
+    while (k < k_end) {
+        uint tap = WINDOW ? k / p.tap_steps : 0;
+        uint tap_k = k - tap * p.tap_steps;
+        uint count = min(p.tap_steps - tap_k, k_end - k);
+        uint tap_y = tap / p.kernel_w;
+        int offset_y = int(tap_y * p.dilation_h), offset_x = int((tap - tap_y * p.kernel_w) * p.dilation_w);
+        uint a_at[TILE_M], b_at[TILE_N4];
+        bool inside[TILE_M];
+        [[unroll]] for (int i = 0; i < TILE_M; i++) {
+            int y_at = in_y[i] + offset_y, x_at = in_x[i] + offset_x;
+            inside[i] = y_at >= 0 && y_at < int(p.in_h) && x_at >= 0 && x_at < int(p.in_w);
+            uint pixel = !WINDOW || inside[i] ? (image_row[i] + uint(y_at)) * p.in_w + uint(x_at) : 0;
+            a_at[i] = pixel * p.a_pixel + gl_WorkGroupID.z * p.tap_steps + tap_k;
+        }
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            [[unroll]] for (int c = 0; c < 4; c++) {
-                STEP column = b[b_at[j] + k * 4 + c];
-                [[unroll]] for (int i = 0; i < TILE_M; i++)
-                    acc[i][j][c] += dot_int8(row[i], column);
-            }
+            b_at[j] = b_first[j] + k * 4;
+        accumulate(a_at, inside, b_at, count);
+        k += count;
     }
 
     if (gl_WorkGroupSize.z > 1) {
@@ -79,8 +108,12 @@ void main()
                 break;
             uint word = gl_WorkGroupID.z * p.n4_group + n4 + j;
             channel_block block = channels[word];
-            [[unroll]] for (int i = 0; i < TILE_M; i++)
-                if (m0 + i < p.m)
-                    y[(m0 + i) * p.y_row + word] = requantize(acc[i][j], block, p.requantize);
+            [[unroll]] for (int i = 0; i < TILE_M; i++) {
+                if (m0 + i >= p.m)
+                    break;
+                uint at = (m0 + i) * p.y_pixel + word;
+                y[at] = p.requantize.q_scale == 0.0 ? requantize(acc[i][j], block, p.requantize)
+                                                    : requantize_add(acc[i][j], block, residual[at], p.requantize);
+            }
         }
 }

@@ -1,6 +1,6 @@
 // The walk of a maximum pooling, for both element types: one invocation per group of four channels. Before the include:
-// POOL_BUFFER, what a buffer holds for a group; POOL_VECTOR, four elements; POOL_LEAST; pool_load(group), pool_store(group, vector)
-// and pool_larger(a, b) after it.
+// POOL_BUFFER, what a buffer holds for a group; POOL_VECTOR, four elements; POOL_LEAST. After it: pool_load, pool_store and
+// pool_larger.
 #include "dispatch.glsl"
 #include "max_pool2d_params.h"
 

@@ -1,5 +1,5 @@
-// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y. The order of summation is fixed
-// and the sum compensated, so the error does not grow with the number of elements.
+// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y. The order of summation is
+// fixed and the sum compensated, so the error does not grow with the number of elements.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"

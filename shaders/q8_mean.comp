@@ -1,5 +1,5 @@
-// Mean over the pixels of an int8 4C tensor, requantised. A workgroup is `words` wide and LANES high: the lanes of a column share the
-// pixels of one word of y.
+// Mean over the pixels of an int8 4C tensor, requantised. A workgroup is WORDS wide and LANES high: the lanes of a column share
+// the pixels of one word of y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "int8.glsl"

@@ -1,5 +1,5 @@
-// Addressing of tensors of either layout. A slot is the index of an element in memory; slots 4i .. 4i+3, a group, are one word of
-// an int8 tensor.
+// Addressing of tensors of either layout. A slot is the index of an element in memory; slots 4i .. 4i+3, a group, are one word
+// of an int8 tensor.
 #include "tensor_params.h"
 
 // (n, c, h, w) of a slot. In the padding of 4C, c is >= t.c.

@@ -254,14 +254,10 @@ static void refuses_wrong_arity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_every_kind),
-        cmocka_unit_test(coerces_scalars),
-        cmocka_unit_test(refuses_wrong_scalars),
-        cmocka_unit_test(accepts_empty_lists_of_any_type),
-        cmocka_unit_test(refuses_wrong_lists),
-        cmocka_unit_test(refuses_long_int_lists),
-        cmocka_unit_test(refuses_wrong_tensors),
-        cmocka_unit_test(takes_outputs_from_lists),
+        cmocka_unit_test(decodes_every_kind),    cmocka_unit_test(coerces_scalars),
+        cmocka_unit_test(refuses_wrong_scalars), cmocka_unit_test(accepts_empty_lists_of_any_type),
+        cmocka_unit_test(refuses_wrong_lists),   cmocka_unit_test(refuses_long_int_lists),
+        cmocka_unit_test(refuses_wrong_tensors), cmocka_unit_test(takes_outputs_from_lists),
         cmocka_unit_test(refuses_wrong_arity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,7 +101,7 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
 /* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the same. */
 static void check_conv(harness *h, vkd_random *random, const conv_case *c)
 {
-    static const char *const variants[] = {NULL, "general", "im2col", "pointwise"};
+    static const char *const variants[] = {NULL, "general", "im2col", "pointwise", "implicit"};
     conv_data d = {0};
     fill(random, c, &d);
     oracle_channels channels = channels_of(c, &d);

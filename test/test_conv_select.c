@@ -102,8 +102,7 @@ static void test_gemm_tiles_respect_limits(void **state)
     for (int round = 0; round < 2000; round++) {
         vkd_caps caps = fake_caps((fake_device)below(&random, FAKE_COUNT));
         uint32_t k = 1 + below(&random, 5000), m = 1 + below(&random, 20000);
-        gemm_problem problem = {.m = m, .n = 1 + below(&random, 3000), .k = k, .groups = 1, .a_bytes = (k + 3) / 4 * 4,
-                                .out_w = m, .out_h = 1, .in_w = m, .in_h = 1, .stride_w = 1, .stride_h = 1};
+        gemm_problem problem = vkd_gemm_matrix(m, 1 + below(&random, 3000), k, 1, (k + 3) / 4 * 4);
         gemm_tile tile = vkd_gemm_tile(&problem, &caps);
         assert_int_equal(problem.a_bytes % tile.step, 0);
         assert_true(tile.local[0] >= 1 && tile.local[1] >= 1 && tile.local[2] >= 1);

@@ -130,7 +130,8 @@ static void quantize_and_dequantize(void **state)
 static void quantize_of_special_values(void **state)
 {
     harness *h = harness_get(state);
-    const float x[] = {NAN, -NAN, INFINITY, -INFINITY, 0.0f, -0.0f, 3e38f, -3e38f, 1e-42f, 0.25f, 0.75f, 1.25f, -0.25f, -0.75f, 62.0f, 66.25f};
+    const float x[] = {NAN,    -NAN,  INFINITY, -INFINITY, 0.0f,   -0.0f,  3e38f, -3e38f,
+                       1e-42f, 0.25f, 0.75f,    1.25f,     -0.25f, -0.75f, 62.0f, 66.25f};
     enum { COUNT = sizeof x / sizeof x[0] };
     const int8_t expected[COUNT] = {3, 3, 127, -128, 3, 3, 127, -128, 3, 3, 5, 5, 3, 1, 127, 127};
     const oracle_q q = {0.5f, 3}; /* 0.25 is half a step: ties go to the even one */
@@ -278,8 +279,8 @@ static void relu(void **state)
         random_int8(&random, x, count);
         oracle_relu(x, x_q, count, y_q, expected);
         uint32_t in = hand_input(&m, VKD_DTYPE_INT8, s.rank, s.dims), out = hand_output(&m, VKD_DTYPE_INT8, s.rank, s.dims);
-        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_double(&m, y_q.scale),
-                hand_int(&m, y_q.zero), out);
+        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
+                hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
         run(h, &m, (const void *[]){x}, (void *[]){got}, "relu");
         harness_assert_int8(got, expected, count, "relu");
         free(x);
@@ -395,7 +396,8 @@ static void check_mean(harness *h, vkd_random *random, const shape *s, uint32_t 
     run(h, &m, (const void *[]){x}, (void *[]){got}, "mean");
     for (size_t i = 0; i < count_of(&y); i++)
         if (!(fabs(got[i] - expected[i]) <= 1e-5 * (fabs(expected[i]) + 0.01)))
-            fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask, i, (double)got[i], expected[i]);
+            fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask, i, (double)got[i],
+                     expected[i]);
     free(x);
     free(got);
     free(expected);

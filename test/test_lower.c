@@ -1,4 +1,5 @@
-/* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is refused. Needs no device. */
+/* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is refused. Needs no device.
+ */
 #include "graph/plan.h"
 #include "ops/lower.h"
 #include "support/harness.h"
@@ -62,7 +63,8 @@ static vkd_status lower(fixture *f)
 {
     vkd_selection_info *selections;
     size_t selection_count;
-    return vkd_lower_model(&f->context, hand_finish(&f->m), &f->caps, NULL, &f->graph, &f->tensors, &selections, &selection_count);
+    return vkd_lower_model(&f->context, hand_finish(&f->m), &f->caps, NULL, &f->graph, &f->tensors, &selections,
+                           &selection_count);
 }
 
 static void assert_fails(fixture *f, vkd_status expected, const char *part)
@@ -396,7 +398,8 @@ static void refuses_used_pool_indices(void **state)
 
 static void refuses_odd_pool_windows(void **state)
 {
-    static const int64_t windows[][4] = {{0, 1, 0, 1}, {2, -1, 0, 1}, {2, 1, -1, 1}, {2, 1, 0, 0}}; /* kernel, stride, padding, dilation */
+    static const int64_t windows[][4] = {
+        {0, 1, 0, 1}, {2, -1, 0, 1}, {2, 1, -1, 1}, {2, 1, 0, 0}}; /* kernel, stride, padding, dilation */
     fixture *f = *state;
     uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {

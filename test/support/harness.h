@@ -32,7 +32,8 @@ typedef struct hand_model {
 uint32_t hand_tensor(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims);
 uint32_t hand_input(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims);
 uint32_t hand_output(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims);
-uint32_t hand_constant(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, const void *data); /* kept by pointer */
+uint32_t hand_constant(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                       const void *data); /* kept by pointer */
 uint32_t hand_null(hand_model *m);
 uint32_t hand_int(hand_model *m, int64_t value);
 uint32_t hand_double(hand_model *m, double value);
@@ -43,7 +44,7 @@ uint32_t hand_pair(hand_model *m, int64_t a, int64_t b); /* a list of two ints *
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids);
 
 void hand_op(hand_model *m, const char *name, size_t count, const uint32_t *args); /* its node_id is its index */
-#define HAND_OP(m, name, ...) \
+#define HAND_OP(m, name, ...)                                                                                                  \
     hand_op(m, name, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), (const uint32_t[]){__VA_ARGS__})
 void hand_mark_output(hand_model *m, uint32_t value); /* makes an existing value an output of the graph */
 

@@ -38,7 +38,8 @@ void oracle_dequantize(const int8_t *x, size_t count, oracle_q q, float *y)
         y[i] = dequantize_one(x[i], q);
 }
 
-void oracle_add(const int8_t *a, oracle_q a_q, const int8_t *b, oracle_q b_q, float alpha, size_t count, oracle_q y_q, int8_t *y)
+void oracle_add(const int8_t *a, oracle_q a_q, const int8_t *b, oracle_q b_q, float alpha, size_t count, oracle_q y_q,
+                int8_t *y)
 {
     for (size_t i = 0; i < count; i++) {
         float scaled = alpha * dequantize_one(b[i], b_q);
@@ -189,8 +190,8 @@ static int32_t conv_sum(const oracle_window *v, uint32_t group_c, uint32_t first
     return acc;
 }
 
-void oracle_conv2d(const oracle_window *window, uint32_t out_c, uint32_t groups, const oracle_channels *channels, const int8_t *x,
-                   int8_t *y, int32_t *acc)
+void oracle_conv2d(const oracle_window *window, uint32_t out_c, uint32_t groups, const oracle_channels *channels,
+                   const int8_t *x, int8_t *y, int32_t *acc)
 {
     uint32_t group_c = window->c / groups, group_out = out_c / groups;
     int32_t out_h = oracle_extent(window, 0, false), out_w = oracle_extent(window, 1, false);

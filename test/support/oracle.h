@@ -1,6 +1,6 @@
-/* The scalar oracle: what every operator computes, in the plainest C. All arrays are contiguous and row-major, images n, c, h, w.
- * Every float operation rounds by itself (the build turns contraction off), as the kernels do, so results are to be equal bit for
- * bit unless a comment says otherwise. */
+/* The scalar oracle: what every operator computes, in the plainest C. All arrays are contiguous and row-major, images n, c, h,
+ * w. Every float operation rounds by itself (the build turns contraction off), as the kernels do, so results are to be equal
+ * bit for bit unless a comment says otherwise. */
 #ifndef VKD_TEST_SUPPORT_ORACLE_H
 #define VKD_TEST_SUPPORT_ORACLE_H
 
@@ -19,7 +19,8 @@ int8_t oracle_quantize_one(float x, oracle_q q);
 void oracle_quantize(const float *x, size_t count, oracle_q q, int8_t *y);
 void oracle_dequantize(const int8_t *x, size_t count, oracle_q q, float *y);
 
-void oracle_add(const int8_t *a, oracle_q a_q, const int8_t *b, oracle_q b_q, float alpha, size_t count, oracle_q y_q, int8_t *y);
+void oracle_add(const int8_t *a, oracle_q a_q, const int8_t *b, oracle_q b_q, float alpha, size_t count, oracle_q y_q,
+                int8_t *y);
 void oracle_relu(const int8_t *x, oracle_q x_q, size_t count, oracle_q y_q, int8_t *y);
 
 /* A sliding window: pooling and convolution. Pairs are h, w. */
@@ -53,8 +54,8 @@ int8_t oracle_requantize(const oracle_channels *channels, uint32_t channel, int3
 
 /* 2-D convolution. Rows of the weights: align4(kh * kw * c / groups) bytes, k = (ky * kw + kx) * (c / groups) + channel.
  * acc: null, or receives the accumulators. */
-void oracle_conv2d(const oracle_window *window, uint32_t out_c, uint32_t groups, const oracle_channels *channels, const int8_t *x,
-                   int8_t *y, int32_t *acc);
+void oracle_conv2d(const oracle_window *window, uint32_t out_c, uint32_t groups, const oracle_channels *channels,
+                   const int8_t *x, int8_t *y, int32_t *acc);
 
 /* [m, k] by rows of align4(k) weights. */
 void oracle_linear(uint32_t m, uint32_t k, uint32_t out_c, const oracle_channels *channels, const int8_t *x, int8_t *y);

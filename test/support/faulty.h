@@ -1,0 +1,42 @@
+/* What a test of the public interface hands in, and what can fail on demand: host memory, the log, the Vulkan driver. */
+#ifndef VKD_TEST_SUPPORT_FAULTY_H
+#define VKD_TEST_SUPPORT_FAULTY_H
+
+#include "backend/vkdelegate.h"
+
+/* An allocator that counts. */
+typedef struct faulty_memory {
+    int64_t calls;   /* allocations asked for */
+    int64_t live;    /* not yet released */
+    int64_t fail_at; /* the allocation of this number, counted from 0, fails; -1: none */
+    bool failed;     /* it has */
+} faulty_memory;
+
+vkd_allocator faulty_allocator(faulty_memory *memory);
+
+/* The surroundings of one object under test. */
+typedef struct watch {
+    faulty_memory memory;
+    uint32_t counts[VKD_LOG_DEBUG + 1]; /* messages by level */
+    uint32_t validation_messages;
+    char error[512]; /* vkd_options.error */
+    size_t length;
+    char text[1 << 14]; /* the first messages, one a line */
+} watch;
+
+/* Options with everything of *w in them and without a pipeline cache; with validation if the environment says
+ * VKD_TEST_VALIDATE=1. *w must stay where it is while the options or their objects live. */
+vkd_options watch_begin(watch *w);
+/* Fails the test when host memory is left or validation had complaints. */
+void watch_end(watch *w);
+
+/* Steps between the library and the Vulkan loader, for the rest of the process; before anything else opens the loader. False where
+ * there is no loader. */
+bool faulty_driver_install(void);
+/* The call of this number from now on, counted from 0, of `function` (null: of any that can fail) returns the VkResult `result`
+ * without having done anything. */
+void faulty_driver_arm(const char *function, int64_t at, int result);
+/* Ends that. The name of the function that failed; null if none has. */
+const char *faulty_driver_disarm(void);
+
+#endif
