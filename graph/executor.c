@@ -108,6 +108,7 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
         .code = code->code,
         .code_size = code->size,
         .binding_count = node->binding_count,
+        .texel_mask = node->texel_mask,
         .push_size = node->push_size,
         .spec_count = node->spec_count,
         .specs = node->specs,

@@ -50,6 +50,7 @@ typedef struct vkd_binding {
 typedef struct vkd_node {
     vkd_shader shader;
     uint32_t binding_count, spec_count, push_size;
+    uint32_t texel_mask; /* bit i: binding i is an isamplerBuffer, not a storage buffer */
     vkd_binding bindings[VKD_MAX_BINDINGS];
     uint32_t specs[VKD_MAX_SPECS];
     unsigned char push[VKD_MAX_PUSH];

@@ -57,8 +57,10 @@ static vkd_status decode_float(const decoder *d, const vkd_model_value *value)
         number = value->d;
     else if (value->kind == VKD_VALUE_INT || value->kind == VKD_VALUE_SYMINT)
         number = (double)value->i;
+    else if (value->kind == VKD_VALUE_NULL && d->param->kind == VKD_PARAM_OPTIONAL_FLOAT)
+        number = NAN;
     else
-        return fail_kind(d, value, "a number");
+        return fail_kind(d, value, d->param->kind == VKD_PARAM_OPTIONAL_FLOAT ? "a number or null" : "a number");
     float rounded = (float)number;
     memcpy(d->field, &rounded, sizeof rounded);
     return VKD_OK;
@@ -155,18 +157,54 @@ static vkd_status decode_int_list(const decoder *d, const vkd_model_value *value
     return decode_ints(d, value, list->items, 0, VKD_MAX_RANK, &list->count);
 }
 
+static vkd_status decode_floats(const decoder *d, const vkd_model_value *value)
+{
+    float *items = (float *)d->field;
+    size_t count = d->param->count;
+    memset(items, 0, count * sizeof *items);
+    if (value->kind == VKD_VALUE_NULL || (is_list(value->kind) && value->list.count == 0))
+        return VKD_OK;
+    if (value->kind != VKD_VALUE_DOUBLE_LIST && value->kind != VKD_VALUE_INT_LIST)
+        return fail_kind(d, value, "a list of numbers or null");
+    if (value->list.count != count) {
+        char is[32], expected[32];
+        snprintf(is, sizeof is, "a list of %zu", value->list.count);
+        snprintf(expected, sizeof expected, "%zu numbers", count);
+        return fail(d, is, expected);
+    }
+    for (size_t i = 0; i < count; i++)
+        items[i] = value->kind == VKD_VALUE_DOUBLE_LIST ? (float)value->list.doubles[i] : (float)value->list.ints[i];
+    return VKD_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------------- tensors */
 
 static vkd_status decode_tensor(const decoder *d, const vkd_model_value *value, uint32_t id)
 {
     vkd_param_kind kind = d->param->kind;
-    if (kind == VKD_PARAM_OPTIONAL_CONSTANT && value->kind == VKD_VALUE_NULL)
+    bool optional = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_OPTIONAL_TENSOR;
+    bool constant = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_CONSTANT;
+    if (optional && value->kind == VKD_VALUE_NULL)
         id = VKD_NO_VALUE;
     else if (value->kind != VKD_VALUE_TENSOR)
-        return fail_kind(d, value, kind == VKD_PARAM_OPTIONAL_CONSTANT ? "a constant tensor or null" : "a tensor");
-    else if (kind != VKD_PARAM_TENSOR && !value->tensor.data)
+        return fail_kind(d, value, optional ? "a tensor or null" : "a tensor");
+    else if (constant && !value->tensor.data)
         return fail(d, "a tensor without constant data", "a constant tensor");
     memcpy(d->field, &id, sizeof id);
+    return VKD_OK;
+}
+
+static vkd_status decode_tensor_list(const decoder *d, const vkd_model_value *value)
+{
+    if (value->kind != VKD_VALUE_VALUE_LIST)
+        return fail_kind(d, value, "a list of tensors");
+    if (!value->list.count)
+        return fail(d, "an empty list", "a list of tensors");
+    for (size_t i = 0; i < value->list.count; i++)
+        if (d->model->values[value->list.values[i]].kind != VKD_VALUE_TENSOR)
+            return fail_kind(d, &d->model->values[value->list.values[i]], "a tensor");
+    const vkd_tensor_list list = {value->list.count, value->list.values};
+    memcpy(d->field, &list, sizeof list);
     return VKD_OK;
 }
 
@@ -201,11 +239,17 @@ static vkd_status decode_argument(const decoder *d)
     case VKD_PARAM_TENSOR:
     case VKD_PARAM_CONSTANT:
     case VKD_PARAM_OPTIONAL_CONSTANT:
+    case VKD_PARAM_OPTIONAL_TENSOR:
         return decode_tensor(d, value, id);
     case VKD_PARAM_OUTPUT:
         return decode_output(d, value, id);
     case VKD_PARAM_FLOAT:
+    case VKD_PARAM_OPTIONAL_FLOAT:
         return decode_float(d, value);
+    case VKD_PARAM_FLOATS_OR_NULL:
+        return decode_floats(d, value);
+    case VKD_PARAM_TENSOR_LIST:
+        return decode_tensor_list(d, value);
     case VKD_PARAM_INT:
         return decode_int(d, value);
     case VKD_PARAM_BOOL:

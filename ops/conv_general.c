@@ -90,7 +90,6 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv)
     };
     conv_params push = conv2d_window_params(conv);
     push.k_row = source->row;
-    push.x_shift = lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0;
 
     uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source->taps * ((source->ic_group + 3) / 4)
                            : (uint64_t)source->out_c * source->row;

@@ -31,18 +31,18 @@ bool vkd_gemm_reads(const gemm_problem *problem) { return steps_fit(problem, 4) 
 typedef struct b_source {
     const int8_t *weights;
     uint32_t groups, n, k, row; /* n and k of one group, bytes of a row */
-    uint32_t n_padded, step, k_steps;
+    uint32_t n_padded, unit, step, k_steps;
 } b_source;
 
-/* [group][n / 4][k / step][4 channels][step], zero-padded. */
+/* [group][n / unit][k / step][unit channels][step], zero-padded. */
 static void pack_b(const void *from, void *dst, size_t size)
 {
     const b_source *source = from;
     int8_t *out = dst;
     for (uint32_t g = 0; g < source->groups; g++)
-        for (uint32_t n4 = 0; n4 < source->n_padded; n4 += 4)
+        for (uint32_t first = 0; first < source->n_padded; first += source->unit)
             for (uint32_t s = 0; s < source->k_steps; s++)
-                for (uint32_t n = n4; n < n4 + 4; n++, out += source->step) {
+                for (uint32_t n = first; n < first + source->unit; n++, out += source->step) {
                     uint32_t k = s * source->step;
                     uint32_t count = n < source->n && k < source->k ? source->k - k : 0;
                     if (count > source->step)
@@ -69,50 +69,78 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
     }
 }
 
+/* All tiles; the later one wins where several fit. */
+static const gemm_tile tiles[] = {
+    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, false, {8, 8, 1}},
+    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 4, false, {8, 8, 1}},
+    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 8, true, {GEMM_LANES, 1, 1}},
+    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 8, true, {GEMM_LANES, 1, 1}},
+};
+
+static bool tile_fits(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+{
+    if (!steps_fit(problem, tile->step))
+        return false;
+    if (!tile->lanes)
+        return true;
+    uint64_t a_bytes = (uint64_t)problem->m * problem->a_bytes;
+    return caps->type == VKD_TYPE_CPU && caps->subgroup_size == GEMM_LANES && caps->subgroup_shuffle && a_bytes / 16 <= caps->max_texels;
+}
+
+static uint32_t invocations(const gemm_tile *tile) { return tile->local[0] * tile->local[1] * tile->local[2]; }
+
+/* Few rows do not fill a workgroup that is eight tiles high. */
+static void flatten(gemm_tile *tile, const gemm_problem *problem)
+{
+    while (tile->local[1] > 1 && (tile->local[1] / 2) * tile->m >= problem->m) {
+        tile->local[1] /= 2;
+        tile->local[0] *= 2;
+    }
+}
+
+static void halve(gemm_tile *tile) { tile->local[tile->local[1] > tile->local[0] ? 1 : 0] /= 2; }
+
+/* Slices of k, while invocations are missing, every slice keeps some steps, and the partial sums fit. */
+static void slice(gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+{
+    uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    while (invocations(tile) > limit)
+        halve(tile);
+    uint64_t tiles_in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
+    uint32_t k_steps = divide_up(problem->tap_k, tile->step) * taps(problem);
+    while (tiles_in_all * tile->local[2] < wanted_invocations(caps) && k_steps >= 8 * tile->local[2] && tile->local[2] < 16) {
+        gemm_tile deeper = *tile;
+        deeper.local[2] *= 2;
+        while (invocations(&deeper) > limit && deeper.local[0] * deeper.local[1] > 8)
+            halve(&deeper);
+        uint32_t partial = (deeper.local[2] - 1) * deeper.local[0] * deeper.local[1] * tile->m * tile->n * 4;
+        if (invocations(&deeper) > limit || partial > caps->shared_memory || deeper.local[2] > caps->max_workgroup_size[2])
+            break;
+        *tile = deeper;
+    }
+}
+
 gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps)
 {
-    gemm_tile tile = {.shader = VKD_SHADER_GEMM_4X4, .tile_m = 4, .tile_n4 = 1, .step = 16, .local = {8, 8, 1}};
-    if (!steps_fit(problem, 16)) {
-        tile.shader = VKD_SHADER_GEMM_4X4_WORDS;
-        tile.step = 4;
-    } else if (caps->type == VKD_TYPE_CPU) {
-        tile.shader = VKD_SHADER_GEMM_8X8;
-        tile.tile_m = 8;
-        tile.tile_n4 = 2;
-        tile.local[0] = 1;
+    gemm_tile tile = tiles[0];
+    for (size_t i = 1; i < sizeof tiles / sizeof *tiles; i++)
+        if (tile_fits(&tiles[i], problem, caps))
+            tile = tiles[i];
+    if (!tile.lanes) {
+        flatten(&tile, problem);
+        slice(&tile, problem, caps);
     }
-    /* Few rows do not fill a workgroup eight tiles high. */
-    while (tile.local[1] > 1 && (tile.local[1] / 2) * tile.tile_m >= problem->m) {
-        tile.local[1] /= 2;
-        tile.local[0] *= 2;
-    }
-    /* Slices of k, while invocations are missing, every slice keeps some steps, and the partial sums fit. */
-    uint64_t tiles = (uint64_t)divide_up(problem->m, tile.tile_m) * divide_up(problem->n, tile.tile_n4 * 4) * problem->groups;
-    uint32_t k_steps = divide_up(problem->tap_k, tile.step) * taps(problem);
-    uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
-    while (tiles * tile.local[2] < wanted_invocations(caps) && k_steps >= 8 * tile.local[2] && tile.local[2] < 16) {
-        tile.local[2] *= 2;
-        while (tile.local[0] * tile.local[1] * tile.local[2] > limit && tile.local[0] * tile.local[1] > 8)
-            tile.local[tile.local[1] > tile.local[0] ? 1 : 0] /= 2;
-        uint32_t partial = (tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.tile_m * tile.tile_n4 * 16;
-        if (tile.local[0] * tile.local[1] * tile.local[2] > limit || partial > caps->shared_memory ||
-            tile.local[2] > caps->max_workgroup_size[2]) {
-            tile.local[2] /= 2;
-            break;
-        }
-    }
-    while (tile.local[0] * tile.local[1] * tile.local[2] > limit)
-        tile.local[tile.local[1] > tile.local[0] ? 1 : 0] /= 2;
     return tile;
 }
 
 double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps)
 {
     gemm_tile tile = vkd_gemm_tile(problem, caps);
-    double macs = (double)align_up(problem->m, tile.tile_m * tile.local[1]) * align_up(problem->n, tile.tile_n4 * 4) *
-                  align_up(problem->tap_k, tile.step) * taps(problem) * problem->groups;
-    double rate = caps->type == VKD_TYPE_CPU ? 30e3 : caps->type == VKD_TYPE_DISCRETE ? 8e6 : 400e3; /* MACs a microsecond */
-    return 2.0 + macs / rate;
+    uint32_t rows = tile.lanes ? tile.m * GEMM_LANES : tile.m * tile.local[1];
+    double macs = (double)align_up(problem->m, rows) * align_up(problem->n, tile.n) * align_up(problem->tap_k, tile.step) *
+                  taps(problem) * problem->groups;
+    double rate = tile.lanes ? 60e3 : caps->type == VKD_TYPE_CPU ? 4e3 : caps->type == VKD_TYPE_DISCRETE ? 8e6 : 400e3;
+    return 2.0 + macs / rate; /* MACs a microsecond */
 }
 
 /* ----------------------------------------------------------------------------------------------------------- emission */
@@ -130,6 +158,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
         .k = operands->weight_k,
         .row = operands->weight_row,
         .n_padded = align_up(problem->n, GEMM_N_ALIGN),
+        .unit = tile.channel_unit,
         .step = tile.step,
         .k_steps = divide_up(problem->tap_k, tile.step) * taps(problem),
     };
@@ -168,8 +197,17 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
     memcpy(node.specs, tile.local, sizeof tile.local);
     node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1];
     node.spec_count = 4;
-    node.groups[0] = divide_up(push.n4_group, tile.tile_n4 * tile.local[0]);
-    node.groups[1] = divide_up(problem->m, tile.tile_m * tile.local[1]);
+    if (tile.lanes) { /* an invocation is a lane: the workgroup covers tile.n channels and its lanes' rows */
+        node.specs[4] = operands->residual != VKD_NO_TENSOR;
+        node.specs[5] = problem->n % 16 == 0;
+        node.spec_count = 6;
+        node.texel_mask = 0xf;
+        node.groups[0] = divide_up(problem->n, tile.n);
+        node.groups[1] = divide_up(problem->m, tile.m * GEMM_LANES);
+    } else {
+        node.groups[0] = divide_up(problem->n, tile.n * tile.local[0]);
+        node.groups[1] = divide_up(problem->m, tile.m * tile.local[1]);
+    }
     node.groups[2] = problem->groups;
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);

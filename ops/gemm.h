@@ -23,12 +23,15 @@ gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups
 /* Whether the kernels can read A: words must not straddle taps or groups. */
 bool vkd_gemm_reads(const gemm_problem *problem);
 
-/* One way to run it: the shader, its register tile and the workgroup. A pure function of problem and caps. */
+/* One way to run it. A pure function of problem and caps. */
 typedef struct gemm_tile {
+    const char *name;
     vkd_shader shader;
-    uint32_t tile_m, tile_n4; /* rows and words of channels an invocation computes */
-    uint32_t step;            /* bytes of k loaded at once */
-    uint32_t local[3];        /* along n, m, k */
+    uint32_t m, n;         /* rows and channels that an invocation computes */
+    uint32_t step;         /* bytes of k loaded at once */
+    uint32_t channel_unit; /* channels side by side in B */
+    bool lanes;            /* shaders/gemm_lanes.glsl, else shaders/gemm.glsl */
+    uint32_t local[3];     /* workgroup: along n, m, k */
 } gemm_tile;
 gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps);
 

@@ -7,7 +7,7 @@
 typedef struct block_source {
     const unsigned char *sums, *scales, *bias; /* int32, float, float or null; any alignment */
     float x_scale;
-    int32_t shift; /* offset = -shift * sum */
+    int32_t x_zero;
     uint32_t channels;
 } block_source;
 
@@ -15,6 +15,7 @@ typedef struct channel_block { /* as in shaders/requantize.glsl */
     int32_t offset[4];
     float scale[4];
     float bias[4];
+    int32_t sum[4];
 } channel_block;
 
 static void pack_blocks(const void *from, void *dst, size_t size)
@@ -30,7 +31,8 @@ static void pack_blocks(const void *from, void *dst, size_t size)
             memcpy(&sum, source->sums + at, 4);
             memcpy(&scale, source->scales + at, 4);
             /* Unsigned: a file's sums may be anything, and wrapping is what the kernels do too. */
-            block.offset[i] = (int32_t)(0u - (uint32_t)source->shift * (uint32_t)sum);
+            block.offset[i] = (int32_t)(0u - (uint32_t)source->x_zero * (uint32_t)sum);
+            block.sum[i] = sum;
             block.scale[i] = scale * source->x_scale;
             if (source->bias)
                 memcpy(&block.bias[i], source->bias + at, 4);
@@ -81,7 +83,7 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .scales = vkd_value_tensor(lowering, args->weight_scales)->data,
         .bias = has_bias ? vkd_value_tensor(lowering, args->bias)->data : NULL,
         .x_scale = args->x_scale,
-        .shift = args->x_zero + (lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0),
+        .x_zero = args->x_zero,
         .channels = channels,
     };
     *out_params = (requantize_params){

@@ -53,7 +53,7 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 
 vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
-    vkd_tensor_id source;
+    vkd_tensor_id source = VKD_NO_TENSOR;
     VKD_TRY(vkd_op_input_any(lowering, value, dtype, &source));
     const vkd_tensor *tensor = &lowering->graph->tensors[source];
     if (tensor->layout == layout) {

@@ -1,6 +1,7 @@
 #include "runner/options.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,9 +44,12 @@ typedef struct option_tables {
     {                                                                                                                          \
         name, letter, POPT_ARG_NONE, &o->field, 0, text, NULL                                                                  \
     }
+/* popt would leak the earlier value of a string option that is given twice. So it only reports a string, and the code says
+ * where in the run_options it belongs. */
+enum { STRING_CODE = 256 };
 #define STRING(name, letter, field, text, what)                                                                                \
     {                                                                                                                          \
-        name, letter, POPT_ARG_STRING, &o->field, 0, text, what                                                                \
+        name, letter, POPT_ARG_STRING, NULL, STRING_CODE + (int)offsetof(run_options, field), text, what                       \
     }
 #define NUMBER(name, letter, field, text, what)                                                                                \
     {                                                                                                                          \
@@ -196,6 +200,13 @@ static void take_arguments(run_options *options)
         options->input_count++;
 }
 
+static void take_string(run_options *options, int code)
+{
+    char **field = (char **)(void *)((char *)options + (code - STRING_CODE));
+    free(*field);
+    *field = poptGetOptArg(options->context);
+}
+
 run_exit run_options_parse(int argc, const char **argv, run_options *out)
 {
     option_tables tables;
@@ -208,8 +219,11 @@ run_exit run_options_parse(int argc, const char **argv, run_options *out)
     out->context = poptGetContext("vkd-run", argc, argv, tables.all, 0);
     if (!out->context)
         return run_fail_memory();
-    while ((code = poptGetNextOpt(out->context)) > 0)
+    while ((code = poptGetNextOpt(out->context)) > 0) {
+        if (code >= STRING_CODE)
+            take_string(out, code);
         out->verbose += code == 'v';
+    }
     if (code < -1)
         return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help", poptBadOption(out->context, POPT_BADOPTION_NOALIAS),
                         poptStrerror(code));

@@ -93,7 +93,11 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
     caps->shared_memory = limits->maxComputeSharedMemorySize;
     caps->max_push_constants = limits->maxPushConstantsSize;
     caps->max_storage_range = limits->maxStorageBufferRange;
-    caps->storage_alignment = (uint32_t)limits->minStorageBufferOffsetAlignment;
+    /* One alignment serves both ways of binding a range. */
+    caps->storage_alignment = (uint32_t)(limits->minStorageBufferOffsetAlignment > limits->minTexelBufferOffsetAlignment
+                                             ? limits->minStorageBufferOffsetAlignment
+                                             : limits->minTexelBufferOffsetAlignment);
+    caps->max_texels = limits->maxTexelBufferElements;
     caps->max_storage_buffers = min32(limits->maxPerStageDescriptorStorageBuffers,
                                       min32(limits->maxDescriptorSetStorageBuffers, limits->maxPerStageResources));
     caps->timestamp_bits = family->timestampValidBits;
@@ -114,6 +118,8 @@ static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
     instance->vkGetPhysicalDeviceProperties2(adapter->handle, &properties);
     caps->subgroup_size = subgroup.subgroupSize;
+    caps->subgroup_shuffle = (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
+                             (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     caps->max_allocation = maintenance.maxMemoryAllocationSize;
     if (dot) {
         VkPhysicalDeviceShaderIntegerDotProductFeatures feature = {

@@ -24,12 +24,14 @@ typedef struct vkd_caps {
     uint8_t pipeline_cache_uuid[16];
 
     uint32_t subgroup_size;
+    bool subgroup_shuffle; /* in compute shaders */
     uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];
     uint32_t shared_memory;       /* bytes a workgroup may share */
     uint32_t max_push_constants;  /* bytes, at least 128 */
     uint64_t max_storage_range;   /* bytes one binding may cover */
     uint64_t max_allocation;      /* bytes one allocation may have */
     uint32_t storage_alignment;   /* of a binding's offset */
+    uint32_t max_texels;          /* of 16 bytes one texel buffer binding may have */
     uint32_t max_storage_buffers; /* bindings one pipeline may have, at least 4 */
     float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;

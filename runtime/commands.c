@@ -18,6 +18,8 @@ struct vkd_commands {
     bool ended;
     uint32_t dispatch_count, dispatch_capacity;
     uint32_t binding_count, binding_capacity;
+    uint32_t view_count;
+    VkBufferView *views; /* of texel buffers */
     uint32_t barrier_count;
     uint32_t stamp_count;
     uint64_t *ticks;
@@ -31,15 +33,16 @@ static vkd_status create_descriptors(vkd_commands *commands)
     if (!commands->dispatch_capacity)
         return VKD_OK;
     vkd_device *device = commands->device;
-    const VkDescriptorPoolSize size = {
-        .type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-        .descriptorCount = commands->binding_capacity ? commands->binding_capacity : 1,
+    uint32_t count = commands->binding_capacity ? commands->binding_capacity : 1;
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, count},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, count},
     };
     const VkDescriptorPoolCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
         .maxSets = commands->dispatch_capacity,
-        .poolSizeCount = 1,
-        .pPoolSizes = &size,
+        .poolSizeCount = sizeof sizes / sizeof sizes[0],
+        .pPoolSizes = sizes,
     };
     VkDescriptorPool pool;
     VkResult result = device->vk.vkCreateDescriptorPool(device->handle, &info, NULL, &pool);
@@ -83,7 +86,8 @@ static vkd_status begin(vkd_commands *commands)
     VKD_TRY(create_queries(commands));
     commands->hazards.capacity = commands->binding_capacity;
     commands->hazards.ranges = vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->hazards.ranges);
-    if (!commands->hazards.ranges)
+    commands->views = vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->views);
+    if (!commands->hazards.ranges || !commands->views)
         return vkd_fail_memory(device->context, "the hazard tracker");
     const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VkResult result = device->vk.vkBeginCommandBuffer(commands->recording.commands, &info);
@@ -138,6 +142,16 @@ static vkd_status check_slice(vkd_commands *commands, const char *name, uint32_t
     return VKD_OK;
 }
 
+static vkd_status check_texels(vkd_commands *commands, const char *name, uint32_t binding, const vkd_slice *slice)
+{
+    const vkd_caps *caps = &commands->device->caps;
+    if (slice->size / 16 > caps->max_texels || slice->size % 16)
+        return vkd_fail(commands->device->context, VKD_UNSUPPORTED,
+                        "%s: binding %u covers %llu bytes as a texel buffer, %s allows at most %u texels of 16 bytes", name, binding,
+                        (unsigned long long)slice->size, caps->name, caps->max_texels);
+    return VKD_OK;
+}
+
 static vkd_status check_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices,
                                  uint32_t slice_count, uint32_t push_size, const uint32_t groups[3])
 {
@@ -159,8 +173,52 @@ static vkd_status check_dispatch(vkd_commands *commands, const vkd_pipeline *pip
             return vkd_fail(context, VKD_UNSUPPORTED, "%s: %u workgroups in dimension %u, %s allows at most %u", pipeline->name,
                             groups[i], i, caps->name, caps->max_workgroup_count[i]);
     }
-    for (uint32_t i = 0; i < slice_count; i++)
+    for (uint32_t i = 0; i < slice_count; i++) {
         VKD_TRY(check_slice(commands, pipeline->name, i, &slices[i]));
+        if (pipeline->texel_mask >> i & 1)
+            VKD_TRY(check_texels(commands, pipeline->name, i, &slices[i]));
+    }
+    return VKD_OK;
+}
+
+static vkd_status create_view(vkd_commands *commands, const char *name, const vkd_slice *slice, VkBufferView **out)
+{
+    vkd_device *device = commands->device;
+    const VkBufferViewCreateInfo info = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
+        .buffer = slice->buffer->handle,
+        .format = VK_FORMAT_R32G32B32A32_SINT,
+        .offset = slice->offset,
+        .range = slice->size,
+    };
+    *out = &commands->views[commands->view_count];
+    VkResult result = device->vk.vkCreateBufferView(device->handle, &info, NULL, *out);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateBufferView for %s", name));
+    commands->view_count++;
+    return VKD_OK;
+}
+
+static vkd_status write_set(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices, VkDescriptorSet set)
+{
+    VkDescriptorBufferInfo buffers[VKD_PIPELINE_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[VKD_PIPELINE_MAX_BINDINGS];
+    for (uint32_t i = 0; i < pipeline->binding_count; i++) {
+        buffers[i] = (VkDescriptorBufferInfo){slices[i].buffer->handle, slices[i].offset, slices[i].size};
+        writes[i] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = set,
+            .dstBinding = i,
+            .descriptorCount = 1,
+            .descriptorType = vkd_descriptor_type(pipeline->texel_mask, i),
+            .pBufferInfo = &buffers[i],
+        };
+        if (pipeline->texel_mask >> i & 1) {
+            VkBufferView *view;
+            VKD_TRY(create_view(commands, pipeline->name, &slices[i], &view));
+            writes[i].pTexelBufferView = view;
+        }
+    }
+    commands->device->vk.vkUpdateDescriptorSets(commands->device->handle, pipeline->binding_count, writes, 0, NULL);
     return VKD_OK;
 }
 
@@ -181,17 +239,7 @@ static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline, con
     VkDescriptorSet set;
     VkResult result = device->vk.vkAllocateDescriptorSets(device->handle, &info, &set);
     VKD_TRY(vkd_vk_status(device->context, result, "vkAllocateDescriptorSets for %s", pipeline->name));
-    VkDescriptorBufferInfo buffers[VKD_PIPELINE_MAX_BINDINGS];
-    for (uint32_t i = 0; i < pipeline->binding_count; i++)
-        buffers[i] = (VkDescriptorBufferInfo){slices[i].buffer->handle, slices[i].offset, slices[i].size};
-    const VkWriteDescriptorSet write = {
-        .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
-        .dstSet = set,
-        .descriptorCount = pipeline->binding_count, /* runs on into the following bindings, which are alike */
-        .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
-        .pBufferInfo = buffers,
-    };
-    device->vk.vkUpdateDescriptorSets(device->handle, 1, &write, 0, NULL);
+    VKD_TRY(write_set(commands, pipeline, slices, set));
     device->vk.vkCmdBindDescriptorSets(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1,
                                        &set, 0, NULL);
     return VKD_OK;
@@ -300,8 +348,11 @@ void vkd_commands_destroy(vkd_commands *commands)
     if (vkd_device_idle(device)) {
         device->vk.vkDestroyQueryPool(device->handle, commands->queries, NULL);
         device->vk.vkDestroyDescriptorPool(device->handle, commands->descriptors, NULL);
+        for (uint32_t i = 0; i < commands->view_count; i++)
+            device->vk.vkDestroyBufferView(device->handle, commands->views[i], NULL);
     }
     vkd_recording_destroy(device, &commands->recording);
+    vkd_free(device->context, commands->views);
     vkd_free(device->context, commands->hazards.ranges);
     vkd_free(device->context, commands->ticks);
     vkd_free(device->context, commands);

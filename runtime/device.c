@@ -64,8 +64,12 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .enabledExtensionCount = adapter.extension_count,
         .ppEnabledExtensionNames = adapter.extensions,
     };
-    VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &device->handle);
+    VkDevice handle;
+    vkd_library_lock();
+    VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &handle);
+    vkd_library_unlock();
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
+    device->handle = handle;
     vkd_device_load(&device->instance, device->handle, &device->vk);
     device->vk.vkGetDeviceQueue(device->handle, device->queue_family, 0, &device->queue);
     return VKD_OK;
@@ -153,8 +157,11 @@ void vkd_device_close(vkd_device *device)
     if (device->handle && vkd_device_idle(device)) {
         vkd_pipeline_cache_close(device);
         vkd_pipelines_destroy(device);
-        if (!device->borrowed)
+        if (!device->borrowed) {
+            vkd_library_lock();
             device->vk.vkDestroyDevice(device->handle, NULL);
+            vkd_library_unlock();
+        }
     }
     if (!device->stuck)
         vkd_instance_destroy(&device->instance);

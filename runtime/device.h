@@ -78,7 +78,8 @@ typedef struct vkd_pipeline_desc {
     const char *name;       /* for messages */
     const uint32_t *code;   /* SPIR-V with the entry point "main"; must stay where it is while the device lives */
     size_t code_size;       /* bytes */
-    uint32_t binding_count; /* storage buffers 0 .. count-1 of set 0 */
+    uint32_t binding_count; /* buffers 0 .. count-1 of set 0 */
+    uint32_t texel_mask;    /* bit i: binding i is a uniform texel buffer of ivec4 (isamplerBuffer), not a storage buffer */
     uint32_t push_size;     /* bytes, a multiple of 4 */
     uint32_t spec_count;
     const uint32_t *specs; /* specialisation constants 0 .. count-1, 32 bits each */
@@ -89,7 +90,7 @@ typedef struct vkd_pipeline {
     struct VkPipelineLayout_T *layout;
     struct VkDescriptorSetLayout_T *set_layout;
     const char *name;
-    uint32_t binding_count, push_size; /* as in the description */
+    uint32_t binding_count, texel_mask, push_size; /* as in the description */
 } vkd_pipeline;
 
 /* The pipeline for a description; equal ones (same code address, specs, bindings, push size) are created once and live until

@@ -123,7 +123,9 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
         .enabledExtensionCount = extension_count,
         .ppEnabledExtensionNames = extensions,
     };
+    vkd_library_lock();
     VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    vkd_library_unlock();
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return vkd_fail(context, VKD_NO_DEVICE, "the Vulkan library found no driver");
     VKD_TRY(vkd_vk_status(context, result, "vkCreateInstance"));
@@ -151,7 +153,10 @@ void vkd_instance_destroy(vkd_instance *instance)
 {
     if (instance->messenger)
         instance->vkDestroyDebugUtilsMessengerEXT(instance->handle, instance->messenger, NULL);
-    if (instance->handle && !instance->borrowed && instance->vkDestroyInstance)
+    if (instance->handle && !instance->borrowed && instance->vkDestroyInstance) {
+        vkd_library_lock();
         instance->vkDestroyInstance(instance->handle, NULL);
+        vkd_library_unlock();
+    }
     *instance = (vkd_instance){0};
 }

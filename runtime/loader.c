@@ -5,11 +5,16 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
-/* volk keeps what it loads in process-wide variables. They are written only here and only under this mutex; everything that
- * belongs to an instance or a device is looked up into our own structs. So two threads can open devices at the same time, and
- * no device depends on which instance was created last. The library stays open until the process ends, as the drivers' own
- * threads and exit handlers expect. */
-static pthread_mutex_t volk_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* One mutex for the process, because two things exist once in it. volk keeps what it loads in process-wide variables: they are
+ * written only in this file, and everything that belongs to an instance or a device is looked up into our own structs, so that
+ * no device depends on which instance was created last. And the Vulkan library keeps a list of all instances and devices, which
+ * versions in use (1.3.239) walk without a lock in vkGetDeviceProcAddr, while another thread may be creating or destroying one.
+ * With the mutex two threads can open and close devices at the same time. The library itself stays open until the process ends,
+ * as the drivers' own threads and exit handlers expect. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+void vkd_library_lock(void) { pthread_mutex_lock(&mutex); }
+void vkd_library_unlock(void) { pthread_mutex_unlock(&mutex); }
 
 /* Not volkInitialize, which trusts every library of that name to have the entry point. */
 static bool open_library(void)
@@ -30,10 +35,10 @@ static bool open_library(void)
 
 vkd_status vkd_library_open(vkd_context *context)
 {
-    pthread_mutex_lock(&volk_mutex);
+    vkd_library_lock();
     bool opened = vkCreateInstance || open_library();
     uint32_t version = opened ? volkGetInstanceVersion() : 0;
-    pthread_mutex_unlock(&volk_mutex);
+    vkd_library_unlock();
     if (!opened)
         return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan library (libvulkan.so.1) was found");
     if (version < VK_API_VERSION_1_1)
@@ -44,10 +49,12 @@ vkd_status vkd_library_open(vkd_context *context)
 
 vkd_status vkd_instance_load(vkd_instance *instance)
 {
+    vkd_library_lock();
 #define LOAD(name) instance->name = (PFN_##name)vkGetInstanceProcAddr(instance->handle, #name);
     VKD_INSTANCE_FUNCTIONS(LOAD)
     VKD_DEBUG_FUNCTIONS(LOAD)
 #undef LOAD
+    vkd_library_unlock();
     bool complete = true;
 #define CHECK(name) complete = complete && instance->name;
     VKD_INSTANCE_FUNCTIONS(CHECK)
@@ -59,8 +66,8 @@ vkd_status vkd_instance_load(vkd_instance *instance)
 
 void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkDeviceTable *out)
 {
-    pthread_mutex_lock(&volk_mutex);
+    vkd_library_lock();
     vkGetDeviceProcAddr = instance->vkGetDeviceProcAddr; /* what volkLoadDeviceTable asks */
     volkLoadDeviceTable(out, device);
-    pthread_mutex_unlock(&volk_mutex);
+    vkd_library_unlock();
 }

@@ -2,10 +2,10 @@
 
 #include "runtime/vulkan.h"
 
-/* Set and pipeline layout, shared by the pipelines with as many bindings and as large push constants. */
+/* Set and pipeline layout, shared by the pipelines with the same bindings and as large push constants. */
 struct vkd_layout_entry {
     vkd_layout_entry *next;
-    uint32_t binding_count, push_size;
+    uint32_t binding_count, texel_mask, push_size;
     VkDescriptorSetLayout set;
     VkPipelineLayout layout;
 };
@@ -20,13 +20,13 @@ struct vkd_pipeline_entry {
     VkPipeline handle;
 };
 
-static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, VkDescriptorSetLayout *out)
+static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, uint32_t texel_mask, VkDescriptorSetLayout *out)
 {
     VkDescriptorSetLayoutBinding bindings[VKD_PIPELINE_MAX_BINDINGS];
     for (uint32_t i = 0; i < binding_count; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){
             .binding = i,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorType = vkd_descriptor_type(texel_mask, i),
             .descriptorCount = 1,
             .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
         };
@@ -41,7 +41,8 @@ static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, Vk
 static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry **out)
 {
     for (const vkd_layout_entry *entry = device->layouts; entry; entry = entry->next)
-        if (entry->binding_count == desc->binding_count && entry->push_size == desc->push_size) {
+        if (entry->binding_count == desc->binding_count && entry->texel_mask == desc->texel_mask &&
+            entry->push_size == desc->push_size) {
             *out = entry;
             return VKD_OK;
         }
@@ -49,8 +50,9 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, 
     if (!entry)
         return vkd_fail_memory(device->context, "a pipeline layout");
     entry->binding_count = desc->binding_count;
+    entry->texel_mask = desc->texel_mask;
     entry->push_size = desc->push_size;
-    VkResult result = create_set_layout(device, desc->binding_count, &entry->set);
+    VkResult result = create_set_layout(device, desc->binding_count, desc->texel_mask, &entry->set);
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDescriptorSetLayout for %s", desc->name));
     const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = desc->push_size};
     const VkPipelineLayoutCreateInfo info = {
@@ -172,6 +174,7 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
         .set_layout = layout->set,
         .name = entry->name,
         .binding_count = layout->binding_count,
+        .texel_mask = layout->texel_mask,
         .push_size = layout->push_size,
     };
     return VKD_OK;

@@ -53,6 +53,9 @@ typedef struct vkd_instance {
 
 /* Opens libvulkan, once per process. */
 VKD_MUST_USE vkd_status vkd_library_open(vkd_context *context);
+/* Around every creation and destruction of an instance or a device; loader.c says why. */
+void vkd_library_lock(void);
+void vkd_library_unlock(void);
 /* Fills in the functions of instance->handle. */
 VKD_MUST_USE vkd_status vkd_instance_load(vkd_instance *instance);
 /* Fills in the functions of a device. */
@@ -131,6 +134,11 @@ uint32_t vkd_memory_candidates(const VkPhysicalDeviceMemoryProperties *memory, v
                                uint64_t size, uint32_t out[VK_MAX_MEMORY_TYPES]);
 
 /* ------------------------------------------------------------------------------- pipelines: pipeline.c, pipeline_cache.c */
+
+static inline VkDescriptorType vkd_descriptor_type(uint32_t texel_mask, uint32_t binding)
+{
+    return texel_mask >> binding & 1 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
 
 void vkd_pipelines_destroy(vkd_device *device);
 

@@ -27,7 +27,7 @@ int accumulate(uint image, uint out_y, uint out_x, uint oc)
             uint pixel = inside ? ((image * p.in_h + uint(in_y)) * p.in_w + uint(in_x)) * p.in_c4 : 0;
             for (uint ic = ic_first; ic < ic_first + p.ic_group; ic++, k++) {
                 int value = inside ? byte_of(x[pixel + ic / 4], ic) : p.x_zero;
-                acc += (value + p.x_shift) * byte_of(w[k / 4], k);
+                acc += value * byte_of(w[k / 4], k);
             }
         }
     return acc;
@@ -46,6 +46,6 @@ void main()
     uint image = row / p.out_h, out_y = row % p.out_h, out_x = pixel % p.out_w;
     ivec4 acc = ivec4(accumulate(image, out_y, out_x, oc.x), accumulate(image, out_y, out_x, oc.y),
                       accumulate(image, out_y, out_x, oc.z), accumulate(image, out_y, out_x, oc.w));
-    y[index] = p.requantize.q_scale == 0.0 ? requantize(acc, channels[oc4], p.requantize)
-                                           : requantize_add(acc, channels[oc4], residual[index], p.requantize);
+    int q = requantize(acc, channels[oc4], p.requantize);
+    y[index] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[index], p.requantize);
 }

@@ -68,7 +68,8 @@ void main()
         if (out_x + i >= p.out_w)
             break;
         uint at = y_at + i * p.out_c4;
-        y[at] = p.requantize.q_scale == 0.0 ? requantize(acc[i], block, p.requantize)
-                                            : requantize_add(acc[i], block, residual[at], p.requantize);
+        ivec4 sum = acc[i] - DOT_SHIFT * block.sum;
+        int q = requantize(sum, block, p.requantize);
+        y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
     }
 }

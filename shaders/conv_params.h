@@ -12,7 +12,6 @@ VKD_PARAMS_STRUCT(conv_params)
     u32 groups;
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     i32 x_zero;
-    i32 x_shift;              /* conv_bytes: what the channels' offsets expect to be added to activations (dot.glsl, MIXED) */
     u32 k_row;                /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
     requantize_params requantize;
 };

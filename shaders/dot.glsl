@@ -2,7 +2,7 @@
 // prepared it, `b` a weight word.
 //
 // MIXED exists for GPUs that have unsigned x signed in hardware but not signed x signed: activations are shifted by 128 to
-// unsigned, and the constant 128 * sum(weights) is folded into the channel's offset on the host (conv_channel_offset).
+// unsigned, and the sum over k is too large by DOT_SHIFT * sum(weights), which the kernel takes off at the end.
 #define VKD_DOT_NONE 1
 #define VKD_DOT_SIGNED 2
 #define VKD_DOT_MIXED 3
@@ -12,6 +12,7 @@
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
 int op_sdot(int a, int b, spirv_literal int packed_format);
 
+#define DOT_SHIFT 0
 int dot_operand(int a) { return a; }
 ivec4 dot_operand(ivec4 a) { return a; }
 int dot_int8(int a, int b) { return op_sdot(a, b, 0); }
@@ -21,11 +22,13 @@ int dot_int8(int a, int b) { return op_sdot(a, b, 0); }
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4452)
 int op_sudot(int a, int b, spirv_literal int packed_format);
 
+#define DOT_SHIFT 128
 int dot_operand(int a) { return a ^ int(0x80808080u); }
 ivec4 dot_operand(ivec4 a) { return a ^ int(0x80808080u); }
 int dot_int8(int a, int b) { return op_sudot(b, a, 0); }
 
 #else
+#define DOT_SHIFT 0
 int dot_operand(int a) { return a; }
 ivec4 dot_operand(ivec4 a) { return a; }
 int dot_int8(int a, int b)

@@ -112,8 +112,9 @@ void main()
                 if (m0 + i >= p.m)
                     break;
                 uint at = (m0 + i) * p.y_pixel + word;
-                y[at] = p.requantize.q_scale == 0.0 ? requantize(acc[i][j], block, p.requantize)
-                                                    : requantize_add(acc[i][j], block, residual[at], p.requantize);
+                ivec4 sum = acc[i][j] - DOT_SHIFT * block.sum;
+                int q = requantize(sum, block, p.requantize);
+                y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
             }
         }
 }

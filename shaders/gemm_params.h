@@ -3,15 +3,16 @@
  * A pointwise convolution has one tap; for a matrix (the im2col scratch, a linear layer's input) the rows are pixels of an image one
  * row high. Groups are independent products along gl_WorkGroupID.z.
  *
- * B is packed as [group][n / 4][k / step][4 channels][step], zero-padded in n to GEMM_N_ALIGN and in k to the step, where a step is
- * 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads). With several taps, the channels of a group are
+ * B is packed as [group][n / unit][k / step][unit channels][step], zero-padded in n to GEMM_N_ALIGN and in k to the step, where a step
+ * is 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads), and a unit 4 channels, or 8 (gemm_lanes). With several taps, the channels of a group are
  * a multiple of the step. */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H
 
 #include "requantize_params.h"
 
-#define GEMM_N_ALIGN 16
+#define GEMM_N_ALIGN 32
+#define GEMM_LANES 8 /* of gemm_lanes: the subgroup size that it is written for */
 
 VKD_PARAMS_STRUCT(gemm_params)
 {

@@ -1,6 +1,6 @@
 /* The end of every convolution and linear layer: real = (acc + offset[c]) * scale[c] + bias[c], then
  * q = clamp(round_half_to_even(real * inv_scale) + zero, low, high).
- *   offset[c] = -x_zero * weight_sum[c], less 128 * weight_sum[c] where activations are shifted to unsigned (dot.glsl, MIXED)
+ *   offset[c] = -x_zero * weight_sum[c]
  *   scale[c]  = weight_scale[c] * x_scale
  *   low, high = -128 and 127, or narrower where the activation is a clamp: for ReLU low = max(-128, zero), since max(real, 0) and
  *               this bound give the same q

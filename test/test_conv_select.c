@@ -109,7 +109,7 @@ static void test_gemm_tiles_respect_limits(void **state)
         assert_true(tile.local[0] * tile.local[1] * tile.local[2] <= caps.max_workgroup_invocations);
         for (int axis = 0; axis < 3; axis++)
             assert_true(tile.local[axis] <= caps.max_workgroup_size[axis]);
-        assert_true((tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.tile_m * tile.tile_n4 * 16 <= caps.shared_memory);
+        assert_true((tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.m * tile.n * 4 <= caps.shared_memory);
         assert_true(vkd_gemm_cost(&problem, &caps) > 0);
     }
 }

@@ -159,6 +159,7 @@ static void exit_codes(void **state)
         {"message.pte --bench 1 --validate", 7, "validation: "},
         {"--list-devices", 0, ""},
         {"x.pte", 0, ""},
+        {"x.pte --device a --device b --mean 1 --mean 2", 0, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         expect_code(f, rows[i].line, rows[i].code, rows[i].message);

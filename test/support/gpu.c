@@ -23,8 +23,22 @@ static const uint32_t spin_code[] = {
 };
 static const uint32_t scale_specs[] = {64, 3};
 
-const vkd_pipeline_desc gpu_scale = {"scale", scale_code, sizeof scale_code, 2, 8, 2, scale_specs};
-const vkd_pipeline_desc gpu_spin = {"spin", spin_code, sizeof spin_code, 1, 4, 0, NULL};
+const vkd_pipeline_desc gpu_scale = {
+    .name = "scale",
+    .code = scale_code,
+    .code_size = sizeof scale_code,
+    .binding_count = 2,
+    .push_size = 8,
+    .spec_count = 2,
+    .specs = scale_specs,
+};
+const vkd_pipeline_desc gpu_spin = {
+    .name = "spin",
+    .code = spin_code,
+    .code_size = sizeof spin_code,
+    .binding_count = 1,
+    .push_size = 4,
+};
 
 static void quiet(void *user, vkd_log_level level, const char *message)
 {

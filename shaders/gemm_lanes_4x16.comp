@@ -1,0 +1,4 @@
+#version 450
+#define TILE_M 4
+#define TILE_N 16
+#include "gemm_lanes.glsl"

@@ -1,0 +1,4 @@
+#version 450
+#define TILE_M 7
+#define TILE_N 32
+#include "gemm_lanes.glsl"
