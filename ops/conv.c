@@ -130,7 +130,7 @@ static vkd_status select_and_emit(vkd_lowering *lowering, const conv2d *conv)
         .candidate_count = conv2d_variant_count,
         .candidates = candidates,
     };
-    return conv2d_variants[winner].emit(lowering, conv);
+    return conv2d_variants[winner].emit(lowering, conv, conv2d_variants[winner].tile);
 }
 
 static vkd_status lower(vkd_lowering *lowering, const conv2d_args *args, bool fused)

@@ -3,7 +3,7 @@
 #ifndef VKD_OPS_CONV_H
 #define VKD_OPS_CONV_H
 
-#include "ops/lower.h"
+#include "ops/gemm.h"
 #include "ops/requantize.h"
 
 /* The shape of a convolution; all dims at least 1, consistent with each other. */
@@ -24,22 +24,25 @@ typedef struct conv2d {
     int32_t x_zero;
 } conv2d;
 
+/* A way to run convolutions: a family of kernels, and one tile of the GEMM where the family has several. */
 typedef struct conv2d_variant {
-    const char *name;
+    const char *name;      /* "im2col 4x4": unique */
+    const char *family;    /* "im2col" */
+    const gemm_tile *tile; /* null for families without */
     /* Null if it can run the problem on the device, else why not. */
-    const char *(*refuses)(const conv2d_problem *problem, const vkd_caps *caps);
+    const char *(*refuses)(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
     /* Estimated microseconds; only asked when it does not refuse. */
-    double (*cost)(const conv2d_problem *problem, const vkd_caps *caps);
+    double (*cost)(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
     /* Adds the dispatches to the graph. */
-    vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv);
+    vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 } conv2d_variant;
 
 /* All variants; the first supports everything. */
 extern const conv2d_variant conv2d_variants[];
 extern const size_t conv2d_variant_count;
 
-/* The index of the variant to use: the cheapest of those that support the problem, or `forced` (a name, or null) if that one
- * supports it. candidates: conv2d_variant_count entries that receive what was considered; reason: why the winner won. */
+/* The index of the variant to use: the cheapest of those that support the problem; of those whose name or family is `forced`, if any
+ * of them supports it. candidates: conv2d_variant_count entries that receive what was considered; reason: why the winner won. */
 size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
                      const char **reason);
 
@@ -59,9 +62,9 @@ static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 }
 
 /* Emission, by family. */
-vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv);
-vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv);
-vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv); /* pointwise and implicit */
+vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
+vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
+vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile); /* pointwise and implicit */
 
 /* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
 vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size);

@@ -43,15 +43,15 @@ gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
     return vkd_gemm_matrix((uint32_t)conv2d_pixels(p), conv2d_oc_group(p), k, p->groups, row * p->groups);
 }
 
-vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv)
+vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     gemm_problem problem = conv2d_direct_gemm(&conv->problem);
     problem.x_zero = conv->x_zero;
     gemm_operands operands = operands_of(conv, conv->x);
-    return vkd_gemm_emit(lowering, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+    return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
 }
 
-vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv)
+vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     const conv2d_problem *p = &conv->problem;
     uint64_t pixels = conv2d_pixels(p), row = conv2d_im2col_row(p);
@@ -71,5 +71,5 @@ vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv)
 
     gemm_problem problem = conv2d_im2col_gemm(p);
     gemm_operands operands = operands_of(conv, matrix);
-    return vkd_gemm_emit(lowering, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+    return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
 }

@@ -74,8 +74,9 @@ static void set_grid(vkd_node *node, const conv_params *p)
     node->groups[2] = (rows + local[2] - 1) / local[2];
 }
 
-vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv)
+vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
+    (void)tile;
     const conv2d_problem *p = &conv->problem;
     bool words = p->groups == 1 || (conv2d_ic_group(p) % 4 == 0 && conv2d_oc_group(p) % 4 == 0);
     window_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);

@@ -9,97 +9,127 @@ static bool groups_fill_words(const conv2d_problem *p)
     return p->groups == 1 || (conv2d_ic_group(p) % 4 == 0 && conv2d_oc_group(p) % 4 == 0);
 }
 
-static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps)
-{
-    (void)p, (void)caps;
-    return NULL;
-}
-
-static double general_cost(const conv2d_problem *p, const vkd_caps *caps)
-{
-    /* Measured: bench/conv table in the README. A word of four input channels is the unit of work. */
-    double padded = (double)conv2d_pixels(p) * ((p->out_c + 3) / 4 * 4) * p->kernel[0] * p->kernel[1] *
-                    ((conv2d_ic_group(p) + 3) / 4 * 4);
-    double rate = caps->type == VKD_TYPE_CPU ? 8e3 : caps->type == VKD_TYPE_DISCRETE ? 2e6 : 150e3; /* MACs a microsecond */
-    if (!groups_fill_words(p))
-        rate /= 16;
-    return 2.0 + padded / rate;
-}
-
-static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps)
-{
-    if (!groups_fill_words(p))
-        return "the channels of a group are no multiple of 4";
-    double bytes = (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups;
-    if (bytes > (double)caps->max_storage_range || bytes > INT32_MAX)
-        return "its scratch matrix is larger than the device can bind";
-    return NULL;
-}
-
-static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps)
-{
-    gemm_problem gemm = conv2d_im2col_gemm(p);
-    double bytes = (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups;
-    double rate = caps->type == VKD_TYPE_CPU ? 1e3 : caps->type == VKD_TYPE_DISCRETE ? 400e3 : 20e3; /* bytes a microsecond */
-    return 2.0 + bytes / rate + vkd_gemm_cost(&gemm, caps);
-}
-
 static bool is_pointwise(const conv2d_problem *p)
 {
     return p->kernel[0] == 1 && p->kernel[1] == 1 && !p->padding[0] && !p->padding[1];
 }
 
-static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps)
+/* ---------------------------------------------------------------------------------------------------------- general */
+
+static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    (void)caps;
-    if (!is_pointwise(p))
-        return "the kernel is not 1x1 without padding";
-    return groups_fill_words(p) ? NULL : "the channels of a group are no multiple of 4";
+    (void)p, (void)caps, (void)tile;
+    return NULL;
 }
 
-static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps)
+static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    (void)caps;
+    (void)tile;
+    /* A word of four input channels is the unit of work. */
+    double padded = (double)conv2d_pixels(p) * ((p->out_c + 3) / 4 * 4) * p->kernel[0] * p->kernel[1] *
+                    ((conv2d_ic_group(p) + 3) / 4 * 4);
+    double rate = caps->type == VKD_TYPE_CPU ? 2e3 : caps->type == VKD_TYPE_DISCRETE ? 2e6 : 150e3; /* MACs a microsecond */
+    if (!groups_fill_words(p))
+        rate /= 16;
+    return 2.0 + padded / rate;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- im2col */
+
+static double im2col_bytes(const conv2d_problem *p) { return (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups; }
+
+static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+{
     if (is_pointwise(p))
         return "it is pointwise";
-    gemm_problem gemm = conv2d_direct_gemm(p);
-    return groups_fill_words(p) && vkd_gemm_reads(&gemm) ? NULL : "the input channels of a group are no multiple of 4";
+    if (!groups_fill_words(p))
+        return "the channels of a group are no multiple of 4";
+    if (im2col_bytes(p) > (double)caps->max_storage_range || im2col_bytes(p) > INT32_MAX)
+        return "its scratch matrix is larger than the device can bind";
+    gemm_problem gemm = conv2d_im2col_gemm(p);
+    return vkd_gemm_refuses(tile, &gemm, caps);
 }
 
-static double direct_cost(const conv2d_problem *p, const vkd_caps *caps)
+static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+{
+    gemm_problem gemm = conv2d_im2col_gemm(p);
+    /* Bytes a microsecond; values that must be picked out of words one by one are slower. */
+    double rate = caps->type == VKD_TYPE_CPU ? 2.5e3 : caps->type == VKD_TYPE_DISCRETE ? 400e3 : 20e3;
+    double pick = conv2d_ic_group(p) % 4 ? 5 : 1;
+    return 2.0 + im2col_bytes(p) / rate * pick + vkd_gemm_cost(tile, &gemm, caps);
+}
+
+/* --------------------------------------------------------------------------------------------- pointwise and implicit */
+
+static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     gemm_problem gemm = conv2d_direct_gemm(p);
-    return vkd_gemm_cost(&gemm, caps);
+    return is_pointwise(p) ? vkd_gemm_refuses(tile, &gemm, caps) : "the kernel is not 1x1 without padding";
 }
 
+static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+{
+    gemm_problem gemm = conv2d_direct_gemm(p);
+    return is_pointwise(p) ? "it is pointwise" : vkd_gemm_refuses(tile, &gemm, caps);
+}
+
+static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+{
+    gemm_problem gemm = conv2d_direct_gemm(p);
+    return vkd_gemm_cost(tile, &gemm, caps);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ table */
+
+#define WITH_TILE(family, index, tile, refuses, cost, emit)                                                                    \
+    {family " " tile, family, &vkd_gemm_tiles[index], refuses, cost, emit}
+#define WITH_ALL_TILES(family, refuses, cost, emit)                                                                            \
+    WITH_TILE(family, 0, "4x4 words", refuses, cost, emit), WITH_TILE(family, 1, "4x4", refuses, cost, emit),                  \
+        WITH_TILE(family, 2, "8x8", refuses, cost, emit), WITH_TILE(family, 3, "lanes 4x16", refuses, cost, emit),             \
+        WITH_TILE(family, 4, "lanes 7x32", refuses, cost, emit)
+
 const conv2d_variant conv2d_variants[] = {
-    {"general", general_refuses, general_cost, conv2d_emit_general},
-    {"im2col", im2col_refuses, im2col_cost, conv2d_emit_im2col},
-    {"pointwise", pointwise_refuses, direct_cost, conv2d_emit_direct},
-    {"implicit", implicit_refuses, direct_cost, conv2d_emit_direct},
+    {"general", "general", NULL, general_refuses, general_cost, conv2d_emit_general},
+    WITH_ALL_TILES("im2col", im2col_refuses, im2col_cost, conv2d_emit_im2col),
+    WITH_ALL_TILES("pointwise", pointwise_refuses, direct_cost, conv2d_emit_direct),
+    WITH_ALL_TILES("implicit", implicit_refuses, direct_cost, conv2d_emit_direct),
 };
 const size_t conv2d_variant_count = sizeof conv2d_variants / sizeof *conv2d_variants;
+
+static bool is_named(const conv2d_variant *variant, const char *name)
+{
+    return !strcmp(variant->name, name) || !strcmp(variant->family, name);
+}
+
+/* The cheapest eligible candidate among those called `name` (null: all); conv2d_variant_count if there is none. */
+static size_t cheapest(const vkd_candidate_info *candidates, const char *name)
+{
+    size_t best = conv2d_variant_count;
+    for (size_t i = 0; i < conv2d_variant_count; i++)
+        if (candidates[i].eligible && (!name || is_named(&conv2d_variants[i], name)) &&
+            (best == conv2d_variant_count || candidates[i].cost_us < candidates[best].cost_us))
+            best = i;
+    return best;
+}
 
 size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
                      const char **reason)
 {
-    size_t winner = 0;
-    *reason = "lowest estimated cost";
     for (size_t i = 0; i < conv2d_variant_count; i++) {
         const conv2d_variant *variant = &conv2d_variants[i];
-        const char *refusal = variant->refuses(problem, caps);
-        candidates[i] = (vkd_candidate_info){.variant = variant->name, .eligible = !refusal, .reason = refusal};
-        if (refusal)
-            continue;
-        candidates[i].cost_us = variant->cost(problem, caps);
-        candidates[i].reason = "cost model";
-        if (candidates[i].cost_us < candidates[winner].cost_us)
-            winner = i;
+        const char *refusal = variant->refuses(problem, caps, variant->tile);
+        candidates[i] = (vkd_candidate_info){
+            .variant = variant->name,
+            .eligible = !refusal,
+            .cost_us = refusal ? 0 : variant->cost(problem, caps, variant->tile),
+            .reason = refusal ? refusal : "cost model",
+        };
     }
-    for (size_t i = 0; forced && i < conv2d_variant_count; i++)
-        if (candidates[i].eligible && !strcmp(conv2d_variants[i].name, forced)) {
-            *reason = "forced by an option";
-            return i;
-        }
+    size_t winner = forced ? cheapest(candidates, forced) : conv2d_variant_count;
+    *reason = "forced by an option";
+    if (winner == conv2d_variant_count) {
+        winner = cheapest(candidates, NULL);
+        *reason = "lowest estimated cost";
+    }
     return winner;
 }

@@ -24,8 +24,6 @@ static bool steps_fit(const gemm_problem *problem, uint32_t step)
     return problem->a_bytes % step == 0 && (single || problem->tap_k % step == 0);
 }
 
-bool vkd_gemm_reads(const gemm_problem *problem) { return steps_fit(problem, 4) && (problem->groups == 1 || problem->n % 4 == 0); }
-
 /* ------------------------------------------------------------------------------------------------------- B packing */
 
 typedef struct b_source {
@@ -69,85 +67,110 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
     }
 }
 
-/* All tiles; the later one wins where several fit. */
-static const gemm_tile tiles[] = {
-    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, false, {8, 8, 1}},
-    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 4, false, {8, 8, 1}},
-    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 8, true, {GEMM_LANES, 1, 1}},
-    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 8, true, {GEMM_LANES, 1, 1}},
+const gemm_tile vkd_gemm_tiles[VKD_GEMM_TILE_COUNT] = {
+    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, false},
+    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 4, false},
+    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 4, false},
+    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 8, true},
+    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 8, true},
 };
 
-static bool tile_fits(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
+    if (problem->groups > 1 && problem->n % 4)
+        return "the output channels of a group are no multiple of 4";
     if (!steps_fit(problem, tile->step))
-        return false;
+        return tile->step == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
     if (!tile->lanes)
-        return true;
-    uint64_t a_bytes = (uint64_t)problem->m * problem->a_bytes;
-    return caps->type == VKD_TYPE_CPU && caps->subgroup_size == GEMM_LANES && caps->subgroup_shuffle && a_bytes / 16 <= caps->max_texels;
+        return NULL;
+    if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
+        return "it is for CPU devices with subgroups of 8";
+    uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
+    return a_bytes / 16 > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
 }
 
-static uint32_t invocations(const gemm_tile *tile) { return tile->local[0] * tile->local[1] * tile->local[2]; }
+/* ------------------------------------------------------------------------------------------------------- workgroups */
 
-/* Few rows do not fill a workgroup that is eight tiles high. */
-static void flatten(gemm_tile *tile, const gemm_problem *problem)
+static uint32_t invocations(const uint32_t local[3]) { return local[0] * local[1] * local[2]; }
+
+static void halve(uint32_t local[3]) { local[local[1] > local[0] ? 1 : 0] /= 2; }
+
+/* Doubles the slices of k, if the device allows it and every slice keeps some steps. */
+static bool slice_deeper(const gemm_tile *tile, uint32_t k_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
 {
-    while (tile->local[1] > 1 && (tile->local[1] / 2) * tile->m >= problem->m) {
-        tile->local[1] /= 2;
-        tile->local[0] *= 2;
+    uint32_t deeper[3] = {local[0], local[1], local[2] * 2};
+    while (invocations(deeper) > limit && deeper[0] * deeper[1] > 8)
+        halve(deeper);
+    uint32_t partial = (deeper[2] - 1) * deeper[0] * deeper[1] * tile->m * tile->n * 4;
+    if (k_steps < 4 * deeper[2] || deeper[2] > 16 || invocations(deeper) > limit || partial > caps->shared_memory ||
+        deeper[2] > caps->max_workgroup_size[2])
+        return false;
+    memcpy(local, deeper, sizeof deeper);
+    return true;
+}
+
+void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
+{
+    uint32_t local[3] = {8, 8, 1};
+    if (tile->lanes) {
+        memcpy(out, (uint32_t[3]){GEMM_LANES, 1, 1}, sizeof local);
+        return;
     }
-}
-
-static void halve(gemm_tile *tile) { tile->local[tile->local[1] > tile->local[0] ? 1 : 0] /= 2; }
-
-/* Slices of k, while invocations are missing, every slice keeps some steps, and the partial sums fit. */
-static void slice(gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
-{
+    while (local[1] > 1 && local[1] / 2 * tile->m >= problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
+        local[1] /= 2;
+        local[0] *= 2;
+    }
     uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
-    while (invocations(tile) > limit)
-        halve(tile);
-    uint64_t tiles_in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
+    while (invocations(local) > limit)
+        halve(local);
+    uint64_t in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
     uint32_t k_steps = divide_up(problem->tap_k, tile->step) * taps(problem);
-    while (tiles_in_all * tile->local[2] < wanted_invocations(caps) && k_steps >= 8 * tile->local[2] && tile->local[2] < 16) {
-        gemm_tile deeper = *tile;
-        deeper.local[2] *= 2;
-        while (invocations(&deeper) > limit && deeper.local[0] * deeper.local[1] > 8)
-            halve(&deeper);
-        uint32_t partial = (deeper.local[2] - 1) * deeper.local[0] * deeper.local[1] * tile->m * tile->n * 4;
-        if (invocations(&deeper) > limit || partial > caps->shared_memory || deeper.local[2] > caps->max_workgroup_size[2])
-            break;
-        *tile = deeper;
-    }
+    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, k_steps, caps, limit, local))
+        ;
+    memcpy(out, local, sizeof local);
 }
 
-gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps)
+/* ------------------------------------------------------------------------------------------------------------- cost */
+
+double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
-    gemm_tile tile = tiles[0];
-    for (size_t i = 1; i < sizeof tiles / sizeof *tiles; i++)
-        if (tile_fits(&tiles[i], problem, caps))
-            tile = tiles[i];
-    if (!tile.lanes) {
-        flatten(&tile, problem);
-        slice(&tile, problem, caps);
-    }
-    return tile;
+    uint32_t local[3];
+    vkd_gemm_workgroup(tile, problem, caps, local);
+    uint32_t rows = tile->lanes ? tile->m * GEMM_LANES : tile->m * local[1];
+    double outputs = (double)align_up(problem->m, rows) * align_up(problem->n, tile->n) * problem->groups;
+    double macs = outputs * align_up(problem->tap_k, tile->step) * taps(problem);
+    if (tile->lanes) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
+        return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) + outputs * 0.36e-3;
+    if (caps->type == VKD_TYPE_CPU)
+        return 6.0 + macs / (tile->step == 4 ? 2e3 : 4e3);
+    double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
+    double full = (double)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups * local[2] /
+                  (double)wanted_invocations(caps);
+    return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->step == 4 ? 2 : 1);
 }
 
-double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps)
+const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps)
 {
-    gemm_tile tile = vkd_gemm_tile(problem, caps);
-    uint32_t rows = tile.lanes ? tile.m * GEMM_LANES : tile.m * tile.local[1];
-    double macs = (double)align_up(problem->m, rows) * align_up(problem->n, tile.n) * align_up(problem->tap_k, tile.step) *
-                  taps(problem) * problem->groups;
-    double rate = tile.lanes ? 60e3 : caps->type == VKD_TYPE_CPU ? 4e3 : caps->type == VKD_TYPE_DISCRETE ? 8e6 : 400e3;
-    return 2.0 + macs / rate; /* MACs a microsecond */
+    const gemm_tile *best = NULL;
+    double best_cost = 0;
+    for (size_t i = 0; i < VKD_GEMM_TILE_COUNT; i++) {
+        const gemm_tile *tile = &vkd_gemm_tiles[i];
+        if (vkd_gemm_refuses(tile, problem, caps))
+            continue;
+        double cost = vkd_gemm_cost(tile, problem, caps);
+        if (!best || cost < best_cost) {
+            best = tile;
+            best_cost = cost;
+        }
+    }
+    return best;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- emission */
 
-vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, const gemm_operands *operands, vkd_node node)
+vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem, const gemm_operands *operands,
+                         vkd_node node)
 {
-    gemm_tile tile = vkd_gemm_tile(problem, lowering->caps);
     b_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "GEMM weights");
@@ -158,9 +181,9 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
         .k = operands->weight_k,
         .row = operands->weight_row,
         .n_padded = align_up(problem->n, GEMM_N_ALIGN),
-        .unit = tile.channel_unit,
-        .step = tile.step,
-        .k_steps = divide_up(problem->tap_k, tile.step) * taps(problem),
+        .unit = tile->channel_unit,
+        .step = tile->step,
+        .k_steps = divide_up(problem->tap_k, tile->step) * taps(problem),
     };
     uint64_t bytes = (uint64_t)source->groups * source->n_padded * source->k_steps * source->step;
     if (bytes > INT32_MAX)
@@ -172,8 +195,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
     gemm_params push = {
         .m = problem->m,
         .k_steps = source->k_steps,
-        .tap_steps = divide_up(problem->tap_k, tile.step),
-        .a_pixel = problem->a_bytes / tile.step,
+        .tap_steps = divide_up(problem->tap_k, tile->step),
+        .a_pixel = problem->a_bytes / tile->step,
         .n4_group = divide_up(problem->n, 4),
         .b_n4_group = source->n_padded / 4,
         .y_pixel = divide_up(problem->n * problem->groups, 4),
@@ -191,22 +214,24 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, co
         .x_zero = problem->x_zero,
         .requantize = operands->requantize,
     };
-    node.shader = tile.shader;
+    node.shader = tile->shader;
     node.push_size = sizeof push;
     memcpy(node.push, &push, sizeof push);
-    memcpy(node.specs, tile.local, sizeof tile.local);
+    uint32_t local[3];
+    vkd_gemm_workgroup(tile, problem, lowering->caps, local);
+    memcpy(node.specs, local, sizeof local);
     node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1];
     node.spec_count = 4;
-    if (tile.lanes) { /* an invocation is a lane: the workgroup covers tile.n channels and its lanes' rows */
+    if (tile->lanes) { /* an invocation is a lane: the workgroup covers tile->n channels and its lanes' rows */
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
         node.spec_count = 6;
         node.texel_mask = 0xf;
-        node.groups[0] = divide_up(problem->n, tile.n);
-        node.groups[1] = divide_up(problem->m, tile.m * GEMM_LANES);
+        node.groups[0] = divide_up(problem->n, tile->n);
+        node.groups[1] = divide_up(problem->m, tile->m * GEMM_LANES);
     } else {
-        node.groups[0] = divide_up(problem->n, tile.n * tile.local[0]);
-        node.groups[1] = divide_up(problem->m, tile.m * tile.local[1]);
+        node.groups[0] = divide_up(problem->n, tile->n * local[0]);
+        node.groups[1] = divide_up(problem->m, tile->m * local[1]);
     }
     node.groups[2] = problem->groups;
     vkd_node_read(&node, operands->a);

@@ -1,5 +1,5 @@
-/* The tiled int8 GEMM of shaders/gemm.glsl: which tile to use, how B is packed, and how the dispatch is emitted. Pointwise and im2col
- * convolutions and linear layers are this product. */
+/* The tiled int8 GEMM: which tiles there are, which can run a product, how B is packed, and how the dispatch is emitted. Pointwise,
+ * implicit-GEMM and im2col convolutions and linear layers are this product. */
 #ifndef VKD_OPS_GEMM_H
 #define VKD_OPS_GEMM_H
 
@@ -20,10 +20,7 @@ typedef struct gemm_problem {
 /* m rows of k values. */
 gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes);
 
-/* Whether the kernels can read A: words must not straddle taps or groups. */
-bool vkd_gemm_reads(const gemm_problem *problem);
-
-/* One way to run it. A pure function of problem and caps. */
+/* A kernel with its register tile; one row of a table. */
 typedef struct gemm_tile {
     const char *name;
     vkd_shader shader;
@@ -31,12 +28,21 @@ typedef struct gemm_tile {
     uint32_t step;         /* bytes of k loaded at once */
     uint32_t channel_unit; /* channels side by side in B */
     bool lanes;            /* shaders/gemm_lanes.glsl, else shaders/gemm.glsl */
-    uint32_t local[3];     /* workgroup: along n, m, k */
 } gemm_tile;
-gemm_tile vkd_gemm_tile(const gemm_problem *problem, const vkd_caps *caps);
+extern const gemm_tile vkd_gemm_tiles[];
+enum { VKD_GEMM_TILE_COUNT = 5 };
+
+/* Null if the tile can run the problem on the device, else why not. */
+const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
+
+/* The workgroup for a tile: along n, m, and slices of k. */
+void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3]);
 
 /* Estimated microseconds. */
-double vkd_gemm_cost(const gemm_problem *problem, const vkd_caps *caps);
+double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
+
+/* The tile of lowest cost; there always is one for a product whose words do not straddle taps or groups. */
+const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps);
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
@@ -47,7 +53,7 @@ typedef struct gemm_operands {
 } gemm_operands;
 
 /* Emits the dispatch. `node` has op, shape and macs filled in; shader, bindings, constants and groups are set here. */
-VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_problem *problem, const gemm_operands *operands,
-                                      vkd_node node);
+VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
+                                      const gemm_operands *operands, vkd_node node);
 
 #endif

@@ -60,5 +60,5 @@ vkd_status vkd_lower_linear(vkd_lowering *lowering)
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a label");
     node.macs = (uint64_t)m * n * k;
-    return vkd_gemm_emit(lowering, &problem, &operands, node);
+    return vkd_gemm_emit(lowering, vkd_gemm_best(&problem, lowering->caps), &problem, &operands, node);
 }

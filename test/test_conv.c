@@ -1,4 +1,5 @@
 /* Convolutions and linear layers on a device, every variant and every int8 flavour, bit for bit against the scalar oracle. */
+#include "ops/conv.h"
 #include "support/harness.h"
 #include "support/oracle.h"
 #include "support/random.h"
@@ -101,19 +102,19 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
 /* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the same. */
 static void check_conv(harness *h, vkd_random *random, const conv_case *c)
 {
-    static const char *const variants[] = {NULL, "general", "im2col", "pointwise", "implicit"};
     conv_data d = {0};
     fill(random, c, &d);
     oracle_channels channels = channels_of(c, &d);
     oracle_conv2d(&c->window, c->out_c, c->groups, &channels, d.x, d.expected, NULL);
-    for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+    for (size_t v = 0; v <= conv2d_variant_count; v++) {
+        const char *variant = v < conv2d_variant_count ? conv2d_variants[v].name : NULL;
         const oracle_window *w = &c->window;
         char what[256];
-        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u", variants[v] ? variants[v] : "auto", w->n, w->c,
+        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u", variant ? variant : "auto", w->n, w->c,
                  w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
                  w->dilation[0], w->dilation[1], c->groups);
         memset(d.got, 0x55, d.y_count);
-        vkd_status status = run_conv(h, c, &d, variants[v]);
+        vkd_status status = run_conv(h, c, &d, variant);
         if (status != VKD_OK)
             fail_msg("%s: %s (%s)", what, vkd_status_name(status), h->gpu.context.error);
         harness_assert_int8(d.got, d.expected, d.y_count, what);

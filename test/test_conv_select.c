@@ -22,9 +22,9 @@ static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint3
 
 static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
 {
-    vkd_candidate_info candidates[8];
+    vkd_candidate_info candidates[64];
     const char *reason = NULL;
-    assert_true(conv2d_variant_count <= 8);
+    assert_true(conv2d_variant_count <= 64);
     size_t winner = conv2d_select(problem, caps, forced, candidates, &reason);
     assert_non_null(reason);
     for (size_t i = 0; i < conv2d_variant_count; i++) {
@@ -35,11 +35,11 @@ static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, c
             assert_true(!candidates[i].eligible || candidates[winner].cost_us <= candidates[i].cost_us);
     }
     assert_true(candidates[winner].eligible);
-    return conv2d_variants[winner].name;
+    return conv2d_variants[winner].family;
 }
 
-/* Where the published rule takes im2col, so do we, on every GPU: input channels a group % 4 == 0, one group, and at least 32 of them
- * or a small map. */
+/* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input channels a group % 4 == 0, one
+ * group, and at least 32 of them or a small map. */
 static void test_published_rule(void **state)
 {
     static const uint32_t shapes[][4] = {{64, 64, 56, 1},   {128, 128, 56, 2}, {128, 128, 28, 1}, {256, 256, 28, 2},
@@ -49,7 +49,7 @@ static void test_published_rule(void **state)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             vkd_caps caps = fake_caps((fake_device)device);
             conv2d_problem problem = square(shapes[i][0], shapes[i][1], shapes[i][2], 3, shapes[i][3], 1);
-            assert_string_equal(choose(&problem, &caps, NULL), "im2col");
+            assert_string_not_equal(choose(&problem, &caps, NULL), "general");
         }
 }
 
@@ -80,8 +80,10 @@ static void test_forcing(void **state)
     conv2d_problem problem = square(64, 64, 56, 3, 1, 1);
     assert_string_equal(choose(&problem, &caps, "general"), "general");
     assert_string_equal(choose(&problem, &caps, "im2col"), "im2col");
-    assert_string_equal(choose(&problem, &caps, "pointwise"), "im2col");
-    assert_string_equal(choose(&problem, &caps, "no such variant"), "im2col");
+    assert_string_equal(choose(&problem, &caps, "im2col 4x4"), "im2col");
+    const char *automatic = choose(&problem, &caps, NULL);
+    assert_string_equal(choose(&problem, &caps, "pointwise"), automatic); /* not eligible, so not forced */
+    assert_string_equal(choose(&problem, &caps, "no such variant"), automatic);
 }
 
 /* A matrix that the device cannot bind is not chosen. */
@@ -91,7 +93,7 @@ static void test_limits(void **state)
     vkd_caps caps = fake_caps(FAKE_H100);
     conv2d_problem problem = square(64, 64, 56, 3, 1, 1);
     caps.max_storage_range = 1 << 20;
-    assert_string_equal(choose(&problem, &caps, NULL), "general");
+    assert_string_equal(choose(&problem, &caps, "im2col"), choose(&problem, &caps, NULL));
 }
 
 /* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k exactly. */
@@ -103,14 +105,21 @@ static void test_gemm_tiles_respect_limits(void **state)
         vkd_caps caps = fake_caps((fake_device)below(&random, FAKE_COUNT));
         uint32_t k = 1 + below(&random, 5000), m = 1 + below(&random, 20000);
         gemm_problem problem = vkd_gemm_matrix(m, 1 + below(&random, 3000), k, 1, (k + 3) / 4 * 4);
-        gemm_tile tile = vkd_gemm_tile(&problem, &caps);
-        assert_int_equal(problem.a_bytes % tile.step, 0);
-        assert_true(tile.local[0] >= 1 && tile.local[1] >= 1 && tile.local[2] >= 1);
-        assert_true(tile.local[0] * tile.local[1] * tile.local[2] <= caps.max_workgroup_invocations);
-        for (int axis = 0; axis < 3; axis++)
-            assert_true(tile.local[axis] <= caps.max_workgroup_size[axis]);
-        assert_true((tile.local[2] - 1) * tile.local[0] * tile.local[1] * tile.m * tile.n * 4 <= caps.shared_memory);
-        assert_true(vkd_gemm_cost(&problem, &caps) > 0);
+        assert_non_null(vkd_gemm_best(&problem, &caps));
+        for (size_t t = 0; t < VKD_GEMM_TILE_COUNT; t++) {
+            const gemm_tile *tile = &vkd_gemm_tiles[t];
+            if (vkd_gemm_refuses(tile, &problem, &caps))
+                continue;
+            uint32_t local[3];
+            vkd_gemm_workgroup(tile, &problem, &caps, local);
+            assert_int_equal(problem.a_bytes % tile->step, 0);
+            assert_true(local[0] >= 1 && local[1] >= 1 && local[2] >= 1);
+            assert_true(local[0] * local[1] * local[2] <= caps.max_workgroup_invocations);
+            for (int axis = 0; axis < 3; axis++)
+                assert_true(local[axis] <= caps.max_workgroup_size[axis]);
+            assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= caps.shared_memory);
+            assert_true(vkd_gemm_cost(tile, &problem, &caps) > 0);
+        }
     }
 }
 

@@ -35,6 +35,9 @@ vkd_caps fake_caps(fake_device device)
     memcpy(caps.name, known[device].name, strlen(known[device].name) + 1);
     caps.type = known[device].type;
     caps.vendor_id = known[device].vendor_id;
+    caps.subgroup_shuffle = device != FAKE_MINIMAL;
+    caps.max_texels = device == FAKE_MINIMAL ? 65536 : 1u << 27;
+    caps.max_storage_buffers = device == FAKE_MINIMAL ? 4 : 16;
     caps.subgroup_size = known[device].subgroup_size;
     caps.shared_memory = known[device].shared_memory;
     caps.dot = known[device].dot;
