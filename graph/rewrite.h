@@ -7,6 +7,9 @@
  *                             exact, since both maps are monotonic.
  *   int8 mean                 dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero, y_scale, y_zero, y): the
  *                             sum is exact, one rounding instead of several.
+ *   fused clamp               convolution -> "vkd.q8_clamp": narrower bounds of the convolution's own clamp ("vkd.q8_conv2d").
+ *   fused addition            convolution -> q8ta_add, where nothing else reads the convolution: the addition happens in its
+ *                             epilogue, with both roundings, so the result is the same to the bit.
  *   dead operators            operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

@@ -4,8 +4,9 @@
 
 #include "ops/lower.h"
 
-/* conv2d.c, linear.c */
+/* conv.c, linear.c */
 vkd_status vkd_lower_conv2d(vkd_lowering *lowering);
+vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering);
 vkd_status vkd_lower_linear(vkd_lowering *lowering);
 
 /* quantize.c */

@@ -7,6 +7,7 @@ static const vkd_op registry[] = {
     {"et_vk.q8ta_conv2d_general.default", vkd_lower_conv2d},
     {"et_vk.q8ta_conv2d_im2col.default", vkd_lower_conv2d},
     {"et_vk.q8ta_conv2d_pw.default", vkd_lower_conv2d},
+    {"vkd.q8_conv2d", vkd_lower_fused_conv2d},
     {"et_vk.q8ta_linear.default", vkd_lower_linear},
     {"et_vk.q8ta_linear_gemv.default", vkd_lower_linear},
     {"et_vk.q8ta_add.default", vkd_lower_q8ta_add},

@@ -1,0 +1,10 @@
+/* The rewrite rules that let a convolution's epilogue do the work of the operators behind it; see rewrite.h. */
+#ifndef VKD_GRAPH_FUSE_H
+#define VKD_GRAPH_FUSE_H
+
+#include "graph/rewriter.h"
+
+VKD_MUST_USE vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index);
+VKD_MUST_USE vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index);
+
+#endif
