@@ -120,6 +120,7 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
     for (uint32_t b = 0; b < node->binding_count; b++) {
         slices[b] = slice_of(executor, node->bindings[b].tensor);
         slices[b].write = node->bindings[b].write;
+        slices[b].texel_bytes = node->word_mask >> b & 1 ? 4 : 16;
         if (slices[b].size > caps->max_storage_range)
             return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu",
                             node->op, node->op_id, (unsigned long long)slices[b].size, caps->name,
@@ -133,16 +134,24 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
                                  node->groups);
 }
 
-static vkd_status record(vkd_executor *executor, bool profile)
+static vkd_status record(vkd_executor *executor, uint32_t times, bool profile)
 {
     const vkd_graph *graph = executor->graph;
     uint32_t bindings = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         bindings += graph->nodes[i].binding_count;
-    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count, bindings, profile, &executor->commands));
-    for (size_t i = 0; i < graph->node_count; i++)
-        VKD_TRY(record_node(executor, &graph->nodes[i]));
+    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, profile, &executor->commands));
+    for (uint32_t time = 0; time < times; time++)
+        for (size_t i = 0; i < graph->node_count; i++)
+            VKD_TRY(record_node(executor, &graph->nodes[i]));
     return vkd_commands_end(executor->commands);
+}
+
+vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times)
+{
+    vkd_commands_destroy(executor->commands);
+    executor->commands = NULL;
+    return record(executor, times, false);
 }
 
 vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out)
@@ -158,7 +167,7 @@ vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool 
     if (status == VKD_OK)
         status = upload_constants(executor);
     if (status == VKD_OK)
-        status = record(executor, profile);
+        status = record(executor, 1, profile);
     if (status != VKD_OK) {
         vkd_executor_destroy(executor);
         return status;

@@ -50,7 +50,8 @@ typedef struct vkd_binding {
 typedef struct vkd_node {
     vkd_shader shader;
     uint32_t binding_count, spec_count, push_size;
-    uint32_t texel_mask; /* bit i: binding i is an isamplerBuffer, not a storage buffer */
+    uint32_t texel_mask; /* bit i: binding i is an isamplerBuffer of ivec4, not a storage buffer */
+    uint32_t word_mask;  /* of those, the ones whose texels are single words */
     vkd_binding bindings[VKD_MAX_BINDINGS];
     uint32_t specs[VKD_MAX_SPECS];
     unsigned char push[VKD_MAX_PUSH];

@@ -91,11 +91,11 @@ static vkd_status check_weight(vkd_lowering *lowering, uint32_t value, const con
     return VKD_OK;
 }
 
-static const char *problem_text(vkd_arena *arena, const conv2d_problem *p)
+static const char *problem_text(vkd_arena *arena, const conv2d_problem *problem)
 {
-    return vkd_arena_printf(arena, "%ux%ux%ux%u -> %ux%ux%ux%u %ux%u s%u%s p%u d%u g%u", p->n, p->in_c, p->in_h, p->in_w, p->n,
-                            p->out_c, p->out_h, p->out_w, p->kernel[0], p->kernel[1], p->stride[0],
-                            p->stride[0] == p->stride[1] ? "" : "*", p->padding[0], p->dilation[0], p->groups);
+    char text[CONV2D_TEXT];
+    conv2d_problem_format(problem, text);
+    return vkd_arena_printf(arena, "%s", text);
 }
 
 vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size)

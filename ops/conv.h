@@ -46,6 +46,10 @@ extern const size_t conv2d_variant_count;
 size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
                      const char **reason);
 
+/* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). */
+enum { CONV2D_TEXT = 192 };
+void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
+
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem) { return problem->in_c / problem->groups; }
 static inline uint32_t conv2d_oc_group(const conv2d_problem *problem) { return problem->out_c / problem->groups; }
 static inline uint64_t conv2d_pixels(const conv2d_problem *problem)

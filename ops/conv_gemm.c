@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a)
+static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t tap_k)
 {
     return (gemm_operands){
         .a = a,
@@ -12,7 +12,7 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a)
         .residual = conv->residual,
         .weights = conv->weights,
         .weight_row = (uint32_t)(conv2d_k(&conv->problem) + 3) / 4 * 4,
-        .weight_k = (uint32_t)conv2d_k(&conv->problem),
+        .tap_k = tap_k,
         .requantize = conv->requantize,
     };
 }
@@ -47,7 +47,7 @@ vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const 
 {
     gemm_problem problem = conv2d_direct_gemm(&conv->problem);
     problem.x_zero = conv->x_zero;
-    gemm_operands operands = operands_of(conv, conv->x);
+    gemm_operands operands = operands_of(conv, conv->x, problem.tap_k);
     return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
 }
 
@@ -70,6 +70,6 @@ vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const 
     VKD_TRY(vkd_graph_add_node(lowering->graph, &node));
 
     gemm_problem problem = conv2d_im2col_gemm(p);
-    gemm_operands operands = operands_of(conv, matrix);
+    gemm_operands operands = operands_of(conv, matrix, (uint32_t)conv2d_k(p));
     return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
 }

@@ -17,22 +17,43 @@ gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups
 
 static uint32_t taps(const gemm_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
 
-/* Whether k can be loaded in steps of so many bytes. */
-static bool steps_fit(const gemm_problem *problem, uint32_t step)
+/* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle two taps or groups. With one group
+ * a tap's channels are all of the pixel, whose padding meets zero weights. */
+static bool grains_fit(const gemm_problem *problem, uint32_t grain)
 {
-    bool single = taps(problem) == 1 && problem->groups == 1; /* then the padding of the pixel may be read: it meets zero weights */
-    return problem->a_bytes % step == 0 && (single || problem->tap_k % step == 0);
+    return problem->a_bytes % grain == 0 && (problem->tap_k % grain == 0 || problem->groups == 1);
+}
+
+/* Values of k of one tap, and of all, as a tile sees them. */
+static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem) { return align_up(problem->tap_k, tile->grain); }
+
+static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
+{
+    return divide_up(padded_tap(tile, problem) * taps(problem), tile->step);
 }
 
 /* ------------------------------------------------------------------------------------------------------- B packing */
 
 typedef struct b_source {
     const int8_t *weights;
-    uint32_t groups, n, k, row; /* n and k of one group, bytes of a row */
-    uint32_t n_padded, unit, step, k_steps;
+    uint32_t groups, n, row;      /* n of one group, bytes of a row */
+    uint32_t taps, tap_k;         /* of a row, its values that count */
+    uint32_t tap_padded, n_padded, unit, grain, step, k_steps;
 } b_source;
 
-/* [group][n / unit][k / step][unit channels][step], zero-padded. */
+/* One grain of one channel, zero where there is nothing. */
+static void pack_grain(const b_source *source, uint32_t group, uint32_t n, uint32_t k, int8_t *out)
+{
+    uint32_t tap = k / source->tap_padded, c = k - tap * source->tap_padded;
+    uint32_t count = n < source->n && tap < source->taps && c < source->tap_k ? source->tap_k - c : 0;
+    if (count > source->grain)
+        count = source->grain;
+    if (count)
+        memcpy(out, source->weights + ((size_t)group * source->n + n) * source->row + tap * source->tap_k + c, count);
+    memset(out + count, 0, source->grain - count);
+}
+
+/* [group][n / unit][k / step][unit channels][step]. */
 static void pack_b(const void *from, void *dst, size_t size)
 {
     const b_source *source = from;
@@ -40,15 +61,9 @@ static void pack_b(const void *from, void *dst, size_t size)
     for (uint32_t g = 0; g < source->groups; g++)
         for (uint32_t first = 0; first < source->n_padded; first += source->unit)
             for (uint32_t s = 0; s < source->k_steps; s++)
-                for (uint32_t n = first; n < first + source->unit; n++, out += source->step) {
-                    uint32_t k = s * source->step;
-                    uint32_t count = n < source->n && k < source->k ? source->k - k : 0;
-                    if (count > source->step)
-                        count = source->step;
-                    if (count)
-                        memcpy(out, source->weights + ((size_t)g * source->n + n) * source->row + k, count);
-                    memset(out + count, 0, source->step - count);
-                }
+                for (uint32_t n = first; n < first + source->unit; n++)
+                    for (uint32_t k = 0; k < source->step; k += source->grain, out += source->grain)
+                        pack_grain(source, g, n, s * source->step + k, out);
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
@@ -68,25 +83,26 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
 }
 
 const gemm_tile vkd_gemm_tiles[VKD_GEMM_TILE_COUNT] = {
-    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, false},
-    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 4, false},
-    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 4, false},
-    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 8, true},
-    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 8, true},
+    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, 4, false},
+    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 16, 4, false},
+    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 16, 4, false},
+    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 16, 8, true},
+    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 16, 8, true},
+    {"lanes words 7x32", VKD_SHADER_GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, true},
 };
 
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
     if (problem->groups > 1 && problem->n % 4)
         return "the output channels of a group are no multiple of 4";
-    if (!steps_fit(problem, tile->step))
-        return tile->step == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
+    if (!grains_fit(problem, tile->grain))
+        return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
     if (!tile->lanes)
         return NULL;
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
     uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
-    return a_bytes / 16 > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
+    return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------------- workgroups */
@@ -124,7 +140,7 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
     while (invocations(local) > limit)
         halve(local);
     uint64_t in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
-    uint32_t k_steps = divide_up(problem->tap_k, tile->step) * taps(problem);
+    uint32_t k_steps = k_steps_of(tile, problem);
     while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, k_steps, caps, limit, local))
         ;
     memcpy(out, local, sizeof local);
@@ -138,15 +154,15 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     vkd_gemm_workgroup(tile, problem, caps, local);
     uint32_t rows = tile->lanes ? tile->m * GEMM_LANES : tile->m * local[1];
     double outputs = (double)align_up(problem->m, rows) * align_up(problem->n, tile->n) * problem->groups;
-    double macs = outputs * align_up(problem->tap_k, tile->step) * taps(problem);
+    double macs = outputs * k_steps_of(tile, problem) * tile->step;
     if (tile->lanes) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
-        return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) + outputs * 0.36e-3;
+        return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) * (tile->grain == 4 ? 1.2 : 1) + outputs * 0.36e-3;
     if (caps->type == VKD_TYPE_CPU)
-        return 6.0 + macs / (tile->step == 4 ? 2e3 : 4e3);
+        return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
     double full = (double)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups * local[2] /
                   (double)wanted_invocations(caps);
-    return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->step == 4 ? 2 : 1);
+    return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);
 }
 
 const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps)
@@ -178,12 +194,15 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .weights = operands->weights,
         .groups = problem->groups,
         .n = problem->n,
-        .k = operands->weight_k,
         .row = operands->weight_row,
+        .taps = taps(problem),
+        .tap_k = operands->tap_k,
+        .tap_padded = padded_tap(tile, problem),
+        .grain = tile->grain,
         .n_padded = align_up(problem->n, GEMM_N_ALIGN),
         .unit = tile->channel_unit,
         .step = tile->step,
-        .k_steps = divide_up(problem->tap_k, tile->step) * taps(problem),
+        .k_steps = k_steps_of(tile, problem),
     };
     uint64_t bytes = (uint64_t)source->groups * source->n_padded * source->k_steps * source->step;
     if (bytes > INT32_MAX)
@@ -195,8 +214,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     gemm_params push = {
         .m = problem->m,
         .k_steps = source->k_steps,
-        .tap_steps = divide_up(problem->tap_k, tile->step),
-        .a_pixel = problem->a_bytes / tile->step,
+        .tap_steps = padded_tap(tile, problem) / tile->grain,
+        .a_pixel = problem->a_bytes / tile->grain,
         .n4_group = divide_up(problem->n, 4),
         .b_n4_group = source->n_padded / 4,
         .y_pixel = divide_up(problem->n * problem->groups, 4),
@@ -220,13 +239,15 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
-    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1];
+    /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
+    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] || tile->grain < tile->step;
     node.spec_count = 4;
     if (tile->lanes) { /* an invocation is a lane: the workgroup covers tile->n channels and its lanes' rows */
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
         node.spec_count = 6;
         node.texel_mask = 0xf;
+        node.word_mask = tile->grain == 4 ? 0x1 : 0;
         node.groups[0] = divide_up(problem->n, tile->n);
         node.groups[1] = divide_up(problem->m, tile->m * GEMM_LANES);
     } else {

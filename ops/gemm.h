@@ -25,12 +25,13 @@ typedef struct gemm_tile {
     const char *name;
     vkd_shader shader;
     uint32_t m, n;         /* rows and channels that an invocation computes */
-    uint32_t step;         /* bytes of k loaded at once */
+    uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
+    uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
     uint32_t channel_unit; /* channels side by side in B */
     bool lanes;            /* shaders/gemm_lanes.glsl, else shaders/gemm.glsl */
 } gemm_tile;
 extern const gemm_tile vkd_gemm_tiles[];
-enum { VKD_GEMM_TILE_COUNT = 5 };
+enum { VKD_GEMM_TILE_COUNT = 6 };
 
 /* Null if the tile can run the problem on the device, else why not. */
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
@@ -48,7 +49,7 @@ typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
     const int8_t *weights; /* [groups * n][row], k = tap * tap_k + channel; in the mapped file */
     uint32_t weight_row;   /* bytes of a row */
-    uint32_t weight_k;     /* of them, those that count */
+    uint32_t tap_k;        /* of each tap in it: problem's, or less where the rest of A's row is padding */
     requantize_params requantize;
 } gemm_operands;
 

@@ -50,7 +50,7 @@ vkd_status vkd_lower_linear(vkd_lowering *lowering)
     uint32_t m = x->dims[0], k = x->dims[1], n = y->dims[1], row = (k + 3) / 4 * 4;
 
     gemm_operands operands = {.weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row,
-                              .weight_k = k, .residual = VKD_NO_TENSOR};
+                              .tap_k = k, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &operands.a));
     VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &operands.y));
     VKD_TRY(vkd_requantize(lowering, &args.requantize, n, &operands.channels, &operands.requantize));

@@ -145,10 +145,11 @@ static vkd_status check_slice(vkd_commands *commands, const char *name, uint32_t
 static vkd_status check_texels(vkd_commands *commands, const char *name, uint32_t binding, const vkd_slice *slice)
 {
     const vkd_caps *caps = &commands->device->caps;
-    if (slice->size / 16 > caps->max_texels || slice->size % 16)
+    if ((slice->texel_bytes != 4 && slice->texel_bytes != 16) || slice->size % slice->texel_bytes ||
+        slice->size / slice->texel_bytes > caps->max_texels)
         return vkd_fail(commands->device->context, VKD_UNSUPPORTED,
-                        "%s: binding %u covers %llu bytes as a texel buffer, %s allows at most %u texels of 16 bytes", name, binding,
-                        (unsigned long long)slice->size, caps->name, caps->max_texels);
+                        "%s: binding %u covers %llu bytes as a buffer of texels of %u bytes, %s allows at most %u texels", name,
+                        binding, (unsigned long long)slice->size, slice->texel_bytes, caps->name, caps->max_texels);
     return VKD_OK;
 }
 
@@ -187,7 +188,7 @@ static vkd_status create_view(vkd_commands *commands, const char *name, const vk
     const VkBufferViewCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO,
         .buffer = slice->buffer->handle,
-        .format = VK_FORMAT_R32G32B32A32_SINT,
+        .format = slice->texel_bytes == 4 ? VK_FORMAT_R32_SINT : VK_FORMAT_R32G32B32A32_SINT,
         .offset = slice->offset,
         .range = slice->size,
     };

@@ -79,7 +79,7 @@ typedef struct vkd_pipeline_desc {
     const uint32_t *code;   /* SPIR-V with the entry point "main"; must stay where it is while the device lives */
     size_t code_size;       /* bytes */
     uint32_t binding_count; /* buffers 0 .. count-1 of set 0 */
-    uint32_t texel_mask;    /* bit i: binding i is a uniform texel buffer of ivec4 (isamplerBuffer), not a storage buffer */
+    uint32_t texel_mask;    /* bit i: binding i is a uniform texel buffer (isamplerBuffer), not a storage buffer */
     uint32_t push_size;     /* bytes, a multiple of 4 */
     uint32_t spec_count;
     const uint32_t *specs; /* specialisation constants 0 .. count-1, 32 bits each */
@@ -103,6 +103,7 @@ typedef struct vkd_slice {
     const vkd_buffer *buffer;
     uint64_t offset, size;
     bool write;
+    uint32_t texel_bytes; /* of a texel buffer: 16 for ivec4, 4 for int */
 } vkd_slice;
 
 /* One recorded command buffer with what it needs: descriptor sets, time stamps, a fence. */

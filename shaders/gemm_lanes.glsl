@@ -1,5 +1,6 @@
 // The GEMM of gemm_params.h for llvmpipe, Mesa's rasteriser on the CPU, whose subgroup of eight invocations is one SIMD register.
-// The including file defines TILE_M (rows an invocation) and TILE_N (channels, a multiple of 16).
+// The including file defines TILE_M (rows an invocation), TILE_N (channels, a multiple of 16) and WORDS: 0 loads 16 bytes of a pixel at
+// once, 1 loads word by word, so that pixels may have any number of words (a first layer with 3 channels).
 //
 // What makes it fast there:
 //   - Loads go through texel buffers: a fetch is straight-line code for all lanes, while a storage buffer load inside control flow
@@ -48,6 +49,38 @@ int residual_word(uint word)
     return (word & 2) == 0 ? pair_low : pair_high;
 }
 
+// Where a step of k lies: the tap, by its column and its distance from the window's first pixel, and the step within its channels.
+struct k_position {
+    int tap_x, offset_x, offset_y, step;
+};
+
+// Without divisions, and without branches.
+k_position next_position(k_position k)
+{
+    k.step++;
+    if (!WINDOW)
+        return k;
+    bool next_tap = k.step == int(p.tap_steps);
+    k.step = next_tap ? 0 : k.step;
+    k.tap_x += next_tap ? 1 : 0;
+    k.offset_x += next_tap ? int(p.dilation_w) : 0;
+    bool next_row = k.tap_x == int(p.kernel_w);
+    k.tap_x = next_row ? 0 : k.tap_x;
+    k.offset_x = next_row ? 0 : k.offset_x;
+    k.offset_y += next_row ? int(p.dilation_h) : 0;
+    return k;
+}
+
+// A row's values at a step; at: of the first pixel of its window. With WORDS the last step may reach beyond the last tap, where the
+// weights are zero: such rows are either inside the image or x_zero.
+ivec4 load(int at, int x, int y, k_position k)
+{
+    bool inside = !WINDOW || (uint(x + k.offset_x) < p.in_w && uint(y + k.offset_y) < p.in_h);
+    int from = at + (k.offset_y * int(p.in_w) + k.offset_x) * int(p.a_pixel) + k.step;
+    ivec4 values = texelFetch(a, inside ? from : 0);
+    return (inside ? values : ivec4((p.x_zero & 0xff) * 0x01010101)) ^ int(0x80808080u);
+}
+
 void main()
 {
     lane = int(gl_SubgroupInvocationID);
@@ -75,18 +108,21 @@ void main()
         [[unroll]] for (int j = 0; j < TILE_N; j++)
             acc[i][j] = 0;
 
-    const ivec4 outside = ivec4((p.x_zero & 0xff) * 0x01010101);
-    const int kernel_w = int(p.kernel_w), tap_steps = int(p.tap_steps);
-    const int step_x = int(p.dilation_w), step_y = int(p.dilation_h);
-    int k = 0, tap_k = 0, tap_x = 0, offset_x = 0, offset_y = 0;
+    k_position at = k_position(0, 0, 0, 0);
+    int k = 0;
     do {
         ivec4 rows[TILE_M], columns[TILE_N / 8];
-        int offset = WINDOW ? (offset_y * int(p.in_w) + offset_x) * int(p.a_pixel) + tap_k : k;
-        [[unroll]] for (int i = 0; i < TILE_M; i++) {
-            bool inside = !WINDOW || (uint(in_x[i] + offset_x) < p.in_w && uint(in_y[i] + offset_y) < p.in_h);
-            ivec4 values = texelFetch(a, inside ? a_at[i] + offset : 0);
-            rows[i] = (inside ? values : outside) ^ int(0x80808080u);
+#if WORDS
+        [[unroll]] for (int w = 0; w < 4; w++) {
+            [[unroll]] for (int i = 0; i < TILE_M; i++)
+                rows[i][w] = load(a_at[i], in_x[i], in_y[i], at).x;
+            at = next_position(at);
         }
+#else
+        [[unroll]] for (int i = 0; i < TILE_M; i++)
+            rows[i] = load(a_at[i], in_x[i], in_y[i], at);
+        at = next_position(at);
+#endif
         [[unroll]] for (int j = 0; j < TILE_N / 8; j++)
             columns[j] = texelFetch(b, b_at[j] + k * 8);
         [[unroll]] for (int w = 0; w < 4; w++)
@@ -104,17 +140,6 @@ void main()
                 }
             }
         k++;
-        if (WINDOW) { // the next tap, without divisions
-            tap_k++;
-            bool next_tap = tap_k == tap_steps;
-            tap_k = next_tap ? 0 : tap_k;
-            tap_x += next_tap ? 1 : 0;
-            offset_x += next_tap ? step_x : 0;
-            bool next_row = tap_x == kernel_w;
-            tap_x = next_row ? 0 : tap_x;
-            offset_x = next_row ? 0 : offset_x;
-            offset_y += next_row ? step_y : 0;
-        }
     } while (k < int(p.k_steps));
 
     const int word_first = int(group * p.n4_group) + n4_first; // of an output pixel

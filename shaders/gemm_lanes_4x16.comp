@@ -1,4 +1,5 @@
 #version 450
 #define TILE_M 4
 #define TILE_N 16
+#define WORDS 0
 #include "gemm_lanes.glsl"

@@ -112,7 +112,7 @@ static void test_gemm_tiles_respect_limits(void **state)
                 continue;
             uint32_t local[3];
             vkd_gemm_workgroup(tile, &problem, &caps, local);
-            assert_int_equal(problem.a_bytes % tile->step, 0);
+            assert_int_equal(problem.a_bytes % tile->grain, 0);
             assert_true(local[0] >= 1 && local[1] >= 1 && local[2] >= 1);
             assert_true(local[0] * local[1] * local[2] <= caps.max_workgroup_invocations);
             for (int axis = 0; axis < 3; axis++)

@@ -1,0 +1,5 @@
+#version 450
+#define TILE_M 7
+#define TILE_N 32
+#define WORDS 1
+#include "gemm_lanes.glsl"
