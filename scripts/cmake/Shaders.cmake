@@ -21,11 +21,18 @@ foreach(file IN LISTS shader_files)
   else()
     set(flavours 0)
   endif()
+  # Fully unrolled, the large tiles take the optimiser gigabytes: the driver unrolls them as well.
+  file(STRINGS ${file} unoptimised REGEX "^// glslc -O0")
+  if(unoptimised)
+    set(optimise -O0)
+  else()
+    set(optimise -O)
+  endif()
   set(row "")
   foreach(flavour IN LISTS flavours)
     set(output ${shader_dir}/${name}.${flavour}.inc)
     add_custom_command(OUTPUT ${output}
-      COMMAND ${GLSLC} --target-env=vulkan1.1 -O -Werror -mfmt=num -DVKD_DOT=${flavour} -I ${PROJECT_SOURCE_DIR}/shaders
+      COMMAND ${GLSLC} --target-env=vulkan1.1 ${optimise} -Werror -mfmt=num -DVKD_DOT=${flavour} -I ${PROJECT_SOURCE_DIR}/shaders
               ${file} -o ${output}
       DEPENDS ${file} ${shader_includes} VERBATIM)
     list(APPEND shader_outputs ${output})
