@@ -3,7 +3,7 @@
 #include "backend/convert.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
-#include "ops/lower.h"
+#include "ops/conv.h"
 
 #include <string.h>
 
@@ -39,14 +39,24 @@ static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs
 
 /* ------------------------------------------------------------------------------------------------------------ init */
 
+/* Lowers with a tuner around it: what it finds out is written down in any case. */
+static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
+{
+    vkd_tuner *tuner;
+    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &tuner));
+    vkd_status status = vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device), options->conv_variant,
+                                        tuner, &delegate->graph, &delegate->tensors, &delegate->selections, &delegate->selection_count);
+    vkd_tuner_destroy(tuner);
+    return status;
+}
+
 static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options)
 {
     const vkd_caps *caps = vkd_device_caps(delegate->device);
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(&delegate->model, &delegate->arena));
     vkd_graph_init(&delegate->graph, &delegate->arena);
-    VKD_TRY(vkd_lower_model(&delegate->context, &delegate->model, caps, options->conv_variant, &delegate->graph,
-                            &delegate->tensors, &delegate->selections, &delegate->selection_count));
+    VKD_TRY(lower(delegate, options));
     return vkd_plan(&delegate->graph, caps->storage_alignment, !options->keep_intermediates);
 }
 

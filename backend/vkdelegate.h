@@ -90,6 +90,11 @@ typedef enum vkd_int8_dot {
     VKD_DOT_MIXED     /* OpSUDot, signed weights x unsigned activations */
 } vkd_int8_dot;
 
+typedef enum vkd_conv_select {
+    VKD_SELECT_AUTO = 0, /* by a cost model, or by measurements where the tuning file has them */
+    VKD_SELECT_MEASURE   /* by measuring, once for each shape: takes time in vkd_init, and none once the tuning file has the shapes */
+} vkd_conv_select;
+
 /* An existing Vulkan device to work on instead of one of our own. Everything stays the caller's and must outlive the object.
  * The queue must support compute. lock/unlock, when set, are called around every use of the queue. */
 typedef struct vkd_vulkan {
@@ -118,7 +123,8 @@ typedef struct vkd_options {
     const char *device;
     const vkd_vulkan *vulkan; /* work on this device instead; `device` is then not read */
     bool validate;            /* enable VK_LAYER_KHRONOS_validation with synchronization validation; its messages are logged */
-    uint32_t timeout_ms;      /* how long one execution may take before it counts as VKD_DEVICE_LOST; 0: 10 000 */
+    uint32_t timeout_ms;      /* how long one execution may take before it counts as VKD_DEVICE_LOST; 0: 10 000 on GPUs,
+                               * 120 000 on CPU implementations, which compile their kernels in the first one */
 
     /* Where compiled pipelines are kept between processes. Null: $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate.
      * The files are checked before use, replaced atomically, and a failure to write them is only a warning. */
@@ -130,6 +136,15 @@ typedef struct vkd_options {
     bool no_rewrites;         /* run every operator as the file has it (for tests) */
     bool keep_intermediates;  /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
     bool profile;             /* take a time stamp around every dispatch */
+
+    /* How the kernel of each convolution is chosen where conv_variant does not say it. What was measured is kept in a tuning file in
+     * the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it, whatever conv_select says
+     * there. */
+    vkd_conv_select conv_select;
+    uint32_t measure_budget_ms; /* how long one vkd_init may measure, compiling included; 0: 2000 */
+    /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is compared
+     * with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning file. */
+    bool no_self_check;
 } vkd_options;
 
 /* ------------------------------------------------------------------------------------------------ library, devices */
@@ -244,6 +259,7 @@ typedef struct vkd_candidate_info {
     bool eligible;
     double cost_us;     /* estimate, 0 if not eligible */
     const char *reason; /* why it is not eligible, or what the estimate rests on */
+    double measured_us; /* on this device, now or by an earlier process; 0: not measured */
 } vkd_candidate_info;
 typedef struct vkd_selection_info {
     const char *op;

@@ -12,6 +12,9 @@ typedef struct vkd_executor vkd_executor;
 VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out);
 void vkd_executor_destroy(vkd_executor *executor);
 
+/* For measurements: from now on a run goes through the nodes so many times. After a failure only destroy is allowed. */
+VKD_MUST_USE vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times);
+
 /* Host memory of input or output i, as large as its tensor; write inputs before and read outputs after vkd_executor_run. */
 void *vkd_executor_input(vkd_executor *executor, size_t index);
 const void *vkd_executor_output(vkd_executor *executor, size_t index);

@@ -91,48 +91,6 @@ static vkd_status check_weight(vkd_lowering *lowering, uint32_t value, const con
     return VKD_OK;
 }
 
-static const char *problem_text(vkd_arena *arena, const conv2d_problem *problem)
-{
-    char text[CONV2D_TEXT];
-    conv2d_problem_format(problem, text);
-    return vkd_arena_printf(arena, "%s", text);
-}
-
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size)
-{
-    vkd_node node = vkd_op_node(lowering, shader, push, push_size);
-    const vkd_selection_info *selection = &lowering->selections[lowering->selection_count - 1];
-    node.variant = selection->winner;
-    node.shape = selection->problem;
-    node.macs = conv2d_macs(&conv->problem);
-    return node;
-}
-
-/* Chooses, keeps the choice for vkd_describe_selection, and emits. */
-static vkd_status select_and_emit(vkd_lowering *lowering, const conv2d *conv)
-{
-    vkd_arena *arena = lowering->graph->arena;
-    vkd_candidate_info *candidates = vkd_arena_alloc(arena, conv2d_variant_count, sizeof *candidates);
-    vkd_selection_info *grown = vkd_arena_grow(arena, lowering->selections, lowering->selection_count, &lowering->selection_capacity,
-                                               sizeof *grown);
-    const char *text = problem_text(arena, &conv->problem);
-    if (!candidates || !grown || !text)
-        return vkd_fail_memory(lowering->context, "a selection");
-    lowering->selections = grown;
-    const char *reason;
-    size_t winner = conv2d_select(&conv->problem, lowering->caps, lowering->conv_variant, candidates, &reason);
-    grown[lowering->selection_count++] = (vkd_selection_info){
-        .op = lowering->op->name,
-        .op_id = lowering->op->node_id,
-        .problem = text,
-        .winner = conv2d_variants[winner].name,
-        .reason = reason,
-        .candidate_count = conv2d_variant_count,
-        .candidates = candidates,
-    };
-    return conv2d_variants[winner].emit(lowering, conv, conv2d_variants[winner].tile);
-}
-
 static vkd_status lower(vkd_lowering *lowering, const conv2d_args *args, bool fused)
 {
     conv2d conv = {.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
@@ -147,7 +105,7 @@ static vkd_status lower(vkd_lowering *lowering, const conv2d_args *args, bool fu
     if (fused)
         VKD_TRY(vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &conv.requantize));
     conv.weights = vkd_value_tensor(lowering, args->weight)->data;
-    return select_and_emit(lowering, &conv);
+    return conv2d_build(lowering, &conv, conv2d_variants, conv2d_variant_count);
 }
 
 vkd_status vkd_lower_conv2d(vkd_lowering *lowering)

@@ -41,10 +41,28 @@ typedef struct conv2d_variant {
 extern const conv2d_variant conv2d_variants[];
 extern const size_t conv2d_variant_count;
 
-/* The index of the variant to use: the cheapest of those that support the problem; of those whose name or family is `forced`, if any
- * of them supports it. candidates: conv2d_variant_count entries that receive what was considered; reason: why the winner won. */
+/* Whether a variant is meant by `name`: its own, its family's or its tile's. */
+bool conv2d_is_named(const conv2d_variant *variant, const char *name);
+
+/* Describes every variant of a table as a candidate for a problem: eligible or not, and why; its estimated cost. */
+void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem, const vkd_caps *caps,
+                     vkd_candidate_info *candidates);
+
+/* The index of the candidate to use: of the eligible ones that `forced` names, if there are any, the cheapest; else the fastest of those
+ * that were measured; else the cheapest. `count` if none is eligible. reason: why it won. */
+size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *forced,
+                     const char **reason);
+
+/* Both for the table of all variants, without measurements. */
 size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
                      const char **reason);
+
+/* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds out, keeps the choice for
+ * vkd_describe_selection, and emits. */
+VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count);
+
+/* A checksum of what the tables are made of, for vkd_tuner_create. */
+uint64_t conv2d_table_sum(void);
 
 /* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). */
 enum { CONV2D_TEXT = 192 };

@@ -97,6 +97,10 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
     if (bytes > INT32_MAX)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
                            (unsigned long long)bytes);
+    uint64_t loop = words ? conv2d_k(p) / 4 + 2 * source->taps : 4 * (conv2d_k(p) + 2 * source->taps);
+    if (lowering->caps->type == VKD_TYPE_CPU && loop > VKD_CPU_MAX_LOOP)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum, in groups that are no multiple of 4 channels, on a CPU",
+                           (unsigned long long)conv2d_k(p));
     vkd_tensor_id weights;
     VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, words ? pack_words : pack_rows, source, &weights));
 

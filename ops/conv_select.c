@@ -1,8 +1,6 @@
 /* Which variant runs a convolution. */
 #include "ops/conv_gemm.h"
 
-#include <string.h>
-
 /* Groups must fill whole words, so that a group starts at a word. */
 static bool groups_fill_words(const conv2d_problem *p)
 {
@@ -86,7 +84,8 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 #define WITH_ALL_TILES(family, refuses, cost, emit)                                                                            \
     WITH_TILE(family, 0, "4x4 words", refuses, cost, emit), WITH_TILE(family, 1, "4x4", refuses, cost, emit),                  \
         WITH_TILE(family, 2, "8x8", refuses, cost, emit), WITH_TILE(family, 3, "lanes 4x16", refuses, cost, emit),             \
-        WITH_TILE(family, 4, "lanes 7x32", refuses, cost, emit), WITH_TILE(family, 5, "lanes words 7x32", refuses, cost, emit)
+        WITH_TILE(family, 4, "lanes 7x32", refuses, cost, emit), WITH_TILE(family, 5, "lanes words 7x32", refuses, cost, emit),      \
+        WITH_TILE(family, 6, "matrix 32x16", refuses, cost, emit)
 
 const conv2d_variant conv2d_variants[] = {
     {"general", "general", NULL, general_refuses, general_cost, conv2d_emit_general},
@@ -96,40 +95,9 @@ const conv2d_variant conv2d_variants[] = {
 };
 const size_t conv2d_variant_count = sizeof conv2d_variants / sizeof *conv2d_variants;
 
-static bool is_named(const conv2d_variant *variant, const char *name)
-{
-    return !strcmp(variant->name, name) || !strcmp(variant->family, name);
-}
-
-/* The cheapest eligible candidate among those called `name` (null: all); conv2d_variant_count if there is none. */
-static size_t cheapest(const vkd_candidate_info *candidates, const char *name)
-{
-    size_t best = conv2d_variant_count;
-    for (size_t i = 0; i < conv2d_variant_count; i++)
-        if (candidates[i].eligible && (!name || is_named(&conv2d_variants[i], name)) &&
-            (best == conv2d_variant_count || candidates[i].cost_us < candidates[best].cost_us))
-            best = i;
-    return best;
-}
-
 size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
                      const char **reason)
 {
-    for (size_t i = 0; i < conv2d_variant_count; i++) {
-        const conv2d_variant *variant = &conv2d_variants[i];
-        const char *refusal = variant->refuses(problem, caps, variant->tile);
-        candidates[i] = (vkd_candidate_info){
-            .variant = variant->name,
-            .eligible = !refusal,
-            .cost_us = refusal ? 0 : variant->cost(problem, caps, variant->tile),
-            .reason = refusal ? refusal : "cost model",
-        };
-    }
-    size_t winner = forced ? cheapest(candidates, forced) : conv2d_variant_count;
-    *reason = "forced by an option";
-    if (winner == conv2d_variant_count) {
-        winner = cheapest(candidates, NULL);
-        *reason = "lowest estimated cost";
-    }
-    return winner;
+    conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
+    return conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, reason);
 }

@@ -27,33 +27,35 @@ static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_b
 
 /* ----------------------------------------------------------------------------------------------------------- operands */
 
-void conv2d_trial_bytes(uint32_t which, int8_t *out, size_t size) { random_bytes(which, out, size); }
+int8_t conv2d_trial_byte(uint32_t which, size_t at)
+{
+    int8_t bytes[8];
+    uint64_t bits = random_bits(((uint64_t)which << 40) + at / 8);
+    memcpy(bytes, &bits, sizeof bytes);
+    return bytes[at % 8];
+}
 
 static void pack_input(const void *source, void *dst, size_t size)
 {
     (void)source;
-    conv2d_trial_bytes(0, dst, size);
+    random_bytes(0, dst, size);
 }
 
 static void pack_residual(const void *source, void *dst, size_t size)
 {
     (void)source;
-    conv2d_trial_bytes(1, dst, size);
+    random_bytes(1, dst, size);
 }
 
 enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
 
 /* Rows whose padding is zero, as in files. */
-static const int8_t *make_weights(vkd_arena *arena, const conv2d_problem *problem)
+static void fill_weights(const conv2d_problem *problem, int8_t *weights)
 {
     size_t k = (size_t)conv2d_k(problem), row = (k + 3) / 4 * 4;
-    int8_t *weights = vkd_arena_alloc(arena, problem->out_c, row);
-    if (!weights)
-        return NULL;
     random_bytes(WEIGHT_STREAM, weights, problem->out_c * row);
     for (uint32_t oc = 0; oc < problem->out_c; oc++)
         memset(weights + oc * row + k, 0, row - k);
-    return weights;
 }
 
 static int32_t sum_of(const int8_t *weights, size_t count)
@@ -66,8 +68,9 @@ static int32_t sum_of(const int8_t *weights, size_t count)
 
 static vkd_model_value channel_values(vkd_dtype dtype, uint32_t count, const void *data)
 {
-    return (vkd_model_value){.kind = VKD_VALUE_TENSOR,
-                             .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = 1, .dims = {count}, .size = count * 4u, .data = data}};
+    return (vkd_model_value){
+        .kind = VKD_VALUE_TENSOR,
+        .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = 1, .dims = {count}, .size = count * 4u, .data = data}};
 }
 
 /* The square root, near enough. */
@@ -79,30 +82,45 @@ static float rough_root(float value)
     return root;
 }
 
-vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual, conv2d_trial *out)
+void conv2d_trial_fill(conv2d_trial *trial)
+{
+    size_t k = (size_t)conv2d_k(&trial->problem), row = (k + 3) / 4 * 4;
+    if (trial->made_weights)
+        fill_weights(&trial->problem, trial->made_weights);
+    for (uint32_t oc = 0; oc < trial->problem.out_c; oc++) {
+        trial->sums[oc] = sum_of(trial->weights + oc * row, k);
+        trial->scales[oc] = 0.005f + 0.005f * random_unit(SCALE_STREAM, oc);
+        trial->bias[oc] = random_unit(BIAS_STREAM, oc) - 0.5f;
+    }
+}
+
+vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual,
+                             conv2d_trial *out)
 {
     size_t k = (size_t)conv2d_k(problem), row = (k + 3) / 4 * 4;
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);
-    weights = weights ? weights : make_weights(arena, problem);
-    if (!sums || !scales || !bias || !weights)
+    int8_t *made_weights = weights ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
+    if (!sums || !scales || !bias || (!weights && !made_weights))
         return vkd_fail_memory(arena->context, "a convolution to try");
-    for (uint32_t oc = 0; oc < problem->out_c; oc++) {
-        sums[oc] = sum_of(weights + oc * row, k);
-        scales[oc] = 0.005f + 0.005f * random_unit(SCALE_STREAM, oc);
-        bias[oc] = random_unit(BIAS_STREAM, oc) - 0.5f;
-    }
     /* The output's range is about that of the sums, so that few results saturate. */
     *out = (conv2d_trial){
         .problem = *problem,
         .residual = residual,
-        .weights = weights,
+        .weights = weights ? weights : made_weights,
+        .made_weights = made_weights,
         .sums = sums,
         .scales = scales,
         .bias = bias,
-        .requantize = {.weight_sums = SUMS, .weight_scales = SCALES, .bias = BIAS, .x_scale = 0.02f, .x_zero = 3, .y_zero = -5,
-                       .y_scale = 0.0075f * 0.02f * 74.0f * 74.0f * rough_root((float)k) / 40.0f, .activation = "none"},
+        .requantize = {.weight_sums = SUMS,
+                       .weight_scales = SCALES,
+                       .bias = BIAS,
+                       .x_scale = 0.02f,
+                       .x_zero = 3,
+                       .y_zero = -5,
+                       .y_scale = 0.0075f * 0.02f * 74.0f * 74.0f * rough_root((float)k) / 40.0f,
+                       .activation = "none"},
     };
     out->values[SUMS] = channel_values(VKD_DTYPE_INT32, problem->out_c, sums);
     out->values[SCALES] = channel_values(VKD_DTYPE_FLOAT32, problem->out_c, scales);
@@ -137,8 +155,13 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
     const conv2d_problem *p = &trial->problem;
     const vkd_model model = {.value_count = CONV2D_TRIAL_VALUES, .values = trial->values};
     vkd_selection_info selection = {.op = op.name, .winner = variant->name, .problem = ""};
-    vkd_lowering lowering = {.context = graph->arena->context, .graph = graph, .model = &model, .caps = caps, .op = &op,
-                             .selections = &selection, .selection_count = 1};
+    vkd_lowering lowering = {.context = graph->arena->context,
+                             .graph = graph,
+                             .model = &model,
+                             .caps = caps,
+                             .op = &op,
+                             .selections = &selection,
+                             .selection_count = 1};
     conv2d conv = {.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
     const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
     VKD_TRY(add_activation(graph, x_dims, pack_input, &conv.x));

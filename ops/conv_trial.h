@@ -9,25 +9,32 @@ enum { CONV2D_TRIAL_VALUES = 3 };
 /* A problem with operands, made once for all the variants that are tried on it. */
 typedef struct conv2d_trial {
     conv2d_problem problem;
-    bool residual;          /* with a fused addition */
-    const int8_t *weights;  /* as in conv2d */
-    const int32_t *sums;    /* of the weights, a channel each */
-    const float *scales, *bias;
+    bool residual;         /* with a fused addition */
+    const int8_t *weights; /* as in conv2d */
+    int8_t *made_weights;  /* the same if they are made up, else null */
+    int32_t *sums;         /* of the weights, a channel each */
+    float *scales, *bias;
     requantize_args requantize; /* its value ids are of `values` */
     vkd_model_value values[CONV2D_TRIAL_VALUES];
-    requantize_params params;   /* after conv2d_trial_lower */
+    requantize_params params; /* after conv2d_trial_lower */
 } conv2d_trial;
 
-/* weights: the model's, or null for random ones. Everything lies in the arena. The trial must not move afterwards. */
+/* weights: the model's, or null for random ones. Everything lies in the arena. The trial must not move afterwards, and its
+ * numbers are those of conv2d_trial_fill, which must be called before a graph runs. */
 VKD_MUST_USE vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual,
                                           conv2d_trial *out);
 
-/* Lowers the trial by one variant into a graph that vkd_graph_init has prepared: random activations are constants, the result is the
- * scratch tensor *out_y. */
-VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant, vkd_graph *graph,
-                                           vkd_tensor_id *out_y);
+void conv2d_trial_fill(conv2d_trial *trial);
 
-/* The activation bytes as the device has them: 4C, `size` of them; which: 0 the input, 1 the residual. */
-void conv2d_trial_bytes(uint32_t which, int8_t *out, size_t size);
+/* Lowers the trial by one variant into a graph that vkd_graph_init has prepared: random activations are constants, the result
+ * is the scratch tensor *out_y. */
+VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant,
+                                           vkd_graph *graph, vkd_tensor_id *out_y);
+
+/* A byte of an activation as the device has it, 4C; which: 0 the input, 1 the residual. */
+int8_t conv2d_trial_byte(uint32_t which, size_t at);
+
+/* Compares a sample of the result, as the device has it, with the scalar oracle. */
+bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y);
 
 #endif

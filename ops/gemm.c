@@ -83,13 +83,22 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
 }
 
 const gemm_tile vkd_gemm_tiles[VKD_GEMM_TILE_COUNT] = {
-    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, 4, false},
-    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 16, 4, false},
-    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 16, 4, false},
-    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 16, 8, true},
-    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 16, 8, true},
-    {"lanes words 7x32", VKD_SHADER_GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, true},
+    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, 4, GEMM_INVOCATIONS},
+    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 16, 4, GEMM_INVOCATIONS},
+    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 16, 4, GEMM_INVOCATIONS},
+    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES},
+    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES},
+    {"lanes words 7x32", VKD_SHADER_GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES},
+    {"matrix 32x16", VKD_SHADER_GEMM_COOP_32X16, 32, 16, 16, 64, 16, GEMM_MATRIX},
 };
+
+static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+{
+    if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
+        return "it is for CPU devices with subgroups of 8";
+    uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
+    return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
+}
 
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
@@ -97,12 +106,11 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
         return "the output channels of a group are no multiple of 4";
     if (!grains_fit(problem, tile->grain))
         return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
-    if (!tile->lanes)
-        return NULL;
-    if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
-        return "it is for CPU devices with subgroups of 8";
-    uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
-    return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
+    if (tile->kind == GEMM_IN_LANES)
+        return lanes_refuse(tile, problem, caps);
+    if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32))
+        return "the device has no int8 matrix units";
+    return NULL;
 }
 
 /* ------------------------------------------------------------------------------------------------------- workgroups */
@@ -112,26 +120,21 @@ static uint32_t invocations(const uint32_t local[3]) { return local[0] * local[1
 static void halve(uint32_t local[3]) { local[local[1] > local[0] ? 1 : 0] /= 2; }
 
 /* Doubles the slices of k, if the device allows it and every slice keeps some steps. */
-static bool slice_deeper(const gemm_tile *tile, uint32_t k_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
+static bool slice_deeper(const gemm_tile *tile, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
 {
     uint32_t deeper[3] = {local[0], local[1], local[2] * 2};
     while (invocations(deeper) > limit && deeper[0] * deeper[1] > 8)
         halve(deeper);
     uint32_t partial = (deeper[2] - 1) * deeper[0] * deeper[1] * tile->m * tile->n * 4;
-    if (k_steps < 4 * deeper[2] || deeper[2] > 16 || invocations(deeper) > limit || partial > caps->shared_memory ||
+    if (tap_steps < 2 * deeper[2] || deeper[2] > 16 || invocations(deeper) > limit || partial > caps->shared_memory ||
         deeper[2] > caps->max_workgroup_size[2])
         return false;
     memcpy(local, deeper, sizeof deeper);
     return true;
 }
 
-void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
+static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t local[3])
 {
-    uint32_t local[3] = {8, 8, 1};
-    if (tile->lanes) {
-        memcpy(out, (uint32_t[3]){GEMM_LANES, 1, 1}, sizeof local);
-        return;
-    }
     while (local[1] > 1 && local[1] / 2 * tile->m >= problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
         local[1] /= 2;
         local[0] *= 2;
@@ -140,10 +143,30 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
     while (invocations(local) > limit)
         halve(local);
     uint64_t in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
-    uint32_t k_steps = k_steps_of(tile, problem);
-    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, k_steps, caps, limit, local))
+    uint32_t tap_steps = padded_tap(tile, problem) / tile->step;
+    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, tap_steps, caps, limit, local))
         ;
-    memcpy(out, local, sizeof local);
+}
+
+/* Subgroups of a workgroup: slices of k where tiles are few, tiles along m where they are many. */
+static void matrix_workgroup(const gemm_tile *tile, const gemm_problem *problem, uint32_t local[3])
+{
+    /* Measured on an H100: two chunks or more a slice, and small workgroups. */
+    uint32_t chunks = k_steps_of(tile, problem);
+    while (local[2] < 8 && local[2] * 4 <= chunks)
+        local[2] *= 2;
+    while (local[1] * local[2] < 4 && local[1] * tile->m < problem->m)
+        local[1] *= 2;
+}
+
+void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
+{
+    static const uint32_t start[][3] = {[GEMM_INVOCATIONS] = {8, 8, 1}, [GEMM_IN_LANES] = {GEMM_LANES, 1, 1}, [GEMM_MATRIX] = {32, 1, 1}};
+    memcpy(out, start[tile->kind], sizeof start[0]);
+    if (tile->kind == GEMM_INVOCATIONS)
+        invocation_workgroup(tile, problem, caps, out);
+    if (tile->kind == GEMM_MATRIX)
+        matrix_workgroup(tile, problem, out);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- cost */
@@ -152,14 +175,16 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
 {
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
-    uint32_t rows = tile->lanes ? tile->m * GEMM_LANES : tile->m * local[1];
+    uint32_t rows = tile->kind == GEMM_IN_LANES ? tile->m * GEMM_LANES : tile->m * local[1];
     double outputs = (double)align_up(problem->m, rows) * align_up(problem->n, tile->n) * problem->groups;
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
-    if (tile->lanes) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
+    if (tile->kind == GEMM_IN_LANES) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
         return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) * (tile->grain == 4 ? 1.2 : 1) + outputs * 0.36e-3;
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
+    if (tile->kind == GEMM_MATRIX)
+        return 2.0 + macs / (4 * rate) + 0.3 * k_steps_of(tile, problem) / local[2];
     double full = (double)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups * local[2] /
                   (double)wanted_invocations(caps);
     return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);
@@ -240,19 +265,17 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
-    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] || tile->grain < tile->step;
+    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] ||
+                    (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
     node.spec_count = 4;
-    if (tile->lanes) { /* an invocation is a lane: the workgroup covers tile->n channels and its lanes' rows */
+    node.groups[0] = divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
+    node.groups[1] = divide_up(problem->m, tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]));
+    if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
         node.spec_count = 6;
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
-        node.groups[0] = divide_up(problem->n, tile->n);
-        node.groups[1] = divide_up(problem->m, tile->m * GEMM_LANES);
-    } else {
-        node.groups[0] = divide_up(problem->n, tile->n * local[0]);
-        node.groups[1] = divide_up(problem->m, tile->m * local[1]);
     }
     node.groups[2] = problem->groups;
     vkd_node_read(&node, operands->a);

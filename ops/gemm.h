@@ -20,18 +20,24 @@ typedef struct gemm_problem {
 /* m rows of k values. */
 gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes);
 
-/* A kernel with its register tile; one row of a table. */
+typedef enum gemm_kind {
+    GEMM_INVOCATIONS, /* shaders/gemm.glsl: every invocation a tile of its own */
+    GEMM_IN_LANES,    /* shaders/gemm_lanes.glsl: for llvmpipe */
+    GEMM_MATRIX       /* shaders/gemm_coop.glsl: matrix units, a tile a subgroup */
+} gemm_kind;
+
+/* A kernel with its tile; one row of a table. */
 typedef struct gemm_tile {
     const char *name;
     vkd_shader shader;
-    uint32_t m, n;         /* rows and channels that an invocation computes */
+    uint32_t m, n;         /* rows and channels that an invocation computes, or a subgroup of matrix units */
     uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
     uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
     uint32_t channel_unit; /* channels side by side in B */
-    bool lanes;            /* shaders/gemm_lanes.glsl, else shaders/gemm.glsl */
+    gemm_kind kind;
 } gemm_tile;
 extern const gemm_tile vkd_gemm_tiles[];
-enum { VKD_GEMM_TILE_COUNT = 6 };
+enum { VKD_GEMM_TILE_COUNT = 7 };
 
 /* Null if the tile can run the problem on the device, else why not. */
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);

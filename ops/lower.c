@@ -145,10 +145,10 @@ static vkd_status add_outputs(vkd_lowering *lowering)
 /* ------------------------------------------------------------------------------------------------------ the model */
 
 vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps, const char *conv_variant,
-                           vkd_graph *graph, vkd_tensor_id **out_tensors, vkd_selection_info **out_selections,
+                           vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id **out_tensors, vkd_selection_info **out_selections,
                            size_t *out_selection_count)
 {
-    vkd_lowering lowering = {.context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant};
+    vkd_lowering lowering = {.context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant, .tuner = tuner};
     VKD_TRY(check_operators(context, model));
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));

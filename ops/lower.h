@@ -4,9 +4,13 @@
 #define VKD_OPS_LOWER_H
 
 #include "graph/graph.h"
+#include "graph/tuner.h"
 #include "ops/args.h"
 #include "runtime/caps.h"
 #include "shaders/tensor_params.h"
+
+/* llvmpipe ends an invocation's loops after 65535 iterations in all, whatever their conditions say. */
+enum { VKD_CPU_MAX_LOOP = 60000 };
 
 typedef struct vkd_lowering {
     vkd_context *context;
@@ -14,6 +18,7 @@ typedef struct vkd_lowering {
     const vkd_model *model;
     const vkd_caps *caps;
     const char *conv_variant; /* forced, or null */
+    vkd_tuner *tuner;         /* null: nothing is known of the device but its caps */
     const vkd_model_op *op;   /* the one being lowered */
     vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
     vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
@@ -32,11 +37,11 @@ typedef struct vkd_op {
 /* The registry; null for an operator that nobody lowers. */
 const vkd_op *vkd_op_find(const char *name);
 
-/* Lowers a whole model into a graph that vkd_graph_init has prepared. VKD_UNSUPPORTED names the operators that are not in the
+/* Lowers a whole model into a graph that vkd_graph_init has prepared. conv_variant and tuner may be null. VKD_UNSUPPORTED names the operators that are not in the
  * registry. Values that no operator produced have VKD_NO_TENSOR in *out_tensors. Selections are left in *out_selections (in the
  * graph's arena). */
 VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
-                                        const char *conv_variant, vkd_graph *graph, vkd_tensor_id **out_tensors,
+                                        const char *conv_variant, vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id **out_tensors,
                                         vkd_selection_info **out_selections, size_t *out_selection_count);
 
 /* ------------------------------------------------------------------------------------ helpers for lower functions */

@@ -9,6 +9,11 @@ vkd_status vkd_lower_conv2d(vkd_lowering *lowering);
 vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering);
 vkd_status vkd_lower_linear(vkd_lowering *lowering);
 
+/* conv_depthwise.c, conv_transposed.c */
+vkd_status vkd_lower_conv2d_dw(vkd_lowering *lowering);
+vkd_status vkd_lower_fused_conv2d_dw(vkd_lowering *lowering);
+vkd_status vkd_lower_conv2d_transposed(vkd_lowering *lowering);
+
 /* quantize.c */
 vkd_status vkd_lower_quantize(vkd_lowering *lowering);
 vkd_status vkd_lower_dequantize(vkd_lowering *lowering);
@@ -19,6 +24,7 @@ vkd_status vkd_lower_q8ta_relu(vkd_lowering *lowering);
 
 /* pool.c */
 vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering);
+vkd_status vkd_lower_avg_pool2d(vkd_lowering *lowering);
 
 /* reduce.c */
 vkd_status vkd_lower_mean(vkd_lowering *lowering);
@@ -30,5 +36,15 @@ vkd_status vkd_lower_squeeze_dim(vkd_lowering *lowering);
 vkd_status vkd_lower_squeeze_dims(vkd_lowering *lowering);
 vkd_status vkd_lower_unsqueeze(vkd_lowering *lowering);
 vkd_status vkd_lower_clone(vkd_lowering *lowering);
+
+/* clamp.c */
+vkd_status vkd_lower_clamp(vkd_lowering *lowering);
+vkd_status vkd_lower_relu(vkd_lowering *lowering);
+vkd_status vkd_lower_q8_clamp(vkd_lowering *lowering);
+
+/* cat.c, pixel_shuffle.c, upsample.c */
+vkd_status vkd_lower_cat(vkd_lowering *lowering);
+vkd_status vkd_lower_q8ta_pixel_shuffle(vkd_lowering *lowering);
+vkd_status vkd_lower_upsample_nearest2d(vkd_lowering *lowering);
 
 #endif

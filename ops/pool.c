@@ -1,13 +1,17 @@
 #include "ops/ops.h"
+#include "shaders/avg_pool2d_params.h"
 #include "shaders/max_pool2d_params.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct pool_args {
     uint32_t x;
     int32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
     bool ceil_mode;
-    uint32_t y[2]; /* the second: indices, which nobody computes */
+    bool count_padding; /* averages */
+    float divisor;      /* averages; NAN: what the window covers */
+    uint32_t y[2];      /* the second: indices, which nobody computes */
 } pool_args;
 
 static const vkd_param pool_parameters[] = {
@@ -18,6 +22,18 @@ static const vkd_param pool_parameters[] = {
     VKD_INTS(pool_args, dilation, 2),
     VKD_BOOL(pool_args, ceil_mode),
     VKD_OUTPUTS(pool_args, y, 2),
+    VKD_PARAMS_END,
+};
+
+static const vkd_param avg_parameters[] = {
+    VKD_TENSOR(pool_args, x),
+    VKD_INTS(pool_args, kernel, 2),
+    VKD_INTS_OR_EMPTY(pool_args, stride, 2),
+    VKD_INTS(pool_args, padding, 2),
+    VKD_BOOL(pool_args, ceil_mode),
+    VKD_BOOL(pool_args, count_padding),
+    VKD_OPTIONAL_FLOAT(pool_args, divisor),
+    VKD_OUTPUT(pool_args, y),
     VKD_PARAMS_END,
 };
 
@@ -76,8 +92,11 @@ static vkd_status check_window(vkd_lowering *lowering, const pool_args *args, co
     return VKD_OK;
 }
 
-static vkd_status check_shapes(vkd_lowering *lowering, const pool_args *args)
+/* Fills in the stride that the file has left out, and checks everything against the tensors. */
+static vkd_status check_shapes(vkd_lowering *lowering, pool_args *args)
 {
+    if (!args->stride[0] && !args->stride[1]) /* an empty list */
+        memcpy(args->stride, args->kernel, sizeof args->stride);
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
     if (x->rank != 3 && x->rank != 4)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
@@ -93,13 +112,29 @@ static vkd_status check_shapes(vkd_lowering *lowering, const pool_args *args)
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
 
+/* One invocation for each group of four channels of y, and the constants that all pooling shaders have. */
+static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_node *node, vkd_tensor_id x_id,
+                           vkd_tensor_id y_id)
+{
+    const vkd_tensor *y = &lowering->graph->tensors[y_id];
+    if (lowering->caps->type == VKD_TYPE_CPU && ((int64_t)args->kernel[1] + 1) * args->kernel[0] > VKD_CPU_MAX_LOOP)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a window of %dx%d on a CPU", args->kernel[0], args->kernel[1]);
+    vkd_node_linear(node, lowering->caps, vkd_tensor_groups(y));
+    vkd_node_read(node, x_id);
+    vkd_node_write(node, y_id);
+    vkd_node_spec(node, (uint32_t)args->kernel[0]);
+    vkd_node_spec(node, (uint32_t)args->kernel[1]);
+    vkd_node_spec(node, (y->c + 3) / 4);
+    vkd_node_spec(node, y->h);
+    vkd_node_spec(node, y->w);
+    return vkd_op_add_node(lowering, node, x_id, y_id);
+}
+
 vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
 {
     pool_args args;
     vkd_tensor_id x_id, y_id;
     VKD_TRY(vkd_op_args(lowering, pool_parameters, &args));
-    if (!args.stride[0] && !args.stride[1]) /* an empty list */
-        memcpy(args.stride, args.kernel, sizeof args.stride);
     VKD_TRY(check_shapes(lowering, &args));
     if (args.y[1] != VKD_NO_VALUE && is_used(lowering, args.y[1]))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices, value %u, are used", args.y[1]);
@@ -121,13 +156,36 @@ vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
         .dilation_w = args.dilation[1],
     };
     vkd_node node = vkd_op_node(lowering, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, params.groups);
-    vkd_node_read(&node, x_id);
-    vkd_node_write(&node, y_id);
-    vkd_node_spec(&node, (uint32_t)args.kernel[0]);
-    vkd_node_spec(&node, (uint32_t)args.kernel[1]);
-    vkd_node_spec(&node, (y->c + 3) / 4);
-    vkd_node_spec(&node, y->h);
-    vkd_node_spec(&node, y->w);
-    return vkd_op_add_node(lowering, &node, x_id, y_id);
+    return add_pool(lowering, &args, &node, x_id, y_id);
+}
+
+vkd_status vkd_lower_avg_pool2d(vkd_lowering *lowering)
+{
+    pool_args args = {.dilation = {1, 1}};
+    vkd_tensor_id x_id, y_id;
+    VKD_TRY(vkd_op_args(lowering, avg_parameters, &args));
+    VKD_TRY(check_shapes(lowering, &args));
+    /* Then no window lies in the padding alone. */
+    if (args.padding[0] > args.kernel[0] / 2 || args.padding[1] > args.kernel[1] / 2)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "padding %dx%d is more than half of the kernel, %dx%d", args.padding[0],
+                           args.padding[1], args.kernel[0], args.kernel[1]);
+    if (args.divisor == 0)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
+    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_FLOAT32, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args.y[0], VKD_DTYPE_FLOAT32, &y_id));
+
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    avg_pool2d_params params = {
+        .groups = vkd_tensor_groups(y),
+        .x_h = (int32_t)x->h,
+        .x_w = (int32_t)x->w,
+        .stride_h = args.stride[0],
+        .stride_w = args.stride[1],
+        .padding_h = args.padding[0],
+        .padding_w = args.padding[1],
+        .count_padding = args.count_padding,
+        .divisor = isnan(args.divisor) ? 0 : args.divisor,
+    };
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_AVG_POOL2D, &params, sizeof params);
+    return add_pool(lowering, &args, &node, x_id, y_id);
 }

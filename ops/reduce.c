@@ -119,6 +119,9 @@ static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, con
                            x->n, x->c);
     if ((uint64_t)x->h * x->w > 1u << 23) /* the sum less the zero points is below 2^31 then */
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %u are supported", x->h, x->w, 1u << 23);
+    if (lowering->caps->type == VKD_TYPE_CPU && x->h * x->w > 8 * VKD_CPU_MAX_LOOP)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels on a CPU: at most %u are supported", x->h, x->w,
+                           8 * VKD_CPU_MAX_LOOP);
     return VKD_OK;
 }
 
@@ -127,7 +130,8 @@ static void set_q8_mean_size(vkd_node *node, const vkd_caps *caps, uint32_t word
 {
     enum { WIDTH = 16, LANES = 8 };
     vkd_node_linear(node, caps, words);
-    if (caps->type == VKD_TYPE_CPU || pixels < 2 * LANES || caps->max_workgroup_invocations < WIDTH * LANES)
+    bool alone = caps->type == VKD_TYPE_CPU && pixels <= VKD_CPU_MAX_LOOP;
+    if (alone || pixels < 2 * LANES || caps->max_workgroup_invocations < WIDTH * LANES)
         return;
     node->specs[0] = WIDTH;
     node->specs[1] = LANES;

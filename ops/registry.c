@@ -23,6 +23,17 @@ static const vkd_op registry[] = {
     {"aten.squeeze_copy.dims", vkd_lower_squeeze_dims},
     {"aten.unsqueeze_copy.default", vkd_lower_unsqueeze},
     {"aten.clone.default", vkd_lower_clone},
+    {"et_vk.q8ta_conv2d_dw.default", vkd_lower_conv2d_dw},
+    {"vkd.q8_conv2d_dw", vkd_lower_fused_conv2d_dw},
+    {"et_vk.q8ta_conv2d_transposed.default", vkd_lower_conv2d_transposed},
+    {"et_vk.q8ta_pixel_shuffle.default", vkd_lower_q8ta_pixel_shuffle},
+    {"aten.avg_pool2d.default", vkd_lower_avg_pool2d},
+    {"aten.hardtanh.default", vkd_lower_clamp},
+    {"aten.clamp.default", vkd_lower_clamp},
+    {"aten.relu.default", vkd_lower_relu},
+    {"vkd.q8_clamp", vkd_lower_q8_clamp},
+    {"aten.cat.default", vkd_lower_cat},
+    {"aten.upsample_nearest2d.vec", vkd_lower_upsample_nearest2d},
 };
 
 const vkd_op *vkd_op_find(const char *name)

@@ -37,7 +37,7 @@ static const char help_text[] =
 
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
 typedef struct option_tables {
-    struct poptOption data[9], report[8], device[12], other[4], all[6];
+    struct poptOption data[9], report[8], device[15], other[4], all[6];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                                                        \
@@ -91,10 +91,13 @@ static void fill_tables(run_options *o, option_tables *t)
     const struct poptOption device[] = {
         STRING("device", 'd', device, "number or part of the name of the device to use", "DEVICE"),
         STRING("library", 0, library, "the libvkdelegate to load", "PATH"),
-        STRING("cache-dir", 0, cache_dir, "where compiled pipelines are kept", "FOLDER"),
+        STRING("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept", "FOLDER"),
         FLAG("no-cache", 0, no_cache, "neither read nor write that cache"),
         NUMBER("timeout", 0, timeout_ms, "how long one execution may take (default: 10000)", "MS"),
         STRING("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
+        STRING("select", 0, select_text, "how to choose variants: auto, or measure (once for a shape, then remembered)", "HOW"),
+        NUMBER("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)", "MS"),
+        FLAG("no-self-check", 0, no_self_check, "do not test a variant before its first use on a device"),
         STRING("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed", "KIND"),
         FLAG("no-rewrites", 0, no_rewrites, "run every operator as the file has it"),
         FLAG("validate", 0, validate, "enable the Vulkan validation layer; a message makes the exit code 7"),
@@ -141,27 +144,37 @@ static run_exit parse_triple(const char *name, const char *text, float out[3])
     return RUN_OK;
 }
 
-static run_exit parse_int8_dot(const char *text, vkd_int8_dot *out)
+/* One of some names with commas between them to its number. */
+static run_exit parse_name(const char *option, const char *names, const char *text, unsigned *out)
 {
-    static const char *const names[] = {"auto", "none", "signed", "mixed"}; /* in the order of vkd_int8_dot */
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        if (!strcmp(text, names[i])) {
-            *out = (vkd_int8_dot)i;
+    size_t length = strlen(text);
+    unsigned index = 0;
+    for (const char *name = names; name; index++) {
+        const char *end = strchr(name, ',');
+        size_t size = end ? (size_t)(end - name) : strlen(name);
+        if (size == length && !memcmp(name, text, size)) {
+            *out = index;
             return RUN_OK;
         }
+        name = end ? end + 1 : NULL;
     }
-    return run_fail(RUN_USAGE, "--int8-dot: '%s' is none of auto, none, signed, mixed", text);
+    return run_fail(RUN_USAGE, "--%s: '%s' is none of %s", option, text, names);
 }
 
 static run_exit parse_values(run_options *options)
 {
     run_exit result = RUN_OK;
+    unsigned dot = VKD_DOT_AUTO, select = VKD_SELECT_AUTO;
     if (options->mean_text)
         result = parse_triple("mean", options->mean_text, options->mean);
     if (!result && options->std_text)
         result = parse_triple("std", options->std_text, options->std);
     if (!result && options->int8_dot_text)
-        result = parse_int8_dot(options->int8_dot_text, &options->int8_dot);
+        result = parse_name("int8-dot", "auto,none,signed,mixed", options->int8_dot_text, &dot);
+    if (!result && options->select_text)
+        result = parse_name("select", "auto,measure", options->select_text, &select);
+    options->int8_dot = (vkd_int8_dot)dot;
+    options->select = (vkd_conv_select)select;
     return result;
 }
 
@@ -170,8 +183,8 @@ static run_exit check(run_options *options)
     for (int i = 0; i < 3; i++)
         if (options->std[i] == 0)
             return run_fail(RUN_USAGE, "--std: must not be 0");
-    if (options->bench < 0 || options->top < 0 || options->timeout_ms < 0)
-        return run_fail(RUN_USAGE, "--bench, --top and --timeout: must not be negative");
+    if (options->bench < 0 || options->top < 0 || options->timeout_ms < 0 || options->measure_ms < 0)
+        return run_fail(RUN_USAGE, "--bench, --top, --timeout and --measure-ms: must not be negative");
     if (options->list_devices)
         return RUN_OK;
     if (!options->model)
@@ -253,7 +266,7 @@ void run_options_release(run_options *options)
 {
     char *const strings[] = {options->output,   options->labels,       options->device,    options->library,
                              options->method,   options->variant,      options->cache_dir, options->mean_text,
-                             options->std_text, options->int8_dot_text};
+                             options->std_text, options->int8_dot_text, options->select_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

@@ -25,12 +25,14 @@ typedef struct run_options {
 
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;
+    vkd_conv_select select;
+    int measure_ms, no_self_check;
     int timeout_ms, validate, no_cache, no_rewrites, verbose;
 
     int help, version; /* answered with text on stdout, nothing is run */
 
     poptContext context; /* owns model and images */
-    char *mean_text, *std_text, *int8_dot_text;
+    char *mean_text, *std_text, *int8_dot_text, *select_text;
 } run_options;
 
 /* Parses and checks. On RUN_USAGE the reason was printed. Release the options in any case. */

@@ -192,6 +192,7 @@ static void add_explain(run_report *report, const run_session *session)
             text(report, candidate, "variant", info.candidates[j].variant);
             flag(report, candidate, "eligible", info.candidates[j].eligible);
             number(report, candidate, "cost_us", info.candidates[j].cost_us);
+            number(report, candidate, "measured_us", info.candidates[j].measured_us);
             text(report, candidate, "reason", info.candidates[j].reason);
         }
     }

@@ -186,10 +186,13 @@ static void print_selection(const vkd_selection_info *selection, size_t same)
     printf("%zu x %s: %s\n    -> %s: %s\n", same, selection->op, selection->problem, selection->winner, selection->reason);
     for (size_t i = 0; i < selection->candidate_count; i++) {
         const vkd_candidate_info *candidate = &selection->candidates[i];
-        if (candidate->eligible)
-            printf("       %-12s  %10.1f us estimated  %s\n", candidate->variant, candidate->cost_us, candidate->reason);
+        if (!candidate->eligible)
+            printf("       %-26s  %-23s  %s\n", candidate->variant, "not eligible", candidate->reason);
+        else if (candidate->measured_us > 0)
+            printf("       %-26s  %10.1f us estimated  %10.1f us measured\n", candidate->variant, candidate->cost_us,
+                   candidate->measured_us);
         else
-            printf("       %-12s  %23s  %s\n", candidate->variant, "not eligible", candidate->reason);
+            printf("       %-26s  %10.1f us estimated  %s\n", candidate->variant, candidate->cost_us, candidate->reason);
     }
 }
 

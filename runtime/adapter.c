@@ -13,6 +13,9 @@ static const struct {
     size_t present;        /* the flag in vkd_features */
 } optional_extensions[] = {
     {VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME, VK_API_VERSION_1_3, offsetof(vkd_features, integer_dot_product)},
+    {VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, VK_API_VERSION_1_2, offsetof(vkd_features, memory_model)},
+    {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, VK_API_VERSION_1_2, offsetof(vkd_features, shader_int8)},
+    {VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, 0, offsetof(vkd_features, cooperative_matrix)},
     {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
 };
 enum { OPTIONAL_COUNT = sizeof optional_extensions / sizeof optional_extensions[0] };
@@ -133,6 +136,42 @@ static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
     caps->dot = vkd_caps_best_dot(caps);
 }
 
+/* Whether the matrix units multiply 16x32 by 32x16 int8 values into int32, a subgroup at a time. */
+static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handle)
+{
+    VkCooperativeMatrixPropertiesNV shapes[64];
+    uint32_t count = sizeof shapes / sizeof shapes[0];
+    for (uint32_t i = 0; i < count; i++)
+        shapes[i] = (VkCooperativeMatrixPropertiesNV){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV};
+    if (!instance->vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
+        return false;
+    VkResult result = instance->vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(handle, &count, shapes);
+    if (result != VK_SUCCESS && result != VK_INCOMPLETE)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (shapes[i].MSize == 16 && shapes[i].NSize == 16 && shapes[i].KSize == 32 && shapes[i].scope == VK_SCOPE_SUBGROUP_NV &&
+            shapes[i].AType == VK_COMPONENT_TYPE_SINT8_NV && shapes[i].BType == VK_COMPONENT_TYPE_SINT8_NV &&
+            shapes[i].CType == VK_COMPONENT_TYPE_SINT32_NV && shapes[i].DType == VK_COMPONENT_TYPE_SINT32_NV)
+            return true;
+    return false;
+}
+
+static void fill_matrix(const vkd_instance *instance, vkd_adapter *adapter)
+{
+    const vkd_features *has = &adapter->features;
+    if (!has->cooperative_matrix || !has->memory_model || !has->shader_int8)
+        return;
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+    VkPhysicalDeviceVulkanMemoryModelFeatures model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+                                                       .pNext = &matrix};
+    VkPhysicalDeviceShaderFloat16Int8Features int8 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+                                                      .pNext = &model};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &int8};
+    instance->vkGetPhysicalDeviceFeatures2(adapter->handle, &features);
+    adapter->caps.matrix_int8 = matrix.cooperativeMatrix && model.vulkanMemoryModel && int8.shaderInt8 &&
+                                multiplies_int8(instance, adapter->handle);
+}
+
 vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t queue_family, vkd_adapter *out,
                              bool *out_fits)
 {
@@ -149,6 +188,7 @@ vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice phys
     fill_limits(&properties, &families[out->queue_family], &out->caps);
     VKD_TRY(find_extensions(instance, min32(properties.apiVersion, instance->version), out));
     fill_properties(instance, out);
+    fill_matrix(instance, out);
     *out_fits = true;
     return VKD_OK;
 }

@@ -7,6 +7,7 @@
 /* Optional device extensions and features that are used where present. */
 typedef struct vkd_features {
     bool integer_dot_product;
+    bool cooperative_matrix, memory_model, shader_int8; /* cooperative matrices of int8 need all three */
     bool portability_subset; /* must be enabled where it is present */
 } vkd_features;
 
@@ -14,7 +15,7 @@ typedef struct vkd_adapter {
     VkPhysicalDevice handle;
     uint32_t queue_family;
     vkd_features features;
-    const char *extensions[2]; /* to enable; constant strings */
+    const char *extensions[5]; /* to enable; constant strings */
     uint32_t extension_count;
     vkd_caps caps; /* with caps.dot = vkd_caps_best_dot */
 } vkd_adapter;

@@ -56,9 +56,24 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
         .shaderIntegerDotProduct = VK_TRUE,
     };
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
+        .pNext = device->caps.dot_supported ? &dot : NULL,
+        .cooperativeMatrix = VK_TRUE,
+    };
+    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+        .pNext = &matrix,
+        .vulkanMemoryModel = VK_TRUE,
+    };
+    VkPhysicalDeviceShaderFloat16Int8Features int8 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+        .pNext = &model,
+        .shaderInt8 = VK_TRUE,
+    };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = device->caps.dot_supported ? &dot : NULL,
+        .pNext = device->caps.matrix_int8 ? (void *)&int8 : device->caps.dot_supported ? (void *)&dot : NULL,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
         .enabledExtensionCount = adapter.extension_count,
@@ -93,6 +108,7 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *vulkan)
     adopt_adapter(device, &adapter);
     device->caps.dot_supported = device->caps.dot_supported && vulkan->integer_dot_product;
     device->caps.dot = vkd_caps_best_dot(&device->caps);
+    device->caps.matrix_int8 = false; /* whether it is enabled there is not known */
     device->handle = vulkan->device;
     device->queue = vulkan->queue;
     device->lock = vulkan->lock;
@@ -139,13 +155,14 @@ vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd
     if (!device)
         return vkd_fail_memory(context, "the device");
     device->context = context;
-    device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : VKD_DEFAULT_TIMEOUT_NS;
     vkd_arena_init(&device->arena, context);
     vkd_status status = open_device(device, options);
     if (status != VKD_OK) {
         vkd_device_close(device);
         return status;
     }
+    uint64_t usual_ns = device->caps.type == VKD_TYPE_CPU ? VKD_CPU_TIMEOUT_NS : VKD_DEFAULT_TIMEOUT_NS;
+    device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : usual_ns;
     *out = device;
     return VKD_OK;
 }

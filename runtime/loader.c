@@ -52,7 +52,7 @@ vkd_status vkd_instance_load(vkd_instance *instance)
     vkd_library_lock();
 #define LOAD(name) instance->name = (PFN_##name)vkGetInstanceProcAddr(instance->handle, #name);
     VKD_INSTANCE_FUNCTIONS(LOAD)
-    VKD_DEBUG_FUNCTIONS(LOAD)
+    VKD_OPTIONAL_FUNCTIONS(LOAD)
 #undef LOAD
     vkd_library_unlock();
     bool complete = true;

@@ -11,6 +11,7 @@
 _Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_PTR_DEFINES, "a 64-bit platform is needed");
 
 #define VKD_DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
+#define VKD_CPU_TIMEOUT_NS UINT64_C(120000000000)
 
 /* ----------------------------------------------------------------------------------------------- results: result.c */
 
@@ -32,8 +33,9 @@ const char *vkd_vk_result_name(VkResult result);
     X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                                \
     X(vkCreateDevice)                                                                                                          \
     X(vkGetDeviceProcAddr)
-/* Only there when VK_EXT_debug_utils is enabled. */
-#define VKD_DEBUG_FUNCTIONS(X)                                                                                                 \
+/* Null where an extension is missing: the first where no device has it, the others where VK_EXT_debug_utils is not enabled. */
+#define VKD_OPTIONAL_FUNCTIONS(X)                                                                                                 \
+    X(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)                                                                       \
     X(vkCreateDebugUtilsMessengerEXT)                                                                                          \
     X(vkDestroyDebugUtilsMessengerEXT)                                                                                         \
     X(vkSetDebugUtilsObjectNameEXT)
@@ -47,7 +49,7 @@ typedef struct vkd_instance {
     uint32_t validation_messages;
 #define VKD_MEMBER(name) PFN_##name name;
     VKD_INSTANCE_FUNCTIONS(VKD_MEMBER)
-    VKD_DEBUG_FUNCTIONS(VKD_MEMBER)
+    VKD_OPTIONAL_FUNCTIONS(VKD_MEMBER)
 #undef VKD_MEMBER
 } vkd_instance;
 

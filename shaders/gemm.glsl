@@ -24,11 +24,12 @@ shared ivec4 partial[gl_WorkGroupSize.z > 1
 
 ivec4 acc[TILE_M][TILE_N4];
 
-// One tap, or a part of one: steps [0, count) from a_at in A and from b_at in B. Rows with inside[i] false see x_zero.
-void accumulate(uint a_at[TILE_M], bool inside[TILE_M], uint b_at[TILE_N4], uint count)
+// This slice's steps of one tap: every z-th one, so that the slices read neighbouring memory at the same time. Rows with inside[i] false
+// see x_zero.
+void accumulate(uint a_at[TILE_M], bool inside[TILE_M], uint b_at[TILE_N4])
 {
     STEP outside = STEP((p.x_zero & 0xff) * 0x01010101);
-    for (uint k = 0; k < count; k++) {
+    for (uint k = gl_LocalInvocationID.z; k < p.tap_steps; k += gl_WorkGroupSize.z) {
         STEP row[TILE_M];
         [[unroll]] for (int i = 0; i < TILE_M; i++)
             row[i] = dot_operand(!WINDOW || inside[i] ? a[a_at[i] + k] : outside);
@@ -59,32 +60,30 @@ void main()
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
             acc[i][j] = ivec4(0);
     }
-    uint b_first[TILE_N4];
+    uint b_at[TILE_N4];
     [[unroll]] for (int j = 0; j < TILE_N4; j++)
-        b_first[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps * 4;
+        b_at[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps * 4;
 
-    // This slice's range of k, tap by tap.
-    uint slice = (p.k_steps + gl_WorkGroupSize.z - 1) / gl_WorkGroupSize.z;
-    uint k = gl_LocalInvocationID.z * slice;
-    uint k_end = min(k + slice, p.k_steps);
-    while (k < k_end) {
-        uint tap = WINDOW ? k / p.tap_steps : 0;
-        uint tap_k = k - tap * p.tap_steps;
-        uint count = min(p.tap_steps - tap_k, k_end - k);
-        uint tap_y = tap / p.kernel_w;
-        int offset_y = int(tap_y * p.dilation_h), offset_x = int((tap - tap_y * p.kernel_w) * p.dilation_w);
-        uint a_at[TILE_M], b_at[TILE_N4];
+    uint taps = WINDOW ? p.k_steps / p.tap_steps : 1;
+    for (uint tap = 0, tap_x = 0, offset_x = 0, offset_y = 0; tap < taps; tap++) {
+        uint a_at[TILE_M];
         bool inside[TILE_M];
         [[unroll]] for (int i = 0; i < TILE_M; i++) {
-            int y_at = in_y[i] + offset_y, x_at = in_x[i] + offset_x;
+            int y_at = in_y[i] + int(offset_y), x_at = in_x[i] + int(offset_x);
             inside[i] = y_at >= 0 && y_at < int(p.in_h) && x_at >= 0 && x_at < int(p.in_w);
             uint pixel = !WINDOW || inside[i] ? (image_row[i] + uint(y_at)) * p.in_w + uint(x_at) : 0;
-            a_at[i] = pixel * p.a_pixel + gl_WorkGroupID.z * p.tap_steps + tap_k;
+            a_at[i] = pixel * p.a_pixel + gl_WorkGroupID.z * p.tap_steps;
         }
+        accumulate(a_at, inside, b_at);
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            b_at[j] = b_first[j] + k * 4;
-        accumulate(a_at, inside, b_at, count);
-        k += count;
+            b_at[j] += p.tap_steps * 4;
+        tap_x++;
+        offset_x += p.dilation_w;
+        if (tap_x == p.kernel_w) {
+            tap_x = 0;
+            offset_x = 0;
+            offset_y += p.dilation_h;
+        }
     }
 
     if (gl_WorkGroupSize.z > 1) {

@@ -4,7 +4,8 @@
  * row high. Groups are independent products along gl_WorkGroupID.z.
  *
  * B is packed as [group][n / unit][k / step][unit channels][step], zero-padded in n to GEMM_N_ALIGN and in k to the step, where a step
- * is 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads), and a unit 4 channels, or 8 (gemm_lanes). With several taps, the channels of a group are
+ * is 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads), and a unit 4 channels, or 8 (gemm_lanes);
+ * gemm_coop has units of 16 channels and steps of 64. With several taps, the channels of a group are
  * a multiple of the step. */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H

@@ -184,7 +184,8 @@ static int evaluate(vkd_method *method, const eval_options *options, const test_
 
 static int run(const eval_options *options, const test_set *set, eval_score *out)
 {
-    vkd_options how = {.device = options->device};
+    /* A CPU implementation compiles its shaders in the first execution, which takes seconds, and more on a busy machine. */
+    vkd_options how = {.device = options->device, .timeout_ms = 120000};
     vkd_program *program = NULL;
     vkd_method *method = NULL;
     vkd_status status = vkd_program_open(options->model, &how, &program);

@@ -1,5 +1,5 @@
-/* op-check MODEL.pte TRACE_DIR INPUT.f32...: runs every operator of a model's delegate by itself, on the inputs that a reference
- * recorded, and compares with the output that it recorded.
+/* op-check MODEL.pte TRACE_DIR INPUT.f32...: runs every operator of a model's delegate by itself, on the inputs that a
+ * reference recorded, and compares with the output that it recorded.
  *
  * TRACE_DIR has one NNNN-<value id>-<operator>.npy for every result. INPUT.f32: the model's inputs, which no operator produces.
  * Exit status 0: every int8 or int32 element within 1, every float within 1e-5 of the tensor's largest magnitude. */

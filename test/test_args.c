@@ -241,6 +241,62 @@ static void takes_outputs_from_lists(void **state)
     assert_refused(&f, "y");
 }
 
+/* --------------------------------------------------------------------------- numbers that may be missing, tensor lists */
+
+typedef struct rare_args {
+    vkd_tensor_list parts;
+    float low, factors[2];
+} rare_args;
+
+static const vkd_param rare_params[] = {
+    VKD_TENSOR_LIST(rare_args, parts),
+    VKD_OPTIONAL_FLOAT(rare_args, low),
+    VKD_FLOATS_OR_NULL(rare_args, factors, 2),
+    VKD_PARAMS_END,
+};
+
+static vkd_status decode_rare(fixture *f, uint32_t parts, uint32_t low, uint32_t factors, rare_args *out)
+{
+    const uint32_t args[] = {parts, low, factors};
+    vkd_model_op op = {.name = "test.op", .node_id = 17, .arg_count = 3, .args = args};
+    return vkd_args_decode(&f->context, hand_finish(&f->m), &op, rare_params, out);
+}
+
+static void decodes_optional_numbers_and_tensor_lists(void **state)
+{
+    (void)state;
+    static const double doubles[] = {2.0, 0.5};
+    fixture f;
+    rare_args args;
+    prepare(&f);
+    uint32_t ids[] = {f.args[X], f.args[CONSTANT]}, list = hand_list(&f.m, 2, ids), null = f.args[DTYPE];
+    uint32_t pair = hand_pair(&f.m, 2, 3), empty = hand_list(&f.m, 0, NULL), numbers = hand_ints(&f.m, 0, NULL);
+    f.m.values[numbers].kind = VKD_VALUE_DOUBLE_LIST;
+    f.m.values[numbers].list.count = 2;
+    f.m.values[numbers].list.doubles = doubles;
+
+    assert_int_equal(decode_rare(&f, list, f.args[SCALE], numbers, &args), VKD_OK);
+    assert_int_equal(args.parts.count, 2);
+    assert_int_equal(args.parts.values[1], ids[1]);
+    assert_true(args.low == 0.25f && args.factors[0] == 2.0f && args.factors[1] == 0.5f);
+    assert_int_equal(decode_rare(&f, list, null, null, &args), VKD_OK);
+    assert_true(isnan(args.low) && args.factors[0] == 0 && args.factors[1] == 0);
+    assert_int_equal(decode_rare(&f, list, f.args[ZERO], pair, &args), VKD_OK);
+    assert_true(args.low == -7.0f && args.factors[1] == 3.0f);
+    assert_int_equal(decode_rare(&f, list, null, empty, &args), VKD_OK);
+
+    assert_int_equal(decode_rare(&f, list, f.args[TEXT], null, &args), VKD_INVALID_MODEL);
+    assert_non_null(strstr(f.context.error, "(low)"));
+    assert_int_equal(decode_rare(&f, list, null, f.args[DIMS], &args), VKD_INVALID_MODEL); /* three */
+    assert_int_equal(decode_rare(&f, list, null, f.args[ZERO], &args), VKD_INVALID_MODEL);
+    assert_non_null(strstr(f.context.error, "(factors)"));
+    assert_int_equal(decode_rare(&f, empty, null, null, &args), VKD_INVALID_MODEL);
+    assert_int_equal(decode_rare(&f, f.args[X], null, null, &args), VKD_INVALID_MODEL);
+    ids[1] = null;
+    assert_int_equal(decode_rare(&f, hand_list(&f.m, 2, ids), null, null, &args), VKD_INVALID_MODEL);
+    assert_non_null(strstr(f.context.error, "(parts)"));
+}
+
 static void refuses_wrong_arity(void **state)
 {
     (void)state;
@@ -254,10 +310,15 @@ static void refuses_wrong_arity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_every_kind),    cmocka_unit_test(coerces_scalars),
-        cmocka_unit_test(refuses_wrong_scalars), cmocka_unit_test(accepts_empty_lists_of_any_type),
-        cmocka_unit_test(refuses_wrong_lists),   cmocka_unit_test(refuses_long_int_lists),
-        cmocka_unit_test(refuses_wrong_tensors), cmocka_unit_test(takes_outputs_from_lists),
+        cmocka_unit_test(decodes_every_kind),
+        cmocka_unit_test(coerces_scalars),
+        cmocka_unit_test(refuses_wrong_scalars),
+        cmocka_unit_test(accepts_empty_lists_of_any_type),
+        cmocka_unit_test(refuses_wrong_lists),
+        cmocka_unit_test(refuses_long_int_lists),
+        cmocka_unit_test(refuses_wrong_tensors),
+        cmocka_unit_test(takes_outputs_from_lists),
+        cmocka_unit_test(decodes_optional_numbers_and_tensor_lists),
         cmocka_unit_test(refuses_wrong_arity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

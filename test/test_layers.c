@@ -24,6 +24,8 @@ static const struct {
     {"backend/*", {"backend/*", "ops/*", "graph/*", "schema/*", "runtime/*", SHADERS}},
     {"ops/*", {"ops/*", "graph/*", "schema/model.h", LEAVES, SHADERS}},
     {"graph/executor.*", {"graph/*", "runtime/*", "schema/model.h", LEAVES, SHADERS}},
+    {"graph/measure.*", {"graph/*", "runtime/device.h", LEAVES}},
+    {"graph/tuner.*", {"graph/*", "runtime/device.h", "runtime/*_file.h", LEAVES}},
     {"graph/*", {"graph/*", "schema/model.h", LEAVES, SHADERS}},
     {"schema/*", {"schema/*", LEAVES}},
     {"runtime/*", {"runtime/*", "backend/vkdelegate.h"}},

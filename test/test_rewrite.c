@@ -1,10 +1,13 @@
 /* The rewrites over hand-made models: what they change, and what they must leave alone. */
 #include "graph/rewrite.h"
+#include "support/oracle.h"
+#include "support/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <math.h>
 #include <string.h>
 
 enum { MAX = 64 };
@@ -14,7 +17,7 @@ typedef struct fixture {
     vkd_arena arena;
     vkd_model_value values[MAX];
     vkd_model_op ops[MAX];
-    uint32_t args[MAX][8], outputs[4];
+    uint32_t args[MAX][24], outputs[4];
     vkd_model model;
 } fixture;
 
@@ -149,7 +152,8 @@ static void mean_model(fixture *f, const int64_t *dims, size_t count)
     static const int64_t flat[] = {1, 8};
     start(f);
     uint32_t x = tensor4(f, VKD_DTYPE_INT8, 7), xf = tensor4(f, VKD_DTYPE_FLOAT32, 7), m = tensor4(f, VKD_DTYPE_FLOAT32, 1);
-    vkd_model_value two = {.kind = VKD_VALUE_TENSOR, .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {1, 8}, .size = 32}};
+    vkd_model_value two = {.kind = VKD_VALUE_TENSOR,
+                           .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {1, 8}, .size = 32}};
     uint32_t v = add_value(f, two);
     two.tensor.dtype = VKD_DTYPE_INT8;
     uint32_t y = add_value(f, two);
@@ -179,6 +183,215 @@ static void test_int8_mean_through_view(void **state)
     vkd_arena_release(&f.arena);
     mean_model(&f, rows, 1);
     assert_int_equal(f.model.op_count, 4);
+    vkd_arena_release(&f.arena);
+}
+
+static void test_int8_upsampling(void **state)
+{
+    fixture f;
+    (void)state;
+    for (int equal = 0; equal < 2; equal++) {
+        start(&f);
+        uint32_t x = tensor4(&f, VKD_DTYPE_INT8, 4), xf = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 yf = tensor4(&f, VKD_DTYPE_FLOAT32, 8);
+        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 8);
+        dequantize(&f, x, 0.5, 3, xf);
+        OP(&f, "aten.upsample_nearest2d.vec", xf, null(&f), null(&f), yf);
+        quantize(&f, yf, 0.5, equal ? 3 : 2, y);
+        output(&f, y);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, equal ? 1 : 3);
+        assert_int_equal(f.model.ops[equal ? 0 : 1].args[0], equal ? x : xf);
+        assert_int_equal(f.model.ops[f.model.op_count - 1].args[equal ? 3 : 6], y);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- clamps */
+
+typedef struct clamp_case {
+    const char *name;
+    float low, high; /* NAN: null; hardtanh and clamp */
+    oracle_q q;
+} clamp_case;
+
+/* dequantize -> clamp -> quantize */
+static void clamp_model(fixture *f, const clamp_case *c, double y_scale)
+{
+    start(f);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 4), xf = tensor4(f, VKD_DTYPE_FLOAT32, 4), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t y = tensor4(f, VKD_DTYPE_INT8, 4);
+    dequantize(f, x, c->q.scale, c->q.zero, xf);
+    if (!strcmp(c->name, "aten.relu.default"))
+        OP(f, c->name, xf, yf);
+    else
+        OP(f, c->name, xf, isnan(c->low) ? null(f) : number(f, c->low), isnan(c->high) ? null(f) : number(f, c->high), yf);
+    quantize(f, yf, y_scale, c->q.zero, y);
+    output(f, y);
+}
+
+/* The byte clamp against the three operators that it stands for, on every int8 value. */
+static void assert_same_clamp(const fixture *f, const clamp_case *c)
+{
+    int64_t low = f->model.values[f->model.ops[0].args[1]].i, high = f->model.values[f->model.ops[0].args[2]].i;
+    for (int32_t i = -128; i < 128; i++) {
+        int8_t q = (int8_t)i;
+        float real;
+        oracle_dequantize(&q, 1, c->q, &real);
+        oracle_clamp(&real, 1, c->low, c->high, &real);
+        int64_t clamped = i < low ? low : i;
+        clamped = clamped > high ? high : clamped;
+        if (clamped != oracle_quantize_one(real, c->q))
+            fail_msg("%s of %d to %g..%g with scale %g, zero %d: %lld, expected %d", c->name, i, (double)c->low,
+                     (double)c->high, (double)c->q.scale, c->q.zero, (long long)clamped, oracle_quantize_one(real, c->q));
+    }
+}
+
+static void test_int8_clamp_is_exact(void **state)
+{
+    static const char *const names[] = {"aten.hardtanh.default", "aten.clamp.default", "aten.relu.default"};
+    vkd_random random = random_begin("int8 clamps");
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        fixture f;
+        clamp_case c = {names[i % 3],
+                        random_float(&random, -8, 3),
+                        random_float(&random, -3, 8),
+                        {random_float(&random, 0.0005f, 0.3f), random_range(&random, -128, 127)}};
+        if (i % 7 == 0) /* halfway between two steps */
+            c.low = ((float)random_range(&random, -200, 200) + 0.5f) * c.q.scale;
+        if (i % 11 == 0)
+            c.high = i % 2 ? INFINITY : -INFINITY;
+        if (i % 3 == 1 && i % 2)
+            *(i % 4 == 1 ? &c.low : &c.high) = NAN;
+        if (i % 3 == 2)
+            c.low = 0, c.high = NAN;
+        clamp_model(&f, &c, c.q.scale);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 1);
+        assert_string_equal(f.model.ops[0].name, "vkd.q8_clamp");
+        assert_int_equal(f.model.ops[0].args[0], 0);
+        assert_int_equal(f.model.ops[0].args[3], f.outputs[0]);
+        assert_same_clamp(&f, &c);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+static void test_other_clamps_stay(void **state)
+{
+    fixture f;
+    (void)state;
+    const clamp_case c = {"aten.hardtanh.default", 0, 6, {0.5f, 3}};
+    clamp_model(&f, &c, 0.25); /* other parameters: two roundings */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 3);
+    vkd_arena_release(&f.arena);
+
+    clamp_model(&f, &c, 0.5);
+    output(&f, 2); /* the clamped floats are wanted too */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 3);
+    vkd_arena_release(&f.arena);
+
+    const clamp_case tiny = {"aten.hardtanh.default", 0, 6, {1e-39f, 3}}; /* its reciprocal overflows */
+    clamp_model(&f, &tiny, (double)1e-39f);
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 3);
+    vkd_arena_release(&f.arena);
+
+    clamp_model(&f, &c, 0.5);
+    f.values[f.args[1][1]].kind = VKD_VALUE_BOOL; /* no bound that we know */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 3);
+    vkd_arena_release(&f.arena);
+}
+
+/* The floats have another reader: the dequantize stays for it. */
+static void test_shared_dequantize_stays(void **state)
+{
+    fixture f;
+    (void)state;
+    const clamp_case c = {"aten.hardtanh.default", 0, 6, {0.5f, 3}};
+    clamp_model(&f, &c, 0.5);
+    output(&f, 1);
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    assert_string_equal(f.model.ops[1].name, "vkd.q8_clamp");
+    vkd_arena_release(&f.arena);
+}
+
+/* A convolution whose result only the clamp reads takes the clamp over: no dead reader may be in the way. */
+static void test_clamp_joins_a_convolution(void **state)
+{
+    static const char *const convs[][2] = {{"et_vk.q8ta_conv2d_pw.default", "vkd.q8_conv2d"},
+                                           {"et_vk.q8ta_conv2d_dw.default", "vkd.q8_conv2d_dw"}};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fixture f;
+        const clamp_case c = {"aten.hardtanh.default", 0, 6, {0.5f, 3}};
+        clamp_model(&f, &c, 0.5);
+        uint32_t args[16], source = tensor4(&f, VKD_DTYPE_INT8, 4), one = integer(&f, 1);
+        for (int a = 0; a < 16; a++)
+            args[a] = one;
+        args[0] = source, args[6] = number(&f, 0.5), args[7] = integer(&f, 3), args[15] = 0;
+        op(&f, convs[i][0], 16, args);
+        vkd_model_op conv = f.ops[3]; /* appended last, but it comes first */
+        memmove(f.ops + 1, f.ops, 3 * sizeof conv);
+        f.ops[0] = conv;
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 1);
+        assert_string_equal(f.model.ops[0].name, convs[i][1]);
+        assert_int_equal(f.model.ops[0].arg_count, 23);
+        assert_int_equal(f.model.values[f.model.ops[0].args[15]].i, 3);
+        assert_int_equal(f.model.values[f.model.ops[0].args[16]].i, 15);
+        assert_int_equal(f.model.ops[0].args[22], f.outputs[0]);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------- concatenation */
+
+/* dequantize twice -> cat -> quantize */
+static void cat_model(fixture *f, double a_scale, double y_scale, bool floats_wanted)
+{
+    static uint32_t parts[2];
+    start(f);
+    uint32_t a = tensor4(f, VKD_DTYPE_INT8, 4), b = tensor4(f, VKD_DTYPE_INT8, 4), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t y = tensor4(f, VKD_DTYPE_INT8, 4);
+    parts[0] = tensor4(f, VKD_DTYPE_FLOAT32, 4), parts[1] = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t list = add_value(f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = 2, .values = parts}});
+    dequantize(f, a, a_scale, 3, parts[0]);
+    dequantize(f, b, 0.5, 3, parts[1]);
+    OP(f, "aten.cat.default", list, integer(f, 1), yf);
+    quantize(f, yf, y_scale, 3, y);
+    output(f, y);
+    if (floats_wanted)
+        output(f, parts[1]);
+    rewrite(f);
+}
+
+static void test_int8_cat(void **state)
+{
+    fixture f;
+    (void)state;
+    cat_model(&f, 0.5, 0.5, false);
+    assert_int_equal(f.model.op_count, 1);
+    assert_string_equal(f.model.ops[0].name, "aten.cat.default");
+    const vkd_model_value *list = &f.model.values[f.model.ops[0].args[0]];
+    assert_int_equal(list->list.count, 2);
+    assert_int_equal(list->list.values[0], 0);
+    assert_int_equal(list->list.values[1], 1);
+    assert_int_equal(f.model.ops[0].args[2], f.outputs[0]);
+    vkd_arena_release(&f.arena);
+
+    cat_model(&f, 0.25, 0.5, false); /* a part with other parameters */
+    assert_int_equal(f.model.op_count, 4);
+    vkd_arena_release(&f.arena);
+    cat_model(&f, 0.5, 0.25, false);
+    assert_int_equal(f.model.op_count, 4);
+    vkd_arena_release(&f.arena);
+    cat_model(&f, 0.5, 0.5, true); /* the floats of one part are wanted too */
+    assert_int_equal(f.model.op_count, 2);
     vkd_arena_release(&f.arena);
 }
 
@@ -223,6 +436,12 @@ int main(void)
         cmocka_unit_test(test_clone_of_an_output_stays),
         cmocka_unit_test(test_int8_max_pool),
         cmocka_unit_test(test_int8_mean_through_view),
+        cmocka_unit_test(test_int8_upsampling),
+        cmocka_unit_test(test_int8_clamp_is_exact),
+        cmocka_unit_test(test_other_clamps_stay),
+        cmocka_unit_test(test_shared_dequantize_stays),
+        cmocka_unit_test(test_clamp_joins_a_convolution),
+        cmocka_unit_test(test_int8_cat),
         cmocka_unit_test(test_dead_chains_are_dropped),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };

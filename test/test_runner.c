@@ -137,7 +137,10 @@ static void exit_codes(void **state)
         {"x.pte --mean 1,2", 1, "--mean"},
         {"x.pte --std 0", 1, "--std"},
         {"x.pte --std nan", 1, "--std"},
-        {"x.pte --int8-dot fast", 1, "--int8-dot"},
+        {"x.pte --int8-dot fast", 1, "--int8-dot: 'fast' is none of auto,none,signed,mixed"},
+        {"x.pte --int8-dot signe", 1, "none of"},
+        {"x.pte --select best", 1, "--select: 'best' is none of auto,measure"},
+        {"x.pte --select measure --measure-ms -1", 1, "--measure-ms"},
         {"x.pte --input a --input b", 1, "--input is given 2 times"},
         {"x.pte a.png --input b", 1, "cannot be used together"},
         {"image.pte a.png b.png --output c", 1, "--output takes the result of one image"},
@@ -379,7 +382,10 @@ static void reports_as_json(void **state)
     const cJSON *node = cJSON_GetArrayItem(nodes, 1);
     assert_true(json_number(node, "op_id") == 8 && json_number(node, "gpu_us") == 250 && json_number(node, "gops") == 4);
     assert_true(json_number(node, "share") == 0.5);
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "convolutions")), 2);
+    const cJSON *convolutions = cJSON_GetObjectItemCaseSensitive(root, "convolutions");
+    assert_int_equal(cJSON_GetArraySize(convolutions), 2);
+    const cJSON *candidates = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(convolutions, 0), "candidates");
+    assert_true(json_number(cJSON_GetArrayItem(candidates, 0), "measured_us") == 11.25);
     assert_true(json_number(cJSON_GetObjectItemCaseSensitive(root, "memory"), "host_peak") == 6);
     cJSON_Delete(root);
     root = json_of(*state, "--list-devices --json");
@@ -393,7 +399,7 @@ static void reports_as_text(void **state)
     expect_code(f, "x.pte --bench 5 --profile --explain --memory", 0, "");
     static const char *const parts[] = {
         "Fake device",       "median", "conv", "50.0%", "all dispatches", "not eligible", "convolutions: 2, general 2",
-        "host: peak of init"};
+        "host: peak of init", "11.2 us measured"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(f->out, parts[i]))
             fail_msg("no '%s' in: %s", parts[i], f->out);

@@ -56,6 +56,7 @@ vkd_options watch_begin(watch *w)
         .error_size = sizeof w->error,
         .allocator = faulty_allocator(&w->memory),
         .no_cache = true,
+        .no_self_check = true,
         .validate = validate && !strcmp(validate, "1"),
     };
 }
@@ -89,58 +90,61 @@ static bool fails(const char *function)
 }
 
 /* The functions that the library calls and that can fail: name, parameters, arguments. */
-#define FALLIBLE(X)                                                                                                             \
-    X(vkEnumerateInstanceExtensionProperties, (const char *a, uint32_t *b, VkExtensionProperties *c), (a, b, c))                \
-    X(vkCreateInstance, (const VkInstanceCreateInfo *a, const VkAllocationCallbacks *b, VkInstance *c), (a, b, c))              \
-    X(vkEnumeratePhysicalDevices, (VkInstance a, uint32_t *b, VkPhysicalDevice *c), (a, b, c))                                  \
-    X(vkEnumerateDeviceExtensionProperties, (VkPhysicalDevice a, const char *b, uint32_t *c, VkExtensionProperties *d),         \
-      (a, b, c, d))                                                                                                             \
-    X(vkCreateDevice, (VkPhysicalDevice a, const VkDeviceCreateInfo *b, const VkAllocationCallbacks *c, VkDevice *d),           \
-      (a, b, c, d))                                                                                                             \
-    X(vkCreatePipelineCache,                                                                                                    \
-      (VkDevice a, const VkPipelineCacheCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineCache *d), (a, b, c, d))       \
-    X(vkGetPipelineCacheData, (VkDevice a, VkPipelineCache b, size_t *c, void *d), (a, b, c, d))                                \
-    X(vkCreateBuffer, (VkDevice a, const VkBufferCreateInfo *b, const VkAllocationCallbacks *c, VkBuffer *d), (a, b, c, d))     \
-    X(vkAllocateMemory, (VkDevice a, const VkMemoryAllocateInfo *b, const VkAllocationCallbacks *c, VkDeviceMemory *d),         \
-      (a, b, c, d))                                                                                                             \
-    X(vkBindBufferMemory, (VkDevice a, VkBuffer b, VkDeviceMemory c, VkDeviceSize d), (a, b, c, d))                             \
-    X(vkMapMemory, (VkDevice a, VkDeviceMemory b, VkDeviceSize c, VkDeviceSize d, VkMemoryMapFlags e, void **f),                \
-      (a, b, c, d, e, f))                                                                                                       \
-    X(vkInvalidateMappedMemoryRanges, (VkDevice a, uint32_t b, const VkMappedMemoryRange *c), (a, b, c))                        \
-    X(vkCreateCommandPool, (VkDevice a, const VkCommandPoolCreateInfo *b, const VkAllocationCallbacks *c, VkCommandPool *d),    \
-      (a, b, c, d))                                                                                                             \
-    X(vkAllocateCommandBuffers, (VkDevice a, const VkCommandBufferAllocateInfo *b, VkCommandBuffer *c), (a, b, c))              \
-    X(vkCreateFence, (VkDevice a, const VkFenceCreateInfo *b, const VkAllocationCallbacks *c, VkFence *d), (a, b, c, d))        \
-    X(vkBeginCommandBuffer, (VkCommandBuffer a, const VkCommandBufferBeginInfo *b), (a, b))                                     \
-    X(vkEndCommandBuffer, (VkCommandBuffer a), (a))                                                                             \
-    X(vkResetFences, (VkDevice a, uint32_t b, const VkFence *c), (a, b, c))                                                     \
-    X(vkQueueSubmit, (VkQueue a, uint32_t b, const VkSubmitInfo *c, VkFence d), (a, b, c, d))                                   \
-    X(vkWaitForFences, (VkDevice a, uint32_t b, const VkFence *c, VkBool32 d, uint64_t e), (a, b, c, d, e))                     \
-    X(vkCreateDescriptorSetLayout,                                                                                              \
-      (VkDevice a, const VkDescriptorSetLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorSetLayout *d),         \
-      (a, b, c, d))                                                                                                             \
-    X(vkCreatePipelineLayout,                                                                                                   \
-      (VkDevice a, const VkPipelineLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineLayout *d), (a, b, c, d))     \
-    X(vkCreateShaderModule,                                                                                                     \
-      (VkDevice a, const VkShaderModuleCreateInfo *b, const VkAllocationCallbacks *c, VkShaderModule *d), (a, b, c, d))         \
-    X(vkCreateComputePipelines,                                                                                                 \
-      (VkDevice a, VkPipelineCache b, uint32_t c, const VkComputePipelineCreateInfo *d, const VkAllocationCallbacks *e,         \
-       VkPipeline *f),                                                                                                          \
-      (a, b, c, d, e, f))                                                                                                       \
-    X(vkCreateDescriptorPool,                                                                                                   \
-      (VkDevice a, const VkDescriptorPoolCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorPool *d), (a, b, c, d))     \
-    X(vkAllocateDescriptorSets, (VkDevice a, const VkDescriptorSetAllocateInfo *b, VkDescriptorSet *c), (a, b, c))              \
-    X(vkCreateQueryPool, (VkDevice a, const VkQueryPoolCreateInfo *b, const VkAllocationCallbacks *c, VkQueryPool *d),          \
-      (a, b, c, d))                                                                                                             \
-    X(vkGetQueryPoolResults,                                                                                                    \
-      (VkDevice a, VkQueryPool b, uint32_t c, uint32_t d, size_t e, void *f, VkDeviceSize g, VkQueryResultFlags h),             \
+#define FALLIBLE(X)                                                                                                            \
+    X(vkEnumerateInstanceLayerProperties, (uint32_t * a, VkLayerProperties * b), (a, b))                                       \
+    X(vkEnumerateInstanceExtensionProperties, (const char *a, uint32_t *b, VkExtensionProperties *c), (a, b, c))               \
+    X(vkCreateInstance, (const VkInstanceCreateInfo *a, const VkAllocationCallbacks *b, VkInstance *c), (a, b, c))             \
+    X(vkEnumeratePhysicalDevices, (VkInstance a, uint32_t * b, VkPhysicalDevice * c), (a, b, c))                               \
+    X(vkEnumerateDeviceExtensionProperties, (VkPhysicalDevice a, const char *b, uint32_t *c, VkExtensionProperties *d),        \
+      (a, b, c, d))                                                                                                            \
+    X(vkCreateDevice, (VkPhysicalDevice a, const VkDeviceCreateInfo *b, const VkAllocationCallbacks *c, VkDevice *d),          \
+      (a, b, c, d))                                                                                                            \
+    X(vkCreatePipelineCache,                                                                                                   \
+      (VkDevice a, const VkPipelineCacheCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineCache *d), (a, b, c, d))      \
+    X(vkGetPipelineCacheData, (VkDevice a, VkPipelineCache b, size_t * c, void *d), (a, b, c, d))                              \
+    X(vkCreateBuffer, (VkDevice a, const VkBufferCreateInfo *b, const VkAllocationCallbacks *c, VkBuffer *d), (a, b, c, d))    \
+    X(vkCreateBufferView, (VkDevice a, const VkBufferViewCreateInfo *b, const VkAllocationCallbacks *c, VkBufferView *d),      \
+      (a, b, c, d))                                                                                                            \
+    X(vkAllocateMemory, (VkDevice a, const VkMemoryAllocateInfo *b, const VkAllocationCallbacks *c, VkDeviceMemory *d),        \
+      (a, b, c, d))                                                                                                            \
+    X(vkBindBufferMemory, (VkDevice a, VkBuffer b, VkDeviceMemory c, VkDeviceSize d), (a, b, c, d))                            \
+    X(vkMapMemory, (VkDevice a, VkDeviceMemory b, VkDeviceSize c, VkDeviceSize d, VkMemoryMapFlags e, void **f),               \
+      (a, b, c, d, e, f))                                                                                                      \
+    X(vkInvalidateMappedMemoryRanges, (VkDevice a, uint32_t b, const VkMappedMemoryRange *c), (a, b, c))                       \
+    X(vkCreateCommandPool, (VkDevice a, const VkCommandPoolCreateInfo *b, const VkAllocationCallbacks *c, VkCommandPool *d),   \
+      (a, b, c, d))                                                                                                            \
+    X(vkAllocateCommandBuffers, (VkDevice a, const VkCommandBufferAllocateInfo *b, VkCommandBuffer *c), (a, b, c))             \
+    X(vkCreateFence, (VkDevice a, const VkFenceCreateInfo *b, const VkAllocationCallbacks *c, VkFence *d), (a, b, c, d))       \
+    X(vkBeginCommandBuffer, (VkCommandBuffer a, const VkCommandBufferBeginInfo *b), (a, b))                                    \
+    X(vkEndCommandBuffer, (VkCommandBuffer a), (a))                                                                            \
+    X(vkResetFences, (VkDevice a, uint32_t b, const VkFence *c), (a, b, c))                                                    \
+    X(vkQueueSubmit, (VkQueue a, uint32_t b, const VkSubmitInfo *c, VkFence d), (a, b, c, d))                                  \
+    X(vkWaitForFences, (VkDevice a, uint32_t b, const VkFence *c, VkBool32 d, uint64_t e), (a, b, c, d, e))                    \
+    X(vkCreateDescriptorSetLayout,                                                                                             \
+      (VkDevice a, const VkDescriptorSetLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorSetLayout *d),        \
+      (a, b, c, d))                                                                                                            \
+    X(vkCreatePipelineLayout,                                                                                                  \
+      (VkDevice a, const VkPipelineLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineLayout *d), (a, b, c, d))    \
+    X(vkCreateShaderModule,                                                                                                    \
+      (VkDevice a, const VkShaderModuleCreateInfo *b, const VkAllocationCallbacks *c, VkShaderModule *d), (a, b, c, d))        \
+    X(vkCreateComputePipelines,                                                                                                \
+      (VkDevice a, VkPipelineCache b, uint32_t c, const VkComputePipelineCreateInfo *d, const VkAllocationCallbacks *e,        \
+       VkPipeline *f),                                                                                                         \
+      (a, b, c, d, e, f))                                                                                                      \
+    X(vkCreateDescriptorPool,                                                                                                  \
+      (VkDevice a, const VkDescriptorPoolCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorPool *d), (a, b, c, d))    \
+    X(vkAllocateDescriptorSets, (VkDevice a, const VkDescriptorSetAllocateInfo *b, VkDescriptorSet *c), (a, b, c))             \
+    X(vkCreateQueryPool, (VkDevice a, const VkQueryPoolCreateInfo *b, const VkAllocationCallbacks *c, VkQueryPool *d),         \
+      (a, b, c, d))                                                                                                            \
+    X(vkGetQueryPoolResults,                                                                                                   \
+      (VkDevice a, VkQueryPool b, uint32_t c, uint32_t d, size_t e, void *f, VkDeviceSize g, VkQueryResultFlags h),            \
       (a, b, c, d, e, f, g, h))
 
-#define WRAPPER(name, parameters, arguments)                         \
-    static PFN_##name real_##name;                                   \
-    static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name parameters     \
-    {                                                                \
-        return fails(#name) ? driver.result : real_##name arguments; \
+#define WRAPPER(name, parameters, arguments)                                                                                   \
+    static PFN_##name real_##name;                                                                                             \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name parameters                                                               \
+    {                                                                                                                          \
+        return fails(#name) ? driver.result : real_##name arguments;                                                           \
     }
 FALLIBLE(WRAPPER)
 #undef WRAPPER
@@ -148,10 +152,10 @@ FALLIBLE(WRAPPER)
 /* The wrapper of a function, which is `real`, or `real` itself. */
 static PFN_vkVoidFunction wrapped(const char *name, PFN_vkVoidFunction real)
 {
-#define CHOOSE(function, parameters, arguments)      \
-    if (real && !strcmp(name, #function)) {          \
-        real_##function = (PFN_##function)real;      \
-        return (PFN_vkVoidFunction)wrap_##function;  \
+#define CHOOSE(function, parameters, arguments)                                                                                \
+    if (real && !strcmp(name, #function)) {                                                                                    \
+        real_##function = (PFN_##function)real;                                                                                \
+        return (PFN_vkVoidFunction)wrap_##function;                                                                            \
     }
     FALLIBLE(CHOOSE)
 #undef CHOOSE

@@ -24,14 +24,14 @@ typedef struct watch {
     char text[1 << 14]; /* the first messages, one a line */
 } watch;
 
-/* Options with everything of *w in them and without a pipeline cache; with validation if the environment says
- * VKD_TEST_VALIDATE=1. *w must stay where it is while the options or their objects live. */
+/* Options with everything of *w in them, without a cache and without a self-check of the kernels; with validation if the
+ * environment says VKD_TEST_VALIDATE=1. *w must stay where it is while the options or their objects live. */
 vkd_options watch_begin(watch *w);
 /* Fails the test when host memory is left or validation had complaints. */
 void watch_end(watch *w);
 
-/* Steps between the library and the Vulkan loader, for the rest of the process; before anything else opens the loader. False where
- * there is no loader. */
+/* Steps between the library and the Vulkan loader, for the rest of the process; before anything else opens the loader. False
+ * where there is no loader. */
 bool faulty_driver_install(void);
 /* The call of this number from now on, counted from 0, of `function` (null: of any that can fail) returns the VkResult `result`
  * without having done anything. */

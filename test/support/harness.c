@@ -193,7 +193,7 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_vari
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
     vkd_status status =
-        vkd_lower_model(&h->gpu.context, model, &h->caps, conv_variant, &graph, &tensors, &selections, &selection_count);
+        vkd_lower_model(&h->gpu.context, model, &h->caps, conv_variant, NULL, &graph, &tensors, &selections, &selection_count);
     if (status == VKD_OK)
         status = vkd_plan(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)

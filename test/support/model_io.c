@@ -155,8 +155,12 @@ vkd_model *model_of_operator(const vkd_model *model, size_t index, vkd_arena *ar
     uint32_t *outputs = vkd_arena_alloc(arena, model->value_count, sizeof *outputs);
     if (!one || !inputs || !outputs)
         return NULL;
-    *one = (vkd_model){
-        .value_count = model->value_count, .values = model->values, .op_count = 1, .ops = op, .inputs = inputs, .outputs = outputs};
+    *one = (vkd_model){.value_count = model->value_count,
+                       .values = model->values,
+                       .op_count = 1,
+                       .ops = op,
+                       .inputs = inputs,
+                       .outputs = outputs};
     size_t count;
     for (size_t a = 0; a + 1 < op->arg_count; a++) {
         const uint32_t *ids = members(model, &op->args[a], &count);

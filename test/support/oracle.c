@@ -1,6 +1,8 @@
 #include "support/oracle.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* ------------------------------------------------------------------------------------------------------- elements */
 
@@ -221,4 +223,105 @@ void oracle_linear(uint32_t m, uint32_t k, uint32_t out_c, const oracle_channels
                 acc += x[i] * weights[i];
             *y++ = oracle_requantize(channels, channel, acc, row_sum(weights, k));
         }
+}
+
+int32_t oracle_transposed_extent(const oracle_window *v, const int32_t output_padding[2], int axis)
+{
+    int32_t size = (int32_t)(axis ? v->w : v->h);
+    return (size - 1) * v->stride[axis] - 2 * v->padding[axis] + v->kernel[axis] + output_padding[axis];
+}
+
+/* Adds an input pixel's share to the accumulators of one output channel of one image. */
+static void scatter(const oracle_window *v, const int32_t out[2], int32_t value, int32_t h, int32_t w, const int8_t *weights,
+                    uint32_t weight_step, int32_t *acc)
+{
+    for (int32_t ky = 0; ky < v->kernel[0]; ky++)
+        for (int32_t kx = 0; kx < v->kernel[1]; kx++) {
+            int32_t row = h * v->stride[0] - v->padding[0] + ky, column = w * v->stride[1] - v->padding[1] + kx;
+            if (row >= 0 && row < out[0] && column >= 0 && column < out[1])
+                acc[row * out[1] + column] += value * weights[(uint32_t)(ky * v->kernel[1] + kx) * weight_step];
+        }
+}
+
+void oracle_conv2d_transposed(const oracle_window *v, const int32_t output_padding[2], uint32_t out_c, uint32_t groups,
+                              const oracle_channels *channels, const int8_t *x, int8_t *y)
+{
+    const int32_t out[2] = {oracle_transposed_extent(v, output_padding, 0), oracle_transposed_extent(v, output_padding, 1)};
+    uint32_t group_c = v->c / groups, group_out = out_c / groups;
+    size_t pixels = (size_t)out[0] * (size_t)out[1], row = align4((size_t)(v->kernel[0] * v->kernel[1]) * group_c);
+    int32_t *acc = malloc(pixels * sizeof *acc);
+    for (uint32_t image = 0; acc && image < v->n; image++)
+        for (uint32_t channel = 0; channel < out_c; channel++, y += pixels) {
+            memset(acc, 0, pixels * sizeof *acc);
+            for (uint32_t c = 0; c < group_c; c++) {
+                uint32_t first_c = channel / group_out * group_c;
+                const int8_t *plane = x + ((size_t)image * v->c + first_c + c) * v->h * v->w;
+                for (uint32_t h = 0; h < v->h; h++)
+                    for (uint32_t w = 0; w < v->w; w++)
+                        scatter(v, out, plane[h * v->w + w] - channels->x_q.zero, (int32_t)h, (int32_t)w,
+                                channels->weights + channel * row + c, group_c, acc);
+            }
+            for (size_t i = 0; i < pixels; i++)
+                y[i] = oracle_requantize(channels, channel, acc[i], 0);
+        }
+    free(acc);
+}
+
+/* ------------------------------------------------------------------------------------ shuffles, averages and clamps */
+
+void oracle_pixel_shuffle(const uint32_t dims[4], uint32_t factor, const int8_t *x, oracle_q x_q, oracle_q y_q, int8_t *y)
+{
+    uint32_t c = dims[1], h = dims[2], w = dims[3];
+    for (uint32_t n = 0; n < dims[0]; n++)
+        for (uint32_t yc = 0; yc < c / (factor * factor); yc++)
+            for (uint32_t yh = 0; yh < h * factor; yh++)
+                for (uint32_t yw = 0; yw < w * factor; yw++) {
+                    uint32_t xc = (yc * factor + yh % factor) * factor + yw % factor;
+                    int8_t q = x[(((size_t)n * c + xc) * h + yh / factor) * w + yw / factor];
+                    float real;
+                    oracle_dequantize(&q, 1, x_q, &real);
+                    *y++ = oracle_quantize_one(real, y_q);
+                }
+}
+
+static double average(const oracle_window *v, bool count_padding, double divisor, const float *x, int32_t row, int32_t column)
+{
+    double sum = 0, covered = 0;
+    for (int32_t ky = 0; ky < v->kernel[0]; ky++)
+        for (int32_t kx = 0; kx < v->kernel[1]; kx++) {
+            size_t at;
+            int32_t h = row * v->stride[0] - v->padding[0] + ky, w = column * v->stride[1] - v->padding[1] + kx;
+            bool inside = tap(v, row, column, ky, kx, &at);
+            sum += inside ? x[at] : 0;
+            /* Padding that only ceil_mode makes necessary never counts. */
+            covered += inside || (count_padding && h < (int32_t)v->h + v->padding[0] && w < (int32_t)v->w + v->padding[1]);
+        }
+    return sum / (divisor != 0 ? divisor : covered);
+}
+
+void oracle_avg_pool(const oracle_window *window, bool ceil_mode, bool count_padding, double divisor, const float *x, double *y)
+{
+    int32_t out_h = oracle_extent(window, 0, ceil_mode), out_w = oracle_extent(window, 1, ceil_mode);
+    for (size_t plane = 0; plane < (size_t)window->n * window->c; plane++, x += (size_t)window->h * window->w)
+        for (int32_t row = 0; row < out_h; row++)
+            for (int32_t column = 0; column < out_w; column++)
+                *y++ = average(window, count_padding, divisor, x, row, column);
+}
+
+void oracle_clamp(const float *x, size_t count, float low, float high, float *y)
+{
+    for (size_t i = 0; i < count; i++) {
+        float v = x[i] < low ? low : x[i];
+        y[i] = v > high ? high : v;
+    }
+}
+
+void oracle_upsample(const void *x, size_t size, size_t planes, uint32_t h, uint32_t w, uint32_t factor_h, uint32_t factor_w,
+                     void *y)
+{
+    char *to = y;
+    for (size_t plane = 0; plane < planes; plane++)
+        for (uint32_t row = 0; row < h * factor_h; row++)
+            for (uint32_t column = 0; column < w * factor_w; column++, to += size)
+                memcpy(to, (const char *)x + ((plane * h + row / factor_h) * w + column / factor_w) * size, size);
 }

@@ -60,4 +60,24 @@ void oracle_conv2d(const oracle_window *window, uint32_t out_c, uint32_t groups,
 /* [m, k] by rows of align4(k) weights. */
 void oracle_linear(uint32_t m, uint32_t k, uint32_t out_c, const oracle_channels *channels, const int8_t *x, int8_t *y);
 
+/* Transposed convolution without dilation, by scattering: out_h = (h - 1) * stride - 2 * padding + kernel + output_padding.
+ * Weights as for oracle_conv2d: a row per output channel. */
+void oracle_conv2d_transposed(const oracle_window *window, const int32_t output_padding[2], uint32_t out_c, uint32_t groups,
+                              const oracle_channels *channels, const int8_t *x, int8_t *y);
+int32_t oracle_transposed_extent(const oracle_window *window, const int32_t output_padding[2], int axis);
+
+/* x of c channels; y has c / factor^2. */
+void oracle_pixel_shuffle(const uint32_t dims[4], uint32_t factor, const int8_t *x, oracle_q x_q, oracle_q y_q, int8_t *y);
+
+/* Averages in double. divisor: 0 for what the window covers, of the image and, if so told, of its padding. */
+void oracle_avg_pool(const oracle_window *window, bool ceil_mode, bool count_padding, double divisor, const float *x,
+                     double *y);
+
+/* min(max(x, low), high); a NaN bound is none, a NaN element stays. */
+void oracle_clamp(const float *x, size_t count, float low, float high, float *y);
+
+/* Elements of `size` bytes. */
+void oracle_upsample(const void *x, size_t size, size_t planes, uint32_t h, uint32_t w, uint32_t factor_h, uint32_t factor_w,
+                     void *y);
+
 #endif

@@ -255,7 +255,8 @@ static double *transposed_weights(const conv *c)
 #if defined(__GNUC__)
 __attribute__((no_sanitize("address", "undefined")))
 #endif
-static void add_scaled(double *acc, double factor, const double *row, size_t count)
+static void
+add_scaled(double *acc, double factor, const double *row, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         acc[i] += factor * row[i];

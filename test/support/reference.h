@@ -1,6 +1,7 @@
-/* What an operator of a file computes, in plain C and double precision, from the format's description alone: independent of how the
- * library reads arguments. As in ExecuTorch's Python reference of the int8 operators, convolutions and linear layers are exact up to
- * one requantisation in double, half to even; quantize, dequantize and the elementwise int8 operators work in float. */
+/* What an operator of a file computes, in plain C and double precision, from the format's description alone: independent of how
+ * the library reads arguments. As in ExecuTorch's Python reference of the int8 operators, convolutions and linear layers are
+ * exact up to one requantisation in double, half to even; quantize, dequantize and the elementwise int8 operators work in
+ * float. */
 #ifndef VKD_TEST_SUPPORT_REFERENCE_H
 #define VKD_TEST_SUPPORT_REFERENCE_H
 
@@ -28,8 +29,8 @@ uint32_t reference_result(const reference *r);
 /* Computes it; the number of its elements are written to `out`. All tensors that the operator reads must have been set. */
 void reference_compute(reference *r, double *out);
 
-/* How a result compares: elements, those that differ at all, and the largest difference: in units of the last place for integers,
- * relative to the largest magnitude for floats. */
+/* How a result compares: elements, those that differ at all, and the largest difference: in units of the last place for
+ * integers, relative to the largest magnitude for floats. */
 typedef struct reference_difference {
     size_t count, differing;
     double largest;

@@ -1,0 +1,77 @@
+#include "ops/conv_args.h"
+
+#include <string.h>
+
+enum { MAX_WINDOW = 1 << 15 };
+
+static bool within(int32_t value, int32_t least) { return value >= least && value <= MAX_WINDOW; }
+
+/* Everything within bounds in which all arithmetic on it fits 32 bits. */
+static vkd_status check_window(vkd_lowering *lowering, const conv_args *args)
+{
+    for (int axis = 0; axis < 2; axis++)
+        if (!within(args->kernel[axis], 1) || !within(args->stride[axis], 1) || !within(args->padding[axis], 0) ||
+            !within(args->output_padding[axis], 0) || !within(args->dilation[axis], 1))
+            return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                               "kernel %d, stride %d, padding %d, output padding %d or dilation %d is out of range",
+                               args->kernel[axis], args->stride[axis], args->padding[axis], args->output_padding[axis],
+                               args->dilation[axis]);
+    return VKD_OK;
+}
+
+static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, conv_size_fn size, const vkd_tensor *x,
+                               const vkd_tensor *y, conv2d_problem *out)
+{
+    VKD_TRY(check_window(lowering, args));
+    if (args->groups < 1 || x->c % (uint32_t)args->groups || y->c % (uint32_t)args->groups)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%d groups do not divide %u input and %u output channels", args->groups,
+                           x->c, y->c);
+    int64_t out_h = size(args, 0, x->h), out_w = size(args, 1, x->w);
+    if (y->n != x->n || y->h != out_h || y->w != out_w)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its output is %ux%ux%ux%u: input and window give %ux%ux%lldx%lld",
+                           y->n, y->c, y->h, y->w, x->n, y->c, (long long)out_h, (long long)out_w);
+    *out = (conv2d_problem){
+        .n = x->n,
+        .in_c = x->c,
+        .in_h = x->h,
+        .in_w = x->w,
+        .out_c = y->c,
+        .out_h = y->h,
+        .out_w = y->w,
+        .groups = (uint32_t)args->groups,
+    };
+    for (int axis = 0; axis < 2; axis++) {
+        out->kernel[axis] = (uint32_t)args->kernel[axis];
+        out->stride[axis] = (uint32_t)args->stride[axis];
+        out->padding[axis] = (uint32_t)args->padding[axis];
+        out->dilation[axis] = (uint32_t)args->dilation[axis];
+    }
+    if (conv2d_k(out) > VKD_MAX_K)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum: at most %d fit an int32 accumulator",
+                           (unsigned long long)conv2d_k(out), VKD_MAX_K);
+    return VKD_OK;
+}
+
+vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv_size_fn size, bool fused, conv2d *out)
+{
+    *out = (conv2d){.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
+    if (fused && args->fused.residual != VKD_NO_VALUE)
+        VKD_TRY(vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y));
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    VKD_TRY(make_problem(lowering, args, size, &tensors[out->x], &tensors[out->y], &out->problem));
+    VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels, &out->requantize));
+    return fused ? vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &out->requantize) : VKD_OK;
+}
+
+vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank, const uint32_t *dims)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, weight);
+    if (tensor->dtype == VKD_DTYPE_INT8 && tensor->rank == rank && !memcmp(tensor->dims, dims, rank * sizeof *dims))
+        return VKD_OK;
+    vkd_arena *arena = lowering->graph->arena;
+    const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims), *expected = vkd_dims_text(arena, rank, dims);
+    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its weight is %s %s: i8 %s is needed", vkd_dtype_name(tensor->dtype),
+                       is ? is : "?", expected ? expected : "?");
+}

@@ -1,0 +1,133 @@
+/* From a convolution to dispatches: chooses a variant, with the device's help where there is a tuner, and emits it. */
+#include "ops/conv_depthwise.h"
+#include "ops/conv_trial.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ----------------------------------------------------------------------------------------------------- trying variants */
+
+/* A convolution being tried; the operands are made when they are first needed. */
+typedef struct trying {
+    vkd_arena arena;
+    const conv2d *conv;
+    const vkd_caps *caps;
+    const conv2d_variant *variants;
+    bool made, filled;
+    conv2d_trial trial;
+} trying;
+
+static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
+{
+    trying *t = user;
+    if (!t->made)
+        VKD_TRY(
+            conv2d_trial_make(&t->arena, &t->conv->problem, t->conv->weights, t->conv->residual != VKD_NO_TENSOR, &t->trial));
+    t->made = true;
+    return conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
+}
+
+static void try_fill(void *user)
+{
+    trying *t = user;
+    if (!t->filled)
+        conv2d_trial_fill(&t->trial);
+    t->filled = true;
+}
+
+static bool try_check(void *user, const void *result)
+{
+    const trying *t = user;
+    return conv2d_trial_check(&t->trial, result);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ choosing */
+
+/* The choice among candidates that conv2d_consider has filled in; those that fail their check drop out until one passes. */
+static vkd_status choose_tried(vkd_lowering *lowering, trying *t, const char *problem, vkd_candidate_info *candidates,
+                               size_t count, size_t *out_winner, const char **out_reason)
+{
+    const vkd_trial trial = {.lower = try_lower, .fill = try_fill, .check = try_check, .user = t};
+    char key[CONV2D_TEXT + 8];
+    snprintf(key, sizeof key, "%s%s", problem, t->conv->residual != VKD_NO_TENSOR ? " +add" : "");
+    if (!lowering->conv_variant)
+        VKD_TRY(vkd_tuner_measure(lowering->tuner, key, candidates, count, &trial));
+    for (;;) {
+        size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->conv_variant, out_reason);
+        bool right;
+        if (winner == count)
+            return vkd_op_fail(lowering, VKD_DEVICE_ERROR, "no kernel for %s passes its self-check on this driver", problem);
+        VKD_TRY(vkd_tuner_check(lowering->tuner, candidates[winner].variant, winner, &trial, &right));
+        if (right)
+            return VKD_OK;
+        candidates[winner].eligible = false;
+        candidates[winner].reason = "failed its self-check on this driver";
+    }
+}
+
+static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count,
+                         const char *problem, vkd_candidate_info *candidates, size_t *out_winner, const char **out_reason)
+{
+    conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
+    if (!lowering->tuner) {
+        *out_winner = conv2d_choose(variants, count, candidates, lowering->conv_variant, out_reason);
+        return VKD_OK;
+    }
+    trying t = {.conv = conv, .caps = lowering->caps, .variants = variants};
+    vkd_arena_init(&t.arena, lowering->context);
+    vkd_status status = choose_tried(lowering, &t, problem, candidates, count, out_winner, out_reason);
+    vkd_arena_release(&t.arena);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ building */
+
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size)
+{
+    vkd_node node = vkd_op_node(lowering, shader, push, push_size);
+    const vkd_selection_info *selection = &lowering->selections[lowering->selection_count - 1];
+    node.variant = selection->winner;
+    node.shape = selection->problem;
+    node.macs = conv2d_macs(&conv->problem);
+    return node;
+}
+
+vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count)
+{
+    vkd_arena *arena = lowering->graph->arena;
+    char text[CONV2D_TEXT];
+    conv2d_problem_format(&conv->problem, text);
+    const char *problem = vkd_arena_printf(arena, "%s", text), *reason;
+    vkd_candidate_info *candidates = vkd_arena_alloc(arena, count, sizeof *candidates);
+    vkd_selection_info *grown =
+        vkd_arena_grow(arena, lowering->selections, lowering->selection_count, &lowering->selection_capacity, sizeof *grown);
+    if (!candidates || !grown || !problem)
+        return vkd_fail_memory(lowering->context, "a selection");
+    lowering->selections = grown;
+    size_t winner;
+    VKD_TRY(choose(lowering, conv, variants, count, problem, candidates, &winner, &reason));
+    grown[lowering->selection_count++] = (vkd_selection_info){
+        .op = lowering->op->name,
+        .op_id = lowering->op->node_id,
+        .problem = problem,
+        .winner = variants[winner].name,
+        .reason = reason,
+        .candidate_count = count,
+        .candidates = candidates,
+    };
+    return variants[winner].emit(lowering, conv, variants[winner].tile);
+}
+
+static uint64_t names_sum(const conv2d_variant *variants, size_t count, uint64_t sum)
+{
+    for (size_t i = 0; i < count; i++)
+        for (const char *letter = variants[i].name; *letter; letter++)
+            sum = sum * 31 + (unsigned char)*letter;
+    return sum;
+}
+
+uint64_t conv2d_table_sum(void)
+{
+    uint64_t sum = names_sum(conv2d_variants, conv2d_variant_count, vkd_version());
+    return names_sum(conv2d_depthwise_variants, conv2d_depthwise_variant_count, sum);
+}

@@ -1,0 +1,80 @@
+/* The scalar oracle for a convolution on a trial's operands, in plain C, on a sample of the outputs. */
+#include "ops/conv_trial.h"
+
+#include <math.h>
+
+typedef struct place {
+    uint32_t n, y, x, c; /* of the output */
+} place;
+
+static size_t align4(size_t count) { return (count + 3) / 4 * 4; }
+
+/* One input value, of channel c; outside the image it is the zero point. */
+static int32_t input_at(const conv2d_trial *trial, uint32_t n, int64_t y, int64_t x, uint32_t c)
+{
+    const conv2d_problem *p = &trial->problem;
+    if (y < 0 || y >= p->in_h || x < 0 || x >= p->in_w)
+        return trial->requantize.x_zero;
+    return conv2d_trial_byte(0, (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) * align4(p->in_c) + c);
+}
+
+static int32_t sum_at(const conv2d_trial *trial, const place *at)
+{
+    const conv2d_problem *p = &trial->problem;
+    uint32_t channels = conv2d_ic_group(p), first = at->c / conv2d_oc_group(p) * channels;
+    const int8_t *weight = trial->weights + at->c * align4((size_t)conv2d_k(p));
+    int32_t sum = 0;
+    for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
+        for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
+            for (uint32_t c = 0; c < channels; c++) {
+                int64_t y = (int64_t)at->y * p->stride[0] + (int64_t)ky * p->dilation[0] - p->padding[0];
+                int64_t x = (int64_t)at->x * p->stride[1] + (int64_t)kx * p->dilation[1] - p->padding[1];
+                sum += input_at(trial, at->n, y, x, first + c) * *weight++;
+            }
+    return sum;
+}
+
+static float clamp(float value, float low, float high) { return value < low ? low : value > high ? high : value; }
+
+/* As shaders/requantize_params.h says. */
+static float expected_at(const conv2d_trial *trial, const place *at, size_t byte)
+{
+    const requantize_params *r = &trial->params;
+    const requantize_args *args = &trial->requantize;
+    float scale = trial->scales[at->c] * args->x_scale;
+    float scaled = (float)(sum_at(trial, at) - args->x_zero * trial->sums[at->c]) * scale;
+    float q = clamp(nearbyintf((scaled + trial->bias[at->c]) * r->inv_scale) + (float)r->zero, r->low, r->high);
+    if (!trial->residual)
+        return q;
+    float a = (q - (float)r->zero) * r->q_scale;
+    float b = (float)(conv2d_trial_byte(1, byte) - r->r_zero) * r->r_scale;
+    return clamp(nearbyintf((a + b) * r->sum_inv_scale) + (float)r->sum_zero, -128, 127);
+}
+
+/* Every corner of the output, where the windows hang over the image and tiles end, then places all over it. */
+static place sample(const conv2d_problem *p, uint32_t index)
+{
+    enum { CORNERS = 16 };
+    if (index < CORNERS)
+        return (place){index & 1 ? p->n - 1 : 0, index & 2 ? p->out_h - 1 : 0, index & 4 ? p->out_w - 1 : 0,
+                       index & 8 ? p->out_c - 1 : 0};
+    uint64_t bits = (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    bits ^= bits >> 29;
+    return (place){(uint32_t)(bits % p->n), (uint32_t)((bits >> 12) % p->out_h), (uint32_t)((bits >> 24) % p->out_w),
+                   (uint32_t)((bits >> 40) % p->out_c)};
+}
+
+bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y)
+{
+    const conv2d_problem *p = &trial->problem;
+    const uint64_t work = 500000; /* multiply-adds: about a millisecond */
+    uint64_t k = conv2d_k(p), count = work / k < 32 ? 32 : work / k > 1024 ? 1024 : work / k;
+    float tolerance = trial->residual ? 2 : 1; /* one for each rounding */
+    for (uint32_t i = 0; i < count; i++) {
+        place at = sample(p, i);
+        size_t byte = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * align4(p->out_c) + at.c;
+        if (fabsf((float)y[byte] - expected_at(trial, &at, byte)) > tolerance)
+            return false;
+    }
+    return true;
+}

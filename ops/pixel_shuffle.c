@@ -1,0 +1,66 @@
+#include "ops/ops.h"
+#include "ops/requantize.h"
+#include "shaders/q8ta_pixel_shuffle_params.h"
+
+typedef struct shuffle_args {
+    uint32_t x;
+    float x_scale;
+    int32_t x_zero;
+    float y_inverse_scale;
+    int32_t y_zero, factor;
+    uint32_t y;
+} shuffle_args;
+
+static const vkd_param shuffle_parameters[] = {
+    VKD_TENSOR(shuffle_args, x),   VKD_FLOAT(shuffle_args, x_scale),
+    VKD_INT(shuffle_args, x_zero), VKD_FLOAT(shuffle_args, y_inverse_scale),
+    VKD_INT(shuffle_args, y_zero), VKD_INT(shuffle_args, factor),
+    VKD_OUTPUT(shuffle_args, y),   VKD_PARAMS_END,
+};
+
+static vkd_status check_args(vkd_lowering *lowering, const shuffle_args *args)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "inverse output", args->y_inverse_scale, args->y_zero));
+    if (x->rank != 4 || y->rank != 4)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "tensors of rank %u and %u, expected 4", x->rank, y->rank);
+    uint32_t factor = (uint32_t)args->factor;
+    if (args->factor < 1 || args->factor > 1 << 15 || x->dims[1] % (factor * factor))
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a factor of %d for %u channels", args->factor, x->dims[1]);
+    uint64_t h = (uint64_t)x->dims[2] * factor, w = (uint64_t)x->dims[3] * factor;
+    if (h > INT32_MAX || w > INT32_MAX)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels", args->factor, x->dims[2],
+                           x->dims[3]);
+    return vkd_op_check_dims(lowering, args->y, 4,
+                             (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
+}
+
+vkd_status vkd_lower_q8ta_pixel_shuffle(vkd_lowering *lowering)
+{
+    shuffle_args args;
+    vkd_tensor_id x_id, y_id;
+    VKD_TRY(vkd_op_args(lowering, shuffle_parameters, &args));
+    VKD_TRY(check_args(lowering, &args));
+    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y_id));
+
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    q8ta_pixel_shuffle_params params = {
+        .words = vkd_tensor_groups(y),
+        .x_scale = args.x_scale,
+        .x_zero = (float)args.x_zero,
+        .y_inverse_scale = args.y_inverse_scale,
+        .y_zero = args.y_zero,
+    };
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, params.words);
+    vkd_node_read(&node, x_id);
+    vkd_node_write(&node, y_id);
+    vkd_node_spec(&node, (uint32_t)args.factor);
+    vkd_node_spec(&node, (x->c + 3) / 4);
+    vkd_node_spec(&node, (y->c + 3) / 4);
+    vkd_node_spec(&node, y->c);
+    vkd_node_spec(&node, y->w);
+    return vkd_op_add_node(lowering, &node, x_id, y_id);
+}

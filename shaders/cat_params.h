@@ -1,0 +1,12 @@
+#ifndef VKD_SHADERS_CAT_PARAMS_H
+#define VKD_SHADERS_CAT_PARAMS_H
+
+#include "types.h"
+
+VKD_PARAMS_STRUCT(cat_params)
+{
+    u32 words;            /* of y that hold elements of x */
+    u32 n_at, h_at, w_at; /* where x begins in y */
+};
+
+#endif

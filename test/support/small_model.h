@@ -1,0 +1,43 @@
+/* A small delegate with a bit of everything, right or with a flaw: quantize, a 1x1 convolution with constants, dequantize. */
+#ifndef VKD_TEST_SUPPORT_SMALL_MODEL_H
+#define VKD_TEST_SUPPORT_SMALL_MODEL_H
+
+#include "backend/vkdelegate.h"
+
+enum { SMALL_H = 5, SMALL_W = 7, SMALL_IN = 3, SMALL_OUT = 6, SMALL_ROW = 4, SMALL_PADDED = 8 };
+enum { SMALL_X = SMALL_IN * SMALL_H * SMALL_W, SMALL_Y = SMALL_OUT * SMALL_H * SMALL_W };
+
+/* How a blob differs from the right one; zero: not at all. */
+typedef struct small_flaw {
+    const char *conv_name, *activation;
+    int64_t kernel, stride, padding, groups, low, zero;
+    double scale; /* of the input's quantisation */
+    uint32_t weight_rows, weight_row, sums, scales, bias, out_channels;
+    bool missing_argument, extra_argument, string_for_scale, float_weights, variable_weight, unproduced_output;
+} small_flaw;
+
+typedef struct small_model {
+    void *blob;
+    size_t size;
+    bool named; /* the constants are named data, not inline */
+    int8_t weight[SMALL_OUT * SMALL_ROW];
+    int32_t sums[SMALL_PADDED];
+    float scales[SMALL_PADDED], bias[SMALL_PADDED];
+    float x[SMALL_X], y[SMALL_Y];        /* an input, and what comes out */
+    const char *missing_key, *short_key; /* named data that small_named_data does not have, or gives a byte short */
+} small_model;
+
+/* flaw may be null. */
+void small_begin(small_model *m, bool named, const small_flaw *flaw);
+void small_end(small_model *m);
+
+/* A vkd_named_data_fn; user: the small_model. Keys "weight", "sums", "scales", "bias". */
+const void *small_named_data(void *user, const char *key, size_t *out_size);
+
+vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate **out);
+/* Runs the delegate on m->x into y. */
+vkd_status small_execute(small_model *m, vkd_delegate *delegate, float y[SMALL_Y]);
+/* Fails the test unless the delegate runs and gives m->y, bit for bit. */
+void small_check(small_model *m, vkd_delegate *delegate);
+
+#endif

@@ -1,0 +1,429 @@
+/* The .pte container through the public interface: files that are none, methods, inputs and outputs in the wrong order. */
+#include "support/blob_builder.h"
+#include "support/faulty.h"
+#include "support/gpu.h"
+#include "support/model_io.h"
+#include "support/small_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SAMPLE "tiny/conv_relu_maxpool3s2p1_15x13"
+
+static char *sample_path(const char *folder)
+{
+    char *path = join_path(VKD_MODELS, folder), *file = join_path(path, "model.pte");
+    free(path);
+    return file;
+}
+
+static void write_file(const char *path, const void *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- files */
+
+static void assert_not_opened(const char *path, vkd_status expected)
+{
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program = (vkd_program *)&w;
+    vkd_status status = vkd_program_open(path, &options, &program);
+    if (status != expected || !strstr(w.error, path))
+        fail_msg("%s: %s, \"%s\": expected %s", path, vkd_status_name(status), w.error, vkd_status_name(expected));
+    assert_null(program);
+    assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
+    watch_end(&w);
+}
+
+static void files_that_are_no_program(void **state)
+{
+    (void)state;
+    char *directory = new_directory(), *path = join_path(directory, "model.pte");
+    assert_not_opened(path, VKD_IO_ERROR); /* missing */
+    assert_not_opened(directory, VKD_IO_ERROR);
+    assert_not_opened("/dev/null", VKD_IO_ERROR);
+    write_file(path, "", 0);
+    assert_not_opened(path, VKD_INVALID_MODEL);
+    assert_int_equal(chmod(path, 0), 0);
+    if (geteuid() != 0)
+        assert_not_opened(path, VKD_IO_ERROR);
+    remove_tree(directory);
+    free(directory), free(path);
+}
+
+/* Opens a file, and if that works loads its method, which must fail cleanly or work. Returns whether all of it worked. */
+static bool opens(const char *path)
+{
+    watch w;
+    vkd_options options = watch_begin(&w);
+    options.validate = false;
+    vkd_program *program = NULL;
+    vkd_method *method = NULL;
+    vkd_status status = vkd_program_open(path, &options, &program);
+    if (status == VKD_OK)
+        status = vkd_method_load(program, NULL, &options, &method);
+    bool clean = status == VKD_OK || status == VKD_INVALID_MODEL || status == VKD_UNSUPPORTED || status == VKD_NO_DEVICE;
+    if (!clean || (status != VKD_OK && !*w.error))
+        fail_msg("%s: %s, \"%s\"", path, vkd_status_name(status), w.error);
+    vkd_method_unload(method);
+    vkd_program_close(program);
+    watch_end(&w);
+    return status == VKD_OK;
+}
+
+/* Cut off at every length near the ends of its parts, and at many others. The last segment is not padded, so the whole file
+ * counts. */
+static void truncated_files(void **state)
+{
+    (void)state;
+    sample s;
+    sample_open(&s, SAMPLE);
+    char *directory = new_directory(), *path = join_path(directory, "model.pte");
+    write_file(path, s.file, s.file_size);
+    if (gpu_present())
+        assert_true(opens(path));
+    size_t tried = 0;
+    for (size_t size = s.file_size - 1; size > 0; size -= size <= 80 || size > s.file_size - 40 ? 1 : 29, tried++) {
+        assert_int_equal(truncate(path, (off_t)size), 0);
+        assert_false(opens(path));
+    }
+    print_message("%zu lengths of %zu bytes\n", tried, s.file_size);
+    assert_true(tried > 200);
+    remove_tree(directory);
+    free(directory), free(path);
+    sample_close(&s);
+}
+
+static void null_pointers(void **state)
+{
+    (void)state;
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    vkd_method *method;
+    vkd_tensor_info info;
+    assert_int_equal(vkd_program_open(NULL, &options, &program), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_open("x", &options, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_open_bytes(NULL, 10, &options, &program), VKD_INVALID_ARGUMENT);
+    assert_null(program);
+    assert_int_equal(vkd_method_load(NULL, NULL, &options, &method), VKD_INVALID_ARGUMENT);
+    assert_null(method);
+    vkd_program_close(NULL);
+    vkd_method_unload(NULL);
+    assert_string_equal(vkd_program_error(NULL), "");
+    assert_string_equal(vkd_method_error(NULL), "");
+    assert_null(vkd_program_method_name(NULL, 0));
+    assert_null(vkd_method_delegate(NULL));
+    assert_null(vkd_method_output(NULL, 0, NULL));
+    assert_int_equal(vkd_program_method_count(NULL) + vkd_method_input_count(NULL) + vkd_method_output_count(NULL), 0);
+    assert_int_equal(vkd_method_input_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_output_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_set_input(NULL, 0, "", 0), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_execute(NULL), VKD_INVALID_ARGUMENT);
+    watch_end(&w);
+}
+
+/* --------------------------------------------------------------------------------------------------------- methods */
+
+/* A program that stays open and its method. */
+typedef struct fixture {
+    watch watch;
+    sample sample;
+    vkd_options options;
+    vkd_program *program;
+    vkd_method *method;
+} fixture;
+
+static void begin(fixture *f)
+{
+    gpu_needed();
+    sample_open(&f->sample, SAMPLE);
+    f->options = watch_begin(&f->watch);
+    assert_int_equal(vkd_program_open_bytes(f->sample.file, f->sample.file_size, &f->options, &f->program), VKD_OK);
+    if (vkd_method_load(f->program, NULL, &f->options, &f->method) != VKD_OK)
+        fail_msg("%s", f->watch.error);
+}
+
+static void end(fixture *f)
+{
+    vkd_method_unload(f->method);
+    vkd_program_close(f->program);
+    sample_close(&f->sample);
+    watch_end(&f->watch);
+}
+
+static void methods_by_name(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    vkd_method *method = f.method;
+    assert_int_equal(vkd_program_method_count(f.program), 1);
+    assert_string_equal(vkd_program_method_name(f.program, 0), "forward");
+    assert_null(vkd_program_method_name(f.program, 1));
+    assert_int_equal(vkd_method_load(f.program, "backward", &f.options, &method), VKD_NOT_FOUND);
+    assert_null(method);
+    assert_non_null(strstr(f.watch.error, "backward"));
+    assert_string_equal(vkd_program_error(f.program), f.watch.error);
+    assert_int_equal(vkd_method_load(f.program, "", &f.options, &method), VKD_NOT_FOUND);
+    assert_int_equal(vkd_method_load(f.program, "forward", &f.options, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_load(f.program, "forward", &f.options, &method), VKD_OK); /* a second one beside the first */
+    vkd_method_unload(method);
+    end(&f);
+}
+
+static void inputs_and_outputs(void **state)
+{
+    (void)state;
+    fixture f;
+    vkd_tensor_info info;
+    size_t size = 0;
+    begin(&f);
+    const uint8_t *x = f.sample.inputs[0];
+    size_t x_size = f.sample.input_sizes[0];
+    assert_int_equal(vkd_method_input_count(f.method), 1);
+    assert_int_equal(vkd_method_input_info(f.method, 0, &info), VKD_OK);
+    assert_true(info.dtype == VKD_DTYPE_FLOAT32 && info.rank == 4 && info.size == x_size);
+    assert_int_equal(vkd_method_input_info(f.method, 1, &info), VKD_NOT_FOUND);
+    assert_int_equal(vkd_method_output_info(f.method, 1, &info), VKD_NOT_FOUND);
+    assert_int_equal(vkd_method_input_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_output_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
+
+    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT);
+    assert_non_null(strstr(vkd_method_error(f.method), "input 0 was not set"));
+    assert_null(vkd_method_output(f.method, 0, &size));
+    assert_int_equal(vkd_method_set_input(f.method, 1, x, x_size), VKD_NOT_FOUND);
+    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size - 1), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size + 1), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_set_input(f.method, 0, NULL, x_size), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT); /* none of these counts */
+
+    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size), VKD_OK);
+    assert_null(vkd_method_output(f.method, 0, &size)); /* not before execute */
+    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
+    assert_null(vkd_method_output(f.method, 1, &size));
+    assert_non_null(vkd_method_output(f.method, 0, NULL));
+    const void *y = vkd_method_output(f.method, 0, &size);
+    assert_int_equal(size, f.sample.count * sizeof(float));
+    float *first = malloc(size);
+    memcpy(first, y, size);
+
+    assert_int_equal(vkd_method_set_input(f.method, 0, x, 3), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_execute(f.method), VKD_OK); /* the input of before is still there */
+    assert_memory_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    uint8_t *zeros = calloc(1, x_size);
+    assert_int_equal(vkd_method_set_input(f.method, 0, zeros, x_size), VKD_OK);
+    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
+    assert_memory_not_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    free(zeros);
+    free(first);
+    end(&f);
+}
+
+static void bytes_equal_file(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f);
+    char *path = sample_path(SAMPLE);
+    vkd_program *program;
+    vkd_method *method;
+    assert_int_equal(vkd_program_open(path, &f.options, &program), VKD_OK);
+    assert_int_equal(vkd_method_load(program, "forward", &f.options, &method), VKD_OK);
+    vkd_method *both[] = {f.method, method};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(vkd_method_set_input(both[i], 0, f.sample.inputs[0], f.sample.input_sizes[0]), VKD_OK);
+        assert_int_equal(vkd_method_execute(both[i]), VKD_OK);
+    }
+    size_t size, other_size;
+    const void *output = vkd_method_output(f.method, 0, &size), *other = vkd_method_output(method, 0, &other_size);
+    assert_int_equal(size, other_size);
+    assert_memory_equal(output, other, size);
+    vkd_method_unload(method);
+    vkd_program_close(program);
+    free(path);
+    end(&f);
+}
+
+/* Bytes at any address: nothing may count on alignment. */
+static void bytes_anywhere(void **state)
+{
+    (void)state;
+    gpu_needed();
+    sample s;
+    sample_open(&s, SAMPLE);
+    uint8_t *aligned = s.file, *memory = malloc(s.file_size + 8);
+    for (size_t shift = 1; shift < 8; shift += 3) {
+        watch w;
+        vkd_options options = watch_begin(&w);
+        s.file = memory + shift;
+        memcpy(s.file, aligned, s.file_size);
+        free(sample_run(&s, &options, 1));
+        watch_end(&w);
+    }
+    free(memory);
+    s.file = aligned;
+    sample_close(&s);
+}
+
+/* ------------------------------------------------------------------------------------------- programs made by hand */
+
+static const vkd_tensor_info x_info = {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_IN, SMALL_H, SMALL_W}};
+static const vkd_tensor_info y_info = {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_OUT, SMALL_H, SMALL_W}};
+
+static vkd_status load_pte(const blob_pte *pte, const char *name, watch *w, vkd_program **out_program, vkd_method **out)
+{
+    vkd_options options = watch_begin(w);
+    size_t size;
+    *out = NULL;
+    *out_program = NULL;
+    void *bytes = blob_wrap_pte(pte, &size);
+    char *directory = new_directory(), *path = join_path(directory, "model.pte");
+    write_file(path, bytes, size);
+    free(bytes);
+    vkd_status status = vkd_program_open(path, &options, out_program);
+    if (status == VKD_OK)
+        status = vkd_method_load(*out_program, name, &options, out);
+    remove_tree(directory); /* a mapped file may be removed */
+    free(directory), free(path);
+    return status;
+}
+
+static void programs_that_are_no_single_call(void **state)
+{
+    (void)state;
+    gpu_needed();
+    static const char *const kernels[] = {"aten::mean.out", "aten::softmax.out"};
+    small_model m;
+    small_begin(&m, false, NULL);
+    const blob_pte good = {
+        .blob = m.blob, .blob_size = m.size, .inputs = &x_info, .input_count = 1, .outputs = &y_info, .output_count = 1};
+    blob_pte twice = good, with_kernels = good, foreign = good, other_shape = good, other_name = good;
+    twice.calls = 2;
+    with_kernels.kernels = kernels;
+    with_kernels.kernel_count = 2;
+    foreign.delegate_id = "XnnpackBackend";
+    other_shape.outputs = &x_info;
+    other_name.method = "encode";
+    const struct {
+        const blob_pte *pte;
+        const char *method;
+        vkd_status status;
+        const char *says;
+    } cases[] = {
+        {&good, NULL, VKD_OK, ""},
+        {&other_name, "encode", VKD_OK, ""},
+        {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
+        {&twice, NULL, VKD_UNSUPPORTED, "2 of them"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED, "aten::mean.out, aten::softmax.out"},
+        {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
+        {&other_shape, NULL, VKD_INVALID_MODEL, "output 0"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        watch w;
+        vkd_program *program;
+        vkd_method *method;
+        vkd_status status = load_pte(cases[i].pte, cases[i].method, &w, &program, &method);
+        if (status != cases[i].status || !strstr(w.error, cases[i].says))
+            fail_msg("case %zu: %s, \"%s\"", i, vkd_status_name(status), w.error);
+        if (status == VKD_OK)
+            small_check(&m, vkd_method_delegate(method));
+        else
+            assert_string_equal(vkd_program_error(program), w.error);
+        vkd_method_unload(method);
+        vkd_program_close(program);
+        watch_end(&w);
+    }
+    small_end(&m);
+}
+
+/* The data segments named in the program reach the delegate. */
+static void named_data_of_the_program(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    watch w;
+    vkd_program *program;
+    vkd_method *method;
+    small_begin(&m, true, NULL);
+    const blob_named named[] = {{"bias", m.bias, sizeof m.bias},
+                                {"scales", m.scales, sizeof m.scales},
+                                {"sums", m.sums, sizeof m.sums},
+                                {"weight", m.weight, sizeof m.weight}};
+    blob_pte pte = {.blob = m.blob,
+                    .blob_size = m.size,
+                    .inputs = &x_info,
+                    .input_count = 1,
+                    .outputs = &y_info,
+                    .output_count = 1,
+                    .named = named,
+                    .named_count = 4};
+    if (load_pte(&pte, NULL, &w, &program, &method) != VKD_OK)
+        fail_msg("%s", w.error);
+    small_check(&m, vkd_method_delegate(method));
+    vkd_method_unload(method);
+    vkd_program_close(program);
+    watch_end(&w);
+    pte.named_count = 3;
+    assert_int_equal(load_pte(&pte, NULL, &w, &program, &method), VKD_INVALID_MODEL);
+    assert_non_null(strstr(w.error, "weight"));
+    vkd_program_close(program);
+    watch_end(&w);
+    small_end(&m);
+}
+
+/* Compile specs of the program reach the delegate. */
+static void specs_of_the_program(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    watch w;
+    vkd_program *program;
+    vkd_method *method;
+    small_begin(&m, false, NULL);
+    const vkd_compile_spec spec = {"storage_type_override", "\1\0\0", 3};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1,
+                          .specs = &spec,
+                          .spec_count = 1};
+    assert_int_equal(load_pte(&pte, NULL, &w, &program, &method), VKD_INVALID_MODEL);
+    assert_non_null(strstr(w.error, "storage_type_override"));
+    vkd_program_close(program);
+    watch_end(&w);
+    small_end(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(files_that_are_no_program),
+        cmocka_unit_test(truncated_files),
+        cmocka_unit_test(null_pointers),
+        cmocka_unit_test(methods_by_name),
+        cmocka_unit_test(inputs_and_outputs),
+        cmocka_unit_test(bytes_equal_file),
+        cmocka_unit_test(bytes_anywhere),
+        cmocka_unit_test(programs_that_are_no_single_call),
+        cmocka_unit_test(named_data_of_the_program),
+        cmocka_unit_test(specs_of_the_program),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

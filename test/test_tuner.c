@@ -1,0 +1,418 @@
+/* Selection with the device's help: measured times, the self-check, and what is remembered of both. */
+#include "ops/conv_trial.h"
+#include "support/harness.h"
+#include "support/model_io.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --------------------------------------------------------------------------------------------------- the pure choice */
+
+static void measured_times_decide(void **state)
+{
+    (void)state;
+    static const conv2d_variant variants[] = {{.name = "a 1", .family = "a"},
+                                              {.name = "a 2", .family = "a"},
+                                              {.name = "b", .family = "b"},
+                                              {.name = "c", .family = "c"}};
+    vkd_candidate_info c[] = {
+        {"a 1", true, 10, "", 0}, {"a 2", true, 20, "", 0}, {"b", true, 30, "", 0}, {"c", false, 0, "", 0}};
+    const char *reason;
+    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 0);
+    assert_string_equal(reason, "lowest estimated cost");
+    c[1].measured_us = 7;
+    c[2].measured_us = 5;
+    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 2); /* whatever the estimate of the others */
+    assert_string_equal(reason, "lowest measured time");
+    assert_int_equal(conv2d_choose(variants, 4, c, "a", &reason), 0); /* forced: the cheapest of the family */
+    assert_string_equal(reason, "forced by an option");
+    assert_int_equal(conv2d_choose(variants, 4, c, "a 2", &reason), 1);
+    assert_int_equal(conv2d_choose(variants, 4, c, "c", &reason), 2); /* not eligible, so not forced */
+    assert_string_equal(reason, "lowest measured time");
+    c[2].eligible = false;
+    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 1);
+    c[0].eligible = c[1].eligible = false;
+    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 4);
+}
+
+/* ------------------------------------------------------------------------------------------------------- measurements */
+
+enum { CANDIDATES = 3 };
+
+/* A problem tried by the first variants that can run it; how often is counted. */
+typedef struct counted {
+    vkd_arena arena;
+    conv2d_trial trial;
+    const vkd_caps *caps;
+    const conv2d_variant *variants[CANDIDATES];
+    vkd_candidate_info candidates[CANDIDATES];
+    size_t count, lowered;
+    vkd_status failure; /* of the first candidate */
+} counted;
+
+static vkd_status counted_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
+{
+    counted *c = user;
+    c->lowered++;
+    if (candidate == 0 && c->failure != VKD_OK)
+        return vkd_fail(c->arena.context, c->failure, "the first candidate fails");
+    return conv2d_trial_lower(&c->trial, c->caps, c->variants[candidate], graph, out);
+}
+
+static void counted_fill(void *user) { conv2d_trial_fill(&((counted *)user)->trial); }
+
+static bool counted_check(void *user, const void *result)
+{
+    return conv2d_trial_check(&((const counted *)user)->trial, result);
+}
+
+static void counted_begin(harness *h, counted *c)
+{
+    const conv2d_problem problem = {.n = 1,
+                                    .in_c = 32,
+                                    .in_h = 9,
+                                    .in_w = 9,
+                                    .out_c = 32,
+                                    .out_h = 9,
+                                    .out_w = 9,
+                                    .kernel = {3, 3},
+                                    .stride = {1, 1},
+                                    .padding = {1, 1},
+                                    .dilation = {1, 1},
+                                    .groups = 1};
+    *c = (counted){.caps = &h->caps};
+    vkd_arena_init(&c->arena, &h->gpu.context);
+    assert_int_equal(conv2d_trial_make(&c->arena, &problem, NULL, false, &c->trial), VKD_OK);
+    for (size_t i = 0; i < conv2d_variant_count && c->count < CANDIDATES; i++) {
+        const conv2d_variant *variant = &conv2d_variants[i];
+        if (variant->refuses(&problem, &h->caps, variant->tile))
+            continue;
+        c->variants[c->count] = variant;
+        c->candidates[c->count] = (vkd_candidate_info){.variant = variant->name, .eligible = true, .cost_us = 1, .reason = ""};
+        c->count++;
+    }
+    assert_int_equal(c->count, CANDIDATES);
+}
+
+static vkd_tuner *make_tuner(harness *h, const vkd_options *options)
+{
+    vkd_tuner *tuner;
+    assert_int_equal(vkd_tuner_create(h->gpu.device, options, 1, &tuner), VKD_OK);
+    return tuner;
+}
+
+/* How many candidates have a time after a tuner with these options was asked; *out_lowered: how often one was lowered for that.
+ */
+static size_t measure_with(harness *h, const vkd_options *options, vkd_status failure, size_t *out_lowered)
+{
+    counted c;
+    size_t timed = 0;
+    counted_begin(h, &c);
+    c.failure = failure;
+    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
+    vkd_tuner *tuner = make_tuner(h, options);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial), VKD_OK);
+    for (size_t i = 0; i < c.count; i++)
+        timed += c.candidates[i].measured_us > 0;
+    *out_lowered = c.lowered;
+    vkd_tuner_destroy(tuner);
+    vkd_arena_release(&c.arena);
+    return timed;
+}
+
+static void times_are_remembered(void **state)
+{
+    harness *h = harness_get(state);
+    char *directory = new_directory();
+    const vkd_options automatic = {.cache_dir = directory},
+                      measure = {.cache_dir = directory, .conv_select = VKD_SELECT_MEASURE};
+    size_t lowered;
+    assert_int_equal(measure_with(h, &automatic, VKD_OK, &lowered), 0);
+    assert_int_equal(lowered, 0);
+    assert_int_equal(measure_with(h, &measure, VKD_OK, &lowered), CANDIDATES);
+    assert_int_equal(lowered, CANDIDATES);
+    for (int again = 0; again < 2; again++) { /* the second start measures nothing, however it selects */
+        assert_int_equal(measure_with(h, again ? &automatic : &measure, VKD_OK, &lowered), CANDIDATES);
+        assert_int_equal(lowered, 0);
+    }
+    const vkd_options no_cache = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE};
+    assert_int_equal(measure_with(h, &no_cache, VKD_OK, &lowered), CANDIDATES);
+    assert_int_equal(lowered, CANDIDATES);
+    remove_tree(directory);
+    free(directory);
+}
+
+static void the_budget_is_kept(void **state)
+{
+    harness *h = harness_get(state);
+    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    vkd_tuner *tuner = make_tuner(h, &options);
+    for (int problem = 0; problem < 3; problem++) {
+        counted c;
+        char name[16];
+        counted_begin(h, &c);
+        const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
+        snprintf(name, sizeof name, "problem %d", problem);
+        assert_int_equal(vkd_tuner_measure(tuner, name, c.candidates, c.count, &trial), VKD_OK);
+        if (problem == 0)
+            assert_true(c.lowered >= 1); /* one candidate at least, or a long one would never be measured */
+        if (problem == 2)
+            assert_int_equal(c.lowered, 0);
+        vkd_arena_release(&c.arena);
+    }
+    vkd_tuner_destroy(tuner);
+}
+
+static void candidates_that_fail(void **state)
+{
+    harness *h = harness_get(state);
+    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE};
+    size_t lowered;
+    uint32_t errors = h->gpu.log_counts[VKD_LOG_ERROR];
+    h->gpu.context.error[0] = 0;
+    assert_int_equal(measure_with(h, &options, VKD_UNSUPPORTED, &lowered), CANDIDATES - 1);
+    assert_int_equal(measure_with(h, &options, VKD_OUT_OF_MEMORY, &lowered), CANDIDATES - 1);
+    assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors); /* nothing has failed yet */
+    assert_string_equal(h->gpu.context.error, "");
+
+    counted c;
+    counted_begin(h, &c);
+    c.failure = VKD_DEVICE_LOST;
+    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
+    vkd_tuner *tuner = make_tuner(h, &options);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial), VKD_DEVICE_LOST);
+    assert_string_equal(h->gpu.context.error, "the first candidate fails");
+    assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors + 1);
+    vkd_tuner_destroy(tuner);
+    vkd_arena_release(&c.arena);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- self-check */
+
+static const char *nothing_refused(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile)
+{
+    (void)problem, (void)caps, (void)tile;
+    return NULL;
+}
+
+static double low_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile)
+{
+    (void)problem, (void)caps, (void)tile;
+    return 1;
+}
+
+static double high_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile)
+{
+    return 2 * low_cost(problem, caps, tile);
+}
+
+/* As a driver would that shifts the window by a pixel. */
+static vkd_status emit_broken(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+{
+    conv2d shifted = *conv;
+    shifted.problem.padding[1]++;
+    return conv2d_emit_general(lowering, &shifted, tile);
+}
+
+static const conv2d_variant with_broken[] = {
+    {"broken", "broken", NULL, nothing_refused, low_cost, emit_broken},
+    {"right", "right", NULL, nothing_refused, high_cost, conv2d_emit_general},
+};
+static const conv2d_variant only_broken[] = {{"broken", "broken", NULL, nothing_refused, low_cost, emit_broken}};
+
+/* What the factory does next: a variant that hands the convolution to the factory gets the right lowering for it. */
+static struct {
+    vkd_tuner *tuner;
+    const char *forced;
+    const conv2d_variant *variants;
+    size_t count;
+    vkd_selection_info selection;
+} factory;
+
+static vkd_status emit_by_factory(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+{
+    (void)tile;
+    lowering->tuner = factory.tuner;
+    lowering->conv_variant = factory.forced;
+    VKD_TRY(conv2d_build(lowering, conv, factory.variants, factory.count));
+    factory.selection = lowering->selections[lowering->selection_count - 1];
+    return VKD_OK;
+}
+
+static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
+{
+    static const conv2d_variant by_factory = {"factory", "factory", NULL, NULL, NULL, emit_by_factory};
+    const conv2d_problem problem = {.n = 2,
+                                    .in_c = 8,
+                                    .in_h = 9,
+                                    .in_w = 7,
+                                    .out_c = 12,
+                                    .out_h = 9,
+                                    .out_w = 7,
+                                    .kernel = {3, 3},
+                                    .stride = {1, 1},
+                                    .padding = {1, 1},
+                                    .dilation = {1, 1},
+                                    .groups = 1};
+    vkd_graph graph;
+    vkd_tensor_id y;
+    conv2d_trial trial;
+    vkd_graph_init(&graph, arena);
+    VKD_TRY(conv2d_trial_make(arena, &problem, NULL, residual, &trial));
+    conv2d_trial_fill(&trial);
+    return conv2d_trial_lower(&trial, &h->caps, &by_factory, &graph, &y);
+}
+
+/* Builds a convolution by the factory; the winner is in `winner`. */
+static vkd_status build(harness *h, const vkd_options *options, bool residual, char winner[16])
+{
+    vkd_arena arena;
+    VKD_TRY(vkd_tuner_create(h->gpu.device, options, 1, &factory.tuner));
+    vkd_arena_init(&arena, &h->gpu.context);
+    vkd_status status = build_trial(h, &arena, residual);
+    if (status == VKD_OK)
+        snprintf(winner, 16, "%s", factory.selection.winner);
+    vkd_arena_release(&arena);
+    vkd_tuner_destroy(factory.tuner);
+    return status;
+}
+
+static uint32_t warnings(const harness *h) { return h->gpu.log_counts[VKD_LOG_WARNING]; }
+
+static void a_broken_kernel_is_not_used(void **state)
+{
+    harness *h = harness_get(state);
+    char *directory = new_directory();
+    char winner[16];
+    vkd_options options = {.cache_dir = directory};
+    uint32_t before = warnings(h);
+    factory.variants = with_broken;
+    factory.count = 2;
+    for (int residual = 0; residual < 2; residual++) {
+        assert_int_equal(build(h, &options, residual, winner), VKD_OK);
+        assert_string_equal(winner, "right");
+        assert_int_equal(warnings(h), before + 1); /* said once: the second time it is known */
+    }
+    factory.forced = "broken"; /* not even by force */
+    assert_int_equal(build(h, &options, false, winner), VKD_OK);
+    assert_string_equal(winner, "right");
+    factory.forced = NULL;
+    assert_int_equal(warnings(h), before + 1);
+
+    options.no_self_check = true;
+    assert_int_equal(build(h, &options, false, winner), VKD_OK);
+    assert_string_equal(winner, "broken");
+
+    factory.variants = only_broken;
+    factory.count = 1;
+    options = (vkd_options){.no_cache = true};
+    assert_int_equal(build(h, &options, false, winner), VKD_DEVICE_ERROR);
+    assert_non_null(strstr(h->gpu.context.error, "self-check"));
+    remove_tree(directory);
+    free(directory);
+}
+
+/* All variants on shapes with everything: none must fail its check where it is right. */
+static void right_kernels_pass(void **state)
+{
+    harness *h = harness_get(state);
+    char winner[16];
+    const vkd_options options = {.no_cache = true};
+    uint32_t before = warnings(h);
+    factory.variants = conv2d_variants;
+    factory.count = conv2d_variant_count;
+    for (size_t v = 0; v < conv2d_variant_count; v++)
+        for (int residual = 0; residual < 2; residual++) {
+            factory.forced = conv2d_variants[v].name;
+            assert_int_equal(build(h, &options, residual, winner), VKD_OK);
+        }
+    factory.forced = NULL;
+    assert_int_equal(warnings(h), before);
+}
+
+/* Every allocation fails once: a status, or a candidate less, and nothing is left over. */
+static void no_memory(void **state)
+{
+    harness *h = harness_get(state);
+    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    gpu *g = &h->gpu;
+    char winner[16];
+    factory.variants = with_broken;
+    factory.count = 2;
+    assert_int_equal(build(h, &options, false, winner), VKD_OK); /* from here on all pipelines are there */
+    int64_t at = 0, live = g->live_allocations;
+    do {
+        g->failed = false;
+        g->failing_allocation = g->total_allocations + ++at;
+        vkd_status status = build(h, &options, false, winner);
+        assert_true(status == VKD_OK || (g->failed && status == VKD_OUT_OF_MEMORY));
+        assert_int_equal(g->live_allocations, live);
+    } while (g->failed);
+    g->failing_allocation = 0;
+    assert_true(at > 20);
+}
+
+/* -------------------------------------------------------------------------------------------------------- whole models */
+
+typedef struct log_counts {
+    uint32_t warnings, measured, checked;
+} log_counts;
+
+static void count_message(void *user, vkd_log_level level, const char *message)
+{
+    log_counts *counts = user;
+    counts->warnings += level <= VKD_LOG_WARNING;
+    counts->measured += strstr(message, "measured kernels") != NULL;
+    counts->checked += strstr(message, "checked ") == message;
+}
+
+static void models_start_measured(void **state)
+{
+    (void)harness_get(state);
+    char *directory = new_directory();
+    char error[512] = "";
+    sample s;
+    sample_open(&s, "tiny/basic_c16_12x12");
+    float *outputs[3];
+    for (int start = 0; start < 3; start++) {
+        log_counts counts = {0};
+        const vkd_options options = {.log = count_message,
+                                     .log_user = &counts,
+                                     .log_level = VKD_LOG_INFO,
+                                     .error = error,
+                                     .error_size = sizeof error,
+                                     .cache_dir = directory,
+                                     .conv_select = start < 2 ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO};
+        outputs[start] = sample_run(&s, &options, 1);
+        assert_int_equal(counts.measured, start == 0);
+        assert_int_equal(counts.checked, start == 0);
+        assert_int_equal(counts.warnings, 0);
+    }
+    for (int start = 1; start < 3; start++)
+        assert_memory_equal(outputs[start], outputs[0], s.count * sizeof *outputs[0]);
+    for (int start = 0; start < 3; start++)
+        free(outputs[start]);
+    sample_close(&s);
+    remove_tree(directory);
+    free(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(measured_times_decide),
+        cmocka_unit_test(times_are_remembered),
+        cmocka_unit_test(the_budget_is_kept),
+        cmocka_unit_test(candidates_that_fail),
+        cmocka_unit_test(a_broken_kernel_is_not_used),
+        cmocka_unit_test(right_kernels_pass),
+        cmocka_unit_test(no_memory),
+        cmocka_unit_test(models_start_measured),
+    };
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}
