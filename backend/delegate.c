@@ -157,23 +157,30 @@ static vkd_status check_args(vkd_delegate *delegate, const vkd_tensor_arg *args,
     return VKD_OK;
 }
 
+void vkd_delegate_set_input(vkd_delegate *delegate, size_t index, vkd_dtype dtype, const void *data)
+{
+    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.inputs[index]];
+    vkd_convert_in(dtype, data, tensor->dtype, vkd_executor_input(delegate->executor, index),
+                   (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+}
+
+void vkd_delegate_get_output(vkd_delegate *delegate, size_t index, vkd_dtype dtype, void *data)
+{
+    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.outputs[index]];
+    vkd_convert_out(tensor->dtype, vkd_executor_output(delegate->executor, index), dtype, data,
+                    (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+}
+
 vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
 {
     if (!delegate)
         return VKD_INVALID_ARGUMENT;
-    const vkd_graph *graph = &delegate->graph;
     VKD_TRY(check_args(delegate, args, count));
-    for (size_t i = 0; i < graph->input_count; i++) {
-        const vkd_tensor *tensor = &graph->tensors[graph->inputs[i]];
-        vkd_convert_in(args[i].dtype, args[i].data, tensor->dtype, vkd_executor_input(delegate->executor, i),
-                       (size_t)vkd_dims_count(tensor->rank, tensor->dims));
-    }
+    for (size_t i = 0; i < delegate->graph.input_count; i++)
+        vkd_delegate_set_input(delegate, i, args[i].dtype, args[i].data);
     VKD_TRY(vkd_executor_run(delegate->executor));
-    const vkd_tensor_arg *outputs = args + count - graph->output_count;
-    for (size_t i = 0; i < graph->output_count; i++) {
-        const vkd_tensor *tensor = &graph->tensors[graph->outputs[i]];
-        vkd_convert_out(tensor->dtype, vkd_executor_output(delegate->executor, i), outputs[i].dtype, outputs[i].data,
-                        (size_t)vkd_dims_count(tensor->rank, tensor->dims));
-    }
+    const vkd_tensor_arg *outputs = args + count - delegate->graph.output_count;
+    for (size_t i = 0; i < delegate->graph.output_count; i++)
+        vkd_delegate_get_output(delegate, i, outputs[i].dtype, outputs[i].data);
     return VKD_OK;
 }

@@ -20,4 +20,9 @@ struct vkd_delegate {
     bool keeps_intermediates;
 };
 
+/* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
+ * convertible (convert.h). */
+void vkd_delegate_set_input(vkd_delegate *delegate, size_t index, vkd_dtype dtype, const void *data);
+void vkd_delegate_get_output(vkd_delegate *delegate, size_t index, vkd_dtype dtype, void *data);
+
 #endif

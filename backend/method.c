@@ -1,5 +1,6 @@
 /* One method of a program, ready to run: its single delegate, and memory for its inputs and outputs. */
 #include "backend/convert.h"
+#include "backend/delegate.h"
 #include "backend/program.h"
 
 #include <stdio.h>
@@ -7,7 +8,7 @@
 
 typedef struct method_tensor {
     vkd_tensor_info info;
-    void *data;
+    void *data;  /* outputs: the last result */
     bool is_set; /* inputs */
 } method_tensor;
 
@@ -17,7 +18,6 @@ struct vkd_method {
     vkd_delegate *delegate;
     size_t input_count, output_count;
     method_tensor *tensors; /* inputs, then outputs: the order of the delegate's arguments */
-    vkd_tensor_arg *args;
     bool has_run;
 };
 
@@ -83,21 +83,19 @@ static vkd_status check_wiring(vkd_context *context, const vkd_container_method 
 
 static vkd_status make_tensors(vkd_method *method, const vkd_container_method *from, const vkd_container_step *call)
 {
-    size_t count = call->arg_count;
     method->input_count = from->input_count;
     method->output_count = from->output_count;
-    method->tensors = vkd_arena_alloc(&method->arena, count, sizeof *method->tensors);
-    method->args = vkd_arena_alloc(&method->arena, count, sizeof *method->args);
-    if (!method->tensors || !method->args)
+    method->tensors = vkd_arena_alloc(&method->arena, call->arg_count, sizeof *method->tensors);
+    if (!method->tensors)
         return vkd_fail_memory(&method->context, "the method's tensors");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < call->arg_count; i++) {
         method_tensor *tensor = &method->tensors[i];
         tensor->info = from->tensors[call->args[i]];
+        if (i < method->input_count)
+            continue; /* an input goes straight to the device's memory */
         tensor->data = vkd_arena_alloc(&method->arena, tensor->info.size, 1);
         if (!tensor->data)
-            return vkd_fail_memory(&method->context, "the method's tensors");
-        method->args[i] = (vkd_tensor_arg){.dtype = tensor->info.dtype, .rank = tensor->info.rank, .dims = tensor->info.dims,
-                                           .data = tensor->data, .size = tensor->info.size};
+            return vkd_fail_memory(&method->context, "the method's outputs");
     }
     return VKD_OK;
 }
@@ -222,7 +220,7 @@ vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *da
     if (!data || size != tensor->info.size)
         return vkd_fail(&method->context, VKD_INVALID_ARGUMENT, "input %zu is given as %zu bytes: it has %zu", index,
                         data ? size : 0, tensor->info.size);
-    memcpy(tensor->data, data, size);
+    vkd_delegate_set_input(method->delegate, index, tensor->info.dtype, data);
     tensor->is_set = true;
     return VKD_OK;
 }
@@ -234,11 +232,17 @@ vkd_status vkd_method_execute(vkd_method *method)
     for (size_t i = 0; i < method->input_count; i++)
         if (!method->tensors[i].is_set)
             return vkd_fail(&method->context, VKD_INVALID_ARGUMENT, "input %zu was not set", i);
-    vkd_status status = vkd_execute(method->delegate, method->args, method->input_count + method->output_count);
-    if (status != VKD_OK)
-        snprintf(method->context.error, sizeof method->context.error, "%s", vkd_last_error(method->delegate));
+    vkd_status status = vkd_executor_run(method->delegate->executor);
     method->has_run = status == VKD_OK;
-    return status;
+    if (status != VKD_OK) {
+        snprintf(method->context.error, sizeof method->context.error, "%s", vkd_last_error(method->delegate));
+        return status;
+    }
+    for (size_t i = 0; i < method->output_count; i++) {
+        const method_tensor *output = &method->tensors[method->input_count + i];
+        vkd_delegate_get_output(method->delegate, i, output->info.dtype, output->data);
+    }
+    return VKD_OK;
 }
 
 const void *vkd_method_output(const vkd_method *method, size_t index, size_t *out_size)

@@ -307,7 +307,7 @@ VKD_API size_t vkd_method_output_count(const vkd_method *method);
 VKD_API VKD_MUST_USE vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 VKD_API VKD_MUST_USE vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 
-/* Copies `size` bytes, which must be the input's whole size. */
+/* Copies `size` bytes, which must be the input's whole size, to where the device reads them. They stay for later executions. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *data, size_t size);
 /* All inputs must have been set once. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_execute(vkd_method *method);

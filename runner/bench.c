@@ -16,14 +16,6 @@ run_times run_times_of(double *values, size_t count)
     return (run_times){(values[(count - 1) / 2] + values[count / 2]) / 2, values[p90 - 1], values[0]};
 }
 
-static run_exit execute(run_session *session, double *out_ms)
-{
-    double start = run_now_ms();
-    vkd_status status = session->backend->method_execute(session->method);
-    *out_ms = run_now_ms() - start;
-    return run_exit_of(status);
-}
-
 /* Clocks, caches and first-touch pages settle within this. */
 static run_exit warm_up(run_session *session, size_t *out_count)
 {
@@ -32,7 +24,7 @@ static run_exit warm_up(run_session *session, size_t *out_count)
     size_t count = 0;
     while (count < AT_LEAST || (count < AT_MOST && spent < MILLISECONDS)) {
         run_progress("warming up ...");
-        run_exit result = execute(session, &ms);
+        run_exit result = run_session_execute(session, &ms);
         if (result)
             return result;
         spent += ms;
@@ -60,7 +52,7 @@ run_exit run_bench_measure(run_session *session, size_t runs, run_bench *out)
     double *wall = calloc(runs, sizeof *wall), *gpu = calloc(runs, sizeof *gpu);
     run_exit result = wall && gpu ? warm_up(session, &out->warmup) : run_fail_memory();
     for (size_t i = 0; i < runs && !result; i++) {
-        result = execute(session, &wall[i]);
+        result = run_session_execute(session, &wall[i]);
         uint64_t ns = session->backend->gpu_ns(session->delegate);
         gpu[i] = (double)ns * 1e-6;
         timed = timed && ns;
@@ -82,7 +74,7 @@ static run_exit sample_nodes(run_session *session, size_t nodes, size_t runs, do
     const vkd_backend_table *backend = session->backend;
     double last = 0, ms;
     for (size_t run = 0; run < runs; run++) {
-        run_exit result = execute(session, &ms);
+        run_exit result = run_session_execute(session, &ms);
         for (size_t i = 0; i < nodes && !result; i++) {
             vkd_node_info node;
             result = run_exit_of(backend->node(session->delegate, i, &node));

@@ -23,14 +23,6 @@ static run_exit input_info(const run_app *app, size_t index, vkd_tensor_info *ou
     return run_exit_of(app->session.backend->method_input_info(app->session.method, index, out));
 }
 
-static run_exit execute(run_app *app, double *out_ms)
-{
-    double start = run_now_ms();
-    vkd_status status = app->session.backend->method_execute(app->session.method);
-    *out_ms = run_now_ms() - start;
-    return run_exit_of(status);
-}
-
 /* Output `index` with its bytes; never null after an execute that succeeded. */
 static run_exit output_data(const run_app *app, size_t index, vkd_tensor_info *info, const void **out)
 {
@@ -104,7 +96,7 @@ static run_exit give_outputs(run_app *app)
     return RUN_OK;
 }
 
-static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, float *pixels, int aligned)
+static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, int aligned)
 {
     const run_options *options = &app->options;
     run_image_options how = {.gray = options->gray};
@@ -113,11 +105,13 @@ static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *inf
     memcpy(how.mean, options->mean, sizeof how.mean);
     memcpy(how.std, options->std, sizeof how.std);
     run_progress("image %zu/%zu ...", index + 1, options->image_count);
+    float *pixels = malloc(info->size);
+    if (!pixels)
+        return run_fail_memory();
+    run_session_set_input(&app->session, 0, pixels, info->size);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
     if (!result)
-        result = run_exit_of(app->session.backend->method_set_input(app->session.method, 0, pixels, info->size));
-    if (!result)
-        result = execute(app, &ms);
+        result = run_session_execute(&app->session, &ms);
     run_progress_end();
     return result ? result : report_classes(app, options->images[index], aligned, top, ms);
 }
@@ -137,14 +131,10 @@ static run_exit run_images(run_app *app)
     if (!run_image_fits(&info))
         return run_fail(RUN_USAGE, "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
                         app->session.backend->dtype_name(info.dtype), run_tensor_shape(&info, shape, sizeof shape));
-    float *pixels = malloc(info.size);
-    if (!pixels)
-        return run_fail_memory();
     for (size_t i = 0; i < options->image_count; i++)
         aligned = strlen(options->images[i]) > aligned ? strlen(options->images[i]) : aligned;
     for (size_t i = 0; i < options->image_count && !result; i++)
-        result = run_image(app, i, &info, pixels, (int)aligned);
-    free(pixels);
+        result = run_image(app, i, &info, (int)aligned);
     return !result && options->output ? give_outputs(app) : result;
 }
 
@@ -157,10 +147,8 @@ static run_exit set_raw_input(run_app *app, size_t index)
     run_exit result = input_info(app, index, &info);
     if (!result)
         result = run_tensor_read(app->options.inputs[index], &info, name, app->session.backend->dtype_name(info.dtype), &data);
-    if (result)
-        return result;
-    result = run_exit_of(app->session.backend->method_set_input(app->session.method, index, data, info.size));
-    free(data);
+    if (!result)
+        run_session_set_input(&app->session, index, data, info.size);
     return result;
 }
 
@@ -174,7 +162,7 @@ static run_exit run_raw(run_app *app)
     for (size_t i = 0; i < wanted && !result; i++)
         result = set_raw_input(app, i);
     if (!result)
-        result = execute(app, &ms);
+        result = run_session_execute(&app->session, &ms);
     if (!result && (app->options.labels || app->options.top))
         result = report_classes(app, NULL, 0, app->options.top ? (size_t)app->options.top : DEFAULT_TOP, ms);
     return result ? result : give_outputs(app);
@@ -192,10 +180,7 @@ static run_exit fill_inputs(run_app *app)
         if (!data)
             return run_fail_memory();
         run_tensor_fill(info.dtype, data, info.size / backend->dtype_size(info.dtype));
-        result = run_exit_of(backend->method_set_input(app->session.method, i, data, info.size));
-        free(data);
-        if (result)
-            return result;
+        run_session_set_input(&app->session, i, data, info.size);
     }
     return RUN_OK;
 }

@@ -89,14 +89,38 @@ run_exit run_session_load(run_session *session)
         return run_exit_of(status);
     session->init_ms = run_now_ms() - start;
     session->delegate = backend->method_delegate(session->method);
+    session->input_count = backend->method_input_count(session->method);
+    session->inputs = calloc(session->input_count + 1, sizeof *session->inputs);
     run_progress_end();
-    return RUN_OK;
+    return session->inputs ? RUN_OK : run_fail_memory();
+}
+
+void run_session_set_input(run_session *session, size_t index, void *data, size_t size)
+{
+    free(session->inputs[index].data);
+    session->inputs[index].data = data;
+    session->inputs[index].size = size;
+}
+
+run_exit run_session_execute(run_session *session, double *out_ms)
+{
+    double start = run_now_ms();
+    vkd_status status = VKD_OK;
+    for (size_t i = 0; i < session->input_count && status == VKD_OK; i++)
+        status = session->backend->method_set_input(session->method, i, session->inputs[i].data, session->inputs[i].size);
+    if (status == VKD_OK)
+        status = session->backend->method_execute(session->method);
+    *out_ms = run_now_ms() - start;
+    return run_exit_of(status);
 }
 
 void run_session_end(run_session *session)
 {
     if (!session->backend)
         return;
+    for (size_t i = 0; session->inputs && i < session->input_count; i++)
+        free(session->inputs[i].data);
+    free(session->inputs);
     session->backend->method_unload(session->method);
     session->backend->program_close(session->program);
 }
