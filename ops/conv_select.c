@@ -85,7 +85,8 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
     WITH_TILE(family, 0, "4x4 words", refuses, cost, emit), WITH_TILE(family, 1, "4x4", refuses, cost, emit),                  \
         WITH_TILE(family, 2, "8x8", refuses, cost, emit), WITH_TILE(family, 3, "lanes 4x16", refuses, cost, emit),             \
         WITH_TILE(family, 4, "lanes 7x32", refuses, cost, emit), WITH_TILE(family, 5, "lanes words 7x32", refuses, cost, emit),      \
-        WITH_TILE(family, 6, "matrix 32x16", refuses, cost, emit)
+        WITH_TILE(family, 6, "matrix words 32x16", refuses, cost, emit),     \
+        WITH_TILE(family, 7, "matrix 32x16", refuses, cost, emit)
 
 const conv2d_variant conv2d_variants[] = {
     {"general", "general", NULL, general_refuses, general_cost, conv2d_emit_general},

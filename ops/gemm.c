@@ -89,6 +89,7 @@ const gemm_tile vkd_gemm_tiles[VKD_GEMM_TILE_COUNT] = {
     {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES},
     {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES},
     {"lanes words 7x32", VKD_SHADER_GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES},
+    {"matrix words 32x16", VKD_SHADER_GEMM_COOP_WORDS_32X16, 32, 16, 4, 64, 16, GEMM_MATRIX},
     {"matrix 32x16", VKD_SHADER_GEMM_COOP_32X16, 32, 16, 16, 64, 16, GEMM_MATRIX},
 };
 
@@ -120,13 +121,13 @@ static uint32_t invocations(const uint32_t local[3]) { return local[0] * local[1
 static void halve(uint32_t local[3]) { local[local[1] > local[0] ? 1 : 0] /= 2; }
 
 /* Doubles the slices of k, if the device allows it and every slice keeps some steps. */
-static bool slice_deeper(const gemm_tile *tile, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
+static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
 {
     uint32_t deeper[3] = {local[0], local[1], local[2] * 2};
     while (invocations(deeper) > limit && deeper[0] * deeper[1] > 8)
         halve(deeper);
     uint32_t partial = (deeper[2] - 1) * deeper[0] * deeper[1] * tile->m * tile->n * 4;
-    if (tap_steps < 2 * deeper[2] || deeper[2] > 16 || invocations(deeper) > limit || partial > caps->shared_memory ||
+    if (tap_steps < 2 * deeper[2] || deeper[2] > most || invocations(deeper) > limit || partial > caps->shared_memory ||
         deeper[2] > caps->max_workgroup_size[2])
         return false;
     memcpy(local, deeper, sizeof deeper);
@@ -144,7 +145,8 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
         halve(local);
     uint64_t in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
     uint32_t tap_steps = padded_tap(tile, problem) / tile->step;
-    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, tap_steps, caps, limit, local))
+    uint32_t most = problem->m <= tile->m ? 64 : 16; /* a single row has nothing else to be parallel in */
+    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, most, tap_steps, caps, limit, local))
         ;
 }
 
@@ -184,7 +186,7 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
     if (tile->kind == GEMM_MATRIX)
-        return 2.0 + macs / (4 * rate) + 0.3 * k_steps_of(tile, problem) / local[2];
+        return 2.0 + macs / (4 * rate) * (tile->grain == 4 ? 2 : 1) + 0.3 * k_steps_of(tile, problem) / local[2];
     double full = (double)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups * local[2] /
                   (double)wanted_invocations(caps);
     return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);

@@ -37,7 +37,7 @@ typedef struct gemm_tile {
     gemm_kind kind;
 } gemm_tile;
 extern const gemm_tile vkd_gemm_tiles[];
-enum { VKD_GEMM_TILE_COUNT = 7 };
+enum { VKD_GEMM_TILE_COUNT = 8 };
 
 /* Null if the tile can run the problem on the device, else why not. */
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);

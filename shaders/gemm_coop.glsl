@@ -1,5 +1,6 @@
 // The GEMM of gemm_params.h on matrix units: 16x16x32 int8 cooperative matrices. A subgroup of 32 invocations computes 32 rows and
-// CHANNELS channels (16 or 32) over its slice of k; the including file defines CHANNELS. A workgroup is 32 x tiles along m x slices of k;
+// CHANNELS channels (16 or 32) over its slice of k. The including file defines CHANNELS and WORDS:
+// with 1, pixels of any number of words are read word by word (a first layer with 3 channels). A workgroup is 32 x tiles along m x slices of k;
 // the slices are added at the end, in shared memory.
 //   A: the subgroup gathers 64 bytes of each row into shared memory, four invocations a row, so that a row may start anywhere
 //      (windows, strides, row ends of an image).
@@ -27,7 +28,14 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, or padding
 
 layout(push_constant) uniform push_block { gemm_params p; };
-layout(binding = 0) readonly buffer a_block { ivec4 a[]; };
+#if WORDS
+#define GRAIN int
+#define GRAINS 4 // of a step of 16 bytes
+#else
+#define GRAIN ivec4
+#define GRAINS 1
+#endif
+layout(binding = 0) readonly buffer a_block { GRAIN a[]; };
 layout(binding = 1) readonly buffer b_block { ivec4 b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
@@ -40,23 +48,23 @@ shared ivec4 parts[gl_WorkGroupSize.y * gl_WorkGroupSize.z * SHARED_WORDS];
 #define left_t icoopmatNV<8, gl_ScopeSubgroup, 16, 32>
 #define right_t icoopmatNV<8, gl_ScopeSubgroup, 32, 16>
 
-// Where this invocation's step of k lies: the tap, by its column and its distance from the window's first pixel, and the step within
+// Where this invocation's grain of k lies: the tap, by its column and its distance from the window's first pixel, and the grain within
 // its channels.
 int tap_x, offset_x, offset_y, tap_step;
 
-void start_at(uint step)
+void start_at(uint grain)
 {
-    uint tap = WINDOW ? step / p.tap_steps : 0;
+    uint tap = WINDOW ? grain / p.tap_steps : 0;
     uint tap_y = tap / p.kernel_w;
-    tap_step = int(step - tap * p.tap_steps);
+    tap_step = int(grain - tap * p.tap_steps);
     tap_x = int(tap - tap_y * p.kernel_w);
     offset_x = tap_x * int(p.dilation_w);
     offset_y = int(tap_y * p.dilation_h);
 }
 
-void advance(int steps)
+void advance(int grains)
 {
-    tap_step += steps;
+    tap_step += grains;
     while (WINDOW && tap_step >= int(p.tap_steps)) {
         tap_step -= int(p.tap_steps);
         tap_x++;
@@ -69,12 +77,29 @@ void advance(int steps)
     }
 }
 
-// 16 bytes of a row, whose window's first pixel lies at x, y and its first step at `at`. Beyond k they meet zero weights.
-ivec4 load(int at, int x, int y)
+// A grain of a row, whose window's first pixel lies at x, y and its first grain at `at`. Beyond k they meet zero weights.
+GRAIN load(int at, int x, int y)
 {
     bool inside = WINDOW ? uint(x + offset_x) < p.in_w && uint(y + offset_y) < p.in_h : tap_step < int(p.tap_steps);
     int from = at + (offset_y * int(p.in_w) + offset_x) * int(p.a_pixel) + tap_step;
-    return inside ? a[from] : ivec4((p.x_zero & 0xff) * 0x01010101);
+    return inside ? a[from] : GRAIN((p.x_zero & 0xff) * 0x01010101);
+}
+
+// This invocation's 16 bytes of each of its rows; leaves the position at those of the next chunk of its slice.
+void load_rows(int at[4], int x[4], int y[4], int chunks, out ivec4 rows[4])
+{
+#if WORDS
+    [[unroll]] for (int w = 0; w < 4; w++) {
+        [[unroll]] for (int i = 0; i < 4; i++)
+            rows[i][w] = load(at[i], x[i], y[i]);
+        advance(1);
+    }
+#else
+    [[unroll]] for (int i = 0; i < 4; i++)
+        rows[i] = load(at[i], x[i], y[i]);
+    advance(1);
+#endif
+    advance((STEPS * chunks - 1) * GRAINS);
 }
 
 void main()
@@ -108,7 +133,7 @@ void main()
     uint b_at = (group * p.b_n4_group / 4 + gl_WorkGroupID.x * N_TILES) * p.k_steps * 64 + slice * 64;
     ivec4 next[4];
     right_t right_next[2][N_TILES];
-    start_at(slice * STEPS + lane % 4);
+    start_at((slice * STEPS + lane % 4) * GRAINS);
     for (int k = slice - slices; k < k_end; k += slices) { // the first round only loads
         right_t right[2][N_TILES];
         if (k >= 0) {
@@ -119,12 +144,10 @@ void main()
                     right[h][j] = right_next[h][j];
         }
         if (k + slices < k_end) {
-            [[unroll]] for (int i = 0; i < 4; i++)
-                next[i] = load(at[i], in_x[i], in_y[i]);
+            load_rows(at, in_x, in_y, slices, next);
             [[unroll]] for (int h = 0; h < 2; h++)
                 [[unroll]] for (int j = 0; j < N_TILES; j++)
                     coopMatLoadNV(right_next[h][j], b, b_at + j * p.k_steps * 64 + h * 2, 4, true);
-            advance(STEPS * slices);
             b_at += 64 * slices;
         }
         if (k < 0)
