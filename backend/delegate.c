@@ -39,6 +39,63 @@ static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs
 
 /* ------------------------------------------------------------------------------------------------------------ init */
 
+/* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
+static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, vkd_graph *all, vkd_selection_info **out_selections,
+                              size_t *out_count)
+{
+    vkd_graph graph;
+    vkd_tensor_id *tensors;
+    vkd_graph_init(&graph, all->arena);
+    VKD_TRY(vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device), conv_variant, NULL, &graph,
+                            &tensors, out_selections, out_count));
+    for (size_t i = 0; i < graph.node_count; i++)
+        VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
+    return VKD_OK;
+}
+
+/* The variants that the tuner would time for any of the convolutions, each in a graph of its own. */
+static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_selection_info *selections, size_t count, vkd_graph *all)
+{
+    enum { MAX_RIVALS = 64 };
+    const char *rivals[MAX_RIVALS];
+    size_t rival_count = 0;
+    for (size_t s = 0; s < count; s++) {
+        size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(selections[s].candidates, selections[s].candidate_count, order);
+        for (size_t k = 0; k < ordered && rival_count < MAX_RIVALS; k++) {
+            const char *name = selections[s].candidates[order[k]].variant;
+            bool known = false;
+            for (size_t r = 0; r < rival_count; r++)
+                known |= !strcmp(rivals[r], name);
+            if (!known)
+                rivals[rival_count++] = name;
+        }
+    }
+    for (size_t r = 0; r < rival_count; r++) {
+        vkd_selection_info *unused;
+        size_t unused_count;
+        VKD_TRY(lower_ahead(delegate, rivals[r], all, &unused, &unused_count));
+    }
+    return VKD_OK;
+}
+
+/* Compiles the kernels that the tuner will look at one after another all at once. */
+static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *options)
+{
+    vkd_arena arena;
+    vkd_graph all;
+    vkd_selection_info *selections;
+    size_t count;
+    vkd_arena_init(&arena, &delegate->context);
+    vkd_graph_init(&all, &arena);
+    vkd_status status = lower_ahead(delegate, options->conv_variant, &all, &selections, &count);
+    if (status == VKD_OK && options->conv_select == VKD_SELECT_MEASURE && !options->conv_variant)
+        status = lower_rivals(delegate, selections, count, &all);
+    if (status == VKD_OK)
+        status = vkd_executor_prepare(delegate->device, &all);
+    vkd_arena_release(&arena);
+    return status;
+}
+
 /* Lowers with a tuner around it: what it finds out is written down in any case. */
 static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
 {
@@ -55,6 +112,7 @@ static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options
     const vkd_caps *caps = vkd_device_caps(delegate->device);
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(&delegate->model, &delegate->arena));
+    VKD_TRY(compile_ahead(delegate, options));
     vkd_graph_init(&delegate->graph, &delegate->arena);
     VKD_TRY(lower(delegate, options));
     return vkd_plan(&delegate->graph, caps->storage_alignment, !options->keep_intermediates);

@@ -90,7 +90,7 @@ vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vk
 /* Copies device bytes to row-major order. */
 static void unpack(const vkd_tensor *tensor, const unsigned char *src, unsigned char *dst)
 {
-    size_t size = vkd_dtype_size(tensor->dtype), channels = ((size_t)tensor->c + 3) / 4 * 4;
+    size_t size = vkd_dtype_size(tensor->dtype), channels = (size_t)vkd_align_up(tensor->c, 4);
     if (tensor->layout == VKD_PLAIN) {
         memcpy(dst, src, (size_t)vkd_dims_count(tensor->rank, tensor->dims) * size);
         return;

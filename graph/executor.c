@@ -97,13 +97,11 @@ static vkd_status upload_constants(vkd_executor *executor)
     return packed != VKD_OK ? packed : finished;
 }
 
-static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
+static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *node)
 {
-    const vkd_caps *caps = vkd_device_caps(executor->device);
-    vkd_context *context = vkd_device_context(executor->device);
     const vkd_shader_entry *shader = &vkd_shaders[node->shader];
-    const vkd_shader_code *code = &shader->flavours[caps->dot - VKD_DOT_NONE];
-    vkd_pipeline_desc desc = {
+    const vkd_shader_code *code = &shader->flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
+    return (vkd_pipeline_desc){
         .name = shader->name,
         .code = code->code,
         .code_size = code->size,
@@ -113,6 +111,26 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
         .spec_count = node->spec_count,
         .specs = node->specs,
     };
+}
+
+vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph)
+{
+    vkd_context *context = vkd_device_context(device);
+    vkd_pipeline_desc *descs = vkd_alloc(context, graph->node_count, sizeof *descs);
+    if (!descs)
+        return vkd_fail_memory(context, "pipelines");
+    for (size_t i = 0; i < graph->node_count; i++)
+        descs[i] = pipeline_of(device, &graph->nodes[i]);
+    vkd_status status = vkd_pipelines_prepare(device, descs, (uint32_t)graph->node_count);
+    vkd_free(context, descs);
+    return status;
+}
+
+static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
+{
+    const vkd_caps *caps = vkd_device_caps(executor->device);
+    vkd_context *context = vkd_device_context(executor->device);
+    vkd_pipeline_desc desc = pipeline_of(executor->device, node);
     vkd_pipeline pipeline;
     VKD_TRY(vkd_pipeline_get(executor->device, &desc, &pipeline));
 
@@ -164,6 +182,8 @@ vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool 
     executor->device = device;
     executor->graph = graph;
     vkd_status status = create_buffers(executor);
+    if (status == VKD_OK)
+        status = vkd_executor_prepare(device, graph);
     if (status == VKD_OK)
         status = upload_constants(executor);
     if (status == VKD_OK)

@@ -10,6 +10,8 @@ typedef struct vkd_executor vkd_executor;
 /* Uploads the constants, creates the pipelines and records. The graph and the device must outlive the executor; the sources of
  * constants are not read after this returns. */
 VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out);
+/* Only compiles a graph's kernels, several at a time; a later executor finds them. */
+VKD_MUST_USE vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph);
 void vkd_executor_destroy(vkd_executor *executor);
 
 /* For measurements: from now on a run goes through the nodes so many times. After a failure only destroy is allowed. */

@@ -1,4 +1,5 @@
 #include "graph/graph.h"
+#include "runtime/math.h"
 
 #include <string.h>
 
@@ -31,12 +32,12 @@ static vkd_status set_dims(vkd_graph *graph, vkd_tensor *tensor, uint32_t rank, 
         nchw[axes[rank][i]] = dims[i];
     tensor->n = nchw[0], tensor->c = nchw[1], tensor->h = nchw[2], tensor->w = nchw[3];
 
-    uint64_t channels = tensor->layout == VKD_4C ? ((uint64_t)tensor->c + 3) / 4 * 4 : tensor->c;
+    uint64_t channels = tensor->layout == VKD_4C ? vkd_align_up(tensor->c, 4) : tensor->c;
     uint64_t pixels = (uint64_t)tensor->n * tensor->h, row = channels * tensor->w; /* each below 2^62 */
     if (!pixels || !row || pixels > INT32_MAX / row)
         return vkd_fail(graph->arena->context, VKD_UNSUPPORTED, "a tensor of %ux%ux%ux%u elements: their number must be 1 to 2^31-1",
                         tensor->n, tensor->c, tensor->h, tensor->w);
-    tensor->bytes = (pixels * row * vkd_dtype_size(tensor->dtype) + 15) / 16 * 16;
+    tensor->bytes = vkd_align_up(pixels * row * vkd_dtype_size(tensor->dtype), 16);
     return VKD_OK;
 }
 
@@ -53,7 +54,7 @@ vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pa
     vkd_tensor tensor = {.place = pack ? VKD_PLACE_CONSTANT : VKD_PLACE_SCRATCH,
                          .dtype = VKD_DTYPE_UINT8,
                          .storage = (vkd_tensor_id)graph->tensor_count,
-                         .bytes = (bytes + 15) / 16 * 16,
+                         .bytes = vkd_align_up(bytes, 16),
                          .pack = pack,
                          .source = source};
     return append_tensor(graph, &tensor, out);

@@ -1,8 +1,7 @@
 #include "graph/plan.h"
+#include "runtime/math.h"
 
 #include <stdlib.h>
-
-static uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 static void find_lifetimes(vkd_graph *graph)
 {
@@ -45,7 +44,7 @@ static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, 
             continue;
         if (placed[i]->offset >= offset + tensor->bytes)
             break;
-        uint64_t end = align_up(placed[i]->offset + placed[i]->bytes, alignment);
+        uint64_t end = vkd_align_up(placed[i]->offset + placed[i]->bytes, alignment);
         if (end > offset)
             offset = end;
     }
@@ -68,10 +67,10 @@ static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share
         vkd_tensor *tensor = order[i];
         uint64_t unshared = graph->scratch_unaliased_bytes;
         tensor->offset = share ? lowest_gap(tensor, placed, i, alignment) : unshared;
-        uint64_t end = align_up(tensor->offset + tensor->bytes, alignment);
+        uint64_t end = vkd_align_up(tensor->offset + tensor->bytes, alignment);
         if (end > graph->scratch_bytes)
             graph->scratch_bytes = end;
-        graph->scratch_unaliased_bytes = unshared + align_up(tensor->bytes, alignment);
+        graph->scratch_unaliased_bytes = unshared + vkd_align_up(tensor->bytes, alignment);
         size_t at = i; /* insertion keeps `placed` sorted by offset */
         for (; at > 0 && placed[at - 1]->offset > tensor->offset; at--)
             placed[at] = placed[at - 1];
@@ -92,7 +91,7 @@ vkd_status vkd_plan(vkd_graph *graph, uint64_t alignment, bool share)
         if (tensor->place != VKD_PLACE_CONSTANT || !is_root(graph, i) || !is_used(tensor))
             continue;
         tensor->offset = graph->constant_bytes;
-        graph->constant_bytes = align_up(graph->constant_bytes + tensor->bytes, alignment);
+        graph->constant_bytes = vkd_align_up(graph->constant_bytes + tensor->bytes, alignment);
     }
     for (size_t i = 0; i < graph->tensor_count; i++)
         if (!is_root(graph, i)) {

@@ -130,14 +130,32 @@ static size_t eligible_count(const vkd_candidate_info *candidates, size_t count)
     return eligible;
 }
 
-/* The eligible candidate with the lowest estimate among those not lined up; `count` if there is none. */
-static size_t most_promising(const vkd_candidate_info *candidates, const bool *lined_up, size_t count)
+/* The eligible candidate with the lowest estimate among those not in `order` yet; `count` if there is none. */
+static size_t most_promising(const vkd_candidate_info *candidates, size_t count, const size_t *order, size_t ordered)
 {
     size_t best = count;
-    for (size_t i = 0; i < count; i++)
-        if (candidates[i].eligible && !lined_up[i] && (best == count || candidates[i].cost_us < candidates[best].cost_us))
+    for (size_t i = 0; i < count; i++) {
+        bool taken = !candidates[i].eligible;
+        for (size_t k = 0; k < ordered; k++)
+            taken |= order[k] == i;
+        if (!taken && (best == count || candidates[i].cost_us < candidates[best].cost_us))
             best = i;
+    }
     return best;
+}
+
+size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, size_t order[VKD_TUNER_TRIES])
+{
+    enum { AT_LEAST = 2 };
+    const double hopeless = 3;
+    size_t ordered = 0;
+    while (ordered < VKD_TUNER_TRIES) {
+        size_t i = most_promising(candidates, count, order, ordered);
+        if (i == count || (ordered >= AT_LEAST && candidates[i].cost_us > hopeless * candidates[order[0]].cost_us))
+            break;
+        order[ordered++] = i;
+    }
+    return ordered;
 }
 
 /* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
@@ -158,22 +176,14 @@ static vkd_status prepare(vkd_tuner *tuner, vkd_arena *arena, const vkd_trial *t
     return unmute(tuner->context, &before, status);
 }
 
-/* The most promising first, so that a budget that ends here has been spent on the best ones. An estimate may err by a factor,
- * and so the first few are tried whatever it says. */
+/* The most promising first, so that a budget that ends here has been spent on the best ones. */
 static vkd_status line_up(vkd_tuner *tuner, vkd_arena *arena, const vkd_trial *trial, const vkd_candidate_info *candidates,
-                          size_t count, double deadline, bool *lined_up, vkd_contender *contenders)
+                          size_t count, double deadline, vkd_contender *contenders)
 {
-    enum { AT_LEAST = 3, AT_MOST = 10 };
-    const double hopeless_estimate = 3, hopeless_time = 2;
-    double best_estimate = 0;
-    for (size_t tried = 0; tried < AT_MOST && (!tried || vkd_now_us() < deadline); tried++) {
-        size_t i = most_promising(candidates, lined_up, count);
-        if (i == count || (tried >= AT_LEAST && candidates[i].cost_us > hopeless_estimate * best_estimate))
-            break;
-        if (!tried)
-            best_estimate = candidates[i].cost_us;
-        lined_up[i] = true;
-        VKD_TRY(prepare(tuner, arena, trial, i, &contenders[i]));
+    const double hopeless_time = 2;
+    size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(candidates, count, order);
+    for (size_t k = 0; k < ordered && (!k || vkd_now_us() < deadline); k++) {
+        VKD_TRY(prepare(tuner, arena, trial, order[k], &contenders[order[k]]));
         vkd_race_drop(contenders, count, hopeless_time);
     }
     return VKD_OK;
@@ -214,11 +224,10 @@ static vkd_status measure(vkd_tuner *tuner, vkd_arena *arena, const char *proble
                           const vkd_trial *trial)
 {
     double deadline = vkd_now_us() + tuner->left_us;
-    bool *lined_up = vkd_arena_alloc(arena, count, sizeof *lined_up);
     vkd_contender *contenders = vkd_arena_alloc(arena, count, sizeof *contenders);
-    if (!lined_up || !contenders)
+    if (!contenders)
         return vkd_fail_memory(tuner->context, "candidates to try");
-    vkd_status status = line_up(tuner, arena, trial, candidates, count, deadline, lined_up, contenders);
+    vkd_status status = line_up(tuner, arena, trial, candidates, count, deadline, contenders);
     if (status == VKD_OK)
         status = race(contenders, count, deadline);
     if (status == VKD_OK)

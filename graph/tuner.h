@@ -26,6 +26,11 @@ typedef struct vkd_trial {
     void *user;
 } vkd_trial;
 
+/* Which candidates are worth a measurement, by their estimates, the best first: an estimate may err by a factor, and so some are tried
+ * whatever it says. Returns how many. */
+enum { VKD_TUNER_TRIES = 10 };
+size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, size_t order[VKD_TUNER_TRIES]);
+
 /* Fills in measured_us of the eligible candidates: from the tuning file, or else, if the options ask for it and there is budget
  * left, by timing those whose estimates are not hopeless, of which the slower ones are dropped early. problem: one line that
  * says everything that matters for the time. A candidate that cannot run on the device just gets no time. */

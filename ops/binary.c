@@ -57,7 +57,7 @@ vkd_status vkd_lower_q8ta_add(vkd_lowering *lowering)
     VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y));
 
     /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */
-    uint32_t quads = (vkd_tensor_groups(&lowering->graph->tensors[y]) + 3) / 4;
+    uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
     q8ta_add_params params = {
         .quads = quads,
         .a_scale = args.a_scale,

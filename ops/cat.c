@@ -54,7 +54,7 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), per_word = 4 / size, c_at = axis == AXIS_C ? at : 0;
-    uint32_t part = (c_at % per_word + x->c + per_word - 1) / per_word; /* words of a pixel, as in the shader */
+    uint32_t part = (uint32_t)vkd_divide_up(c_at % per_word + x->c, per_word); /* words of a pixel, as in the shader */
     cat_params params = {
         .words = x->n * x->h * x->w * part,
         .n_at = axis == AXIS_N ? at : 0,

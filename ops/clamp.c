@@ -87,7 +87,7 @@ vkd_status vkd_lower_q8_clamp(vkd_lowering *lowering)
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, lowering->graph->tensors[y].layout, &x));
 
     q8_clamp_params params = {
-        .quads = (vkd_tensor_groups(&lowering->graph->tensors[y]) + 3) / 4,
+        .quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4),
         .low = args.low,
         .high = args.high,
     };

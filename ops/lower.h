@@ -7,7 +7,7 @@
 #include "graph/tuner.h"
 #include "ops/args.h"
 #include "runtime/caps.h"
-#include "shaders/tensor_params.h"
+#include "runtime/math.h"
 
 /* llvmpipe ends an invocation's loops after 65535 iterations in all, whatever their conditions say. */
 enum { VKD_CPU_MAX_LOOP = 60000 };
@@ -89,11 +89,8 @@ VKD_MUST_USE vkd_status vkd_op_reshape(vkd_lowering *lowering, vkd_tensor_id src
 static inline uint32_t vkd_tensor_groups(const vkd_tensor *tensor)
 {
     uint32_t pixels = tensor->n * tensor->h * tensor->w;
-    return tensor->layout == VKD_4C ? pixels * ((tensor->c + 3) / 4) : (uint32_t)(((uint64_t)pixels * tensor->c + 3) / 4);
+    return tensor->layout == VKD_4C ? pixels * (uint32_t)vkd_divide_up(tensor->c, 4) : (uint32_t)vkd_divide_up((uint64_t)pixels * tensor->c, 4);
 }
-
-/* How a kernel sees a tensor. */
-tensor_params vkd_tensor_params(const vkd_graph *graph, vkd_tensor_id tensor);
 
 /* Starts a node for the current operator: op, op_id, shader, push constants, workgroup size 1 x 1 x 1. Bindings are added with
  * vkd_node_read and vkd_node_write, in the order of the shader's. */

@@ -36,8 +36,8 @@ static uint32_t smaller(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b
 
 void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count)
 {
-    uint64_t rows = (count + caps->max_workgroup_count[0] - 1) / caps->max_workgroup_count[0];
-    node->groups[0] = (uint32_t)((count + rows - 1) / rows); /* even rows: the fewest idle groups in the last one */
+    uint64_t rows = vkd_divide_up(count, caps->max_workgroup_count[0]);
+    node->groups[0] = (uint32_t)vkd_divide_up(count, rows); /* even rows: the fewest idle groups in the last one */
     node->groups[1] = (uint32_t)rows;
     node->groups[2] = 1;
 }
@@ -47,13 +47,7 @@ void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count)
     uint32_t size = smaller(64, smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]));
     node->specs[0] = size;
     node->specs[1] = node->specs[2] = 1;
-    vkd_node_groups(node, caps, (count + size - 1) / size);
-}
-
-tensor_params vkd_tensor_params(const vkd_graph *graph, vkd_tensor_id tensor)
-{
-    const vkd_tensor *t = &graph->tensors[tensor];
-    return (tensor_params){.n = t->n, .c = t->c, .h = t->h, .w = t->w, .tensor_layout = t->layout};
+    vkd_node_groups(node, caps, vkd_divide_up(count, size));
 }
 
 const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)

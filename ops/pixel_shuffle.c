@@ -58,8 +58,8 @@ vkd_status vkd_lower_q8ta_pixel_shuffle(vkd_lowering *lowering)
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
     vkd_node_spec(&node, (uint32_t)args.factor);
-    vkd_node_spec(&node, (x->c + 3) / 4);
-    vkd_node_spec(&node, (y->c + 3) / 4);
+    vkd_node_spec(&node, (uint32_t)vkd_divide_up(x->c, 4));
+    vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(&node, y->c);
     vkd_node_spec(&node, y->w);
     return vkd_op_add_node(lowering, &node, x_id, y_id);

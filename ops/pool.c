@@ -124,7 +124,7 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_no
     vkd_node_write(node, y_id);
     vkd_node_spec(node, (uint32_t)args->kernel[0]);
     vkd_node_spec(node, (uint32_t)args->kernel[1]);
-    vkd_node_spec(node, (y->c + 3) / 4);
+    vkd_node_spec(node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(node, y->h);
     vkd_node_spec(node, y->w);
     return vkd_op_add_node(lowering, node, x_id, y_id);

@@ -61,8 +61,8 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
         .y_h = y->h,
         .y_w = y->w,
         .over_c = y->c != x->c,
-        .blocks = (x->c + 3) / 4,
-        .y_blocks = (y->c + 3) / 4,
+        .blocks = (uint32_t)vkd_divide_up(x->c, 4),
+        .y_blocks = (uint32_t)vkd_divide_up(y->c, 4),
         .groups = vkd_tensor_groups(y),
         .count = (float)(vkd_dims_count(x->rank, x->dims) / vkd_dims_count(y->rank, y->dims)),
     };
@@ -135,7 +135,7 @@ static void set_q8_mean_size(vkd_node *node, const vkd_caps *caps, uint32_t word
         return;
     node->specs[0] = WIDTH;
     node->specs[1] = LANES;
-    vkd_node_groups(node, caps, (words + WIDTH - 1) / WIDTH);
+    vkd_node_groups(node, caps, vkd_divide_up(words, WIDTH));
 }
 
 vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
@@ -153,7 +153,7 @@ vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
     uint32_t pixels = x->h * x->w;
     q8_mean_params params = {
         .groups = vkd_tensor_groups(y),
-        .blocks = (x->c + 3) / 4,
+        .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .pixels = pixels,
         .x_zeros = (int32_t)pixels * args.x_zero,
         .factor = (float)((double)args.x_scale / pixels),

@@ -87,12 +87,12 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .channels = channels,
     };
     *out_params = (requantize_params){
-        .inv_scale = (float)(1.0 / (double)args->y_scale),
+        .inv_scale = vkd_inverse_scale(args->y_scale),
         .zero = args->y_zero,
         .low = relu ? (float)args->y_zero : -128.0f,
         .high = 127.0f,
     };
-    return vkd_graph_add_buffer(lowering->graph, ((uint64_t)channels + 3) / 4 * sizeof(channel_block), pack_blocks, source,
+    return vkd_graph_add_buffer(lowering->graph, vkd_divide_up(channels, 4) * sizeof(channel_block), pack_blocks, source,
                                 out_blocks);
 }
 
@@ -111,7 +111,7 @@ vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *ar
     params->q_scale = args->y_scale;
     params->r_scale = fused->r_scale;
     params->r_zero = fused->r_zero;
-    params->sum_inv_scale = (float)(1.0 / (double)fused->sum_scale);
+    params->sum_inv_scale = vkd_inverse_scale(fused->sum_scale);
     params->sum_zero = fused->sum_zero;
     return VKD_OK;
 }

@@ -33,7 +33,7 @@ vkd_status vkd_lower_q8ta_relu(vkd_lowering *lowering)
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x));
     VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y));
 
-    uint32_t quads = (vkd_tensor_groups(&lowering->graph->tensors[y]) + 3) / 4;
+    uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
     q8ta_relu_params params = {
         .quads = quads,
         .x_scale = args.x_scale,

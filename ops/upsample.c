@@ -49,7 +49,7 @@ vkd_status vkd_lower_upsample_nearest2d(vkd_lowering *lowering)
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
-    vkd_node_spec(&node, (y->c + 3) / 4 * size);
+    vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4) * size);
     vkd_node_spec(&node, factors[0]);
     vkd_node_spec(&node, factors[1]);
     vkd_node_spec(&node, x->w);

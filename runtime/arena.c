@@ -29,7 +29,7 @@ void *vkd_arena_alloc(vkd_arena *arena, size_t count, size_t size)
     const size_t align = alignof(max_align_t);
     if (size && count > (SIZE_MAX - BLOCK_SIZE) / size)
         return NULL;
-    size_t bytes = (count * size + align - 1) / align * align;
+    size_t bytes = vkd_align_up(count * size, align);
     vkd_arena_block *block = arena->blocks;
     if (!block || block->size - block->used < bytes) {
         size_t room = bytes > BLOCK_SIZE ? bytes : BLOCK_SIZE;

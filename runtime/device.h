@@ -96,6 +96,8 @@ typedef struct vkd_pipeline {
 /* The pipeline for a description; equal ones (same code address, specs, bindings, push size) are created once and live until
  * the device closes. Uses and fills the on-disk cache. */
 VKD_MUST_USE vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out);
+/* Creates those of the described pipelines that do not exist yet, several at a time: compiling is most of a first init. */
+VKD_MUST_USE vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count);
 
 /* ------------------------------------------------------------------------------------------------------ commands */
 

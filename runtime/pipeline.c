@@ -1,4 +1,7 @@
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/vulkan.h"
 
@@ -126,17 +129,15 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
     return result;
 }
 
-static vkd_status add_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout,
-                               vkd_pipeline_entry **out)
+/* An entry without a pipeline yet, in front of the list. */
+static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout,
+                            vkd_pipeline_entry **out)
 {
     vkd_pipeline_entry *entry = vkd_arena_alloc(&device->arena, 1, sizeof *entry);
     uint32_t *specs = vkd_arena_alloc(&device->arena, desc->spec_count, sizeof *specs);
     char *name = vkd_arena_printf(&device->arena, "%s", desc->name);
     if (!entry || !specs || !name)
         return vkd_fail_memory(device->context, "a pipeline");
-    VkResult result = create_pipeline(device, desc, layout->layout, &entry->handle);
-    VKD_TRY(vkd_vk_status(device->context, result, "creating the pipeline %s", desc->name));
-    vkd_name_object(device, VK_OBJECT_TYPE_PIPELINE, entry->handle, name);
     if (desc->spec_count)
         memcpy(specs, desc->specs, desc->spec_count * sizeof *specs);
     entry->code = desc->code;
@@ -146,12 +147,11 @@ static vkd_status add_pipeline(vkd_device *device, const vkd_pipeline_desc *desc
     entry->name = name;
     entry->next = device->pipelines;
     device->pipelines = entry;
-    device->cache.grown = true;
     *out = entry;
     return VKD_OK;
 }
 
-static vkd_pipeline_entry *find_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout)
+static vkd_pipeline_entry *find_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout)
 {
     for (vkd_pipeline_entry *entry = device->pipelines; entry; entry = entry->next)
         if (entry->code == desc->code && entry->layout == layout && entry->spec_count == desc->spec_count &&
@@ -160,24 +160,111 @@ static vkd_pipeline_entry *find_pipeline(vkd_device *device, const vkd_pipeline_
     return NULL;
 }
 
-vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out)
+/* The entry for a description, with or without a pipeline. */
+static vkd_status get_entry(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline_entry **out)
 {
     const vkd_layout_entry *layout = NULL;
     VKD_TRY(check_desc(device, desc));
     VKD_TRY(get_layout(device, desc, &layout));
-    vkd_pipeline_entry *entry = find_pipeline(device, desc, layout);
-    if (!entry)
-        VKD_TRY(add_pipeline(device, desc, layout, &entry));
+    *out = find_entry(device, desc, layout);
+    return *out ? VKD_OK : add_entry(device, desc, layout, out);
+}
+
+/* Notes the outcome of a creation. */
+static vkd_status finish_entry(vkd_device *device, vkd_pipeline_entry *entry, VkResult result)
+{
+    VKD_TRY(vkd_vk_status(device->context, result, "creating the pipeline %s", entry->name));
+    vkd_name_object(device, VK_OBJECT_TYPE_PIPELINE, entry->handle, entry->name);
+    device->cache.grown = true;
+    return VKD_OK;
+}
+
+vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out)
+{
+    vkd_pipeline_entry *entry = NULL;
+    VKD_TRY(get_entry(device, desc, &entry));
+    if (!entry->handle)
+        VKD_TRY(finish_entry(device, entry, create_pipeline(device, desc, entry->layout->layout, &entry->handle)));
     *out = (vkd_pipeline){
         .handle = entry->handle,
-        .layout = layout->layout,
-        .set_layout = layout->set,
+        .layout = entry->layout->layout,
+        .set_layout = entry->layout->set,
         .name = entry->name,
-        .binding_count = layout->binding_count,
-        .texel_mask = layout->texel_mask,
-        .push_size = layout->push_size,
+        .binding_count = entry->layout->binding_count,
+        .texel_mask = entry->layout->texel_mask,
+        .push_size = entry->layout->push_size,
     };
     return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------- several at a time */
+
+typedef struct pipeline_job {
+    const vkd_pipeline_desc *desc;
+    vkd_pipeline_entry *entry;
+    VkResult result;
+} pipeline_job;
+
+typedef struct pipeline_jobs {
+    vkd_device *device;
+    pipeline_job *jobs;
+    uint32_t count;
+    atomic_uint next;
+} pipeline_jobs;
+
+/* A thread's work: whichever job is next. Only Vulkan calls, which may run side by side; the context is the caller's alone. */
+static void *create_pipelines(void *user)
+{
+    pipeline_jobs *all = user;
+    for (uint32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count;) {
+        pipeline_job *job = &all->jobs[i];
+        job->result = create_pipeline(all->device, job->desc, job->entry->layout->layout, &job->entry->handle);
+    }
+    return NULL;
+}
+
+/* The caller works too, so that no thread at all is enough. */
+static void run_jobs(pipeline_jobs *all)
+{
+    enum { MAX_THREADS = 16 };
+    pthread_t threads[MAX_THREADS];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t wanted = processors < 1 ? 1 : processors > MAX_THREADS ? MAX_THREADS : (uint32_t)processors, started = 0;
+    if (wanted > all->count)
+        wanted = all->count;
+    while (started + 1 < wanted && pthread_create(&threads[started], NULL, create_pipelines, all) == 0)
+        started++;
+    create_pipelines(all);
+    for (uint32_t i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static vkd_status collect_jobs(pipeline_jobs *all, const vkd_pipeline_desc *descs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        vkd_pipeline_entry *entry = NULL;
+        VKD_TRY(get_entry(all->device, &descs[i], &entry));
+        bool known = entry->handle != VK_NULL_HANDLE;
+        for (uint32_t j = 0; j < all->count && !known; j++)
+            known = all->jobs[j].entry == entry;
+        if (!known)
+            all->jobs[all->count++] = (pipeline_job){&descs[i], entry, VK_ERROR_UNKNOWN};
+    }
+    return VKD_OK;
+}
+
+vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count)
+{
+    pipeline_jobs all = {.device = device, .jobs = vkd_alloc(device->context, count, sizeof *all.jobs)};
+    if (!all.jobs)
+        return vkd_fail_memory(device->context, "pipelines");
+    vkd_status status = collect_jobs(&all, descs, count);
+    if (status == VKD_OK)
+        run_jobs(&all);
+    for (uint32_t i = 0; i < all.count && status == VKD_OK; i++)
+        status = finish_entry(device, all.jobs[i].entry, all.jobs[i].result);
+    vkd_free(device->context, all.jobs);
+    return status;
 }
 
 void vkd_pipelines_destroy(vkd_device *device)

@@ -1,6 +1,7 @@
 /* Copies between host memory and buffers, for set-up and inspection: everything here submits and waits. */
 #include <string.h>
 
+#include "runtime/math.h"
 #include "runtime/vulkan.h"
 
 enum { RING_SIZE = 8 * 1024 * 1024, RING_ALIGNMENT = 64 };
@@ -99,7 +100,7 @@ static vkd_status reserve(vkd_uploader *uploader, const vkd_buffer *dst, uint64_
     uploader->open = true;
     /* Recorded before the bytes are there; the device reads them only after the submission. */
     copy(device, &uploader->recording, &uploader->ring, uploader->used, dst, offset, size);
-    uint64_t end = (uploader->used + size + RING_ALIGNMENT - 1) / RING_ALIGNMENT * RING_ALIGNMENT;
+    uint64_t end = vkd_align_up(uploader->used + size, RING_ALIGNMENT);
     uploader->used = end < uploader->ring.size ? end : uploader->ring.size;
     return VKD_OK;
 }
