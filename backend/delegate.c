@@ -111,7 +111,7 @@ static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options
 {
     const vkd_caps *caps = vkd_device_caps(delegate->device);
     if (!options->no_rewrites)
-        VKD_TRY(vkd_rewrite(&delegate->model, &delegate->arena));
+        VKD_TRY(vkd_rewrite(&delegate->model, options->skip_rewrites, &delegate->arena));
     VKD_TRY(compile_ahead(delegate, options));
     vkd_graph_init(&delegate->graph, &delegate->arena);
     VKD_TRY(lower(delegate, options));

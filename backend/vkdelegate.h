@@ -109,6 +109,16 @@ typedef struct vkd_vulkan {
     void *user;
 } vkd_vulkan;
 
+/* What is done to a model's operators before they are lowered; bits of a set. All are exact but the mean among VKD_REWRITE_INT8,
+ * which rounds once where the file's operators round several times. */
+typedef enum vkd_rewrites {
+    VKD_REWRITE_CLONES = 1,     /* layout transitions vanish */
+    VKD_REWRITE_VIEWS = 2,      /* a quantize moves in front of views */
+    VKD_REWRITE_INT8 = 4,       /* float operators between a dequantize and a quantize run on int8 */
+    VKD_REWRITE_FUSE_CLAMP = 8, /* a clamp joins the convolution before it */
+    VKD_REWRITE_FUSE_ADD = 16,  /* a residual addition joins the convolution before it */
+} vkd_rewrites;
+
 typedef struct vkd_options {
     vkd_log_fn log;          /* null: warnings and errors go to stderr */
     void *log_user;
@@ -145,6 +155,7 @@ typedef struct vkd_options {
     /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is compared
      * with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning file. */
     bool no_self_check;
+    uint32_t skip_rewrites; /* a set of vkd_rewrites to leave out (for tests) */
 } vkd_options;
 
 /* ------------------------------------------------------------------------------------------------ library, devices */

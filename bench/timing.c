@@ -2,22 +2,12 @@
 
 #include <string.h>
 
-#include "ops/conv_depthwise.h"
 #include "ops/conv_trial.h"
 
 enum { PASSES = 31 };
 
-/* Depthwise convolutions are an operator of their own with a table of its own. */
-static void choose_table(const conv2d_problem *problem, bench_result *result)
-{
-    bool depthwise = problem->groups > 1 && problem->groups == problem->in_c && problem->groups == problem->out_c;
-    result->variants = depthwise ? conv2d_depthwise_variants : conv2d_variants;
-    result->count = depthwise ? conv2d_depthwise_variant_count : conv2d_variant_count;
-}
-
 typedef struct trying {
     conv2d_trial *trial;
-    const conv2d_variant *variants;
     const vkd_caps *caps;
 } trying;
 
@@ -41,7 +31,7 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
 {
     const vkd_caps *caps = vkd_device_caps(device);
     for (size_t i = 0; i < result->count; i++) {
-        const conv2d_variant *variant = &result->variants[i];
+        const conv2d_variant *variant = &conv2d_variants[i];
         bool chosen = i == result->automatic || i == result->measured;
         if (!result->candidates[i].eligible || (!chosen && !is_wanted(plan, variant)))
             continue;
@@ -60,7 +50,7 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
 static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
 {
     trying *t = user;
-    return conv2d_trial_lower(t->trial, t->caps, &t->variants[candidate], graph, out);
+    return conv2d_trial_lower(t->trial, t->caps, &conv2d_variants[candidate], graph, out);
 }
 
 static void keep_filled(void *user) { (void)user; }
@@ -70,7 +60,7 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
 {
     char problem[CONV2D_TEXT];
     const char *reason;
-    trying t = {trial, result->variants, caps};
+    trying t = {trial, caps};
     const vkd_trial how = {.lower = lower_candidate, .fill = keep_filled, .user = &t};
     vkd_candidate_info *candidates = vkd_arena_alloc(arena, result->count, sizeof *candidates);
     if (!candidates)
@@ -80,7 +70,7 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
     double start = vkd_now_us();
     VKD_TRY(vkd_tuner_measure(tuner, problem, candidates, result->count, &how));
     result->measure_us = vkd_now_us() - start;
-    result->measured = conv2d_choose(result->variants, result->count, candidates, NULL, &reason);
+    result->measured = conv2d_choose(conv2d_variants, result->count, candidates, NULL, &reason);
     return VKD_OK;
 }
 
@@ -105,8 +95,8 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
     out->coarse = vkd_arena_alloc(arena, out->count, sizeof *out->coarse);
     if (!contenders || !out->candidates || !out->coarse)
         return vkd_fail_memory(arena->context, "a result");
-    conv2d_consider(out->variants, out->count, problem, vkd_device_caps(device), out->candidates);
-    out->automatic = conv2d_choose(out->variants, out->count, out->candidates, NULL, &reason);
+    conv2d_consider(conv2d_variants, out->count, problem, vkd_device_caps(device), out->candidates);
+    out->automatic = conv2d_choose(conv2d_variants, out->count, out->candidates, NULL, &reason);
     VKD_TRY(conv2d_trial_make(arena, problem, NULL, false, &trial));
     conv2d_trial_fill(&trial);
     out->measured = out->automatic;
@@ -128,8 +118,7 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
 vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan, const bench_shape *shape, bench_result *out)
 {
     vkd_arena scratch; /* operands and graphs are large: they go shape by shape */
-    bench_result result = {.shape = shape};
-    choose_table(&shape->problem, &result);
+    bench_result result = {.shape = shape, .count = conv2d_variant_count};
     vkd_arena_init(&scratch, arena->context);
     *out = result;
     out->candidates = vkd_arena_alloc(arena, result.count, sizeof *out->candidates);
@@ -169,6 +158,6 @@ vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *pl
     bench_result result;
     VKD_TRY(bench_time(arena, device, &all, &shape, &result));
     *out = (double)conv2d_macs(&shape.problem) / result.candidates[result.best].measured_us;
-    *out_name = result.variants[result.best].name;
+    *out_name = conv2d_variants[result.best].name;
     return VKD_OK;
 }

@@ -7,8 +7,7 @@
 
 typedef struct bench_result {
     const bench_shape *shape;
-    const conv2d_variant *variants; /* the table that the operator chooses from */
-    size_t count;                   /* of variants and candidates */
+    size_t count;                   /* of candidates: conv2d_variant_count */
     vkd_candidate_info *candidates; /* measured_us is 0 where a variant was not timed */
     bool *coarse;                   /* by candidate: so slow that it was timed only once */
     size_t automatic;               /* index of the variant that the cost model chooses */

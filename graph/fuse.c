@@ -24,12 +24,6 @@ static const char *fused_name(const vkd_model_op *op)
     return NULL;
 }
 
-static vkd_status add_int(vkd_rewriter *r, int64_t number, uint32_t *out)
-{
-    const vkd_model_value value = {.kind = VKD_VALUE_INT, .i = number};
-    return vkd_rw_add_value(r, &value, out);
-}
-
 /* Fills in the fused argument list of a convolution, fused already or not. */
 static vkd_status fused_args(vkd_rewriter *r, const vkd_model_op *conv, uint32_t args[FUSED_ARGS])
 {
@@ -40,10 +34,10 @@ static vkd_status fused_args(vkd_rewriter *r, const vkd_model_op *conv, uint32_t
         return VKD_OK;
     const vkd_model_value null = {.kind = VKD_VALUE_NULL};
     uint32_t zero;
-    VKD_TRY(add_int(r, -128, &args[LOW]));
-    VKD_TRY(add_int(r, 127, &args[HIGH]));
+    VKD_TRY(vkd_rw_add_int(r, -128, &args[LOW]));
+    VKD_TRY(vkd_rw_add_int(r, 127, &args[HIGH]));
     VKD_TRY(vkd_rw_add_value(r, &null, &args[RESIDUAL]));
-    VKD_TRY(add_int(r, 0, &zero));
+    VKD_TRY(vkd_rw_add_int(r, 0, &zero));
     for (int i = R_SCALE; i < RESULT; i++)
         args[i] = zero;
     return VKD_OK;
@@ -72,8 +66,8 @@ vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index)
     /* One clamp after another is one clamp only while the ranges overlap. */
     if (low > old_high || high < old_low)
         return VKD_OK;
-    VKD_TRY(add_int(r, (int64_t)(low > old_low ? low : old_low), &args[LOW]));
-    VKD_TRY(add_int(r, (int64_t)(high < old_high ? high : old_high), &args[HIGH]));
+    VKD_TRY(vkd_rw_add_int(r, (int64_t)(low > old_low ? low : old_low), &args[LOW]));
+    VKD_TRY(vkd_rw_add_int(r, (int64_t)(high < old_high ? high : old_high), &args[HIGH]));
     args[RESULT] = vkd_rw_result(r, clamp);
     const char *name = fused_name(conv);
     vkd_rw_remove(r, clamp);

@@ -136,12 +136,6 @@ static bool clamp_bounds(const vkd_rewriter *r, const vkd_model_op *clamp, const
            quantized_bound(r, clamp->args[1], quantize, -128, low) && quantized_bound(r, clamp->args[2], quantize, 127, high);
 }
 
-static vkd_status add_int(vkd_rewriter *r, int64_t number, uint32_t *out)
-{
-    const vkd_model_value value = {.kind = VKD_VALUE_INT, .i = number};
-    return vkd_rw_add_value(r, &value, out);
-}
-
 vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index)
 {
     uint32_t y;
@@ -153,8 +147,8 @@ vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index)
     if (!dequantize || !undo_each_other(r, dequantize, quantize))
         return VKD_OK;
     uint32_t x = clamp->args[0], args[4] = {dequantize->args[0], 0, 0, y};
-    VKD_TRY(add_int(r, low, &args[1]));
-    VKD_TRY(add_int(r, high, &args[2]));
+    VKD_TRY(vkd_rw_add_int(r, low, &args[1]));
+    VKD_TRY(vkd_rw_add_int(r, high, &args[2]));
     vkd_rw_remove(r, quantize);
     VKD_TRY(vkd_rw_replace(r, clamp, "vkd.q8_clamp", 4, args));
     drop_unread(r, x);

@@ -70,15 +70,23 @@ static vkd_status apply(vkd_rewriter *r, rule rewrite)
     return VKD_OK;
 }
 
-vkd_status vkd_rewrite(vkd_model *model, vkd_arena *arena)
+vkd_status vkd_rewrite(vkd_model *model, uint32_t skip, vkd_arena *arena)
 {
-    static const rule rules[] = {quantize_over_view, vkd_int8_select, vkd_int8_mean,  vkd_int8_clamp,
-                                 vkd_int8_cat,       vkd_fuse_clamp,  vkd_fuse_add};
+    static const struct {
+        vkd_rewrites set;
+        rule rewrite;
+    } rules[] = {
+        {VKD_REWRITE_VIEWS, quantize_over_view}, {VKD_REWRITE_INT8, vkd_int8_select}, {VKD_REWRITE_INT8, vkd_int8_mean},
+        {VKD_REWRITE_INT8, vkd_int8_clamp},      {VKD_REWRITE_INT8, vkd_int8_cat},    {VKD_REWRITE_FUSE_CLAMP, vkd_fuse_clamp},
+        {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},
+    };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, model, arena));
-    VKD_TRY(skip_clones(&r));
+    if (!(skip & VKD_REWRITE_CLONES))
+        VKD_TRY(skip_clones(&r));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        VKD_TRY(apply(&r, rules[i]));
+        if (!(skip & rules[i].set))
+            VKD_TRY(apply(&r, rules[i].rewrite));
     vkd_rewriter_finish(&r, model);
     return VKD_OK;
 }

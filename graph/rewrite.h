@@ -21,7 +21,7 @@
 
 #include "schema/model.h"
 
-/* Changes *model in place; what is new lies in `arena`. */
-VKD_MUST_USE vkd_status vkd_rewrite(vkd_model *model, vkd_arena *arena);
+/* Changes *model in place; what is new lies in `arena`. skip: a set of vkd_rewrites that are left out. */
+VKD_MUST_USE vkd_status vkd_rewrite(vkd_model *model, uint32_t skip, vkd_arena *arena);
 
 #endif

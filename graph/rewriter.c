@@ -142,6 +142,12 @@ vkd_status vkd_rw_add_value(vkd_rewriter *r, const vkd_model_value *v, uint32_t 
     return VKD_OK;
 }
 
+vkd_status vkd_rw_add_int(vkd_rewriter *r, int64_t number, uint32_t *out)
+{
+    const vkd_model_value integer = {.kind = VKD_VALUE_INT, .i = number};
+    return vkd_rw_add_value(r, &integer, out);
+}
+
 void vkd_rw_set_arg(vkd_rewriter *r, vkd_model_op *op, size_t index, uint32_t id)
 {
     count_reads(r, op->args[index], UINT32_MAX); /* minus one */

@@ -28,9 +28,10 @@ static const enum axis axes[5][4] = {
 static vkd_status check_shapes(vkd_lowering *lowering, const cat_args *args, enum axis *out)
 {
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
-    int64_t dim = args->dim < 0 ? (int64_t)args->dim + y->rank : args->dim;
-    if (y->rank < 1 || y->rank > 4 || dim < 0 || dim >= y->rank)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d of a result of rank %u", args->dim, y->rank);
+    uint32_t dim = 0;
+    VKD_TRY(vkd_op_dim(lowering, args->dim, y->rank, &dim));
+    if (y->rank > 4)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a result of rank %u: at most 4 dims are supported", y->rank);
     uint64_t sum = 0;
     for (size_t i = 0; i < args->parts.count; i++) {
         const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[i]);

@@ -17,7 +17,7 @@ typedef struct conv2d_problem {
 typedef struct conv2d {
     conv2d_problem problem;
     vkd_tensor_id x, y;            /* int8, 4C */
-    const int8_t *weights;         /* [out_c][align4(kernel_h * kernel_w * ic_group)], k = (ky * kernel_w + kx) * ic_group + ic */
+    const int8_t *weights;         /* [out_c][conv2d_weight_row], k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels;        /* requantize blocks of the output channels */
     vkd_tensor_id residual;        /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
     requantize_params requantize;
@@ -53,15 +53,11 @@ void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_
 size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *forced,
                      const char **reason);
 
-/* Both for the table of all variants, without measurements. */
-size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
-                     const char **reason);
-
 /* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds out, keeps the choice for
  * vkd_describe_selection, and emits. */
 VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count);
 
-/* A checksum of what the tables are made of, for vkd_tuner_create. */
+/* A checksum of the table of all variants, for vkd_tuner_create. */
 uint64_t conv2d_table_sum(void);
 
 /* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). */
@@ -74,13 +70,28 @@ static inline uint64_t conv2d_pixels(const conv2d_problem *problem)
 {
     return (uint64_t)problem->n * problem->out_h * problem->out_w;
 }
+static inline uint32_t conv2d_taps(const conv2d_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
 static inline uint64_t conv2d_k(const conv2d_problem *problem) /* of one group */
 {
     return (uint64_t)problem->kernel[0] * problem->kernel[1] * conv2d_ic_group(problem);
 }
+static inline uint32_t conv2d_weight_row(const conv2d_problem *problem) /* bytes: k padded to whole words */
+{
+    return (uint32_t)vkd_align_up(conv2d_k(problem), 4);
+}
 static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 {
     return conv2d_pixels(problem) * problem->out_c * conv2d_k(problem);
+}
+
+static inline bool conv2d_is_depthwise(const conv2d_problem *problem)
+{
+    return problem->groups == problem->in_c && problem->groups == problem->out_c;
+}
+/* Whether every group of channels starts at a word. */
+static inline bool conv2d_groups_fill_words(const conv2d_problem *problem)
+{
+    return problem->groups == 1 || (conv2d_ic_group(problem) % 4 == 0 && conv2d_oc_group(problem) % 4 == 0);
 }
 
 /* Emission, by family. */

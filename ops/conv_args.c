@@ -75,3 +75,11 @@ vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint3
     return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its weight is %s %s: i8 %s is needed", vkd_dtype_name(tensor->dtype),
                        is ? is : "?", expected ? expected : "?");
 }
+
+vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight, const conv2d_problem *problem, const int8_t **out)
+{
+    const uint32_t dims[] = {problem->out_c, conv2d_weight_row(problem)};
+    VKD_TRY(conv_args_check_weight(lowering, weight, 2, dims));
+    *out = vkd_value_tensor(lowering, weight)->data;
+    return VKD_OK;
+}

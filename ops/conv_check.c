@@ -7,22 +7,20 @@ typedef struct place {
     uint32_t n, y, x, c; /* of the output */
 } place;
 
-static size_t align4(size_t count) { return (count + 3) / 4 * 4; }
-
 /* One input value, of channel c; outside the image it is the zero point. */
 static int32_t input_at(const conv2d_trial *trial, uint32_t n, int64_t y, int64_t x, uint32_t c)
 {
     const conv2d_problem *p = &trial->problem;
     if (y < 0 || y >= p->in_h || x < 0 || x >= p->in_w)
         return trial->requantize.x_zero;
-    return conv2d_trial_byte(0, (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) * align4(p->in_c) + c);
+    return conv2d_trial_byte(0, (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) * vkd_align_up(p->in_c, 4) + c);
 }
 
 static int32_t sum_at(const conv2d_trial *trial, const place *at)
 {
     const conv2d_problem *p = &trial->problem;
     uint32_t channels = conv2d_ic_group(p), first = at->c / conv2d_oc_group(p) * channels;
-    const int8_t *weight = trial->weights + at->c * align4((size_t)conv2d_k(p));
+    const int8_t *weight = trial->weights + at->c * (size_t)conv2d_weight_row(p);
     int32_t sum = 0;
     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
         for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
@@ -72,7 +70,7 @@ bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y)
     float tolerance = trial->residual ? 2 : 1; /* one for each rounding */
     for (uint32_t i = 0; i < count; i++) {
         place at = sample(p, i);
-        size_t byte = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * align4(p->out_c) + at.c;
+        size_t byte = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
         if (fabsf((float)y[byte] - expected_at(trial, &at, byte)) > tolerance)
             return false;
     }

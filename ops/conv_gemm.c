@@ -11,7 +11,7 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t t
         .channels = conv->channels,
         .residual = conv->residual,
         .weights = conv->weights,
-        .weight_row = (uint32_t)(conv2d_k(&conv->problem) + 3) / 4 * 4,
+        .weight_row = conv2d_weight_row(&conv->problem),
         .tap_k = tap_k,
         .requantize = conv->requantize,
     };
@@ -24,7 +24,7 @@ gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
         .n = conv2d_oc_group(p),
         .tap_k = conv2d_ic_group(p),
         .groups = p->groups,
-        .a_bytes = (p->in_c + 3) / 4 * 4,
+        .a_bytes = (uint32_t)vkd_align_up(p->in_c, 4),
         .out_w = p->out_w, .out_h = p->out_h,
         .in_w = p->in_w, .in_h = p->in_h,
     };
@@ -35,7 +35,7 @@ gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
     return gemm;
 }
 
-uint64_t conv2d_im2col_row(const conv2d_problem *p) { return (conv2d_k(p) + 15) / 16 * 16; }
+uint64_t conv2d_im2col_row(const conv2d_problem *p) { return vkd_align_up(conv2d_k(p), 16); }
 
 gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
 {

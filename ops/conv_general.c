@@ -1,6 +1,4 @@
 /* The sliding-window variant: shaders/conv_general.dot.comp where groups fill whole words, shaders/conv_bytes.comp where not. */
-#include "ops/conv.h"
-#include "shaders/conv_params.h"
 #include "ops/conv_window.h"
 
 #include <string.h>
@@ -42,8 +40,8 @@ conv_params conv2d_window_params(const conv2d *conv)
     const conv2d_problem *p = &conv->problem;
     return (conv_params){
         .n = p->n, .in_h = p->in_h, .in_w = p->in_w, .out_h = p->out_h, .out_w = p->out_w,
-        .in_c4 = (p->in_c + 3) / 4,
-        .out_c4 = (p->out_c + 3) / 4,
+        .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
+        .out_c4 = (uint32_t)vkd_divide_up(p->out_c, 4),
         .ic_group = conv2d_ic_group(p),
         .oc_group = conv2d_oc_group(p),
         .groups = p->groups,
@@ -59,7 +57,7 @@ conv_params conv2d_window_params(const conv2d *conv)
 /* Workgroups of 64 that fit the output: x is words of channels, y quads of pixels in a row, z rows. */
 static void set_grid(vkd_node *node, const conv_params *p)
 {
-    uint32_t quads = (p->out_w + 3) / 4, rows = p->n * p->out_h;
+    uint32_t quads = (uint32_t)vkd_divide_up(p->out_w, 4), rows = p->n * p->out_h;
     uint32_t local[3] = {1, 1, 1};
     while (local[0] < 8 && local[0] < p->out_c4)
         local[0] *= 2;
@@ -69,40 +67,34 @@ static void set_grid(vkd_node *node, const conv_params *p)
         local[2] *= 2;
     node->spec_count = 3;
     memcpy(node->specs, local, sizeof local);
-    node->groups[0] = (p->out_c4 + local[0] - 1) / local[0];
-    node->groups[1] = (quads + local[1] - 1) / local[1];
-    node->groups[2] = (rows + local[2] - 1) / local[2];
+    node->groups[0] = (uint32_t)vkd_divide_up(p->out_c4, local[0]);
+    node->groups[1] = (uint32_t)vkd_divide_up(quads, local[1]);
+    node->groups[2] = (uint32_t)vkd_divide_up(rows, local[2]);
 }
 
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     (void)tile;
     const conv2d_problem *p = &conv->problem;
-    bool words = p->groups == 1 || (conv2d_ic_group(p) % 4 == 0 && conv2d_oc_group(p) % 4 == 0);
-    window_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
-    if (!source)
-        return vkd_fail_memory(lowering->context, "convolution weights");
-    *source = (window_source){
+    bool words = conv2d_groups_fill_words(p);
+    const window_source source = {
         .weights = conv->weights,
-        .row = (uint32_t)(conv2d_k(p) + 3) / 4 * 4,
+        .row = conv2d_weight_row(p),
         .out_c = p->out_c,
-        .taps = p->kernel[0] * p->kernel[1],
+        .taps = conv2d_taps(p),
         .ic_group = conv2d_ic_group(p),
     };
     conv_params push = conv2d_window_params(conv);
-    push.k_row = source->row;
+    push.k_row = source.row;
 
-    uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source->taps * ((source->ic_group + 3) / 4)
-                           : (uint64_t)source->out_c * source->row;
-    if (bytes > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
-                           (unsigned long long)bytes);
-    uint64_t loop = words ? conv2d_k(p) / 4 + 2 * source->taps : 4 * (conv2d_k(p) + 2 * source->taps);
+    uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source.taps * vkd_divide_up(source.ic_group, 4)
+                           : (uint64_t)source.out_c * source.row;
+    uint64_t loop = words ? conv2d_k(p) / 4 + 2 * source.taps : 4 * (conv2d_k(p) + 2 * source.taps);
     if (lowering->caps->type == VKD_TYPE_CPU && loop > VKD_CPU_MAX_LOOP)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum, in groups that are no multiple of 4 channels, on a CPU",
                            (unsigned long long)conv2d_k(p));
     vkd_tensor_id weights;
-    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, words ? pack_words : pack_rows, source, &weights));
+    VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source, &weights));
 
     vkd_node node = conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES, &push, sizeof push);
     if (words)

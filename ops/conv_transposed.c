@@ -42,7 +42,7 @@ static uint32_t span_of(const conv2d_problem *p)
     uint32_t span = 1, first, end;
     for (uint32_t oc4 = 0; oc4 < p->out_c; oc4 += 4) {
         channels_of_word(p, oc4, &first, &end);
-        uint32_t words = (end + 3) / 4 - first / 4;
+        uint32_t words = (uint32_t)vkd_divide_up(end, 4) - first / 4;
         span = words > span ? words : span;
     }
     return span;
@@ -91,25 +91,19 @@ static void pack_taps(const void *from, void *dst, size_t size)
 static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32_t span, vkd_tensor_id *out)
 {
     const conv2d_problem *p = &conv->problem;
-    transposed_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
-    if (!source)
-        return vkd_fail_memory(lowering->context, "convolution weights");
-    *source = (transposed_source){
+    const transposed_source source = {
         .weights = conv->weights,
-        .row = (uint32_t)(conv2d_k(p) + 3) / 4 * 4,
-        .taps = p->kernel[0] * p->kernel[1],
-        .in_c4 = (p->in_c + 3) / 4,
+        .row = conv2d_weight_row(p),
+        .taps = conv2d_taps(p),
+        .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
         .out_c = p->out_c,
         .ic_group = conv2d_ic_group(p),
         .oc_group = conv2d_oc_group(p),
         .span = span,
         .zero = conv->x_zero + (lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0),
     };
-    uint64_t bytes = ((uint64_t)p->out_c + 3) / 4 * source->taps * 16 * (span + 1u);
-    if (bytes > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
-                           (unsigned long long)bytes);
-    return vkd_graph_add_buffer(lowering->graph, bytes, pack_taps, source, out);
+    uint64_t bytes = vkd_divide_up(p->out_c, 4) * source.taps * 16 * (span + 1u);
+    return vkd_op_constant(lowering, bytes, pack_taps, &source, sizeof source, out);
 }
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
@@ -123,8 +117,8 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
         .in_w = p->in_w,
         .out_h = p->out_h,
         .out_w = p->out_w,
-        .in_c4 = (p->in_c + 3) / 4,
-        .out_c4 = (p->out_c + 3) / 4,
+        .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
+        .out_c4 = (uint32_t)vkd_divide_up(p->out_c, 4),
         .ic_group = conv2d_ic_group(p),
         .oc_group = conv2d_oc_group(p),
         .span = span_of(p),
@@ -164,8 +158,6 @@ vkd_status vkd_lower_conv2d_transposed(vkd_lowering *lowering)
     const conv2d_problem *p = &conv.problem;
     if (p->dilation[0] != 1 || p->dilation[1] != 1)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported", p->dilation[0], p->dilation[1]);
-    VKD_TRY(
-        conv_args_check_weight(lowering, args.weight, 2, (const uint32_t[]){p->out_c, (uint32_t)(conv2d_k(p) + 3) / 4 * 4}));
-    conv.weights = vkd_value_tensor(lowering, args.weight)->data;
+    VKD_TRY(conv_args_weight_rows(lowering, args.weight, p, &conv.weights));
     return emit(lowering, &conv);
 }

@@ -52,7 +52,7 @@ enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
 /* Rows whose padding is zero, as in files. */
 static void fill_weights(const conv2d_problem *problem, int8_t *weights)
 {
-    size_t k = (size_t)conv2d_k(problem), row = (k + 3) / 4 * 4;
+    size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
     random_bytes(WEIGHT_STREAM, weights, problem->out_c * row);
     for (uint32_t oc = 0; oc < problem->out_c; oc++)
         memset(weights + oc * row + k, 0, row - k);
@@ -84,7 +84,7 @@ static float rough_root(float value)
 
 void conv2d_trial_fill(conv2d_trial *trial)
 {
-    size_t k = (size_t)conv2d_k(&trial->problem), row = (k + 3) / 4 * 4;
+    size_t k = (size_t)conv2d_k(&trial->problem), row = conv2d_weight_row(&trial->problem);
     if (trial->made_weights)
         fill_weights(&trial->problem, trial->made_weights);
     for (uint32_t oc = 0; oc < trial->problem.out_c; oc++) {
@@ -97,7 +97,7 @@ void conv2d_trial_fill(conv2d_trial *trial)
 vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual,
                              conv2d_trial *out)
 {
-    size_t k = (size_t)conv2d_k(problem), row = (k + 3) / 4 * 4;
+    size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);

@@ -3,9 +3,6 @@
 
 #include <string.h>
 
-static uint32_t divide_up(uint32_t value, uint32_t divisor) { return (value + divisor - 1) / divisor; }
-static uint32_t align_up(uint32_t value, uint32_t alignment) { return divide_up(value, alignment) * alignment; }
-
 /* --------------------------------------------------------------------------------------------------------- problems */
 
 gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes)
@@ -25,11 +22,11 @@ static bool grains_fit(const gemm_problem *problem, uint32_t grain)
 }
 
 /* Values of k of one tap, and of all, as a tile sees them. */
-static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem) { return align_up(problem->tap_k, tile->grain); }
+static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem) { return (uint32_t)vkd_align_up(problem->tap_k, tile->grain); }
 
 static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
 {
-    return divide_up(padded_tap(tile, problem) * taps(problem), tile->step);
+    return (uint32_t)vkd_divide_up(padded_tap(tile, problem) * taps(problem), tile->step);
 }
 
 /* ------------------------------------------------------------------------------------------------------- B packing */
@@ -82,16 +79,9 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
     }
 }
 
-const gemm_tile vkd_gemm_tiles[VKD_GEMM_TILE_COUNT] = {
-    {"4x4 words", VKD_SHADER_GEMM_4X4_WORDS, 4, 4, 4, 4, 4, GEMM_INVOCATIONS},
-    {"4x4", VKD_SHADER_GEMM_4X4, 4, 4, 16, 16, 4, GEMM_INVOCATIONS},
-    {"8x8", VKD_SHADER_GEMM_8X8, 8, 8, 16, 16, 4, GEMM_INVOCATIONS},
-    {"lanes 4x16", VKD_SHADER_GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES},
-    {"lanes 7x32", VKD_SHADER_GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES},
-    {"lanes words 7x32", VKD_SHADER_GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES},
-    {"matrix words 32x16", VKD_SHADER_GEMM_COOP_WORDS_32X16, 32, 16, 4, 64, 16, GEMM_MATRIX},
-    {"matrix 32x16", VKD_SHADER_GEMM_COOP_32X16, 32, 16, 16, 64, 16, GEMM_MATRIX},
-};
+#define TILE(name, kernel, ...) [VKD_TILE_##kernel] = {name, VKD_SHADER_##kernel, __VA_ARGS__},
+const gemm_tile vkd_gemm_tiles[VKD_TILE_COUNT] = {VKD_GEMM_TILES(TILE)};
+#undef TILE
 
 static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
@@ -143,7 +133,7 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
     uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     while (invocations(local) > limit)
         halve(local);
-    uint64_t in_all = (uint64_t)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups;
+    uint64_t in_all = vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
     uint32_t tap_steps = padded_tap(tile, problem) / tile->step;
     uint32_t most = problem->m <= tile->m ? 64 : 16; /* a single row has nothing else to be parallel in */
     while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, most, tap_steps, caps, limit, local))
@@ -178,7 +168,7 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
     uint32_t rows = tile->kind == GEMM_IN_LANES ? tile->m * GEMM_LANES : tile->m * local[1];
-    double outputs = (double)align_up(problem->m, rows) * align_up(problem->n, tile->n) * problem->groups;
+    double outputs = (double)(vkd_align_up(problem->m, rows) * vkd_align_up(problem->n, tile->n) * problem->groups);
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
     if (tile->kind == GEMM_IN_LANES) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
         return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) * (tile->grain == 4 ? 1.2 : 1) + outputs * 0.36e-3;
@@ -187,7 +177,7 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
     if (tile->kind == GEMM_MATRIX)
         return 2.0 + macs / (4 * rate) * (tile->grain == 4 ? 2 : 1) + 0.3 * k_steps_of(tile, problem) / local[2];
-    double full = (double)divide_up(problem->m, tile->m) * divide_up(problem->n, tile->n) * problem->groups * local[2] /
+    double full = (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups * local[2]) /
                   (double)wanted_invocations(caps);
     return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);
 }
@@ -196,7 +186,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 {
     const gemm_tile *best = NULL;
     double best_cost = 0;
-    for (size_t i = 0; i < VKD_GEMM_TILE_COUNT; i++) {
+    for (size_t i = 0; i < VKD_TILE_COUNT; i++) {
         const gemm_tile *tile = &vkd_gemm_tiles[i];
         if (vkd_gemm_refuses(tile, problem, caps))
             continue;
@@ -214,10 +204,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem, const gemm_operands *operands,
                          vkd_node node)
 {
-    b_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
-    if (!source)
-        return vkd_fail_memory(lowering->context, "GEMM weights");
-    *source = (b_source){
+    const b_source source = {
         .weights = operands->weights,
         .groups = problem->groups,
         .n = problem->n,
@@ -226,26 +213,23 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .tap_k = operands->tap_k,
         .tap_padded = padded_tap(tile, problem),
         .grain = tile->grain,
-        .n_padded = align_up(problem->n, GEMM_N_ALIGN),
+        .n_padded = vkd_align_up(problem->n, GEMM_N_ALIGN),
         .unit = tile->channel_unit,
         .step = tile->step,
         .k_steps = k_steps_of(tile, problem),
     };
-    uint64_t bytes = (uint64_t)source->groups * source->n_padded * source->k_steps * source->step;
-    if (bytes > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
-                           (unsigned long long)bytes);
+    uint64_t bytes = (uint64_t)source.groups * source.n_padded * source.k_steps * source.step;
     vkd_tensor_id b;
-    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, pack_b, source, &b));
+    VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, &b));
 
     gemm_params push = {
         .m = problem->m,
-        .k_steps = source->k_steps,
+        .k_steps = source.k_steps,
         .tap_steps = padded_tap(tile, problem) / tile->grain,
         .a_pixel = problem->a_bytes / tile->grain,
-        .n4_group = divide_up(problem->n, 4),
-        .b_n4_group = source->n_padded / 4,
-        .y_pixel = divide_up(problem->n * problem->groups, 4),
+        .n4_group = vkd_divide_up(problem->n, 4),
+        .b_n4_group = source.n_padded / 4,
+        .y_pixel = vkd_divide_up(problem->n * problem->groups, 4),
         .out_w = problem->out_w,
         .out_h = problem->out_h,
         .in_w = problem->in_w,
@@ -267,11 +251,12 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
-    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] ||
+    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
+                    problem->stride[1] > 1 ||
                     (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
     node.spec_count = 4;
-    node.groups[0] = divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
-    node.groups[1] = divide_up(problem->m, tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]));
+    node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
+    node.groups[1] = vkd_divide_up(problem->m, tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]));
     if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;

@@ -36,8 +36,24 @@ typedef struct gemm_tile {
     uint32_t channel_unit; /* channels side by side in B */
     gemm_kind kind;
 } gemm_tile;
-extern const gemm_tile vkd_gemm_tiles[];
-enum { VKD_GEMM_TILE_COUNT = 8 };
+
+/* All tiles, for whoever makes something of each: TILE(name, kernel, m, n, grain, step, channel_unit, kind). */
+/* clang-format off */
+#define VKD_GEMM_TILES(TILE)                                                             \
+    TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 4, 4, GEMM_INVOCATIONS)                   \
+    TILE("4x4", GEMM_4X4, 4, 4, 16, 16, 4, GEMM_INVOCATIONS)                             \
+    TILE("8x8", GEMM_8X8, 8, 8, 16, 16, 4, GEMM_INVOCATIONS)                             \
+    TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES)                 \
+    TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES)                 \
+    TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES)      \
+    TILE("matrix words 32x16", GEMM_COOP_WORDS_32X16, 32, 16, 4, 64, 16, GEMM_MATRIX)    \
+    TILE("matrix 32x16", GEMM_COOP_32X16, 32, 16, 16, 64, 16, GEMM_MATRIX)
+/* clang-format on */
+
+#define VKD_TILE(name, kernel, ...) VKD_TILE_##kernel,
+enum { VKD_GEMM_TILES(VKD_TILE) VKD_TILE_COUNT };
+#undef VKD_TILE
+extern const gemm_tile vkd_gemm_tiles[VKD_TILE_COUNT];
 
 /* Null if the tile can run the problem on the device, else why not. */
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);

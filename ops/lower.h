@@ -71,6 +71,14 @@ VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vk
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
+/* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED beyond
+ * 2 GiB. */
+VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
+                                        size_t source_size, vkd_tensor_id *out);
+
+/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this rank has no such dim. */
+VKD_MUST_USE vkd_status vkd_op_dim(vkd_lowering *lowering, int32_t dim, uint32_t rank, uint32_t *out);
+
 /* VKD_INVALID_MODEL unless a value of the model has these dims: what an operator computes from its inputs against what the file
  * says of its output. */
 VKD_MUST_USE vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims);

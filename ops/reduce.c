@@ -23,12 +23,10 @@ static vkd_status reduced_dims(vkd_lowering *lowering, const mean_args *args, ui
     for (uint32_t i = 0; i < rank; i++)
         out[i] = args->dims.count == 0;
     for (size_t i = 0; i < args->dims.count; i++) {
-        int64_t dim = args->dims.items[i];
-        if (dim < 0)
-            dim += rank;
-        if (dim < 0 || dim >= rank || out[dim])
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d of a tensor of rank %u is %s", args->dims.items[i], rank,
-                               dim < 0 || dim >= rank ? "out of range" : "listed twice");
+        uint32_t dim = 0;
+        VKD_TRY(vkd_op_dim(lowering, args->dims.items[i], rank, &dim));
+        if (out[dim])
+            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %u is listed twice", dim);
         out[dim] = true;
     }
     return VKD_OK;

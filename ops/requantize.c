@@ -75,10 +75,7 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
     if (!relu && strcmp(args->activation, "none"))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "activation '%s': 'none' and 'relu' are supported", args->activation);
 
-    block_source *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
-    if (!source)
-        return vkd_fail_memory(lowering->context, "channel parameters");
-    *source = (block_source){
+    const block_source source = {
         .sums = vkd_value_tensor(lowering, args->weight_sums)->data,
         .scales = vkd_value_tensor(lowering, args->weight_scales)->data,
         .bias = has_bias ? vkd_value_tensor(lowering, args->bias)->data : NULL,
@@ -92,8 +89,8 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .low = relu ? (float)args->y_zero : -128.0f,
         .high = 127.0f,
     };
-    return vkd_graph_add_buffer(lowering->graph, vkd_divide_up(channels, 4) * sizeof(channel_block), pack_blocks, source,
-                                out_blocks);
+    return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block), pack_blocks, &source, sizeof source,
+                           out_blocks);
 }
 
 vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,

@@ -34,6 +34,19 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t value)
     return VKD_OK;
 }
 
+vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source, size_t source_size,
+                           vkd_tensor_id *out)
+{
+    if (bytes > INT32_MAX)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
+                           (unsigned long long)bytes);
+    void *copy = vkd_arena_alloc(lowering->graph->arena, 1, source_size);
+    if (!copy)
+        return vkd_fail_memory(lowering->context, "a constant");
+    memcpy(copy, source, source_size);
+    return vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out);
+}
+
 /* --------------------------------------------------------------------------------------------------------- inputs */
 
 vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
@@ -107,6 +120,15 @@ vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 }
 
 /* ---------------------------------------------------------------------------------------------------------- checks */
+
+vkd_status vkd_op_dim(vkd_lowering *lowering, int32_t dim, uint32_t rank, uint32_t *out)
+{
+    int64_t resolved = dim < 0 ? (int64_t)dim + rank : dim;
+    if (resolved < 0 || resolved >= rank)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d is out of range for rank %u", dim, rank);
+    *out = (uint32_t)resolved;
+    return VKD_OK;
+}
 
 vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims)
 {

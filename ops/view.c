@@ -103,16 +103,6 @@ static const vkd_param dims_parameters[] = {
     VKD_PARAMS_END,
 };
 
-/* A dim that counts from the end when negative. */
-static vkd_status resolve_dim(vkd_lowering *lowering, int32_t dim, uint32_t rank, uint32_t *out)
-{
-    int64_t resolved = dim < 0 ? (int64_t)dim + rank : dim;
-    if (resolved < 0 || resolved >= rank)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d is out of range for rank %u", dim, rank);
-    *out = (uint32_t)resolved;
-    return VKD_OK;
-}
-
 /* The listed dims go where they are 1. */
 static vkd_status squeeze(vkd_lowering *lowering, uint32_t x, const int32_t *list, size_t count, uint32_t y)
 {
@@ -120,7 +110,7 @@ static vkd_status squeeze(vkd_lowering *lowering, uint32_t x, const int32_t *lis
     bool listed[VKD_MAX_RANK] = {false};
     for (size_t i = 0; i < count; i++) {
         uint32_t dim = 0;
-        VKD_TRY(resolve_dim(lowering, list[i], from->rank, &dim));
+        VKD_TRY(vkd_op_dim(lowering, list[i], from->rank, &dim));
         listed[dim] = true;
     }
     uint32_t dims[VKD_MAX_RANK], rank = 0;
@@ -151,7 +141,7 @@ vkd_status vkd_lower_unsqueeze(vkd_lowering *lowering)
     uint32_t dims[VKD_MAX_RANK + 1], at = 0;
     VKD_TRY(vkd_op_args(lowering, dim_parameters, &args));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x);
-    VKD_TRY(resolve_dim(lowering, args.dim, x->rank + 1, &at));
+    VKD_TRY(vkd_op_dim(lowering, args.dim, x->rank + 1, &at));
     memcpy(dims, x->dims, at * sizeof dims[0]);
     dims[at] = 1;
     memcpy(dims + at + 1, x->dims + at, (x->rank - at) * sizeof dims[0]);

@@ -1,4 +1,5 @@
 #include "runtime/arena.h"
+#include "runtime/math.h"
 
 #include <stdalign.h>
 #include <stdarg.h>

@@ -9,7 +9,7 @@
 #include "requantize.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
-layout(constant_id = 3) const bool WINDOW = true; // more than one tap, or padding
+layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 
 layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) readonly buffer a_block { STEP a[]; };
@@ -51,12 +51,14 @@ void main()
     uint image_row[TILE_M];
     int in_x[TILE_M], in_y[TILE_M];
     [[unroll]] for (int i = 0; i < TILE_M; i++) {
-        uint m = min(m0 + i, p.m - 1);
-        uint line = m / p.out_w;
-        uint image = line / p.out_h;
-        image_row[i] = image * p.in_h;
-        in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
-        in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
+        if (WINDOW) {
+            uint m = min(m0 + i, p.m - 1);
+            uint line = m / p.out_w;
+            uint image = line / p.out_h;
+            image_row[i] = image * p.in_h;
+            in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
+            in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
+        }
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
             acc[i][j] = ivec4(0);
     }
@@ -69,9 +71,12 @@ void main()
         uint a_at[TILE_M];
         bool inside[TILE_M];
         [[unroll]] for (int i = 0; i < TILE_M; i++) {
-            int y_at = in_y[i] + int(offset_y), x_at = in_x[i] + int(offset_x);
-            inside[i] = y_at >= 0 && y_at < int(p.in_h) && x_at >= 0 && x_at < int(p.in_w);
-            uint pixel = !WINDOW || inside[i] ? (image_row[i] + uint(y_at)) * p.in_w + uint(x_at) : 0;
+            uint pixel = min(m0 + i, p.m - 1);
+            if (WINDOW) {
+                int y_at = in_y[i] + int(offset_y), x_at = in_x[i] + int(offset_x);
+                inside[i] = y_at >= 0 && y_at < int(p.in_h) && x_at >= 0 && x_at < int(p.in_w);
+                pixel = inside[i] ? (image_row[i] + uint(y_at)) * p.in_w + uint(x_at) : 0;
+            }
             a_at[i] = pixel * p.a_pixel + gl_WorkGroupID.z * p.tap_steps;
         }
         accumulate(a_at, inside, b_at);

@@ -25,7 +25,7 @@
 #define SHARED_WORDS (SUM_WORDS > CHUNK_WORDS ? SUM_WORDS : CHUNK_WORDS)
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
-layout(constant_id = 3) const bool WINDOW = true; // more than one tap, or padding
+layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 
 layout(push_constant) uniform push_block { gemm_params p; };
 #if WORDS
@@ -112,11 +112,15 @@ void main()
     int in_x[4], in_y[4], at[4];
     [[unroll]] for (int i = 0; i < 4; i++) {
         uint m = min(m_first + lane / 4 + 8 * i, p.m - 1);
-        uint line = m / p.out_w;
-        uint image = line / p.out_h;
-        in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
-        in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
-        at[i] = ((int(image * p.in_h) + in_y[i]) * int(p.in_w) + in_x[i]) * int(p.a_pixel) + int(group * p.tap_steps);
+        int pixel = int(m);
+        if (WINDOW) {
+            uint line = m / p.out_w;
+            uint image = line / p.out_h;
+            in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
+            in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
+            pixel = (int(image * p.in_h) + in_y[i]) * int(p.in_w) + in_x[i];
+        }
+        at[i] = pixel * int(p.a_pixel) + int(group * p.tap_steps);
     }
 
     sums_t sums[2][N_TILES];

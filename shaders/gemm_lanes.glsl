@@ -17,7 +17,7 @@
 #include "requantize.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // GEMM_LANES, 1, 1
-layout(constant_id = 3) const bool WINDOW = true;   // more than one tap, or padding
+layout(constant_id = 3) const bool WINDOW = true;   // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const bool RESIDUAL = false;
 layout(constant_id = 5) const bool QUADS = false;   // output channels come in whole quads of words
 
@@ -92,12 +92,15 @@ void main()
     int in_x[TILE_M], in_y[TILE_M], a_at[TILE_M];
     [[unroll]] for (int i = 0; i < TILE_M; i++) {
         uint m = min(m_first + GEMM_LANES * i, p.m - 1);
-        uint line = m / p.out_w;
-        uint image = line / p.out_h;
-        in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
-        in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
-        a_at[i] = (int(image * p.in_h) + in_y[i]) * int(p.in_w) + in_x[i];
-        a_at[i] = a_at[i] * int(p.a_pixel) + int(group * p.tap_steps);
+        int pixel = int(m);
+        if (WINDOW) {
+            uint line = m / p.out_w;
+            uint image = line / p.out_h;
+            in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
+            in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
+            pixel = (int(image * p.in_h) + in_y[i]) * int(p.in_w) + in_x[i];
+        }
+        a_at[i] = pixel * int(p.a_pixel) + int(group * p.tap_steps);
     }
     int b_at[TILE_N / 8];
     [[unroll]] for (int j = 0; j < TILE_N / 8; j++)

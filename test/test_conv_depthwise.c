@@ -1,5 +1,5 @@
 /* Depthwise and transposed convolutions on a device, every variant, bit for bit against the scalar oracle. */
-#include "ops/conv_depthwise.h"
+#include "ops/conv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
 #include "support/oracle.h"
@@ -202,7 +202,7 @@ static const char *describe(const conv_case *c, const char *variant)
 /* Runs a case with every variant; one that the case does not allow falls back to another and must be right all the same. */
 static void check(harness *h, vkd_random *random, const conv_case *c)
 {
-    static const char *const variants[] = {NULL, "depthwise", "depthwise_row 2x4", "depthwise_row 4x4",
+    static const char *const variants[] = {NULL, "general", "depthwise", "depthwise_row 2x4", "depthwise_row 4x4",
                                            "depthwise_row lanes 4x16"};
     conv_data d = {0};
     fill(random, c, &d);
@@ -330,16 +330,11 @@ static const char *cheapest(fake_device device, uint32_t channels, uint32_t size
                               .padding = {kernel / 2, kernel / 2},
                               .dilation = {1, 1},
                               .groups = channels};
-    const conv2d_variant *best = NULL;
-    double best_cost = 0;
-    for (size_t i = 0; i < conv2d_depthwise_variant_count; i++) {
-        const conv2d_variant *v = &conv2d_depthwise_variants[i];
-        double cost = v->refuses(&p, &caps, v->tile) ? INFINITY : v->cost(&p, &caps, v->tile);
-        assert_true(cost > 0);
-        if (!best || cost < best_cost)
-            best = v, best_cost = cost;
-    }
-    return best->name;
+    vkd_candidate_info candidates[64];
+    const char *reason;
+    assert_true(conv2d_variant_count <= 64);
+    conv2d_consider(conv2d_variants, conv2d_variant_count, &p, &caps, candidates);
+    return conv2d_variants[conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL, &reason)].name;
 }
 
 static void test_depthwise_choices(void **state)

@@ -25,7 +25,8 @@ static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, c
     vkd_candidate_info candidates[64];
     const char *reason = NULL;
     assert_true(conv2d_variant_count <= 64);
-    size_t winner = conv2d_select(problem, caps, forced, candidates, &reason);
+    conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
+    size_t winner = conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, &reason);
     assert_non_null(reason);
     for (size_t i = 0; i < conv2d_variant_count; i++) {
         assert_non_null(candidates[i].reason);
@@ -106,7 +107,7 @@ static void test_gemm_tiles_respect_limits(void **state)
         uint32_t k = 1 + below(&random, 5000), m = 1 + below(&random, 20000);
         gemm_problem problem = vkd_gemm_matrix(m, 1 + below(&random, 3000), k, 1, (k + 3) / 4 * 4);
         assert_non_null(vkd_gemm_best(&problem, &caps));
-        for (size_t t = 0; t < VKD_GEMM_TILE_COUNT; t++) {
+        for (size_t t = 0; t < VKD_TILE_COUNT; t++) {
             const gemm_tile *tile = &vkd_gemm_tiles[t];
             if (vkd_gemm_refuses(tile, &problem, &caps))
                 continue;

@@ -72,7 +72,7 @@ static void dequantize(fixture *f, uint32_t x, double scale, int64_t zero, uint3
 
 static void output(fixture *f, uint32_t value) { f->outputs[f->model.output_count++] = value; }
 
-static void rewrite(fixture *f) { assert_int_equal(vkd_rewrite(&f->model, &f->arena), VKD_OK); }
+static void rewrite(fixture *f) { assert_int_equal(vkd_rewrite(&f->model, 0, &f->arena), VKD_OK); }
 
 static void test_clones_vanish(void **state)
 {

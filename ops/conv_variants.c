@@ -1,11 +1,6 @@
-/* Which variant runs a convolution. */
+/* The table of all variants, and what the families refuse and cost. */
+#include "ops/conv_depthwise.h"
 #include "ops/conv_gemm.h"
-
-/* Groups must fill whole words, so that a group starts at a word. */
-static bool groups_fill_words(const conv2d_problem *p)
-{
-    return p->groups == 1 || (conv2d_ic_group(p) % 4 == 0 && conv2d_oc_group(p) % 4 == 0);
-}
 
 static bool is_pointwise(const conv2d_problem *p)
 {
@@ -23,13 +18,16 @@ static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps
 static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
+    bool cpu = caps->type == VKD_TYPE_CPU, discrete = caps->type == VKD_TYPE_DISCRETE;
+    double rate = cpu ? 2e3 : discrete ? 2e6 : 150e3; /* MACs a microsecond */
     /* A word of four input channels is the unit of work. */
-    double padded = (double)conv2d_pixels(p) * ((p->out_c + 3) / 4 * 4) * p->kernel[0] * p->kernel[1] *
-                    ((conv2d_ic_group(p) + 3) / 4 * 4);
-    double rate = caps->type == VKD_TYPE_CPU ? 2e3 : caps->type == VKD_TYPE_DISCRETE ? 2e6 : 150e3; /* MACs a microsecond */
-    if (!groups_fill_words(p))
-        rate /= 16;
-    return 2.0 + padded / rate;
+    double padded = (double)conv2d_pixels(p) * (double)vkd_align_up(p->out_c, 4) * conv2d_taps(p) *
+                    (double)vkd_align_up(conv2d_ic_group(p), 4);
+    if (conv2d_groups_fill_words(p))
+        return 2.0 + padded / rate;
+    /* conv_bytes.comp picks its values out of words one by one; where a GPU has few invocations, the length of one counts. */
+    double least = cpu ? 6.0 : 2.0 + (discrete ? 0.3 : 1.2) * (double)conv2d_k(p);
+    return least + 16 * padded / rate;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- im2col */
@@ -40,7 +38,7 @@ static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps,
 {
     if (is_pointwise(p))
         return "it is pointwise";
-    if (!groups_fill_words(p))
+    if (!conv2d_groups_fill_words(p))
         return "the channels of a group are no multiple of 4";
     if (im2col_bytes(p) > (double)caps->max_storage_range || im2col_bytes(p) > INT32_MAX)
         return "its scratch matrix is larger than the device can bind";
@@ -79,26 +77,23 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 
 /* ------------------------------------------------------------------------------------------------------------ table */
 
-#define WITH_TILE(family, index, tile, refuses, cost, emit)                                                                    \
-    {family " " tile, family, &vkd_gemm_tiles[index], refuses, cost, emit}
-#define WITH_ALL_TILES(family, refuses, cost, emit)                                                                            \
-    WITH_TILE(family, 0, "4x4 words", refuses, cost, emit), WITH_TILE(family, 1, "4x4", refuses, cost, emit),                  \
-        WITH_TILE(family, 2, "8x8", refuses, cost, emit), WITH_TILE(family, 3, "lanes 4x16", refuses, cost, emit),             \
-        WITH_TILE(family, 4, "lanes 7x32", refuses, cost, emit), WITH_TILE(family, 5, "lanes words 7x32", refuses, cost, emit),      \
-        WITH_TILE(family, 6, "matrix words 32x16", refuses, cost, emit),     \
-        WITH_TILE(family, 7, "matrix 32x16", refuses, cost, emit)
+#define IM2COL(name, kernel, ...)                                                                                              \
+    {"im2col " name, "im2col", &vkd_gemm_tiles[VKD_TILE_##kernel], im2col_refuses, im2col_cost, conv2d_emit_im2col},
+#define POINTWISE(name, kernel, ...)                                                                                           \
+    {"pointwise " name, "pointwise", &vkd_gemm_tiles[VKD_TILE_##kernel], pointwise_refuses, direct_cost, conv2d_emit_direct},
+#define IMPLICIT(name, kernel, ...)                                                                                            \
+    {"implicit " name, "implicit", &vkd_gemm_tiles[VKD_TILE_##kernel], implicit_refuses, direct_cost, conv2d_emit_direct},
+#define DEPTHWISE_ROW(id, name, ...)                                                                                           \
+    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id], conv2d_row_refuses, conv2d_row_cost, conv2d_emit_row},
 
+/* clang-format off */
 const conv2d_variant conv2d_variants[] = {
     {"general", "general", NULL, general_refuses, general_cost, conv2d_emit_general},
-    WITH_ALL_TILES("im2col", im2col_refuses, im2col_cost, conv2d_emit_im2col),
-    WITH_ALL_TILES("pointwise", pointwise_refuses, direct_cost, conv2d_emit_direct),
-    WITH_ALL_TILES("implicit", implicit_refuses, direct_cost, conv2d_emit_direct),
+    VKD_GEMM_TILES(IM2COL)
+    VKD_GEMM_TILES(POINTWISE)
+    VKD_GEMM_TILES(IMPLICIT)
+    {"depthwise", "depthwise", NULL, conv2d_depthwise_refuses, conv2d_depthwise_cost, conv2d_emit_depthwise},
+    CONV2D_ROW_TILES(DEPTHWISE_ROW)
 };
+/* clang-format on */
 const size_t conv2d_variant_count = sizeof conv2d_variants / sizeof *conv2d_variants;
-
-size_t conv2d_select(const conv2d_problem *problem, const vkd_caps *caps, const char *forced, vkd_candidate_info *candidates,
-                     const char **reason)
-{
-    conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
-    return conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, reason);
-}
