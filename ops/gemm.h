@@ -42,7 +42,6 @@ typedef struct gemm_tile {
 #define VKD_GEMM_TILES(TILE)                                                             \
     TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 4, 4, GEMM_INVOCATIONS)                   \
     TILE("4x4", GEMM_4X4, 4, 4, 16, 16, 4, GEMM_INVOCATIONS)                             \
-    TILE("8x8", GEMM_8X8, 8, 8, 16, 16, 4, GEMM_INVOCATIONS)                             \
     TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES)                 \
     TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES)                 \
     TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES)      \

@@ -9,6 +9,7 @@ for file in shaderstat loopstat.py adreno mali; do
     [[ -e $tool/$file ]] || fail "there is no $file in $tool"
 done
 need_packages glslc python3
+shopt -s inherit_errexit # a kernel that fails ends the script before it writes anything
 document=$root/docs/mobile-stats.md
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
@@ -23,8 +24,6 @@ kernels=(
     "gemm_4x4.dot|GEMM 4x4, implicit|-s 3=1"
     "gemm_4x4_words.dot|GEMM 4x4 words, pointwise|-s 3=0"
     "gemm_4x4_words.dot|GEMM 4x4 words, implicit|-s 3=1"
-    "gemm_8x8.dot|GEMM 8x8, pointwise|-s 3=0"
-    "gemm_8x8.dot|GEMM 8x8, implicit|-s 3=1"
     "conv_general.dot|general"
     "conv_transposed.dot|transposed"
     "conv_bytes|general, split words||1"

@@ -56,11 +56,10 @@ void main()
 
     channel_block block = channels[c4];
     uint y_at = (row * p.out_w + out_x) * p.out_c4 + c4;
-    [[unroll]] for (int i = 0; i < TILE_W; i++) {
-        if (out_x + i >= p.out_w)
-            break;
-        uint at = y_at + i * p.out_c4;
-        int q = requantize(ivec4(acc[i]), block, p.requantize);
-        y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
-    }
+    [[unroll]] for (int i = 0; i < TILE_W; i++) // no break: compilers would not unroll the loop, and index registers
+        if (out_x + i < p.out_w) {
+            uint at = y_at + i * p.out_c4;
+            int q = requantize(ivec4(acc[i]), block, p.requantize);
+            y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+        }
 }

@@ -54,7 +54,8 @@ void main()
             for (uint ic4 = 0; ic4 < ic4_count; ic4++) {
                 ivec4 weights = w[w_at++];
                 [[unroll]] for (int i = 0; i < TILE_W; i++) {
-                    int word = dot_operand(inside[i] ? x[x_at[i] + ic4] : outside);
+                    int word = x[x_at[i] + ic4]; // of the first pixel of a row where it is not used: no branch
+                    word = dot_operand(inside[i] ? word : outside);
                     acc[i] += ivec4(dot_int8(word, weights.x), dot_int8(word, weights.y), dot_int8(word, weights.z),
                                     dot_int8(word, weights.w));
                 }
@@ -64,12 +65,11 @@ void main()
 
     channel_block block = channels[oc4];
     uint y_at = (row * p.out_w + out_x) * p.out_c4 + oc4;
-    [[unroll]] for (int i = 0; i < TILE_W; i++) {
-        if (out_x + i >= p.out_w)
-            break;
-        uint at = y_at + i * p.out_c4;
-        ivec4 sum = acc[i] - DOT_SHIFT * block.sum;
-        int q = requantize(sum, block, p.requantize);
-        y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
-    }
+    [[unroll]] for (int i = 0; i < TILE_W; i++) // no break: compilers would not unroll the loop, and index registers
+        if (out_x + i < p.out_w) {
+            uint at = y_at + i * p.out_c4;
+            ivec4 sum = acc[i] - DOT_SHIFT * block.sum;
+            int q = requantize(sum, block, p.requantize);
+            y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+        }
 }

@@ -38,7 +38,13 @@ int dot_int8(int a, int b)
 }
 #endif
 
-int dot_int8(ivec4 a, ivec4 b)
+// The same for 16 values, added to a sum. One chain, not a tree: then every dot product is an instruction that accumulates.
+int dot_int8(int sum, ivec4 a, ivec4 b)
 {
-    return (dot_int8(a.x, b.x) + dot_int8(a.y, b.y)) + (dot_int8(a.z, b.z) + dot_int8(a.w, b.w));
+    sum += dot_int8(a.x, b.x);
+    sum += dot_int8(a.y, b.y);
+    sum += dot_int8(a.z, b.z);
+    return sum + dot_int8(a.w, b.w);
 }
+
+int dot_int8(int sum, int a, int b) { return sum + dot_int8(a, b); }

@@ -1,6 +1,8 @@
 // Tiled int8 GEMM, see gemm_params.h. The including file defines
 //   TILE_M, TILE_N4   rows and words of channels that one invocation computes, in registers
 //   STEP              ivec4 or int: the unit in which k is loaded
+//   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else this file's struct columns
+//   UNROLL            steps between two tests whether k has ended, where steps are short
 // The workgroup is x: tiles along n, y: tiles along m, z: slices of k, whose partial sums are added through shared memory; more
 // slices give small maps with many channels enough invocations to fill a GPU.
 #extension GL_EXT_control_flow_attributes : require
@@ -11,9 +13,14 @@
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 
+// Members, not an array: their offsets are constants, for which many GPUs have a place in the load instruction.
+struct columns {
+    ivec4 x, y, z, w;
+};
+
 layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) readonly buffer a_block { STEP a[]; };
-layout(binding = 1) readonly buffer b_block { STEP b[]; };
+layout(binding = 1) readonly buffer b_block { COLUMNS b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
 layout(binding = 4) writeonly buffer y_block { int y[]; };
@@ -24,22 +31,53 @@ shared ivec4 partial[gl_WorkGroupSize.z > 1
 
 ivec4 acc[TILE_M][TILE_N4];
 
-// This slice's steps of one tap: every z-th one, so that the slices read neighbouring memory at the same time. Rows with inside[i] false
-// see x_zero.
-void accumulate(uint a_at[TILE_M], bool inside[TILE_M], uint b_at[TILE_N4])
+void add_products(STEP row[TILE_M], STEP column, int j, int c)
+{
+    [[unroll]] for (int i = 0; i < TILE_M; i++)
+        acc[i][j][c] = dot_int8(acc[i][j][c], row[i], column);
+}
+
+// One step, and on to the slice's next. Rows with inside[i] false see x_zero.
+void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE_N4])
 {
     STEP outside = STEP((p.x_zero & 0xff) * 0x01010101);
-    for (uint k = gl_LocalInvocationID.z; k < p.tap_steps; k += gl_WorkGroupSize.z) {
-        STEP row[TILE_M];
-        [[unroll]] for (int i = 0; i < TILE_M; i++)
-            row[i] = dot_operand(!WINDOW || inside[i] ? a[a_at[i] + k] : outside);
-        [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            [[unroll]] for (int c = 0; c < 4; c++) {
-                STEP column = b[b_at[j] + k * 4 + c];
-                [[unroll]] for (int i = 0; i < TILE_M; i++)
-                    acc[i][j][c] += dot_int8(row[i], column);
-            }
+    STEP row[TILE_M];
+    [[unroll]] for (int i = 0; i < TILE_M; i++) {
+        STEP values = a[a_at[i]]; // of the first pixel where they are not used: a branch costs more
+        row[i] = dot_operand(!WINDOW || inside[i] ? values : outside);
+        a_at[i] += gl_WorkGroupSize.z;
     }
+    [[unroll]] for (int j = 0; j < TILE_N4; j++) {
+        add_products(row, b[b_at[j]].x, j, 0);
+        add_products(row, b[b_at[j]].y, j, 1);
+        add_products(row, b[b_at[j]].z, j, 2);
+        add_products(row, b[b_at[j]].w, j, 3);
+        b_at[j] += gl_WorkGroupSize.z;
+    }
+}
+
+// This slice's steps of one tap: every z-th one, so that the slices read neighbouring memory at the same time. b_at is left at the
+// next tap.
+void accumulate(uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE_N4])
+{
+    uint k = gl_LocalInvocationID.z;
+    for (; k + (UNROLL - 1) * gl_WorkGroupSize.z < p.tap_steps; k += UNROLL * gl_WorkGroupSize.z)
+        [[unroll]] for (int u = 0; u < UNROLL; u++)
+            one_step(a_at, inside, b_at);
+    if (UNROLL > 1)
+        for (; k < p.tap_steps; k += gl_WorkGroupSize.z)
+            one_step(a_at, inside, b_at);
+    [[unroll]] for (int j = 0; j < TILE_N4; j++)
+        b_at[j] += p.tap_steps + gl_LocalInvocationID.z - k;
+}
+
+// The window of the output pixel after another's: x and y of its first tap (less than 0 wraps), and the image's first line.
+uvec3 next_window(uvec3 at)
+{
+    bool line_ends = at.x == (p.out_w - 1) * p.stride_w - p.padding_w;
+    bool image_ends = line_ends && at.y == (p.out_h - 1) * p.stride_h - p.padding_h;
+    return uvec3(line_ends ? -p.padding_w : at.x + p.stride_w,
+                 image_ends ? -p.padding_h : line_ends ? at.y + p.stride_h : at.y, image_ends ? at.z + p.in_h : at.z);
 }
 
 void main()
@@ -47,41 +85,40 @@ void main()
     uint m0 = gl_GlobalInvocationID.y * TILE_M;
     uint n4 = gl_GlobalInvocationID.x * TILE_N4;
 
-    // The first pixel of each row's window. Rows beyond the end read the last one, their results are not stored.
-    uint image_row[TILE_M];
-    int in_x[TILE_M], in_y[TILE_M];
-    [[unroll]] for (int i = 0; i < TILE_M; i++) {
-        if (WINDOW) {
-            uint m = min(m0 + i, p.m - 1);
-            uint line = m / p.out_w;
-            uint image = line / p.out_h;
-            image_row[i] = image * p.in_h;
-            in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
-            in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
-        }
+    [[unroll]] for (int i = 0; i < TILE_M; i++)
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
             acc[i][j] = ivec4(0);
+    // The first row's window. The others count on from it, in every tap again, which costs less than registers to keep them. Rows
+    // beyond the end read the last one, their results are not stored.
+    uvec3 first;
+    if (WINDOW) {
+        uint m = min(m0, p.m - 1);
+        uint line = m / p.out_w;
+        uint image = line / p.out_h;
+        first = uvec3((m - line * p.out_w) * p.stride_w - p.padding_w, (line - image * p.out_h) * p.stride_h - p.padding_h,
+                      image * p.in_h);
     }
     uint b_at[TILE_N4];
     [[unroll]] for (int j = 0; j < TILE_N4; j++)
-        b_at[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps * 4;
+        b_at[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
 
     uint taps = WINDOW ? p.k_steps / p.tap_steps : 1;
+    uint a_slice = gl_WorkGroupID.z * p.tap_steps + gl_LocalInvocationID.z;
     for (uint tap = 0, tap_x = 0, offset_x = 0, offset_y = 0; tap < taps; tap++) {
         uint a_at[TILE_M];
         bool inside[TILE_M];
+        uvec3 at = first;
         [[unroll]] for (int i = 0; i < TILE_M; i++) {
             uint pixel = min(m0 + i, p.m - 1);
             if (WINDOW) {
-                int y_at = in_y[i] + int(offset_y), x_at = in_x[i] + int(offset_x);
-                inside[i] = y_at >= 0 && y_at < int(p.in_h) && x_at >= 0 && x_at < int(p.in_w);
-                pixel = inside[i] ? (image_row[i] + uint(y_at)) * p.in_w + uint(x_at) : 0;
+                uint in_x = at.x + offset_x, in_y = at.y + offset_y;
+                inside[i] = in_x < p.in_w && in_y < p.in_h;
+                pixel = inside[i] ? (at.z + in_y) * p.in_w + in_x : 0;
+                at = m0 + i + 1 < p.m ? next_window(at) : at;
             }
-            a_at[i] = pixel * p.a_pixel + gl_WorkGroupID.z * p.tap_steps;
+            a_at[i] = pixel * p.a_pixel + a_slice;
         }
         accumulate(a_at, inside, b_at);
-        [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            b_at[j] += p.tap_steps * 4;
         tap_x++;
         offset_x += p.dilation_w;
         if (tap_x == p.kernel_w) {
@@ -106,19 +143,18 @@ void main()
                         acc[i][j] += partial[(slice * TILE_M * TILE_N4 + i * TILE_N4 + j) * tiles + tile];
     }
 
+    // No loop is left by break: compilers would not unroll it, and index registers.
     if (gl_LocalInvocationID.z == 0)
-        [[unroll]] for (int j = 0; j < TILE_N4; j++) {
-            if (n4 + j >= p.n4_group)
-                break;
-            uint word = gl_WorkGroupID.z * p.n4_group + n4 + j;
-            channel_block block = channels[word];
-            [[unroll]] for (int i = 0; i < TILE_M; i++) {
-                if (m0 + i >= p.m)
-                    break;
-                uint at = (m0 + i) * p.y_pixel + word;
-                ivec4 sum = acc[i][j] - DOT_SHIFT * block.sum;
-                int q = requantize(sum, block, p.requantize);
-                y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+        [[unroll]] for (int j = 0; j < TILE_N4; j++)
+            if (n4 + j < p.n4_group) {
+                uint word = gl_WorkGroupID.z * p.n4_group + n4 + j;
+                channel_block block = channels[word];
+                [[unroll]] for (int i = 0; i < TILE_M; i++)
+                    if (m0 + i < p.m) {
+                        uint at = (m0 + i) * p.y_pixel + word;
+                        ivec4 sum = acc[i][j] - DOT_SHIFT * block.sum;
+                        int q = requantize(sum, block, p.requantize);
+                        y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+                    }
             }
-        }
 }

@@ -2,4 +2,6 @@
 #define TILE_M 4
 #define TILE_N4 1
 #define STEP ivec4
+#define COLUMNS columns
+#define UNROLL 1
 #include "gemm.glsl"

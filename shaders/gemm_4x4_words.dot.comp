@@ -2,4 +2,6 @@
 #define TILE_M 4
 #define TILE_N4 1
 #define STEP int
+#define COLUMNS ivec4
+#define UNROLL 2
 #include "gemm.glsl"
