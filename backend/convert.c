@@ -43,12 +43,12 @@ static uint16_t float_to_half(float value)
 }
 
 /* memcpy for each element: the caller's memory may have any alignment. */
-#define CONVERT(from, to, expression)                   \
-    for (size_t i = 0; i < count; i++) {                \
-        from value;                                     \
-        memcpy(&value, (const from *)src + i, sizeof value); \
-        to result = (expression);                       \
-        memcpy((to *)dst + i, &result, sizeof result);  \
+#define CONVERT(from, to, expression)                                                                                          \
+    for (size_t i = 0; i < count; i++) {                                                                                       \
+        from value;                                                                                                            \
+        memcpy(&value, (const from *)src + i, sizeof value);                                                                   \
+        to result = (expression);                                                                                              \
+        memcpy((to *)dst + i, &result, sizeof result);                                                                         \
     }
 
 void vkd_convert_in(vkd_dtype host, const void *src, vkd_dtype device, void *dst, size_t count)

@@ -4,8 +4,8 @@
 
 #include "backend/vkdelegate.h"
 
-/* Whether a caller's tensor of dtype `host` can stand for a device tensor of dtype `device`: equal ones, int64 for int32, float64 and
- * float16 for float32. */
+/* Whether a caller's tensor of dtype `host` can stand for a device tensor of dtype `device`: equal ones, int64 for int32,
+ * float64 and float16 for float32. */
 bool vkd_convertible(vkd_dtype host, vkd_dtype device);
 
 /* count elements; the dtypes are convertible. int64 and float64 are cut to 32 bits as a C conversion does. */

@@ -9,15 +9,24 @@
 
 /* -------------------------------------------------------------------------------------------------- compile specs */
 
-/* What the file's compile specs ask for; sizes as ExecuTorch writes them. Storage types and layouts are the file's private hints,
- * the rest was for the exporter. */
+/* What the file's compile specs ask for; sizes as ExecuTorch writes them. Storage types and layouts are the file's private
+ * hints, the rest was for the exporter. */
 static const struct {
     const char *key;
     size_t size;
 } known_specs[] = {
-    {"storage_type_override", 4}, {"memory_layout_override", 4}, {"texture_limits_x", 4},     {"texture_limits_y", 4},
-    {"texture_limits_z", 4},      {"require_dynamic_shapes", 1}, {"downcast_64_bit", 1},      {"force_fp16", 1},
-    {"small_texture_limits", 1},  {"skip_memory_planning", 1},   {"skip_bool_tensors", 1},    {"skip_tag_memory_metadata", 1},
+    {"storage_type_override", 4},
+    {"memory_layout_override", 4},
+    {"texture_limits_x", 4},
+    {"texture_limits_y", 4},
+    {"texture_limits_z", 4},
+    {"require_dynamic_shapes", 1},
+    {"downcast_64_bit", 1},
+    {"force_fp16", 1},
+    {"small_texture_limits", 1},
+    {"skip_memory_planning", 1},
+    {"skip_bool_tensors", 1},
+    {"skip_tag_memory_metadata", 1},
     {"warmup_execute_after_compile", 1},
 };
 
@@ -40,29 +49,28 @@ static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs
 /* ------------------------------------------------------------------------------------------------------------ init */
 
 /* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
-static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, vkd_graph *all, vkd_selection_info **out_selections,
-                              size_t *out_count)
+static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, vkd_graph *all, vkd_lowered *out)
 {
     vkd_graph graph;
-    vkd_tensor_id *tensors;
     vkd_graph_init(&graph, all->arena);
     VKD_TRY(vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device), conv_variant, NULL, &graph,
-                            &tensors, out_selections, out_count));
+                            out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
 }
 
 /* The variants that the tuner would time for any of the convolutions, each in a graph of its own. */
-static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_selection_info *selections, size_t count, vkd_graph *all)
+static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_lowered *lowered, vkd_graph *all)
 {
     enum { MAX_RIVALS = 64 };
     const char *rivals[MAX_RIVALS];
     size_t rival_count = 0;
-    for (size_t s = 0; s < count; s++) {
-        size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(selections[s].candidates, selections[s].candidate_count, order);
+    for (size_t s = 0; s < lowered->selection_count; s++) {
+        const vkd_selection_info *selection = &lowered->selections[s];
+        size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(selection->candidates, selection->candidate_count, order);
         for (size_t k = 0; k < ordered && rival_count < MAX_RIVALS; k++) {
-            const char *name = selections[s].candidates[order[k]].variant;
+            const char *name = selection->candidates[order[k]].variant;
             bool known = false;
             for (size_t r = 0; r < rival_count; r++)
                 known |= !strcmp(rivals[r], name);
@@ -71,9 +79,8 @@ static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_selection_info 
         }
     }
     for (size_t r = 0; r < rival_count; r++) {
-        vkd_selection_info *unused;
-        size_t unused_count;
-        VKD_TRY(lower_ahead(delegate, rivals[r], all, &unused, &unused_count));
+        vkd_lowered unused;
+        VKD_TRY(lower_ahead(delegate, rivals[r], all, &unused));
     }
     return VKD_OK;
 }
@@ -83,13 +90,12 @@ static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *optio
 {
     vkd_arena arena;
     vkd_graph all;
-    vkd_selection_info *selections;
-    size_t count;
+    vkd_lowered lowered;
     vkd_arena_init(&arena, &delegate->context);
     vkd_graph_init(&all, &arena);
-    vkd_status status = lower_ahead(delegate, options->conv_variant, &all, &selections, &count);
+    vkd_status status = lower_ahead(delegate, options->conv_variant, &all, &lowered);
     if (status == VKD_OK && options->conv_select == VKD_SELECT_MEASURE && !options->conv_variant)
-        status = lower_rivals(delegate, selections, count, &all);
+        status = lower_rivals(delegate, &lowered, &all);
     if (status == VKD_OK)
         status = vkd_executor_prepare(delegate->device, &all);
     vkd_arena_release(&arena);
@@ -101,8 +107,8 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_tuner *tuner;
     VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &tuner));
-    vkd_status status = vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device), options->conv_variant,
-                                        tuner, &delegate->graph, &delegate->tensors, &delegate->selections, &delegate->selection_count);
+    vkd_status status = vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device),
+                                        options->conv_variant, tuner, &delegate->graph, &delegate->lowered);
     vkd_tuner_destroy(tuner);
     return status;
 }
@@ -181,15 +187,17 @@ const char *vkd_last_error(const vkd_delegate *delegate) { return delegate ? del
 
 /* --------------------------------------------------------------------------------------------------------- execute */
 
-static vkd_status check_arg(vkd_context *context, const vkd_tensor_arg *arg, const vkd_tensor *tensor, const char *kind, size_t index)
+static vkd_status check_arg(vkd_context *context, const vkd_tensor_arg *arg, const vkd_tensor *tensor, const char *kind,
+                            size_t index)
 {
     if (!arg->data || (arg->rank && !arg->dims))
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer", kind, index);
     if (!vkd_convertible(arg->dtype, tensor->dtype))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", kind, index, vkd_dtype_name(arg->dtype),
-                        vkd_dtype_name(tensor->dtype));
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", kind, index,
+                        vkd_dtype_name(arg->dtype), vkd_dtype_name(tensor->dtype));
     if (arg->rank != tensor->rank)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", kind, index, arg->rank, tensor->rank);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", kind, index, arg->rank,
+                        tensor->rank);
     for (uint32_t i = 0; i < arg->rank; i++)
         if (arg->dims[i] != tensor->dims[i])
             return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has size %lld in dim %u: the model has %u", kind, index,
@@ -205,8 +213,8 @@ static vkd_status check_args(vkd_delegate *delegate, const vkd_tensor_arg *args,
     const vkd_graph *graph = &delegate->graph;
     vkd_context *context = &delegate->context;
     if (!args || count < graph->input_count + graph->output_count)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs", args ? count : 0,
-                        graph->input_count, graph->output_count);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs",
+                        args ? count : 0, graph->input_count, graph->output_count);
     for (size_t i = 0; i < graph->input_count; i++)
         VKD_TRY(check_arg(context, &args[i], &graph->tensors[graph->inputs[i]], "input", i));
     const vkd_tensor_arg *outputs = args + count - graph->output_count;

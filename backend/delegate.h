@@ -3,7 +3,7 @@
 #define VKD_BACKEND_DELEGATE_H
 
 #include "graph/executor.h"
-#include "schema/model.h"
+#include "ops/lower.h"
 
 struct vkd_delegate {
     vkd_context context;
@@ -13,9 +13,7 @@ struct vkd_delegate {
     vkd_device *device;
     vkd_executor *executor;
     vkd_device_info device_info;
-    vkd_tensor_id *tensors; /* by value id */
-    vkd_selection_info *selections;
-    size_t selection_count;
+    vkd_lowered lowered;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
 };

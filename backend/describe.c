@@ -12,7 +12,8 @@ static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
     out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
 }
 
-static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, size_t count, size_t index, vkd_tensor_info *out)
+static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, size_t count, size_t index,
+                          vkd_tensor_info *out)
 {
     if (!out)
         return VKD_INVALID_ARGUMENT;
@@ -33,7 +34,8 @@ vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor
 
 vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(delegate, delegate->graph.outputs, delegate->graph.output_count, index, out) : VKD_INVALID_ARGUMENT;
+    return delegate ? io_info(delegate, delegate->graph.outputs, delegate->graph.output_count, index, out)
+                    : VKD_INVALID_ARGUMENT;
 }
 
 const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate) { return delegate ? &delegate->device_info : NULL; }
@@ -76,15 +78,15 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
 
 uint64_t vkd_gpu_ns(const vkd_delegate *delegate) { return delegate ? vkd_executor_gpu_ns(delegate->executor) : 0; }
 
-size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->selection_count : 0; }
+size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->lowered.selection_count : 0; }
 
 vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
 {
     if (!delegate || !out)
         return VKD_INVALID_ARGUMENT;
-    if (index >= delegate->selection_count)
+    if (index >= delegate->lowered.selection_count)
         return VKD_NOT_FOUND;
-    *out = delegate->selections[index];
+    *out = delegate->lowered.selections[index];
     return VKD_OK;
 }
 
@@ -109,16 +111,17 @@ vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, si
     vkd_context *context = &delegate->context;
     if (!data || !out_info || !delegate->keeps_intermediates)
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_read_value needs keep_intermediates and no null pointers");
-    if (value >= delegate->model.value_count || delegate->tensors[value] == VKD_NO_TENSOR)
+    if (value >= delegate->model.value_count || delegate->lowered.tensors[value] == VKD_NO_TENSOR)
         return VKD_NOT_FOUND;
-    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->tensors[value]];
+    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->lowered.tensors[value]];
     tensor_info(tensor, out_info);
     if (size < out_info->size)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size, size);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size,
+                        size);
     unsigned char *bytes = vkd_alloc(context, 1, (size_t)tensor->bytes);
     if (!bytes)
         return vkd_fail_memory(context, "a value");
-    vkd_status status = vkd_executor_read(delegate->executor, delegate->tensors[value], bytes);
+    vkd_status status = vkd_executor_read(delegate->executor, delegate->lowered.tensors[value], bytes);
     if (status == VKD_OK)
         unpack(tensor, bytes, data);
     vkd_free(context, bytes);

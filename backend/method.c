@@ -56,9 +56,10 @@ static vkd_status find_call(vkd_context *context, const vkd_container_method *me
         return VKD_OK;
     char operators[256];
     list_operators(method, operators, sizeof operators);
-    return vkd_fail(context, VKD_UNSUPPORTED,
-                    "method '%s' is not one delegate call: it has %zu of them and %zu other instructions, with the operators %s",
-                    method->name, calls, others, operators[0] ? operators : "(none)");
+    return vkd_fail(
+        context, VKD_UNSUPPORTED,
+        "method '%s' is not one delegate call: it has %zu of them and %zu other instructions, with the operators %s",
+        method->name, calls, others, operators[0] ? operators : "(none)");
 }
 
 /* The call's arguments must be the method's inputs, then its outputs: then the method's tensors are the delegate's. */
@@ -71,11 +72,12 @@ static vkd_status check_wiring(vkd_context *context, const vkd_container_method 
     for (size_t i = 0; same && i < out; i++)
         same = call->args[in + i] == method->outputs[i];
     if (!same)
-        return vkd_fail(context, VKD_UNSUPPORTED, "method '%s': its delegate call does not take its inputs and outputs in order",
-                        method->name);
+        return vkd_fail(context, VKD_UNSUPPORTED,
+                        "method '%s': its delegate call does not take its inputs and outputs in order", method->name);
     for (size_t i = 0; i < call->arg_count; i++)
         if (!method->is_tensor[call->args[i]])
-            return vkd_fail(context, VKD_UNSUPPORTED, "method '%s': argument %zu of its delegate call is no tensor", method->name, i);
+            return vkd_fail(context, VKD_UNSUPPORTED, "method '%s': argument %zu of its delegate call is no tensor",
+                            method->name, i);
     return VKD_OK;
 }
 
@@ -105,8 +107,9 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
 {
     vkd_delegate *delegate = method->delegate;
     if (vkd_input_count(delegate) != method->input_count || vkd_output_count(delegate) != method->output_count)
-        return vkd_fail(&method->context, VKD_INVALID_MODEL, "method '%s' has %zu inputs and %zu outputs, its delegate %zu and %zu", name,
-                        method->input_count, method->output_count, vkd_input_count(delegate), vkd_output_count(delegate));
+        return vkd_fail(&method->context, VKD_INVALID_MODEL,
+                        "method '%s' has %zu inputs and %zu outputs, its delegate %zu and %zu", name, method->input_count,
+                        method->output_count, vkd_input_count(delegate), vkd_output_count(delegate));
     for (size_t i = 0; i < method->input_count + method->output_count; i++) {
         bool is_input = i < method->input_count;
         const vkd_tensor_info *declared = &method->tensors[i].info;
@@ -114,8 +117,9 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
         VKD_TRY(is_input ? vkd_input_info(delegate, i, &info) : vkd_output_info(delegate, i - method->input_count, &info));
         if (!vkd_convertible(declared->dtype, info.dtype) || info.rank != declared->rank ||
             memcmp(info.dims, declared->dims, info.rank * sizeof info.dims[0]))
-            return vkd_fail(&method->context, VKD_INVALID_MODEL, "method '%s': %s %zu has another shape or dtype than in its delegate",
-                            name, is_input ? "input" : "output", is_input ? i : i - method->input_count);
+            return vkd_fail(&method->context, VKD_INVALID_MODEL,
+                            "method '%s': %s %zu has another shape or dtype than in its delegate", name,
+                            is_input ? "input" : "output", is_input ? i : i - method->input_count);
     }
     return VKD_OK;
 }
@@ -130,7 +134,8 @@ static vkd_status load(vkd_method *method, const vkd_program *program, const cha
     VKD_TRY(find_call(context, from, &call));
     const vkd_container_delegate *delegate = &from->delegates[call->index];
     if (strcmp(delegate->id, vkd_backend.id))
-        return vkd_fail(context, VKD_UNSUPPORTED, "method '%s' is delegated to '%s', not to '%s'", name, delegate->id, vkd_backend.id);
+        return vkd_fail(context, VKD_UNSUPPORTED, "method '%s' is delegated to '%s', not to '%s'", name, delegate->id,
+                        vkd_backend.id);
     VKD_TRY(check_wiring(context, from, call));
 
     vkd_options inner = options ? *options : (vkd_options){0};
@@ -151,7 +156,8 @@ vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_opt
     if (out)
         *out = NULL;
     if (!program || !out)
-        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_method_load: a null pointer for the %s", out ? "program" : "result");
+        status =
+            vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_method_load: a null pointer for the %s", out ? "program" : "result");
     else if (!(method = vkd_alloc(&context, 1, sizeof *method)))
         status = vkd_fail_memory(&context, "the method");
     else {

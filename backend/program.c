@@ -45,7 +45,8 @@ static vkd_status open_program(const char *path, const void *bytes, size_t size,
     if (out)
         *out = NULL;
     if (!out || (!path && !bytes))
-        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_program_open: a null pointer for the %s", out ? "file" : "result");
+        status =
+            vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_program_open: a null pointer for the %s", out ? "file" : "result");
     else if (!(program = vkd_alloc(&context, 1, sizeof *program)))
         status = vkd_fail_memory(&context, "the program");
     else {

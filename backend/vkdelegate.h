@@ -92,7 +92,8 @@ typedef enum vkd_int8_dot {
 
 typedef enum vkd_conv_select {
     VKD_SELECT_AUTO = 0, /* by a cost model, or by measurements where the tuning file has them */
-    VKD_SELECT_MEASURE   /* by measuring, once for each shape: takes time in vkd_init, and none once the tuning file has the shapes */
+    VKD_SELECT_MEASURE   /* by measuring, once for each shape: takes time in vkd_init, and none once the tuning file has the
+                            shapes */
 } vkd_conv_select;
 
 /* An existing Vulkan device to work on instead of one of our own. Everything stays the caller's and must outlive the object.
@@ -109,8 +110,8 @@ typedef struct vkd_vulkan {
     void *user;
 } vkd_vulkan;
 
-/* What is done to a model's operators before they are lowered; bits of a set. All are exact but the mean among VKD_REWRITE_INT8,
- * which rounds once where the file's operators round several times. */
+/* What is done to a model's operators before they are lowered; bits of a set. All are exact but the mean among
+ * VKD_REWRITE_INT8, which rounds once where the file's operators round several times. */
 typedef enum vkd_rewrites {
     VKD_REWRITE_CLONES = 1,     /* layout transitions vanish */
     VKD_REWRITE_VIEWS = 2,      /* a quantize moves in front of views */
@@ -120,7 +121,7 @@ typedef enum vkd_rewrites {
 } vkd_rewrites;
 
 typedef struct vkd_options {
-    vkd_log_fn log;          /* null: warnings and errors go to stderr */
+    vkd_log_fn log; /* null: warnings and errors go to stderr */
     void *log_user;
     vkd_log_level log_level; /* the most detailed level to report; 0 = errors only */
     char *error;             /* when a call fails before there is an object: receives the reason, zero-terminated */
@@ -147,20 +148,21 @@ typedef struct vkd_options {
     bool keep_intermediates;  /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
     bool profile;             /* take a time stamp around every dispatch */
 
-    /* How the kernel of each convolution is chosen where conv_variant does not say it. What was measured is kept in a tuning file in
-     * the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it, whatever conv_select says
-     * there. */
+    /* How the kernel of each convolution is chosen where conv_variant does not say it. What was measured is kept in a tuning
+     * file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it, whatever
+     * conv_select says there. */
     vkd_conv_select conv_select;
     uint32_t measure_budget_ms; /* how long one vkd_init may measure, compiling included; 0: 2000 */
-    /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is compared
-     * with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning file. */
+    /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is
+     * compared with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning
+     * file. */
     bool no_self_check;
     uint32_t skip_rewrites; /* a set of vkd_rewrites to leave out (for tests) */
 } vkd_options;
 
 /* ------------------------------------------------------------------------------------------------ library, devices */
 
-VKD_API uint32_t vkd_version(void); /* major << 22 | minor << 12 | patch */
+VKD_API uint32_t vkd_version(void);                     /* major << 22 | minor << 12 | patch */
 VKD_API const char *vkd_status_name(vkd_status status); /* "VKD_OK" ... */
 VKD_API const char *vkd_dtype_name(vkd_dtype dtype);    /* "f32" ... */
 VKD_API size_t vkd_dtype_size(vkd_dtype dtype);         /* bytes of one element */

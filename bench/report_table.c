@@ -17,9 +17,8 @@ static double share(const bench_report *report, const bench_result *result, size
 
 void bench_report_head(const bench_report *report)
 {
-    static const char *const dots[] = {"auto", "none", "signed", "mixed"};
     printf("%s (%s), int8 dot: %s; peak %.1f GOPS by %s\n", report->caps->name, vkd_device_type_name(report->caps->type),
-           dots[report->caps->dot], 2e-3 * report->peak, report->peak_name);
+           vkd_int8_dot_name(report->caps->dot), 2e-3 * report->peak, report->peak_name);
 }
 
 /* The timed variant that follows `after` in the order of their times; result->count at the end. */

@@ -224,15 +224,13 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
 {
     vkd_model model;
     vkd_graph graph;
-    vkd_tensor_id *tensors;
-    vkd_selection_info *selections;
-    size_t count;
+    vkd_lowered lowered;
     VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, (void *)container, arena, &model));
     VKD_TRY(vkd_rewrite(&model, 0, arena));
     vkd_graph_init(&graph, arena);
-    VKD_TRY(vkd_lower_model(arena->context, &model, caps, NULL, NULL, &graph, &tensors, &selections, &count));
-    for (size_t i = 0; i < count; i++)
-        VKD_TRY(add_text(arena, path, selections[i].problem, shapes));
+    VKD_TRY(vkd_lower_model(arena->context, &model, caps, NULL, NULL, &graph, &lowered));
+    for (size_t i = 0; i < lowered.selection_count; i++)
+        VKD_TRY(add_text(arena, path, lowered.selections[i].problem, shapes));
     return VKD_OK;
 }
 

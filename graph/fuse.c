@@ -1,16 +1,26 @@
 #include "graph/fuse.h"
 
-/* Where things lie in the argument lists: a convolution's scale and zero point of its result, and what "vkd.q8_conv2d" appends to
- * the 15 arguments of a convolution: low, high, residual, r_scale, r_zero, sum_scale, sum_zero, result. */
-enum { CONV_ARGS = 15, CONV_Y_SCALE = 6, LOW = CONV_ARGS, HIGH, RESIDUAL, R_SCALE, R_ZERO, SUM_SCALE, SUM_ZERO, RESULT, FUSED_ARGS };
+/* Where things lie in the argument lists: a convolution's scale and zero point of its result, and what "vkd.q8_conv2d" appends
+ * to the 15 arguments of a convolution: low, high, residual, r_scale, r_zero, sum_scale, sum_zero, result. */
+enum {
+    CONV_ARGS = 15,
+    CONV_Y_SCALE = 6,
+    LOW = CONV_ARGS,
+    HIGH,
+    RESIDUAL,
+    R_SCALE,
+    R_ZERO,
+    SUM_SCALE,
+    SUM_ZERO,
+    RESULT,
+    FUSED_ARGS
+};
 
 static const struct {
     const char *plain, *fused;
 } convs[] = {
-    {"et_vk.q8ta_conv2d.default", "vkd.q8_conv2d"},
-    {"et_vk.q8ta_conv2d_pw.default", "vkd.q8_conv2d"},
-    {"et_vk.q8ta_conv2d_general.default", "vkd.q8_conv2d"},
-    {"et_vk.q8ta_conv2d_im2col.default", "vkd.q8_conv2d"},
+    {"et_vk.q8ta_conv2d.default", "vkd.q8_conv2d"},         {"et_vk.q8ta_conv2d_pw.default", "vkd.q8_conv2d"},
+    {"et_vk.q8ta_conv2d_general.default", "vkd.q8_conv2d"}, {"et_vk.q8ta_conv2d_im2col.default", "vkd.q8_conv2d"},
     {"et_vk.q8ta_conv2d_dw.default", "vkd.q8_conv2d_dw"},
 };
 enum { CONV_COUNT = sizeof convs / sizeof *convs };
@@ -91,9 +101,10 @@ vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index)
     bool use_b = b && (!a || b > a);
     vkd_model_op *conv = use_b ? b : a;
     double conv_scale, conv_zero, scale, zero;
-    if (!conv || !vkd_rw_number(r, conv->args[CONV_Y_SCALE], &conv_scale) || !vkd_rw_number(r, conv->args[CONV_Y_SCALE + 1], &conv_zero) ||
-        !vkd_rw_number(r, add->args[use_b ? B_SCALE : A_SCALE], &scale) || !vkd_rw_number(r, add->args[use_b ? B_ZERO : A_ZERO], &zero) ||
-        scale != conv_scale || zero != conv_zero)
+    if (!conv || !vkd_rw_number(r, conv->args[CONV_Y_SCALE], &conv_scale) ||
+        !vkd_rw_number(r, conv->args[CONV_Y_SCALE + 1], &conv_zero) ||
+        !vkd_rw_number(r, add->args[use_b ? B_SCALE : A_SCALE], &scale) ||
+        !vkd_rw_number(r, add->args[use_b ? B_ZERO : A_ZERO], &zero) || scale != conv_scale || zero != conv_zero)
         return VKD_OK;
     uint32_t args[FUSED_ARGS];
     VKD_TRY(fused_args(r, conv, args));

@@ -7,7 +7,8 @@ void vkd_graph_init(vkd_graph *graph, vkd_arena *arena) { *graph = (vkd_graph){.
 
 static vkd_status append_tensor(vkd_graph *graph, const vkd_tensor *tensor, vkd_tensor_id *out)
 {
-    vkd_tensor *grown = vkd_arena_grow(graph->arena, graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *grown);
+    vkd_tensor *grown =
+        vkd_arena_grow(graph->arena, graph->tensors, graph->tensor_count, &graph->tensor_capacity, sizeof *grown);
     if (!grown)
         return vkd_fail_memory(graph->arena->context, "graph tensors");
     graph->tensors = grown;
@@ -35,8 +36,9 @@ static vkd_status set_dims(vkd_graph *graph, vkd_tensor *tensor, uint32_t rank, 
     uint64_t channels = tensor->layout == VKD_4C ? vkd_align_up(tensor->c, 4) : tensor->c;
     uint64_t pixels = (uint64_t)tensor->n * tensor->h, row = channels * tensor->w; /* each below 2^62 */
     if (!pixels || !row || pixels > INT32_MAX / row)
-        return vkd_fail(graph->arena->context, VKD_UNSUPPORTED, "a tensor of %ux%ux%ux%u elements: their number must be 1 to 2^31-1",
-                        tensor->n, tensor->c, tensor->h, tensor->w);
+        return vkd_fail(graph->arena->context, VKD_UNSUPPORTED,
+                        "a tensor of %ux%ux%ux%u elements: their number must be 1 to 2^31-1", tensor->n, tensor->c, tensor->h,
+                        tensor->w);
     tensor->bytes = vkd_align_up(pixels * row * vkd_dtype_size(tensor->dtype), 16);
     return VKD_OK;
 }
@@ -58,17 +60,6 @@ vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pa
                          .pack = pack,
                          .source = source};
     return append_tensor(graph, &tensor, out);
-}
-
-vkd_status vkd_graph_add_view(vkd_graph *graph, vkd_tensor_id of, uint32_t rank, const uint32_t *dims, vkd_tensor_id *out)
-{
-    vkd_tensor tensor = graph->tensors[of];
-    uint64_t bytes = tensor.bytes;
-    VKD_TRY(set_dims(graph, &tensor, rank, dims));
-    if (tensor.bytes > bytes)
-        return vkd_fail(graph->arena->context, VKD_INVALID_ARGUMENT, "a view of %llu bytes in a tensor of %llu",
-                        (unsigned long long)tensor.bytes, (unsigned long long)bytes);
-    return append_tensor(graph, &tensor, out); /* storage is of's, also when `of` is a view itself */
 }
 
 vkd_status vkd_graph_add_node(vkd_graph *graph, const vkd_node *node)

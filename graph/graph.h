@@ -1,5 +1,5 @@
-/* The dispatch graph: what the GPU is to do, as plain data. No Vulkan type appears here; graphs are built, planned and tested on
- * machines without a driver. */
+/* The dispatch graph: what the GPU is to do, as plain data. No Vulkan type appears here; graphs are built, planned and tested
+ * on machines without a driver. */
 #ifndef VKD_GRAPH_GRAPH_H
 #define VKD_GRAPH_GRAPH_H
 
@@ -31,12 +31,12 @@ typedef struct vkd_tensor {
     vkd_dtype dtype;
     vkd_layout layout;
     uint32_t rank;
-    uint32_t dims[VKD_MAX_RANK]; /* as in the model */
-    uint32_t n, c, h, w;         /* the same as the kernels see it: shaders/tensor_params.h */
-    uint64_t bytes;              /* device bytes, a multiple of 16 */
-    vkd_tensor_id storage;       /* itself, or the tensor whose memory this one is another view of */
-    vkd_pack_fn pack;            /* constants */
-    const void *source;          /* what pack reads; in the graph's arena or in the mapped file */
+    uint32_t dims[VKD_MAX_RANK];    /* as in the model */
+    uint32_t n, c, h, w;            /* the same as the kernels see it: shaders/tensor_params.h */
+    uint64_t bytes;                 /* device bytes, a multiple of 16 */
+    vkd_tensor_id storage;          /* itself, or the tensor whose memory this one is another view of */
+    vkd_pack_fn pack;               /* constants */
+    const void *source;             /* what pack reads; in the graph's arena or in the mapped file */
     uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
     uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
 } vkd_tensor;
@@ -79,13 +79,10 @@ void vkd_graph_init(vkd_graph *graph, vkd_arena *arena);
 VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, vkd_dtype dtype, vkd_layout layout,
                                              uint32_t rank, const uint32_t *dims, vkd_tensor_id *out);
 
-/* Scratch or constant memory that is no tensor of the model: so many bytes. pack and source as in vkd_tensor, null for scratch. */
+/* Scratch or constant memory that is no tensor of the model: so many bytes. pack and source as in vkd_tensor, null for scratch.
+ */
 VKD_MUST_USE vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                              vkd_tensor_id *out);
-
-/* Another view of a tensor's memory: the same bytes under other dims. */
-VKD_MUST_USE vkd_status vkd_graph_add_view(vkd_graph *graph, vkd_tensor_id of, uint32_t rank, const uint32_t *dims,
-                                           vkd_tensor_id *out);
 
 /* Appends a copy of *node. */
 VKD_MUST_USE vkd_status vkd_graph_add_node(vkd_graph *graph, const vkd_node *node);

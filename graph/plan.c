@@ -35,7 +35,8 @@ static int larger_first(const void *a, const void *b)
     return x < y ? -1 : x > y; /* a total order: the plan is the same on every machine */
 }
 
-/* The lowest offset at which `tensor` overlaps none of the placed tensors that live when it does. `placed` is sorted by offset. */
+/* The lowest offset at which `tensor` overlaps none of the placed tensors that live when it does. `placed` is sorted by offset.
+ */
 static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, size_t count, uint64_t alignment)
 {
     uint64_t offset = 0;

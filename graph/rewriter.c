@@ -60,8 +60,8 @@ bool vkd_rw_is_dequantize(const vkd_model_op *op)
 bool vkd_rw_qparams(const vkd_rewriter *r, const vkd_model_op *op, double *scale, double *zero)
 {
     double low, high;
-    return vkd_rw_number(r, op->args[1], scale) && vkd_rw_number(r, op->args[2], zero) &&
-           vkd_rw_number(r, op->args[3], &low) && vkd_rw_number(r, op->args[4], &high) && low == -128 && high == 127;
+    return vkd_rw_number(r, op->args[1], scale) && vkd_rw_number(r, op->args[2], zero) && vkd_rw_number(r, op->args[3], &low) &&
+           vkd_rw_number(r, op->args[4], &high) && low == -128 && high == 127;
 }
 
 /* ----------------------------------------------------------------------------------------------------- bookkeeping */

@@ -1,5 +1,5 @@
-/* What the rewrite rules work with: a model whose operators may change, and who makes and who reads each value, kept up to date by
- * the functions that change something. Every step costs the size of the operators it touches, so that rewriting a file takes
+/* What the rewrite rules work with: a model whose operators may change, and who makes and who reads each value, kept up to date
+ * by the functions that change something. Every step costs the size of the operators it touches, so that rewriting a file takes
  * time linear in its size. */
 #ifndef VKD_GRAPH_REWRITER_H
 #define VKD_GRAPH_REWRITER_H
@@ -51,6 +51,7 @@ void vkd_rw_set_result(vkd_rewriter *r, vkd_model_op *op, uint32_t value);
 void vkd_rw_remove(vkd_rewriter *r, vkd_model_op *op);
 void vkd_rw_swap(vkd_rewriter *r, vkd_model_op *a, vkd_model_op *b); /* exchanges two ops' places */
 /* Makes the op at `op` another one: name, node id of its own, arguments (copied). */
-VKD_MUST_USE vkd_status vkd_rw_replace(vkd_rewriter *r, vkd_model_op *op, const char *name, size_t arg_count, const uint32_t *args);
+VKD_MUST_USE vkd_status vkd_rw_replace(vkd_rewriter *r, vkd_model_op *op, const char *name, size_t arg_count,
+                                       const uint32_t *args);
 
 #endif

@@ -26,8 +26,8 @@ typedef struct vkd_trial {
     void *user;
 } vkd_trial;
 
-/* Which candidates are worth a measurement, by their estimates, the best first: an estimate may err by a factor, and so some are tried
- * whatever it says. Returns how many. */
+/* Which candidates are worth a measurement, by their estimates, the best first: an estimate may err by a factor, and so some
+ * are tried whatever it says. Returns how many. */
 enum { VKD_TUNER_TRIES = 10 };
 size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, size_t order[VKD_TUNER_TRIES]);
 

@@ -21,15 +21,15 @@ typedef enum vkd_param_kind {
                          those that the file does not have */
     VKD_PARAM_FLOAT,  /* float; an Int is accepted */
     VKD_PARAM_OPTIONAL_FLOAT, /* the same or NAN for Null */
-    VKD_PARAM_INT,    /* int32_t; a Double with an integral value is accepted */
-    VKD_PARAM_BOOL,   /* bool; an Int is accepted */
-    VKD_PARAM_STRING, /* const char * */
-    VKD_PARAM_INTS,   /* int32_t[count]: a list of exactly count; an empty list only if VKD_INTS_OR_EMPTY, which leaves 0s */
+    VKD_PARAM_INT,            /* int32_t; a Double with an integral value is accepted */
+    VKD_PARAM_BOOL,           /* bool; an Int is accepted */
+    VKD_PARAM_STRING,         /* const char * */
+    VKD_PARAM_INTS, /* int32_t[count]: a list of exactly count; an empty list only if VKD_INTS_OR_EMPTY, which leaves 0s */
     VKD_PARAM_INTS_OR_EMPTY,
-    VKD_PARAM_INT_LIST, /* vkd_int_list: any length up to VKD_MAX_RANK */
+    VKD_PARAM_INT_LIST,       /* vkd_int_list: any length up to VKD_MAX_RANK */
     VKD_PARAM_FLOATS_OR_NULL, /* float[count]: a list of exactly count numbers; Null or an empty list leaves 0s */
-    VKD_PARAM_TENSOR_LIST, /* vkd_tensor_list: at least one */
-    VKD_PARAM_IGNORED   /* any value; dtype, memory_format and the like */
+    VKD_PARAM_TENSOR_LIST,    /* vkd_tensor_list: at least one */
+    VKD_PARAM_IGNORED         /* any value; dtype, memory_format and the like */
 } vkd_param_kind;
 
 typedef struct vkd_param {

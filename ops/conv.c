@@ -1,5 +1,5 @@
-/* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of its weights: both are handed to
- * the factory. */
+/* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of its weights: both are
+ * handed to the factory. */
 #include "ops/conv_args.h"
 #include "ops/ops.h"
 
@@ -8,8 +8,8 @@
 
 static const vkd_param conv2d_params[] = {CONV2D_PARAMS, VKD_OUTPUT(conv_args, y), VKD_PARAMS_END};
 
-/* The rewriter's "vkd.q8_conv2d" and "vkd.q8_conv2d_dw": a byte clamp of the result, and an addition, where it found them behind
- * the convolution. */
+/* The rewriter's "vkd.q8_conv2d" and "vkd.q8_conv2d_dw": a byte clamp of the result, and an addition, where it found them
+ * behind the convolution. */
 static const vkd_param fused_conv2d_params[] = {CONV2D_PARAMS, VKD_FUSED_PARAMS(conv_args, fused), VKD_OUTPUT(conv_args, y),
                                                 VKD_PARAMS_END};
 
@@ -25,8 +25,8 @@ static vkd_status reorder_taps(vkd_lowering *lowering, uint32_t value, const con
 {
     if (!conv2d_is_depthwise(p))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%u groups for %u input and %u output channels: one channel a group is supported", p->groups, p->in_c,
-                           p->out_c);
+                           "%u groups for %u input and %u output channels: one channel a group is supported", p->groups,
+                           p->in_c, p->out_c);
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, value);
     uint32_t padded = (uint32_t)vkd_align_up(p->out_c, 4), row = conv2d_weight_row(p), taps = conv2d_taps(p);
     bool whole = weight->rank == 3 && weight->dims[2] == padded; /* channels may be padded to whole words */
@@ -57,7 +57,10 @@ static vkd_status lower(vkd_lowering *lowering, const vkd_param *params, weights
 
 vkd_status vkd_lower_conv2d(vkd_lowering *lowering) { return lower(lowering, conv2d_params, conv_args_weight_rows); }
 
-vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering) { return lower(lowering, fused_conv2d_params, conv_args_weight_rows); }
+vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering)
+{
+    return lower(lowering, fused_conv2d_params, conv_args_weight_rows);
+}
 
 vkd_status vkd_lower_conv2d_dw(vkd_lowering *lowering) { return lower(lowering, conv2d_params, reorder_taps); }
 

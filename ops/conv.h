@@ -1,5 +1,5 @@
-/* The conv node factory: what a convolution is, which variants can run it, and which one is chosen. The choice is a pure function of
- * the problem and the device's caps over a table of variants, so it is tested without a device. */
+/* The conv node factory: what a convolution is, which variants can run it, and which one is chosen. The choice is a pure
+ * function of the problem and the device's caps over a table of variants, so it is tested without a device. */
 #ifndef VKD_OPS_CONV_H
 #define VKD_OPS_CONV_H
 
@@ -16,10 +16,10 @@ typedef struct conv2d_problem {
 /* A convolution to emit: the shape and what it works on. */
 typedef struct conv2d {
     conv2d_problem problem;
-    vkd_tensor_id x, y;            /* int8, 4C */
-    const int8_t *weights;         /* [out_c][conv2d_weight_row], k = (ky * kernel_w + kx) * ic_group + ic */
-    vkd_tensor_id channels;        /* requantize blocks of the output channels */
-    vkd_tensor_id residual;        /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
+    vkd_tensor_id x, y;     /* int8, 4C */
+    const int8_t *weights;  /* [out_c][conv2d_weight_row], k = (ky * kernel_w + kx) * ic_group + ic */
+    vkd_tensor_id channels; /* requantize blocks of the output channels */
+    vkd_tensor_id residual; /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
     requantize_params requantize;
     int32_t x_zero;
 } conv2d;
@@ -48,8 +48,8 @@ bool conv2d_is_named(const conv2d_variant *variant, const char *name);
 void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem, const vkd_caps *caps,
                      vkd_candidate_info *candidates);
 
-/* The index of the candidate to use: of the eligible ones that `forced` names, if there are any, the cheapest; else the fastest of those
- * that were measured; else the cheapest. `count` if none is eligible. reason: why it won. */
+/* The index of the candidate to use: of the eligible ones that `forced` names, if there are any, the cheapest; else the fastest
+ * of those that were measured; else the cheapest. `count` if none is eligible. reason: why it won. */
 size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *forced,
                      const char **reason);
 

@@ -1,4 +1,5 @@
-/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.glsl and conv_dw_lanes.glsl for 3x3 and 5x5. */
+/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.glsl and conv_dw_lanes.glsl for 3x3 and 5x5.
+ */
 #include "ops/conv_depthwise.h"
 #include "ops/conv_window.h"
 
@@ -85,7 +86,8 @@ vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, con
 
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
-#define TILE(id, tile_name, pixels, channels, way) [CONV2D_ROW_##id] = {.name = tile_name, .m = pixels, .n = channels, .kind = way},
+#define TILE(id, tile_name, pixels, channels, way)                                                                             \
+    [CONV2D_ROW_##id] = {.name = tile_name, .m = pixels, .n = channels, .kind = way},
 const gemm_tile conv2d_row_tiles[CONV2D_ROW_TILE_COUNT] = {CONV2D_ROW_TILES(TILE)};
 #undef TILE
 
@@ -162,7 +164,7 @@ double conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm
     double invocations = (double)p->n * p->out_h * (double)vkd_divide_up(p->out_w, tile->m) * words_of(p);
     /* A fetch brings four words at the price of less than one. */
     return tile->kind == GEMM_IN_LANES ? 6.0 + invocations * (loads / 1300 + tile->m / 600.0)
-                                         : cost_of(caps, invocations, loads, tile->m);
+                                       : cost_of(caps, invocations, loads, tile->m);
 }
 
 vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)

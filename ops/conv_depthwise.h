@@ -1,5 +1,6 @@
-/* The depthwise families: "depthwise", which takes any window, and "depthwise_row", which reuses what it loads along a row. They run
- * problems with one input channel a group and as many output channels. What is declared here are fields of conv2d_variant. */
+/* The depthwise families: "depthwise", which takes any window, and "depthwise_row", which reuses what it loads along a row.
+ * They run problems with one input channel a group and as many output channels. What is declared here are fields of
+ * conv2d_variant. */
 #ifndef VKD_OPS_CONV_DEPTHWISE_H
 #define VKD_OPS_CONV_DEPTHWISE_H
 

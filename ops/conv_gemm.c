@@ -25,8 +25,10 @@ gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
         .tap_k = conv2d_ic_group(p),
         .groups = p->groups,
         .a_bytes = (uint32_t)vkd_align_up(p->in_c, 4),
-        .out_w = p->out_w, .out_h = p->out_h,
-        .in_w = p->in_w, .in_h = p->in_h,
+        .out_w = p->out_w,
+        .out_h = p->out_h,
+        .in_w = p->in_w,
+        .in_h = p->in_h,
     };
     memcpy(gemm.kernel, p->kernel, sizeof gemm.kernel);
     memcpy(gemm.stride, p->stride, sizeof gemm.stride);

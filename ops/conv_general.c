@@ -1,4 +1,5 @@
-/* The sliding-window variant: shaders/conv_general.dot.comp where groups fill whole words, shaders/conv_bytes.comp where not. */
+/* The sliding-window variant: shaders/conv_general.dot.comp where groups fill whole words, shaders/conv_bytes.comp where not.
+ */
 #include "ops/conv_window.h"
 
 #include <string.h>
@@ -39,16 +40,24 @@ conv_params conv2d_window_params(const conv2d *conv)
 {
     const conv2d_problem *p = &conv->problem;
     return (conv_params){
-        .n = p->n, .in_h = p->in_h, .in_w = p->in_w, .out_h = p->out_h, .out_w = p->out_w,
+        .n = p->n,
+        .in_h = p->in_h,
+        .in_w = p->in_w,
+        .out_h = p->out_h,
+        .out_w = p->out_w,
         .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
         .out_c4 = (uint32_t)vkd_divide_up(p->out_c, 4),
         .ic_group = conv2d_ic_group(p),
         .oc_group = conv2d_oc_group(p),
         .groups = p->groups,
-        .kernel_h = p->kernel[0], .kernel_w = p->kernel[1],
-        .stride_h = p->stride[0], .stride_w = p->stride[1],
-        .padding_h = p->padding[0], .padding_w = p->padding[1],
-        .dilation_h = p->dilation[0], .dilation_w = p->dilation[1],
+        .kernel_h = p->kernel[0],
+        .kernel_w = p->kernel[1],
+        .stride_h = p->stride[0],
+        .stride_w = p->stride[1],
+        .padding_h = p->padding[0],
+        .padding_w = p->padding[1],
+        .dilation_h = p->dilation[0],
+        .dilation_w = p->dilation[1],
         .x_zero = conv->x_zero,
         .requantize = conv->requantize,
     };
@@ -91,7 +100,8 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
                            : (uint64_t)source.out_c * source.row;
     uint64_t loop = words ? conv2d_k(p) / 4 + 2 * source.taps : 4 * (conv2d_k(p) + 2 * source.taps);
     if (lowering->caps->type == VKD_TYPE_CPU && loop > VKD_CPU_MAX_LOOP)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum, in groups that are no multiple of 4 channels, on a CPU",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "%llu products a sum, in groups that are no multiple of 4 channels, on a CPU",
                            (unsigned long long)conv2d_k(p));
     vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source, &weights));

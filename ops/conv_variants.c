@@ -25,14 +25,18 @@ static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const 
                     (double)vkd_align_up(conv2d_ic_group(p), 4);
     if (conv2d_groups_fill_words(p))
         return 2.0 + padded / rate;
-    /* conv_bytes.comp picks its values out of words one by one; where a GPU has few invocations, the length of one counts. */
+    /* conv_bytes.comp picks its values out of words one by one. Where a GPU has few invocations, the length of one counts:
+     * reckoned from what a load takes in the depthwise kernels, not measured. */
     double least = cpu ? 6.0 : 2.0 + (discrete ? 0.3 : 1.2) * (double)conv2d_k(p);
     return least + 16 * padded / rate;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- im2col */
 
-static double im2col_bytes(const conv2d_problem *p) { return (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups; }
+static double im2col_bytes(const conv2d_problem *p)
+{
+    return (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups;
+}
 
 static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
@@ -84,7 +88,8 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 #define IMPLICIT(name, kernel, ...)                                                                                            \
     {"implicit " name, "implicit", &vkd_gemm_tiles[VKD_TILE_##kernel], implicit_refuses, direct_cost, conv2d_emit_direct},
 #define DEPTHWISE_ROW(id, name, ...)                                                                                           \
-    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id], conv2d_row_refuses, conv2d_row_cost, conv2d_emit_row},
+    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id],                                               \
+     conv2d_row_refuses,    conv2d_row_cost, conv2d_emit_row},
 
 /* clang-format off */
 const conv2d_variant conv2d_variants[] = {

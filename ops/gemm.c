@@ -7,22 +7,34 @@
 
 gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes)
 {
-    return (gemm_problem){.m = m, .n = n, .tap_k = k, .groups = groups, .a_bytes = row_bytes,
-                          .out_w = m, .out_h = 1, .in_w = m, .in_h = 1,
-                          .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
+    return (gemm_problem){.m = m,
+                          .n = n,
+                          .tap_k = k,
+                          .groups = groups,
+                          .a_bytes = row_bytes,
+                          .out_w = m,
+                          .out_h = 1,
+                          .in_w = m,
+                          .in_h = 1,
+                          .kernel = {1, 1},
+                          .stride = {1, 1},
+                          .dilation = {1, 1}};
 }
 
 static uint32_t taps(const gemm_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
 
-/* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle two taps or groups. With one group
- * a tap's channels are all of the pixel, whose padding meets zero weights. */
+/* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle two taps or groups. With
+ * one group a tap's channels are all of the pixel, whose padding meets zero weights. */
 static bool grains_fit(const gemm_problem *problem, uint32_t grain)
 {
     return problem->a_bytes % grain == 0 && (problem->tap_k % grain == 0 || problem->groups == 1);
 }
 
 /* Values of k of one tap, and of all, as a tile sees them. */
-static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem) { return (uint32_t)vkd_align_up(problem->tap_k, tile->grain); }
+static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem)
+{
+    return (uint32_t)vkd_align_up(problem->tap_k, tile->grain);
+}
 
 static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
 {
@@ -33,8 +45,8 @@ static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
 
 typedef struct b_source {
     const int8_t *weights;
-    uint32_t groups, n, row;      /* n of one group, bytes of a row */
-    uint32_t taps, tap_k;         /* of a row, its values that count */
+    uint32_t groups, n, row; /* n of one group, bytes of a row */
+    uint32_t taps, tap_k;    /* of a row, its values that count */
     uint32_t tap_padded, n_padded, unit, grain, step, k_steps;
 } b_source;
 
@@ -87,7 +99,8 @@ static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *probl
 {
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
-    uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
+    uint64_t a_bytes =
+        (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
     return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
 }
 
@@ -111,7 +124,8 @@ static uint32_t invocations(const uint32_t local[3]) { return local[0] * local[1
 static void halve(uint32_t local[3]) { local[local[1] > local[0] ? 1 : 0] /= 2; }
 
 /* Doubles the slices of k, if the device allows it and every slice keeps some steps. */
-static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit, uint32_t local[3])
+static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit,
+                         uint32_t local[3])
 {
     uint32_t deeper[3] = {local[0], local[1], local[2] * 2};
     while (invocations(deeper) > limit && deeper[0] * deeper[1] > 8)
@@ -126,7 +140,8 @@ static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_step
 
 static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t local[3])
 {
-    while (local[1] > 1 && local[1] / 2 * tile->m >= problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
+    while (local[1] > 1 &&
+           local[1] / 2 * tile->m >= problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
         local[1] /= 2;
         local[0] *= 2;
     }
@@ -153,7 +168,8 @@ static void matrix_workgroup(const gemm_tile *tile, const gemm_problem *problem,
 
 void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
 {
-    static const uint32_t start[][3] = {[GEMM_INVOCATIONS] = {8, 8, 1}, [GEMM_IN_LANES] = {GEMM_LANES, 1, 1}, [GEMM_MATRIX] = {32, 1, 1}};
+    static const uint32_t start[][3] = {
+        [GEMM_INVOCATIONS] = {8, 8, 1}, [GEMM_IN_LANES] = {GEMM_LANES, 1, 1}, [GEMM_MATRIX] = {32, 1, 1}};
     memcpy(out, start[tile->kind], sizeof start[0]);
     if (tile->kind == GEMM_INVOCATIONS)
         invocation_workgroup(tile, problem, caps, out);
@@ -177,8 +193,9 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
     if (tile->kind == GEMM_MATRIX)
         return 2.0 + macs / (4 * rate) * (tile->grain == 4 ? 2 : 1) + 0.3 * k_steps_of(tile, problem) / local[2];
-    double full = (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups * local[2]) /
-                  (double)wanted_invocations(caps);
+    double full =
+        (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups * local[2]) /
+        (double)wanted_invocations(caps);
     return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);
 }
 
@@ -201,8 +218,8 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 /* ----------------------------------------------------------------------------------------------------------- emission */
 
-vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem, const gemm_operands *operands,
-                         vkd_node node)
+vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
+                         const gemm_operands *operands, vkd_node node)
 {
     const b_source source = {
         .weights = operands->weights,
@@ -252,8 +269,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     memcpy(node.specs, local, sizeof local);
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
     node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
-                    problem->stride[1] > 1 ||
-                    (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
+                    problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
     node.spec_count = 4;
     node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
     node.groups[1] = vkd_divide_up(problem->m, tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]));

@@ -1,5 +1,5 @@
-/* The tiled int8 GEMM: which tiles there are, which can run a product, how B is packed, and how the dispatch is emitted. Pointwise,
- * implicit-GEMM and im2col convolutions and linear layers are this product. */
+/* The tiled int8 GEMM: which tiles there are, which can run a product, how B is packed, and how the dispatch is emitted.
+ * Pointwise, implicit-GEMM and im2col convolutions and linear layers are this product. */
 #ifndef VKD_OPS_GEMM_H
 #define VKD_OPS_GEMM_H
 
@@ -8,10 +8,10 @@
 
 /* The product's shape: a convolution, or a matrix as an image of one row. */
 typedef struct gemm_problem {
-    uint32_t m, n;     /* output pixels; output channels of one group, a multiple of 4 where there are several groups */
-    uint32_t tap_k;    /* input channels of one group */
+    uint32_t m, n;  /* output pixels; output channels of one group, a multiple of 4 where there are several groups */
+    uint32_t tap_k; /* input channels of one group */
     uint32_t groups;
-    uint32_t a_bytes;  /* of a pixel of A, a multiple of 4 */
+    uint32_t a_bytes; /* of a pixel of A, a multiple of 4 */
     uint32_t out_w, out_h, in_w, in_h;
     uint32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
     int32_t x_zero;
@@ -68,9 +68,9 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
-    const int8_t *weights; /* [groups * n][row], k = tap * tap_k + channel; in the mapped file */
-    uint32_t weight_row;   /* bytes of a row */
-    uint32_t tap_k;        /* of each tap in it: problem's, or less where the rest of A's row is padding */
+    const int8_t *weights;                  /* [groups * n][row], k = tap * tap_k + channel; in the mapped file */
+    uint32_t weight_row;                    /* bytes of a row */
+    uint32_t tap_k;                         /* of each tap in it: problem's, or less where the rest of A's row is padding */
     requantize_params requantize;
 } gemm_operands;
 

@@ -30,14 +30,16 @@ static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight);
     if (x->rank != 2 || y->rank != 2)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "input and output have ranks %u and %u: 2 is supported", x->rank, y->rank);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "input and output have ranks %u and %u: 2 is supported", x->rank,
+                           y->rank);
     uint32_t k = x->dims[1], row = (uint32_t)vkd_align_up(k, 4);
     if (k > VKD_MAX_K)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u products a sum: at most %d fit an int32 accumulator", k, VKD_MAX_K);
     if (weight->dtype != VKD_DTYPE_INT8 || weight->rank != 2 || weight->dims[0] != y->dims[1] || weight->dims[1] != row ||
         y->dims[0] != x->dims[0])
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "input %ux%u, output %ux%u and weight %s do not fit together", x->dims[0], k,
-                           y->dims[0], y->dims[1], vkd_dims_text(lowering->graph->arena, weight->rank, weight->dims));
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "input %ux%u, output %ux%u and weight %s do not fit together",
+                           x->dims[0], k, y->dims[0], y->dims[1],
+                           vkd_dims_text(lowering->graph->arena, weight->rank, weight->dims));
     return VKD_OK;
 }
 
@@ -49,8 +51,8 @@ vkd_status vkd_lower_linear(vkd_lowering *lowering)
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x), *y = vkd_value_tensor(lowering, args.y);
     uint32_t m = x->dims[0], k = x->dims[1], n = y->dims[1], row = (uint32_t)vkd_align_up(k, 4);
 
-    gemm_operands operands = {.weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row,
-                              .tap_k = k, .residual = VKD_NO_TENSOR};
+    gemm_operands operands = {
+        .weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row, .tap_k = k, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &operands.a));
     VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &operands.y));
     VKD_TRY(vkd_requantize(lowering, &args.requantize, n, &operands.channels, &operands.requantize));

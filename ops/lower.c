@@ -145,10 +145,10 @@ static vkd_status add_outputs(vkd_lowering *lowering)
 /* ------------------------------------------------------------------------------------------------------ the model */
 
 vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps, const char *conv_variant,
-                           vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id **out_tensors, vkd_selection_info **out_selections,
-                           size_t *out_selection_count)
+                           vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out)
 {
-    vkd_lowering lowering = {.context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant, .tuner = tuner};
+    vkd_lowering lowering = {
+        .context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant, .tuner = tuner};
     VKD_TRY(check_operators(context, model));
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));
@@ -157,8 +157,6 @@ vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const v
         VKD_TRY(vkd_op_find(lowering.op->name)->lower(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
-    *out_tensors = lowering.tensors;
-    *out_selections = lowering.selections;
-    *out_selection_count = lowering.selection_count;
+    *out = (vkd_lowered){lowering.tensors, lowering.selection_count, lowering.selections};
     return VKD_OK;
 }

@@ -37,12 +37,17 @@ typedef struct vkd_op {
 /* The registry; null for an operator that nobody lowers. */
 const vkd_op *vkd_op_find(const char *name);
 
-/* Lowers a whole model into a graph that vkd_graph_init has prepared. conv_variant and tuner may be null. VKD_UNSUPPORTED names the operators that are not in the
- * registry. Values that no operator produced have VKD_NO_TENSOR in *out_tensors. Selections are left in *out_selections (in the
- * graph's arena). */
+/* What is known of a lowered model besides its graph; in the graph's arena. */
+typedef struct vkd_lowered {
+    vkd_tensor_id *tensors; /* by value id; VKD_NO_TENSOR for values that no operator produced */
+    size_t selection_count;
+    vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
+} vkd_lowered;
+
+/* Lowers a whole model into a graph that vkd_graph_init has prepared. conv_variant and tuner may be null. VKD_UNSUPPORTED names
+ * the operators that are not in the registry. */
 VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
-                                        const char *conv_variant, vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id **out_tensors,
-                                        vkd_selection_info **out_selections, size_t *out_selection_count);
+                                        const char *conv_variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out);
 
 /* ------------------------------------------------------------------------------------ helpers for lower functions */
 
@@ -71,8 +76,8 @@ VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vk
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
-/* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED beyond
- * 2 GiB. */
+/* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED
+ * beyond 2 GiB. */
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                         size_t source_size, vkd_tensor_id *out);
 
@@ -97,7 +102,8 @@ VKD_MUST_USE vkd_status vkd_op_reshape(vkd_lowering *lowering, vkd_tensor_id src
 static inline uint32_t vkd_tensor_groups(const vkd_tensor *tensor)
 {
     uint32_t pixels = tensor->n * tensor->h * tensor->w;
-    return tensor->layout == VKD_4C ? pixels * (uint32_t)vkd_divide_up(tensor->c, 4) : (uint32_t)vkd_divide_up((uint64_t)pixels * tensor->c, 4);
+    return tensor->layout == VKD_4C ? pixels * (uint32_t)vkd_divide_up(tensor->c, 4)
+                                    : (uint32_t)vkd_divide_up((uint64_t)pixels * tensor->c, 4);
 }
 
 /* Starts a node for the current operator: op, op_id, shader, push constants, workgroup size 1 x 1 x 1. Bindings are added with

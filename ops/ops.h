@@ -4,15 +4,13 @@
 
 #include "ops/lower.h"
 
-/* conv.c, linear.c */
+/* conv.c, conv_transposed.c, linear.c */
 vkd_status vkd_lower_conv2d(vkd_lowering *lowering);
 vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering);
-vkd_status vkd_lower_linear(vkd_lowering *lowering);
-
-/* conv_depthwise.c, conv_transposed.c */
 vkd_status vkd_lower_conv2d_dw(vkd_lowering *lowering);
 vkd_status vkd_lower_fused_conv2d_dw(vkd_lowering *lowering);
 vkd_status vkd_lower_conv2d_transposed(vkd_lowering *lowering);
+vkd_status vkd_lower_linear(vkd_lowering *lowering);
 
 /* quantize.c */
 vkd_status vkd_lower_quantize(vkd_lowering *lowering);

@@ -22,7 +22,8 @@ static void pack_blocks(const void *from, void *dst, size_t size)
 {
     const block_source *source = from;
     unsigned char *out = dst;
-    for (uint32_t first = 0; size >= sizeof(channel_block); first += 4, size -= sizeof(channel_block), out += sizeof(channel_block)) {
+    for (uint32_t first = 0; size >= sizeof(channel_block);
+         first += 4, size -= sizeof(channel_block), out += sizeof(channel_block)) {
         channel_block block = {0};
         for (uint32_t i = 0; i < 4 && first + i < source->channels; i++) {
             size_t at = (first + i) * 4u;
@@ -45,14 +46,16 @@ static void pack_blocks(const void *from, void *dst, size_t size)
 vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero)
 {
     if (!isfinite(scale) || scale <= 0)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s scale is %g: it must be positive and finite", what, (double)scale);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s scale is %g: it must be positive and finite", what,
+                           (double)scale);
     if (zero < -128 || zero > 127)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s zero point is %d: it must be within -128..127", what, zero);
     return VKD_OK;
 }
 
 /* A constant with at least one element a channel. */
-static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value, vkd_dtype dtype, uint32_t channels)
+static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value, vkd_dtype dtype,
+                                    uint32_t channels)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype || tensor->size < (size_t)channels * 4)

@@ -5,7 +5,8 @@
 #include "ops/lower.h"
 #include "shaders/requantize_params.h"
 
-/* More products than this could overflow an int32 accumulator: k * 128 * 255 < 2^31 (activations may be shifted to unsigned). */
+/* More products than this could overflow an int32 accumulator: k * 128 * 255 < 2^31 (activations may be shifted to unsigned).
+ */
 enum { VKD_MAX_K = 65793 };
 
 /* The arguments that q8ta_conv2d and q8ta_linear share. */
@@ -16,13 +17,13 @@ typedef struct requantize_args {
     const char *activation;
 } requantize_args;
 
-/* Checks the arguments against the number of output channels and makes the kernels' side of them: the constant with one block per
- * four channels, and the push constants. */
+/* Checks the arguments against the number of output channels and makes the kernels' side of them: the constant with one block
+ * per four channels, and the push constants. */
 VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
                                        vkd_tensor_id *out_blocks, requantize_params *out_params);
 
-/* What the rewriter fused behind the operator: a clamp of the quantised result to [low, high], and an addition of another tensor
- * (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
+/* What the rewriter fused behind the operator: a clamp of the quantised result to [low, high], and an addition of another
+ * tensor (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
 typedef struct fused_args {
     int32_t low, high;
     uint32_t residual;
@@ -30,16 +31,17 @@ typedef struct fused_args {
     int32_t r_zero, sum_zero;
 } fused_args;
 
-#define VKD_FUSED_PARAMS(type, field)                                                                     \
-    VKD_INT(type, field.low), VKD_INT(type, field.high), VKD_OPTIONAL_TENSOR(type, field.residual),       \
-        VKD_FLOAT(type, field.r_scale), VKD_INT(type, field.r_zero), VKD_FLOAT(type, field.sum_scale),    \
+#define VKD_FUSED_PARAMS(type, field)                                                                                          \
+    VKD_INT(type, field.low), VKD_INT(type, field.high), VKD_OPTIONAL_TENSOR(type, field.residual),                            \
+        VKD_FLOAT(type, field.r_scale), VKD_INT(type, field.r_zero), VKD_FLOAT(type, field.sum_scale),                         \
         VKD_INT(type, field.sum_zero)
 
 /* Adds them to the push constants that vkd_requantize made for `args`; the residual must be shaped as y. */
-VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,
-                                            requantize_params *params);
+VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused,
+                                            uint32_t y, requantize_params *params);
 
-/* The last bindings of every kernel that ends in requantize.glsl: the blocks, the residual (VKD_NO_TENSOR without), the result. */
+/* The last bindings of every kernel that ends in requantize.glsl: the blocks, the residual (VKD_NO_TENSOR without), the result.
+ */
 void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y);
 
 /* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */

@@ -149,9 +149,10 @@ static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handl
     if (result != VK_SUCCESS && result != VK_INCOMPLETE)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (shapes[i].MSize == 16 && shapes[i].NSize == 16 && shapes[i].KSize == 32 && shapes[i].scope == VK_SCOPE_SUBGROUP_NV &&
-            shapes[i].AType == VK_COMPONENT_TYPE_SINT8_NV && shapes[i].BType == VK_COMPONENT_TYPE_SINT8_NV &&
-            shapes[i].CType == VK_COMPONENT_TYPE_SINT32_NV && shapes[i].DType == VK_COMPONENT_TYPE_SINT32_NV)
+        if (shapes[i].MSize == 16 && shapes[i].NSize == 16 && shapes[i].KSize == 32 &&
+            shapes[i].scope == VK_SCOPE_SUBGROUP_NV && shapes[i].AType == VK_COMPONENT_TYPE_SINT8_NV &&
+            shapes[i].BType == VK_COMPONENT_TYPE_SINT8_NV && shapes[i].CType == VK_COMPONENT_TYPE_SINT32_NV &&
+            shapes[i].DType == VK_COMPONENT_TYPE_SINT32_NV)
             return true;
     return false;
 }
@@ -161,15 +162,16 @@ static void fill_matrix(const vkd_instance *instance, vkd_adapter *adapter)
     const vkd_features *has = &adapter->features;
     if (!has->cooperative_matrix || !has->memory_model || !has->shader_int8)
         return;
-    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {.sType =
+                                                              VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
     VkPhysicalDeviceVulkanMemoryModelFeatures model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
                                                        .pNext = &matrix};
     VkPhysicalDeviceShaderFloat16Int8Features int8 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
                                                       .pNext = &model};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &int8};
     instance->vkGetPhysicalDeviceFeatures2(adapter->handle, &features);
-    adapter->caps.matrix_int8 = matrix.cooperativeMatrix && model.vulkanMemoryModel && int8.shaderInt8 &&
-                                multiplies_int8(instance, adapter->handle);
+    adapter->caps.matrix_int8 =
+        matrix.cooperativeMatrix && model.vulkanMemoryModel && int8.shaderInt8 && multiplies_int8(instance, adapter->handle);
 }
 
 vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t queue_family, vkd_adapter *out,

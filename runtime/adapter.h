@@ -8,7 +8,7 @@
 typedef struct vkd_features {
     bool integer_dot_product;
     bool cooperative_matrix, memory_model, shader_int8; /* cooperative matrices of int8 need all three */
-    bool portability_subset; /* must be enabled where it is present */
+    bool portability_subset;                            /* must be enabled where it is present */
 } vkd_features;
 
 typedef struct vkd_adapter {

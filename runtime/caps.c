@@ -11,6 +11,13 @@ vkd_int8_dot vkd_caps_best_dot(const vkd_caps *caps)
     return caps->dot_signed_accelerated ? VKD_DOT_SIGNED : caps->dot_mixed_accelerated ? VKD_DOT_MIXED : VKD_DOT_NONE;
 }
 
+const char *vkd_int8_dot_name(vkd_int8_dot dot)
+{
+    static const char *const names[] = {
+        [VKD_DOT_AUTO] = "auto", [VKD_DOT_NONE] = "none", [VKD_DOT_SIGNED] = "signed", [VKD_DOT_MIXED] = "mixed"};
+    return (size_t)dot < sizeof names / sizeof names[0] ? names[dot] : "unknown";
+}
+
 const char *vkd_device_type_name(vkd_device_type type)
 {
     static const char *const names[] = {

@@ -47,6 +47,8 @@ typedef struct vkd_caps {
 /* The flavour for caps: signed where accelerated, else mixed where accelerated, else none. */
 vkd_int8_dot vkd_caps_best_dot(const vkd_caps *caps);
 
+const char *vkd_int8_dot_name(vkd_int8_dot dot); /* "signed" ... */
+
 const char *vkd_device_type_name(vkd_device_type type); /* "discrete" ... as in vkd_device_info.type */
 
 #endif

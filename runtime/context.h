@@ -34,11 +34,11 @@ void *vkd_alloc(vkd_context *context, size_t count, size_t size);
 void vkd_free(vkd_context *context, void *memory); /* accepts null */
 
 /* Passes a failure up: VKD_TRY(call(...)); */
-#define VKD_TRY(call)                              \
-    do {                                           \
-        vkd_status vkd_try_status = (call);        \
-        if (vkd_try_status != VKD_OK)              \
-            return vkd_try_status;                 \
+#define VKD_TRY(call)                                                                                                          \
+    do {                                                                                                                       \
+        vkd_status vkd_try_status = (call);                                                                                    \
+        if (vkd_try_status != VKD_OK)                                                                                          \
+            return vkd_try_status;                                                                                             \
     } while (0)
 
 #endif

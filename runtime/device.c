@@ -73,7 +73,9 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     };
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = device->caps.matrix_int8 ? (void *)&int8 : device->caps.dot_supported ? (void *)&dot : NULL,
+        .pNext = device->caps.matrix_int8     ? (void *)&int8
+                 : device->caps.dot_supported ? (void *)&dot
+                                              : NULL,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
         .enabledExtensionCount = adapter.extension_count,
@@ -120,14 +122,14 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *vulkan)
 
 static vkd_status force_dot(vkd_device *device, vkd_int8_dot dot)
 {
-    static const char *const names[] = {"auto", "none", "signed", "mixed"};
     if (dot == VKD_DOT_AUTO)
         return VKD_OK;
     if ((unsigned)dot > VKD_DOT_MIXED)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "vkd_options.int8_dot is %d, no such flavour", (int)dot);
     if (dot != VKD_DOT_NONE && !device->caps.dot_supported)
         return vkd_fail(device->context, VKD_UNSUPPORTED,
-                        "the int8 flavour \"%s\" was forced, but %s has no integer dot product", names[dot], device->caps.name);
+                        "the int8 flavour \"%s\" was forced, but %s has no integer dot product", vkd_int8_dot_name(dot),
+                        device->caps.name);
     device->caps.dot = dot;
     return VKD_OK;
 }

@@ -61,8 +61,9 @@ static VkResult submit(vkd_device *device, const vkd_recording *recording)
     return result;
 }
 
-/* A thread that sleeps in vkWaitForFences is woken late: 50 us on an H100, an eighth of a ResNet50. So on a discrete GPU the fence is
- * asked for a while first; work that takes longer does not notice, and devices that share their power with the CPU never do it. */
+/* A thread that sleeps in vkWaitForFences is woken late: 50 us on an H100, an eighth of a ResNet50. So on a discrete GPU the
+ * fence is asked for a while first; work that takes longer does not notice, and devices that share their power with the CPU
+ * never do it. */
 static VkResult wait(vkd_device *device, VkFence fence, uint64_t timeout_ns)
 {
     const uint64_t poll_ns = device->caps.type == VKD_TYPE_DISCRETE ? 2000000 : 0;

@@ -126,9 +126,8 @@ static vkd_status choose_path(vkd_tuning_file *file, uint64_t code, const vkd_op
 {
     char directory[PATH_MAX];
     const vkd_caps *caps = &file->caps;
-    static const char *const dots[] = {"auto", "none", "signed", "mixed"};
     file->title = vkd_arena_printf(file->arena, "vkdelegate tuning %d %016llx %s %s", FORMAT_VERSION, (unsigned long long)code,
-                                   dots[caps->dot], caps->name);
+                                   vkd_int8_dot_name(caps->dot), caps->name);
     if (!file->title)
         return vkd_fail_memory(file->arena->context, "the tuning file's title");
     if (!vkd_cache_directory(options, directory, sizeof directory))

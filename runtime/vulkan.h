@@ -34,8 +34,8 @@ const char *vkd_vk_result_name(VkResult result);
     X(vkCreateDevice)                                                                                                          \
     X(vkGetDeviceProcAddr)
 /* Null where an extension is missing: the first where no device has it, the others where VK_EXT_debug_utils is not enabled. */
-#define VKD_OPTIONAL_FUNCTIONS(X)                                                                                                 \
-    X(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)                                                                       \
+#define VKD_OPTIONAL_FUNCTIONS(X)                                                                                              \
+    X(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)                                                                        \
     X(vkCreateDebugUtilsMessengerEXT)                                                                                          \
     X(vkDestroyDebugUtilsMessengerEXT)                                                                                         \
     X(vkSetDebugUtilsObjectNameEXT)

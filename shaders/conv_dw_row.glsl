@@ -19,6 +19,14 @@ layout(binding = 2) readonly buffer channels_block { channel_block channels[]; }
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
+void store_pixel(uint out_x, uint at, vec4 sum, channel_block block)
+{
+    if (out_x >= p.out_w)
+        return;
+    int q = requantize(ivec4(sum), block, p.requantize);
+    y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+}
+
 void main()
 {
     uint c4 = gl_GlobalInvocationID.x;
@@ -56,10 +64,10 @@ void main()
 
     channel_block block = channels[c4];
     uint y_at = (row * p.out_w + out_x) * p.out_c4 + c4;
-    [[unroll]] for (int i = 0; i < TILE_W; i++) // no break: compilers would not unroll the loop, and index registers
-        if (out_x + i < p.out_w) {
-            uint at = y_at + i * p.out_c4;
-            int q = requantize(ivec4(acc[i]), block, p.requantize);
-            y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
-        }
+    store_pixel(out_x, y_at, acc[0], block);
+    store_pixel(out_x + 1, y_at + p.out_c4, acc[1], block);
+#if TILE_W == 4
+    store_pixel(out_x + 2, y_at + 2 * p.out_c4, acc[2], block);
+    store_pixel(out_x + 3, y_at + 3 * p.out_c4, acc[3], block);
+#endif
 }

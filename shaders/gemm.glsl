@@ -1,5 +1,5 @@
 // Tiled int8 GEMM, see gemm_params.h. The including file defines
-//   TILE_M, TILE_N4   rows and words of channels that one invocation computes, in registers
+//   TILE_N4           words of channels that one invocation computes, in registers, for each of four rows
 //   STEP              ivec4 or int: the unit in which k is loaded
 //   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else this file's struct columns
 //   UNROLL            steps between two tests whether k has ended, where steps are short
@@ -9,6 +9,8 @@
 #include "gemm_params.h"
 #include "dot.glsl"
 #include "requantize.glsl"
+
+#define TILE_M 4
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
@@ -80,6 +82,15 @@ uvec3 next_window(uvec3 at)
                  image_ends ? -p.padding_h : line_ends ? at.y + p.stride_h : at.y, image_ends ? at.z + p.in_h : at.z);
 }
 
+void store_row(uint m, uint word, ivec4 sum, channel_block block)
+{
+    if (m >= p.m)
+        return;
+    uint at = m * p.y_pixel + word;
+    int q = requantize(sum - DOT_SHIFT * block.sum, block, p.requantize);
+    y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+}
+
 void main()
 {
     uint m0 = gl_GlobalInvocationID.y * TILE_M;
@@ -143,18 +154,14 @@ void main()
                         acc[i][j] += partial[(slice * TILE_M * TILE_N4 + i * TILE_N4 + j) * tiles + tile];
     }
 
-    // No loop is left by break: compilers would not unroll it, and index registers.
     if (gl_LocalInvocationID.z == 0)
         [[unroll]] for (int j = 0; j < TILE_N4; j++)
             if (n4 + j < p.n4_group) {
                 uint word = gl_WorkGroupID.z * p.n4_group + n4 + j;
                 channel_block block = channels[word];
-                [[unroll]] for (int i = 0; i < TILE_M; i++)
-                    if (m0 + i < p.m) {
-                        uint at = (m0 + i) * p.y_pixel + word;
-                        ivec4 sum = acc[i][j] - DOT_SHIFT * block.sum;
-                        int q = requantize(sum, block, p.requantize);
-                        y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
-                    }
+                store_row(m0, word, acc[0][j], block);
+                store_row(m0 + 1, word, acc[1][j], block);
+                store_row(m0 + 2, word, acc[2][j], block);
+                store_row(m0 + 3, word, acc[3][j], block);
             }
 }

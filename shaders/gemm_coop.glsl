@@ -102,6 +102,12 @@ void load_rows(int at[4], int x[4], int y[4], int chunks, out ivec4 rows[4])
     advance((STEPS * chunks - 1) * GRAINS);
 }
 
+// Of the subgroup's rows in shared memory alone: the usual barriers would also wait for the loads that are on their way.
+void rows_barrier()
+{
+    controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+}
+
 void main()
 {
     int lane = int(gl_LocalInvocationID.x), slice = int(gl_LocalInvocationID.z), slices = int(gl_WorkGroupSize.z);
@@ -156,8 +162,7 @@ void main()
         }
         if (k < 0)
             continue;
-        subgroupMemoryBarrierShared();
-        subgroupBarrier();
+        rows_barrier();
         [[unroll]] for (int h = 0; h < 2; h++) { // halves of the chunk, 32 of k each
             left_t left[2];
             [[unroll]] for (int i = 0; i < 2; i++)
@@ -166,8 +171,7 @@ void main()
                 [[unroll]] for (int j = 0; j < N_TILES; j++)
                     sums[i][j] = coopMatMulAddNV(left[i], right[h][j], sums[i][j]);
         }
-        subgroupMemoryBarrierShared();
-        subgroupBarrier();
+        rows_barrier();
     }
 
     [[unroll]] for (int i = 0; i < 2; i++)

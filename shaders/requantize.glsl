@@ -1,5 +1,6 @@
 // From int32 accumulators to int8; see requantize_params.h. Every step rounds separately (`precise`: no contraction to fma), so that
-// all variants, fused or not, and the scalar oracle agree bit for bit.
+// all variants, fused or not, and the scalar oracle agree bit for bit. Do not call this in an unrolled loop, but write the calls out:
+// glslc's optimiser forgets `precise` on the copies of a loop's body (test/check_precise.cmake looks for that).
 #include "requantize_params.h"
 #include "int8.glsl"
 

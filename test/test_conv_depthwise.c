@@ -202,8 +202,8 @@ static const char *describe(const conv_case *c, const char *variant)
 /* Runs a case with every variant; one that the case does not allow falls back to another and must be right all the same. */
 static void check(harness *h, vkd_random *random, const conv_case *c)
 {
-    static const char *const variants[] = {NULL, "general", "depthwise", "depthwise_row 2x4", "depthwise_row 4x4",
-                                           "depthwise_row lanes 4x16"};
+    static const char *const variants[] = {
+        NULL, "general", "depthwise", "depthwise_row 2x4", "depthwise_row 4x4", "depthwise_row lanes 4x16"};
     conv_data d = {0};
     fill(random, c, &d);
     expect(c, &d);

@@ -15,9 +15,18 @@ static uint32_t below(vkd_random *random, uint32_t limit) { return (uint32_t)ran
 static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel, uint32_t stride, uint32_t groups)
 {
     uint32_t padding = kernel / 2, out = (size + 2 * padding - kernel) / stride + 1;
-    return (conv2d_problem){.n = 1, .in_c = in_c, .in_h = size, .in_w = size, .out_c = out_c, .out_h = out, .out_w = out,
-                            .kernel = {kernel, kernel}, .stride = {stride, stride}, .padding = {padding, padding},
-                            .dilation = {1, 1}, .groups = groups};
+    return (conv2d_problem){.n = 1,
+                            .in_c = in_c,
+                            .in_h = size,
+                            .in_w = size,
+                            .out_c = out_c,
+                            .out_h = out,
+                            .out_w = out,
+                            .kernel = {kernel, kernel},
+                            .stride = {stride, stride},
+                            .padding = {padding, padding},
+                            .dilation = {1, 1},
+                            .groups = groups};
 }
 
 static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
@@ -39,8 +48,8 @@ static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, c
     return conv2d_variants[winner].family;
 }
 
-/* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input channels a group % 4 == 0, one
- * group, and at least 32 of them or a small map. */
+/* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input channels a group % 4 == 0,
+ * one group, and at least 32 of them or a small map. */
 static void test_published_rule(void **state)
 {
     static const uint32_t shapes[][4] = {{64, 64, 56, 1},   {128, 128, 56, 2}, {128, 128, 28, 1}, {256, 256, 28, 2},
@@ -97,7 +106,8 @@ static void test_limits(void **state)
     assert_string_equal(choose(&problem, &caps, "im2col"), choose(&problem, &caps, NULL));
 }
 
-/* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k exactly. */
+/* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k
+ * exactly. */
 static void test_gemm_tiles_respect_limits(void **state)
 {
     (void)state;
@@ -128,8 +138,12 @@ static void test_gemm_tiles_respect_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_rule), cmocka_unit_test(test_pointwise), cmocka_unit_test(test_groups_that_split_words),
-        cmocka_unit_test(test_forcing),        cmocka_unit_test(test_limits),    cmocka_unit_test(test_gemm_tiles_respect_limits),
+        cmocka_unit_test(test_published_rule),
+        cmocka_unit_test(test_pointwise),
+        cmocka_unit_test(test_groups_that_split_words),
+        cmocka_unit_test(test_forcing),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_gemm_tiles_respect_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

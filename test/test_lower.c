@@ -20,7 +20,7 @@ typedef struct fixture {
     vkd_caps caps;
     vkd_arena arena;
     vkd_graph graph;
-    vkd_tensor_id *tensors;
+    vkd_lowered lowered;
 } fixture;
 
 static void keep_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
@@ -61,10 +61,7 @@ static int teardown(void **state)
 
 static vkd_status lower(fixture *f)
 {
-    vkd_selection_info *selections;
-    size_t selection_count;
-    return vkd_lower_model(&f->context, hand_finish(&f->m), &f->caps, NULL, NULL, &f->graph, &f->tensors, &selections,
-                           &selection_count);
+    return vkd_lower_model(&f->context, hand_finish(&f->m), &f->caps, NULL, NULL, &f->graph, &f->lowered);
 }
 
 static void assert_fails(fixture *f, vkd_status expected, const char *part)
@@ -123,14 +120,14 @@ static void quantises_between_boundary_and_inside(void **state)
     assert_int_equal(node(f, 1)->op_id, 1);
     assert_string_equal(node(f, 0)->shape, "1x8x5x5 -> 1x8x5x5");
     const vkd_tensor *tensors = f->graph.tensors;
-    assert_int_equal(tensors[f->tensors[x]].place, VKD_PLACE_INPUT);
-    assert_int_equal(tensors[f->tensors[x]].layout, VKD_PLAIN);
-    assert_int_equal(tensors[f->tensors[q]].place, VKD_PLACE_SCRATCH);
-    assert_int_equal(tensors[f->tensors[q]].layout, VKD_4C);
-    assert_int_equal(tensors[f->tensors[y]].place, VKD_PLACE_OUTPUT);
-    assert_int_equal(f->graph.inputs[0], f->tensors[x]);
-    assert_int_equal(f->graph.outputs[0], f->tensors[y]);
-    assert_int_equal(node(f, 0)->bindings[0].tensor, f->tensors[x]);
+    assert_int_equal(tensors[f->lowered.tensors[x]].place, VKD_PLACE_INPUT);
+    assert_int_equal(tensors[f->lowered.tensors[x]].layout, VKD_PLAIN);
+    assert_int_equal(tensors[f->lowered.tensors[q]].place, VKD_PLACE_SCRATCH);
+    assert_int_equal(tensors[f->lowered.tensors[q]].layout, VKD_4C);
+    assert_int_equal(tensors[f->lowered.tensors[y]].place, VKD_PLACE_OUTPUT);
+    assert_int_equal(f->graph.inputs[0], f->lowered.tensors[x]);
+    assert_int_equal(f->graph.outputs[0], f->lowered.tensors[y]);
+    assert_int_equal(node(f, 0)->bindings[0].tensor, f->lowered.tensors[x]);
     assert_false(node(f, 0)->bindings[0].write);
     assert_true(node(f, 0)->bindings[1].write);
     assert_int_equal(node(f, 0)->specs[0], 64);
@@ -173,7 +170,7 @@ static void lists_an_output_twice(void **state)
     quantize(&f->m, x, y);
     assert_int_equal(lower(f), VKD_OK);
     assert_int_equal(f->graph.node_count, 2);
-    assert_int_equal(f->graph.outputs[0], f->tensors[y]);
+    assert_int_equal(f->graph.outputs[0], f->lowered.tensors[y]);
     assert_int_equal(node(f, 1)->bindings[0].tensor, f->graph.outputs[0]);
     assert_int_equal(node(f, 1)->bindings[1].tensor, f->graph.outputs[1]);
 }
@@ -208,7 +205,7 @@ static void views_scratch_without_a_copy(void **state)
     dequantize(&f->m, c, y);
     assert_int_equal(lower(f), VKD_OK);
     assert_int_equal(f->graph.node_count, 2);
-    assert_int_equal(f->graph.tensors[f->tensors[c]].storage, f->tensors[q]);
+    assert_int_equal(f->graph.tensors[f->lowered.tensors[c]].storage, f->lowered.tensors[q]);
     assert_int_equal(vkd_plan(&f->graph, 16, true), VKD_OK);
     assert_int_equal(f->graph.scratch_bytes, 16);
 }
@@ -273,7 +270,8 @@ static void names_all_unsupported_operators(void **state)
     assert_fails(f, VKD_UNSUPPORTED, "operator 'aten.cumsum.default' (node 0) is not supported");
     HAND_OP(&f->m, "aten.cumsum.default", x, y);
     HAND_OP(&f->m, "aten.sort.default", x, y);
-    assert_fails(f, VKD_UNSUPPORTED, "operators 'aten.cumsum.default' (node 0), 'aten.sort.default' (node 2) are not supported");
+    assert_fails(f, VKD_UNSUPPORTED,
+                 "operators 'aten.cumsum.default' (node 0), 'aten.sort.default' (node 2) are not supported");
 }
 
 static void refuses_values_out_of_order(void **state)

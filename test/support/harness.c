@@ -187,13 +187,10 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_vari
 {
     vkd_arena arena;
     vkd_graph graph;
-    vkd_tensor_id *tensors;
-    vkd_selection_info *selections;
-    size_t selection_count;
+    vkd_lowered lowered;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status =
-        vkd_lower_model(&h->gpu.context, model, &h->caps, conv_variant, NULL, &graph, &tensors, &selections, &selection_count);
+    vkd_status status = vkd_lower_model(&h->gpu.context, model, &h->caps, conv_variant, NULL, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)
