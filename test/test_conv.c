@@ -16,14 +16,15 @@ typedef struct conv_case {
     oracle_window window;
     uint32_t out_c, groups;
     bool bias, relu;
+    bool add; /* a residual is added in the epilogue */
 } conv_case;
 
 /* A convolution's data, owned. */
 typedef struct conv_data {
-    int8_t *x, *weights, *expected, *got;
+    int8_t *x, *weights, *expected, *got, *residual;
     int32_t *sums;
     float *scales, *bias;
-    oracle_q x_q, y_q;
+    oracle_q x_q, y_q, residual_q, sum_q;
     uint32_t out_h, out_w, row;
     size_t y_count;
 } conv_data;
@@ -66,11 +67,15 @@ static void fill(vkd_random *random, const conv_case *c, conv_data *d)
     for (uint32_t i = k; i > 1; i /= 4)
         spread *= 2;
     d->y_q = (oracle_q){spread / 40.0f, random_range(random, -128, 127)};
+    d->residual = make(d->y_count, 1);
+    random_int8(random, d->residual, d->y_count);
+    d->residual_q = (oracle_q){d->y_q.scale * random_float(random, 0.5f, 2.0f), random_range(random, -128, 127)};
+    d->sum_q = (oracle_q){d->y_q.scale * random_float(random, 1.0f, 2.0f), random_range(random, -128, 127)};
 }
 
 static void free_data(conv_data *d)
 {
-    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got);
+    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got), free(d->residual);
 }
 
 static oracle_channels channels_of(const conv_case *c, const conv_data *d)
@@ -86,15 +91,38 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
     uint32_t padded = align4(c->out_c);
     uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, w->c, w->h, w->w});
     uint32_t y = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
-    HAND_OP(m, "et_vk.q8ta_conv2d.default", x, hand_double(m, d->x_q.scale), hand_int(m, d->x_q.zero),
-            hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights),
-            hand_constant(m, VKD_DTYPE_INT32, 1, &padded, d->sums), hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->scales),
-            hand_double(m, d->y_q.scale), hand_int(m, d->y_q.zero),
-            c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
-            hand_pair(m, w->kernel[0], w->kernel[1]), hand_pair(m, w->stride[0], w->stride[1]),
-            hand_pair(m, w->padding[0], w->padding[1]), hand_pair(m, w->dilation[0], w->dilation[1]), hand_int(m, c->groups),
-            hand_string(m, c->relu ? "relu" : "none"), y);
-    vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x}, (void *[]){d->got});
+    uint32_t args[24] = {
+        x,
+        hand_double(m, d->x_q.scale),
+        hand_int(m, d->x_q.zero),
+        hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights),
+        hand_constant(m, VKD_DTYPE_INT32, 1, &padded, d->sums),
+        hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->scales),
+        hand_double(m, d->y_q.scale),
+        hand_int(m, d->y_q.zero),
+        c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
+        hand_pair(m, w->kernel[0], w->kernel[1]),
+        hand_pair(m, w->stride[0], w->stride[1]),
+        hand_pair(m, w->padding[0], w->padding[1]),
+        hand_pair(m, w->dilation[0], w->dilation[1]),
+        hand_int(m, c->groups),
+        hand_string(m, c->relu ? "relu" : "none"),
+    };
+    size_t count = 15;
+    if (c->add) {
+        const uint32_t fused[] = {hand_int(m, -128),
+                                  hand_int(m, 127),
+                                  hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w}),
+                                  hand_double(m, d->residual_q.scale),
+                                  hand_int(m, d->residual_q.zero),
+                                  hand_double(m, d->sum_q.scale),
+                                  hand_int(m, d->sum_q.zero)};
+        memcpy(args + count, fused, sizeof fused);
+        count += sizeof fused / sizeof *fused;
+    }
+    args[count++] = y;
+    hand_op(m, c->add ? "vkd.q8_conv2d" : "et_vk.q8ta_conv2d.default", count, args);
+    vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x, d->residual}, (void *[]){d->got});
     free(m);
     return status;
 }
@@ -106,13 +134,15 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
     fill(random, c, &d);
     oracle_channels channels = channels_of(c, &d);
     oracle_conv2d(&c->window, c->out_c, c->groups, &channels, d.x, d.expected, NULL);
+    if (c->add)
+        oracle_add(d.expected, d.y_q, d.residual, d.residual_q, 1, d.y_count, d.sum_q, d.expected);
     for (size_t v = 0; v <= conv2d_variant_count; v++) {
         const char *variant = v < conv2d_variant_count ? conv2d_variants[v].name : NULL;
         const oracle_window *w = &c->window;
         char what[256];
-        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u", variant ? variant : "auto", w->n, w->c,
+        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s", variant ? variant : "auto", w->n, w->c,
                  w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
-                 w->dilation[0], w->dilation[1], c->groups);
+                 w->dilation[0], w->dilation[1], c->groups, c->add ? " add" : "");
         memset(d.got, 0x55, d.y_count);
         vkd_status status = run_conv(h, c, &d, variant);
         if (status != VKD_OK)
@@ -150,6 +180,7 @@ static void test_chosen_shapes(void **state)
         for (int relu = 0; relu < 2; relu++) {
             conv_case c = cases[i];
             c.relu = relu;
+            c.add = relu;
             check_conv(h, &random, &c);
         }
 }
@@ -176,6 +207,7 @@ static conv_case random_case(vkd_random *random)
             c.window.kernel[0] = c.window.kernel[1] = 1, c.window.padding[0] = c.window.padding[1] = 0;
         c.bias = random_range(random, 0, 1);
         c.relu = random_range(random, 0, 1);
+        c.add = random_range(random, 0, 2) == 0;
         if (oracle_extent(&c.window, 0, false) > 0 && oracle_extent(&c.window, 1, false) > 0)
             return c;
     }
