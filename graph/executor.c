@@ -40,8 +40,8 @@ static vkd_slice slice_of(const vkd_executor *executor, vkd_tensor_id id)
 
 /* ------------------------------------------------------------------------------------------------------- creation */
 
-static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const char *what, const vkd_tensor_id *ids, size_t count,
-                            vkd_buffer **out)
+static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const char *what, const vkd_tensor_id *ids,
+                            size_t count, vkd_buffer **out)
 {
     vkd_context *context = vkd_device_context(executor->device);
     *out = vkd_alloc(context, count, sizeof **out);
@@ -56,7 +56,8 @@ static vkd_status create_buffers(vkd_executor *executor)
 {
     const vkd_graph *graph = executor->graph;
     VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->constant_bytes, "constants", &executor->constants));
-    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &executor->scratch));
+    VKD_TRY(
+        vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &executor->scratch));
     VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &executor->inputs));
     return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &executor->outputs);
 }
@@ -140,14 +141,15 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
         slices[b].write = node->bindings[b].write;
         slices[b].texel_bytes = node->word_mask >> b & 1 ? 4 : 16;
         if (slices[b].size > caps->max_storage_range)
-            return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu",
-                            node->op, node->op_id, (unsigned long long)slices[b].size, caps->name,
+            return vkd_fail(context, VKD_UNSUPPORTED,
+                            "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu", node->op,
+                            node->op_id, (unsigned long long)slices[b].size, caps->name,
                             (unsigned long long)caps->max_storage_range);
     }
     for (int axis = 0; axis < 3; axis++)
         if (node->groups[axis] > caps->max_workgroup_count[axis])
-            return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u", node->op,
-                            node->op_id, node->groups[axis], axis, caps->name, caps->max_workgroup_count[axis]);
+            return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u",
+                            node->op, node->op_id, node->groups[axis], axis, caps->name, caps->max_workgroup_count[axis]);
     return vkd_commands_dispatch(executor->commands, &pipeline, slices, node->binding_count, node->push, node->push_size,
                                  node->groups);
 }
@@ -158,7 +160,8 @@ static vkd_status record(vkd_executor *executor, uint32_t times, bool profile)
     uint32_t bindings = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         bindings += graph->nodes[i].binding_count;
-    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, profile, &executor->commands));
+    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, profile,
+                               &executor->commands));
     for (uint32_t time = 0; time < times; time++)
         for (size_t i = 0; i < graph->node_count; i++)
             VKD_TRY(record_node(executor, &graph->nodes[i]));

@@ -24,8 +24,8 @@ const void *vkd_executor_output(vkd_executor *executor, size_t index);
 /* Runs once and waits. VKD_DEVICE_LOST after a time-out or loss: then only destroy is allowed. */
 VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor);
 
-uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);                    /* last run; 0 without time stamps */
-uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);      /* last run; 0 without profile */
+uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);               /* last run; 0 without time stamps */
+uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node); /* last run; 0 without profile */
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor);
 uint64_t vkd_executor_staging_bytes(const vkd_executor *executor); /* host-visible memory that creation held for uploads */
 

@@ -93,7 +93,7 @@ static void fill_tables(run_options *o, option_tables *t)
         STRING("library", 0, library, "the libvkdelegate to load", "PATH"),
         STRING("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept", "FOLDER"),
         FLAG("no-cache", 0, no_cache, "neither read nor write that cache"),
-        NUMBER("timeout", 0, timeout_ms, "how long one execution may take (default: 10000)", "MS"),
+        NUMBER("timeout", 0, timeout_ms, "how long one execution may take (default: 10000 on GPUs, 120000 on CPUs)", "MS"),
         STRING("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
         STRING("select", 0, select_text, "how to choose variants: auto, or measure (once for a shape, then remembered)", "HOW"),
         NUMBER("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)", "MS"),
@@ -264,8 +264,8 @@ void run_options_print_help(const run_options *options)
 
 void run_options_release(run_options *options)
 {
-    char *const strings[] = {options->output,   options->labels,       options->device,    options->library,
-                             options->method,   options->variant,      options->cache_dir, options->mean_text,
+    char *const strings[] = {options->output,   options->labels,        options->device,     options->library,
+                             options->method,   options->variant,       options->cache_dir,  options->mean_text,
                              options->std_text, options->int8_dot_text, options->select_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);

@@ -17,7 +17,7 @@ typedef struct run_session {
     struct run_input {
         void *data; /* malloc'ed */
         size_t size;
-    } *inputs;
+    } * inputs;
 } run_session;
 
 /* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its log. */

@@ -32,7 +32,7 @@ typedef struct vkd_caps {
     uint64_t max_allocation;      /* bytes one allocation may have */
     uint32_t storage_alignment;   /* of a binding's offset */
     uint32_t max_texels;          /* of 16 bytes one texel buffer binding may have */
-    uint32_t max_storage_buffers; /* bindings one pipeline may have, at least 4 */
+    uint32_t max_storage_buffers; /* bindings one pipeline may have: Vulkan promises 4, convolutions need 5 */
     float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;
 

@@ -18,7 +18,13 @@ typedef struct vkd_container_delegate {
 } vkd_container_delegate;
 
 /* One step of a method's chain. */
-typedef enum vkd_step_kind { VKD_STEP_KERNEL = 1, VKD_STEP_DELEGATE, VKD_STEP_MOVE, VKD_STEP_JUMP_FALSE, VKD_STEP_FREE } vkd_step_kind;
+typedef enum vkd_step_kind {
+    VKD_STEP_KERNEL = 1,
+    VKD_STEP_DELEGATE,
+    VKD_STEP_MOVE,
+    VKD_STEP_JUMP_FALSE,
+    VKD_STEP_FREE
+} vkd_step_kind;
 typedef struct vkd_container_step {
     vkd_step_kind kind;
     uint32_t index;       /* KERNEL: operator, DELEGATE: delegate; in range */
@@ -29,8 +35,9 @@ typedef struct vkd_container_step {
 typedef struct vkd_container_method {
     const char *name;
     size_t value_count;
-    const vkd_tensor_info *tensors; /* one a value; rank and size are 0 and is_tensor false for what is no tensor, or none that */
-    const bool *is_tensor;          /* vkd_tensor_info can describe: another scalar type, a higher rank, unbounded shapes */
+    const vkd_tensor_info
+        *tensors;          /* one a value; rank and size are 0 and is_tensor false for what is no tensor, or none that */
+    const bool *is_tensor; /* vkd_tensor_info can describe: another scalar type, a higher rank, unbounded shapes */
     size_t input_count, output_count, operator_count, delegate_count, step_count;
     const uint32_t *inputs, *outputs; /* value ids */
     const char *const *operators;     /* "aten::mean.out" */
@@ -49,9 +56,9 @@ typedef struct vkd_container {
     const vkd_container_named *named; /* sorted by key */
 } vkd_container;
 
-/* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and the
- * compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED for an
- * input or output that is a tensor which vkd_tensor_info cannot describe; VKD_OUT_OF_MEMORY. */
+/* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and
+ * the compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED
+ * for an input or output that is a tensor which vkd_tensor_info cannot describe; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out);
 
 /* A vkd_named_data_fn over a container: user is a const vkd_container *. */

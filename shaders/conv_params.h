@@ -7,12 +7,12 @@
 VKD_PARAMS_STRUCT(conv_params)
 {
     u32 n, in_h, in_w, out_h, out_w;
-    u32 in_c4, out_c4;        /* words of a pixel */
-    u32 ic_group, oc_group;   /* channels of a group */
+    u32 in_c4, out_c4;      /* words of a pixel */
+    u32 ic_group, oc_group; /* channels of a group */
     u32 groups;
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     i32 x_zero;
-    u32 k_row;                /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
+    u32 k_row; /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
     requantize_params requantize;
 };
 

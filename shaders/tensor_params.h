@@ -1,5 +1,5 @@
-/* How a kernel sees a tensor: four dims and where an element is. A tensor of rank 2 [M, K] is n = M, c = K; rank 1 is c; rank 3 is
- * c, h, w; missing dims are 1. */
+/* How a kernel sees a tensor: four dims and where an element is. A tensor of rank 2 [M, K] is n = M, c = K; rank 1 is c; rank 3
+ * is c, h, w; missing dims are 1. */
 #ifndef VKD_SHADERS_TENSOR_PARAMS_H
 #define VKD_SHADERS_TENSOR_PARAMS_H
 

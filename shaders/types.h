@@ -12,8 +12,8 @@
 typedef uint32_t u32;
 typedef int32_t i32;
 typedef float f32;
-#define VKD_PARAMS_STRUCT(name) \
-    typedef struct name name;   \
+#define VKD_PARAMS_STRUCT(name)                                                                                                \
+    typedef struct name name;                                                                                                  \
     struct name
 #endif
 

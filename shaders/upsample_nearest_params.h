@@ -3,9 +3,6 @@
 
 #include "types.h"
 
-VKD_PARAMS_STRUCT(upsample_nearest_params)
-{
-    u32 words; /* of y */
-};
+VKD_PARAMS_STRUCT(upsample_nearest_params) { u32 words; /* of y */ };
 
 #endif

@@ -100,8 +100,7 @@ static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info
 static uint64_t gpu_ns(const vkd_delegate *delegate) { return ((const vkd_method *)(const void *)delegate)->runs * 1000000; }
 static vkd_status selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
 {
-    static const vkd_candidate_info candidates[] = {{"general", true, 12.5, "model", 11.25},
-                                                    {"im2col", false, 0, "groups", 0}};
+    static const vkd_candidate_info candidates[] = {{"general", true, 12.5, "model", 11.25}, {"im2col", false, 0, "groups", 0}};
     (void)delegate;
     *out = (vkd_selection_info){"test.conv", (uint32_t)index, "3x3", "general", "the only one", 2, candidates};
     return VKD_OK;

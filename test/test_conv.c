@@ -75,13 +75,18 @@ static void fill(vkd_random *random, const conv_case *c, conv_data *d)
 
 static void free_data(conv_data *d)
 {
-    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got), free(d->residual);
+    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got),
+        free(d->residual);
 }
 
 static oracle_channels channels_of(const conv_case *c, const conv_data *d)
 {
-    return (oracle_channels){.x_q = d->x_q, .y_q = d->y_q, .weights = d->weights, .weight_scales = d->scales,
-                             .bias = c->bias ? d->bias : NULL, .relu = c->relu};
+    return (oracle_channels){.x_q = d->x_q,
+                             .y_q = d->y_q,
+                             .weights = d->weights,
+                             .weight_scales = d->scales,
+                             .bias = c->bias ? d->bias : NULL,
+                             .relu = c->relu};
 }
 
 static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, const char *variant)
@@ -127,7 +132,8 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
     return status;
 }
 
-/* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the same. */
+/* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the
+ * same. */
 static void check_conv(harness *h, vkd_random *random, const conv_case *c)
 {
     conv_data d = {0};
@@ -140,9 +146,9 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
         const char *variant = v < conv2d_variant_count ? conv2d_variants[v].name : NULL;
         const oracle_window *w = &c->window;
         char what[256];
-        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s", variant ? variant : "auto", w->n, w->c,
-                 w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
-                 w->dilation[0], w->dilation[1], c->groups, c->add ? " add" : "");
+        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s", variant ? variant : "auto", w->n,
+                 w->c, w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0],
+                 w->padding[1], w->dilation[0], w->dilation[1], c->groups, c->add ? " add" : "");
         memset(d.got, 0x55, d.y_count);
         vkd_status status = run_conv(h, c, &d, variant);
         if (status != VKD_OK)
@@ -155,9 +161,17 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
 static conv_case square(uint32_t n, uint32_t in_c, uint32_t out_c, uint32_t h, uint32_t w, int kernel, int stride, int padding,
                         int dilation, uint32_t groups)
 {
-    return (conv_case){.window = {.n = n, .c = in_c, .h = h, .w = w, .kernel = {kernel, kernel}, .stride = {stride, stride},
-                                  .padding = {padding, padding}, .dilation = {dilation, dilation}},
-                       .out_c = out_c, .groups = groups, .bias = true};
+    return (conv_case){.window = {.n = n,
+                                  .c = in_c,
+                                  .h = h,
+                                  .w = w,
+                                  .kernel = {kernel, kernel},
+                                  .stride = {stride, stride},
+                                  .padding = {padding, padding},
+                                  .dilation = {dilation, dilation}},
+                       .out_c = out_c,
+                       .groups = groups,
+                       .bias = true};
 }
 
 static void test_chosen_shapes(void **state)
@@ -165,15 +179,15 @@ static void test_chosen_shapes(void **state)
     harness *h = harness_get(state);
     vkd_random random = random_begin("chosen convolutions");
     const conv_case cases[] = {
-        square(1, 3, 16, 33, 35, 7, 2, 3, 1, 1),   /* the stem */
-        square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1),  square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
-        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1),   /* deep: slices of k */
-        square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),   square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
-        square(1, 20, 5, 8, 13, 1, 1, 0, 1, 1),    /* rows that are no multiple of 16 bytes */
-        square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),    square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),
-        square(1, 8, 16, 9, 7, 1, 1, 0, 1, 2),     square(1, 32, 64, 9, 7, 3, 1, 1, 1, 2),
-        square(1, 6, 10, 9, 7, 3, 1, 1, 1, 2),     /* groups that split words */
-        square(1, 12, 12, 9, 7, 3, 1, 1, 1, 12),   square(1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
+        square(1, 3, 16, 33, 35, 7, 2, 3, 1, 1), /* the stem */
+        square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1), square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
+        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1), /* deep: slices of k */
+        square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),  square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
+        square(1, 20, 5, 8, 13, 1, 1, 0, 1, 1), /* rows that are no multiple of 16 bytes */
+        square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),   square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),
+        square(1, 8, 16, 9, 7, 1, 1, 0, 1, 2),    square(1, 32, 64, 9, 7, 3, 1, 1, 1, 2),
+        square(1, 6, 10, 9, 7, 3, 1, 1, 1, 2), /* groups that split words */
+        square(1, 12, 12, 9, 7, 3, 1, 1, 1, 12),  square(1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
         square(1, 2048, 12, 1, 1, 1, 1, 0, 1, 1),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -268,8 +282,9 @@ static void test_linear(void **state)
         uint32_t padded = align4(c.out_c);
         uint32_t x = hand_input(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, k});
         uint32_t y = hand_output(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, c.out_c});
-        HAND_OP(model, m == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default", x, hand_double(model, d.x_q.scale),
-                hand_int(model, d.x_q.zero), hand_constant(model, VKD_DTYPE_INT8, 2, (uint32_t[]){c.out_c, d.row}, d.weights),
+        HAND_OP(model, m == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default", x,
+                hand_double(model, d.x_q.scale), hand_int(model, d.x_q.zero),
+                hand_constant(model, VKD_DTYPE_INT8, 2, (uint32_t[]){c.out_c, d.row}, d.weights),
                 hand_constant(model, VKD_DTYPE_INT32, 1, &padded, d.sums),
                 hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.scales), hand_double(model, d.y_q.scale),
                 hand_int(model, d.y_q.zero), hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.bias),

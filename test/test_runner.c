@@ -397,9 +397,15 @@ static void reports_as_text(void **state)
 {
     fixture *f = *state;
     expect_code(f, "x.pte --bench 5 --profile --explain --memory", 0, "");
-    static const char *const parts[] = {
-        "Fake device",       "median", "conv", "50.0%", "all dispatches", "not eligible", "convolutions: 2, general 2",
-        "host: peak of init", "11.2 us measured"};
+    static const char *const parts[] = {"Fake device",
+                                        "median",
+                                        "conv",
+                                        "50.0%",
+                                        "all dispatches",
+                                        "not eligible",
+                                        "convolutions: 2, general 2",
+                                        "host: peak of init",
+                                        "11.2 us measured"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(f->out, parts[i]))
             fail_msg("no '%s' in: %s", parts[i], f->out);
