@@ -1,5 +1,4 @@
-// Tiled int8 GEMM, see gemm_params.h. The including file defines
-//   TILE_N4           words of channels that one invocation computes, in registers, for each of four rows
+// Tiled int8 GEMM, see gemm_params.h: an invocation computes four rows of a word of channels, in registers. The including file defines
 //   STEP              ivec4 or int: the unit in which k is loaded
 //   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else this file's struct columns
 //   UNROLL            steps between two tests whether k has ended, where steps are short
@@ -29,18 +28,18 @@ layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 // Partial sums of the slices 1 .. z-1.
 shared ivec4 partial[gl_WorkGroupSize.z > 1
-                         ? (gl_WorkGroupSize.z - 1) * gl_WorkGroupSize.x * gl_WorkGroupSize.y * TILE_M * TILE_N4 : 1];
+                         ? (gl_WorkGroupSize.z - 1) * gl_WorkGroupSize.x * gl_WorkGroupSize.y * TILE_M : 1];
 
-ivec4 acc[TILE_M][TILE_N4];
+ivec4 acc[TILE_M];
 
-void add_products(STEP row[TILE_M], STEP column, int j, int c)
+void add_products(STEP row[TILE_M], STEP column, int c)
 {
     [[unroll]] for (int i = 0; i < TILE_M; i++)
-        acc[i][j][c] = dot_int8(acc[i][j][c], row[i], column);
+        acc[i][c] = dot_int8(acc[i][c], row[i], column);
 }
 
 // One step, and on to the slice's next. Rows with inside[i] false see x_zero.
-void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE_N4])
+void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at)
 {
     STEP outside = STEP((p.x_zero & 0xff) * 0x01010101);
     STEP row[TILE_M];
@@ -49,18 +48,16 @@ void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE
         row[i] = dot_operand(!WINDOW || inside[i] ? values : outside);
         a_at[i] += gl_WorkGroupSize.z;
     }
-    [[unroll]] for (int j = 0; j < TILE_N4; j++) {
-        add_products(row, b[b_at[j]].x, j, 0);
-        add_products(row, b[b_at[j]].y, j, 1);
-        add_products(row, b[b_at[j]].z, j, 2);
-        add_products(row, b[b_at[j]].w, j, 3);
-        b_at[j] += gl_WorkGroupSize.z;
-    }
+    add_products(row, b[b_at].x, 0);
+    add_products(row, b[b_at].y, 1);
+    add_products(row, b[b_at].z, 2);
+    add_products(row, b[b_at].w, 3);
+    b_at += gl_WorkGroupSize.z;
 }
 
 // This slice's steps of one tap: every z-th one, so that the slices read neighbouring memory at the same time. b_at is left at the
 // next tap.
-void accumulate(uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE_N4])
+void accumulate(uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at)
 {
     uint k = gl_LocalInvocationID.z;
     for (; k + (UNROLL - 1) * gl_WorkGroupSize.z < p.tap_steps; k += UNROLL * gl_WorkGroupSize.z)
@@ -69,8 +66,7 @@ void accumulate(uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at[TILE_N4]
     if (UNROLL > 1)
         for (; k < p.tap_steps; k += gl_WorkGroupSize.z)
             one_step(a_at, inside, b_at);
-    [[unroll]] for (int j = 0; j < TILE_N4; j++)
-        b_at[j] += p.tap_steps + gl_LocalInvocationID.z - k;
+    b_at += p.tap_steps + gl_LocalInvocationID.z - k;
 }
 
 // The window of the output pixel after another's: x and y of its first tap (less than 0 wraps), and the image's first line.
@@ -94,11 +90,10 @@ void store_row(uint m, uint word, ivec4 sum, channel_block block)
 void main()
 {
     uint m0 = gl_GlobalInvocationID.y * TILE_M;
-    uint n4 = gl_GlobalInvocationID.x * TILE_N4;
+    uint n4 = gl_GlobalInvocationID.x;
 
     [[unroll]] for (int i = 0; i < TILE_M; i++)
-        [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            acc[i][j] = ivec4(0);
+        acc[i] = ivec4(0);
     // The first row's window. The others count on from it, in every tap again, which costs less than registers to keep them. Rows
     // beyond the end read the last one, their results are not stored.
     uvec3 first;
@@ -109,9 +104,7 @@ void main()
         first = uvec3((m - line * p.out_w) * p.stride_w - p.padding_w, (line - image * p.out_h) * p.stride_h - p.padding_h,
                       image * p.in_h);
     }
-    uint b_at[TILE_N4];
-    [[unroll]] for (int j = 0; j < TILE_N4; j++)
-        b_at[j] = (gl_WorkGroupID.z * p.b_n4_group + min(n4 + j, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
+    uint b_at = (gl_WorkGroupID.z * p.b_n4_group + min(n4, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
 
     uint taps = WINDOW ? p.k_steps / p.tap_steps : 1;
     uint a_slice = gl_WorkGroupID.z * p.tap_steps + gl_LocalInvocationID.z;
@@ -144,24 +137,20 @@ void main()
         uint tile = gl_LocalInvocationID.y * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
         if (gl_LocalInvocationID.z > 0)
             [[unroll]] for (int i = 0; i < TILE_M; i++)
-                [[unroll]] for (int j = 0; j < TILE_N4; j++)
-                    partial[((gl_LocalInvocationID.z - 1) * TILE_M * TILE_N4 + i * TILE_N4 + j) * tiles + tile] = acc[i][j];
+                partial[((gl_LocalInvocationID.z - 1) * TILE_M + i) * tiles + tile] = acc[i];
         barrier();
         if (gl_LocalInvocationID.z == 0)
             for (uint slice = 0; slice < gl_WorkGroupSize.z - 1; slice++)
                 [[unroll]] for (int i = 0; i < TILE_M; i++)
-                    [[unroll]] for (int j = 0; j < TILE_N4; j++)
-                        acc[i][j] += partial[(slice * TILE_M * TILE_N4 + i * TILE_N4 + j) * tiles + tile];
+                    acc[i] += partial[(slice * TILE_M + i) * tiles + tile];
     }
 
-    if (gl_LocalInvocationID.z == 0)
-        [[unroll]] for (int j = 0; j < TILE_N4; j++)
-            if (n4 + j < p.n4_group) {
-                uint word = gl_WorkGroupID.z * p.n4_group + n4 + j;
-                channel_block block = channels[word];
-                store_row(m0, word, acc[0][j], block);
-                store_row(m0 + 1, word, acc[1][j], block);
-                store_row(m0 + 2, word, acc[2][j], block);
-                store_row(m0 + 3, word, acc[3][j], block);
-            }
+    if (gl_LocalInvocationID.z == 0 && n4 < p.n4_group) {
+        uint word = gl_WorkGroupID.z * p.n4_group + n4;
+        channel_block block = channels[word];
+        store_row(m0, word, acc[0], block);
+        store_row(m0 + 1, word, acc[1], block);
+        store_row(m0 + 2, word, acc[2], block);
+        store_row(m0 + 3, word, acc[3], block);
+    }
 }

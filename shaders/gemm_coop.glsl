@@ -1,6 +1,5 @@
 // The GEMM of gemm_params.h on matrix units: 16x16x32 int8 cooperative matrices. A subgroup of 32 invocations computes 32 rows and
-// CHANNELS channels (16 or 32) over its slice of k. The including file defines CHANNELS and WORDS:
-// with 1, pixels of any number of words are read word by word (a first layer with 3 channels). A workgroup is 32 x tiles along m x slices of k;
+// CHANNELS channels (16 or 32) over its slice of k. The including file defines WORDS: with 1, pixels of any number of words are read word by word (a first layer with 3 channels). A workgroup is 32 x tiles along m x slices of k;
 // the slices are added at the end, in shared memory.
 //   A: the subgroup gathers 64 bytes of each row into shared memory, four invocations a row, so that a row may start anywhere
 //      (windows, strides, row ends of an image).
@@ -17,9 +16,9 @@
 #include "requantize.glsl"
 
 #define ROWS 32
+#define CHANNELS 16
 #define STEPS 4      // ivec4s of a row in a chunk of k
 #define ROW_STRIDE 5 // and in shared memory, where a fifth one keeps rows out of each other's banks
-#define N_TILES (CHANNELS / 16)
 #define SUM_WORDS (ROWS * CHANNELS / 4) // ivec4s of a tile's sums
 #define CHUNK_WORDS (ROWS * ROW_STRIDE)
 #define SHARED_WORDS (SUM_WORDS > CHUNK_WORDS ? SUM_WORDS : CHUNK_WORDS)
@@ -129,10 +128,9 @@ void main()
         at[i] = pixel * int(p.a_pixel) + int(group * p.tap_steps);
     }
 
-    sums_t sums[2][N_TILES];
+    sums_t sums[2]; // of 16 rows each
     [[unroll]] for (int i = 0; i < 2; i++)
-        [[unroll]] for (int j = 0; j < N_TILES; j++)
-            sums[i][j] = sums_t(0);
+        sums[i] = sums_t(0);
 
     // What this invocation stores: words t, t + 32 * slices, ... of the tile, which all are of the same four channels.
     int t = slice * 32 + lane;
@@ -140,43 +138,39 @@ void main()
     channel_block block = channels[word];
 
     int k_end = int(p.k_steps);
-    uint b_at = (group * p.b_n4_group / 4 + gl_WorkGroupID.x * N_TILES) * p.k_steps * 64 + slice * 64;
+    uint b_at = (group * p.b_n4_group / 4 + gl_WorkGroupID.x) * p.k_steps * 64 + slice * 64;
     ivec4 next[4];
-    right_t right_next[2][N_TILES];
+    right_t right_next[2]; // halves of a chunk, 32 of k each
     start_at((slice * STEPS + lane % 4) * GRAINS);
     for (int k = slice - slices; k < k_end; k += slices) { // the first round only loads
-        right_t right[2][N_TILES];
+        right_t right[2];
         if (k >= 0) {
             [[unroll]] for (int i = 0; i < 4; i++)
                 parts[part + (lane / 4 + 8 * i) * ROW_STRIDE + lane % 4] = next[i];
             [[unroll]] for (int h = 0; h < 2; h++)
-                [[unroll]] for (int j = 0; j < N_TILES; j++)
-                    right[h][j] = right_next[h][j];
+                right[h] = right_next[h];
         }
         if (k + slices < k_end) {
             load_rows(at, in_x, in_y, slices, next);
             [[unroll]] for (int h = 0; h < 2; h++)
-                [[unroll]] for (int j = 0; j < N_TILES; j++)
-                    coopMatLoadNV(right_next[h][j], b, b_at + j * p.k_steps * 64 + h * 2, 4, true);
+                coopMatLoadNV(right_next[h], b, b_at + h * 2, 4, true);
             b_at += 64 * slices;
         }
         if (k < 0)
             continue;
         rows_barrier();
-        [[unroll]] for (int h = 0; h < 2; h++) { // halves of the chunk, 32 of k each
+        [[unroll]] for (int h = 0; h < 2; h++) {
             left_t left[2];
             [[unroll]] for (int i = 0; i < 2; i++)
                 coopMatLoadNV(left[i], parts, part + i * 16 * ROW_STRIDE + h * 2, ROW_STRIDE, false);
             [[unroll]] for (int i = 0; i < 2; i++)
-                [[unroll]] for (int j = 0; j < N_TILES; j++)
-                    sums[i][j] = coopMatMulAddNV(left[i], right[h][j], sums[i][j]);
+                sums[i] = coopMatMulAddNV(left[i], right[h], sums[i]);
         }
         rows_barrier();
     }
 
     [[unroll]] for (int i = 0; i < 2; i++)
-        [[unroll]] for (int j = 0; j < N_TILES; j++)
-            coopMatStoreNV(sums[i][j], parts, part + i * 16 * (CHANNELS / 4) + j * 4, CHANNELS / 4, false);
+        coopMatStoreNV(sums[i], parts, part + i * 16 * (CHANNELS / 4), CHANNELS / 4, false);
     memoryBarrierShared();
     barrier();
 
