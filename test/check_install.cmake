@@ -1,4 +1,4 @@
-# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... [-DRUNNER=ON] -P check_install.cmake
+# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... -DGENERATOR=... -DMAKE=... [-DRUNNER=ON] -P check_install.cmake
 # Installs to a scratch folder, then builds and runs users of the result with find_package and with pkg-config.
 set(work ${BUILD_DIR}/check-install)
 file(REMOVE_RECURSE ${work})
@@ -16,7 +16,9 @@ run(${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${prefix})
 file(RENAME ${prefix} ${work}/moved)
 set(prefix ${work}/moved)
 
-run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/test/consumer -B ${work}/build -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC})
+# The project's own generator: cmake's default one may not be there, a system with ninja needs no make.
+run(${CMAKE_COMMAND} -S ${SOURCE_DIR}/test/consumer -B ${work}/build -G ${GENERATOR} -DCMAKE_MAKE_PROGRAM=${MAKE}
+    -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_C_COMPILER=${CC})
 run(${CMAKE_COMMAND} --build ${work}/build)
 run(${work}/build/consumer-shared)
 run(${work}/build/consumer-static)
