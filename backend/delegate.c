@@ -124,6 +124,14 @@ static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options
     return vkd_plan(&delegate->graph, caps->storage_alignment, !options->keep_intermediates);
 }
 
+static vkd_status check_variant(vkd_context *context, const char *name)
+{
+    for (size_t i = 0; name && i < conv2d_variant_count; i++)
+        if (conv2d_is_named(&conv2d_variants[i], name))
+            return VKD_OK;
+    return name ? vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.conv_variant is '%s', no such variant", name) : VKD_OK;
+}
+
 static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
                        size_t spec_count, vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options)
 {
@@ -131,6 +139,7 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     bool warm_up;
     if (!blob || (spec_count && !specs))
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
+    VKD_TRY(check_variant(context, options->conv_variant));
     VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
     VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));

@@ -142,11 +142,13 @@ typedef struct vkd_options {
     const char *cache_dir;
     bool no_cache;
 
-    const char *conv_variant; /* force this variant for every convolution that supports it ("general", "im2col"); null: auto */
-    vkd_int8_dot int8_dot;    /* force a flavour of int8 kernels (for tests; the device must support it) */
-    bool no_rewrites;         /* run every operator as the file has it (for tests) */
-    bool keep_intermediates;  /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
-    bool profile;             /* take a time stamp around every dispatch */
+    /* Use this variant, family or tile ("im2col 4x4", "im2col", "4x4") for every convolution that it can run; null: auto.
+     * VKD_INVALID_ARGUMENT if there is none of that name. */
+    const char *conv_variant;
+    vkd_int8_dot int8_dot;   /* force a flavour of int8 kernels (for tests; the device must support it) */
+    bool no_rewrites;        /* run every operator as the file has it (for tests) */
+    bool keep_intermediates; /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
+    bool profile;            /* take a time stamp around every dispatch */
 
     /* How the kernel of each convolution is chosen where conv_variant does not say it. What was measured is kept in a tuning
      * file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it, whatever
