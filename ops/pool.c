@@ -1,6 +1,5 @@
 #include "ops/ops.h"
-#include "shaders/avg_pool2d_params.h"
-#include "shaders/max_pool2d_params.h"
+#include "shaders/pool2d_params.h"
 
 #include <math.h>
 #include <string.h>
@@ -112,27 +111,41 @@ static vkd_status check_shapes(vkd_lowering *lowering, pool_args *args)
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
 
-/* One invocation for each group of four channels of y, and the constants that all pooling shaders have. */
-static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_node *node, vkd_tensor_id x_id,
+/* One invocation for each group of four channels of y. */
+static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
                            vkd_tensor_id y_id)
 {
-    const vkd_tensor *y = &lowering->graph->tensors[y_id];
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     if (lowering->caps->type == VKD_TYPE_CPU && ((int64_t)args->kernel[1] + 1) * args->kernel[0] > VKD_CPU_MAX_LOOP)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a window of %dx%d on a CPU", args->kernel[0], args->kernel[1]);
-    vkd_node_linear(node, lowering->caps, vkd_tensor_groups(y));
-    vkd_node_read(node, x_id);
-    vkd_node_write(node, y_id);
-    vkd_node_spec(node, (uint32_t)args->kernel[0]);
-    vkd_node_spec(node, (uint32_t)args->kernel[1]);
-    vkd_node_spec(node, (uint32_t)vkd_divide_up(y->c, 4));
-    vkd_node_spec(node, y->h);
-    vkd_node_spec(node, y->w);
-    return vkd_op_add_node(lowering, node, x_id, y_id);
+    pool2d_params params = {
+        .groups = vkd_tensor_groups(y),
+        .x_h = (int32_t)x->h,
+        .x_w = (int32_t)x->w,
+        .stride_h = args->stride[0],
+        .stride_w = args->stride[1],
+        .padding_h = args->padding[0],
+        .padding_w = args->padding[1],
+        .dilation_h = args->dilation[0],
+        .dilation_w = args->dilation[1],
+        .count_padding = args->count_padding,
+        .divisor = isnan(args->divisor) ? 0 : args->divisor,
+    };
+    vkd_node node = vkd_op_node(lowering, shader, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, x_id);
+    vkd_node_write(&node, y_id);
+    vkd_node_spec(&node, (uint32_t)args->kernel[0]);
+    vkd_node_spec(&node, (uint32_t)args->kernel[1]);
+    vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
+    vkd_node_spec(&node, y->h);
+    vkd_node_spec(&node, y->w);
+    return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
 vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
 {
-    pool_args args;
+    pool_args args = {0};
     vkd_tensor_id x_id, y_id;
     VKD_TRY(vkd_op_args(lowering, pool_parameters, &args));
     VKD_TRY(check_shapes(lowering, &args));
@@ -142,21 +155,7 @@ vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
     vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
     VKD_TRY(vkd_op_input(lowering, args.x, dtype, VKD_4C, &x_id));
     VKD_TRY(vkd_op_output_4c(lowering, args.y[0], dtype, &y_id));
-
-    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    max_pool2d_params params = {
-        .groups = vkd_tensor_groups(y),
-        .x_h = (int32_t)x->h,
-        .x_w = (int32_t)x->w,
-        .stride_h = args.stride[0],
-        .stride_w = args.stride[1],
-        .padding_h = args.padding[0],
-        .padding_w = args.padding[1],
-        .dilation_h = args.dilation[0],
-        .dilation_w = args.dilation[1],
-    };
-    vkd_node node = vkd_op_node(lowering, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, &params, sizeof params);
-    return add_pool(lowering, &args, &node, x_id, y_id);
+    return add_pool(lowering, &args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x_id, y_id);
 }
 
 vkd_status vkd_lower_avg_pool2d(vkd_lowering *lowering)
@@ -173,19 +172,5 @@ vkd_status vkd_lower_avg_pool2d(vkd_lowering *lowering)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
     VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_FLOAT32, VKD_4C, &x_id));
     VKD_TRY(vkd_op_output_4c(lowering, args.y[0], VKD_DTYPE_FLOAT32, &y_id));
-
-    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    avg_pool2d_params params = {
-        .groups = vkd_tensor_groups(y),
-        .x_h = (int32_t)x->h,
-        .x_w = (int32_t)x->w,
-        .stride_h = args.stride[0],
-        .stride_w = args.stride[1],
-        .padding_h = args.padding[0],
-        .padding_w = args.padding[1],
-        .count_padding = args.count_padding,
-        .divisor = isnan(args.divisor) ? 0 : args.divisor,
-    };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_AVG_POOL2D, &params, sizeof params);
-    return add_pool(lowering, &args, &node, x_id, y_id);
+    return add_pool(lowering, &args, VKD_SHADER_AVG_POOL2D, x_id, y_id);
 }

@@ -1,16 +1,8 @@
 // Average pooling of a float 4C tensor: one invocation per group of four channels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "avg_pool2d_params.h"
-#include "dispatch.glsl"
+#include "pool2d.glsl"
 
-layout(constant_id = 3) const int KERNEL_H = 1;
-layout(constant_id = 4) const int KERNEL_W = 1;
-layout(constant_id = 5) const uint BLOCKS = 1; // groups in a pixel
-layout(constant_id = 6) const uint Y_H = 1;
-layout(constant_id = 7) const uint Y_W = 1;
-
-layout(push_constant) uniform params_block { avg_pool2d_params params; };
 layout(binding = 0) readonly buffer x_buffer { vec4 x[]; };
 layout(binding = 1) writeonly buffer y_buffer { vec4 y[]; };
 

@@ -1,16 +1,8 @@
 // The walk of a maximum pooling, for both element types: one invocation per group of four channels. Before the include:
 // POOL_BUFFER, what a buffer holds for a group; POOL_VECTOR, four elements; POOL_LEAST. After it: pool_load, pool_store and
 // pool_larger.
-#include "dispatch.glsl"
-#include "max_pool2d_params.h"
+#include "pool2d.glsl"
 
-layout(constant_id = 3) const int KERNEL_H = 1;
-layout(constant_id = 4) const int KERNEL_W = 1;
-layout(constant_id = 5) const uint BLOCKS = 1; // groups in a pixel
-layout(constant_id = 6) const uint Y_H = 1;
-layout(constant_id = 7) const uint Y_W = 1;
-
-layout(push_constant) uniform params_block { max_pool2d_params params; };
 layout(binding = 0) readonly buffer x_buffer { POOL_BUFFER x[]; };
 layout(binding = 1) writeonly buffer y_buffer { POOL_BUFFER y[]; };
 
