@@ -243,25 +243,20 @@ static void test_random_shapes(void **state)
     }
 }
 
-/* The flavours that caps would not choose here. */
+static void check_few(harness *h, vkd_random *random)
+{
+    for (int i = 0, count = sweep_count(60) / 3; i < count; i++) {
+        conv_case c = random_case(random);
+        check_conv(h, random, &c);
+    }
+}
+
+/* Also the flavours that caps would not choose here. */
 static void test_dot_flavours(void **state)
 {
     (void)harness_get(state);
-    static const vkd_int8_dot flavours[] = {VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED};
     vkd_random random = random_begin("int8 dot flavours");
-    for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++) {
-        harness h;
-        const vkd_options options = {.int8_dot = flavours[f], .no_cache = true};
-        if (!harness_open(&options, &h)) {
-            print_message("skipped: this device has no int8 dot flavour %d\n", flavours[f]);
-            continue;
-        }
-        for (int i = 0, count = sweep_count(60) / 3; i < count; i++) {
-            conv_case c = random_case(&random);
-            check_conv(&h, &random, &c);
-        }
-        harness_close(&h);
-    }
+    harness_each_dot(check_few, &random);
 }
 
 static void test_linear(void **state)

@@ -381,28 +381,22 @@ static conv_case random_transposed(vkd_random *random)
     }
 }
 
-/* In every int8 flavour that the device has. */
+static void check_transposed(harness *h, vkd_random *random)
+{
+    for (int i = 0, count = sweep_count(120) / 2; i < count; i++) {
+        conv_case c = random_transposed(random);
+        check(h, random, &c);
+    }
+    conv_case depthwise_like = random_transposed(random);
+    depthwise_like.groups = depthwise_like.out_c = depthwise_like.window.c = 13;
+    check(h, random, &depthwise_like);
+}
+
 static void test_transposed(void **state)
 {
     (void)harness_get(state);
-    static const vkd_int8_dot flavours[] = {VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED};
     vkd_random random = random_begin("transposed convolutions");
-    for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++) {
-        harness h;
-        const vkd_options options = {.int8_dot = flavours[f], .no_cache = true};
-        if (!harness_open(&options, &h)) {
-            print_message("skipped: this device has no int8 dot flavour %d\n", flavours[f]);
-            continue;
-        }
-        for (int i = 0, count = sweep_count(120) / 2; i < count; i++) {
-            conv_case c = random_transposed(&random);
-            check(&h, &random, &c);
-        }
-        conv_case depthwise_like = random_transposed(&random);
-        depthwise_like.groups = depthwise_like.out_c = depthwise_like.window.c = 13;
-        check(&h, &random, &depthwise_like);
-        harness_close(&h);
-    }
+    harness_each_dot(check_transposed, &random);
 }
 
 static void test_transposed_refusals(void **state)

@@ -2,6 +2,7 @@
  */
 #include "graph/plan.h"
 #include "ops/lower.h"
+#include "support/fake_caps.h"
 #include "support/harness.h"
 
 #include <setjmp.h>
@@ -33,19 +34,8 @@ static int setup(void **state)
     vkd_context_init(&f->context, &(vkd_options){.log = keep_quiet});
     vkd_arena_init(&f->arena, &f->context);
     vkd_graph_init(&f->graph, &f->arena);
-    f->caps = (vkd_caps){
-        .name = "fabricated",
-        .type = VKD_TYPE_DISCRETE,
-        .max_workgroup_invocations = 1024,
-        .max_workgroup_size = {1024, 1024, 64},
-        .max_workgroup_count = {65535, 65535, 65535},
-        .shared_memory = 32768,
-        .max_push_constants = 128,
-        .max_storage_range = 1u << 30,
-        .max_allocation = 1u << 30,
-        .storage_alignment = 16,
-        .dot = VKD_DOT_NONE,
-    };
+    f->caps = fake_caps(FAKE_H100);
+    f->caps.dot = VKD_DOT_NONE;
     *state = f;
     return 0;
 }

@@ -18,29 +18,6 @@
 
 enum { WORDS = 256 };
 
-static int set_up(void **state)
-{
-    gpu *g = malloc(sizeof *g);
-    gpu_init(g);
-    *state = g;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    free(*state);
-    return 0;
-}
-
-static gpu *open_gpu(void **state)
-{
-    gpu_needed();
-    gpu *g = *state;
-    if (gpu_open(g) != VKD_OK)
-        fail_msg("%s", g->context.error);
-    return g;
-}
-
 /* Everything that the layer does, in short. Releases what it made, whatever happens. */
 static vkd_status exercise(vkd_device *device)
 {
@@ -268,7 +245,7 @@ enum { FUNCTION_COUNT = sizeof functions / sizeof functions[0] };
 
 static void each_function_fails(void **state)
 {
-    gpu *g = open_gpu(state);
+    gpu *g = gpu_get(state);
     struct VolkDeviceTable real = g->device->vk;
     static const struct {
         VkResult result;
@@ -312,7 +289,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL allocate_or_not(VkDevice device, const VkM
 
 static void each_device_allocation_fails(void **state)
 {
-    gpu *g = open_gpu(state);
+    gpu *g = gpu_get(state);
     memset(&fake, 0, sizeof fake);
     fake.real_allocate = g->device->vk.vkAllocateMemory;
     fake.full_type = UINT32_MAX;
@@ -334,7 +311,7 @@ static void each_device_allocation_fails(void **state)
 /* Two types of the same memory, the preferred one full: what a small window of device memory looks like. */
 static void full_memory_type(void **state)
 {
-    gpu *g = open_gpu(state);
+    gpu *g = gpu_get(state);
     memset(&fake, 0, sizeof fake);
     fake.real_allocate = g->device->vk.vkAllocateMemory;
     uint32_t types[VK_MAX_MEMORY_TYPES];
@@ -361,7 +338,7 @@ static void full_memory_type(void **state)
 
 static void device_lost(void **state)
 {
-    gpu *g = open_gpu(state);
+    gpu *g = gpu_get(state);
     PFN_vkQueueSubmit real = g->device->vk.vkQueueSubmit;
     fake.result = VK_ERROR_DEVICE_LOST;
     g->device->vk.vkQueueSubmit = (PFN_vkQueueSubmit)(PFN_vkVoidFunction)fail_always;
@@ -415,7 +392,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL wait_in_vain(VkDevice device, uint32_t cou
 /* A device that never answers again: its objects are leaked and the log says so; host memory is released all the same. */
 static void stuck_device(void **state)
 {
-    gpu *g = open_gpu(state);
+    gpu *g = gpu_get(state);
     memset(&fake, 0, sizeof fake);
     fake.real_wait = g->device->vk.vkWaitForFences;
     g->device->vk.vkWaitForFences = wait_in_vain;
@@ -429,7 +406,7 @@ static void stuck_device(void **state)
     opens_and_works(g);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, gpu_setup, gpu_teardown)
 
 int main(void)
 {

@@ -132,6 +132,31 @@ void gpu_close(gpu *g)
     assert_int_equal(g->live_allocations, 0);
 }
 
+int gpu_setup(void **state)
+{
+    gpu *g = malloc(sizeof *g);
+    if (!g)
+        return -1;
+    gpu_init(g);
+    *state = g;
+    return 0;
+}
+
+int gpu_teardown(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+gpu *gpu_get(void **state)
+{
+    gpu_needed();
+    gpu *g = *state;
+    if (gpu_open(g) != VKD_OK)
+        fail_msg("%s", g->context.error);
+    return g;
+}
+
 vkd_buffer gpu_buffer(gpu *g, const void *data, uint64_t size)
 {
     vkd_buffer buffer;

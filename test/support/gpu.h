@@ -28,6 +28,12 @@ vkd_status gpu_open(gpu *g);
 /* Closes, and checks that validation was silent, that no host memory is left and that every allocation was released. */
 void gpu_close(gpu *g);
 
+/* cmocka fixtures of one test: the state is a gpu that is not open yet. */
+int gpu_setup(void **state);
+int gpu_teardown(void **state);
+/* The state's gpu, opened; skips the test, and says so, when there is no device. */
+gpu *gpu_get(void **state);
+
 extern const vkd_pipeline_desc gpu_scale; /* test/shaders/scale.comp: bindings x, y; push count, offset; specs size, factor */
 extern const vkd_pipeline_desc gpu_spin;  /* test/shaders/spin.comp: binding y; push rounds */
 

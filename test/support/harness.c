@@ -135,6 +135,21 @@ bool harness_open(const vkd_options *options, harness *out)
 
 void harness_close(harness *h) { gpu_close(&h->gpu); }
 
+void harness_each_dot(void (*body)(harness *h, vkd_random *random), vkd_random *random)
+{
+    static const vkd_int8_dot flavours[] = {VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED};
+    for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++) {
+        harness h;
+        const vkd_options options = {.int8_dot = flavours[f], .no_cache = true};
+        if (!harness_open(&options, &h)) {
+            print_message("skipped: this device has no int8 dot flavour %d\n", flavours[f]);
+            continue;
+        }
+        body(&h, random);
+        harness_close(&h);
+    }
+}
+
 int harness_setup(void **state)
 {
     harness *h = calloc(1, sizeof *h);

@@ -11,6 +11,7 @@
 
 #include "schema/model.h"
 #include "support/gpu.h"
+#include "support/random.h"
 
 /* ---------------------------------------------------------------------------------------------------------- models */
 
@@ -68,6 +69,8 @@ harness *harness_get(void **state);
 /* A harness with a dot flavour of its own; false and no harness when the device cannot do it. */
 bool harness_open(const vkd_options *options, harness *out);
 void harness_close(harness *h);
+/* Calls body with a harness of every int8 flavour that the device has; says which ones it has not. */
+void harness_each_dot(void (*body)(harness *h, vkd_random *random), vkd_random *random);
 
 /* Lowers, plans, runs once and reads the outputs. conv_variant: forced, or null. */
 VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_variant, const void *const *inputs,
