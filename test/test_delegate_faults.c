@@ -22,6 +22,30 @@
 #include <unistd.h>
 #include <vulkan/vulkan_core.h>
 
+enum { REQUESTS = 5 };
+
+/* As many executions in flight as there can be, and more; waited for in some order. On failure some are left in flight. */
+static vkd_status use_several(small_model *m, vkd_delegate *delegate)
+{
+    static const int order[REQUESTS] = {3, 1, 4, 0, 2};
+    float y[REQUESTS][SMALL_Y];
+    uint64_t tickets[REQUESTS];
+    for (int i = 0; i < REQUESTS; i++) {
+        small_args a;
+        small_args_set(&a, m->x, y[i]);
+        vkd_status status = vkd_submit(delegate, a.args, 2, &tickets[i]);
+        if (status != VKD_OK)
+            return status;
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        vkd_status status = vkd_wait(delegate, tickets[order[i]]);
+        if (status != VKD_OK)
+            return status;
+        assert_memory_equal(y[order[i]], m->y, sizeof m->y);
+    }
+    return VKD_OK;
+}
+
 /* Init, execute, destroy, with whatever is to fail. */
 static vkd_status use(small_model *m, const vkd_options *options)
 {
@@ -33,6 +57,8 @@ static vkd_status use(small_model *m, const vkd_options *options)
         status = small_execute(m, delegate, y);
     if (status == VKD_OK)
         assert_memory_equal(y, m->y, sizeof y);
+    if (status == VKD_OK && options->in_flight)
+        status = use_several(m, delegate);
     vkd_destroy(delegate);
     return status;
 }
@@ -51,7 +77,7 @@ static void works(small_model *m)
 
 /* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can do without, the cache and
  * the self-check of kernels, it does without. */
-static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check)
+static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check, uint32_t in_flight)
 {
     int failures = 0;
     for (bool failed = true; failed; failures += failed) {
@@ -62,6 +88,7 @@ static int fail_each_allocation(small_model *m, const char *cache_dir, bool self
         options.cache_dir = cache_dir;
         options.no_self_check = !self_check;
         options.profile = true;
+        options.in_flight = in_flight;
         w.memory.fail_at = failures;
         vkd_status status = use(m, &options);
         failed = w.memory.failed;
@@ -80,11 +107,12 @@ static void each_allocation_fails(void **state)
     small_model m;
     char *directory = new_directory();
     small_begin(&m, true, NULL);
-    int plain = fail_each_allocation(&m, NULL, false), cached = fail_each_allocation(&m, directory, false);
-    int checked = fail_each_allocation(&m, NULL, true), both = fail_each_allocation(&m, directory, true);
-    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both\n", plain, cached,
-                  checked, both);
-    assert_true(plain > 10 && cached >= plain && checked >= plain);
+    int plain = fail_each_allocation(&m, NULL, false, 0), cached = fail_each_allocation(&m, directory, false, 0);
+    int checked = fail_each_allocation(&m, NULL, true, 0), both = fail_each_allocation(&m, directory, true, 0);
+    int several = fail_each_allocation(&m, NULL, false, 3);
+    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both, %d with 3 in flight\n",
+                  plain, cached, checked, both, several);
+    assert_true(plain > 10 && cached >= plain && checked >= plain && several > plain);
     works(&m);
     small_end(&m);
     remove_tree(directory);
@@ -123,7 +151,7 @@ static void each_allocation_of_a_program_fails(void **state)
 /* ---------------------------------------------------------------------------------------------------------- driver */
 
 /* The n-th call into the driver that can fail does, for every n: a status, a message, nothing left behind. */
-static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check)
+static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check, uint32_t in_flight)
 {
     int calls = 0;
     for (const char *failed = ""; failed; calls += failed != NULL) {
@@ -131,6 +159,7 @@ static int fail_each_call(small_model *m, VkResult result, vkd_status expected, 
         vkd_options options = watch_begin(&w);
         options.profile = true;
         options.no_self_check = !self_check;
+        options.in_flight = in_flight;
         faulty_driver_arm(NULL, calls, result);
         vkd_status status = use(m, &options);
         failed = faulty_driver_disarm();
@@ -152,12 +181,13 @@ static void each_driver_call_fails(void **state)
     gpu_needed();
     small_model m;
     small_begin(&m, false, NULL);
-    int calls = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false);
-    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false), calls);
-    assert_int_equal(fail_each_call(&m, VK_ERROR_UNKNOWN, VKD_DEVICE_ERROR, false), calls);
-    int checked = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, true);
-    print_message("driver calls failed in turn: %d, %d with a self-check\n", calls, checked);
-    assert_true(calls > 20 && checked >= calls);
+    int calls = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 0);
+    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false, 0), calls);
+    assert_int_equal(fail_each_call(&m, VK_ERROR_UNKNOWN, VKD_DEVICE_ERROR, false, 0), calls);
+    int checked = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, true, 0);
+    int several = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 3);
+    print_message("driver calls failed in turn: %d, %d with a self-check, %d with 3 in flight\n", calls, checked, several);
+    assert_true(calls > 20 && checked >= calls && several > calls);
     works(&m);
     small_end(&m);
 }
@@ -197,6 +227,158 @@ static void lost_devices(void **state)
     small_begin(&m, false, NULL);
     assert_lost(&m, "vkQueueSubmit", VK_ERROR_DEVICE_LOST, "VK_ERROR_DEVICE_LOST");
     assert_lost(&m, "vkWaitForFences", VK_TIMEOUT, "within 2500 ms");
+    small_end(&m);
+}
+
+/* A delegate with three executions in flight, and one that is complete. */
+typedef struct flights {
+    watch watch;
+    vkd_delegate *delegate;
+    float y[4][SMALL_Y];
+    uint64_t tickets[4];
+} flights;
+
+static vkd_status submit(small_model *m, flights *f, int i)
+{
+    small_args a;
+    memset(f->y[i], 0, sizeof f->y[i]);
+    small_args_set(&a, m->x, f->y[i]);
+    return vkd_submit(f->delegate, a.args, 2, &f->tickets[i]);
+}
+
+static void begin_flights(small_model *m, flights *f)
+{
+    vkd_options options = watch_begin(&f->watch);
+    options.timeout_ms = 2500;
+    options.in_flight = 3;
+    assert_int_equal(small_init(m, &options, &f->delegate), VKD_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(submit(m, f, i), VKD_OK);
+    assert_int_equal(f->watch.counts[VKD_LOG_ERROR], 0);
+}
+
+static void end_flights(flights *f)
+{
+    vkd_destroy(f->delegate);
+    watch_end(&f->watch);
+}
+
+static void expect(flights *f, vkd_status status, vkd_status expected, const char *says, uint32_t messages)
+{
+    if (status != expected || !strstr(vkd_last_error(f->delegate), says) || f->watch.counts[VKD_LOG_ERROR] != messages)
+        fail_msg("%s, \"%s\", %u messages: expected %s, \"%s\", %u", vkd_status_name(status), vkd_last_error(f->delegate),
+                 f->watch.counts[VKD_LOG_ERROR], vkd_status_name(expected), says, messages);
+}
+
+/* From now on everything that is not complete is lost, which each call says once. */
+static void expect_lost(small_model *m, flights *f, uint32_t messages)
+{
+    float y[SMALL_Y];
+    expect(f, vkd_wait(f->delegate, f->tickets[3]), VKD_DEVICE_LOST, "lost earlier", ++messages);
+    expect(f, submit(m, f, 0), VKD_DEVICE_LOST, "lost earlier", ++messages);
+    expect(f, small_execute(m, f->delegate, y), VKD_DEVICE_LOST, "lost earlier", ++messages);
+    for (int i = 1; i < 4; i++) /* in any case: nothing hangs */
+        assert_int_equal(vkd_wait(f->delegate, f->tickets[i]), VKD_DEVICE_LOST);
+    assert_int_equal(vkd_wait(f->delegate, 1), VKD_OK); /* it was complete before */
+    assert_int_equal(vkd_wait(f->delegate, 5), VKD_INVALID_ARGUMENT);
+}
+
+static void lost_in_flight(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    flights f;
+    small_begin(&m, false, NULL);
+    begin_flights(&m, &f);
+    faulty_driver_arm("vkWaitForFences", 0, VK_TIMEOUT);
+    expect(&f, vkd_wait(f.delegate, f.tickets[2]), VKD_DEVICE_LOST, "within 2500 ms", 1);
+    assert_string_equal(faulty_driver_disarm(), "vkWaitForFences");
+    expect_lost(&m, &f, 1);
+    end_flights(&f);
+
+    begin_flights(&m, &f); /* in the wait that a submit is for */
+    faulty_driver_arm("vkWaitForFences", 0, VK_ERROR_OUT_OF_HOST_MEMORY);
+    expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, "vkWaitForFences", 1);
+    assert_non_null(faulty_driver_disarm());
+    expect(&f, vkd_wait(f.delegate, f.tickets[1]), VKD_OUT_OF_MEMORY, "vkWaitForFences", 1); /* it was this one's */
+    expect(&f, vkd_wait(f.delegate, f.tickets[2]), VKD_DEVICE_LOST, "lost earlier", 2);
+    end_flights(&f);
+
+    begin_flights(&m, &f);
+    assert_int_equal(vkd_wait(f.delegate, f.tickets[1]), VKD_OK);
+    faulty_driver_arm("vkQueueSubmit", 0, VK_ERROR_DEVICE_LOST);
+    expect(&f, submit(&m, &f, 0), VKD_DEVICE_LOST, "VK_ERROR_DEVICE_LOST", 1);
+    assert_non_null(faulty_driver_disarm());
+    f.tickets[1] = f.tickets[2];
+    expect_lost(&m, &f, 1);
+    end_flights(&f);
+    works(&m);
+    small_end(&m);
+}
+
+/* Failures that leave the device as it is are those of one execution. */
+static void failures_in_flight(void **state)
+{
+    (void)state;
+    gpu_needed();
+    static const char *const functions[] = {"vkResetFences", "vkQueueSubmit"};
+    small_model m;
+    flights f;
+    small_begin(&m, false, NULL);
+    for (int i = 0; i < 2; i++) {
+        begin_flights(&m, &f);
+        faulty_driver_arm(functions[i], 0, VK_ERROR_OUT_OF_DEVICE_MEMORY);
+        expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, functions[i], 1); /* the oldest was completed for it */
+        assert_non_null(faulty_driver_disarm());
+        assert_int_equal(submit(&m, &f, 0), VKD_OK);
+        assert_int_equal(f.tickets[0], 5);
+        for (int k = 0; k < 4; k++) {
+            assert_int_equal(vkd_wait(f.delegate, f.tickets[k]), VKD_OK);
+            assert_memory_equal(f.y[k], m.y, sizeof m.y);
+        }
+        end_flights(&f);
+    }
+    begin_flights(&m, &f);
+    if (vkd_wait(f.delegate, f.tickets[0]) == VKD_OK && vkd_gpu_ns(f.delegate)) { /* the device has time stamps */
+        faulty_driver_arm("vkGetQueryPoolResults", 0, VK_ERROR_OUT_OF_HOST_MEMORY);
+        expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, "vkGetQueryPoolResults", 1);
+        assert_non_null(faulty_driver_disarm());
+        assert_int_equal(submit(&m, &f, 0), VKD_OK);
+        for (int twice = 0; twice < 2; twice++)
+            for (int k = 0; k < 4; k++)
+                assert_int_equal(vkd_wait(f.delegate, f.tickets[k]), k == 1 ? VKD_OUT_OF_MEMORY : VKD_OK);
+        assert_memory_equal(f.y[0], m.y, sizeof m.y);
+        assert_int_equal(f.watch.counts[VKD_LOG_ERROR], 1);
+    }
+    end_flights(&f);
+    small_end(&m);
+}
+
+/* Executions in flight go to as many queues as there are, everything else to the first. */
+static void several_queues(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    flights f;
+    small_begin(&m, false, NULL);
+    for (uint32_t count = 1; count <= 4; count++) {
+        faulty_driver_pretend_queues(count);
+        begin_flights(&m, &f); /* 4 submissions in slots 0, 1, 2, 0 */
+        uint32_t others = 0;
+        for (uint32_t i = 1; i < count; i++)
+            others += faulty_driver_queue_uses(i);
+        assert_int_equal(others, count == 1 ? 0 : count == 2 ? 1 : 2);
+        assert_int_equal(faulty_driver_queue_uses(3), 0);
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(vkd_wait(f.delegate, f.tickets[i]), VKD_OK);
+            assert_memory_equal(f.y[i], m.y, sizeof m.y);
+        }
+        end_flights(&f);
+    }
+    faulty_driver_pretend_queues(0);
+    works(&m);
     small_end(&m);
 }
 
@@ -431,6 +613,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(each_allocation_of_a_program_fails),
         cmocka_unit_test(each_driver_call_fails),
         cmocka_unit_test(lost_devices),
+        cmocka_unit_test(lost_in_flight),
+        cmocka_unit_test(failures_in_flight),
+        cmocka_unit_test(several_queues),
         cmocka_unit_test(lost_in_init),
         cmocka_unit_test(cache_directories_of_all_kinds),
         cmocka_unit_test(garbage_in_the_cache),
