@@ -1,6 +1,5 @@
-/* A delegate's life: init, execute, destroy. */
+/* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
-#include "backend/convert.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "ops/conv.h"
@@ -132,6 +131,32 @@ static vkd_status check_variant(vkd_context *context, const char *name)
     return name ? vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.conv_variant is '%s', no such variant", name) : VKD_OK;
 }
 
+static vkd_status check_in_flight(vkd_context *context, uint32_t in_flight)
+{
+    if (in_flight > VKD_MAX_IN_FLIGHT)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.in_flight is %u, at most %u are possible", in_flight,
+                        VKD_MAX_IN_FLIGHT);
+    return VKD_OK;
+}
+
+/* What there is once for each execution in flight. */
+static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *options)
+{
+    delegate->flight_count = options->in_flight ? options->in_flight : 1;
+    delegate->flights = vkd_arena_alloc(&delegate->arena, delegate->flight_count, sizeof *delegate->flights);
+    if (!delegate->flights)
+        return vkd_fail_memory(&delegate->context, "executions in flight");
+    for (uint32_t i = 0; i < delegate->flight_count; i++) {
+        vkd_flight *flight = &delegate->flights[i];
+        flight->outputs = vkd_arena_alloc(&delegate->arena, delegate->graph.output_count, sizeof *flight->outputs);
+        if (!flight->outputs)
+            return vkd_fail_memory(&delegate->context, "executions in flight");
+    }
+    while (vkd_executor_slot_count(delegate->executor) < delegate->flight_count)
+        VKD_TRY(vkd_executor_add_slot(delegate->executor));
+    return VKD_OK;
+}
+
 static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
                        size_t spec_count, vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options)
 {
@@ -140,12 +165,14 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     if (!blob || (spec_count && !specs))
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
     VKD_TRY(check_variant(context, options->conv_variant));
+    VKD_TRY(check_in_flight(context, options->in_flight));
     VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
     VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build_graph(delegate, options));
     VKD_TRY(vkd_executor_create(delegate->device, &delegate->graph, options->profile, &delegate->executor));
+    VKD_TRY(create_flights(delegate, options));
     if (warm_up)
         VKD_TRY(vkd_executor_run(delegate->executor));
     delegate->keeps_intermediates = options->keep_intermediates;
@@ -193,69 +220,3 @@ void vkd_destroy(vkd_delegate *delegate)
 }
 
 const char *vkd_last_error(const vkd_delegate *delegate) { return delegate ? delegate->context.error : ""; }
-
-/* --------------------------------------------------------------------------------------------------------- execute */
-
-static vkd_status check_arg(vkd_context *context, const vkd_tensor_arg *arg, const vkd_tensor *tensor, const char *kind,
-                            size_t index)
-{
-    if (!arg->data || (arg->rank && !arg->dims))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer", kind, index);
-    if (!vkd_convertible(arg->dtype, tensor->dtype))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", kind, index,
-                        vkd_dtype_name(arg->dtype), vkd_dtype_name(tensor->dtype));
-    if (arg->rank != tensor->rank)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", kind, index, arg->rank,
-                        tensor->rank);
-    for (uint32_t i = 0; i < arg->rank; i++)
-        if (arg->dims[i] != tensor->dims[i])
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has size %lld in dim %u: the model has %u", kind, index,
-                            (long long)arg->dims[i], i, tensor->dims[i]);
-    size_t needed = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(arg->dtype);
-    if (arg->size < needed)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed", kind, index, arg->size, needed);
-    return VKD_OK;
-}
-
-static vkd_status check_args(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
-{
-    const vkd_graph *graph = &delegate->graph;
-    vkd_context *context = &delegate->context;
-    if (!args || count < graph->input_count + graph->output_count)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs",
-                        args ? count : 0, graph->input_count, graph->output_count);
-    for (size_t i = 0; i < graph->input_count; i++)
-        VKD_TRY(check_arg(context, &args[i], &graph->tensors[graph->inputs[i]], "input", i));
-    const vkd_tensor_arg *outputs = args + count - graph->output_count;
-    for (size_t i = 0; i < graph->output_count; i++)
-        VKD_TRY(check_arg(context, &outputs[i], &graph->tensors[graph->outputs[i]], "output", i));
-    return VKD_OK;
-}
-
-void vkd_delegate_set_input(vkd_delegate *delegate, size_t index, vkd_dtype dtype, const void *data)
-{
-    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.inputs[index]];
-    vkd_convert_in(dtype, data, tensor->dtype, vkd_executor_input(delegate->executor, index),
-                   (size_t)vkd_dims_count(tensor->rank, tensor->dims));
-}
-
-void vkd_delegate_get_output(vkd_delegate *delegate, size_t index, vkd_dtype dtype, void *data)
-{
-    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.outputs[index]];
-    vkd_convert_out(tensor->dtype, vkd_executor_output(delegate->executor, index), dtype, data,
-                    (size_t)vkd_dims_count(tensor->rank, tensor->dims));
-}
-
-vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
-{
-    if (!delegate)
-        return VKD_INVALID_ARGUMENT;
-    VKD_TRY(check_args(delegate, args, count));
-    for (size_t i = 0; i < delegate->graph.input_count; i++)
-        vkd_delegate_set_input(delegate, i, args[i].dtype, args[i].data);
-    VKD_TRY(vkd_executor_run(delegate->executor));
-    const vkd_tensor_arg *outputs = args + count - delegate->graph.output_count;
-    for (size_t i = 0; i < delegate->graph.output_count; i++)
-        vkd_delegate_get_output(delegate, i, outputs[i].dtype, outputs[i].data);
-    return VKD_OK;
-}

@@ -5,6 +5,23 @@
 #include "graph/executor.h"
 #include "ops/lower.h"
 
+/* Where a result goes. */
+typedef struct vkd_destination {
+    vkd_dtype dtype;
+    void *data;
+} vkd_destination;
+
+/* An execution that vkd_submit has started, in the executor's slot of the same number. */
+typedef struct vkd_flight {
+    uint64_t ticket;          /* 0: none */
+    vkd_destination *outputs; /* graph.output_count */
+} vkd_flight;
+
+typedef struct vkd_failure {
+    uint64_t ticket;
+    vkd_status status;
+} vkd_failure;
+
 struct vkd_delegate {
     vkd_context context;
     vkd_arena arena; /* model, graph and everything they point to */
@@ -16,11 +33,26 @@ struct vkd_delegate {
     vkd_lowered lowered;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
+
+    vkd_flight *flights;
+    uint32_t flight_count; /* vkd_options.in_flight */
+    uint64_t last_ticket;
+    vkd_failure failures[VKD_MAX_IN_FLIGHT]; /* the last ones: failure i at i modulo their number */
+    uint64_t failure_count;
+    uint32_t method_slot; /* where the inputs of vkd_method_set_input are */
+    bool inputs_replaced; /* there, by a submit */
 };
 
 /* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
- * convertible (convert.h). */
-void vkd_delegate_set_input(vkd_delegate *delegate, size_t index, vkd_dtype dtype, const void *data);
-void vkd_delegate_get_output(vkd_delegate *delegate, size_t index, vkd_dtype dtype, void *data);
+ * convertible (convert.h). The slot is not in flight. */
+void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data);
+void vkd_delegate_get_output(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
+
+/* For vkd_method, whose inputs stay on the device between executions: gives it a slot that no submit uses, but lets it share
+ * the only one where several executions are not wanted. */
+VKD_MUST_USE vkd_status vkd_delegate_add_method_slot(vkd_delegate *delegate);
+/* Before delegate->method_slot is used: completes what is in flight there. Whether its inputs were replaced since the last call
+ * is told in any case. */
+VKD_MUST_USE vkd_status vkd_delegate_take_method_slot(vkd_delegate *delegate, bool *out_replaced);
 
 #endif

@@ -44,11 +44,12 @@ void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
 {
     if (!delegate || !out)
         return;
+    const uint32_t slots = vkd_executor_slot_count(delegate->executor);
     *out = (vkd_memory_info){
         .constants = delegate->graph.constant_bytes,
-        .scratch = delegate->graph.scratch_bytes,
-        .scratch_unaliased = delegate->graph.scratch_unaliased_bytes,
-        .io = vkd_executor_io_bytes(delegate->executor),
+        .scratch = delegate->graph.scratch_bytes * slots,
+        .scratch_unaliased = delegate->graph.scratch_unaliased_bytes * slots,
+        .io = vkd_executor_io_bytes(delegate->executor) * slots,
         .host = delegate->context.host_bytes,
         .host_peak = delegate->host_peak,
     };

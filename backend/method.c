@@ -143,6 +143,7 @@ static vkd_status load(vkd_method *method, const vkd_program *program, const cha
     inner.error_size = sizeof context->error;
     VKD_TRY(vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
                      (void *)&program->container, &inner, &method->delegate));
+    VKD_TRY(vkd_delegate_add_method_slot(method->delegate));
     VKD_TRY(make_tensors(method, from, call));
     return check_delegate(method, name);
 }
@@ -216,6 +217,24 @@ vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_te
     return VKD_OK;
 }
 
+/* A failure of the delegate becomes one of the method. */
+static vkd_status pass_on(vkd_method *method, vkd_status status)
+{
+    if (status != VKD_OK)
+        snprintf(method->context.error, sizeof method->context.error, "%s", vkd_last_error(method->delegate));
+    return status;
+}
+
+/* Before the inputs' memory is used. */
+static vkd_status take_slot(vkd_method *method)
+{
+    bool replaced;
+    vkd_status status = vkd_delegate_take_method_slot(method->delegate, &replaced);
+    for (size_t i = 0; replaced && i < method->input_count; i++)
+        method->tensors[i].is_set = false;
+    return pass_on(method, status);
+}
+
 vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *data, size_t size)
 {
     if (!method)
@@ -226,7 +245,8 @@ vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *da
     if (!data || size != tensor->info.size)
         return vkd_fail(&method->context, VKD_INVALID_ARGUMENT, "input %zu is given as %zu bytes: it has %zu", index,
                         data ? size : 0, tensor->info.size);
-    vkd_delegate_set_input(method->delegate, index, tensor->info.dtype, data);
+    VKD_TRY(take_slot(method));
+    vkd_delegate_set_input(method->delegate, method->delegate->method_slot, index, tensor->info.dtype, data);
     tensor->is_set = true;
     return VKD_OK;
 }
@@ -235,20 +255,22 @@ vkd_status vkd_method_execute(vkd_method *method)
 {
     if (!method)
         return VKD_INVALID_ARGUMENT;
+    vkd_delegate *delegate = method->delegate;
+    const uint32_t slot = delegate->method_slot;
+    VKD_TRY(take_slot(method));
     for (size_t i = 0; i < method->input_count; i++)
         if (!method->tensors[i].is_set)
-            return vkd_fail(&method->context, VKD_INVALID_ARGUMENT, "input %zu was not set", i);
-    vkd_status status = vkd_executor_run(method->delegate->executor);
+            return vkd_fail(&method->context, VKD_INVALID_ARGUMENT,
+                            "input %zu was not set, or its memory was used by an execution of the delegate since", i);
+    vkd_status status = vkd_executor_submit(delegate->executor, slot);
+    if (status == VKD_OK)
+        status = vkd_executor_wait(delegate->executor, slot);
     method->has_run = status == VKD_OK;
-    if (status != VKD_OK) {
-        snprintf(method->context.error, sizeof method->context.error, "%s", vkd_last_error(method->delegate));
-        return status;
-    }
-    for (size_t i = 0; i < method->output_count; i++) {
+    for (size_t i = 0; method->has_run && i < method->output_count; i++) {
         const method_tensor *output = &method->tensors[method->input_count + i];
-        vkd_delegate_get_output(method->delegate, i, output->info.dtype, output->data);
+        vkd_delegate_get_output(delegate, slot, i, output->info.dtype, output->data);
     }
-    return VKD_OK;
+    return pass_on(method, status);
 }
 
 const void *vkd_method_output(const vkd_method *method, size_t index, size_t *out_size)

@@ -44,4 +44,6 @@ const vkd_backend_table vkd_backend = {
     .method_set_input = vkd_method_set_input,
     .method_execute = vkd_method_execute,
     .method_output = vkd_method_output,
+    .submit = vkd_submit,
+    .wait = vkd_wait,
 };

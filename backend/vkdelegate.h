@@ -134,8 +134,9 @@ typedef struct vkd_options {
     const char *device;
     const vkd_vulkan *vulkan; /* work on this device instead; `device` is then not read */
     bool validate;            /* enable VK_LAYER_KHRONOS_validation with synchronization validation; its messages are logged */
-    uint32_t timeout_ms;      /* how long one execution may take before it counts as VKD_DEVICE_LOST; 0: 10 000 on GPUs,
-                               * 120 000 on CPU implementations, which compile their kernels in the first one */
+    uint32_t timeout_ms;      /* how long one execution may be waited for before the device counts as lost (VKD_DEVICE_LOST);
+                               * 0: 10 000 on GPUs, 120 000 on CPU implementations, which compile their kernels in the first
+                               * one */
 
     /* Where compiled pipelines are kept between processes. Null: $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate.
      * The files are checked before use, replaced atomically, and a failure to write them is only a warning. */
@@ -160,7 +161,15 @@ typedef struct vkd_options {
      * file. */
     bool no_self_check;
     uint32_t skip_rewrites; /* a set of vkd_rewrites to leave out (for tests) */
+
+    /* How many executions may be in flight at once, see vkd_submit; 0: 1, VKD_MAX_IN_FLIGHT at most. Each has memory for
+     * inputs, outputs and intermediate tensors (vkd_memory_info: io and scratch), and a recorded command buffer, of its own;
+     * the constants are there once. A method has one more of these beside several, for vkd_method_execute. On a device of our
+     * own they are spread over as many queues as the device has, so that a GPU with several can overlap them. */
+    uint32_t in_flight;
 } vkd_options;
+
+#define VKD_MAX_IN_FLIGHT 64
 
 /* ------------------------------------------------------------------------------------------------ library, devices */
 
@@ -204,7 +213,7 @@ VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size, con
                                          vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options,
                                          vkd_delegate **out);
 
-/* One argument of vkd_execute: contiguous, row-major. */
+/* One argument of vkd_execute and vkd_submit: contiguous, row-major. */
 typedef struct vkd_tensor_arg {
     vkd_dtype dtype;
     uint32_t rank;
@@ -219,6 +228,19 @@ typedef struct vkd_tensor_arg {
  * Blocks until the results are in the outputs' memory. On failure the outputs' contents are undefined. */
 VKD_API VKD_MUST_USE vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t arg_count);
 
+/* Starts an execution with such arguments and does not wait for it: the inputs are copied, and the outputs' memory, that alone,
+ * must stay valid until the execution is complete. *out_ticket names it; tickets count up from 1. Where vkd_options.in_flight
+ * executions are in flight already the oldest of them is completed first, as by vkd_wait; if that fails, so does this, and
+ * nothing was started. */
+VKD_API VKD_MUST_USE vkd_status vkd_submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t arg_count,
+                                           uint64_t *out_ticket);
+/* Completes an execution: blocks until its results are in its outputs' memory. In any order; each wait may take as long as the
+ * time-out. For one that is complete already, by an earlier wait or by a submit, it returns its status again at once (of those
+ * that failed, the last VKD_MAX_IN_FLIGHT are remembered). VKD_INVALID_ARGUMENT for a ticket that was never given,
+ * VKD_DEVICE_LOST for all that were in flight when the device was lost. */
+VKD_API VKD_MUST_USE vkd_status vkd_wait(vkd_delegate *delegate, uint64_t ticket);
+
+/* Executions in flight are waited for; their results are dropped. */
 VKD_API void vkd_destroy(vkd_delegate *delegate);
 
 /* The message of the last failed call on this delegate, "" if none failed. */
@@ -241,6 +263,7 @@ VKD_API VKD_MUST_USE vkd_status vkd_output_info(const vkd_delegate *delegate, si
 /* The device this delegate runs on. */
 VKD_API const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate);
 
+/* scratch and io: of all executions that can be in flight. */
 typedef struct vkd_memory_info {
     uint64_t constants;         /* device bytes of packed weights and parameters */
     uint64_t scratch;           /* device bytes of intermediate tensors, sharing memory where lifetimes allow */
@@ -260,12 +283,12 @@ typedef struct vkd_node_info {
     const char *shape;   /* "1x64x56x56 -> 1x64x56x56 3x3 s1 p1" */
     uint64_t macs;       /* multiply-adds, 0 where that says nothing */
     uint32_t groups[3];  /* workgroups */
-    uint64_t gpu_ns;     /* GPU time in the last execution; 0 without vkd_options.profile */
+    uint64_t gpu_ns;     /* GPU time in the execution completed last; 0 without vkd_options.profile */
 } vkd_node_info;
 VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
 VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out);
 
-/* GPU time of the whole last execution, 0 where the device has no time stamps. */
+/* GPU time of the whole execution completed last, 0 where the device has no time stamps. */
 VKD_API uint64_t vkd_gpu_ns(const vkd_delegate *delegate);
 
 /* How the conv node factory decided, one entry per convolution. */
@@ -288,8 +311,9 @@ typedef struct vkd_selection_info {
 VKD_API size_t vkd_selection_count(const vkd_delegate *delegate);
 VKD_API VKD_MUST_USE vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out);
 
-/* For tests: the contiguous row-major contents of a value of the file after the last execution. Needs
- * vkd_options.keep_intermediates. VKD_NOT_FOUND for values that the rewrites removed. `out_info->dtype` is the value's. */
+/* For tests: the contiguous row-major contents of a value of the file after the execution completed last, unless a later one
+ * has taken its memory. Needs vkd_options.keep_intermediates. VKD_NOT_FOUND for values that the rewrites removed.
+ * `out_info->dtype` is the value's. */
 VKD_API VKD_MUST_USE vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value_id, void *data, size_t size,
                                                vkd_tensor_info *out_info);
 
@@ -314,7 +338,8 @@ VKD_API VKD_MUST_USE vkd_status vkd_method_load(vkd_program *program, const char
                                                 vkd_method **out);
 VKD_API void vkd_method_unload(vkd_method *method);
 VKD_API const char *vkd_method_error(const vkd_method *method);
-VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method); /* for the introspection above */
+/* For the introspection above, and for vkd_submit and vkd_wait. It belongs to the method. */
+VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method);
 
 /* Metadata of the method's own inputs and outputs, as the program declares them. */
 VKD_API size_t vkd_method_input_count(const vkd_method *method);
@@ -322,7 +347,9 @@ VKD_API size_t vkd_method_output_count(const vkd_method *method);
 VKD_API VKD_MUST_USE vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 VKD_API VKD_MUST_USE vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 
-/* Copies `size` bytes, which must be the input's whole size, to where the device reads them. They stay for later executions. */
+/* Copies `size` bytes, which must be the input's whole size, to where the device reads them. They stay for later executions;
+ * but where only one execution can be in flight, vkd_execute and vkd_submit on the method's delegate use the same memory, and
+ * all inputs must be set anew after them. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *data, size_t size);
 /* All inputs must have been set once. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_execute(vkd_method *method);
@@ -384,6 +411,9 @@ typedef struct vkd_backend_table {
     vkd_status (*method_set_input)(vkd_method *, size_t, const void *, size_t);
     vkd_status (*method_execute)(vkd_method *);
     const void *(*method_output)(const vkd_method *, size_t, size_t *);
+
+    vkd_status (*submit)(vkd_delegate *, const vkd_tensor_arg *, size_t, uint64_t *);
+    vkd_status (*wait)(vkd_delegate *, uint64_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

@@ -2,24 +2,33 @@
 
 #include <string.h>
 
+/* What one execution needs for itself. */
+typedef struct vkd_slot {
+    vkd_buffer scratch;
+    vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count */
+    vkd_commands *commands;
+    bool in_flight;
+} vkd_slot;
+
 struct vkd_executor {
     vkd_device *device;
     const vkd_graph *graph;
-    vkd_buffer constants, scratch;
-    vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count */
-    vkd_commands *commands;
+    bool profile;
+    vkd_buffer constants;
+    vkd_slot *slots;
+    uint32_t slot_count, last; /* last: waited for */
     uint64_t staging_bytes;
 };
 
 /* The buffer and range behind a tensor. */
-static vkd_slice slice_of(const vkd_executor *executor, vkd_tensor_id id)
+static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vkd_tensor_id id)
 {
     const vkd_graph *graph = executor->graph;
     const vkd_tensor *tensor = &graph->tensors[id];
     vkd_slice slice = {.offset = tensor->offset, .size = tensor->bytes};
     switch (tensor->place) {
     case VKD_PLACE_SCRATCH:
-        slice.buffer = &executor->scratch;
+        slice.buffer = &slot->scratch;
         break;
     case VKD_PLACE_CONSTANT:
         slice.buffer = &executor->constants;
@@ -27,12 +36,12 @@ static vkd_slice slice_of(const vkd_executor *executor, vkd_tensor_id id)
     case VKD_PLACE_INPUT:
         for (size_t i = 0; i < graph->input_count; i++)
             if (graph->inputs[i] == tensor->storage)
-                slice.buffer = &executor->inputs[i];
+                slice.buffer = &slot->inputs[i];
         break;
     case VKD_PLACE_OUTPUT:
         for (size_t i = 0; i < graph->output_count; i++)
             if (graph->outputs[i] == tensor->storage)
-                slice.buffer = &executor->outputs[i];
+                slice.buffer = &slot->outputs[i];
         break;
     }
     return slice;
@@ -52,14 +61,12 @@ static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const 
     return VKD_OK;
 }
 
-static vkd_status create_buffers(vkd_executor *executor)
+static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
 {
     const vkd_graph *graph = executor->graph;
-    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->constant_bytes, "constants", &executor->constants));
-    VKD_TRY(
-        vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &executor->scratch));
-    VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &executor->inputs));
-    return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &executor->outputs);
+    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &slot->scratch));
+    VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &slot->inputs));
+    return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &slot->outputs);
 }
 
 static bool is_placed_constant(const vkd_graph *graph, size_t i)
@@ -127,7 +134,7 @@ vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph)
     return status;
 }
 
-static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
+static vkd_status record_node(vkd_executor *executor, vkd_slot *slot, const vkd_node *node)
 {
     const vkd_caps *caps = vkd_device_caps(executor->device);
     vkd_context *context = vkd_device_context(executor->device);
@@ -137,7 +144,7 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
 
     vkd_slice slices[VKD_MAX_BINDINGS];
     for (uint32_t b = 0; b < node->binding_count; b++) {
-        slices[b] = slice_of(executor, node->bindings[b].tensor);
+        slices[b] = slice_of(executor, slot, node->bindings[b].tensor);
         slices[b].write = node->bindings[b].write;
         slices[b].texel_bytes = node->word_mask >> b & 1 ? 4 : 16;
         if (slices[b].size > caps->max_storage_range)
@@ -150,29 +157,76 @@ static vkd_status record_node(vkd_executor *executor, const vkd_node *node)
         if (node->groups[axis] > caps->max_workgroup_count[axis])
             return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u",
                             node->op, node->op_id, node->groups[axis], axis, caps->name, caps->max_workgroup_count[axis]);
-    return vkd_commands_dispatch(executor->commands, &pipeline, slices, node->binding_count, node->push, node->push_size,
+    return vkd_commands_dispatch(slot->commands, &pipeline, slices, node->binding_count, node->push, node->push_size,
                                  node->groups);
 }
 
-static vkd_status record(vkd_executor *executor, uint32_t times, bool profile)
+static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
 {
     const vkd_graph *graph = executor->graph;
     uint32_t bindings = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         bindings += graph->nodes[i].binding_count;
-    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, profile,
-                               &executor->commands));
+    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, executor->profile,
+                               &slot->commands));
     for (uint32_t time = 0; time < times; time++)
         for (size_t i = 0; i < graph->node_count; i++)
-            VKD_TRY(record_node(executor, &graph->nodes[i]));
-    return vkd_commands_end(executor->commands);
+            VKD_TRY(record_node(executor, slot, &graph->nodes[i]));
+    return vkd_commands_end(slot->commands);
 }
 
 vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times)
 {
-    vkd_commands_destroy(executor->commands);
-    executor->commands = NULL;
-    return record(executor, times, false);
+    vkd_slot *slot = &executor->slots[0];
+    vkd_commands_destroy(slot->commands);
+    slot->commands = NULL;
+    return record(executor, slot, times);
+}
+
+static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
+{
+    vkd_device *device = executor->device;
+    vkd_context *context = vkd_device_context(device);
+    vkd_commands_destroy(slot->commands);
+    for (size_t i = 0; slot->inputs && i < executor->graph->input_count; i++)
+        vkd_buffer_destroy(device, &slot->inputs[i]);
+    for (size_t i = 0; slot->outputs && i < executor->graph->output_count; i++)
+        vkd_buffer_destroy(device, &slot->outputs[i]);
+    vkd_buffer_destroy(device, &slot->scratch);
+    vkd_free(context, slot->inputs);
+    vkd_free(context, slot->outputs);
+}
+
+vkd_status vkd_executor_add_slot(vkd_executor *executor)
+{
+    vkd_context *context = vkd_device_context(executor->device);
+    vkd_slot *slots = vkd_alloc(context, executor->slot_count + 1, sizeof *slots);
+    if (!slots)
+        return vkd_fail_memory(context, "the slots of executions");
+    if (executor->slots)
+        memcpy(slots, executor->slots, executor->slot_count * sizeof *slots);
+    vkd_free(context, executor->slots);
+    executor->slots = slots;
+    vkd_slot *slot = &slots[executor->slot_count];
+    vkd_status status = create_buffers(executor, slot);
+    if (status == VKD_OK)
+        status = record(executor, slot, 1);
+    if (status == VKD_OK)
+        executor->slot_count++;
+    else
+        destroy_slot(executor, slot);
+    return status;
+}
+
+uint32_t vkd_executor_slot_count(const vkd_executor *executor) { return executor->slot_count; }
+
+static vkd_status create(vkd_executor *executor)
+{
+    vkd_device *device = executor->device;
+    VKD_TRY(vkd_buffer_create(device, VKD_MEMORY_DEVICE, executor->graph->constant_bytes, "constants", &executor->constants));
+    VKD_TRY(vkd_executor_prepare(device, executor->graph));
+    VKD_TRY(upload_constants(executor));
+    return vkd_executor_add_slot(executor);
 }
 
 vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out)
@@ -184,13 +238,8 @@ vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool 
         return vkd_fail_memory(context, "the executor");
     executor->device = device;
     executor->graph = graph;
-    vkd_status status = create_buffers(executor);
-    if (status == VKD_OK)
-        status = vkd_executor_prepare(device, graph);
-    if (status == VKD_OK)
-        status = upload_constants(executor);
-    if (status == VKD_OK)
-        status = record(executor, 1, profile);
+    executor->profile = profile;
+    vkd_status status = create(executor);
     if (status != VKD_OK) {
         vkd_executor_destroy(executor);
         return status;
@@ -203,48 +252,68 @@ void vkd_executor_destroy(vkd_executor *executor)
 {
     if (!executor)
         return;
-    vkd_device *device = executor->device;
-    vkd_context *context = vkd_device_context(device);
-    vkd_commands_destroy(executor->commands);
-    for (size_t i = 0; executor->inputs && i < executor->graph->input_count; i++)
-        vkd_buffer_destroy(device, &executor->inputs[i]);
-    for (size_t i = 0; executor->outputs && i < executor->graph->output_count; i++)
-        vkd_buffer_destroy(device, &executor->outputs[i]);
-    vkd_buffer_destroy(device, &executor->constants);
-    vkd_buffer_destroy(device, &executor->scratch);
-    vkd_free(context, executor->inputs);
-    vkd_free(context, executor->outputs);
+    vkd_context *context = vkd_device_context(executor->device);
+    for (uint32_t i = 0; i < executor->slot_count; i++)
+        destroy_slot(executor, &executor->slots[i]);
+    vkd_buffer_destroy(executor->device, &executor->constants);
+    vkd_free(context, executor->slots);
     vkd_free(context, executor);
 }
 
 /* ------------------------------------------------------------------------------------------------------ execution */
 
-void *vkd_executor_input(vkd_executor *executor, size_t index) { return executor->inputs[index].mapped; }
-
-const void *vkd_executor_output(vkd_executor *executor, size_t index) { return executor->outputs[index].mapped; }
-
-vkd_status vkd_executor_run(vkd_executor *executor)
+void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index)
 {
-    VKD_TRY(vkd_commands_run(executor->commands));
-    for (size_t i = 0; i < executor->graph->output_count; i++)
-        VKD_TRY(vkd_buffer_invalidate(executor->device, &executor->outputs[i]));
+    return executor->slots[slot].inputs[index].mapped;
+}
+
+const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t index)
+{
+    return executor->slots[slot].outputs[index].mapped;
+}
+
+vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
+{
+    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands, slot)); /* a queue for each, where there are enough */
+    executor->slots[slot].in_flight = true;
     return VKD_OK;
 }
 
-uint64_t vkd_executor_gpu_ns(const vkd_executor *executor) { return vkd_commands_gpu_ns(executor->commands); }
+vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot)
+{
+    vkd_slot *waited = &executor->slots[slot];
+    waited->in_flight = false;
+    executor->last = slot;
+    VKD_TRY(vkd_commands_wait(waited->commands));
+    for (size_t i = 0; i < executor->graph->output_count; i++)
+        VKD_TRY(vkd_buffer_invalidate(executor->device, &waited->outputs[i]));
+    return VKD_OK;
+}
+
+vkd_status vkd_executor_run(vkd_executor *executor)
+{
+    VKD_TRY(vkd_executor_submit(executor, 0));
+    return vkd_executor_wait(executor, 0);
+}
+
+uint64_t vkd_executor_gpu_ns(const vkd_executor *executor)
+{
+    return vkd_commands_gpu_ns(executor->slots[executor->last].commands);
+}
 
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node)
 {
-    return vkd_commands_dispatch_ns(executor->commands, (uint32_t)node);
+    return vkd_commands_dispatch_ns(executor->slots[executor->last].commands, (uint32_t)node);
 }
 
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
 {
+    const vkd_slot *slot = &executor->slots[0];
     uint64_t bytes = 0;
     for (size_t i = 0; i < executor->graph->input_count; i++)
-        bytes += executor->inputs[i].size;
+        bytes += slot->inputs[i].size;
     for (size_t i = 0; i < executor->graph->output_count; i++)
-        bytes += executor->outputs[i].size;
+        bytes += slot->outputs[i].size;
     return bytes;
 }
 
@@ -252,6 +321,10 @@ uint64_t vkd_executor_staging_bytes(const vkd_executor *executor) { return execu
 
 vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst)
 {
-    vkd_slice slice = slice_of(executor, tensor);
+    const vkd_slot *slot = &executor->slots[executor->last];
+    if (slot->in_flight)
+        return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,
+                        "the memory of the execution that ended last is in use by another one");
+    vkd_slice slice = slice_of(executor, slot, tensor);
     return vkd_buffer_read(executor->device, slice.buffer, slice.offset, slice.size, dst);
 }

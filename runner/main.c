@@ -195,6 +195,12 @@ static run_exit give_reports(run_app *app)
         if (!result)
             app->form->bench(&app->report, &bench);
     }
+    if (!result && options->throughput) {
+        run_throughput throughput;
+        result = run_throughput_measure(&app->session, (size_t)options->throughput, &throughput);
+        if (!result)
+            app->form->throughput(&app->report, &throughput);
+    }
     if (!result && options->profile) {
         run_profile profile;
         result = run_profile_measure(&app->session, options->bench ? (size_t)options->bench : DEFAULT_PROFILE_RUNS, &profile);
@@ -216,7 +222,8 @@ static run_exit run_model(run_app *app)
 {
     const run_options *options = &app->options;
     bool runs = options->image_count || options->input_count;
-    bool reports = options->bench || options->profile || options->explain || options->memory;
+    bool times = options->bench || options->throughput || options->profile;
+    bool reports = times || options->explain || options->memory;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)
         result = run_session_load(&app->session);
@@ -227,7 +234,7 @@ static run_exit run_model(run_app *app)
         result = run_images(app);
     else if (options->input_count)
         result = run_raw(app);
-    else if (options->bench || options->profile)
+    else if (times)
         result = fill_inputs(app);
     return result ? result : give_reports(app);
 }

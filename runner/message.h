@@ -13,7 +13,7 @@ typedef enum run_exit {
     RUN_NO_DEVICE = 4,
     RUN_DEVICE_LOST = 5,
     RUN_IO = 6,     /* a file, the library included, could not be read or written */
-    RUN_FAILED = 7, /* out of memory, another driver error, validation messages */
+    RUN_FAILED = 7, /* out of memory, another driver error, results that differ, validation messages */
 } run_exit;
 
 run_exit run_exit_of(vkd_status status);

@@ -14,8 +14,8 @@ static const char help_text[] = "\n"
                                 "  channels where the model wants three. The defaults of --mean and --std are\n"
                                 "  ImageNet's.\n"
                                 "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the\n"
-                                "  dtype of the model's input (usually float32), of exactly its size. --bench and\n"
-                                "  --profile without any input use fixed pseudo-random numbers.\n"
+                                "  dtype of the model's input (usually float32), of exactly its size. --bench,\n"
+                                "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
                                 "  With neither, the model's inputs and outputs are listed.\n"
                                 "\n"
                                 "Where things are looked up\n"
@@ -32,19 +32,21 @@ static const char help_text[] = "\n"
                                 "  4  no Vulkan library, no driver, or no device that fits\n"
                                 "  5  the device was lost, or an execution took longer than the time-out\n"
                                 "  6  a file, the library included, could not be read or written\n"
-                                "  7  out of memory, another driver error, or a validation message\n"
+                                "  7  out of memory, another driver error, results that differ under\n"
+                                "     --throughput, or a validation message\n"
                                 "\n"
                                 "Examples\n"
                                 "  vkd-run model.pte --labels labels.txt photo.jpg       the likeliest classes\n"
                                 "  vkd-run model.pte --labels labels.txt *.png           one line an image\n"
                                 "  vkd-run model.pte --input a.f32 --input b.f32 --output out.f32\n"
                                 "  vkd-run model.pte --bench 100 --device llvmpipe --json    times as JSON\n"
+                                "  vkd-run model.pte --throughput 1000 --in-flight 4         executions a second\n"
                                 "  vkd-run model.pte --profile                where the GPU's time goes\n"
                                 "  vkd-run model.pte --explain                how convolutions were chosen\n";
 
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
 typedef struct option_tables {
-    struct poptOption data[9], report[8], device[15], other[4], all[6];
+    struct poptOption data[9], report[10], device[15], other[4], all[6];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                                                        \
@@ -82,6 +84,8 @@ static void fill_data_tables(run_options *o, option_tables *t)
     };
     const struct poptOption report[] = {
         NUMBER("bench", 'b', bench, "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
+        NUMBER("throughput", 0, throughput, "warm up, then run N executions, several in flight: how many a second", "N"),
+        NUMBER("in-flight", 0, in_flight, "how many --throughput has in flight, 1 to 64 (default: 8)", "K"),
         FLAG("profile", 'p', profile, "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
         FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
         FLAG("memory", 0, memory, "device and host memory in use"),
@@ -190,8 +194,10 @@ static run_exit check(run_options *options)
     for (int i = 0; i < 3; i++)
         if (options->std[i] == 0)
             return run_fail(RUN_USAGE, "--std: must not be 0");
-    if (options->bench < 0 || options->top < 0 || options->timeout_ms < 0 || options->measure_ms < 0)
-        return run_fail(RUN_USAGE, "--bench, --top, --timeout and --measure-ms: must not be negative");
+    if (options->bench < 0 || options->throughput < 0 || options->top < 0 || options->timeout_ms < 0 || options->measure_ms < 0)
+        return run_fail(RUN_USAGE, "--bench, --throughput, --top, --timeout and --measure-ms: must not be negative");
+    if (options->in_flight < 1 || options->in_flight > VKD_MAX_IN_FLIGHT)
+        return run_fail(RUN_USAGE, "--in-flight: must be 1 to %d", VKD_MAX_IN_FLIGHT);
     if (options->list_devices)
         return RUN_OK;
     if (!options->model)
@@ -234,6 +240,7 @@ run_exit run_options_parse(int argc, const char **argv, run_options *out)
     *out = (run_options){
         .mean = {0.485f, 0.456f, 0.406f},
         .std = {0.229f, 0.224f, 0.225f},
+        .in_flight = 8,
     };
     fill_tables(out, &tables);
     out->context = poptGetContext("vkd-run", argc, argv, tables.all, 0);

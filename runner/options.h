@@ -20,7 +20,9 @@ typedef struct run_options {
     float mean[3], std[3];
     int gray;
 
-    int bench; /* number of runs, 0: no benchmark */
+    int bench;      /* number of runs, 0: no benchmark */
+    int throughput; /* number of executions, 0: not measured */
+    int in_flight;  /* of them */
     int profile, explain, memory, list_devices, json;
 
     char *device, *library, *method, *variant, *cache_dir;

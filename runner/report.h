@@ -6,6 +6,7 @@
 
 #include "runner/bench.h"
 #include "runner/classify.h"
+#include "runner/throughput.h"
 
 typedef struct run_report {
     cJSON *root; /* used by the JSON form: the object that finish prints */
@@ -28,6 +29,7 @@ typedef struct run_report_form {
     void (*classes)(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms);
     void (*output)(run_report *report, const run_output *output);
     void (*bench)(run_report *report, const run_bench *bench);
+    void (*throughput)(run_report *report, const run_throughput *throughput);
     void (*profile)(run_report *report, const run_profile *profile);
     void (*explain)(run_report *report, const run_session *session);
     void (*memory)(run_report *report, const vkd_memory_info *memory);

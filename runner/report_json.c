@@ -149,6 +149,15 @@ static void add_bench(run_report *report, const run_bench *bench)
     number(report, root, "gpu_min_ms", bench->gpu.min);
 }
 
+static void add_throughput(run_report *report, const run_throughput *throughput)
+{
+    cJSON *object = cJSON_AddObjectToObject(root_of(report), "throughput");
+    number(report, object, "executions", (double)throughput->executions);
+    number(report, object, "in_flight", (double)throughput->in_flight);
+    number(report, object, "per_second", throughput->per_second);
+    number(report, object, "images_per_second", throughput->per_second * (double)throughput->batch);
+}
+
 static void add_profile(run_report *report, const run_profile *profile)
 {
     cJSON *root = root_of(report);
@@ -226,6 +235,7 @@ const run_report_form run_report_json = {
     .classes = add_classes,
     .output = add_output,
     .bench = add_bench,
+    .throughput = add_throughput,
     .profile = add_profile,
     .explain = add_explain,
     .memory = add_memory,

@@ -109,6 +109,16 @@ static void print_bench(run_report *report, const run_bench *bench)
     print_times("GPU", &bench->gpu);
 }
 
+static void print_throughput(run_report *report, const run_throughput *throughput)
+{
+    (void)report;
+    printf("%zu executions, %zu in flight: %.1f a second", throughput->executions, throughput->in_flight,
+           throughput->per_second);
+    if (throughput->batch > 1)
+        printf(", %.1f images a second", throughput->per_second * (double)throughput->batch);
+    printf("\n");
+}
+
 /* "et_vk.q8ta_conv2d.default" as "q8ta_conv2d", with its length: the table is wide enough. */
 static const char *short_op(const char *op, int *length)
 {
@@ -267,6 +277,7 @@ const run_report_form run_report_text = {
     .classes = print_classes,
     .output = print_output,
     .bench = print_bench,
+    .throughput = print_throughput,
     .profile = print_profile,
     .explain = print_explain,
     .memory = print_memory,

@@ -68,6 +68,7 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .int8_dot = options->int8_dot,
         .no_rewrites = options->no_rewrites,
         .profile = options->profile,
+        .in_flight = options->throughput ? (uint32_t)options->in_flight : 0,
     };
     if (!path || !*path)
         path = getenv("VKD_LIBRARY");

@@ -187,6 +187,7 @@ vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice phys
     out->queue_family = find_family(families, family_count, queue_family);
     if (properties.apiVersion < VK_API_VERSION_1_1 || out->queue_family == VKD_ANY_FAMILY)
         return VKD_OK;
+    out->queue_count = min32(families[out->queue_family].queueCount, VKD_MAX_IN_FLIGHT);
     fill_limits(&properties, &families[out->queue_family], &out->caps);
     VKD_TRY(find_extensions(instance, min32(properties.apiVersion, instance->version), out));
     fill_properties(instance, out);

@@ -13,7 +13,7 @@ typedef struct vkd_features {
 
 typedef struct vkd_adapter {
     VkPhysicalDevice handle;
-    uint32_t queue_family;
+    uint32_t queue_family, queue_count; /* the count: of the family, VKD_MAX_IN_FLIGHT at most */
     vkd_features features;
     const char *extensions[5]; /* to enable; constant strings */
     uint32_t extension_count;

@@ -94,7 +94,8 @@ static vkd_status begin(vkd_commands *commands)
     VKD_TRY(vkd_vk_status(device->context, result, "vkBeginCommandBuffer"));
     if (commands->queries)
         device->vk.vkCmdResetQueryPool(commands->recording.commands, commands->queries, 0, commands->stamp_count);
-    /* Earlier submissions' writes, the last run's among them, become visible. They are over, so this costs no waiting. */
+    /* Earlier submissions' writes, the last run's among them, become visible. Those of one execution at a time are over, so
+     * this costs no waiting; what else is in flight on the same queue is waited for, as at any barrier. */
     vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT,
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     write_stamp(commands, STAMP_START);
@@ -301,13 +302,18 @@ vkd_status vkd_commands_end(vkd_commands *commands)
 
 /* --------------------------------------------------------------------------------------------------------- running */
 
-vkd_status vkd_commands_run(vkd_commands *commands)
+vkd_status vkd_commands_submit(vkd_commands *commands, uint32_t queue)
+{
+    if (!commands->ended)
+        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT, "the recording has not ended");
+    return vkd_recording_submit(commands->device, &commands->recording, queue);
+}
+
+vkd_status vkd_commands_wait(vkd_commands *commands)
 {
     vkd_device *device = commands->device;
-    if (!commands->ended)
-        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "the recording has not ended");
     commands->timed = false;
-    VKD_TRY(vkd_recording_submit(device, &commands->recording, device->timeout_ns));
+    VKD_TRY(vkd_recording_wait(device, &commands->recording, device->timeout_ns));
     if (!commands->queries)
         return VKD_OK;
     uint32_t count = STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_count : 0);
@@ -316,6 +322,12 @@ vkd_status vkd_commands_run(vkd_commands *commands)
     VKD_TRY(vkd_vk_status(device->context, result, "vkGetQueryPoolResults"));
     commands->timed = true;
     return VKD_OK;
+}
+
+vkd_status vkd_commands_run(vkd_commands *commands)
+{
+    VKD_TRY(vkd_commands_submit(commands, 0));
+    return vkd_commands_wait(commands);
 }
 
 static uint64_t interval_ns(const vkd_commands *commands, uint32_t first, uint32_t last)

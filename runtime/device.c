@@ -45,12 +45,15 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     vkd_adapter adapter;
     VKD_TRY(choose_adapter(device, options->device, &adapter));
     adopt_adapter(device, &adapter);
-    const float priority = 1;
-    const VkDeviceQueueCreateInfo queue = {
+    const uint32_t wanted = options->in_flight ? options->in_flight : 1;
+    float priorities[VKD_MAX_IN_FLIGHT];
+    for (uint32_t i = 0; i < VKD_MAX_IN_FLIGHT; i++)
+        priorities[i] = 1;
+    const VkDeviceQueueCreateInfo queues = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
         .queueFamilyIndex = device->queue_family,
-        .queueCount = 1,
-        .pQueuePriorities = &priority,
+        .queueCount = wanted < adapter.queue_count ? wanted : adapter.queue_count,
+        .pQueuePriorities = priorities,
     };
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
@@ -77,7 +80,7 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
                  : device->caps.dot_supported ? (void *)&dot
                                               : NULL,
         .queueCreateInfoCount = 1,
-        .pQueueCreateInfos = &queue,
+        .pQueueCreateInfos = &queues,
         .enabledExtensionCount = adapter.extension_count,
         .ppEnabledExtensionNames = adapter.extensions,
     };
@@ -88,7 +91,9 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
     device->handle = handle;
     vkd_device_load(&device->instance, device->handle, &device->vk);
-    device->vk.vkGetDeviceQueue(device->handle, device->queue_family, 0, &device->queue);
+    device->queue_count = queues.queueCount;
+    for (uint32_t i = 0; i < device->queue_count; i++)
+        device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
     return VKD_OK;
 }
 
@@ -112,7 +117,8 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *vulkan)
     device->caps.dot = vkd_caps_best_dot(&device->caps);
     device->caps.matrix_int8 = false; /* whether it is enabled there is not known */
     device->handle = vulkan->device;
-    device->queue = vulkan->queue;
+    device->queues[0] = vulkan->queue;
+    device->queue_count = 1;
     device->lock = vulkan->lock;
     device->unlock = vulkan->unlock;
     device->lock_user = vulkan->user;

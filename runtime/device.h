@@ -8,9 +8,10 @@
 typedef struct vkd_device vkd_device;
 
 /* Opens the device that the options name (vkdelegate.h says how it is chosen), or works on options->vulkan; `validate` has no
- * effect there. The context must outlive the device; the options need not. VKD_NO_DEVICE when there is no Vulkan library,
- * driver or fitting device, VKD_NOT_FOUND when validation was asked for and its layer is not installed, VKD_UNSUPPORTED when
- * the device lacks the forced int8 flavour. Devices may be opened by several threads at the same time. */
+ * effect there. A device of our own has as many queues as options->in_flight, if its family has them. The context must outlive
+ * the device; the options need not. VKD_NO_DEVICE when there is no Vulkan library, driver or fitting device, VKD_NOT_FOUND when
+ * validation was asked for and its layer is not installed, VKD_UNSUPPORTED when the device lacks the forced int8 flavour.
+ * Devices may be opened by several threads at the same time. */
 VKD_MUST_USE vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out);
 void vkd_device_close(vkd_device *device); /* writes the pipeline cache if it has grown; accepts null */
 
@@ -123,10 +124,13 @@ VKD_MUST_USE vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_
                                               const uint32_t groups[3]);
 /* Closes the recording. After a run the writes are visible to the host, in non-coherent memory after vkd_buffer_invalidate. */
 VKD_MUST_USE vkd_status vkd_commands_end(vkd_commands *commands);
-/* Submits and waits, with the options' time-out. Can be called any number of times. VKD_DEVICE_LOST when the device failed or
- * did not finish in time; every later run on this device fails at once in the same way. */
-VKD_MUST_USE vkd_status vkd_commands_run(vkd_commands *commands);
-uint64_t vkd_commands_gpu_ns(const vkd_commands *commands);                         /* whole last run, 0: no time stamps */
+/* Submits, to the device's queue of this number modulo their count; then the end must be waited for, before another submit and
+ * for as long as the options' time-out. Any number of times. VKD_DEVICE_LOST when the device failed or did not finish in time;
+ * every later call on this device fails at once in the same way. Several recordings may be in flight, in any order. */
+VKD_MUST_USE vkd_status vkd_commands_submit(vkd_commands *commands, uint32_t queue);
+VKD_MUST_USE vkd_status vkd_commands_wait(vkd_commands *commands);
+VKD_MUST_USE vkd_status vkd_commands_run(vkd_commands *commands); /* both, on the first queue */
+uint64_t vkd_commands_gpu_ns(const vkd_commands *commands);       /* whole run that was waited for last, 0: no time stamps */
 uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatch); /* 0 without stamps */
 uint32_t vkd_commands_barrier_count(const vkd_commands *commands); /* those that hazards asked for, with stamps too */
 void vkd_commands_destroy(vkd_commands *commands);                 /* accepts null */

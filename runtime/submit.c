@@ -46,19 +46,32 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static VkResult submit(vkd_device *device, const vkd_recording *recording)
+static vkd_status lost_earlier(vkd_device *device)
+{
+    return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
+}
+
+vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, uint32_t queue)
 {
     const VkSubmitInfo info = {
         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
         .commandBufferCount = 1,
         .pCommandBuffers = &recording->commands,
     };
+    if (device->lost)
+        return lost_earlier(device);
+    VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
     if (device->lock)
         device->lock(device->lock_user);
-    VkResult result = device->vk.vkQueueSubmit(device->queue, 1, &info, recording->fence);
+    result = device->vk.vkQueueSubmit(device->queues[queue % device->queue_count], 1, &info, recording->fence);
     if (device->unlock)
         device->unlock(device->lock_user);
-    return result;
+    device->lost = result == VK_ERROR_DEVICE_LOST;
+    VKD_TRY(vkd_vk_status(device->context, result, "vkQueueSubmit"));
+    recording->next = device->pending;
+    device->pending = recording;
+    return VKD_OK;
 }
 
 /* A thread that sleeps in vkWaitForFences is woken late: 50 us on an H100, an eighth of a ResNet50. So on a discrete GPU the
@@ -76,21 +89,25 @@ static VkResult wait(vkd_device *device, VkFence fence, uint64_t timeout_ns)
     return device->vk.vkWaitForFences(device->handle, 1, &fence, VK_TRUE, timeout_ns);
 }
 
-vkd_status vkd_recording_submit(vkd_device *device, const vkd_recording *recording, uint64_t timeout_ns)
+static void forget_pending(vkd_device *device, const vkd_recording *recording)
+{
+    vkd_recording **at = &device->pending;
+    while (*at && *at != recording)
+        at = &(*at)->next;
+    if (*at)
+        *at = recording->next;
+}
+
+vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint64_t timeout_ns)
 {
     if (device->lost)
-        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
-    VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
-    result = submit(device, recording);
-    device->lost = result == VK_ERROR_DEVICE_LOST;
-    VKD_TRY(vkd_vk_status(device->context, result, "vkQueueSubmit"));
-    result = wait(device, recording->fence, timeout_ns);
-    if (result == VK_SUCCESS)
+        return lost_earlier(device);
+    VkResult result = wait(device, recording->fence, timeout_ns);
+    if (result == VK_SUCCESS) {
+        forget_pending(device, recording);
         return VKD_OK;
+    }
     device->lost = true;
-    if (result != VK_ERROR_DEVICE_LOST) /* a lost device is idle; any other failure leaves the work in flight */
-        device->pending = recording->fence;
     if (result == VK_TIMEOUT)
         return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s did not finish within %llu ms", device->caps.name,
                         (unsigned long long)(timeout_ns / 1000000));
@@ -99,15 +116,18 @@ vkd_status vkd_recording_submit(vkd_device *device, const vkd_recording *recordi
 
 bool vkd_device_idle(vkd_device *device)
 {
-    if (!device->pending)
-        return !device->stuck;
-    VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending, VK_TRUE, VKD_DEFAULT_TIMEOUT_NS);
-    device->pending = VK_NULL_HANDLE;
-    device->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST;
-    if (device->stuck)
-        vkd_log(device->context, VKD_LOG_WARNING,
-                "the device %s still does not answer (%s): its memory and objects are leaked, as it may be using them",
-                device->caps.name, vkd_vk_result_name(result));
+    /* Work that no time-out was found of gets its whole time; and nothing gets less than the usual time. */
+    const bool patient = !device->lost && device->timeout_ns > VKD_DEFAULT_TIMEOUT_NS;
+    const uint64_t timeout_ns = patient ? device->timeout_ns : VKD_DEFAULT_TIMEOUT_NS;
+    for (; device->pending && !device->stuck; device->pending = device->pending->next) {
+        VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending->fence, VK_TRUE, timeout_ns);
+        device->lost |= result != VK_SUCCESS;
+        device->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; /* a lost device is idle */
+        if (device->stuck)
+            vkd_log(device->context, VKD_LOG_WARNING,
+                    "the device %s still does not answer (%s): its memory and objects are leaked, as it may be using them",
+                    device->caps.name, vkd_vk_result_name(result));
+    }
     return !device->stuck;
 }
 

@@ -20,15 +20,16 @@ static vkd_status begin_copies(vkd_device *device, const vkd_recording *recordin
     return VKD_OK;
 }
 
-static vkd_status finish_copies(vkd_device *device, const vkd_recording *recording)
+static vkd_status finish_copies(vkd_device *device, vkd_recording *recording)
 {
     vkd_barrier(device, recording->commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_ALL_COMMANDS_BIT | VK_PIPELINE_STAGE_HOST_BIT,
                 VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT);
     VkResult result = device->vk.vkEndCommandBuffer(recording->commands);
     VKD_TRY(vkd_vk_status(device->context, result, "vkEndCommandBuffer"));
+    VKD_TRY(vkd_recording_submit(device, recording, 0));
     /* The time-out of the options is meant for executions, and may be shorter than this deserves. */
-    return vkd_recording_submit(device, recording, VKD_DEFAULT_TIMEOUT_NS);
+    return vkd_recording_wait(device, recording, VKD_DEFAULT_TIMEOUT_NS);
 }
 
 static void copy(vkd_device *device, const vkd_recording *recording, const vkd_buffer *src, uint64_t src_offset,
@@ -123,8 +124,8 @@ vkd_status vkd_uploader_finish(vkd_uploader *uploader)
     return status;
 }
 
-static vkd_status read_in_chunks(vkd_device *device, const vkd_recording *recording, const vkd_buffer *staging,
-                                 const vkd_buffer *src, uint64_t offset, uint64_t size, unsigned char *dst)
+static vkd_status read_in_chunks(vkd_device *device, vkd_recording *recording, const vkd_buffer *staging, const vkd_buffer *src,
+                                 uint64_t offset, uint64_t size, unsigned char *dst)
 {
     for (uint64_t done = 0; done < size; done += staging->size) {
         uint64_t chunk = size - done < staging->size ? size - done : staging->size;

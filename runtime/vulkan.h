@@ -79,6 +79,7 @@ typedef struct vkd_pipeline_cache {
 
 typedef struct vkd_pipeline_entry vkd_pipeline_entry;
 typedef struct vkd_layout_entry vkd_layout_entry;
+typedef struct vkd_recording vkd_recording;
 
 struct vkd_device {
     vkd_context *context;
@@ -87,17 +88,17 @@ struct vkd_device {
     vkd_instance instance;
     VkDevice handle;
     bool borrowed;
-    VkQueue queue;
-    uint32_t queue_family;
+    VkQueue queues[VKD_MAX_IN_FLIGHT]; /* of one family */
+    uint32_t queue_count, queue_family;
     void (*lock)(void *user);
     void (*unlock)(void *user);
     void *lock_user;
     struct VolkDeviceTable vk;
     VkPhysicalDeviceMemoryProperties memory;
-    uint64_t timeout_ns; /* of one execution */
-    bool lost;           /* nothing is submitted any more */
-    bool stuck;          /* the GPU may still use our objects: none of them is destroyed */
-    VkFence pending;     /* what a timed-out wait was waiting for */
+    uint64_t timeout_ns;    /* of one execution */
+    bool lost;              /* nothing is submitted or waited for any more */
+    bool stuck;             /* the GPU may still use our objects: none of them is destroyed */
+    vkd_recording *pending; /* submitted, and not known to have ended */
     vkd_pipeline_cache cache;
     vkd_pipeline_entry *pipelines;
     vkd_layout_entry *layouts;
@@ -109,24 +110,28 @@ void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, 
 /* ------------------------------------------------------------------------------------------------ submission: submit.c */
 
 /* A command buffer with its pool and fence. */
-typedef struct vkd_recording {
+struct vkd_recording {
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
-} vkd_recording;
+    vkd_recording *next; /* in vkd_device.pending */
+};
 
 /* On failure nothing is left behind. */
 VKD_MUST_USE vkd_status vkd_recording_create(vkd_device *device, vkd_recording *out);
 void vkd_recording_destroy(vkd_device *device, vkd_recording *recording); /* accepts an all-zero one */
-/* Submits and waits for the end. */
-VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, const vkd_recording *recording, uint64_t timeout_ns);
+/* queue: any number, taken modulo the device's queues. The recording must stay where it is until its destroy. */
+VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, uint32_t queue);
+/* Waits for the end of a submission, so long from now on. After a failure the device counts as lost. */
+VKD_MUST_USE vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint64_t timeout_ns);
 
 /* Records a global memory barrier. */
 void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
                  VkPipelineStageFlags dst_stage, VkAccessFlags dst_access);
 
-/* Whether objects may be destroyed. After a time-out it gives the GPU a last chance to finish, once; if that fails the answer
- * is no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in use is worse. */
+/* Whether objects may be destroyed. Waits for whatever is still in flight; after a time-out that is the GPU's last chance to
+ * finish. If it fails the answer is no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in
+ * use is worse. */
 bool vkd_device_idle(vkd_device *device);
 
 /* --------------------------------------------------------------------------------------------------- memory: buffer.c */

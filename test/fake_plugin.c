@@ -2,10 +2,12 @@
  *   image.pte        one input and one output f32 1x3x4x6, equal
  *   gray.pte         the same with one channel
  *   classes.pte      f32 1x4, equal
+ *   batch.pte        f32 3x4, equal
  *   two.pte          two inputs and two outputs, i8 5 and f32 2, equal
  *   open-N.pte       opening it fails with status N
  *   load-N.pte       loading its method fails with status N
  *   execute-N.pte    like classes.pte, and executing it fails with status N
+ *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out wrong
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
 #include <stdio.h>
@@ -23,6 +25,13 @@
 
 enum { MAX_TENSORS = 2, MAX_BYTES = 1024 };
 
+/* Something in flight: what comes out, and where that goes. */
+typedef struct flight {
+    uint64_t ticket; /* 0: nothing */
+    unsigned char out[MAX_TENSORS][MAX_BYTES];
+    void *to[MAX_TENSORS];
+} flight;
+
 struct vkd_method {
     vkd_log_fn log;
     void *log_user;
@@ -31,8 +40,11 @@ struct vkd_method {
     unsigned char in[MAX_TENSORS][MAX_BYTES], out[MAX_TENSORS][MAX_BYTES];
     bool set[MAX_TENSORS], executed;
     vkd_status execute_status;
-    bool message;
+    bool message, torn;
     uint64_t runs;
+    uint32_t in_flight;
+    uint64_t last_ticket;
+    flight flights[VKD_MAX_IN_FLIGHT];
 };
 
 struct vkd_program {
@@ -48,6 +60,7 @@ typedef struct shape {
 static const shape shapes[] = {
     {"image.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 3, 4, 6}, 288}}},
     {"gray.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 1, 4, 6}, 96}}},
+    {"batch.pte", 1, {{VKD_DTYPE_FLOAT32, 2, {3, 4}, 48}}},
     {"two.pte", 2, {{VKD_DTYPE_INT8, 1, {5}, 5}, {VKD_DTYPE_FLOAT32, 1, {2}, 8}}},
     {"", 1, {{VKD_DTYPE_FLOAT32, 2, {1, 4}, 16}}}, /* any other name */
 };
@@ -151,6 +164,8 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
     if (sscanf(program->name, "execute-%d", &status) == 1)
         method->execute_status = (vkd_status)status;
     method->message = !strcmp(program->name, "message.pte");
+    method->torn = !strcmp(program->name, "torn.pte");
+    method->in_flight = options->in_flight;
     *out = method;
     return VKD_OK;
 }
@@ -190,6 +205,55 @@ static vkd_status method_execute(vkd_method *method)
     return VKD_OK;
 }
 
+static vkd_method *method_of(vkd_delegate *delegate) { return (vkd_method *)(void *)delegate; }
+
+static vkd_status wait(vkd_delegate *delegate, uint64_t ticket)
+{
+    vkd_method *method = method_of(delegate);
+    for (uint32_t i = 0; i < method->in_flight; i++) {
+        flight *f = &method->flights[i];
+        if (!ticket || f->ticket != ticket)
+            continue;
+        f->ticket = 0;
+        for (size_t k = 0; k < method->count; k++)
+            memcpy(f->to[k], f->out[k], method->info[k].size);
+        return VKD_OK;
+    }
+    return VKD_INVALID_ARGUMENT; /* this one knows only what is in flight */
+}
+
+/* The inputs, then the outputs. More than vkd_options.in_flight is a mistake here. */
+static vkd_status submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+{
+    vkd_method *method = method_of(delegate);
+    flight *found = NULL;
+    bool others = false;
+    for (uint32_t i = 0; i < method->in_flight; i++) {
+        others |= method->flights[i].ticket != 0;
+        found = method->flights[i].ticket ? found : &method->flights[i];
+    }
+    if (!found || count != 2 * method->count)
+        return VKD_INVALID_ARGUMENT;
+    if (method->execute_status) {
+        method->log(method->log_user, VKD_LOG_ERROR, "fake failure of a submission");
+        return method->execute_status;
+    }
+    for (size_t k = 0; k < method->count; k++) {
+        memcpy(found->out[k], args[k].data, method->info[k].size);
+        found->out[k][0] ^= method->torn && others;
+        found->to[k] = args[method->count + k].data;
+    }
+    *out_ticket = found->ticket = ++method->last_ticket;
+    return VKD_OK;
+}
+
+static vkd_status execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
+{
+    uint64_t ticket;
+    vkd_status status = submit(delegate, args, count, &ticket);
+    return status == VKD_OK ? wait(delegate, ticket) : status;
+}
+
 static const void *method_output(const vkd_method *method, size_t index, size_t *out_size)
 {
     *out_size = method->info[index].size;
@@ -205,6 +269,7 @@ const vkd_backend_table vkd_backend = {
     .dtype_name = dtype_name,
     .dtype_size = dtype_size,
     .list_devices = list_devices,
+    .execute = execute,
     .delegate_device = delegate_device,
     .memory = memory,
     .node_count = two_nodes,
@@ -226,4 +291,6 @@ const vkd_backend_table vkd_backend = {
     .method_set_input = method_set_input,
     .method_execute = method_execute,
     .method_output = method_output,
+    .submit = submit,
+    .wait = wait,
 };

@@ -354,6 +354,7 @@ static void open_application(application *a, bool dot)
     a->vulkan.unlock = unlock;
     a->vulkan.user = a;
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                           .queueFamilyIndex = a->vulkan.queue_family};
     assert_int_equal(a->vkCreateCommandPool(a->vulkan.device, &pool, NULL, &a->pool), VK_SUCCESS);
     const VkCommandBufferAllocateInfo buffer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -419,6 +420,45 @@ static void device_of_the_caller(void **state)
     }
 }
 
+/* Several in flight share the caller's one queue, each submission under its lock. */
+static void several_in_flight_on_the_callers_device(void **state)
+{
+    (void)state;
+    gpu_needed();
+    enum { REQUESTS = 8 };
+    application a;
+    small_model m;
+    watch w;
+    vkd_delegate *delegate;
+    float y[REQUESTS][SMALL_Y];
+    uint64_t tickets[REQUESTS];
+    open_application(&a, true);
+    small_begin(&m, false, NULL);
+    vkd_options options = watch_begin(&w);
+    options.vulkan = &a.vulkan;
+    options.in_flight = 3;
+    if (small_init(&m, &options, &delegate) != VKD_OK)
+        fail_msg("%s", w.error);
+    int uses = a.uses;
+    for (int i = 0; i < REQUESTS; i++) {
+        small_args args;
+        small_args_set(&args, m.x, y[i]);
+        assert_int_equal(vkd_submit(delegate, args.args, 2, &tickets[i]), VKD_OK);
+        assert_true(a.uses == uses + i + 1 && a.locked == 0);
+        use_application(&a); /* in between */
+    }
+    for (int i = 0; i < REQUESTS - 1; i++) {
+        assert_int_equal(vkd_wait(delegate, tickets[i]), VKD_OK);
+        assert_memory_equal(y[i], m.y, sizeof m.y);
+    }
+    assert_int_equal(a.uses, uses + REQUESTS); /* waiting takes no lock */
+    vkd_destroy(delegate);
+    use_application(&a);
+    watch_end(&w);
+    small_end(&m);
+    close_application(&a);
+}
+
 /* Two delegates in two threads on one queue of the caller's, which the lock keeps apart. */
 static void threads_on_the_callers_device(void **state)
 {
@@ -466,6 +506,7 @@ int main(void)
         cmocka_unit_test(two_threads),
         cmocka_unit_test(two_threads_with_one_cache),
         cmocka_unit_test(device_of_the_caller),
+        cmocka_unit_test(several_in_flight_on_the_callers_device),
         cmocka_unit_test(threads_on_the_callers_device),
         cmocka_unit_test(failed_init_on_the_callers_device),
     };

@@ -22,6 +22,30 @@
 #include <unistd.h>
 #include <vulkan/vulkan_core.h>
 
+enum { REQUESTS = 5 };
+
+/* As many executions in flight as there can be, and more; waited for in some order. On failure some are left in flight. */
+static vkd_status use_several(small_model *m, vkd_delegate *delegate)
+{
+    static const int order[REQUESTS] = {3, 1, 4, 0, 2};
+    float y[REQUESTS][SMALL_Y];
+    uint64_t tickets[REQUESTS];
+    for (int i = 0; i < REQUESTS; i++) {
+        small_args a;
+        small_args_set(&a, m->x, y[i]);
+        vkd_status status = vkd_submit(delegate, a.args, 2, &tickets[i]);
+        if (status != VKD_OK)
+            return status;
+    }
+    for (int i = 0; i < REQUESTS; i++) {
+        vkd_status status = vkd_wait(delegate, tickets[order[i]]);
+        if (status != VKD_OK)
+            return status;
+        assert_memory_equal(y[order[i]], m->y, sizeof m->y);
+    }
+    return VKD_OK;
+}
+
 /* Init, execute, destroy, with whatever is to fail. */
 static vkd_status use(small_model *m, const vkd_options *options)
 {
@@ -33,6 +57,8 @@ static vkd_status use(small_model *m, const vkd_options *options)
         status = small_execute(m, delegate, y);
     if (status == VKD_OK)
         assert_memory_equal(y, m->y, sizeof y);
+    if (status == VKD_OK && options->in_flight)
+        status = use_several(m, delegate);
     vkd_destroy(delegate);
     return status;
 }
@@ -51,7 +77,7 @@ static void works(small_model *m)
 
 /* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can do without, the cache and
  * the self-check of kernels, it does without. */
-static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check)
+static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check, uint32_t in_flight)
 {
     int failures = 0;
     for (bool failed = true; failed; failures += failed) {
@@ -62,6 +88,7 @@ static int fail_each_allocation(small_model *m, const char *cache_dir, bool self
         options.cache_dir = cache_dir;
         options.no_self_check = !self_check;
         options.profile = true;
+        options.in_flight = in_flight;
         w.memory.fail_at = failures;
         vkd_status status = use(m, &options);
         failed = w.memory.failed;
@@ -80,11 +107,12 @@ static void each_allocation_fails(void **state)
     small_model m;
     char *directory = new_directory();
     small_begin(&m, true, NULL);
-    int plain = fail_each_allocation(&m, NULL, false), cached = fail_each_allocation(&m, directory, false);
-    int checked = fail_each_allocation(&m, NULL, true), both = fail_each_allocation(&m, directory, true);
-    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both\n", plain, cached,
-                  checked, both);
-    assert_true(plain > 10 && cached >= plain && checked >= plain);
+    int plain = fail_each_allocation(&m, NULL, false, 0), cached = fail_each_allocation(&m, directory, false, 0);
+    int checked = fail_each_allocation(&m, NULL, true, 0), both = fail_each_allocation(&m, directory, true, 0);
+    int several = fail_each_allocation(&m, NULL, false, 3);
+    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both, %d with 3 in flight\n",
+                  plain, cached, checked, both, several);
+    assert_true(plain > 10 && cached >= plain && checked >= plain && several > plain);
     works(&m);
     small_end(&m);
     remove_tree(directory);
@@ -123,7 +151,7 @@ static void each_allocation_of_a_program_fails(void **state)
 /* ---------------------------------------------------------------------------------------------------------- driver */
 
 /* The n-th call into the driver that can fail does, for every n: a status, a message, nothing left behind. */
-static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check)
+static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check, uint32_t in_flight)
 {
     int calls = 0;
     for (const char *failed = ""; failed; calls += failed != NULL) {
@@ -131,6 +159,7 @@ static int fail_each_call(small_model *m, VkResult result, vkd_status expected, 
         vkd_options options = watch_begin(&w);
         options.profile = true;
         options.no_self_check = !self_check;
+        options.in_flight = in_flight;
         faulty_driver_arm(NULL, calls, result);
         vkd_status status = use(m, &options);
         failed = faulty_driver_disarm();
@@ -152,12 +181,13 @@ static void each_driver_call_fails(void **state)
     gpu_needed();
     small_model m;
     small_begin(&m, false, NULL);
-    int calls = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false);
-    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false), calls);
-    assert_int_equal(fail_each_call(&m, VK_ERROR_UNKNOWN, VKD_DEVICE_ERROR, false), calls);
-    int checked = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, true);
-    print_message("driver calls failed in turn: %d, %d with a self-check\n", calls, checked);
-    assert_true(calls > 20 && checked >= calls);
+    int calls = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 0);
+    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false, 0), calls);
+    assert_int_equal(fail_each_call(&m, VK_ERROR_UNKNOWN, VKD_DEVICE_ERROR, false, 0), calls);
+    int checked = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, true, 0);
+    int several = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 3);
+    print_message("driver calls failed in turn: %d, %d with a self-check, %d with 3 in flight\n", calls, checked, several);
+    assert_true(calls > 20 && checked >= calls && several > calls);
     works(&m);
     small_end(&m);
 }

@@ -134,6 +134,15 @@ static void exit_codes(void **state)
         {"x.pte --bench", 1, "missing argument"},
         {"x.pte --bench -3", 1, "--bench"},
         {"x.pte --bench many", 1, "many"},
+        {"x.pte --throughput", 1, "missing argument"},
+        {"x.pte --throughput -3", 1, "--throughput"},
+        {"x.pte --throughput 5 --in-flight 0", 1, "--in-flight: must be 1 to 64"},
+        {"x.pte --throughput 5 --in-flight 65", 1, "--in-flight: must be 1 to 64"},
+        {"x.pte --throughput 5 --in-flight -1", 1, "--in-flight"},
+        {"x.pte --throughput 5 --in-flight some", 1, "some"},
+        {"execute-5.pte --throughput 2", 5, "fake failure of a submission"},
+        {"torn.pte --throughput 20", 7, "output 0 of an execution among 8 in flight differs from that of one by itself"},
+        {"torn.pte --throughput 20 --in-flight 1", 0, ""},
         {"x.pte --mean 1,2", 1, "--mean"},
         {"x.pte --std 0", 1, "--std"},
         {"x.pte --std nan", 1, "--std"},
@@ -189,7 +198,8 @@ static void the_library_option_wins_over_the_environment(void **state)
 static void help_explains(void **state)
 {
     fixture *f = *state;
-    static const char *const parts[] = {"Usage: vkd-run", "--input", "--bench", "--profile", "Exit codes", "Examples"};
+    static const char *const parts[] = {"Usage: vkd-run", "--input",   "--bench",    "--throughput",
+                                        "--in-flight",    "--profile", "Exit codes", "Examples"};
     assert_int_equal(run(f, "--help"), 0);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         assert_non_null(strstr(f->out, parts[i]));
@@ -374,6 +384,34 @@ static void bench_statistics(void **state)
     cJSON_Delete(root);
 }
 
+static void throughput_of_requests(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        const char *line;
+        double executions, in_flight, batch;
+    } rows[] = {
+        {"x.pte --throughput 100 --json", 100, 8, 1},
+        {"batch.pte --throughput 10 --in-flight 3 --json", 10, 3, 3},
+        {"two.pte --throughput 1 --in-flight 64 --json", 1, 64, 5},
+        {"x.pte --throughput 7 --in-flight 1 --bench 2 --json", 7, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cJSON *root = json_of(f, rows[i].line);
+        const cJSON *throughput = cJSON_GetObjectItemCaseSensitive(root, "throughput");
+        double per_second = json_number(throughput, "per_second");
+        assert_true(json_number(throughput, "executions") == rows[i].executions && per_second > 0);
+        assert_true(json_number(throughput, "in_flight") == rows[i].in_flight);
+        assert_true(fabs(json_number(throughput, "images_per_second") / per_second - rows[i].batch) < 1e-9);
+        cJSON_Delete(root);
+    }
+    expect_code(f, "x.pte --throughput 5", 0, "");
+    assert_non_null(strstr(f->out, "5 executions, 8 in flight: "));
+    assert_null(strstr(f->out, "images"));
+    expect_code(f, "batch.pte --throughput 5", 0, "");
+    assert_non_null(strstr(f->out, "images a second"));
+}
+
 static void reports_as_json(void **state)
 {
     cJSON *root = json_of(*state, "x.pte --profile --explain --memory --json");
@@ -469,6 +507,7 @@ int main(void)
         cmocka_unit_test(gray_and_broken_images),
         cmocka_unit_test(labels_and_top),
         cmocka_unit_test(bench_statistics),
+        cmocka_unit_test(throughput_of_requests),
         cmocka_unit_test(reports_as_json),
         cmocka_unit_test(reports_as_text),
         cmocka_unit_test(the_real_library_is_found_and_runs),

@@ -165,7 +165,7 @@ static void borrowed_device(void **state)
         .instance = device->instance.handle,
         .physical_device = same,
         .device = device->handle,
-        .queue = device->queue,
+        .queue = device->queues[0],
         .queue_family = device->queue_family,
         .lock = lock,
         .unlock = unlock,

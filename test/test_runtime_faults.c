@@ -350,34 +350,74 @@ static void device_lost(void **state)
     opens_and_works(g);
 }
 
-/* A dispatch that really takes longer than allowed. Closing waits for it, and nothing leaks. */
+/* Dispatches that take long. */
+static vkd_commands *record_spin(gpu *g, const vkd_buffer *buffer, int dispatches)
+{
+    const uint32_t rounds = 60000;
+    vkd_pipeline pipeline;
+    vkd_commands *commands;
+    const vkd_slice slice = {buffer, 0, buffer->size, true};
+    assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &pipeline), VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, (uint32_t)dispatches, (uint32_t)dispatches, true, &commands), VKD_OK);
+    for (int i = 0; i < dispatches; i++)
+        assert_int_equal(
+            vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds, 4, (uint32_t[]){(uint32_t)(buffer->size / 4), 1, 1}),
+            VKD_OK);
+    assert_int_equal(vkd_commands_end(commands), VKD_OK);
+    return commands;
+}
+
+/* Work that really takes longer than allowed. Closing waits for it, for all that was in flight, and nothing leaks. */
 static void time_out(void **state)
 {
     gpu_needed();
     gpu *g = *state;
-    g->options.timeout_ms = 1;
-    assert_int_equal(gpu_open(g), VKD_OK);
-    enum { GROUPS = 32 };
-    vkd_pipeline pipeline;
-    vkd_buffer buffer;
-    vkd_commands *commands;
-    const uint32_t rounds = 60000;
-    assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &pipeline), VKD_OK);
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 4 * GROUPS, "spin", &buffer), VKD_OK);
-    assert_int_equal(vkd_commands_begin(g->device, 8, 8, true, &commands), VKD_OK);
-    const vkd_slice slice = {&buffer, 0, 4 * GROUPS, true};
-    for (int i = 0; i < 8; i++)
-        assert_int_equal(vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds, 4, (uint32_t[]){GROUPS, 1, 1}), VKD_OK);
-    assert_int_equal(vkd_commands_end(commands), VKD_OK);
-    assert_int_equal(vkd_commands_run(commands), VKD_DEVICE_LOST);
-    assert_non_null(strstr(g->context.error, "did not finish within 1 ms"));
-    assert_int_equal(vkd_commands_gpu_ns(commands), 0);
-    assert_int_equal(vkd_commands_run(commands), VKD_DEVICE_LOST);
-    vkd_commands_destroy(commands);
-    vkd_buffer_destroy(g->device, &buffer);
-    assert_false(g->device->stuck);
-    gpu_close(g);
+    enum { GROUPS = 32, RECORDINGS = 3 };
+    for (int waited = 0; waited < RECORDINGS; waited++) {
+        gpu_init(g);
+        g->options.timeout_ms = 1;
+        assert_int_equal(gpu_open(g), VKD_OK);
+        vkd_buffer buffers[RECORDINGS];
+        vkd_commands *commands[RECORDINGS];
+        for (int i = 0; i < RECORDINGS; i++) {
+            assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 4 * GROUPS, "spin", &buffers[i]), VKD_OK);
+            commands[i] = record_spin(g, &buffers[i], 8);
+        }
+        for (int i = 0; i < RECORDINGS; i++)
+            assert_int_equal(vkd_commands_submit(commands[i], (uint32_t)i), VKD_OK);
+        assert_int_equal(vkd_commands_wait(commands[waited]), VKD_DEVICE_LOST);
+        assert_non_null(strstr(g->context.error, "did not finish within 1 ms"));
+        assert_int_equal(vkd_commands_gpu_ns(commands[waited]), 0);
+        assert_int_equal(vkd_commands_wait(commands[0]), VKD_DEVICE_LOST);
+        assert_non_null(strstr(g->context.error, "lost earlier"));
+        assert_int_equal(vkd_commands_run(commands[waited]), VKD_DEVICE_LOST);
+        for (int i = 0; i < RECORDINGS; i++) {
+            vkd_commands_destroy(commands[i]);
+            vkd_buffer_destroy(g->device, &buffers[i]);
+        }
+        assert_false(g->device->stuck);
+        gpu_close(g);
+    }
     opens_and_works(g);
+}
+
+/* Nothing has failed, so what is destroyed in flight may take its time. */
+static void destroyed_in_flight(void **state)
+{
+    gpu *g = gpu_get(state);
+    vkd_buffer buffer;
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 128, "spin", &buffer), VKD_OK);
+    vkd_commands *first = record_spin(g, &buffer, 8), *second = record_spin(g, &buffer, 1);
+    assert_int_equal(vkd_commands_submit(first, 0), VKD_OK);
+    assert_int_equal(vkd_commands_submit(second, 1), VKD_OK);
+    vkd_commands_destroy(second);
+    assert_int_equal(vkd_commands_wait(first), VKD_OK);
+    assert_int_equal(vkd_commands_submit(first, 2), VKD_OK);
+    vkd_commands_destroy(first);
+    vkd_buffer_destroy(g->device, &buffer);
+    assert_false(g->device->stuck || g->device->lost);
+    assert_int_equal(exercise(g->device), VKD_OK);
+    gpu_close(g);
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL wait_in_vain(VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all,
@@ -406,6 +446,31 @@ static void stuck_device(void **state)
     opens_and_works(g);
 }
 
+/* The same with work in flight that nobody has waited for. */
+static void stuck_in_flight(void **state)
+{
+    gpu *g = gpu_get(state);
+    vkd_buffer buffer;
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 128, "spin", &buffer), VKD_OK);
+    vkd_commands *commands[] = {record_spin(g, &buffer, 1), record_spin(g, &buffer, 1), record_spin(g, &buffer, 1)};
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(vkd_commands_submit(commands[i], 0), VKD_OK);
+    memset(&fake, 0, sizeof fake);
+    fake.real_wait = g->device->vk.vkWaitForFences;
+    g->device->vk.vkWaitForFences = wait_in_vain;
+    vkd_commands_destroy(commands[1]);
+    assert_int_equal(fake.calls, 1);
+    assert_true(g->device->stuck);
+    assert_int_equal(vkd_commands_wait(commands[0]), VKD_DEVICE_LOST);
+    vkd_commands_destroy(commands[2]);
+    vkd_commands_destroy(commands[0]);
+    vkd_buffer_destroy(g->device, &buffer);
+    assert_int_equal(fake.calls, 1);
+    assert_int_equal(g->log_counts[VKD_LOG_WARNING], 1);
+    gpu_close(g);
+    opens_and_works(g);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, gpu_setup, gpu_teardown)
 
 int main(void)
@@ -421,7 +486,9 @@ int main(void)
         TEST(full_memory_type),
         TEST(device_lost),
         TEST(time_out),
+        TEST(destroyed_in_flight),
         TEST(stuck_device),
+        TEST(stuck_in_flight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,9 +149,86 @@ static bool fails(const char *function)
 FALLIBLE(WRAPPER)
 #undef WRAPPER
 
+/* Queues that are not there: their handles point into `uses`. */
+enum { MAX_QUEUES = 8 };
+static struct {
+    uint32_t count, uses[MAX_QUEUES];
+    VkQueue real;
+    PFN_vkGetPhysicalDeviceQueueFamilyProperties families;
+    PFN_vkCreateDevice create;
+    PFN_vkGetDeviceQueue get;
+    PFN_vkQueueSubmit submit;
+} queues;
+
+static VKAPI_ATTR void VKAPI_CALL pretend_families(VkPhysicalDevice device, uint32_t *count, VkQueueFamilyProperties *out)
+{
+    queues.families(device, count, out);
+    for (uint32_t i = 0; out && queues.count && i < *count; i++)
+        out[i].queueCount = queues.count;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device, const VkDeviceCreateInfo *info,
+                                                     const VkAllocationCallbacks *callbacks, VkDevice *out)
+{
+    VkDeviceCreateInfo changed = *info;
+    VkDeviceQueueCreateInfo first = info->pQueueCreateInfos[0];
+    if (queues.count)
+        first.queueCount = 1;
+    changed.pQueueCreateInfos = &first;
+    return queues.create(device, &changed, callbacks, out);
+}
+
+static VKAPI_ATTR void VKAPI_CALL pretend_get(VkDevice device, uint32_t family, uint32_t index, VkQueue *out)
+{
+    queues.get(device, family, queues.count ? 0 : index, out);
+    queues.real = *out;
+    if (queues.count)
+        *out = (VkQueue)(void *)&queues.uses[index];
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+{
+    for (uint32_t i = 0; i < queues.count; i++)
+        if (queue == (VkQueue)(void *)&queues.uses[i]) {
+            queues.uses[i]++;
+            queue = queues.real;
+        }
+    return queues.submit(queue, count, infos, fence);
+}
+
+/* What stands between the wrappers and the driver. */
+static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
+{
+    const struct {
+        const char *name;
+        void *real;
+        PFN_vkVoidFunction ours;
+    } rows[] = {
+        {"vkGetPhysicalDeviceQueueFamilyProperties", &queues.families, (PFN_vkVoidFunction)pretend_families},
+        {"vkCreateDevice", &queues.create, (PFN_vkVoidFunction)pretend_create},
+        {"vkGetDeviceQueue", &queues.get, (PFN_vkVoidFunction)pretend_get},
+        {"vkQueueSubmit", &queues.submit, (PFN_vkVoidFunction)pretend_submit},
+    };
+    for (size_t i = 0; real && i < sizeof rows / sizeof *rows; i++)
+        if (!strcmp(name, rows[i].name)) {
+            memcpy(rows[i].real, &real, sizeof real);
+            return rows[i].ours;
+        }
+    return real;
+}
+
+void faulty_driver_pretend_queues(uint32_t count)
+{
+    queues.count = count;
+    memset(queues.uses, 0, sizeof queues.uses);
+}
+
+uint32_t faulty_driver_queue_uses(uint32_t queue) { return queues.uses[queue]; }
+
 /* The wrapper of a function, which is `real`, or `real` itself. */
 static PFN_vkVoidFunction wrapped(const char *name, PFN_vkVoidFunction real)
 {
+    real = pretended(name, real);
 #define CHOOSE(function, parameters, arguments)                                                                                \
     if (real && !strcmp(name, #function)) {                                                                                    \
         real_##function = (PFN_##function)real;                                                                                \

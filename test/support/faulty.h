@@ -36,7 +36,11 @@ bool faulty_driver_install(void);
 /* The call of this number from now on, counted from 0, of `function` (null: of any that can fail) returns the VkResult `result`
  * without having done anything. */
 void faulty_driver_arm(const char *function, int64_t at, int result);
-/* Ends that. The name of the function that failed; null if none has. */
+/* From now on every queue family seems to have so many queues, while all work goes to its first; 0: ends that. */
+void faulty_driver_pretend_queues(uint32_t count);
+/* How many submissions the queue of this number has had since. */
+uint32_t faulty_driver_queue_uses(uint32_t queue);
+/* Ends what faulty_driver_arm began. The name of the function that failed; null if none has. */
 const char *faulty_driver_disarm(void);
 
 #endif

@@ -189,10 +189,10 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
     vkd_executor *executor;
     VKD_TRY(vkd_executor_create(h->gpu.device, graph, false, &executor));
     for (size_t i = 0; i < model->input_count; i++)
-        memcpy(vkd_executor_input(executor, i), inputs[i], model->values[model->inputs[i]].tensor.size);
+        memcpy(vkd_executor_input(executor, 0, i), inputs[i], model->values[model->inputs[i]].tensor.size);
     vkd_status status = vkd_executor_run(executor);
     for (size_t i = 0; status == VKD_OK && i < model->output_count; i++)
-        memcpy(outputs[i], vkd_executor_output(executor, i), model->values[model->outputs[i]].tensor.size);
+        memcpy(outputs[i], vkd_executor_output(executor, 0, i), model->values[model->outputs[i]].tensor.size);
     vkd_executor_destroy(executor);
     return status;
 }

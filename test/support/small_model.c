@@ -165,14 +165,18 @@ vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate *
     return vkd_init(m->blob, m->size, NULL, 0, m->named ? small_named_data : NULL, m, options, out);
 }
 
+void small_args_set(small_args *a, float x[SMALL_X], float y[SMALL_Y])
+{
+    *a = (small_args){.dims = {{1, SMALL_IN, SMALL_H, SMALL_W}, {1, SMALL_OUT, SMALL_H, SMALL_W}}};
+    a->args[0] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[0], x, SMALL_X * sizeof *x};
+    a->args[1] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[1], y, SMALL_Y * sizeof *y};
+}
+
 vkd_status small_execute(small_model *m, vkd_delegate *delegate, float y[SMALL_Y])
 {
-    static const int64_t dims[2][4] = {{1, SMALL_IN, SMALL_H, SMALL_W}, {1, SMALL_OUT, SMALL_H, SMALL_W}};
-    const vkd_tensor_arg args[2] = {
-        {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = dims[0], .data = m->x, .size = sizeof m->x},
-        {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = dims[1], .data = y, .size = SMALL_Y * sizeof *y},
-    };
-    return vkd_execute(delegate, args, 2);
+    small_args a;
+    small_args_set(&a, m->x, y);
+    return vkd_execute(delegate, a.args, 2);
 }
 
 void small_check(small_model *m, vkd_delegate *delegate)

@@ -35,6 +35,12 @@ void small_end(small_model *m);
 const void *small_named_data(void *user, const char *key, size_t *out_size);
 
 vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate **out);
+/* What runs the delegate on x into y: for vkd_execute and vkd_submit. */
+typedef struct small_args {
+    vkd_tensor_arg args[2];
+    int64_t dims[2][4];
+} small_args;
+void small_args_set(small_args *a, float x[SMALL_X], float y[SMALL_Y]);
 /* Runs the delegate on m->x into y. */
 vkd_status small_execute(small_model *m, vkd_delegate *delegate, float y[SMALL_Y]);
 /* Fails the test unless the delegate runs and gives m->y, bit for bit. */

@@ -1,0 +1,16 @@
+/* Many requests, several in flight at a time, as a server would run them. */
+#ifndef VKD_RUNNER_THROUGHPUT_H
+#define VKD_RUNNER_THROUGHPUT_H
+
+#include "runner/session.h"
+
+typedef struct run_throughput {
+    size_t executions, in_flight, batch; /* batch: the first dim of the first input, 1 for a scalar */
+    double per_second;                   /* executions; the clock runs from the first submit to the end of the last wait */
+} run_throughput;
+
+/* Warms up, then runs so many requests, each with inputs of its own to copy and outputs of its own. All inputs must have been
+ * set. RUN_FAILED if the results of the last requests are not, bit for bit, those of an execution by itself. */
+run_exit run_throughput_measure(run_session *session, size_t executions, run_throughput *out);
+
+#endif
