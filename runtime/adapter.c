@@ -16,21 +16,23 @@ static const struct {
     {VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, VK_API_VERSION_1_2, offsetof(vkd_features, memory_model)},
     {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, VK_API_VERSION_1_2, offsetof(vkd_features, shader_int8)},
     {VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, 0, offsetof(vkd_features, cooperative_matrix)},
+    {VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 0, offsetof(vkd_features, sm_builtins)},
     {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
 };
 enum { OPTIONAL_COUNT = sizeof optional_extensions / sizeof optional_extensions[0] };
 
-static uint32_t find_family(const VkQueueFamilyProperties *families, uint32_t count, uint32_t wanted)
+static bool has(const VkQueueFamilyProperties *family, VkQueueFlags flags) { return (family->queueFlags & flags) == flags; }
+
+uint32_t vkd_family_choose(const VkQueueFamilyProperties *families, uint32_t count, uint32_t wanted)
 {
-    if (wanted != VKD_ANY_FAMILY)
-        return wanted < count && families[wanted].queueFlags & VK_QUEUE_COMPUTE_BIT ? wanted : VKD_ANY_FAMILY;
-    uint32_t found = VKD_ANY_FAMILY;
+    uint32_t general = VKD_ANY_FAMILY, compute = VKD_ANY_FAMILY;
     for (uint32_t i = count; i-- > 0;)
-        if (families[i].queueFlags & VK_QUEUE_COMPUTE_BIT &&
-            (found == VKD_ANY_FAMILY || families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT ||
-             !(families[found].queueFlags & VK_QUEUE_GRAPHICS_BIT)))
-            found = i;
-    return found;
+        if (has(&families[i], VK_QUEUE_COMPUTE_BIT))
+            *(has(&families[i], VK_QUEUE_GRAPHICS_BIT) ? &general : &compute) = i;
+    if (wanted < VKD_COMPUTE_FAMILY)
+        return wanted < count && has(&families[wanted], VK_QUEUE_COMPUTE_BIT) ? wanted : VKD_ANY_FAMILY;
+    bool apart = wanted == VKD_COMPUTE_FAMILY && compute != VKD_ANY_FAMILY && families[compute].queueCount > 1;
+    return apart || general == VKD_ANY_FAMILY ? compute : general;
 }
 
 /* Which optional extensions the device has, and which of them have to be enabled by name. */
@@ -111,11 +113,18 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
 static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
 {
     vkd_caps *caps = &adapter->caps;
-    bool dot = adapter->features.integer_dot_product; /* without the extension its structs must not be in the chain */
+    bool dot = adapter->features.integer_dot_product;
+    void *chain = NULL; /* without the extension its struct must not be in it */
     VkPhysicalDeviceShaderIntegerDotProductProperties dot_properties = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_PROPERTIES};
+    if (dot)
+        chain = &dot_properties;
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV multiprocessors = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV, .pNext = chain};
+    if (adapter->features.sm_builtins)
+        chain = &multiprocessors;
     VkPhysicalDeviceMaintenance3Properties maintenance = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES,
-                                                          .pNext = dot ? &dot_properties : NULL};
+                                                          .pNext = chain};
     VkPhysicalDeviceSubgroupProperties subgroup = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES,
                                                    .pNext = &maintenance};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
@@ -124,6 +133,7 @@ static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
     caps->subgroup_shuffle = (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
                              (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
     caps->max_allocation = maintenance.maxMemoryAllocationSize;
+    caps->multiprocessors = multiprocessors.shaderSMCount;
     if (dot) {
         VkPhysicalDeviceShaderIntegerDotProductFeatures feature = {
             .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
@@ -184,7 +194,7 @@ vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice phys
     VkQueueFamilyProperties families[MAX_FAMILIES];
     uint32_t family_count = MAX_FAMILIES;
     instance->vkGetPhysicalDeviceQueueFamilyProperties(physical, &family_count, families);
-    out->queue_family = find_family(families, family_count, queue_family);
+    out->queue_family = vkd_family_choose(families, family_count, queue_family);
     if (properties.apiVersion < VK_API_VERSION_1_1 || out->queue_family == VKD_ANY_FAMILY)
         return VKD_OK;
     out->queue_count = min32(families[out->queue_family].queueCount, VKD_MAX_IN_FLIGHT);
@@ -196,7 +206,7 @@ vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice phys
     return VKD_OK;
 }
 
-vkd_status vkd_adapter_list(const vkd_instance *instance, vkd_adapter **out, uint32_t *out_count)
+vkd_status vkd_adapter_list(const vkd_instance *instance, uint32_t queue_family, vkd_adapter **out, uint32_t *out_count)
 {
     vkd_context *context = instance->context;
     *out = NULL;
@@ -222,7 +232,7 @@ vkd_status vkd_adapter_list(const vkd_instance *instance, vkd_adapter **out, uin
     uint32_t fitting = 0;
     for (uint32_t i = 0; status == VKD_OK && i < count; i++) {
         bool fits;
-        status = vkd_adapter_query(instance, handles[i], VKD_ANY_FAMILY, &adapters[fitting], &fits);
+        status = vkd_adapter_query(instance, handles[i], queue_family, &adapters[fitting], &fits);
         fitting += fits;
     }
     vkd_free(context, handles);

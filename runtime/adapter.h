@@ -8,6 +8,7 @@
 typedef struct vkd_features {
     bool integer_dot_product;
     bool cooperative_matrix, memory_model, shader_int8; /* cooperative matrices of int8 need all three */
+    bool sm_builtins;                                   /* tells how many multiprocessors there are */
     bool portability_subset;                            /* must be enabled where it is present */
 } vkd_features;
 
@@ -15,21 +16,29 @@ typedef struct vkd_adapter {
     VkPhysicalDevice handle;
     uint32_t queue_family, queue_count; /* the count: of the family, VKD_MAX_IN_FLIGHT at most */
     vkd_features features;
-    const char *extensions[5]; /* to enable; constant strings */
+    const char *extensions[6]; /* to enable; constant strings */
     uint32_t extension_count;
     vkd_caps caps; /* with caps.dot = vkd_caps_best_dot */
 } vkd_adapter;
 
-#define VKD_ANY_FAMILY UINT32_MAX
+/* Which queue family: one by its number, or one of these. */
+#define VKD_ANY_FAMILY UINT32_MAX            /* for one execution at a time */
+#define VKD_COMPUTE_FAMILY (UINT32_MAX - 1u) /* for several in flight */
 
-/* Fills in an adapter. queue_family: the one to be used, or VKD_ANY_FAMILY to choose: the first family with compute that has
- * graphics too (the general one, present on every GPU), else the first with compute. *out_fits is false when the device is
- * older than Vulkan 1.1 or no such family has compute. */
+/* The family that fits the wish, VKD_ANY_FAMILY if none has compute. In general it is the first with compute that has graphics
+ * too (present on every GPU), else the first with compute. For several executions in flight one without graphics comes first,
+ * if it has several queues: on NVIDIA's GPUs what is submitted to those runs side by side, whereas queues with graphics take
+ * turns. */
+uint32_t vkd_family_choose(const VkQueueFamilyProperties *families, uint32_t count, uint32_t wanted);
+
+/* Fills in an adapter. *out_fits is false when the device is older than Vulkan 1.1 or no such family has compute. */
 VKD_MUST_USE vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t queue_family,
                                           vkd_adapter *out, bool *out_fits);
 
-/* The adapters that fit, in the driver's order. *out is the caller's to vkd_free; null when there are none. */
-VKD_MUST_USE vkd_status vkd_adapter_list(const vkd_instance *instance, vkd_adapter **out, uint32_t *out_count);
+/* The adapters that fit, in the driver's order, with the family that was wished for. *out is the caller's to vkd_free; null
+ * when there are none. */
+VKD_MUST_USE vkd_status vkd_adapter_list(const vkd_instance *instance, uint32_t queue_family, vkd_adapter **out,
+                                         uint32_t *out_count);
 
 /* The index of the adapter that `request` names, UINT32_MAX if there is none. A request of digits only is an index; another one
  * a part of the name, in any case; null or "" is every adapter. Among several, discrete ones come before integrated before

@@ -23,6 +23,7 @@ typedef struct vkd_caps {
     uint32_t vendor_id, device_id, driver_version, api_version;
     uint8_t pipeline_cache_uuid[16];
 
+    uint32_t multiprocessors; /* 0: the device does not say */
     uint32_t subgroup_size;
     bool subgroup_shuffle; /* in compute shaders */
     uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];

@@ -15,13 +15,12 @@ static vkd_status no_such_device(vkd_context *context, const char *request, cons
     return vkd_fail(context, VKD_NO_DEVICE, "no device \"%.64s\"; there are %s", request, names);
 }
 
-static vkd_status choose_adapter(vkd_device *device, const char *request, vkd_adapter *out)
+static vkd_status choose_adapter(vkd_device *device, const vkd_options *options, vkd_adapter *out)
 {
+    const char *request = options->device && *options->device ? options->device : getenv("VKD_DEVICE");
     vkd_adapter *adapters;
-    uint32_t count;
-    VKD_TRY(vkd_adapter_list(&device->instance, &adapters, &count));
-    if (!request || !*request)
-        request = getenv("VKD_DEVICE");
+    uint32_t count, family = options->in_flight > 1 ? VKD_COMPUTE_FAMILY : VKD_ANY_FAMILY;
+    VKD_TRY(vkd_adapter_list(&device->instance, family, &adapters, &count));
     uint32_t index = vkd_adapter_choose(adapters, count, request);
     vkd_status status = VKD_OK;
     if (index == UINT32_MAX)
@@ -43,7 +42,7 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
 {
     VKD_TRY(vkd_instance_create(device->context, options->validate, &device->instance));
     vkd_adapter adapter;
-    VKD_TRY(choose_adapter(device, options->device, &adapter));
+    VKD_TRY(choose_adapter(device, options, &adapter));
     adopt_adapter(device, &adapter);
     const uint32_t wanted = options->in_flight ? options->in_flight : 1;
     float priorities[VKD_MAX_IN_FLIGHT];
@@ -224,7 +223,7 @@ vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint3
     uint32_t count = 0;
     vkd_status status = vkd_instance_create(context, false, &instance);
     if (status == VKD_OK)
-        status = vkd_adapter_list(&instance, &adapters, &count);
+        status = vkd_adapter_list(&instance, VKD_ANY_FAMILY, &adapters, &count);
     for (uint32_t i = 0; i < count && i < capacity; i++)
         vkd_caps_info(&adapters[i].caps, &entries[i]);
     vkd_free(context, adapters);

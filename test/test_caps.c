@@ -142,13 +142,42 @@ static void memory_choice(void **state)
     }
 }
 
+/* --------------------------------------------------------------------------------------------------- queue families */
+
+static void queue_families(void **state)
+{
+    (void)state;
+    enum { G = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT, C = VK_QUEUE_COMPUTE_BIT, T = VK_QUEUE_TRANSFER_BIT };
+    static const struct {
+        VkQueueFamilyProperties families[4];
+        uint32_t count, wanted, expected;
+    } rows[] = {
+        {{{G, 16}, {T, 2}, {C, 8}}, 3, VKD_ANY_FAMILY, 0},
+        {{{G, 16}, {T, 2}, {C, 8}}, 3, VKD_COMPUTE_FAMILY, 2},
+        {{{C, 8}, {G, 1}}, 2, VKD_ANY_FAMILY, 1},
+        {{{G, 4}, {C, 1}}, 2, VKD_COMPUTE_FAMILY, 0}, /* a single queue is no gain */
+        {{{C, 1}}, 1, VKD_COMPUTE_FAMILY, 0},
+        {{{C, 1}}, 1, VKD_ANY_FAMILY, 0},
+        {{{G, 1}}, 1, VKD_COMPUTE_FAMILY, 0},
+        {{{T, 2}, {C, 2}, {C, 8}}, 3, VKD_ANY_FAMILY, 1},
+        {{{T, 2}, {VK_QUEUE_GRAPHICS_BIT, 1}}, 2, VKD_ANY_FAMILY, VKD_ANY_FAMILY},
+        {{{T, 2}}, 1, VKD_COMPUTE_FAMILY, VKD_ANY_FAMILY},
+        {{{G, 16}, {T, 2}, {C, 8}}, 3, 2, 2}, /* a borrowed device's */
+        {{{G, 16}, {T, 2}, {C, 8}}, 3, 1, VKD_ANY_FAMILY},
+        {{{G, 16}, {T, 2}, {C, 8}}, 3, 3, VKD_ANY_FAMILY},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t family = vkd_family_choose(rows[i].families, rows[i].count, rows[i].wanted);
+        if (family != rows[i].expected)
+            fail_msg("row %zu: family %u, expected %u", i, family, rows[i].expected);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(best_dot),
-        cmocka_unit_test(info_copies_caps),
-        cmocka_unit_test(device_choice),
-        cmocka_unit_test(memory_choice),
+        cmocka_unit_test(queue_families), cmocka_unit_test(best_dot),      cmocka_unit_test(info_copies_caps),
+        cmocka_unit_test(device_choice),  cmocka_unit_test(memory_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
