@@ -21,7 +21,16 @@ gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups
                           .dilation = {1, 1}};
 }
 
-static uint32_t taps(const gemm_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
+/* Taps of a window's row as a tile sees them, and of the whole window. */
+static uint32_t row_taps(const gemm_tile *tile, const gemm_problem *problem)
+{
+    return (uint32_t)vkd_align_up(problem->kernel[1], tile->row_taps);
+}
+
+static uint32_t taps(const gemm_tile *tile, const gemm_problem *problem)
+{
+    return problem->kernel[0] * row_taps(tile, problem);
+}
 
 /* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle two taps or groups. With
  * one group a tap's channels are all of the pixel, whose padding meets zero weights. */
@@ -38,22 +47,25 @@ static uint32_t padded_tap(const gemm_tile *tile, const gemm_problem *problem)
 
 static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
 {
-    return (uint32_t)vkd_divide_up(padded_tap(tile, problem) * taps(problem), tile->step);
+    return (uint32_t)vkd_divide_up(padded_tap(tile, problem) * taps(tile, problem), tile->step);
 }
 
 /* ------------------------------------------------------------------------------------------------------- B packing */
 
 typedef struct b_source {
     const int8_t *weights;
-    uint32_t groups, n, row; /* n of one group, bytes of a row */
-    uint32_t taps, tap_k;    /* of a row, its values that count */
+    uint32_t groups, n, row;       /* n of one group, bytes of a row */
+    uint32_t taps, tap_k;          /* of a row, its values that count */
+    uint32_t row_taps, row_padded; /* of a row of the window */
     uint32_t tap_padded, n_padded, unit, grain, step, k_steps;
 } b_source;
 
 /* One grain of one channel, zero where there is nothing. */
 static void pack_grain(const b_source *source, uint32_t group, uint32_t n, uint32_t k, int8_t *out)
 {
-    uint32_t tap = k / source->tap_padded, c = k - tap * source->tap_padded;
+    uint32_t place = k / source->tap_padded, c = k - place * source->tap_padded;
+    uint32_t line = place / source->row_padded, x = place - line * source->row_padded;
+    uint32_t tap = x < source->row_taps ? line * source->row_taps + x : source->taps;
     uint32_t count = n < source->n && tap < source->taps && c < source->tap_k ? source->tap_k - c : 0;
     if (count > source->grain)
         count = source->grain;
@@ -112,8 +124,10 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
         return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
     if (tile->kind == GEMM_IN_LANES)
         return lanes_refuse(tile, problem, caps);
-    if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32))
+    if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32 || !caps->subgroup_shuffle))
         return "the device has no int8 matrix units";
+    if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
+        return "its pixels are no single words side by side";
     return NULL;
 }
 
@@ -155,15 +169,56 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
         ;
 }
 
-/* Subgroups of a workgroup: slices of k where tiles are few, tiles along m where they are many. */
-static void matrix_workgroup(const gemm_tile *tile, const gemm_problem *problem, uint32_t local[3])
+/* ---------------------------------------------------------------------------------------------------- matrix units */
+
+/* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of ResNet50 at batches of 1 and 32,
+ * 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each. */
+typedef struct matrix_rates {
+    double start;           /* of the dispatch, barrier included */
+    double chunk, epilogue; /* how long a subgroup takes for one step of k, and all slices together for the epilogue */
+    double chunk_work, subgroup_work; /* how much of a multiprocessor's time a step of k and a subgroup take */
+} matrix_rates;
+
+static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
+    [VKD_TILE_GEMM_COOP_16X16] = {2.77, 0.274, 0.04, 0.0436, 0.058},
+    [VKD_TILE_GEMM_COOP_32X16] = {2.52, 0.299, 0.57, 0.0692, 0.100},
+    [VKD_TILE_GEMM_COOP_32X32] = {2.34, 0.315, 1.65, 0.0944, 0.199},
+    [VKD_TILE_GEMM_COOP_32X64] = {1.89, 0.367, 3.24, 0.1378, 0.501},
+    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.52, 0.450, 0.57, 0.1400, 0.100},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.34, 0.500, 1.65, 0.0650, 0.350},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X64] = {1.89, 0.500, 3.24, 0.0930, 0.727},
+};
+
+/* Estimated microseconds with so many slices of k. */
+static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t slices)
 {
-    /* Measured on an H100: two chunks or more a slice, and small workgroups. */
-    uint32_t chunks = k_steps_of(tile, problem);
-    while (local[2] < 8 && local[2] * 4 <= chunks)
-        local[2] *= 2;
-    while (local[1] * local[2] < 4 && local[1] * tile->m < problem->m)
-        local[1] *= 2;
+    const matrix_rates *rates = &matrix_rates_of[tile - vkd_gemm_tiles];
+    double multiprocessors = caps->multiprocessors ? caps->multiprocessors : 80;
+    double groups = (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups);
+    double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
+    uint64_t rounds = (uint64_t)(groups / multiprocessors) + 1; /* of workgroups on the busiest multiprocessor */
+    double alone = chunks * rates->chunk + rates->epilogue / slices;
+    double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->subgroup_work);
+    double more = alone > together ? alone : together, less = alone > together ? together : alone;
+    return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
+}
+
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.glsl). */
+static uint32_t matrix_shared(const gemm_tile *tile)
+{
+    uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;
+    return 16 * (chunk > sums ? chunk : sums);
+}
+
+/* Slices of k are what a workgroup's subgroups are for: tiles in workgroups of their own are spread more evenly. */
+static uint32_t matrix_slices(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+{
+    uint32_t best = 1, chunks = k_steps_of(tile, problem), most = caps->max_workgroup_invocations / caps->subgroup_size;
+    for (uint32_t slices = 2; slices <= 16 && slices <= most && slices / 2 < chunks; slices *= 2)
+        if (slices * matrix_shared(tile) <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
+            matrix_cost(tile, problem, caps, slices) < matrix_cost(tile, problem, caps, best))
+            best = slices;
+    return best;
 }
 
 void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
@@ -174,13 +229,15 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
     if (tile->kind == GEMM_INVOCATIONS)
         invocation_workgroup(tile, problem, caps, out);
     if (tile->kind == GEMM_MATRIX)
-        matrix_workgroup(tile, problem, out);
+        out[2] = matrix_slices(tile, problem, caps);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- cost */
 
 double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
+    if (tile->kind == GEMM_MATRIX)
+        return matrix_cost(tile, problem, caps, matrix_slices(tile, problem, caps));
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
     uint32_t rows = tile->kind == GEMM_IN_LANES ? tile->m * GEMM_LANES : tile->m * local[1];
@@ -191,8 +248,6 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
-    if (tile->kind == GEMM_MATRIX)
-        return 2.0 + macs / (4 * rate) * (tile->grain == 4 ? 2 : 1) + 0.3 * k_steps_of(tile, problem) / local[2];
     double full =
         (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups * local[2]) /
         (double)wanted_invocations(caps);
@@ -226,7 +281,9 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .groups = problem->groups,
         .n = problem->n,
         .row = operands->weight_row,
-        .taps = taps(problem),
+        .taps = problem->kernel[0] * problem->kernel[1],
+        .row_taps = problem->kernel[1],
+        .row_padded = row_taps(tile, problem),
         .tap_k = operands->tap_k,
         .tap_padded = padded_tap(tile, problem),
         .grain = tile->grain,
@@ -251,13 +308,13 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .out_h = problem->out_h,
         .in_w = problem->in_w,
         .in_h = problem->in_h,
-        .kernel_w = problem->kernel[1],
+        .kernel_w = row_taps(tile, problem) / tile->row_taps,
         .stride_h = problem->stride[0],
         .stride_w = problem->stride[1],
         .padding_h = problem->padding[0],
         .padding_w = problem->padding[1],
         .dilation_h = problem->dilation[0],
-        .dilation_w = problem->dilation[1],
+        .dilation_w = problem->dilation[1] * tile->row_taps,
         .x_zero = problem->x_zero,
         .requantize = operands->requantize,
     };
@@ -268,7 +325,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
-    node.specs[3] = taps(problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
+    node.specs[3] = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
                     problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
     node.spec_count = 4;
     node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));

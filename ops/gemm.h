@@ -32,21 +32,27 @@ typedef struct gemm_tile {
     vkd_shader shader;
     uint32_t m, n;         /* rows and channels that an invocation computes, or a subgroup of matrix units */
     uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
+    uint32_t row_taps;     /* taps of a window's row loaded at once: a row is padded to it */
     uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
     uint32_t channel_unit; /* channels side by side in B */
     gemm_kind kind;
 } gemm_tile;
 
-/* All tiles, for whoever makes something of each: TILE(name, kernel, m, n, grain, step, channel_unit, kind). */
+/* All tiles, for whoever makes something of each: TILE(name, kernel, m, n, grain, row_taps, step, channel_unit, kind). */
 /* clang-format off */
-#define VKD_GEMM_TILES(TILE)                                                             \
-    TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 4, 4, GEMM_INVOCATIONS)                   \
-    TILE("4x4", GEMM_4X4, 4, 4, 16, 16, 4, GEMM_INVOCATIONS)                             \
-    TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 16, 8, GEMM_IN_LANES)                 \
-    TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 16, 8, GEMM_IN_LANES)                 \
-    TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 16, 8, GEMM_IN_LANES)      \
-    TILE("matrix words 32x16", GEMM_COOP_WORDS_32X16, 32, 16, 4, 64, 16, GEMM_MATRIX)    \
-    TILE("matrix 32x16", GEMM_COOP_32X16, 32, 16, 16, 64, 16, GEMM_MATRIX)
+#define VKD_GEMM_TILES(TILE)                                                                   \
+    TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 1, 4, 4, GEMM_INVOCATIONS)                      \
+    TILE("4x4", GEMM_4X4, 4, 4, 16, 1, 16, 4, GEMM_INVOCATIONS)                                \
+    TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 1, 16, 8, GEMM_IN_LANES)                    \
+    TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 1, 16, 8, GEMM_IN_LANES)                    \
+    TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 1, 16, 8, GEMM_IN_LANES)         \
+    TILE("matrix pixels 32x32", GEMM_COOP_PIXELS_32X32, 32, 32, 4, 4, 64, 16, GEMM_MATRIX)     \
+    TILE("matrix pixels 32x64", GEMM_COOP_PIXELS_32X64, 32, 64, 4, 4, 64, 16, GEMM_MATRIX)     \
+    TILE("matrix words 32x16", GEMM_COOP_WORDS_32X16, 32, 16, 4, 1, 64, 16, GEMM_MATRIX)       \
+    TILE("matrix 16x16", GEMM_COOP_16X16, 16, 16, 16, 1, 64, 16, GEMM_MATRIX)                  \
+    TILE("matrix 32x16", GEMM_COOP_32X16, 32, 16, 16, 1, 64, 16, GEMM_MATRIX)                  \
+    TILE("matrix 32x32", GEMM_COOP_32X32, 32, 32, 16, 1, 64, 16, GEMM_MATRIX)                  \
+    TILE("matrix 32x64", GEMM_COOP_32X64, 32, 64, 16, 1, 64, 16, GEMM_MATRIX)
 /* clang-format on */
 
 #define VKD_TILE(name, kernel, ...) VKD_TILE_##kernel,

@@ -1,3 +1,5 @@
 #version 450
-#define WORDS 0
+#define ROWS 32
+#define CHANNELS 16
+#define LOADS LOADS_STEPS
 #include "gemm_coop.glsl"

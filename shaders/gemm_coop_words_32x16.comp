@@ -1,3 +1,5 @@
 #version 450
-#define WORDS 1
+#define ROWS 32
+#define CHANNELS 16
+#define LOADS LOADS_WORDS
 #include "gemm_coop.glsl"

@@ -1,0 +1,5 @@
+#version 450
+#define ROWS 32
+#define CHANNELS 64
+#define LOADS LOADS_STEPS
+#include "gemm_coop.glsl"

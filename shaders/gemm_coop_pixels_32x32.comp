@@ -1,0 +1,5 @@
+#version 450
+#define ROWS 32
+#define CHANNELS 32
+#define LOADS LOADS_PIXELS
+#include "gemm_coop.glsl"
