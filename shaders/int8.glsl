@@ -4,8 +4,13 @@ ivec4 unpack_int8(int word) { return ivec4(word << 24, word << 16, word << 8, wo
 
 int pack_int8(ivec4 v) { return (v.x & 0xff) | ((v.y & 0xff) << 8) | ((v.z & 0xff) << 16) | (v.w << 24); }
 
-// Float to int8 with round half to even. The clamp comes before the conversion, which is undefined out of int's range.
-ivec4 round_int8(vec4 scaled, int zero)
+// 1.5 * 2^23: a number below 2^22 that is added to it is rounded to an integer, half to even, and stands in the low bits of the
+// sum's representation. GPUs round and convert at a fraction of the rate at which they add.
+const float ROUNDER = 12582912.0;
+
+// Four floats to int8, packed, with round half to even. The clamp keeps them below 2^22.
+int pack_rounded(vec4 scaled, int zero)
 {
-    return ivec4(clamp(roundEven(scaled) + float(zero), -128.0, 127.0));
+    precise vec4 sum = clamp(scaled, -128.0 - float(zero), 127.0 - float(zero)) + ROUNDER;
+    return pack_int8(floatBitsToInt(sum) + zero);
 }

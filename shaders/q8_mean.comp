@@ -42,6 +42,6 @@ void main()
     if (lane == 0 && group < params.groups) {
         precise vec4 real = vec4(sum - params.x_zeros) * params.factor;
         precise vec4 result = real * params.y_inverse_scale;
-        y[group] = pack_int8(round_int8(result, params.y_zero));
+        y[group] = pack_rounded(result, params.y_zero);
     }
 }

@@ -18,7 +18,7 @@ int add_word(int p, int q)
     precise vec4 scaled = params.alpha * real_q;
     precise vec4 sum = real_p + scaled;
     precise vec4 result = sum * params.y_inverse_scale;
-    return pack_int8(round_int8(result, params.y_zero));
+    return pack_rounded(result, params.y_zero);
 }
 
 void main()

@@ -31,5 +31,5 @@ void main()
     ivec4 v = ivec4(load(x_pixel, c.x), load(x_pixel, c.y), load(x_pixel, c.z), load(x_pixel, c.w));
     precise vec4 real = (vec4(v) - params.x_zero) * params.x_scale;
     precise vec4 result = real * params.y_inverse_scale;
-    y[word] = pack_int8(round_int8(result, params.y_zero));
+    y[word] = pack_rounded(result, params.y_zero);
 }

@@ -13,7 +13,7 @@ int relu_word(int p)
 {
     precise vec4 real = max((vec4(unpack_int8(p)) - params.x_zero) * params.x_scale, vec4(0));
     precise vec4 result = real * params.y_inverse_scale;
-    return pack_int8(round_int8(result, params.y_zero));
+    return pack_rounded(result, params.y_zero);
 }
 
 void main()

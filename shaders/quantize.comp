@@ -48,5 +48,5 @@ void main()
     vec4 v = X_LAYOUT == Y_LAYOUT ? x[group] : gather(group);
     // What NaN becomes is up to the driver everywhere else: here it is the zero point.
     v = mix(v, vec4(0), isnan(v));
-    y[group] = pack_int8(round_int8(v * params.scale, params.zero));
+    y[group] = pack_rounded(v * params.scale, params.zero);
 }

@@ -12,13 +12,14 @@ struct channel_block {
     ivec4 sum;
 };
 
-// One channel; acc has its offset added.
+// One channel, in the low byte; acc has its offset added.
 int requantize_one(int acc, float scale, float bias, requantize_params p)
 {
     precise float scaled = float(acc) * scale;
     precise float real = scaled + bias;
     precise float steps = real * p.inv_scale;
-    return int(clamp(roundEven(steps) + float(p.zero), p.low, p.high));
+    precise float sum = clamp(steps, p.low - float(p.zero), p.high - float(p.zero)) + ROUNDER;
+    return floatBitsToInt(sum) + p.zero;
 }
 
 // A word of four channels.
@@ -27,7 +28,8 @@ int requantize(ivec4 acc, channel_block channels, requantize_params p)
     precise vec4 scaled = vec4(acc + channels.offset) * channels.scale;
     precise vec4 real = scaled + channels.bias;
     precise vec4 steps = real * p.inv_scale;
-    return pack_int8(ivec4(clamp(roundEven(steps) + float(p.zero), p.low, p.high)));
+    precise vec4 sum = clamp(steps, p.low - float(p.zero), p.high - float(p.zero)) + ROUNDER; // as in pack_rounded
+    return pack_int8(floatBitsToInt(sum) + p.zero);
 }
 
 // A result and the word of the residual at the same place.
@@ -37,5 +39,5 @@ int add_residual(int word, int residual, requantize_params p)
     precise vec4 b = (vec4(unpack_int8(residual)) - float(p.r_zero)) * p.r_scale;
     precise vec4 sum = a + b;
     precise vec4 steps = sum * p.sum_inv_scale;
-    return pack_int8(round_int8(steps, p.sum_zero));
+    return pack_rounded(steps, p.sum_zero);
 }

@@ -1,7 +1,8 @@
 # cmake -DGLSLC=... -DSHADERS=... -P check_precise.cmake
 # Every kernel that ends in requantize.glsl must keep `precise` through glslc's optimiser: its loop unroller does not copy the
 # NoContraction decorations, after which a driver may turn a product and a sum into an fma, and results differ in the last bit. For
-# two roundings (of the result, and of the sum with a residual) requantize.glsl has nine operations that must be decorated.
+# two roundings (of the result, and of the sum with a residual; each has a clamp) requantize.glsl has eleven operations that must be
+# decorated.
 file(GLOB kernels ${SHADERS}/gemm_*.comp ${SHADERS}/conv_*.comp)
 set(checked 0)
 foreach(kernel IN LISTS kernels)
@@ -15,11 +16,11 @@ foreach(kernel IN LISTS kernels)
   if(NOT result EQUAL 0)
     message(FATAL_ERROR "${GLSLC}: ${kernel} does not compile")
   endif()
-  string(REGEX MATCHALL "RoundEven" roundings "${code}")
+  string(REGEX MATCHALL "FClamp" roundings "${code}")
   string(REGEX MATCHALL "NoContraction" decorations "${code}")
   list(LENGTH roundings rounding_count)
   list(LENGTH decorations decoration_count)
-  math(EXPR wanted "${rounding_count} * 9 / 2")
+  math(EXPR wanted "${rounding_count} * 11 / 2")
   if(rounding_count EQUAL 0 OR decoration_count LESS wanted)
     message(FATAL_ERROR "${kernel}: ${rounding_count} roundings, but only ${decoration_count} of ${wanted} operations are precise")
   endif()

@@ -333,7 +333,8 @@ static void methods_and_submits(void **state)
         size_t size;
         vkd_options options = watch_begin(&w);
         options.in_flight = depth;
-        assert_int_equal(sample_load(&s, &options, &program, &method), VKD_OK);
+        if (sample_load(&s, &options, &program, &method) != VKD_OK)
+            fail_msg("%u in flight: %s", depth, w.error);
         vkd_delegate *delegate = vkd_method_delegate(method);
         vkd_memory_info memory;
         vkd_describe_memory(delegate, &memory);
