@@ -180,23 +180,22 @@ typedef struct matrix_rates {
 } matrix_rates;
 
 static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
-    [VKD_TILE_GEMM_COOP_16X16] = {2.77, 0.274, 0.04, 0.0436, 0.058},
-    [VKD_TILE_GEMM_COOP_32X16] = {2.52, 0.299, 0.57, 0.0692, 0.100},
-    [VKD_TILE_GEMM_COOP_32X32] = {2.34, 0.315, 1.65, 0.0944, 0.199},
-    [VKD_TILE_GEMM_COOP_32X64] = {1.89, 0.367, 3.24, 0.1378, 0.501},
-    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.52, 0.450, 0.57, 0.1400, 0.100},
-    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.34, 0.500, 1.65, 0.0650, 0.350},
-    [VKD_TILE_GEMM_COOP_PIXELS_32X64] = {1.89, 0.500, 3.24, 0.0930, 0.727},
+    [VKD_TILE_GEMM_COOP_16X16] = {2.73, 0.274, 0.05, 0.0443, 0.052},
+    [VKD_TILE_GEMM_COOP_32X16] = {2.55, 0.309, 0.38, 0.0688, 0.095},
+    [VKD_TILE_GEMM_COOP_32X32] = {2.36, 0.327, 1.26, 0.0964, 0.192},
+    [VKD_TILE_GEMM_COOP_32X64] = {2.00, 0.399, 2.50, 0.1349, 0.453},
+    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {3.00, 0.900, 0.60, 0.2500, 0.150},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.66, 0.500, 1.26, 0.0975, 0.215},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X64] = {2.30, 0.600, 2.50, 0.1150, 0.561},
 };
 
 /* Estimated microseconds with so many slices of k. */
 static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t slices)
 {
     const matrix_rates *rates = &matrix_rates_of[tile - vkd_gemm_tiles];
-    double multiprocessors = caps->multiprocessors ? caps->multiprocessors : 80;
-    double groups = (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups);
+    uint64_t groups = vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
+    uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80); /* on the busiest of them */
     double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
-    uint64_t rounds = (uint64_t)(groups / multiprocessors) + 1; /* of workgroups on the busiest multiprocessor */
     double alone = chunks * rates->chunk + rates->epilogue / slices;
     double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->subgroup_work);
     double more = alone > together ? alone : together, less = alone > together ? together : alone;

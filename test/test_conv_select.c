@@ -29,7 +29,7 @@ static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint3
                             .groups = groups};
 }
 
-static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
+static const conv2d_variant *choose_variant(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
 {
     vkd_candidate_info candidates[64];
     const char *reason = NULL;
@@ -45,7 +45,12 @@ static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, c
             assert_true(!candidates[i].eligible || candidates[winner].cost_us <= candidates[i].cost_us);
     }
     assert_true(candidates[winner].eligible);
-    return conv2d_variants[winner].family;
+    return &conv2d_variants[winner];
+}
+
+static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
+{
+    return choose_variant(problem, caps, forced)->family;
 }
 
 /* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input channels a group % 4 == 0,
@@ -96,6 +101,43 @@ static void test_forcing(void **state)
     assert_string_equal(choose(&problem, &caps, "no such variant"), automatic);
 }
 
+/* Matrix units: the tile grows with the work, slices of k come where tiles are few, and each kind of pixel has its loader. */
+static void test_matrix_tiles(void **state)
+{
+    static const struct {
+        uint32_t in_c, out_c, size, kernel, stride, images;
+        const char *name;
+    } rows[] = {
+        {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"},  {3, 64, 224, 7, 2, 32, "implicit matrix pixels 32x64"},
+        {24, 144, 56, 1, 1, 1, "pointwise matrix words 32x16"}, {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},
+        {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},       {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},
+        {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},       {1024, 256, 14, 1, 1, 32, "pointwise matrix 32x64"},
+    };
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        conv2d_problem problem = square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
+        problem.n = rows[i].images;
+        assert_string_equal(choose_variant(&problem, &caps, NULL)->name, rows[i].name);
+    }
+
+    const gemm_tile *tile = &vkd_gemm_tiles[VKD_TILE_GEMM_COOP_32X16];
+    uint32_t few[3], many[3], short_k[3];
+    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}}, &caps, few);
+    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 100352, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}}, &caps, many);
+    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 64, .groups = 1, .kernel = {1, 1}}, &caps, short_k);
+    assert_true(few[2] >= 4 && many[2] == 1 && short_k[2] == 1);
+
+    conv2d_problem dilated = square(3, 64, 64, 3, 1, 1);
+    dilated.dilation[1] = 2; /* four taps of a row are not side by side */
+    dilated.padding[0] = dilated.padding[1] = 2;
+    dilated.dilation[0] = 2;
+    assert_string_equal(choose_variant(&dilated, &caps, "matrix pixels 32x32")->tile->name, "matrix words 32x16");
+    caps.subgroup_shuffle = false;
+    conv2d_problem problem = square(128, 128, 28, 3, 1, 1);
+    assert_null(strstr(choose_variant(&problem, &caps, NULL)->name, "matrix"));
+}
+
 /* A matrix that the device cannot bind is not chosen. */
 static void test_limits(void **state)
 {
@@ -130,6 +172,10 @@ static void test_gemm_tiles_respect_limits(void **state)
                 assert_true(local[axis] <= caps.max_workgroup_size[axis]);
             if (tile->kind == GEMM_INVOCATIONS)
                 assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= caps.shared_memory);
+            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.glsl shares: sums, or both operands of a chunk */
+                uint32_t sums = tile->m * tile->n * 4, chunk = (tile->m + tile->n) * 80;
+                assert_true(local[0] == 32 && local[1] == 1 && local[2] * (sums > chunk ? sums : chunk) <= caps.shared_memory);
+            }
             assert_true(vkd_gemm_cost(tile, &problem, &caps) > 0);
         }
     }
@@ -142,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_pointwise),
         cmocka_unit_test(test_groups_that_split_words),
         cmocka_unit_test(test_forcing),
+        cmocka_unit_test(test_matrix_tiles),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_gemm_tiles_respect_limits),
     };

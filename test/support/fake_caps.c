@@ -27,6 +27,7 @@ vkd_caps fake_caps(fake_device device)
     } known[FAKE_COUNT] = {
         [FAKE_LLVMPIPE] = {"llvmpipe (LLVM 15.0.6, 256 bits)", VKD_TYPE_CPU, 0x10005, 8, 1024, 32768, VKD_DOT_NONE},
         [FAKE_H100] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32, 1024, 49152, VKD_DOT_SIGNED},
+        [FAKE_H100_MATRIX] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32, 1024, 49152, VKD_DOT_SIGNED},
         [FAKE_ADRENO_750] = {"Adreno (TM) 750", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024, 32768, VKD_DOT_SIGNED},
         [FAKE_ADRENO_640] = {"Adreno (TM) 640", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024, 32768, VKD_DOT_MIXED},
         [FAKE_MALI_G610] = {"Mali-G610", VKD_TYPE_INTEGRATED, VKD_VENDOR_ARM, 16, 512, 32768, VKD_DOT_SIGNED},
@@ -44,6 +45,8 @@ vkd_caps fake_caps(fake_device device)
     caps.dot_supported = caps.dot != VKD_DOT_NONE;
     caps.dot_signed_accelerated = caps.dot == VKD_DOT_SIGNED;
     caps.dot_mixed_accelerated = caps.dot == VKD_DOT_MIXED;
+    caps.matrix_int8 = device == FAKE_H100_MATRIX;
+    caps.multiprocessors = device == FAKE_H100_MATRIX ? 132 : 0;
     caps.max_workgroup_invocations = known[device].invocations;
     if (device != FAKE_MINIMAL)
         for (int axis = 0; axis < 2; axis++)
