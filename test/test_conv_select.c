@@ -108,10 +108,10 @@ static void test_matrix_tiles(void **state)
         uint32_t in_c, out_c, size, kernel, stride, images;
         const char *name;
     } rows[] = {
-        {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"},  {3, 64, 224, 7, 2, 32, "implicit matrix pixels 32x64"},
-        {24, 144, 56, 1, 1, 1, "pointwise matrix words 32x16"}, {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},
-        {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},       {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},
-        {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},       {1024, 256, 14, 1, 1, 32, "pointwise matrix 32x64"},
+        {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"}, {3, 64, 224, 7, 2, 32, "implicit matrix pixels 32x64"},
+        {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},       {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},
+        {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},      {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},
+        {1024, 256, 14, 1, 1, 32, "pointwise matrix 32x64"},
     };
     (void)state;
     vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
