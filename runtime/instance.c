@@ -149,13 +149,21 @@ vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_inst
     return VKD_OK;
 }
 
+/* The first instance that is not needed any more stays, so that the Vulkan library never unloads the drivers: NVIDIA's uses up
+ * thread-local storage each time it is loaded, and after ten times none is left in the process ("found no driver"). */
+static VkInstance kept;
+
 void vkd_instance_destroy(vkd_instance *instance)
 {
-    if (instance->messenger)
+    bool validates = instance->messenger;
+    if (validates)
         instance->vkDestroyDebugUtilsMessengerEXT(instance->handle, instance->messenger, NULL);
     if (instance->handle && !instance->borrowed && instance->vkDestroyInstance) {
         vkd_library_lock();
-        instance->vkDestroyInstance(instance->handle, NULL);
+        if (kept || validates)
+            instance->vkDestroyInstance(instance->handle, NULL);
+        else
+            kept = instance->handle;
         vkd_library_unlock();
     }
     *instance = (vkd_instance){0};
