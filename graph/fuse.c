@@ -42,11 +42,10 @@ static vkd_status fused_args(vkd_rewriter *r, const vkd_model_op *conv, uint32_t
         args[i] = conv->args[i];
     if (!plain)
         return VKD_OK;
-    const vkd_model_value null = {.kind = VKD_VALUE_NULL};
     uint32_t zero;
     VKD_TRY(vkd_rw_add_int(r, -128, &args[LOW]));
     VKD_TRY(vkd_rw_add_int(r, 127, &args[HIGH]));
-    VKD_TRY(vkd_rw_add_value(r, &null, &args[RESIDUAL]));
+    VKD_TRY(vkd_rw_add_null(r, &args[RESIDUAL]));
     VKD_TRY(vkd_rw_add_int(r, 0, &zero));
     for (int i = R_SCALE; i < RESULT; i++)
         args[i] = zero;

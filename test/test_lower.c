@@ -240,7 +240,8 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     fixture *f = *state;
     uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
     uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0);
-    HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, scale, zero, y);
+    uint32_t unbounded = hand_null(&f->m);
+    HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, unbounded, unbounded, scale, zero, y);
     assert_int_equal(lower(f), VKD_OK);
     assert_int_equal(node(f, 1)->shader, VKD_SHADER_Q8_MEAN);
     assert_int_equal(node(f, 1)->specs[1], 8);
@@ -418,6 +419,27 @@ static void refuses_odd_mean_dims(void **state)
     assert_fails(f, VKD_INVALID_MODEL, "expected 1x8");
 }
 
+static void refuses_means_of_too_many_pixels(void **state)
+{
+    static const struct {
+        uint32_t h, w;
+        bool fits;
+    } sizes[] = {{65793, 1, true}, {65794, 1, false}, {257, 256, true}, {257, 257, false}, {1u << 14, 1u << 14, false}};
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        vkd_graph_init(&f->graph, &f->arena);
+        uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, sizes[i].h, sizes[i].w});
+        uint32_t y = hand_output(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, 1, 1});
+        uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0), low = hand_double(&f->m, -1.5);
+        HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, low, hand_null(&f->m), scale, zero, y);
+        if (sizes[i].fits)
+            assert_int_equal(lower(f), VKD_OK);
+        else
+            assert_fails(f, VKD_UNSUPPORTED, "at most 65793");
+    }
+}
+
 static void refuses_sums_of_other_shapes(void **state)
 {
     fixture *f = *state;
@@ -497,6 +519,7 @@ int main(void)
         LOWER_TEST(refuses_used_pool_indices),
         LOWER_TEST(refuses_odd_pool_windows),
         LOWER_TEST(refuses_odd_mean_dims),
+        LOWER_TEST(refuses_means_of_too_many_pixels),
         LOWER_TEST(refuses_sums_of_other_shapes),
         LOWER_TEST(survives_running_out_of_memory),
     };
