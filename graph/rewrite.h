@@ -15,6 +15,8 @@
  * - fused clamp: convolution -> "vkd.q8_clamp": narrower bounds of the convolution's own clamp ("vkd.q8_conv2d").
  * - fused addition: convolution -> q8ta_add, where nothing else reads the convolution: the addition happens in its epilogue,
  *   with both roundings, so the result is the same to the bit.
+ * - fused dequantize: linear -> dequantize, where nothing else reads the int8, becomes "vkd.q8_linear" (the linear layer's
+ *   arguments without the result, scale, zero, y): the same to the bit.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

@@ -484,6 +484,70 @@ static void test_int8_cat(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* --------------------------------------------------------------------------------------------------- linear layers */
+
+/* linear -> dequantize; values 0 to 2: before, the int8 result, the floats. */
+static void linear_model(fixture *f, const char *name, int64_t low)
+{
+    start(f);
+    uint32_t args[11], x = tensor4(f, VKD_DTYPE_INT8, 1), y = tensor4(f, VKD_DTYPE_INT8, 1);
+    uint32_t real = tensor4(f, VKD_DTYPE_FLOAT32, 1);
+    for (int i = 0; i < 11; i++)
+        args[i] = i == 0 ? x : i == 10 ? y : integer(f, i);
+    op(f, name, 11, args);
+    OP(f, "quantized_decomposed.dequantize_per_tensor.default", y, number(f, 0.25), integer(f, -7), integer(f, low),
+       integer(f, 127), null(f), null(f), real);
+    output(f, real);
+}
+
+static void test_linear_takes_a_dequantize(void **state)
+{
+    static const char *const names[] = {"et_vk.q8ta_linear.default", "et_vk.q8ta_linear_gemv.default"};
+    fixture f;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        linear_model(&f, names[i], -128);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 1);
+        const vkd_model_op *linear = &f.model.ops[0];
+        assert_string_equal(linear->name, "vkd.q8_linear");
+        assert_int_equal(linear->arg_count, 13);
+        assert_int_equal(linear->args[0], 0);
+        for (int a = 1; a < 10; a++)
+            assert_int_equal(f.model.values[linear->args[a]].i, a);
+        assert_true(f.model.values[linear->args[10]].d == 0.25);
+        assert_int_equal(f.model.values[linear->args[11]].i, -7);
+        assert_int_equal(linear->args[12], f.outputs[0]);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+static void test_other_dequantizes_stay(void **state)
+{
+    fixture f;
+    (void)state;
+    linear_model(&f, "et_vk.q8ta_linear.default", -127); /* not the full range: for the lowering to judge */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "et_vk.q8ta_linear.default", -128);
+    output(&f, 1); /* the int8 result is wanted too */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "some.op", -128);
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "et_vk.q8ta_linear.default", -128);
+    assert_int_equal(vkd_rewrite(&f.model, VKD_REWRITE_FUSE_DEQUANTIZE, &f.arena), VKD_OK);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+}
+
 static void test_dead_chains_are_dropped(void **state)
 {
     fixture f;
@@ -533,6 +597,8 @@ int main(void)
         cmocka_unit_test(test_shared_dequantize_stays),
         cmocka_unit_test(test_clamp_joins_a_convolution),
         cmocka_unit_test(test_int8_cat),
+        cmocka_unit_test(test_linear_takes_a_dequantize),
+        cmocka_unit_test(test_other_dequantizes_stay),
         cmocka_unit_test(test_dead_chains_are_dropped),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };
