@@ -113,11 +113,12 @@ typedef struct vkd_vulkan {
 /* What is done to a model's operators before they are lowered; bits of a set. All are exact but the mean among
  * VKD_REWRITE_INT8, which rounds once where the file's operators round several times. */
 typedef enum vkd_rewrites {
-    VKD_REWRITE_CLONES = 1,     /* layout transitions vanish */
-    VKD_REWRITE_VIEWS = 2,      /* a quantize moves in front of views */
-    VKD_REWRITE_INT8 = 4,       /* float operators between a dequantize and a quantize run on int8 */
-    VKD_REWRITE_FUSE_CLAMP = 8, /* a clamp joins the convolution before it */
-    VKD_REWRITE_FUSE_ADD = 16,  /* a residual addition joins the convolution before it */
+    VKD_REWRITE_CLONES = 1,           /* layout transitions vanish */
+    VKD_REWRITE_VIEWS = 2,            /* a quantize moves in front of views */
+    VKD_REWRITE_INT8 = 4,             /* float operators between a dequantize and a quantize run on int8 */
+    VKD_REWRITE_FUSE_CLAMP = 8,       /* a clamp joins the convolution before it */
+    VKD_REWRITE_FUSE_ADD = 16,        /* a residual addition joins the convolution before it */
+    VKD_REWRITE_FUSE_DEQUANTIZE = 32, /* a dequantize joins the linear layer before it */
 } vkd_rewrites;
 
 typedef struct vkd_options {

@@ -42,11 +42,10 @@ static vkd_status fused_args(vkd_rewriter *r, const vkd_model_op *conv, uint32_t
         args[i] = conv->args[i];
     if (!plain)
         return VKD_OK;
-    const vkd_model_value null = {.kind = VKD_VALUE_NULL};
     uint32_t zero;
     VKD_TRY(vkd_rw_add_int(r, -128, &args[LOW]));
     VKD_TRY(vkd_rw_add_int(r, 127, &args[HIGH]));
-    VKD_TRY(vkd_rw_add_value(r, &null, &args[RESIDUAL]));
+    VKD_TRY(vkd_rw_add_null(r, &args[RESIDUAL]));
     VKD_TRY(vkd_rw_add_int(r, 0, &zero));
     for (int i = R_SCALE; i < RESULT; i++)
         args[i] = zero;
@@ -118,4 +117,25 @@ vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index)
     vkd_rw_swap(r, conv, add); /* now `add` points to the convolution */
     vkd_rw_remove(r, conv);
     return vkd_rw_replace(r, add, name, FUSED_ARGS, args);
+}
+
+/* linear -> dequantize: "vkd.q8_linear" appends scale and zero point of the dequantize to a linear layer's 10 arguments. */
+vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index)
+{
+    enum { LINEAR_ARGS = 10, SCALE = LINEAR_ARGS, ZERO, REAL, REAL_ARGS };
+    vkd_model_op *dequantize = &r->ops[index];
+    double scale, zero;
+    if (!vkd_rw_is_dequantize(dequantize) || vkd_rw_result(r, dequantize) == VKD_NO_ID ||
+        !vkd_rw_qparams(r, dequantize, &scale, &zero))
+        return VKD_OK;
+    vkd_model_op *linear = vkd_rw_only_producer(r, dequantize->args[0], index);
+    if (!linear || vkd_rw_result(r, linear) != dequantize->args[0] ||
+        !(vkd_rw_named(linear, "et_vk.q8ta_linear.default", LINEAR_ARGS + 1) ||
+          vkd_rw_named(linear, "et_vk.q8ta_linear_gemv.default", LINEAR_ARGS + 1)))
+        return VKD_OK;
+    uint32_t args[REAL_ARGS] = {[SCALE] = dequantize->args[1], dequantize->args[2], vkd_rw_result(r, dequantize)};
+    for (size_t i = 0; i < LINEAR_ARGS; i++)
+        args[i] = linear->args[i];
+    vkd_rw_remove(r, dequantize);
+    return vkd_rw_replace(r, linear, "vkd.q8_linear", REAL_ARGS, args);
 }

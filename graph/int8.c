@@ -2,6 +2,7 @@
  * every int8 q, since three roundings of 2^-24 cannot add up to half a step in 255, and both maps are monotonic. What only
  * selects among its input's elements, a maximum too, can therefore select among the int8 values. */
 #include "graph/int8.h"
+#include "shaders/q8_mean_params.h"
 
 #include <math.h>
 
@@ -35,6 +36,24 @@ static bool undo_each_other(const vkd_rewriter *r, const vkd_model_op *dequantiz
     double x_scale, x_zero, y_scale, y_zero;
     return vkd_rw_qparams(r, dequantize, &x_scale, &x_zero) && vkd_rw_qparams(r, quantize, &y_scale, &y_zero) &&
            x_scale == y_scale && x_zero == y_zero && x_scale > 1e-30 && x_scale < 1e30 && x_zero >= -128 && x_zero <= 127;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- clamps */
+
+static bool is_relu(const vkd_model_op *op) { return vkd_rw_named(op, "aten.relu.default", 2); }
+
+/* Whether a value is a bound: a number, or null for none. */
+static bool is_bound(const vkd_rewriter *r, uint32_t id)
+{
+    double bound;
+    return r->values[id].kind == VKD_VALUE_NULL || (vkd_rw_number(r, id, &bound) && !isnan(bound));
+}
+
+/* A clamp whose bounds are known. Arguments: x, low, high, y; of relu: x, y. */
+static bool is_clamp(const vkd_rewriter *r, const vkd_model_op *op)
+{
+    return is_relu(op) || ((vkd_rw_named(op, "aten.hardtanh.default", 4) || vkd_rw_named(op, "aten.clamp.default", 4)) &&
+                           is_bound(r, op->args[1]) && is_bound(r, op->args[2]));
 }
 
 /* -------------------------------------------------------------------------------------------- max pool, upsampling */
@@ -74,14 +93,37 @@ vkd_status vkd_int8_select(vkd_rewriter *r, size_t index)
 
 /* ------------------------------------------------------------------------------------------------------------ mean */
 
-/* Whether a list names exactly the two innermost dims of a tensor of rank 4. */
+/* Whether a list names exactly the two innermost dims of a tensor of rank 4, and they are no more pixels than the kernel takes.
+ */
 static bool over_pixels(const vkd_rewriter *r, uint32_t tensor, uint32_t list)
 {
+    const vkd_model_tensor *x = &r->values[tensor].tensor;
     const vkd_model_value *dims = &r->values[list];
-    if (r->values[tensor].tensor.rank != 4 || dims->kind != VKD_VALUE_INT_LIST || dims->list.count != 2)
+    if (x->rank != 4 || (uint64_t)x->dims[2] * x->dims[3] > Q8_MEAN_MAX_PIXELS || dims->kind != VKD_VALUE_INT_LIST ||
+        dims->list.count != 2)
         return false;
     int64_t a = dims->list.ints[0], b = dims->list.ints[1];
     return ((a == 2 || a == -2) && (b == 3 || b == -1)) || ((a == 3 || a == -1) && (b == 2 || b == -2));
+}
+
+/* The clamp that makes a value, whoever else reads it. */
+static const vkd_model_op *clamp_of(vkd_rewriter *r, uint32_t id, const vkd_model_op *before)
+{
+    const vkd_model_op *op = vkd_rw_producer(r, id, (size_t)(before - r->ops));
+    return op && is_clamp(r, op) ? op : NULL;
+}
+
+/* The bounds as values: numbers, or null where there is none; clamp may be null. */
+static vkd_status bound_values(vkd_rewriter *r, const vkd_model_op *clamp, uint32_t *low, uint32_t *high)
+{
+    if (clamp && !is_relu(clamp)) {
+        *low = clamp->args[1];
+        *high = clamp->args[2];
+        return VKD_OK;
+    }
+    VKD_TRY(vkd_rw_add_null(r, high));
+    *low = *high;
+    return clamp ? vkd_rw_add_int(r, 0, low) : VKD_OK;
 }
 
 vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
@@ -90,16 +132,19 @@ vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
     vkd_model_op *quantize = &r->ops[index], *mean = before_quantize(r, index, &y);
     if (!mean || !vkd_rw_named(mean, "aten.mean.dim", 5))
         return VKD_OK;
-    const vkd_model_op *dequantize = dequantize_of(r, mean->args[0], mean);
+    const vkd_model_op *clamp = clamp_of(r, mean->args[0], mean), *reader = clamp ? clamp : mean;
+    const vkd_model_op *dequantize = dequantize_of(r, reader->args[0], reader);
     double scale, zero;
     if (!dequantize || !over_pixels(r, dequantize->args[0], mean->args[1]) || !vkd_rw_qparams(r, dequantize, &scale, &zero) ||
         !vkd_rw_qparams(r, quantize, &scale, &zero))
         return VKD_OK;
-    const uint32_t args[] = {dequantize->args[0], dequantize->args[1], dequantize->args[2],
-                             quantize->args[1],   quantize->args[2],   y};
-    uint32_t x = mean->args[0];
+    uint32_t args[] = {
+        dequantize->args[0], dequantize->args[1], dequantize->args[2], 0, 0, quantize->args[1], quantize->args[2], y};
+    VKD_TRY(bound_values(r, clamp, &args[3], &args[4]));
+    uint32_t clamped = mean->args[0], x = reader->args[0];
     vkd_rw_remove(r, quantize);
     VKD_TRY(vkd_rw_replace(r, mean, "vkd.q8_mean", sizeof args / sizeof *args, args));
+    drop_unread(r, clamped);
     drop_unread(r, x);
     return VKD_OK;
 }
@@ -107,33 +152,27 @@ vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
 /* ----------------------------------------------------------------------------------------------------------- clamp */
 
 /* A bound as the int8 value that the quantize makes of it: min(max(v, low), high) and Q are monotonic, so that Q of the one is
- * the other of the Qs, and Q(d(q)) = q. A null is no bound. False for what is neither a number nor null. */
-static bool quantized_bound(const vkd_rewriter *r, uint32_t id, const vkd_model_op *quantize, int64_t unbounded, int64_t *out)
+ * the other of the Qs, and Q(d(q)) = q. A null is no bound. */
+static int64_t quantized_bound(const vkd_rewriter *r, uint32_t id, double scale, double zero, int64_t unbounded)
 {
-    double bound, scale, zero;
-    *out = unbounded;
-    if (r->values[id].kind == VKD_VALUE_NULL)
-        return true;
-    if (!vkd_rw_number(r, id, &bound) || isnan(bound) || !vkd_rw_qparams(r, quantize, &scale, &zero))
-        return false;
+    double bound;
+    if (!vkd_rw_number(r, id, &bound))
+        return unbounded;
     float inverse = (float)(1.0 / (double)(float)scale); /* the kernel's */
     float q = rintf((float)bound * inverse) + (float)zero;
-    *out = q < -128.0f ? -128 : q > 127.0f ? 127 : (int64_t)q;
-    return true;
+    return q < -128.0f ? -128 : q > 127.0f ? 127 : (int64_t)q;
 }
 
 static bool clamp_bounds(const vkd_rewriter *r, const vkd_model_op *clamp, const vkd_model_op *quantize, int64_t *low,
                          int64_t *high)
 {
     double scale, zero;
-    if (vkd_rw_named(clamp, "aten.relu.default", 2)) {
-        bool known = vkd_rw_qparams(r, quantize, &scale, &zero);
-        *low = known ? (int64_t)zero : -128;
-        *high = 127;
-        return known;
-    }
-    return (vkd_rw_named(clamp, "aten.hardtanh.default", 4) || vkd_rw_named(clamp, "aten.clamp.default", 4)) &&
-           quantized_bound(r, clamp->args[1], quantize, -128, low) && quantized_bound(r, clamp->args[2], quantize, 127, high);
+    if (!is_clamp(r, clamp) || !vkd_rw_qparams(r, quantize, &scale, &zero))
+        return false;
+    bool relu = is_relu(clamp);
+    *low = relu ? (int64_t)zero : quantized_bound(r, clamp->args[1], scale, zero, -128);
+    *high = relu ? 127 : quantized_bound(r, clamp->args[2], scale, zero, 127);
+    return true;
 }
 
 vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index)

@@ -148,6 +148,12 @@ vkd_status vkd_rw_add_int(vkd_rewriter *r, int64_t number, uint32_t *out)
     return vkd_rw_add_value(r, &integer, out);
 }
 
+vkd_status vkd_rw_add_null(vkd_rewriter *r, uint32_t *out)
+{
+    const vkd_model_value null = {.kind = VKD_VALUE_NULL};
+    return vkd_rw_add_value(r, &null, out);
+}
+
 void vkd_rw_set_arg(vkd_rewriter *r, vkd_model_op *op, size_t index, uint32_t id)
 {
     count_reads(r, op->args[index], UINT32_MAX); /* minus one */

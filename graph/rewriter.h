@@ -46,6 +46,7 @@ bool vkd_rw_qparams(const vkd_rewriter *r, const vkd_model_op *op, double *scale
 
 VKD_MUST_USE vkd_status vkd_rw_add_value(vkd_rewriter *r, const vkd_model_value *value, uint32_t *out);
 VKD_MUST_USE vkd_status vkd_rw_add_int(vkd_rewriter *r, int64_t number, uint32_t *out);
+VKD_MUST_USE vkd_status vkd_rw_add_null(vkd_rewriter *r, uint32_t *out);
 void vkd_rw_set_arg(vkd_rewriter *r, vkd_model_op *op, size_t index, uint32_t value); /* not the last one */
 void vkd_rw_set_result(vkd_rewriter *r, vkd_model_op *op, uint32_t value);
 void vkd_rw_remove(vkd_rewriter *r, vkd_model_op *op);

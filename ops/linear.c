@@ -1,29 +1,36 @@
-/* et_vk.q8ta_linear and _gemv: the GEMM over rows of features. */
+/* et_vk.q8ta_linear and _gemv, and "vkd.q8_linear" with the dequantize behind them in it: a kernel of their own for few rows,
+ * else the GEMM over rows of features. */
+#include "ops/linear.h"
 #include "ops/gemm.h"
 #include "ops/ops.h"
+#include "ops/quantize.h"
 #include "ops/requantize.h"
+#include "shaders/linear_params.h"
 
 #include <string.h>
+
+/* ------------------------------------------------------------------------------------------------------- arguments */
 
 typedef struct linear_args {
     uint32_t x, weight, y;
     requantize_args requantize;
+    bool real; /* y is float: dequantized with */
+    float real_scale;
+    int32_t real_zero;
 } linear_args;
 
-static const vkd_param linear_params[] = {
-    VKD_TENSOR(linear_args, x),
-    VKD_FLOAT(linear_args, requantize.x_scale),
-    VKD_INT(linear_args, requantize.x_zero),
-    VKD_CONSTANT(linear_args, weight),
-    VKD_CONSTANT(linear_args, requantize.weight_sums),
-    VKD_CONSTANT(linear_args, requantize.weight_scales),
-    VKD_FLOAT(linear_args, requantize.y_scale),
-    VKD_INT(linear_args, requantize.y_zero),
-    VKD_OPTIONAL_CONSTANT(linear_args, requantize.bias),
-    VKD_STRING(linear_args, requantize.activation),
-    VKD_OUTPUT(linear_args, y),
-    VKD_PARAMS_END,
-};
+#define LINEAR_PARAMS                                                                                                          \
+    VKD_TENSOR(linear_args, x), VKD_FLOAT(linear_args, requantize.x_scale), VKD_INT(linear_args, requantize.x_zero),           \
+        VKD_CONSTANT(linear_args, weight), VKD_CONSTANT(linear_args, requantize.weight_sums),                                  \
+        VKD_CONSTANT(linear_args, requantize.weight_scales), VKD_FLOAT(linear_args, requantize.y_scale),                       \
+        VKD_INT(linear_args, requantize.y_zero), VKD_OPTIONAL_CONSTANT(linear_args, requantize.bias),                          \
+        VKD_STRING(linear_args, requantize.activation)
+
+static const vkd_param linear_parameters[] = {LINEAR_PARAMS, VKD_OUTPUT(linear_args, y), VKD_PARAMS_END};
+
+static const vkd_param fused_linear_parameters[] = {LINEAR_PARAMS, VKD_FLOAT(linear_args, real_scale),
+                                                    VKD_INT(linear_args, real_zero), VKD_OUTPUT(linear_args, y),
+                                                    VKD_PARAMS_END};
 
 static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
 {
@@ -43,24 +50,188 @@ static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
     return VKD_OK;
 }
 
-vkd_status vkd_lower_linear(vkd_lowering *lowering)
-{
-    linear_args args;
-    VKD_TRY(vkd_op_args(lowering, linear_params, &args));
-    VKD_TRY(check_shapes(lowering, &args));
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x), *y = vkd_value_tensor(lowering, args.y);
-    uint32_t m = x->dims[0], k = x->dims[1], n = y->dims[1], row = (uint32_t)vkd_align_up(k, 4);
+/* ---------------------------------------------------------------------------------------- the kernel for few rows */
 
-    gemm_operands operands = {
-        .weights = vkd_value_tensor(lowering, args.weight)->data, .weight_row = row, .tap_k = k, .residual = VKD_NO_TENSOR};
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &operands.a));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &operands.y));
-    VKD_TRY(vkd_requantize(lowering, &args.requantize, n, &operands.channels, &operands.requantize));
-    gemm_problem problem = vkd_gemm_matrix(m, n, k, 1, row);
+/* By how much k is loaded at once; the last one that can is taken. */
+static const struct {
+    vkd_shader shader;
+    uint32_t step; /* bytes */
+} kernels[] = {{VKD_SHADER_LINEAR_WORDS, 4}, {VKD_SHADER_LINEAR, 16}};
+enum { KERNELS = sizeof kernels / sizeof *kernels };
+
+static uint32_t row_bytes(const linear_problem *problem) { return (uint32_t)vkd_align_up(problem->k, 4); }
+
+/* Behind a single row is the tensor's own padding, whose values meet zero weights. */
+static size_t kernel_for(const linear_problem *problem)
+{
+    size_t i = KERNELS - 1;
+    while (problem->m > 1 && row_bytes(problem) % kernels[i].step)
+        i--;
+    return i;
+}
+
+static uint32_t steps_of(const linear_problem *problem)
+{
+    return (uint32_t)vkd_divide_up(problem->k, kernels[kernel_for(problem)].step);
+}
+
+/* What the estimate knows of devices, by their type: microseconds, on the scale of gemm.c's. The CPU's are measured, the GPUs'
+ * follow from what gemm.c takes them for. */
+typedef struct device_costs {
+    uint32_t least, most;       /* invocations of a workgroup */
+    double launch, group, step; /* whatever the size; for each workgroup; for each step of an invocation */
+    double rate;                /* MACs in a microsecond */
+} device_costs;
+
+static const device_costs cpu = {8, 8, 6, 0.1, 0, 6.7e3}; /* a SIMD register: wider workgroups only have barriers in addition */
+static const device_costs discrete = {32, 256, 2, 0, 0.15, 5e6}, mobile = {32, 256, 2, 0, 0.15, 200e3};
+
+static const device_costs *costs_of(const vkd_caps *caps)
+{
+    return caps->type == VKD_TYPE_CPU ? &cpu : caps->type == VKD_TYPE_DISCRETE ? &discrete : &mobile;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+/* On GPUs at most two steps for each invocation, as far as the limits allow: few rows have nothing else to be parallel in. */
+uint32_t vkd_linear_width(const linear_problem *problem, const vkd_caps *caps)
+{
+    const device_costs *costs = costs_of(caps);
+    uint32_t limit = smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]), width = costs->least;
+    while (width > limit)
+        width /= 2;
+    while (width * 2 <= smaller(limit, costs->most) && steps_of(problem) > width * 2)
+        width *= 2;
+    return width;
+}
+
+double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
+{
+    const device_costs *costs = costs_of(caps);
+    uint32_t steps = steps_of(problem), rounds = (uint32_t)vkd_divide_up(steps, vkd_linear_width(problem, caps));
+    double groups = (double)problem->m * (double)vkd_divide_up(problem->n, 4);
+    double macs = groups * 4 * steps * kernels[kernel_for(problem)].step;
+    return costs->launch + costs->group * groups + costs->step * rounds + macs / costs->rate;
+}
+
+typedef struct weight_source {
+    const int8_t *weights; /* in the mapped file */
+    linear_problem problem;
+    uint32_t step, steps;
+} weight_source;
+
+/* As in shaders/linear_params.h. */
+static void pack_weights(const void *from, void *dst, size_t size)
+{
+    const weight_source *source = from;
+    const linear_problem *p = &source->problem;
+    int8_t *out = dst, *end = out + size;
+    for (uint32_t first = 0; first < p->n; first += 4)
+        for (uint32_t k = 0; k < source->steps * source->step; k += source->step)
+            for (uint32_t n = first; n < first + 4; n++, out += source->step) {
+                uint32_t count = n < p->n ? smaller(p->k - k, source->step) : 0;
+                memcpy(out, source->weights + (n < p->n ? (size_t)n * row_bytes(p) + k : 0), count);
+                memset(out + count, 0, source->step - count);
+            }
+    memset(out, 0, (size_t)(end - out));
+}
+
+/* ------------------------------------------------------------------------------------------------------- lowering */
+
+/* What both kernels take. */
+typedef struct operands {
+    linear_problem problem;
+    const int8_t *weights;
+    vkd_tensor_id x, channels;
+    requantize_params requantize;
+} operands;
+
+static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, const operands *o, vkd_node node)
+{
+    size_t kernel = kernel_for(&o->problem);
+    const weight_source source = {o->weights, o->problem, kernels[kernel].step, steps_of(&o->problem)};
+    uint32_t blocks = (uint32_t)vkd_divide_up(o->problem.n, 4);
+    vkd_tensor_id weights, y;
+    VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step, pack_weights, &source, sizeof source,
+                            &weights));
+    VKD_TRY(args->real ? vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y)
+                       : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
+    linear_params params = {
+        .groups = o->problem.m * blocks,
+        .blocks = blocks,
+        .steps = source.steps,
+        .requantize = o->requantize,
+        .y_row = lowering->graph->tensors[y].layout == VKD_PLAIN ? o->problem.n : blocks * 4,
+        .y_scale = args->real_scale,
+        .y_zero = args->real_zero,
+    };
+    node.shader = kernels[kernel].shader;
+    node.push_size = sizeof params;
+    memcpy(node.push, &params, sizeof params);
+    node.specs[0] = vkd_linear_width(&o->problem, lowering->caps);
+    vkd_node_spec(&node, args->real);
+    vkd_node_groups(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, o->x);
+    vkd_node_read(&node, weights);
+    vkd_node_read(&node, o->channels);
+    vkd_node_write(&node, y);
+    return vkd_graph_add_node(lowering->graph, &node);
+}
+
+static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o, const gemm_problem *problem,
+                            vkd_node node)
+{
+    gemm_operands gemm = {.a = o->x,
+                          .channels = o->channels,
+                          .residual = VKD_NO_TENSOR,
+                          .weights = o->weights,
+                          .weight_row = row_bytes(&o->problem),
+                          .tap_k = o->problem.k,
+                          .requantize = o->requantize};
+    const uint32_t dims[] = {o->problem.m, o->problem.n};
+    VKD_TRY(args->real ? vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2, dims, &gemm.y)
+                       : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &gemm.y));
+    VKD_TRY(vkd_gemm_emit(lowering, vkd_gemm_best(problem, lowering->caps), problem, &gemm, node));
+    if (!args->real)
+        return VKD_OK;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
+    return vkd_dequantize(lowering, gemm.y, y, args->real_scale, args->real_zero);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const linear_args *args)
+{
+    VKD_TRY(check_shapes(lowering, args));
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}, .weights = vkd_value_tensor(lowering, args->weight)->data};
+    const linear_problem *p = &o.problem;
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &o.x));
+    VKD_TRY(vkd_requantize(lowering, &args->requantize, p->n, &o.channels, &o.requantize));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, NULL, 0);
-    node.shape = vkd_arena_printf(lowering->graph->arena, "%ux%u -> %ux%u", m, k, m, n);
+    node.shape = vkd_arena_printf(lowering->graph->arena, "%ux%u -> %ux%u", p->m, p->k, p->m, p->n);
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a label");
-    node.macs = (uint64_t)m * n * k;
-    return vkd_gemm_emit(lowering, vkd_gemm_best(&problem, lowering->caps), &problem, &operands, node);
+    node.macs = (uint64_t)p->m * p->n * p->k;
+
+    gemm_problem gemm = vkd_gemm_matrix(p->m, p->n, p->k, 1, row_bytes(p));
+    double gemm_cost = vkd_gemm_cost(vkd_gemm_best(&gemm, lowering->caps), &gemm, lowering->caps);
+    if (args->real) /* a dispatch of its own then */
+        gemm_cost += costs_of(lowering->caps)->launch;
+    return vkd_linear_cost(p, lowering->caps) <= gemm_cost ? emit_rows(lowering, args, &o, node)
+                                                           : emit_gemm(lowering, args, &o, &gemm, node);
+}
+
+vkd_status vkd_lower_linear(vkd_lowering *lowering)
+{
+    linear_args args = {.real = false};
+    VKD_TRY(vkd_op_args(lowering, linear_parameters, &args));
+    return lower(lowering, &args);
+}
+
+vkd_status vkd_lower_fused_linear(vkd_lowering *lowering)
+{
+    linear_args args = {.real = true};
+    VKD_TRY(vkd_op_args(lowering, fused_linear_parameters, &args));
+    VKD_TRY(vkd_check_qparams(lowering, "dequantize", args.real_scale, args.real_zero));
+    return lower(lowering, &args);
 }

@@ -11,6 +11,7 @@ vkd_status vkd_lower_conv2d_dw(vkd_lowering *lowering);
 vkd_status vkd_lower_fused_conv2d_dw(vkd_lowering *lowering);
 vkd_status vkd_lower_conv2d_transposed(vkd_lowering *lowering);
 vkd_status vkd_lower_linear(vkd_lowering *lowering);
+vkd_status vkd_lower_fused_linear(vkd_lowering *lowering);
 
 /* quantize.c */
 vkd_status vkd_lower_quantize(vkd_lowering *lowering);

@@ -1,3 +1,4 @@
+#include "ops/quantize.h"
 #include "ops/ops.h"
 #include "ops/requantize.h"
 #include "shaders/quantize_params.h"
@@ -49,6 +50,11 @@ static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id 
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
+vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)
+{
+    return emit(lowering, VKD_SHADER_DEQUANTIZE, x, y, scale, zero);
+}
+
 vkd_status vkd_lower_quantize(vkd_lowering *lowering)
 {
     quantize_args args;
@@ -68,5 +74,5 @@ vkd_status vkd_lower_dequantize(vkd_lowering *lowering)
     VKD_TRY(check_args(lowering, &args));
     VKD_TRY(vkd_op_input_any(lowering, args.x, VKD_DTYPE_INT8, &x));
     VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_FLOAT32, &y));
-    return emit(lowering, VKD_SHADER_DEQUANTIZE, x, y, args.scale, args.zero);
+    return vkd_dequantize(lowering, x, y, args.scale, args.zero);
 }

@@ -3,6 +3,8 @@
 #include "shaders/mean_params.h"
 #include "shaders/q8_mean_params.h"
 
+#include <math.h>
+
 /* ------------------------------------------------------------------------------------------------------ mean.dim */
 
 typedef struct mean_args {
@@ -95,6 +97,7 @@ typedef struct q8_mean_args {
     uint32_t x;
     float x_scale;
     int32_t x_zero;
+    float low, high; /* of a clamp before the mean; NAN: no bound */
     float y_scale;
     int32_t y_zero;
     uint32_t y;
@@ -104,6 +107,8 @@ static const vkd_param q8_mean_parameters[] = {
     VKD_TENSOR(q8_mean_args, x),
     VKD_FLOAT(q8_mean_args, x_scale),
     VKD_INT(q8_mean_args, x_zero),
+    VKD_OPTIONAL_FLOAT(q8_mean_args, low),
+    VKD_OPTIONAL_FLOAT(q8_mean_args, high),
     VKD_FLOAT(q8_mean_args, y_scale),
     VKD_INT(q8_mean_args, y_zero),
     VKD_OUTPUT(q8_mean_args, y),
@@ -115,12 +120,16 @@ static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, con
     if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
                            x->n, x->c);
-    if ((uint64_t)x->h * x->w > 1u << 23) /* the sum less the zero points is below 2^31 then */
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %u are supported", x->h, x->w, 1u << 23);
-    if (lowering->caps->type == VKD_TYPE_CPU && x->h * x->w > 8 * VKD_CPU_MAX_LOOP)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels on a CPU: at most %u are supported", x->h, x->w,
-                           8 * VKD_CPU_MAX_LOOP);
+    if ((uint64_t)x->h * x->w > Q8_MEAN_MAX_PIXELS)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %d are supported", x->h, x->w,
+                           Q8_MEAN_MAX_PIXELS);
     return VKD_OK;
+}
+
+/* A bound of real numbers in steps of x. */
+static float bound_steps(float bound, float x_scale, float unbounded)
+{
+    return isnan(bound) ? unbounded : (float)((double)bound / (double)x_scale);
 }
 
 /* GPUs share the pixels of a channel among 8 lanes; a CPU runs the lanes one after the other, and barriers cost it more. */
@@ -153,7 +162,9 @@ vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
         .groups = vkd_tensor_groups(y),
         .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .pixels = pixels,
-        .x_zeros = (int32_t)pixels * args.x_zero,
+        .x_zero = (float)args.x_zero,
+        .low = bound_steps(args.low, args.x_scale, -INFINITY),
+        .high = bound_steps(args.high, args.x_scale, INFINITY),
         .factor = (float)((double)args.x_scale / pixels),
         .y_inverse_scale = vkd_inverse_scale(args.y_scale),
         .y_zero = args.y_zero,

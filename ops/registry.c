@@ -13,6 +13,7 @@ static const vkd_op registry[] = {
     {"et_vk.q8ta_conv2d_transposed.default", vkd_lower_conv2d_transposed},
     {"et_vk.q8ta_linear.default", vkd_lower_linear},
     {"et_vk.q8ta_linear_gemv.default", vkd_lower_linear},
+    {"vkd.q8_linear", vkd_lower_fused_linear},
     {"et_vk.q8ta_add.default", vkd_lower_q8ta_add},
     {"et_vk.q8ta_relu.default", vkd_lower_q8ta_relu},
     {"et_vk.q8ta_pixel_shuffle.default", vkd_lower_q8ta_pixel_shuffle},

@@ -1,5 +1,5 @@
-// Mean over the pixels of an int8 4C tensor, requantised. A workgroup is WORDS wide and LANES high: the lanes of a column share
-// the pixels of one word of y.
+// Mean over the pixels of an int8 4C tensor, clamped before and requantised after. A workgroup is WORDS wide and LANES high: the
+// lanes of a column share the pixels of one word of y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "int8.glsl"
@@ -13,14 +13,16 @@ layout(push_constant) uniform params_block { q8_mean_params params; };
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 
-shared ivec4 partial[WORDS * LANES];
+shared vec4 partial[WORDS * LANES];
 
-ivec4 sum_lane(uint group, uint lane)
+vec4 sum_lane(uint group, uint lane)
 {
     uint image = group / params.blocks, block = group % params.blocks;
-    ivec4 sum = ivec4(0);
-    for (uint pixel = lane; pixel < params.pixels; pixel += LANES)
-        sum += unpack_int8(x[(image * params.pixels + pixel) * params.blocks + block]);
+    vec4 sum = vec4(0);
+    for (uint pixel = lane; pixel < params.pixels; pixel += LANES) {
+        vec4 steps = vec4(unpack_int8(x[(image * params.pixels + pixel) * params.blocks + block])) - params.x_zero;
+        sum += min(max(steps, params.low), params.high);
+    }
     return sum;
 }
 
@@ -28,7 +30,7 @@ void main()
 {
     uint column = gl_LocalInvocationID.x, lane = gl_LocalInvocationID.y;
     uint group = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * WORDS + column;
-    ivec4 sum = group < params.groups ? sum_lane(group, lane) : ivec4(0);
+    vec4 sum = group < params.groups ? sum_lane(group, lane) : vec4(0);
     if (LANES > 1) {
         partial[lane * WORDS + column] = sum;
         for (uint half_lanes = LANES / 2; half_lanes > 0; half_lanes /= 2) {
@@ -40,7 +42,7 @@ void main()
         }
     }
     if (lane == 0 && group < params.groups) {
-        precise vec4 real = vec4(sum - params.x_zeros) * params.factor;
+        precise vec4 real = sum * params.factor;
         precise vec4 result = real * params.y_inverse_scale;
         y[group] = pack_rounded(result, params.y_zero);
     }

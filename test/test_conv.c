@@ -259,36 +259,102 @@ static void test_dot_flavours(void **state)
     harness_each_dot(check_few, &random);
 }
 
+/* ---------------------------------------------------------------------------------------------------- linear layers */
+
+/* What follows the linear layer: nothing; a dequantize; the same as one operator; and with a reader inside the graph. */
+typedef enum linear_end { LINEAR_INT8, LINEAR_DEQUANTIZE, LINEAR_REAL, LINEAR_REAL_INSIDE, LINEAR_ENDS } linear_end;
+
+static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, linear_end end)
+{
+    const uint32_t rows = c->window.n, padded = align4(c->out_c), dims[] = {rows, c->out_c};
+    const uint32_t scale = hand_double(m, d->sum_q.scale), zero = hand_int(m, d->sum_q.zero);
+    const char *name = rows == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default";
+    bool real = end == LINEAR_REAL || end == LINEAR_REAL_INSIDE;
+    uint32_t y = hand_tensor(m, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, dims);
+    uint32_t args[13] = {hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){rows, c->window.c}),
+                         hand_double(m, d->x_q.scale),
+                         hand_int(m, d->x_q.zero),
+                         hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights),
+                         hand_constant(m, VKD_DTYPE_INT32, 1, &padded, d->sums),
+                         hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->scales),
+                         hand_double(m, d->y_q.scale),
+                         hand_int(m, d->y_q.zero),
+                         c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
+                         hand_string(m, c->relu ? "relu" : "none"),
+                         scale,
+                         zero};
+    size_t count = real ? 12 : 10;
+    args[count++] = y;
+    hand_op(m, real ? "vkd.q8_linear" : name, count, args);
+    if (end == LINEAR_DEQUANTIZE || end == LINEAR_REAL_INSIDE) {
+        uint32_t last = hand_tensor(m, VKD_DTYPE_FLOAT32, 2, dims);
+        if (end == LINEAR_DEQUANTIZE)
+            HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", y, scale, zero, hand_int(m, -128),
+                    hand_int(m, 127), hand_null(m), hand_null(m), last);
+        else
+            HAND_OP(m, "aten.clone.default", y, hand_null(m), last);
+        y = last;
+    }
+    hand_mark_output(m, y);
+}
+
+static void check_linear(harness *h, vkd_random *random, uint32_t m, uint32_t n, uint32_t k)
+{
+    /* A linear layer is a 1x1 convolution of m images of one pixel. */
+    conv_case c = square(m, k, n, 1, 1, 1, 1, 0, 1, 1);
+    c.relu = random_range(random, 0, 1);
+    c.bias = random_range(random, 0, 3);
+    conv_data d = {0};
+    fill(random, &c, &d);
+    oracle_channels channels = channels_of(&c, &d);
+    oracle_linear(m, k, n, &channels, d.x, d.expected);
+    float *real = make(d.y_count, sizeof *real), *got = make(d.y_count, sizeof *got);
+    oracle_dequantize(d.expected, d.y_count, d.sum_q, real);
+    for (linear_end end = 0; end < LINEAR_ENDS; end++) {
+        hand_model *model = make(1, sizeof *model);
+        char what[64];
+        snprintf(what, sizeof what, "linear %ux%u -> %ux%u, end %d", m, k, m, n, (int)end);
+        build_linear(model, &c, &d, end);
+        memset(got, 0x55, d.y_count * sizeof *got);
+        if (harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){got}) != VKD_OK)
+            fail_msg("%s: %s", what, h->gpu.context.error);
+        if (end == LINEAR_INT8)
+            harness_assert_int8((int8_t *)got, d.expected, d.y_count, what);
+        else /* every bit of the floats */
+            harness_assert_int8((int8_t *)got, (int8_t *)real, d.y_count * sizeof *got, what);
+        free(model);
+    }
+    free(real);
+    free(got);
+    free_data(&d);
+}
+
+/* Lowered as for a CPU, as for a GPU and as for one with small workgroups and a narrow grid. */
+static void check_linears(harness *h, vkd_random *random)
+{
+    const vkd_caps own = h->caps;
+    for (int i = 0; i < 45; i++) {
+        uint32_t m = (uint32_t)random_range(random, 1, i % 2 ? 1 : 9), n = (uint32_t)random_range(random, 1, 70);
+        h->caps.type = i % 3 ? VKD_TYPE_DISCRETE : own.type;
+        if (i % 3 == 2)
+            h->caps.max_workgroup_invocations = 16, h->caps.max_workgroup_count[0] = 3;
+        check_linear(h, random, m, n, (uint32_t)random_range(random, 1, i % 5 ? 300 : 3000));
+        h->caps = own;
+    }
+    check_linear(h, random, 1, 10, 1280);
+    check_linear(h, random, 70, 40, 300); /* many rows: the GEMM */
+    h->caps.type = VKD_TYPE_DISCRETE;
+    check_linear(h, random, 1, 1000, 512);
+    check_linear(h, random, 2, 9, 5000); /* the widest workgroup */
+    check_linear(h, random, 70, 40, 300);
+    h->caps = own;
+}
+
 static void test_linear(void **state)
 {
-    harness *h = harness_get(state);
+    (void)harness_get(state);
     vkd_random random = random_begin("linear");
-    for (int i = 0; i < 20; i++) {
-        uint32_t m = (uint32_t)random_range(&random, 1, i % 2 ? 1 : 9), k = (uint32_t)random_range(&random, 1, 300);
-        /* A linear layer is a 1x1 convolution of m images of one pixel. */
-        conv_case c = square(m, k, (uint32_t)random_range(&random, 1, 70), 1, 1, 1, 1, 0, 1, 1);
-        c.relu = random_range(&random, 0, 1);
-        conv_data d = {0};
-        fill(&random, &c, &d);
-        oracle_channels channels = channels_of(&c, &d);
-        oracle_linear(m, k, c.out_c, &channels, d.x, d.expected);
-
-        hand_model *model = make(1, sizeof *model);
-        uint32_t padded = align4(c.out_c);
-        uint32_t x = hand_input(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, k});
-        uint32_t y = hand_output(model, VKD_DTYPE_INT8, 2, (uint32_t[]){m, c.out_c});
-        HAND_OP(model, m == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default", x,
-                hand_double(model, d.x_q.scale), hand_int(model, d.x_q.zero),
-                hand_constant(model, VKD_DTYPE_INT8, 2, (uint32_t[]){c.out_c, d.row}, d.weights),
-                hand_constant(model, VKD_DTYPE_INT32, 1, &padded, d.sums),
-                hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.scales), hand_double(model, d.y_q.scale),
-                hand_int(model, d.y_q.zero), hand_constant(model, VKD_DTYPE_FLOAT32, 1, &padded, d.bias),
-                hand_string(model, c.relu ? "relu" : "none"), y);
-        assert_int_equal(harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){d.got}), VKD_OK);
-        harness_assert_int8(d.got, d.expected, d.y_count, "linear");
-        free(model);
-        free_data(&d);
-    }
+    harness_each_dot(check_linears, &random);
 }
 
 int main(void)

@@ -418,22 +418,37 @@ static void mean(void **state)
     check_mean(h, &random, &(shape){4, {1, 5, 6, 7}}, 15, false);
 }
 
-static void check_q8_mean(harness *h, vkd_random *random, const shape *s)
+/* A bound between the steps, or none. The sums of such are exact where the scale is a power of 2 and the bound a multiple of
+ * 1/16 of it. */
+static float random_bound(vkd_random *random, int32_t low, int32_t high, float scale)
+{
+    return random_range(random, 0, 4) ? (float)random_range(random, 16 * low, 16 * high) / 16.0f * scale : NAN;
+}
+
+static uint32_t hand_bound(hand_model *m, float bound) { return isnan(bound) ? hand_null(m) : hand_double(m, bound); }
+
+static void check_q8_mean(harness *h, vkd_random *random, const shape *s, bool exact)
 {
     hand_model m = {0};
     size_t count = count_of(s), planes = (size_t)s->dims[0] * s->dims[1], pixels = count / planes;
     int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(planes, 1), *got = checked_alloc(planes, 1);
     oracle_q x_q = random_q(random), y_q = x_q;
+    if (exact)
+        x_q.scale = 0.03125f;
     y_q.scale *= random_float(random, 0.05f, 1.0f);
+    float low = random_bound(random, -130, 100, x_q.scale), high = random_bound(random, -100, 130, x_q.scale);
     random_int8(random, x, count);
-    oracle_q8_mean(x, planes, pixels, x_q, y_q, expected);
+    oracle_q8_mean(x, planes, pixels, x_q, low, high, y_q, expected);
     uint32_t rank = random_bits(random) & 1 ? 2 : 4; /* keepdim or not */
     const uint32_t y_dims[] = {s->dims[0], s->dims[1], 1, 1};
     uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, s->dims), out = hand_output(&m, VKD_DTYPE_INT8, rank, y_dims);
-    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_double(&m, y_q.scale),
-            hand_int(&m, y_q.zero), out);
+    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_bound(&m, low),
+            hand_bound(&m, high), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
-    harness_assert_int8(got, expected, planes, shape_text(s));
+    for (size_t i = 0; i < planes; i++)
+        if (abs(got[i] - expected[i]) > (exact ? 0 : 1))
+            fail_msg("q8_mean of %s clamped to %g..%g: element %zu is %d, expected %d", shape_text(s), (double)low,
+                     (double)high, i, got[i], expected[i]);
     free(x);
     free(expected);
     free(got);
@@ -445,16 +460,39 @@ static void q8_mean(void **state)
     harness *h = harness_get(state);
     vkd_random random = random_begin("q8_mean");
     vkd_device_type own = h->caps.type;
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 120; i++) {
         shape s = random_shape(&random, 4);
         h->caps.type = i % 2 ? VKD_TYPE_CPU : VKD_TYPE_DISCRETE;
-        check_q8_mean(h, &random, &s);
+        check_q8_mean(h, &random, &s, i % 4 < 2);
     }
     for (int i = 0; i < 2; i++) {
         h->caps.type = i % 2 ? VKD_TYPE_CPU : VKD_TYPE_DISCRETE;
-        check_q8_mean(h, &random, &(shape){4, {1, 2048, 7, 7}});
+        check_q8_mean(h, &random, &(shape){4, {1, 2048, 7, 7}}, true);
     }
     h->caps.type = own;
+}
+
+/* The longest sum, of the largest values. */
+static void q8_mean_of_all_pixels(void **state)
+{
+    harness *h = harness_get(state);
+    hand_model m = {0};
+    const uint32_t dims[] = {1, 3, 273, 241}, y_dims[] = {1, 3, 1, 1};
+    size_t count = (size_t)vkd_dims_count(4, dims), pixels = count / 3;
+    const oracle_q x_q = {0.5f, -128}, y_q = {0.5f, -128};
+    int8_t *x = checked_alloc(count, 1), expected[3], got[3];
+    memset(x, 127, pixels);
+    memset(x + pixels, -128, pixels);
+    memset(x + 2 * pixels, 127, pixels / 2);
+    oracle_q8_mean(x, 3, pixels, x_q, NAN, NAN, y_q, expected);
+    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims), out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
+    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_null(&m), hand_null(&m),
+            hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
+    run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
+    harness_assert_int8(got, expected, 3, "q8_mean of all pixels");
+    assert_int_equal(expected[0], 127);
+    assert_int_equal(expected[1], -128);
+    free(x);
 }
 
 /* ------------------------------------------------------------------------------------------------------- dispatch */
@@ -475,7 +513,7 @@ static void folded_grids(void **state)
     check_mean(h, &random, &s, 8, true);
     h->caps.max_workgroup_invocations = own.max_workgroup_invocations;
     h->caps.type = VKD_TYPE_DISCRETE;
-    check_q8_mean(h, &random, &(shape){4, {2, 301, 5, 5}});
+    check_q8_mean(h, &random, &(shape){4, {2, 301, 5, 5}}, true);
     h->caps = own;
 }
 
@@ -492,6 +530,7 @@ int main(void)
         cmocka_unit_test(max_pool_keeps_nan),
         cmocka_unit_test(mean),
         cmocka_unit_test(q8_mean),
+        cmocka_unit_test(q8_mean_of_all_pixels),
         cmocka_unit_test(folded_grids),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

@@ -1,6 +1,7 @@
 /* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is refused. Needs no device.
  */
 #include "graph/plan.h"
+#include "ops/linear.h"
 #include "ops/lower.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
@@ -240,7 +241,8 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     fixture *f = *state;
     uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
     uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0);
-    HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, scale, zero, y);
+    uint32_t unbounded = hand_null(&f->m);
+    HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, unbounded, unbounded, scale, zero, y);
     assert_int_equal(lower(f), VKD_OK);
     assert_int_equal(node(f, 1)->shader, VKD_SHADER_Q8_MEAN);
     assert_int_equal(node(f, 1)->specs[1], 8);
@@ -248,6 +250,110 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     f->caps.type = VKD_TYPE_CPU;
     assert_int_equal(lower(f), VKD_OK);
     assert_int_equal(node(f, 1)->specs[1], 1);
+}
+
+/* --------------------------------------------------------------------------------------------------- linear layers */
+
+static const int8_t linear_zeros[1 << 20];
+
+typedef struct linear_case {
+    uint32_t m, n, k;
+    bool real; /* "vkd.q8_linear" */
+    double real_scale;
+} linear_case;
+
+static void linear(hand_model *m, const linear_case *c)
+{
+    uint32_t padded = (c->n + 3) / 4 * 4, scale = hand_double(m, 0.5), zero = hand_int(m, 0);
+    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->m, c->k});
+    uint32_t weight = hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->n, (c->k + 3) / 4 * 4}, linear_zeros);
+    uint32_t sums = hand_constant(m, VKD_DTYPE_INT32, 1, &padded, linear_zeros);
+    uint32_t scales = hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, linear_zeros);
+    uint32_t bias = hand_null(m), activation = hand_string(m, "none");
+    uint32_t y = hand_output(m, c->real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, (uint32_t[]){c->m, c->n});
+    if (c->real)
+        HAND_OP(m, "vkd.q8_linear", x, scale, zero, weight, sums, scales, scale, zero, bias, activation,
+                hand_double(m, c->real_scale), zero, y);
+    else
+        HAND_OP(m, "et_vk.q8ta_linear.default", x, scale, zero, weight, sums, scales, scale, zero, bias, activation, y);
+}
+
+static void lower_linear(fixture *f, const linear_case *c)
+{
+    memset(&f->m, 0, sizeof f->m);
+    vkd_graph_init(&f->graph, &f->arena);
+    linear(&f->m, c);
+    assert_int_equal(lower(f), VKD_OK);
+    assert_int_equal(node(f, 0)->shader, VKD_SHADER_COPY); /* of the input */
+}
+
+static void linear_layers_of_few_rows_have_a_kernel(void **state)
+{
+    static const struct {
+        linear_case c;
+        vkd_shader shader;
+    } cases[] = {
+        {{1, 10, 1280, false, 0}, VKD_SHADER_LINEAR},
+        {{1, 10, 1281, false, 0}, VKD_SHADER_LINEAR}, /* a single row ends in padding */
+        {{1, 1000, 512, true, 0.5}, VKD_SHADER_LINEAR},
+        {{4, 1000, 512, false, 0}, VKD_SHADER_LINEAR},
+        {{4, 10, 1284, true, 0.5}, VKD_SHADER_LINEAR_WORDS},
+    };
+    fixture *f = *state;
+    f->caps = fake_caps(FAKE_H100_MATRIX);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lower_linear(f, &cases[i].c);
+        assert_int_equal(node(f, 1)->shader, cases[i].shader);
+        assert_int_equal(node(f, 1)->specs[3], cases[i].c.real);
+        assert_int_equal(f->graph.node_count, cases[i].c.real ? 2 : 3); /* floats go straight to the output */
+        assert_int_equal(f->graph.tensors[f->graph.outputs[0]].place, VKD_PLACE_OUTPUT);
+    }
+}
+
+static void linear_layers_of_many_rows_are_products(void **state)
+{
+    fixture *f = *state;
+    f->caps = fake_caps(FAKE_H100_MATRIX);
+    for (int real = 0; real < 2; real++) {
+        lower_linear(f, &(linear_case){512, 1000, 512, real, 0.5});
+        assert_int_equal(node(f, 1)->shader, VKD_SHADER_GEMM_COOP_32X64);
+        assert_int_equal(f->graph.node_count, 3);
+        assert_int_equal(node(f, 2)->shader, real ? VKD_SHADER_DEQUANTIZE : VKD_SHADER_COPY);
+        assert_int_equal(node(f, 2)->bindings[1].tensor, f->graph.outputs[0]);
+    }
+}
+
+/* As measured on llvmpipe. */
+static void linear_layers_on_a_cpu(void **state)
+{
+    static const struct {
+        uint32_t m;
+        vkd_shader shader;
+    } cases[] = {{1, VKD_SHADER_LINEAR}, {2, VKD_SHADER_LINEAR}, {4, VKD_SHADER_GEMM_LANES_4X16}};
+    fixture *f = *state;
+    f->caps = fake_caps(FAKE_LLVMPIPE);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lower_linear(f, &(linear_case){cases[i].m, 1000, 512, false, 0});
+        assert_int_equal(node(f, 1)->shader, cases[i].shader);
+        assert_int_equal(node(f, 1)->specs[0], 8); /* a SIMD register */
+    }
+}
+
+static void linear_workgroups_respect_limits(void **state)
+{
+    (void)state;
+    vkd_random random = random_begin("linear workgroups");
+    for (int i = 0; i < 2000; i++) {
+        vkd_caps caps = fake_caps((fake_device)random_range(&random, 0, FAKE_COUNT - 1));
+        if (i % 3 == 0)
+            caps.max_workgroup_size[0] = (uint32_t)random_range(&random, 1, 300);
+        linear_problem problem = {(uint32_t)random_range(&random, 1, 2000), (uint32_t)random_range(&random, 1, 2000),
+                                  (uint32_t)random_range(&random, 1, 65793)};
+        uint32_t width = vkd_linear_width(&problem, &caps);
+        assert_true(width >= 1 && width <= 256 && (width & (width - 1)) == 0);
+        assert_true(width <= caps.max_workgroup_invocations && width <= caps.max_workgroup_size[0]);
+        assert_true(vkd_linear_cost(&problem, &caps) > 0);
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------------- refusals */
@@ -418,6 +524,59 @@ static void refuses_odd_mean_dims(void **state)
     assert_fails(f, VKD_INVALID_MODEL, "expected 1x8");
 }
 
+static void refuses_means_of_too_many_pixels(void **state)
+{
+    static const struct {
+        uint32_t h, w;
+        bool fits;
+    } sizes[] = {{65793, 1, true}, {65794, 1, false}, {257, 256, true}, {257, 257, false}, {1u << 14, 1u << 14, false}};
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        vkd_graph_init(&f->graph, &f->arena);
+        uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, sizes[i].h, sizes[i].w});
+        uint32_t y = hand_output(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, 1, 1});
+        uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0), low = hand_double(&f->m, -1.5);
+        HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, low, hand_null(&f->m), scale, zero, y);
+        if (sizes[i].fits)
+            assert_int_equal(lower(f), VKD_OK);
+        else
+            assert_fails(f, VKD_UNSUPPORTED, "at most 65793");
+    }
+}
+
+static void refuses_odd_linear_layers(void **state)
+{
+    fixture *f = *state;
+    static const double scales[] = {0.0, -1.0, 1e300, 0.0 / 0.0};
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &(linear_case){1, 10, 20, true, scales[i]});
+        assert_fails(f, VKD_INVALID_MODEL, "the dequantize scale");
+    }
+    for (int real = 0; real < 2; real++) {
+        const linear_case good = {2, 10, 20, real, 0.5}, deep = {1, 1, 65794, real, 0.5};
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &deep);
+        assert_fails(f, VKD_UNSUPPORTED, "65794 products a sum");
+
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &good);
+        f->m.values[f->m.outputs[0]].tensor.dims[0] = 3;
+        assert_fails(f, VKD_INVALID_MODEL, "do not fit together");
+
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &good);
+        f->m.values[f->m.outputs[0]].tensor.rank = 1;
+        assert_fails(f, VKD_UNSUPPORTED, "ranks 2 and 1");
+
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &good);
+        f->m.values[f->m.outputs[0]].tensor.dtype = real ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
+        assert_fails(f, VKD_INVALID_MODEL, "has dtype");
+    }
+}
+
 static void refuses_sums_of_other_shapes(void **state)
 {
     fixture *f = *state;
@@ -485,6 +644,10 @@ int main(void)
         LOWER_TEST(copies_where_a_view_moves_bytes),
         LOWER_TEST(folds_workgroups_into_y),
         LOWER_TEST(q8_mean_shares_pixels_on_gpus_only),
+        LOWER_TEST(linear_layers_of_few_rows_have_a_kernel),
+        LOWER_TEST(linear_layers_of_many_rows_are_products),
+        LOWER_TEST(linear_layers_on_a_cpu),
+        LOWER_TEST(linear_workgroups_respect_limits),
         LOWER_TEST(names_all_unsupported_operators),
         LOWER_TEST(refuses_values_out_of_order),
         LOWER_TEST(refuses_an_output_nobody_produces),
@@ -497,6 +660,8 @@ int main(void)
         LOWER_TEST(refuses_used_pool_indices),
         LOWER_TEST(refuses_odd_pool_windows),
         LOWER_TEST(refuses_odd_mean_dims),
+        LOWER_TEST(refuses_means_of_too_many_pixels),
+        LOWER_TEST(refuses_odd_linear_layers),
         LOWER_TEST(refuses_sums_of_other_shapes),
         LOWER_TEST(survives_running_out_of_memory),
     };

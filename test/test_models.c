@@ -179,6 +179,7 @@ static const option_case same_bits[] = {
     {.name = "clones kept", .skip_rewrites = VKD_REWRITE_CLONES},
     {.name = "clamps apart", .skip_rewrites = VKD_REWRITE_FUSE_CLAMP},
     {.name = "additions apart", .skip_rewrites = VKD_REWRITE_FUSE_ADD},
+    {.name = "dequantizes apart", .skip_rewrites = VKD_REWRITE_FUSE_DEQUANTIZE},
     {.name = "clamps and additions apart", .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
 };
 enum { SAME_BITS = sizeof same_bits / sizeof same_bits[0] };

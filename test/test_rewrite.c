@@ -70,6 +70,15 @@ static void dequantize(fixture *f, uint32_t x, double scale, int64_t zero, uint3
        integer(f, 127), null(f), null(f), y);
 }
 
+/* NAN: null. relu has no bounds; without a name there is no operator. */
+static void clamp_op(fixture *f, const char *name, uint32_t x, float low, float high, uint32_t y)
+{
+    if (name && !strcmp(name, "aten.relu.default"))
+        OP(f, name, x, y);
+    else if (name)
+        OP(f, name, x, isnan(low) ? null(f) : number(f, low), isnan(high) ? null(f) : number(f, high), y);
+}
+
 static void output(fixture *f, uint32_t value) { f->outputs[f->model.output_count++] = value; }
 
 static void rewrite(fixture *f) { assert_int_equal(vkd_rewrite(&f->model, 0, &f->arena), VKD_OK); }
@@ -147,43 +156,127 @@ static void test_int8_max_pool(void **state)
     vkd_arena_release(&f.arena);
 }
 
-static void mean_model(fixture *f, const int64_t *dims, size_t count)
+enum { NO_CLAMP, HARDTANH, CLAMP, RELU };
+static const char *const clamp_names[] = {NULL, "aten.hardtanh.default", "aten.clamp.default", "aten.relu.default"};
+
+typedef struct mean_case {
+    int64_t dims[2];
+    size_t dim_count;
+    int clamp;
+    float low, high; /* NAN: null */
+    uint32_t size;   /* 0: 7 */
+} mean_case;
+
+/* dequantize -> clamp -> mean -> view -> quantize; values 0 to 2: before, floats, clamped floats. */
+static void mean_model(fixture *f, const mean_case *c)
 {
     static const int64_t flat[] = {1, 8};
+    uint32_t size = c->size ? c->size : 7;
     start(f);
-    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 7), xf = tensor4(f, VKD_DTYPE_FLOAT32, 7), m = tensor4(f, VKD_DTYPE_FLOAT32, 1);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, size), xf = tensor4(f, VKD_DTYPE_FLOAT32, size);
+    uint32_t clamped = tensor4(f, VKD_DTYPE_FLOAT32, size), m = tensor4(f, VKD_DTYPE_FLOAT32, 1);
     vkd_model_value two = {.kind = VKD_VALUE_TENSOR,
                            .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {1, 8}, .size = 32}};
     uint32_t v = add_value(f, two);
     two.tensor.dtype = VKD_DTYPE_INT8;
     uint32_t y = add_value(f, two);
     dequantize(f, x, 0.5, 3, xf);
-    OP(f, "aten.mean.dim", xf, ints(f, dims, count), integer(f, 1), null(f), m);
+    clamp_op(f, clamp_names[c->clamp], xf, c->low, c->high, clamped);
+    OP(f, "aten.mean.dim", c->clamp ? clamped : xf, ints(f, c->dims, c->dim_count), integer(f, 1), null(f), m);
     OP(f, "aten.view_copy.default", m, ints(f, flat, 2), v);
     quantize(f, v, 0.25, -7, y);
     output(f, y);
-    rewrite(f);
 }
 
 static void test_int8_mean_through_view(void **state)
 {
-    static const int64_t pixels[] = {-1, -2}, channels[] = {1}, rows[] = {2};
+    static const mean_case pixels = {{-1, -2}, 2}, channels = {{1}, 1}, rows = {{2}, 1};
+    static const mean_case most = {{3, 2}, 2, .size = 256}, too_many = {{3, 2}, 2, .size = 257};
     fixture f;
     (void)state;
-    mean_model(&f, pixels, 2);
+    mean_model(&f, &pixels);
+    rewrite(&f);
     assert_int_equal(f.model.op_count, 2);
-    assert_string_equal(f.model.ops[0].name, "vkd.q8_mean");
-    assert_int_equal(f.model.ops[0].args[0], 0);
+    const vkd_model_op *mean = &f.model.ops[0];
+    assert_string_equal(mean->name, "vkd.q8_mean");
+    assert_int_equal(mean->arg_count, 8);
+    assert_int_equal(mean->args[0], 0);
+    assert_true(f.model.values[mean->args[1]].d == 0.5);
+    assert_int_equal(f.model.values[mean->args[2]].i, 3);
+    assert_int_equal(f.model.values[mean->args[3]].kind, VKD_VALUE_NULL);
+    assert_int_equal(f.model.values[mean->args[4]].kind, VKD_VALUE_NULL);
+    assert_true(f.model.values[mean->args[5]].d == 0.25);
+    assert_int_equal(f.model.values[mean->args[6]].i, -7);
     assert_string_equal(f.model.ops[1].name, "aten.view_copy.default");
-    assert_int_equal(f.model.ops[1].args[0], f.model.ops[0].args[5]);
+    assert_int_equal(f.model.ops[1].args[0], mean->args[7]);
     assert_int_equal(f.model.ops[1].args[2], f.outputs[0]);
     vkd_arena_release(&f.arena);
-    mean_model(&f, channels, 1);
-    assert_int_equal(f.model.op_count, 4);
-    vkd_arena_release(&f.arena);
-    mean_model(&f, rows, 1);
-    assert_int_equal(f.model.op_count, 4);
-    vkd_arena_release(&f.arena);
+
+    const struct {
+        const mean_case *c;
+        size_t ops;
+    } cases[] = {{&channels, 4}, {&rows, 4}, {&most, 2}, {&too_many, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mean_model(&f, cases[i].c);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, cases[i].ops);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+static void assert_bound(const fixture *f, uint32_t id, float expected)
+{
+    const vkd_model_value *bound = &f->model.values[id];
+    if (isnan(expected))
+        assert_int_equal(bound->kind, VKD_VALUE_NULL);
+    else if (bound->kind == VKD_VALUE_INT)
+        assert_true((float)bound->i == expected);
+    else
+        assert_true(bound->kind == VKD_VALUE_DOUBLE && (float)bound->d == expected);
+}
+
+static void test_int8_mean_takes_a_clamp(void **state)
+{
+    static const mean_case cases[] = {{{2, 3}, 2, HARDTANH, 0, 6},     {{2, 3}, 2, CLAMP, -1.5f, 2}, {{2, 3}, 2, CLAMP, NAN, 2},
+                                      {{2, 3}, 2, CLAMP, -1.5f, NAN},  {{2, 3}, 2, CLAMP, NAN, NAN}, {{2, 3}, 2, RELU, 0, NAN},
+                                      {{2, 3}, 2, CLAMP, -INFINITY, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f;
+        mean_model(&f, &cases[i]);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 2);
+        assert_string_equal(f.model.ops[0].name, "vkd.q8_mean");
+        assert_int_equal(f.model.ops[0].args[0], 0);
+        assert_bound(&f, f.model.ops[0].args[3], cases[i].low);
+        assert_bound(&f, f.model.ops[0].args[4], cases[i].high);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+static void test_int8_mean_leaves_odd_clamps(void **state)
+{
+    static const mean_case clamped = {{2, 3}, 2, HARDTANH, 0, 6};
+    fixture f;
+    (void)state;
+    for (int bound = 1; bound <= 2; bound++)
+        for (int kind = 0; kind < 2; kind++) { /* a NaN, and what is no number */
+            mean_model(&f, &clamped);
+            vkd_model_value *value = &f.values[f.args[1][bound]];
+            *value = kind ? (vkd_model_value){.kind = VKD_VALUE_BOOL} : (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = NAN};
+            rewrite(&f);
+            assert_int_equal(f.model.op_count, 5);
+            vkd_arena_release(&f.arena);
+        }
+    for (uint32_t wanted = 1; wanted <= 2; wanted++) { /* the floats, or the clamped floats, have another reader */
+        mean_model(&f, &clamped);
+        output(&f, wanted);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 2 + wanted);
+        assert_string_equal(f.model.ops[wanted].name, "vkd.q8_mean");
+        assert_int_equal(f.model.ops[wanted].args[0], 0);
+        vkd_arena_release(&f.arena);
+    }
 }
 
 static void test_int8_upsampling(void **state)
@@ -222,10 +315,7 @@ static void clamp_model(fixture *f, const clamp_case *c, double y_scale)
     uint32_t x = tensor4(f, VKD_DTYPE_INT8, 4), xf = tensor4(f, VKD_DTYPE_FLOAT32, 4), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
     uint32_t y = tensor4(f, VKD_DTYPE_INT8, 4);
     dequantize(f, x, c->q.scale, c->q.zero, xf);
-    if (!strcmp(c->name, "aten.relu.default"))
-        OP(f, c->name, xf, yf);
-    else
-        OP(f, c->name, xf, isnan(c->low) ? null(f) : number(f, c->low), isnan(c->high) ? null(f) : number(f, c->high), yf);
+    clamp_op(f, c->name, xf, c->low, c->high, yf);
     quantize(f, yf, y_scale, c->q.zero, y);
     output(f, y);
 }
@@ -249,12 +339,11 @@ static void assert_same_clamp(const fixture *f, const clamp_case *c)
 
 static void test_int8_clamp_is_exact(void **state)
 {
-    static const char *const names[] = {"aten.hardtanh.default", "aten.clamp.default", "aten.relu.default"};
     vkd_random random = random_begin("int8 clamps");
     (void)state;
     for (int i = 0; i < 3000; i++) {
         fixture f;
-        clamp_case c = {names[i % 3],
+        clamp_case c = {clamp_names[HARDTANH + i % 3],
                         random_float(&random, -8, 3),
                         random_float(&random, -3, 8),
                         {random_float(&random, 0.0005f, 0.3f), random_range(&random, -128, 127)}};
@@ -395,6 +484,70 @@ static void test_int8_cat(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* --------------------------------------------------------------------------------------------------- linear layers */
+
+/* linear -> dequantize; values 0 to 2: before, the int8 result, the floats. */
+static void linear_model(fixture *f, const char *name, int64_t low)
+{
+    start(f);
+    uint32_t args[11], x = tensor4(f, VKD_DTYPE_INT8, 1), y = tensor4(f, VKD_DTYPE_INT8, 1);
+    uint32_t real = tensor4(f, VKD_DTYPE_FLOAT32, 1);
+    for (int i = 0; i < 11; i++)
+        args[i] = i == 0 ? x : i == 10 ? y : integer(f, i);
+    op(f, name, 11, args);
+    OP(f, "quantized_decomposed.dequantize_per_tensor.default", y, number(f, 0.25), integer(f, -7), integer(f, low),
+       integer(f, 127), null(f), null(f), real);
+    output(f, real);
+}
+
+static void test_linear_takes_a_dequantize(void **state)
+{
+    static const char *const names[] = {"et_vk.q8ta_linear.default", "et_vk.q8ta_linear_gemv.default"};
+    fixture f;
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        linear_model(&f, names[i], -128);
+        rewrite(&f);
+        assert_int_equal(f.model.op_count, 1);
+        const vkd_model_op *linear = &f.model.ops[0];
+        assert_string_equal(linear->name, "vkd.q8_linear");
+        assert_int_equal(linear->arg_count, 13);
+        assert_int_equal(linear->args[0], 0);
+        for (int a = 1; a < 10; a++)
+            assert_int_equal(f.model.values[linear->args[a]].i, a);
+        assert_true(f.model.values[linear->args[10]].d == 0.25);
+        assert_int_equal(f.model.values[linear->args[11]].i, -7);
+        assert_int_equal(linear->args[12], f.outputs[0]);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+static void test_other_dequantizes_stay(void **state)
+{
+    fixture f;
+    (void)state;
+    linear_model(&f, "et_vk.q8ta_linear.default", -127); /* not the full range: for the lowering to judge */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "et_vk.q8ta_linear.default", -128);
+    output(&f, 1); /* the int8 result is wanted too */
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "some.op", -128);
+    rewrite(&f);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+
+    linear_model(&f, "et_vk.q8ta_linear.default", -128);
+    assert_int_equal(vkd_rewrite(&f.model, VKD_REWRITE_FUSE_DEQUANTIZE, &f.arena), VKD_OK);
+    assert_int_equal(f.model.op_count, 2);
+    vkd_arena_release(&f.arena);
+}
+
 static void test_dead_chains_are_dropped(void **state)
 {
     fixture f;
@@ -436,12 +589,16 @@ int main(void)
         cmocka_unit_test(test_clone_of_an_output_stays),
         cmocka_unit_test(test_int8_max_pool),
         cmocka_unit_test(test_int8_mean_through_view),
+        cmocka_unit_test(test_int8_mean_takes_a_clamp),
+        cmocka_unit_test(test_int8_mean_leaves_odd_clamps),
         cmocka_unit_test(test_int8_upsampling),
         cmocka_unit_test(test_int8_clamp_is_exact),
         cmocka_unit_test(test_other_clamps_stay),
         cmocka_unit_test(test_shared_dequantize_stays),
         cmocka_unit_test(test_clamp_joins_a_convolution),
         cmocka_unit_test(test_int8_cat),
+        cmocka_unit_test(test_linear_takes_a_dequantize),
+        cmocka_unit_test(test_other_dequantizes_stay),
         cmocka_unit_test(test_dead_chains_are_dropped),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };

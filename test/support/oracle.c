@@ -137,14 +137,18 @@ void oracle_mean(const uint32_t dims[4], const bool over[4], const float *x, dou
         y[i] /= (double)reduced;
 }
 
-void oracle_q8_mean(const int8_t *x, size_t planes, size_t pixels, oracle_q x_q, oracle_q y_q, int8_t *y)
+void oracle_q8_mean(const int8_t *x, size_t planes, size_t pixels, oracle_q x_q, float low, float high, oracle_q y_q, int8_t *y)
 {
     float factor = (float)((double)x_q.scale / (double)pixels);
+    float low_steps = (float)((double)low / (double)x_q.scale), high_steps = (float)((double)high / (double)x_q.scale);
     for (size_t plane = 0; plane < planes; plane++) {
-        int32_t sum = 0;
-        for (size_t i = 0; i < pixels; i++)
-            sum += *x++;
-        float real = (float)(sum - (int32_t)pixels * x_q.zero) * factor;
+        double sum = 0;
+        for (size_t i = 0; i < pixels; i++) {
+            float steps = (float)(*x++ - x_q.zero);
+            oracle_clamp(&steps, 1, low_steps, high_steps, &steps);
+            sum += (double)steps;
+        }
+        float real = (float)sum * factor;
         y[plane] = oracle_quantize_one(real, y_q);
     }
 }

@@ -36,8 +36,10 @@ void oracle_max_pool_float(const oracle_window *window, bool ceil_mode, const fl
 
 /* Mean in double over the dims (n, c, h, w) that are true; y has the remaining elements in order. */
 void oracle_mean(const uint32_t dims[4], const bool over[4], const float *x, double *y);
-/* Mean over `pixels` of each of `planes`: the exact sum, then two roundings. */
-void oracle_q8_mean(const int8_t *x, size_t planes, size_t pixels, oracle_q x_q, oracle_q y_q, int8_t *y);
+/* Mean over `pixels` of each of `planes`, clamped to low..high before (NAN: no bound): the exact sum, then two roundings. A
+ * kernel's sum is exact too unless a bound is no whole number of steps. */
+void oracle_q8_mean(const int8_t *x, size_t planes, size_t pixels, oracle_q x_q, float low, float high, oracle_q y_q,
+                    int8_t *y);
 
 /* What follows the accumulator acc = sum(x * weight), with x = x_zero outside the image: each line rounds to float.
  *   f = float(acc - x_zero * weight_sum) * (weight_scale * x_scale)

@@ -1,0 +1,4 @@
+#version 450
+#define STEP ivec4
+#define COLUMNS columns
+#include "linear.glsl"
