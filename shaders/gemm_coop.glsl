@@ -40,12 +40,13 @@ layout(binding = 0) readonly buffer a_block { ivec4 a[]; };
 layout(binding = 0) readonly buffer a_block { int a[]; };
 #endif
 layout(binding = 1) readonly buffer b_block { ivec4 b[]; };
-layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
+layout(binding = 2) readonly buffer channels_block { ivec4 channels[]; }; // a channel_block is four of them
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 // A part for each slice: first its rows of A and its channels of B, then its sums, [row][channel / 4].
 shared ivec4 parts[gl_WorkGroupSize.z * SHARED_WORDS];
+shared ivec4 blocks[CHANNELS]; // of the channels: their loads would wait for the epilogue otherwise
 
 #define sums_t icoopmatNV<32, gl_ScopeSubgroup, 16, 16>
 #define left_t icoopmatNV<8, gl_ScopeSubgroup, 16, 32>
@@ -162,6 +163,15 @@ void find_windows(uint m_first, int lane)
     }
 }
 
+void load_blocks(uint group, int lane)
+{
+    [[unroll]] for (int i = 0; i < CHANNELS; i += 32) {
+        uint n4 = gl_WorkGroupID.x * (CHANNELS / 4) + (i + lane) / 4;
+        if (i + lane < CHANNELS)
+            blocks[i + lane] = channels[(group * p.n4_group + min(n4, p.n4_group - 1)) * 4 + lane % 4];
+    }
+}
+
 int load_residual(uint row, uint word)
 {
     return p.requantize.q_scale != 0.0 && row < p.m ? residual[row * p.y_pixel + word] : 0;
@@ -193,8 +203,10 @@ void main()
     uint n4 = gl_WorkGroupID.x * (CHANNELS / 4) + t % (CHANNELS / 4), word = group * p.n4_group + min(n4, p.n4_group - 1);
     uint row = m_first + t / (CHANNELS / 4), row_step = t_step / (CHANNELS / 4);
     bool pair = t_step < SUM_WORDS; // a constant, as the slices are
-    channel_block block = channels[word];
     int other = load_residual(row, word), other2 = pair ? load_residual(row + row_step, word) : 0;
+
+    if (slice == 0)
+        load_blocks(group, lane);
 
     [[unroll]] for (int i = 0; i < ROWS / 16; i++)
         [[unroll]] for (int u = 0; u < UNITS; u++)
@@ -214,6 +226,9 @@ void main()
     memoryBarrierShared();
     barrier();
 
+    int at_block = t % (CHANNELS / 4) * 4;
+    channel_block block = channel_block(blocks[at_block], intBitsToFloat(blocks[at_block + 1]),
+                                        intBitsToFloat(blocks[at_block + 2]), blocks[at_block + 3]);
     // Two words at a time, where there are so many: each is a long chain of steps that wait for each other.
     [[dont_unroll]] for (; t < SUM_WORDS && row < p.m && n4 < p.n4_group; t += 2 * t_step, row += 2 * row_step) {
         ivec4 acc = parts[t], acc2 = pair ? parts[t + t_step] : ivec4(0);
