@@ -43,7 +43,7 @@ void main()
     [[unroll]] for (int i = 0; i < TILE_W; i++)
         acc[i] = vec4(0);
 
-    [[unroll]] for (int ky = 0; ky < KERNEL; ky++) { // so that all loads are on their way at once
+    for (int ky = 0; ky < KERNEL; ky++) {
         uint in_y = uint(y0 + ky); // wraps above the image
         uint x_at = (image * p.in_h + in_y) * p.in_w;
         vec4 weights[KERNEL];
