@@ -27,6 +27,8 @@ kernels=(
     "conv_general.dot|general"
     "conv_transposed.dot|transposed"
     "conv_bytes|general, split words||1"
+    "linear.dot|linear|-s 0=64 -s 1=1"
+    "linear_words.dot|linear, words|-s 0=64 -s 1=1"
     "conv_dw|depthwise, any window||4"
 )
 for size in 3 5; do
