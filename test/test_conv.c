@@ -89,14 +89,13 @@ static oracle_channels channels_of(const conv_case *c, const conv_data *d)
                              .relu = c->relu};
 }
 
-static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, const char *variant)
+/* What the operators have in common: the input, its quantisation, weights, the output's quantisation, bias. */
+enum { COMMON_ARGS = 9 };
+
+static void common_args(hand_model *m, const conv_case *c, const conv_data *d, uint32_t x, uint32_t out[COMMON_ARGS])
 {
-    const oracle_window *w = &c->window;
-    hand_model *m = make(1, sizeof *m);
-    uint32_t padded = align4(c->out_c);
-    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, w->c, w->h, w->w});
-    uint32_t y = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
-    uint32_t args[24] = {
+    const uint32_t padded = align4(c->out_c);
+    const uint32_t args[COMMON_ARGS] = {
         x,
         hand_double(m, d->x_q.scale),
         hand_int(m, d->x_q.zero),
@@ -106,6 +105,19 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
         hand_double(m, d->y_q.scale),
         hand_int(m, d->y_q.zero),
         c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
+    };
+    memcpy(out, args, sizeof args);
+}
+
+static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, const char *variant)
+{
+    const oracle_window *w = &c->window;
+    hand_model *m = make(1, sizeof *m);
+    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, w->c, w->h, w->w});
+    uint32_t y = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
+    uint32_t args[24];
+    common_args(m, c, d, x, args);
+    const uint32_t window[] = {
         hand_pair(m, w->kernel[0], w->kernel[1]),
         hand_pair(m, w->stride[0], w->stride[1]),
         hand_pair(m, w->padding[0], w->padding[1]),
@@ -113,7 +125,8 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
         hand_int(m, c->groups),
         hand_string(m, c->relu ? "relu" : "none"),
     };
-    size_t count = 15;
+    memcpy(args + COMMON_ARGS, window, sizeof window);
+    size_t count = COMMON_ARGS + sizeof window / sizeof *window;
     if (c->add) {
         const uint32_t fused[] = {hand_int(m, -128),
                                   hand_int(m, 127),
@@ -266,24 +279,19 @@ typedef enum linear_end { LINEAR_INT8, LINEAR_DEQUANTIZE, LINEAR_REAL, LINEAR_RE
 
 static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, linear_end end)
 {
-    const uint32_t rows = c->window.n, padded = align4(c->out_c), dims[] = {rows, c->out_c};
+    const uint32_t rows = c->window.n, dims[] = {rows, c->out_c};
     const uint32_t scale = hand_double(m, d->sum_q.scale), zero = hand_int(m, d->sum_q.zero);
     const char *name = rows == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default";
     bool real = end == LINEAR_REAL || end == LINEAR_REAL_INSIDE;
     uint32_t y = hand_tensor(m, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, dims);
-    uint32_t args[13] = {hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){rows, c->window.c}),
-                         hand_double(m, d->x_q.scale),
-                         hand_int(m, d->x_q.zero),
-                         hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights),
-                         hand_constant(m, VKD_DTYPE_INT32, 1, &padded, d->sums),
-                         hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->scales),
-                         hand_double(m, d->y_q.scale),
-                         hand_int(m, d->y_q.zero),
-                         c->bias ? hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, d->bias) : hand_null(m),
-                         hand_string(m, c->relu ? "relu" : "none"),
-                         scale,
-                         zero};
-    size_t count = real ? 12 : 10;
+    uint32_t args[13];
+    common_args(m, c, d, hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){rows, c->window.c}), args);
+    size_t count = COMMON_ARGS;
+    args[count++] = hand_string(m, c->relu ? "relu" : "none");
+    if (real) {
+        args[count++] = scale;
+        args[count++] = zero;
+    }
     args[count++] = y;
     hand_op(m, real ? "vkd.q8_linear" : name, count, args);
     if (end == LINEAR_DEQUANTIZE || end == LINEAR_REAL_INSIDE) {
