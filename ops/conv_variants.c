@@ -21,12 +21,13 @@ static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const 
     bool cpu = caps->type == VKD_TYPE_CPU, discrete = caps->type == VKD_TYPE_DISCRETE;
     double rate = cpu ? 2e3 : discrete ? 2e6 : 150e3; /* MACs a microsecond */
     /* A word of four input channels is the unit of work. */
-    double padded = (double)conv2d_pixels(p) * (double)vkd_align_up(p->out_c, 4) * conv2d_taps(p) *
-                    (double)vkd_align_up(conv2d_ic_group(p), 4);
+    double k = (double)conv2d_taps(p) * (double)vkd_align_up(conv2d_ic_group(p), 4);
+    double padded = (double)conv2d_pixels(p) * (double)vkd_align_up(p->out_c, 4) * k;
+    /* Where a GPU has few invocations, the length of one counts: measured on an H100. */
     if (conv2d_groups_fill_words(p))
-        return 2.0 + padded / rate;
-    /* conv_bytes.comp picks its values out of words one by one. Where a GPU has few invocations, the length of one counts:
-     * reckoned from what a load takes in the depthwise kernels, not measured. */
+        return 2.0 + padded / rate + (discrete ? 0.25 * k / 4 : 0);
+    /* conv_bytes.comp picks its values out of words one by one. The length of an invocation is reckoned from what a load takes
+     * in the depthwise kernels, not measured. */
     double least = cpu ? 6.0 : 2.0 + (discrete ? 0.3 : 1.2) * (double)conv2d_k(p);
     return least + 16 * padded / rate;
 }

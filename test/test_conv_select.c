@@ -111,7 +111,8 @@ static void test_matrix_tiles(void **state)
         {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"}, {3, 64, 224, 7, 2, 32, "implicit matrix pixels 32x64"},
         {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},       {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},
         {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},      {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},
-        {1024, 256, 14, 1, 1, 32, "pointwise matrix 32x64"},
+        {1024, 256, 14, 1, 1, 32, "pointwise matrix 32x64"},   {512, 512, 2, 3, 1, 1, "implicit matrix 16x16"},
+        {2048, 512, 2, 1, 1, 1, "pointwise matrix 16x16"},
     };
     (void)state;
     vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
