@@ -233,6 +233,14 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
 
 /* ------------------------------------------------------------------------------------------------------------- cost */
 
+/* MACs a microsecond, measured on a 2-core machine. */
+static const double lanes_rates[VKD_TILE_COUNT] = {
+    [VKD_TILE_GEMM_LANES_2X32] = 41e3,
+    [VKD_TILE_GEMM_LANES_4X16] = 62e3,
+    [VKD_TILE_GEMM_LANES_7X32] = 70e3,
+    [VKD_TILE_GEMM_LANES_WORDS_7X32] = 58e3,
+};
+
 double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
     if (tile->kind == GEMM_MATRIX)
@@ -242,8 +250,8 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
     uint32_t rows = tile->kind == GEMM_IN_LANES ? tile->m * GEMM_LANES : tile->m * local[1];
     double outputs = (double)(vkd_align_up(problem->m, rows) * vkd_align_up(problem->n, tile->n) * problem->groups);
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
-    if (tile->kind == GEMM_IN_LANES) /* measured on a 2-core machine: a rate, and a share for the epilogue of each output */
-        return 6.0 + macs / (tile->m == 7 ? 70e3 : 62e3) * (tile->grain == 4 ? 1.2 : 1) + outputs * 0.36e-3;
+    if (tile->kind == GEMM_IN_LANES) /* and a share for the epilogue of each output */
+        return 6.0 + macs / lanes_rates[tile - vkd_gemm_tiles] + outputs * 0.36e-3;
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */

@@ -43,6 +43,7 @@ typedef struct gemm_tile {
 #define VKD_GEMM_TILES(TILE)                                                                   \
     TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 1, 4, 4, GEMM_INVOCATIONS)                      \
     TILE("4x4", GEMM_4X4, 4, 4, 16, 1, 16, 4, GEMM_INVOCATIONS)                                \
+    TILE("lanes 2x32", GEMM_LANES_2X32, 2, 32, 16, 1, 16, 8, GEMM_IN_LANES)                    \
     TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 1, 16, 8, GEMM_IN_LANES)                    \
     TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 1, 16, 8, GEMM_IN_LANES)                    \
     TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 1, 16, 8, GEMM_IN_LANES)         \

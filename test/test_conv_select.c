@@ -139,6 +139,17 @@ static void test_matrix_tiles(void **state)
     assert_null(strstr(choose_variant(&problem, &caps, NULL)->name, "matrix"));
 }
 
+/* The rows of a tile fit those of the image on llvmpipe, where each lane has some. */
+static void test_lanes(void **state)
+{
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_LLVMPIPE);
+    conv2d_problem few = square(512, 512, 4, 3, 1, 1), some = square(256, 256, 5, 3, 1, 1), many = square(512, 512, 7, 3, 1, 1);
+    assert_string_equal(choose_variant(&few, &caps, NULL)->name, "implicit lanes 2x32");
+    assert_string_equal(choose_variant(&some, &caps, NULL)->name, "implicit lanes 4x16");
+    assert_string_equal(choose_variant(&many, &caps, NULL)->name, "implicit lanes 7x32");
+}
+
 /* A matrix that the device cannot bind is not chosen. */
 static void test_limits(void **state)
 {
@@ -190,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_groups_that_split_words),
         cmocka_unit_test(test_forcing),
         cmocka_unit_test(test_matrix_tiles),
+        cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_gemm_tiles_respect_limits),
     };

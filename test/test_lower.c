@@ -329,7 +329,7 @@ static void linear_layers_on_a_cpu(void **state)
     static const struct {
         uint32_t m;
         vkd_shader shader;
-    } cases[] = {{1, VKD_SHADER_LINEAR}, {2, VKD_SHADER_LINEAR}, {4, VKD_SHADER_GEMM_LANES_4X16}};
+    } cases[] = {{1, VKD_SHADER_LINEAR}, {2, VKD_SHADER_LINEAR}, {4, VKD_SHADER_GEMM_LANES_2X32}};
     fixture *f = *state;
     f->caps = fake_caps(FAKE_LLVMPIPE);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
