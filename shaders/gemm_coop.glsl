@@ -6,7 +6,7 @@
 //   LOADS_PIXELS   four pixels of one word side by side, which are four taps: a first layer
 // Both operands go through shared memory in chunks of 64 of k: A because a row may start anywhere (windows, strides, row ends of an
 // image), B because drivers load a matrix from memory byte by byte. The next chunk is on its way while the current one is
-// multiplied, and what the epilogue needs from the start. Loops stay loops: the instruction caches are cold in every dispatch.
+// multiplied, and what the epilogue needs from the start. Loops stay loops: unrolled by a driver, the one over k was 30 KB of code.
 #extension GL_NV_cooperative_matrix : require
 #extension GL_NV_integer_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
