@@ -238,7 +238,7 @@ VKD_API VKD_MUST_USE vkd_status vkd_submit(vkd_delegate *delegate, const vkd_ten
 /* Completes an execution: blocks until its results are in its outputs' memory. In any order; each wait may take as long as the
  * time-out. For one that is complete already, by an earlier wait or by a submit, it returns its status again at once (of those
  * that failed, the last VKD_MAX_IN_FLIGHT are remembered). VKD_INVALID_ARGUMENT for a ticket that was never given,
- * VKD_DEVICE_LOST for all that were in flight when the device was lost. */
+ * VKD_DEVICE_LOST for all others that were in flight when an execution failed. */
 VKD_API VKD_MUST_USE vkd_status vkd_wait(vkd_delegate *delegate, uint64_t ticket);
 
 /* Executions in flight are waited for; their results are dropped. */
@@ -359,11 +359,12 @@ VKD_API const void *vkd_method_output(const vkd_method *method, size_t index, si
 
 /* ------------------------------------------------------------------------------------------------------- plug-in */
 
-#define VKD_BACKEND_ABI 1u
+#define VKD_BACKEND_ABI 2u
 
 /* Everything above as a table, for runners that load the library at run time:
  *     const vkd_backend_table *backend = dlsym(library, "vkd_backend");
- * Check abi_version == VKD_BACKEND_ABI before anything else. Later versions of the same ABI only append. */
+ * Check abi_version == VKD_BACKEND_ABI before anything else. Later versions of the same ABI only append to the table, and keep
+ * the structs that callers fill in. */
 typedef struct vkd_backend_table {
     uint32_t abi_version;
     uint32_t table_size; /* sizeof(vkd_backend_table) in the library */

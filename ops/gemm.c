@@ -116,18 +116,33 @@ static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *probl
     return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
 }
 
+/* How often the row of workgroups along m is folded into z, because y has no room for it. */
+static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint64_t *out_groups_m)
+{
+    uint32_t local[3];
+    vkd_gemm_workgroup(tile, problem, caps, local);
+    uint32_t rows = tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]);
+    uint64_t groups = vkd_divide_up(problem->m, rows), count = vkd_divide_up(groups, caps->max_workgroup_count[1]);
+    *out_groups_m = vkd_divide_up(groups, count);
+    return count;
+}
+
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
     if (problem->groups > 1 && problem->n % 4)
         return "the output channels of a group are no multiple of 4";
     if (!grains_fit(problem, tile->grain))
         return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
-    if (tile->kind == GEMM_IN_LANES)
-        return lanes_refuse(tile, problem, caps);
+    const char *lanes_reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(tile, problem, caps) : NULL;
+    if (lanes_reason)
+        return lanes_reason;
     if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32 || !caps->subgroup_shuffle))
         return "the device has no int8 matrix units";
     if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
         return "its pixels are no single words side by side";
+    uint64_t groups_m, count = folds(tile, problem, caps, &groups_m);
+    if (count * problem->groups > caps->max_workgroup_count[2] || (count > 1 && tile->kind == GEMM_IN_LANES))
+        return "it has more rows than a dispatch can have workgroups for";
     return NULL;
 }
 
@@ -202,7 +217,8 @@ static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, co
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.glsl). */
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums. All share 16 more
+ * for each channel (gemm_coop.glsl). */
 static uint32_t matrix_shared(const gemm_tile *tile)
 {
     uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;
@@ -214,7 +230,7 @@ static uint32_t matrix_slices(const gemm_tile *tile, const gemm_problem *problem
 {
     uint32_t best = 1, chunks = k_steps_of(tile, problem), most = caps->max_workgroup_invocations / caps->subgroup_size;
     for (uint32_t slices = 2; slices <= 16 && slices <= most && slices / 2 < chunks; slices *= 2)
-        if (slices * matrix_shared(tile) <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
+        if (slices * matrix_shared(tile) + 16 * tile->n <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
             matrix_cost(tile, problem, caps, slices) < matrix_cost(tile, problem, caps, best))
             best = slices;
     return best;
@@ -334,9 +350,12 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
     node.specs[3] = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
                     problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
-    node.spec_count = 4;
+    uint64_t groups_m, fold_count = folds(tile, problem, lowering->caps, &groups_m);
+    node.specs[4] = (uint32_t)fold_count;
+    node.spec_count = 5;
     node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
-    node.groups[1] = vkd_divide_up(problem->m, tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]));
+    node.groups[1] = (uint32_t)groups_m;
+    node.groups[2] = problem->groups * (uint32_t)fold_count;
     if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
@@ -344,7 +363,6 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     }
-    node.groups[2] = problem->groups;
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);
     vkd_requantize_bind(&node, operands->channels, operands->residual, operands->y);

@@ -70,7 +70,7 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
 /* Estimated microseconds. */
 double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
 
-/* The tile of lowest cost; there always is one for a product whose words do not straddle taps or groups. */
+/* The tile of lowest cost; null if there is none, as for more rows than the device has workgroups for. */
 const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps);
 
 typedef struct gemm_operands {

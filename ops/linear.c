@@ -7,6 +7,7 @@
 #include "ops/requantize.h"
 #include "shaders/linear_params.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------------------------- arguments */
@@ -178,8 +179,8 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     return vkd_graph_add_node(lowering->graph, &node);
 }
 
-static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o, const gemm_problem *problem,
-                            vkd_node node)
+static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o, const gemm_tile *tile,
+                            const gemm_problem *problem, vkd_node node)
 {
     gemm_operands gemm = {.a = o->x,
                           .channels = o->channels,
@@ -191,7 +192,7 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
     const uint32_t dims[] = {o->problem.m, o->problem.n};
     VKD_TRY(args->real ? vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2, dims, &gemm.y)
                        : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &gemm.y));
-    VKD_TRY(vkd_gemm_emit(lowering, vkd_gemm_best(problem, lowering->caps), problem, &gemm, node));
+    VKD_TRY(vkd_gemm_emit(lowering, tile, problem, &gemm, node));
     if (!args->real)
         return VKD_OK;
     vkd_tensor_id y;
@@ -214,11 +215,12 @@ static vkd_status lower(vkd_lowering *lowering, const linear_args *args)
     node.macs = (uint64_t)p->m * p->n * p->k;
 
     gemm_problem gemm = vkd_gemm_matrix(p->m, p->n, p->k, 1, row_bytes(p));
-    double gemm_cost = vkd_gemm_cost(vkd_gemm_best(&gemm, lowering->caps), &gemm, lowering->caps);
+    const gemm_tile *tile = vkd_gemm_best(&gemm, lowering->caps);
+    double gemm_cost = tile ? vkd_gemm_cost(tile, &gemm, lowering->caps) : INFINITY;
     if (args->real) /* a dispatch of its own then */
         gemm_cost += costs_of(lowering->caps)->launch;
     return vkd_linear_cost(p, lowering->caps) <= gemm_cost ? emit_rows(lowering, args, &o, node)
-                                                           : emit_gemm(lowering, args, &o, &gemm, node);
+                                                           : emit_gemm(lowering, args, &o, tile, &gemm, node);
 }
 
 vkd_status vkd_lower_linear(vkd_lowering *lowering)

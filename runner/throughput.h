@@ -9,7 +9,7 @@ typedef struct run_throughput {
     double per_second;                   /* executions; the clock runs from the first submit to the end of the last wait */
 } run_throughput;
 
-/* Warms up, then runs so many requests, each with inputs of its own to copy and outputs of its own. All inputs must have been
+/* Warms up, then runs so many requests, each of which copies the inputs and has outputs of its own. All inputs must have been
  * set. RUN_FAILED if the results of the last requests are not, bit for bit, those of an execution by itself. */
 run_exit run_throughput_measure(run_session *session, size_t executions, run_throughput *out);
 

@@ -64,13 +64,17 @@ vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, ui
     VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
     if (device->lock)
         device->lock(device->lock_user);
-    result = device->vk.vkQueueSubmit(device->queues[queue % device->queue_count], 1, &info, recording->fence);
+    recording->queue = queue % device->queue_count;
+    result = device->vk.vkQueueSubmit(device->queues[recording->queue], 1, &info, recording->fence);
     if (device->unlock)
         device->unlock(device->lock_user);
     device->lost = result == VK_ERROR_DEVICE_LOST;
     VKD_TRY(vkd_vk_status(device->context, result, "vkQueueSubmit"));
-    recording->next = device->pending;
-    device->pending = recording;
+    vkd_recording **last = &device->pending;
+    while (*last)
+        last = &(*last)->next;
+    recording->next = NULL;
+    *last = recording;
     return VKD_OK;
 }
 
@@ -102,7 +106,13 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
 {
     if (device->lost)
         return lost_earlier(device);
-    VkResult result = wait(device, recording->fence, timeout_ns);
+    VkResult result = VK_SUCCESS;
+    /* What was submitted to the queue before ends before: each has the whole time. */
+    for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS; at = at->next)
+        if (at->queue == recording->queue)
+            result = wait(device, at->fence, timeout_ns);
+    if (result == VK_SUCCESS)
+        result = wait(device, recording->fence, timeout_ns);
     if (result == VK_SUCCESS) {
         forget_pending(device, recording);
         return VKD_OK;

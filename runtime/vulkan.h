@@ -98,7 +98,7 @@ struct vkd_device {
     uint64_t timeout_ns;    /* of one execution */
     bool lost;              /* nothing is submitted or waited for any more */
     bool stuck;             /* the GPU may still use our objects: none of them is destroyed */
-    vkd_recording *pending; /* submitted, and not known to have ended */
+    vkd_recording *pending; /* submitted, and not known to have ended, oldest first */
     vkd_pipeline_cache cache;
     vkd_pipeline_entry *pipelines;
     vkd_layout_entry *layouts;
@@ -114,6 +114,7 @@ struct vkd_recording {
     VkCommandPool pool;
     VkCommandBuffer commands;
     VkFence fence;
+    uint32_t queue;      /* that it was submitted to last */
     vkd_recording *next; /* in vkd_device.pending */
 };
 

@@ -13,6 +13,7 @@
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
+layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more workgroups than y may have
 
 // Members, not an array: their offsets are constants, for which many GPUs have a place in the load instruction.
 struct columns {
@@ -89,7 +90,8 @@ void store_row(uint m, uint word, ivec4 sum, channel_block block)
 
 void main()
 {
-    uint m0 = gl_GlobalInvocationID.y * TILE_M;
+    uint group = gl_WorkGroupID.z / FOLDS, fold = gl_WorkGroupID.z % FOLDS;
+    uint m0 = (fold * gl_NumWorkGroups.y * gl_WorkGroupSize.y + gl_GlobalInvocationID.y) * TILE_M;
     uint n4 = gl_GlobalInvocationID.x;
 
     [[unroll]] for (int i = 0; i < TILE_M; i++)
@@ -104,10 +106,10 @@ void main()
         first = uvec3((m - line * p.out_w) * p.stride_w - p.padding_w, (line - image * p.out_h) * p.stride_h - p.padding_h,
                       image * p.in_h);
     }
-    uint b_at = (gl_WorkGroupID.z * p.b_n4_group + min(n4, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
+    uint b_at = (group * p.b_n4_group + min(n4, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
 
     uint taps = WINDOW ? p.k_steps / p.tap_steps : 1;
-    uint a_slice = gl_WorkGroupID.z * p.tap_steps + gl_LocalInvocationID.z;
+    uint a_slice = group * p.tap_steps + gl_LocalInvocationID.z;
     for (uint tap = 0, tap_x = 0, offset_x = 0, offset_y = 0; tap < taps; tap++) {
         uint a_at[TILE_M];
         bool inside[TILE_M];
@@ -146,7 +148,7 @@ void main()
     }
 
     if (gl_LocalInvocationID.z == 0 && n4 < p.n4_group) {
-        uint word = gl_WorkGroupID.z * p.n4_group + n4;
+        uint word = group * p.n4_group + n4;
         channel_block block = channels[word];
         store_row(m0, word, acc[0], block);
         store_row(m0 + 1, word, acc[1], block);

@@ -32,6 +32,7 @@
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
+layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more tiles than y may have workgroups
 
 layout(push_constant) uniform push_block { gemm_params p; };
 #if LOADS == LOADS_STEPS
@@ -181,7 +182,8 @@ void main()
 {
     int lane = int(gl_LocalInvocationID.x), slice = int(gl_LocalInvocationID.z), slices = int(gl_WorkGroupSize.z);
     int part = slice * SHARED_WORDS;
-    uint m_first = gl_WorkGroupID.y * ROWS, group = gl_WorkGroupID.z;
+    uint group = gl_WorkGroupID.z / FOLDS, fold = gl_WorkGroupID.z % FOLDS;
+    uint m_first = (fold * gl_NumWorkGroups.y + gl_WorkGroupID.y) * ROWS;
 
     if (WINDOW)
         find_windows(m_first, lane);

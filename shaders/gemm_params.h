@@ -5,8 +5,8 @@
  *
  * B is packed as [group][n / unit][k / step][unit channels][step], zero-padded in n to GEMM_N_ALIGN and in k to the step, where
  * a step is 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads), and a unit 4 channels, or 8
- * (gemm_lanes); gemm_coop has units of 16 channels and steps of 64. With several taps, the channels of a group are a multiple
- * of the step. */
+ * (gemm_lanes); gemm_coop has units of 16 channels and steps of 64, and pads a row of the window to four taps where it loads
+ * four at once. With several taps, the channels of a group are a multiple of the step. */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H
 
@@ -19,14 +19,14 @@ VKD_PARAMS_STRUCT(gemm_params)
 {
     u32 m;            /* rows: output pixels of all images */
     u32 k_steps;      /* of one group, all taps */
-    u32 tap_steps;    /* of one group, one tap */
-    u32 a_pixel;      /* distance of two pixels of A, in steps */
+    u32 tap_steps;    /* of one group, one tap, in units in which A is loaded (ivec4 or int) */
+    u32 a_pixel;      /* distance of two pixels of A, in the same units */
     u32 n4_group;     /* words of output channels of one group */
     u32 b_n4_group;   /* the same, padded as B is */
     u32 y_pixel;      /* words of one output pixel */
     u32 out_w, out_h; /* to find the pixel of a row: m = (image * out_h + y) * out_w + x */
     u32 in_w, in_h;
-    u32 kernel_w;
+    u32 kernel_w; /* where four taps of a row are loaded at once: fours, and dilation_w is the distance of two */
     u32 stride_w, stride_h, padding_w, padding_h, dilation_w, dilation_h;
     i32 x_zero; /* the value of taps outside the image */
     requantize_params requantize;

@@ -212,6 +212,20 @@ static void test_chosen_shapes(void **state)
         }
 }
 
+/* On a device that has few workgroups along y, rows are folded into z. */
+static void test_folded_rows(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("folded convolutions");
+    const uint32_t really = h->caps.max_workgroup_count[1];
+    const conv_case cases[] = {square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1), square(2, 32, 64, 25, 19, 1, 1, 0, 1, 2),
+                               square(3, 20, 8, 15, 13, 3, 2, 1, 1, 1)};
+    h->caps.max_workgroup_count[1] = 3;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_conv(h, &random, &cases[i]);
+    h->caps.max_workgroup_count[1] = really;
+}
+
 /* Draws until the window fits. */
 static conv_case random_case(vkd_random *random)
 {
@@ -368,10 +382,8 @@ static void test_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chosen_shapes),
-        cmocka_unit_test(test_random_shapes),
-        cmocka_unit_test(test_dot_flavours),
-        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_chosen_shapes), cmocka_unit_test(test_folded_rows), cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_dot_flavours),  cmocka_unit_test(test_linear),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

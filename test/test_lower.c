@@ -1,6 +1,7 @@
 /* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is refused. Needs no device.
  */
 #include "graph/plan.h"
+#include "ops/gemm.h"
 #include "ops/linear.h"
 #include "ops/lower.h"
 #include "support/fake_caps.h"
@@ -321,6 +322,30 @@ static void linear_layers_of_many_rows_are_products(void **state)
         assert_int_equal(node(f, 2)->shader, real ? VKD_SHADER_DEQUANTIZE : VKD_SHADER_COPY);
         assert_int_equal(node(f, 2)->bindings[1].tensor, f->graph.outputs[0]);
     }
+}
+
+/* More tiles than a dispatch may have workgroups along y are folded into z. */
+static void rows_beyond_the_workgroups(void **state)
+{
+    fixture *f = *state;
+    f->caps = fake_caps(FAKE_H100_MATRIX);
+    f->caps.max_workgroup_count[1] = f->caps.max_workgroup_count[2] = 65535;
+    for (int matrix = 0; matrix < 2; matrix++) {
+        const uint32_t rows = 5000000;
+        f->caps.matrix_int8 = matrix;
+        lower_linear(f, &(linear_case){rows, 16, 16, false, 0});
+        const vkd_node *gemm = node(f, 1);
+        const gemm_tile *tile = vkd_gemm_tiles;
+        while (tile->shader != gemm->shader)
+            tile++;
+        uint64_t tiles = (uint64_t)gemm->groups[1] * gemm->groups[2] * gemm->specs[1] * tile->m;
+        assert_true(gemm->groups[1] <= 65535 && gemm->groups[2] > 1);
+        assert_int_equal(gemm->specs[4], gemm->groups[2]);
+        assert_true(tiles >= rows && tiles < rows + 2 * gemm->groups[2] * gemm->specs[1] * tile->m);
+    }
+    f->caps.max_workgroup_count[2] = 1;
+    gemm_problem problem = vkd_gemm_matrix(5000000, 16, 16, 1, 16);
+    assert_null(vkd_gemm_best(&problem, &f->caps));
 }
 
 /* As measured on llvmpipe. */
@@ -646,6 +671,7 @@ int main(void)
         LOWER_TEST(q8_mean_shares_pixels_on_gpus_only),
         LOWER_TEST(linear_layers_of_few_rows_have_a_kernel),
         LOWER_TEST(linear_layers_of_many_rows_are_products),
+        LOWER_TEST(rows_beyond_the_workgroups),
         LOWER_TEST(linear_layers_on_a_cpu),
         LOWER_TEST(linear_workgroups_respect_limits),
         LOWER_TEST(names_all_unsupported_operators),
