@@ -110,8 +110,8 @@ static int parse(int argc, const char **argv, bench_app *app)
     const struct poptOption table[] = {
         {"device", 'd', POPT_ARG_STRING, &app->device, 0, "number or part of the name of the device to use", "DEVICE"},
         {"shapes", 's', POPT_ARG_STRING, &app->shapes, 0, "what to time, with commas between", "SET|FILE|MODEL.pte"},
-        {"variants", 'v', POPT_ARG_STRING, &app->variants, 0, "variants or families to time besides the chosen one",
-         "NAME,..."},
+        {"variants", 'v', POPT_ARG_STRING, &app->variants, 0,
+         "variants or families to time besides the chosen one (auto: none)", "NAME,..."},
         {"compare", 0, POPT_ARG_STRING, &app->compare, 0, "a table with one column for each of these", "NAME,..."},
         {"measure", 'm', POPT_ARG_NONE, &app->measure, 0, "show the choice of selection by measurement too", NULL},
         {"brief", 'b', POPT_ARG_NONE, &app->brief, 0, "only the summary", NULL},
