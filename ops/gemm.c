@@ -116,15 +116,16 @@ static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *probl
     return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
 }
 
-/* How often the row of workgroups along m is folded into z, because y has no room for it. */
-static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint64_t *out_groups_m)
+/* Rows of a workgroup. */
+static uint32_t group_rows(const gemm_tile *tile, const uint32_t local[3])
 {
-    uint32_t local[3];
-    vkd_gemm_workgroup(tile, problem, caps, local);
-    uint32_t rows = tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]);
-    uint64_t groups = vkd_divide_up(problem->m, rows), count = vkd_divide_up(groups, caps->max_workgroup_count[1]);
-    *out_groups_m = vkd_divide_up(groups, count);
-    return count;
+    return tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]);
+}
+
+/* How often the row of workgroups along m is folded into z, because y has no room for it. */
+static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, const uint32_t local[3])
+{
+    return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), caps->max_workgroup_count[1]);
 }
 
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
@@ -140,7 +141,9 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
         return "the device has no int8 matrix units";
     if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
         return "its pixels are no single words side by side";
-    uint64_t groups_m, count = folds(tile, problem, caps, &groups_m);
+    uint32_t local[3];
+    vkd_gemm_workgroup(tile, problem, caps, local);
+    uint64_t count = folds(tile, problem, caps, local);
     if (count * problem->groups > caps->max_workgroup_count[2] || (count > 1 && tile->kind == GEMM_IN_LANES))
         return "it has more rows than a dispatch can have workgroups for";
     return NULL;
@@ -263,8 +266,8 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
         return matrix_cost(tile, problem, caps, matrix_slices(tile, problem, caps));
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
-    uint32_t rows = tile->kind == GEMM_IN_LANES ? tile->m * GEMM_LANES : tile->m * local[1];
-    double outputs = (double)(vkd_align_up(problem->m, rows) * vkd_align_up(problem->n, tile->n) * problem->groups);
+    double outputs =
+        (double)(vkd_align_up(problem->m, group_rows(tile, local)) * vkd_align_up(problem->n, tile->n) * problem->groups);
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
     if (tile->kind == GEMM_IN_LANES) /* and a share for the epilogue of each output */
         return 6.0 + macs / lanes_rates[tile - vkd_gemm_tiles] + outputs * 0.36e-3;
@@ -350,12 +353,12 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
     node.specs[3] = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
                     problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
-    uint64_t groups_m, fold_count = folds(tile, problem, lowering->caps, &groups_m);
-    node.specs[4] = (uint32_t)fold_count;
+    uint32_t fold_count = (uint32_t)folds(tile, problem, lowering->caps, local);
+    node.specs[4] = fold_count;
     node.spec_count = 5;
     node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
-    node.groups[1] = (uint32_t)groups_m;
-    node.groups[2] = problem->groups * (uint32_t)fold_count;
+    node.groups[1] = vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), fold_count);
+    node.groups[2] = problem->groups * fold_count;
     if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;

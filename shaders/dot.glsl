@@ -48,3 +48,9 @@ int dot_int8(int sum, ivec4 a, ivec4 b)
 }
 
 int dot_int8(int sum, int a, int b) { return sum + dot_int8(a, b); }
+
+// Steps of 16 values of the four channels of a word. Members, not an array: their offsets are constants, for which many GPUs have a
+// place in the load instruction.
+struct columns {
+    ivec4 x, y, z, w;
+};

@@ -1,6 +1,6 @@
 // Tiled int8 GEMM, see gemm_params.h: an invocation computes four rows of a word of channels, in registers. The including file defines
 //   STEP              ivec4 or int: the unit in which k is loaded
-//   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else this file's struct columns
+//   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else dot.glsl's struct columns
 //   UNROLL            steps between two tests whether k has ended, where steps are short
 // The workgroup is x: tiles along n, y: tiles along m, z: slices of k, whose partial sums are added through shared memory; more
 // slices give small maps with many channels enough invocations to fill a GPU.
@@ -14,11 +14,6 @@
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more workgroups than y may have
-
-// Members, not an array: their offsets are constants, for which many GPUs have a place in the load instruction.
-struct columns {
-    ivec4 x, y, z, w;
-};
 
 layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) readonly buffer a_block { STEP a[]; };

@@ -1,6 +1,6 @@
 // A linear layer of few rows, see linear_params.h. The including file defines
 //   STEP      ivec4 or int: the unit in which k is loaded
-//   COLUMNS   one step of a word of channels in w: ivec4 where a step is an int, else this file's struct columns
+//   COLUMNS   one step of a word of channels in w: ivec4 where a step is an int, else dot.glsl's struct columns
 #include "linear_params.h"
 #include "dot.glsl"
 #include "requantize.glsl"
@@ -8,10 +8,6 @@
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 0) const uint WIDTH = 1; // a power of 2
 layout(constant_id = 3) const bool REAL = false; // y is float
-
-struct columns {
-    ivec4 x, y, z, w;
-};
 
 layout(push_constant) uniform push_block { linear_params p; };
 layout(binding = 0) readonly buffer x_block { STEP x[]; };

@@ -1,0 +1,29 @@
+/* A cmocka fixture that lowers hand-made models for a fabricated device; needs no device. */
+#ifndef VKD_TEST_SUPPORT_LOWERING_H
+#define VKD_TEST_SUPPORT_LOWERING_H
+
+#include "ops/lower.h"
+#include "support/harness.h"
+
+typedef struct lowering_fixture {
+    hand_model m;
+    vkd_context context;
+    vkd_caps caps; /* of an H100 without int8 dot products and matrix units; change them before lowering */
+    vkd_arena arena;
+    vkd_graph graph;
+    vkd_lowered lowered;
+} lowering_fixture;
+
+int lowering_setup(void **state);
+int lowering_teardown(void **state); /* fails if host memory is left */
+
+#define LOWERING_TEST(name) cmocka_unit_test_setup_teardown(name, lowering_setup, lowering_teardown)
+
+void lowering_keep_quiet(void *user, vkd_log_level level, const char *message); /* a vkd_log_fn: failures are wanted */
+
+vkd_status lowering_run(lowering_fixture *f);
+/* Fails the test unless lowering ends with this status and a message that contains `part`. */
+void lowering_fails(lowering_fixture *f, vkd_status expected, const char *part);
+const vkd_node *lowering_node(const lowering_fixture *f, size_t index);
+
+#endif
