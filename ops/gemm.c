@@ -1,6 +1,7 @@
 #include "ops/gemm.h"
 #include "ops/requantize.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------------------------- problems */
@@ -119,7 +120,8 @@ static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *probl
 /* Rows of a workgroup. */
 static uint32_t group_rows(const gemm_tile *tile, const uint32_t local[3])
 {
-    return tile->m * (tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1]);
+    const uint32_t tiles = tile->kind == GEMM_INVOCATIONS ? local[1] : tile->kind == GEMM_IN_LANES ? GEMM_LANES : 1;
+    return tile->m * tiles;
 }
 
 /* How often the row of workgroups along m is folded into z, because y has no room for it. */
@@ -137,7 +139,7 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
     const char *lanes_reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(tile, problem, caps) : NULL;
     if (lanes_reason)
         return lanes_reason;
-    if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32 || !caps->subgroup_shuffle))
+    if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32))
         return "the device has no int8 matrix units";
     if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
         return "its pixels are no single words side by side";
@@ -192,19 +194,20 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
 /* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of ResNet50 at batches of 1 and 32,
  * 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each. */
 typedef struct matrix_rates {
-    double start;           /* of the dispatch, barrier included */
-    double chunk, epilogue; /* how long a subgroup takes for one step of k, and all slices together for the epilogue */
-    double chunk_work, subgroup_work; /* how much of a multiprocessor's time a step of k and a subgroup take */
+    double start;                  /* of the dispatch, barrier included */
+    double chunk, epilogue;        /* how long a slice takes for one step of k, and all together for the epilogue */
+    double chunk_work, slice_work; /* how much of a multiprocessor's time a step of k and a slice take */
 } matrix_rates;
 
 static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
-    [VKD_TILE_GEMM_COOP_16X16] = {2.73, 0.274, 0.05, 0.0443, 0.052},
-    [VKD_TILE_GEMM_COOP_32X16] = {2.55, 0.309, 0.38, 0.0688, 0.095},
-    [VKD_TILE_GEMM_COOP_32X32] = {2.36, 0.327, 1.26, 0.0964, 0.192},
-    [VKD_TILE_GEMM_COOP_32X64] = {2.00, 0.399, 2.50, 0.1349, 0.453},
-    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.60, 0.600, 0.57, 0.1500, 0.110},
-    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.66, 0.300, 1.26, 0.0975, 0.215},
-    [VKD_TILE_GEMM_COOP_PIXELS_32X64] = {2.30, 0.600, 2.50, 0.1150, 0.561},
+    [VKD_TILE_GEMM_COOP_16X16] = {2.60, 0.266, 0.00, 0.0416, 0.059},
+    [VKD_TILE_GEMM_COOP_32X16] = {2.30, 0.295, 0.49, 0.0706, 0.098},
+    [VKD_TILE_GEMM_COOP_32X32] = {2.40, 0.315, 0.61, 0.0975, 0.151},
+    [VKD_TILE_GEMM_COOP_32X64] = {2.31, 0.430, 1.18, 0.1356, 0.319},
+    [VKD_TILE_GEMM_COOP_64X64] = {2.20, 0.242, 1.42, 0.2620, 0.650},
+    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.39, 0.376, 0.30, 0.1168, 0.069},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.70, 0.393, 0.00, 0.0741, 0.207},
+    [VKD_TILE_GEMM_COOP_PIXELS_64X64] = {2.10, 0.677, 0.04, 0.1509, 0.993},
 };
 
 /* Estimated microseconds with so many slices of k. */
@@ -215,25 +218,25 @@ static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, co
     uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80); /* on the busiest of them */
     double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
     double alone = chunks * rates->chunk + rates->epilogue / slices;
-    double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->subgroup_work);
+    double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->slice_work);
     double more = alone > together ? alone : together, less = alone > together ? together : alone;
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums. All share 16 more
- * for each channel (gemm_coop.glsl). */
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.glsl). */
 static uint32_t matrix_shared(const gemm_tile *tile)
 {
     uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;
     return 16 * (chunk > sums ? chunk : sums);
 }
 
-/* Slices of k are what a workgroup's subgroups are for: tiles in workgroups of their own are spread more evenly. */
+/* No more than there are chunks of k. Whole tiles are spread more evenly in workgroups of their own. */
 static uint32_t matrix_slices(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
-    uint32_t best = 1, chunks = k_steps_of(tile, problem), most = caps->max_workgroup_invocations / caps->subgroup_size;
-    for (uint32_t slices = 2; slices <= 16 && slices <= most && slices / 2 < chunks; slices *= 2)
-        if (slices * matrix_shared(tile) + 16 * tile->n <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
+    uint32_t best = 1, chunks = k_steps_of(tile, problem);
+    uint32_t most = caps->max_workgroup_invocations / (caps->subgroup_size * tile->subgroups);
+    for (uint32_t slices = 2; slices <= 16 && slices <= most && slices <= chunks; slices *= 2)
+        if (slices * matrix_shared(tile) <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
             matrix_cost(tile, problem, caps, slices) < matrix_cost(tile, problem, caps, best))
             best = slices;
     return best;
@@ -246,8 +249,10 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
     memcpy(out, start[tile->kind], sizeof start[0]);
     if (tile->kind == GEMM_INVOCATIONS)
         invocation_workgroup(tile, problem, caps, out);
-    if (tile->kind == GEMM_MATRIX)
+    if (tile->kind == GEMM_MATRIX) {
+        out[1] = tile->subgroups;
         out[2] = matrix_slices(tile, problem, caps);
+    }
 }
 
 /* ------------------------------------------------------------------------------------------------------------- cost */
@@ -365,6 +370,14 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.spec_count = 6;
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
+    }
+    if (tile->kind == GEMM_MATRIX) { /* its sizes are specialisation constants */
+        const size_t sizes = offsetof(gemm_params, x_zero);
+        node.specs[5] = operands->residual != VKD_NO_TENSOR;
+        memcpy(node.specs + 6, &push, sizes);
+        node.spec_count = 6 + sizes / sizeof node.specs[0];
+        node.push_size = sizeof push - sizes;
+        memcpy(node.push, &push.x_zero, node.push_size);
     }
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);

@@ -23,37 +23,40 @@ gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups
 typedef enum gemm_kind {
     GEMM_INVOCATIONS, /* shaders/gemm.glsl: every invocation a tile of its own */
     GEMM_IN_LANES,    /* shaders/gemm_lanes.glsl: for llvmpipe */
-    GEMM_MATRIX       /* shaders/gemm_coop.glsl: matrix units, a tile a subgroup */
+    GEMM_MATRIX       /* shaders/gemm_coop.glsl: matrix units, a tile a workgroup */
 } gemm_kind;
 
 /* A kernel with its tile; one row of a table. */
 typedef struct gemm_tile {
     const char *name;
     vkd_shader shader;
-    uint32_t m, n;         /* rows and channels that an invocation computes, or a subgroup of matrix units */
+    uint32_t m, n;         /* rows and channels that an invocation computes, or a workgroup of matrix units */
     uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
     uint32_t row_taps;     /* taps of a window's row loaded at once: a row is padded to it */
     uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
     uint32_t channel_unit; /* channels side by side in B */
     gemm_kind kind;
+    uint32_t subgroups; /* of a workgroup of matrix units, for each slice of k */
 } gemm_tile;
 
-/* All tiles, for whoever makes something of each: TILE(name, kernel, m, n, grain, row_taps, step, channel_unit, kind). */
+/* All tiles, for whoever makes something of each:
+ * TILE(name, kernel, m, n, grain, row_taps, step, channel_unit, kind, subgroups). */
 /* clang-format off */
 #define VKD_GEMM_TILES(TILE)                                                                   \
-    TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 1, 4, 4, GEMM_INVOCATIONS)                      \
-    TILE("4x4", GEMM_4X4, 4, 4, 16, 1, 16, 4, GEMM_INVOCATIONS)                                \
-    TILE("lanes 2x32", GEMM_LANES_2X32, 2, 32, 16, 1, 16, 8, GEMM_IN_LANES)                    \
-    TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 1, 16, 8, GEMM_IN_LANES)                    \
-    TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 1, 16, 8, GEMM_IN_LANES)                    \
-    TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 1, 16, 8, GEMM_IN_LANES)         \
-    TILE("matrix pixels 32x32", GEMM_COOP_PIXELS_32X32, 32, 32, 4, 4, 64, 16, GEMM_MATRIX)     \
-    TILE("matrix pixels 32x64", GEMM_COOP_PIXELS_32X64, 32, 64, 4, 4, 64, 16, GEMM_MATRIX)     \
-    TILE("matrix words 32x16", GEMM_COOP_WORDS_32X16, 32, 16, 4, 1, 64, 16, GEMM_MATRIX)       \
-    TILE("matrix 16x16", GEMM_COOP_16X16, 16, 16, 16, 1, 64, 16, GEMM_MATRIX)                  \
-    TILE("matrix 32x16", GEMM_COOP_32X16, 32, 16, 16, 1, 64, 16, GEMM_MATRIX)                  \
-    TILE("matrix 32x32", GEMM_COOP_32X32, 32, 32, 16, 1, 64, 16, GEMM_MATRIX)                  \
-    TILE("matrix 32x64", GEMM_COOP_32X64, 32, 64, 16, 1, 64, 16, GEMM_MATRIX)
+    TILE("4x4 words", GEMM_4X4_WORDS, 4, 4, 4, 1, 4, 4, GEMM_INVOCATIONS, 1)                   \
+    TILE("4x4", GEMM_4X4, 4, 4, 16, 1, 16, 4, GEMM_INVOCATIONS, 1)                             \
+    TILE("lanes 2x32", GEMM_LANES_2X32, 2, 32, 16, 1, 16, 8, GEMM_IN_LANES, 1)                 \
+    TILE("lanes 4x16", GEMM_LANES_4X16, 4, 16, 16, 1, 16, 8, GEMM_IN_LANES, 1)                 \
+    TILE("lanes 7x32", GEMM_LANES_7X32, 7, 32, 16, 1, 16, 8, GEMM_IN_LANES, 1)                 \
+    TILE("lanes words 7x32", GEMM_LANES_WORDS_7X32, 7, 32, 4, 1, 16, 8, GEMM_IN_LANES, 1)      \
+    TILE("matrix pixels 32x32", GEMM_COOP_PIXELS_32X32, 32, 32, 4, 4, 64, 16, GEMM_MATRIX, 1)  \
+    TILE("matrix pixels 64x64", GEMM_COOP_PIXELS_64X64, 64, 64, 4, 4, 64, 16, GEMM_MATRIX, 4)  \
+    TILE("matrix words 32x16", GEMM_COOP_WORDS_32X16, 32, 16, 4, 1, 64, 16, GEMM_MATRIX, 1)    \
+    TILE("matrix 16x16", GEMM_COOP_16X16, 16, 16, 16, 1, 64, 16, GEMM_MATRIX, 1)               \
+    TILE("matrix 32x16", GEMM_COOP_32X16, 32, 16, 16, 1, 64, 16, GEMM_MATRIX, 1)               \
+    TILE("matrix 32x32", GEMM_COOP_32X32, 32, 32, 16, 1, 64, 16, GEMM_MATRIX, 1)               \
+    TILE("matrix 32x64", GEMM_COOP_32X64, 32, 64, 16, 1, 64, 16, GEMM_MATRIX, 1)               \
+    TILE("matrix 64x64", GEMM_COOP_64X64, 64, 64, 16, 1, 64, 16, GEMM_MATRIX, 4)
 /* clang-format on */
 
 #define VKD_TILE(name, kernel, ...) VKD_TILE_##kernel,

@@ -6,7 +6,9 @@
  * B is packed as [group][n / unit][k / step][unit channels][step], zero-padded in n to GEMM_N_ALIGN and in k to the step, where
  * a step is 16 values (ivec4 loads; pixels of A must be multiples of 16 bytes) or 4 (int loads), and a unit 4 channels, or 8
  * (gemm_lanes); gemm_coop has units of 16 channels and steps of 64, and pads a row of the window to four taps where it loads
- * four at once. With several taps, the channels of a group are a multiple of the step. */
+ * four at once. With several taps, the channels of a group are a multiple of the step.
+ *
+ * gemm_coop has what stands before x_zero as specialisation constants, in this order, and pushes the rest. */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H
 

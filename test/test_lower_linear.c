@@ -73,7 +73,7 @@ static void many_rows_are_products(void **state)
     f->caps = fake_caps(FAKE_H100_MATRIX);
     for (int real = 0; real < 2; real++) {
         lower_linear(f, &(linear_case){512, 1000, 512, real, 0.5});
-        assert_int_equal(lowering_node(f, 1)->shader, VKD_SHADER_GEMM_COOP_32X64);
+        assert_int_equal(lowering_node(f, 1)->shader, VKD_SHADER_GEMM_COOP_64X64);
         assert_int_equal(f->graph.node_count, 3);
         assert_int_equal(lowering_node(f, 2)->shader, real ? VKD_SHADER_DEQUANTIZE : VKD_SHADER_COPY);
         assert_int_equal(lowering_node(f, 2)->bindings[1].tensor, f->graph.outputs[0]);
@@ -89,15 +89,19 @@ static void rows_beyond_the_workgroups(void **state)
     for (int matrix = 0; matrix < 2; matrix++) {
         const uint32_t rows = 5000000;
         f->caps.matrix_int8 = matrix;
-        lower_linear(f, &(linear_case){rows, 16, 16, false, 0});
+        lower_linear(f, &(linear_case){rows, 16, 64, false, 0});
         const vkd_node *gemm = lowering_node(f, 1);
         const gemm_tile *tile = vkd_gemm_tiles;
         while (tile->shader != gemm->shader)
             tile++;
-        uint64_t tiles = (uint64_t)gemm->groups[1] * gemm->groups[2] * gemm->specs[1] * tile->m;
+        assert_int_equal(tile->kind, matrix ? GEMM_MATRIX : GEMM_INVOCATIONS);
+        uint32_t group_rows = tile->m * (matrix ? 1 : gemm->specs[1]);
+        uint64_t covered = (uint64_t)gemm->groups[1] * gemm->groups[2] * group_rows;
         assert_true(gemm->groups[1] <= 65535 && gemm->groups[2] > 1);
         assert_int_equal(gemm->specs[4], gemm->groups[2]);
-        assert_true(tiles >= rows && tiles < rows + 2 * gemm->groups[2] * gemm->specs[1] * tile->m);
+        assert_true(covered >= rows && covered < rows + 2 * gemm->groups[2] * group_rows);
+        if (matrix) /* the sizes of gemm_params are specialisation constants */
+            assert_int_equal(gemm->specs[6], rows);
     }
     f->caps.max_workgroup_count[2] = 1;
     gemm_problem problem = vkd_gemm_matrix(5000000, 16, 16, 1, 16);
