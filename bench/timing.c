@@ -97,7 +97,7 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
         return vkd_fail_memory(arena->context, "a result");
     conv2d_consider(conv2d_variants, out->count, problem, vkd_device_caps(device), out->candidates);
     out->automatic = conv2d_choose(conv2d_variants, out->count, out->candidates, NULL, &reason);
-    VKD_TRY(conv2d_trial_make(arena, problem, NULL, false, &trial));
+    VKD_TRY(conv2d_trial_make(arena, &(conv2d){.problem = *problem, .x_zero = 3, .residual = VKD_NO_TENSOR}, &trial));
     conv2d_trial_fill(&trial);
     out->measured = out->automatic;
     if (plan->tuner)

@@ -20,8 +20,7 @@ static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_
 {
     trying *t = user;
     if (!t->made)
-        VKD_TRY(
-            conv2d_trial_make(&t->arena, &t->conv->problem, t->conv->weights, t->conv->residual != VKD_NO_TENSOR, &t->trial));
+        VKD_TRY(conv2d_trial_make(&t->arena, t->conv, &t->trial));
     t->made = true;
     return conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
 }

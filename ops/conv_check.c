@@ -2,32 +2,40 @@
 #include "ops/conv_trial.h"
 
 #include <math.h>
+#include <string.h>
 
 typedef struct place {
     uint32_t n, y, x, c; /* of the output */
 } place;
 
-/* One input value, of channel c; outside the image it is the zero point. */
-static int32_t input_at(const conv2d_trial *trial, uint32_t n, int64_t y, int64_t x, uint32_t c)
+/* Input values of one pixel, from channel c on; outside the image they are the zero point. */
+static void inputs_at(const conv2d_trial *trial, uint32_t n, int64_t y, int64_t x, uint32_t c, uint32_t count, int8_t *out)
 {
     const conv2d_problem *p = &trial->problem;
     if (y < 0 || y >= p->in_h || x < 0 || x >= p->in_w)
-        return trial->requantize.x_zero;
-    return conv2d_trial_byte(0, (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) * vkd_align_up(p->in_c, 4) + c);
+        memset(out, trial->requantize.x_zero, count);
+    else
+        conv2d_trial_bytes(0, (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) * vkd_align_up(p->in_c, 4) + c, count,
+                           out);
 }
 
 static int32_t sum_at(const conv2d_trial *trial, const place *at)
 {
+    enum { CHUNK = 64 };
     const conv2d_problem *p = &trial->problem;
     uint32_t channels = conv2d_ic_group(p), first = at->c / conv2d_oc_group(p) * channels;
     const int8_t *weight = trial->weights + at->c * (size_t)conv2d_weight_row(p);
     int32_t sum = 0;
     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
         for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
-            for (uint32_t c = 0; c < channels; c++) {
+            for (uint32_t c = 0; c < channels; c += CHUNK) {
                 int64_t y = (int64_t)at->y * p->stride[0] + (int64_t)ky * p->dilation[0] - p->padding[0];
                 int64_t x = (int64_t)at->x * p->stride[1] + (int64_t)kx * p->dilation[1] - p->padding[1];
-                sum += input_at(trial, at->n, y, x, first + c) * *weight++;
+                uint32_t count = channels - c < CHUNK ? channels - c : CHUNK;
+                int8_t inputs[CHUNK];
+                inputs_at(trial, at->n, y, x, first + c, count, inputs);
+                for (uint32_t i = 0; i < count; i++)
+                    sum += inputs[i] * *weight++;
             }
     return sum;
 }
@@ -45,7 +53,9 @@ static float expected_at(const conv2d_trial *trial, const place *at, size_t byte
     if (!trial->residual)
         return q;
     float a = (q - (float)r->zero) * r->q_scale;
-    float b = (float)(conv2d_trial_byte(1, byte) - r->r_zero) * r->r_scale;
+    int8_t residual;
+    conv2d_trial_bytes(1, byte, 1, &residual);
+    float b = (float)(residual - r->r_zero) * r->r_scale;
     return clamp(nearbyintf((a + b) * r->sum_inv_scale) + (float)r->sum_zero, -128, 127);
 }
 

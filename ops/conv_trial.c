@@ -27,12 +27,16 @@ static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_b
 
 /* ----------------------------------------------------------------------------------------------------------- operands */
 
-int8_t conv2d_trial_byte(uint32_t which, size_t at)
+void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 {
-    int8_t bytes[8];
-    uint64_t bits = random_bits(((uint64_t)which << 40) + at / 8);
-    memcpy(bytes, &bits, sizeof bytes);
-    return bytes[at % 8];
+    for (size_t at = first; at < first + count;) {
+        int8_t bytes[8];
+        uint64_t bits = random_bits(((uint64_t)which << 40) + at / 8);
+        memcpy(bytes, &bits, sizeof bytes);
+        do
+            *out++ = bytes[at % 8];
+        while (++at < first + count && at % 8);
+    }
 }
 
 static void pack_input(const void *source, void *dst, size_t size)
@@ -94,21 +98,22 @@ void conv2d_trial_fill(conv2d_trial *trial)
     }
 }
 
-vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual,
-                             conv2d_trial *out)
+vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
+    const conv2d_problem *problem = &conv->problem;
     size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);
-    int8_t *made_weights = weights ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
-    if (!sums || !scales || !bias || (!weights && !made_weights))
+    int8_t *made_weights = conv->weights ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
+    if (!sums || !scales || !bias || (!conv->weights && !made_weights))
         return vkd_fail_memory(arena->context, "a convolution to try");
+    float x_mean = (float)conv->x_zero; /* random bytes are 0 on average, with a deviation of 74 */
     /* The output's range is about that of the sums, so that few results saturate. */
     *out = (conv2d_trial){
         .problem = *problem,
-        .residual = residual,
-        .weights = weights ? weights : made_weights,
+        .residual = conv->residual != VKD_NO_TENSOR,
+        .weights = conv->weights ? conv->weights : made_weights,
         .made_weights = made_weights,
         .sums = sums,
         .scales = scales,
@@ -117,9 +122,10 @@ vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, co
                        .weight_scales = SCALES,
                        .bias = BIAS,
                        .x_scale = 0.02f,
-                       .x_zero = 3,
+                       .x_zero = conv->x_zero,
                        .y_zero = -5,
-                       .y_scale = 0.0075f * 0.02f * 74.0f * 74.0f * rough_root((float)k) / 40.0f,
+                       .y_scale =
+                           0.0075f * 0.02f * 74.0f * rough_root(74.0f * 74.0f + x_mean * x_mean) * rough_root((float)k) / 40.0f,
                        .activation = "none"},
     };
     out->values[SUMS] = channel_values(VKD_DTYPE_INT32, problem->out_c, sums);

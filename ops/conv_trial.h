@@ -19,10 +19,10 @@ typedef struct conv2d_trial {
     requantize_params params; /* after conv2d_trial_lower */
 } conv2d_trial;
 
-/* weights: the model's, or null for random ones. Everything lies in the arena. The trial must not move afterwards, and its
- * numbers are those of conv2d_trial_fill, which must be called before a graph runs. */
-VKD_MUST_USE vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d_problem *problem, const int8_t *weights, bool residual,
-                                          conv2d_trial *out);
+/* A trial of a convolution: of its problem, its weights (null for random ones), its x_zero, and with a residual if it has one.
+ * Everything lies in the arena. The trial must not move afterwards, and its numbers are those of conv2d_trial_fill, which must
+ * be called before a graph runs. */
+VKD_MUST_USE vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out);
 
 void conv2d_trial_fill(conv2d_trial *trial);
 
@@ -31,8 +31,8 @@ void conv2d_trial_fill(conv2d_trial *trial);
 VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant,
                                            vkd_graph *graph, vkd_tensor_id *out_y);
 
-/* A byte of an activation as the device has it, 4C; which: 0 the input, 1 the residual. */
-int8_t conv2d_trial_byte(uint32_t which, size_t at);
+/* Bytes of an activation as the device has it, 4C; which: 0 the input, 1 the residual. */
+void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out);
 
 /* Compares a sample of the result, as the device has it, with the scalar oracle. */
 bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y);

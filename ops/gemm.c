@@ -372,12 +372,14 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     }
     if (tile->kind == GEMM_MATRIX) { /* its sizes are specialisation constants */
-        const size_t sizes = offsetof(gemm_params, x_zero);
+        const size_t sizes = offsetof(gemm_params, requantize);
+        if (!node.specs[3]) /* nothing is outside: one pipeline for all zero points */
+            push.x_zero = 0;
         node.specs[5] = operands->residual != VKD_NO_TENSOR;
         memcpy(node.specs + 6, &push, sizes);
         node.spec_count = 6 + sizes / sizeof node.specs[0];
         node.push_size = sizeof push - sizes;
-        memcpy(node.push, &push.x_zero, node.push_size);
+        memcpy(node.push, &push.requantize, node.push_size);
     }
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);

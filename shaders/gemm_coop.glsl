@@ -21,7 +21,7 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // 32,
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more tiles than y may have workgroups
 layout(constant_id = 5) const bool RESIDUAL = false;
-// The sizes of gemm_params, all before x_zero, in its order.
+// As in gemm_params, in its order.
 layout(constant_id = 6) const uint M = 1;
 layout(constant_id = 7) const uint K_CHUNKS = 1; // its k_steps
 layout(constant_id = 8) const uint TAP_STEPS = 1;
@@ -40,6 +40,7 @@ layout(constant_id = 20) const uint PADDING_W = 0;
 layout(constant_id = 21) const uint PADDING_H = 0;
 layout(constant_id = 22) const uint DILATION_W = 1;
 layout(constant_id = 23) const uint DILATION_H = 1;
+layout(constant_id = 24) const int X_ZERO = 0;
 
 #define STEPS 4u  // ivec4s of a row in a chunk of k
 #define STRIDE 5u // and in shared memory, where a fifth one keeps rows out of each other's banks
@@ -68,11 +69,7 @@ const uint ROW_STEP = WORD_STEP / (CHANNELS / 4);
 const bool ALL_ROWS = M % ROWS == 0 && FOLDS == 1; // are inside of the problem
 const uint UNITS = B_N4_GROUP / 4;
 
-layout(push_constant) uniform push_block
-{
-    int x_zero;
-    requantize_params p;
-};
+layout(push_constant) uniform push_block { requantize_params p; };
 #if LOADS == LOADS_STEPS
 layout(binding = 0) readonly buffer a_block { ivec4 a[]; };
 #else
@@ -139,7 +136,7 @@ bool is_inside(uint i, place of)
 // Steps beyond the last tap meet zero weights, whatever is loaded.
 void load_a(uint step, out ivec4 rows[A_PASSES])
 {
-    int outside = (x_zero & 0xff) * 0x01010101;
+    const int outside = (X_ZERO & 0xff) * 0x01010101;
 #if LOADS == LOADS_STEPS
     place of = WINDOW ? locate(step) : place(ivec2(0), int(step));
     int offset = offset_of(of);

@@ -100,7 +100,7 @@ static void rows_beyond_the_workgroups(void **state)
         assert_true(gemm->groups[1] <= 65535 && gemm->groups[2] > 1);
         assert_int_equal(gemm->specs[4], gemm->groups[2]);
         assert_true(covered >= rows && covered < rows + 2 * gemm->groups[2] * group_rows);
-        if (matrix) /* the sizes of gemm_params are specialisation constants */
+        if (matrix) /* gemm_params is, its requantize apart, specialisation constants */
             assert_int_equal(gemm->specs[6], rows);
     }
     f->caps.max_workgroup_count[2] = 1;

@@ -85,9 +85,10 @@ static void counted_begin(harness *h, counted *c)
                                     .padding = {1, 1},
                                     .dilation = {1, 1},
                                     .groups = 1};
+    const conv2d conv = {.problem = problem, .x_zero = 3, .residual = VKD_NO_TENSOR};
     *c = (counted){.caps = &h->caps};
     vkd_arena_init(&c->arena, &h->gpu.context);
-    assert_int_equal(conv2d_trial_make(&c->arena, &problem, NULL, false, &c->trial), VKD_OK);
+    assert_int_equal(conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
     for (size_t i = 0; i < conv2d_variant_count && c->count < CANDIDATES; i++) {
         const conv2d_variant *variant = &conv2d_variants[i];
         if (variant->refuses(&problem, &h->caps, variant->tile))
@@ -259,11 +260,12 @@ static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
                                     .padding = {1, 1},
                                     .dilation = {1, 1},
                                     .groups = 1};
+    const conv2d conv = {.problem = problem, .x_zero = residual ? -128 : 3, .residual = residual ? 0 : VKD_NO_TENSOR};
     vkd_graph graph;
     vkd_tensor_id y;
     conv2d_trial trial;
     vkd_graph_init(&graph, arena);
-    VKD_TRY(conv2d_trial_make(arena, &problem, NULL, residual, &trial));
+    VKD_TRY(conv2d_trial_make(arena, &conv, &trial));
     conv2d_trial_fill(&trial);
     return conv2d_trial_lower(&trial, &h->caps, &by_factory, &graph, &y);
 }
