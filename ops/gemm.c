@@ -194,20 +194,21 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
 /* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of ResNet50 at batches of 1 and 32,
  * 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each. */
 typedef struct matrix_rates {
-    double start;                  /* of the dispatch, barrier included */
-    double chunk, epilogue;        /* how long a slice takes for one step of k, and all together for the epilogue */
+    double start; /* of the dispatch, barrier included */
+    double chunk, epilogue,
+        adding;                    /* how long a slice takes for a step of k, all for the epilogue, and for adding up several */
     double chunk_work, slice_work; /* how much of a multiprocessor's time a step of k and a slice take */
 } matrix_rates;
 
 static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
-    [VKD_TILE_GEMM_COOP_16X16] = {2.60, 0.266, 0.00, 0.0416, 0.059},
-    [VKD_TILE_GEMM_COOP_32X16] = {2.30, 0.295, 0.49, 0.0706, 0.098},
-    [VKD_TILE_GEMM_COOP_32X32] = {2.40, 0.315, 0.61, 0.0975, 0.151},
-    [VKD_TILE_GEMM_COOP_32X64] = {2.31, 0.430, 1.18, 0.1356, 0.319},
-    [VKD_TILE_GEMM_COOP_64X64] = {2.20, 0.242, 1.42, 0.2620, 0.650},
-    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.39, 0.376, 0.30, 0.1168, 0.069},
-    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.70, 0.393, 0.00, 0.0741, 0.207},
-    [VKD_TILE_GEMM_COOP_PIXELS_64X64] = {2.10, 0.677, 0.04, 0.1509, 0.993},
+    [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.75, 0.423, 0.00, 0.34, 0.0770, 0.189},
+    [VKD_TILE_GEMM_COOP_PIXELS_64X64] = {1.90, 0.576, 0.80, 0.59, 0.1450, 1.000},
+    [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.52, 0.372, 0.36, 0.09, 0.1115, 0.081},
+    [VKD_TILE_GEMM_COOP_16X16] = {2.64, 0.244, 0.07, 0.06, 0.0426, 0.057},
+    [VKD_TILE_GEMM_COOP_32X16] = {2.25, 0.279, 0.67, 0.20, 0.0593, 0.117},
+    [VKD_TILE_GEMM_COOP_32X32] = {2.30, 0.246, 0.84, 0.34, 0.1004, 0.175},
+    [VKD_TILE_GEMM_COOP_32X64] = {1.95, 0.369, 1.52, 0.56, 0.1290, 0.345},
+    [VKD_TILE_GEMM_COOP_64X64] = {2.02, 0.207, 1.47, 0.59, 0.2285, 0.709},
 };
 
 /* Estimated microseconds with so many slices of k. */
@@ -217,7 +218,7 @@ static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, co
     uint64_t groups = vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
     uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80); /* on the busiest of them */
     double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
-    double alone = chunks * rates->chunk + rates->epilogue / slices;
+    double alone = chunks * rates->chunk + rates->epilogue / slices + (slices > 1 ? rates->adding : 0);
     double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->slice_work);
     double more = alone > together ? alone : together, less = alone > together ? together : alone;
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
