@@ -176,6 +176,9 @@ vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gem
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);
     node.spec_count = 3;
-    node.texel_mask = tile->kind == GEMM_IN_LANES ? 0xf : 0; /* all but the result */
+    if (tile->kind == GEMM_IN_LANES)
+        node.texel_mask = 0xf; /* all but the result */
+    else
+        vkd_requantize_bake(&node, conv->residual != VKD_NO_TENSOR);
     return emit(lowering, conv, &node);
 }

@@ -1,7 +1,6 @@
 #include "ops/gemm.h"
 #include "ops/requantize.h"
 
-#include <stddef.h>
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------------------------- problems */
@@ -328,7 +327,10 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_tensor_id b;
     VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, &b));
 
-    gemm_params push = {
+    /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
+    bool window = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
+                  problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
+    const gemm_params push = {
         .m = problem->m,
         .k_steps = source.k_steps,
         .tap_steps = padded_tap(tile, problem) / tile->grain,
@@ -347,7 +349,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .padding_w = problem->padding[1],
         .dilation_h = problem->dilation[0],
         .dilation_w = problem->dilation[1] * tile->row_taps,
-        .x_zero = problem->x_zero,
+        .x_zero = window ? problem->x_zero : 0, /* nothing is outside: one pipeline for all zero points */
         .requantize = operands->requantize,
     };
     node.shader = tile->shader;
@@ -356,9 +358,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
-    /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
-    node.specs[3] = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
-                    problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
+    node.specs[3] = window;
     uint32_t fold_count = (uint32_t)folds(tile, problem, lowering->caps, local);
     node.specs[4] = fold_count;
     node.spec_count = 5;
@@ -372,16 +372,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     }
-    if (tile->kind == GEMM_MATRIX) { /* its sizes are specialisation constants */
-        const size_t sizes = offsetof(gemm_params, requantize);
-        if (!node.specs[3]) /* nothing is outside: one pipeline for all zero points */
-            push.x_zero = 0;
-        node.specs[5] = operands->residual != VKD_NO_TENSOR;
-        memcpy(node.specs + 6, &push, sizes);
-        node.spec_count = 6 + sizes / sizeof node.specs[0];
-        node.push_size = sizeof push - sizes;
-        memcpy(node.push, &push.requantize, node.push_size);
-    }
+    if (tile->kind == GEMM_MATRIX)
+        vkd_requantize_bake(&node, operands->residual != VKD_NO_TENSOR);
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);
     vkd_requantize_bind(&node, operands->channels, operands->residual, operands->y);

@@ -122,3 +122,13 @@ void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id res
     vkd_node_read(node, residual == VKD_NO_TENSOR ? blocks : residual); /* a binding may not stay empty */
     vkd_node_write(node, y);
 }
+
+void vkd_requantize_bake(vkd_node *node, bool residual)
+{
+    uint32_t sizes = node->push_size - (uint32_t)sizeof(requantize_params);
+    node->specs[node->spec_count++] = residual;
+    memcpy(node->specs + node->spec_count, node->push, sizes);
+    node->spec_count += sizes / 4;
+    memmove(node->push, node->push + sizes, sizeof(requantize_params));
+    node->push_size = sizeof(requantize_params);
+}

@@ -44,6 +44,10 @@ VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requan
  */
 void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y);
 
+/* For kernels with the sizes compiled in: what a node's push constants have before a requantize_params at their end becomes
+ * specialisation constants, in the same order, behind those that the node has and one for whether there is a residual. */
+void vkd_requantize_bake(vkd_node *node, bool residual);
+
 /* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */
 VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero);
 
