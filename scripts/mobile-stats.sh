@@ -33,8 +33,11 @@ kernels=(
 )
 for size in 3 5; do
     for stride in 1 2; do
+        # Its sizes are constants: 144 channels of 56x56 (conv_params from constant 4 on).
+        out=$((56 / stride)) pad=$((size / 2))
+        sizes="-s 5=56 -s 6=56 -s 7=$out -s 8=$out -s 9=36 -s 10=36 -s 18=$pad -s 19=$pad -s 22=-128"
         for width in 2 4; do
-            kernels+=("conv_dw_${size}x${size}_s${stride}_w$width|depthwise ${size}x$size, stride $stride, $width pixels||$((
+            kernels+=("conv_dw_${size}x${size}_s${stride}_w$width|depthwise ${size}x$size, stride $stride, $width pixels|$sizes|$((
                 size * width * 4))|$((size * size * width * 4))")
         done
     done
