@@ -372,7 +372,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     }
-    if (tile->kind == GEMM_MATRIX)
+    if (tile->kind != GEMM_IN_LANES)
         vkd_requantize_bake(&node, operands->residual != VKD_NO_TENSOR);
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);

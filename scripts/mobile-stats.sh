@@ -17,13 +17,18 @@ trap 'rm -r "$work"' EXIT
 # NAME | wrapper | GPU | flavour: of the dot product (shaders/dot.glsl), the one that the device has in hardware.
 devices=("Adreno 750|adreno|750|2" "Adreno 740|adreno|740|3" "Mali-G610|mali|G610|2")
 
+# Kernels with their sizes as constants get those of a 256->256 convolution on 14x14, 1x1 or 3x3: gemm_params from constant 6 on. k
+# is counted in steps of 16 bytes or in words.
+product="-s 6=196 -s 10=64 -s 11=64 -s 12=64 -s 13=14 -s 14=14 -s 15=14 -s 16=14"
+pointwise="-s 3=0 $product" implicit="-s 3=1 $product -s 17=3 -s 20=1 -s 21=1 -s 24=-128"
+
 # FILE | NAME | shaderstat's options | products in one iteration of the innermost loop | in all, should the compiler unroll every loop.
 # Kernels with dot products need no numbers: a dot product is four.
 kernels=(
-    "gemm_4x4.dot|GEMM 4x4, pointwise|-s 3=0"
-    "gemm_4x4.dot|GEMM 4x4, implicit|-s 3=1"
-    "gemm_4x4_words.dot|GEMM 4x4 words, pointwise|-s 3=0"
-    "gemm_4x4_words.dot|GEMM 4x4 words, implicit|-s 3=1"
+    "gemm_4x4.dot|GEMM 4x4, pointwise|$pointwise -s 7=16 -s 8=16 -s 9=16"
+    "gemm_4x4.dot|GEMM 4x4, implicit|$implicit -s 7=144 -s 8=16 -s 9=16"
+    "gemm_4x4_words.dot|GEMM 4x4 words, pointwise|$pointwise -s 7=64 -s 8=64 -s 9=64"
+    "gemm_4x4_words.dot|GEMM 4x4 words, implicit|$implicit -s 7=576 -s 8=64 -s 9=64"
     "conv_general.dot|general"
     "conv_transposed.dot|transposed"
     "conv_bytes|general, split words||1"
@@ -33,7 +38,7 @@ kernels=(
 )
 for size in 3 5; do
     for stride in 1 2; do
-        # Its sizes are constants: 144 channels of 56x56 (conv_params from constant 4 on).
+        # 144 channels of 56x56, conv_params from constant 4 on.
         out=$((56 / stride)) pad=$((size / 2))
         sizes="-s 5=56 -s 6=56 -s 7=$out -s 8=$out -s 9=36 -s 10=36 -s 18=$pad -s 19=$pad -s 22=-128"
         for width in 2 4; do

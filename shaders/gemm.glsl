@@ -5,7 +5,6 @@
 // The workgroup is x: tiles along n, y: tiles along m, z: slices of k, whose partial sums are added through shared memory; more
 // slices give small maps with many channels enough invocations to fill a GPU.
 #extension GL_EXT_control_flow_attributes : require
-#include "gemm_params.h"
 #include "dot.glsl"
 #include "requantize.glsl"
 
@@ -14,8 +13,8 @@
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more workgroups than y may have
+#include "gemm_sizes.glsl"
 
-layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) readonly buffer a_block { STEP a[]; };
 layout(binding = 1) readonly buffer b_block { COLUMNS b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
@@ -37,7 +36,7 @@ void add_products(STEP row[TILE_M], STEP column, int c)
 // One step, and on to the slice's next. Rows with inside[i] false see x_zero.
 void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at)
 {
-    STEP outside = STEP((p.x_zero & 0xff) * 0x01010101);
+    STEP outside = STEP((X_ZERO & 0xff) * 0x01010101);
     STEP row[TILE_M];
     [[unroll]] for (int i = 0; i < TILE_M; i++) {
         STEP values = a[a_at[i]]; // of the first pixel where they are not used: a branch costs more
@@ -56,31 +55,31 @@ void one_step(inout uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at)
 void accumulate(uint a_at[TILE_M], bool inside[TILE_M], inout uint b_at)
 {
     uint k = gl_LocalInvocationID.z;
-    for (; k + (UNROLL - 1) * gl_WorkGroupSize.z < p.tap_steps; k += UNROLL * gl_WorkGroupSize.z)
+    for (; k + (UNROLL - 1) * gl_WorkGroupSize.z < TAP_STEPS; k += UNROLL * gl_WorkGroupSize.z)
         [[unroll]] for (int u = 0; u < UNROLL; u++)
             one_step(a_at, inside, b_at);
     if (UNROLL > 1)
-        for (; k < p.tap_steps; k += gl_WorkGroupSize.z)
+        for (; k < TAP_STEPS; k += gl_WorkGroupSize.z)
             one_step(a_at, inside, b_at);
-    b_at += p.tap_steps + gl_LocalInvocationID.z - k;
+    b_at += TAP_STEPS + gl_LocalInvocationID.z - k;
 }
 
 // The window of the output pixel after another's: x and y of its first tap (less than 0 wraps), and the image's first line.
 uvec3 next_window(uvec3 at)
 {
-    bool line_ends = at.x == (p.out_w - 1) * p.stride_w - p.padding_w;
-    bool image_ends = line_ends && at.y == (p.out_h - 1) * p.stride_h - p.padding_h;
-    return uvec3(line_ends ? -p.padding_w : at.x + p.stride_w,
-                 image_ends ? -p.padding_h : line_ends ? at.y + p.stride_h : at.y, image_ends ? at.z + p.in_h : at.z);
+    bool line_ends = at.x == (OUT_W - 1) * STRIDE_W - PADDING_W;
+    bool image_ends = line_ends && at.y == (OUT_H - 1) * STRIDE_H - PADDING_H;
+    return uvec3(line_ends ? -PADDING_W : at.x + STRIDE_W,
+                 image_ends ? -PADDING_H : line_ends ? at.y + STRIDE_H : at.y, image_ends ? at.z + IN_H : at.z);
 }
 
 void store_row(uint m, uint word, ivec4 sum, channel_block block)
 {
-    if (m >= p.m)
+    if (m >= M)
         return;
-    uint at = m * p.y_pixel + word;
-    int q = requantize(sum - DOT_SHIFT * block.sum, block, p.requantize);
-    y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+    uint at = m * Y_PIXEL + word;
+    int q = requantize(sum - DOT_SHIFT * block.sum, block, p);
+    y[at] = RESIDUAL ? add_residual(q, residual[at], p) : q;
 }
 
 void main()
@@ -95,37 +94,37 @@ void main()
     // beyond the end read the last one, their results are not stored.
     uvec3 first;
     if (WINDOW) {
-        uint m = min(m0, p.m - 1);
-        uint line = m / p.out_w;
-        uint image = line / p.out_h;
-        first = uvec3((m - line * p.out_w) * p.stride_w - p.padding_w, (line - image * p.out_h) * p.stride_h - p.padding_h,
-                      image * p.in_h);
+        uint m = min(m0, M - 1);
+        uint line = m / OUT_W;
+        uint image = line / OUT_H;
+        first = uvec3((m - line * OUT_W) * STRIDE_W - PADDING_W, (line - image * OUT_H) * STRIDE_H - PADDING_H,
+                      image * IN_H);
     }
-    uint b_at = (group * p.b_n4_group + min(n4, p.b_n4_group - 1)) * p.k_steps + gl_LocalInvocationID.z;
+    uint b_at = (group * B_N4_GROUP + min(n4, B_N4_GROUP - 1)) * K_STEPS + gl_LocalInvocationID.z;
 
-    uint taps = WINDOW ? p.k_steps / p.tap_steps : 1;
-    uint a_slice = group * p.tap_steps + gl_LocalInvocationID.z;
+    uint taps = WINDOW ? K_STEPS / TAP_STEPS : 1;
+    uint a_slice = group * TAP_STEPS + gl_LocalInvocationID.z;
     for (uint tap = 0, tap_x = 0, offset_x = 0, offset_y = 0; tap < taps; tap++) {
         uint a_at[TILE_M];
         bool inside[TILE_M];
         uvec3 at = first;
         [[unroll]] for (int i = 0; i < TILE_M; i++) {
-            uint pixel = min(m0 + i, p.m - 1);
+            uint pixel = min(m0 + i, M - 1);
             if (WINDOW) {
                 uint in_x = at.x + offset_x, in_y = at.y + offset_y;
-                inside[i] = in_x < p.in_w && in_y < p.in_h;
-                pixel = inside[i] ? (at.z + in_y) * p.in_w + in_x : 0;
-                at = m0 + i + 1 < p.m ? next_window(at) : at;
+                inside[i] = in_x < IN_W && in_y < IN_H;
+                pixel = inside[i] ? (at.z + in_y) * IN_W + in_x : 0;
+                at = m0 + i + 1 < M ? next_window(at) : at;
             }
-            a_at[i] = pixel * p.a_pixel + a_slice;
+            a_at[i] = pixel * A_PIXEL + a_slice;
         }
         accumulate(a_at, inside, b_at);
         tap_x++;
-        offset_x += p.dilation_w;
-        if (tap_x == p.kernel_w) {
+        offset_x += DILATION_W;
+        if (tap_x == KERNEL_W) {
             tap_x = 0;
             offset_x = 0;
-            offset_y += p.dilation_h;
+            offset_y += DILATION_H;
         }
     }
 
@@ -142,8 +141,8 @@ void main()
                     acc[i] += partial[(slice * TILE_M + i) * tiles + tile];
     }
 
-    if (gl_LocalInvocationID.z == 0 && n4 < p.n4_group) {
-        uint word = group * p.n4_group + n4;
+    if (gl_LocalInvocationID.z == 0 && n4 < N4_GROUP) {
+        uint word = group * N4_GROUP + n4;
         channel_block block = channels[word];
         store_row(m0, word, acc[0], block);
         store_row(m0 + 1, word, acc[1], block);

@@ -14,33 +14,12 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int32 : require
 #extension GL_EXT_control_flow_attributes : require
-#include "gemm_params.h"
 #include "requantize.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // 32, subgroups of a slice, slices
 layout(constant_id = 3) const bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const uint FOLDS = 1;     // of the rows, along z: where there are more tiles than y may have workgroups
-layout(constant_id = 5) const bool RESIDUAL = false;
-// As in gemm_params, in its order.
-layout(constant_id = 6) const uint M = 1;
-layout(constant_id = 7) const uint K_CHUNKS = 1; // its k_steps
-layout(constant_id = 8) const uint TAP_STEPS = 1;
-layout(constant_id = 9) const uint A_PIXEL = 1;
-layout(constant_id = 10) const uint N4_GROUP = 1;
-layout(constant_id = 11) const uint B_N4_GROUP = 1;
-layout(constant_id = 12) const uint Y_PIXEL = 1;
-layout(constant_id = 13) const uint OUT_W = 1;
-layout(constant_id = 14) const uint OUT_H = 1;
-layout(constant_id = 15) const uint IN_W = 1;
-layout(constant_id = 16) const uint IN_H = 1;
-layout(constant_id = 17) const uint KERNEL_W = 1;
-layout(constant_id = 18) const uint STRIDE_W = 1;
-layout(constant_id = 19) const uint STRIDE_H = 1;
-layout(constant_id = 20) const uint PADDING_W = 0;
-layout(constant_id = 21) const uint PADDING_H = 0;
-layout(constant_id = 22) const uint DILATION_W = 1;
-layout(constant_id = 23) const uint DILATION_H = 1;
-layout(constant_id = 24) const int X_ZERO = 0;
+#include "gemm_sizes.glsl"
 
 #define STEPS 4u  // ivec4s of a row in a chunk of k
 #define STRIDE 5u // and in shared memory, where a fifth one keeps rows out of each other's banks
@@ -60,8 +39,8 @@ layout(constant_id = 24) const int X_ZERO = 0;
 #define LOADS_PIXELS 3
 
 const uint SLICES = gl_WorkGroupSize.z;
-const uint LONGEST = (K_CHUNKS + SLICES - 1) / SLICES; // slice of k, in chunks: others are one chunk shorter
-const bool EVEN = K_CHUNKS % SLICES == 0;
+const uint LONGEST = (K_STEPS + SLICES - 1) / SLICES; // slice of k, in chunks: others are one chunk shorter
+const bool EVEN = K_STEPS % SLICES == 0;
 // What an invocation stores: words t, t + WORD_STEP, ... of the tile, which all are of the same four channels.
 const uint WORD_STEP = THREADS * SLICES;
 const uint WORDS = (SUM_WORDS + WORD_STEP - 1) / WORD_STEP;
@@ -69,7 +48,6 @@ const uint ROW_STEP = WORD_STEP / (CHANNELS / 4);
 const bool ALL_ROWS = M % ROWS == 0 && FOLDS == 1; // are inside of the problem
 const uint UNITS = B_N4_GROUP / 4;
 
-layout(push_constant) uniform push_block { requantize_params p; };
 #if LOADS == LOADS_STEPS
 layout(binding = 0) readonly buffer a_block { ivec4 a[]; };
 #else
@@ -235,11 +213,11 @@ void main()
         uint from = thread + i * THREADS, unit = gl_WorkGroupID.x * (CHANNELS / 16) + from / 64;
         if (UNITS % (CHANNELS / 16) != 0)
             unit = min(unit, UNITS - 1);
-        b_at[i] = (group * UNITS + unit) * K_CHUNKS * 64 + from % 64;
+        b_at[i] = (group * UNITS + unit) * K_STEPS * 64 + from % 64;
     }
 
     // Each slice has its stretch of k, which is never empty: there are no more slices than chunks.
-    uint k = slice * K_CHUNKS / SLICES, k_end = (slice + 1) * K_CHUNKS / SLICES;
+    uint k = slice * K_STEPS / SLICES, k_end = (slice + 1) * K_STEPS / SLICES;
     chunk next;
     load_chunk(k, thread, next);
 
