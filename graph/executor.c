@@ -1,4 +1,5 @@
 #include "graph/executor.h"
+#include "runtime/math.h"
 
 #include <string.h>
 
@@ -91,14 +92,16 @@ static vkd_status pack_constants(vkd_executor *executor, vkd_uploader *uploader)
 
 static vkd_status upload_constants(vkd_executor *executor)
 {
-    uint64_t largest = 0;
-    for (size_t i = 0; i < executor->graph->tensor_count; i++)
-        if (is_placed_constant(executor->graph, i) && executor->graph->tensors[i].bytes > largest)
-            largest = executor->graph->tensors[i].bytes;
+    uint64_t largest = 0, total = 0;
+    for (size_t i = 0; i < executor->graph->tensor_count; i++) {
+        uint64_t bytes = is_placed_constant(executor->graph, i) ? executor->graph->tensors[i].bytes : 0;
+        largest = bytes > largest ? bytes : largest;
+        total += vkd_align_up(bytes, VKD_UPLOAD_ALIGNMENT);
+    }
     if (!largest)
         return VKD_OK;
     vkd_uploader *uploader;
-    VKD_TRY(vkd_uploader_begin(executor->device, largest, &uploader));
+    VKD_TRY(vkd_uploader_begin(executor->device, largest, total, &uploader));
     executor->staging_bytes = vkd_uploader_bytes(uploader);
     vkd_status packed = pack_constants(executor, uploader);
     vkd_status finished = vkd_uploader_finish(uploader);

@@ -57,8 +57,10 @@ VKD_MUST_USE vkd_status vkd_buffer_invalidate(vkd_device *device, const vkd_buff
 /* Copies into device buffers through a bounded staging ring: begin, then any number of reserve, then finish. The destinations
  * of one uploader must not overlap. */
 typedef struct vkd_uploader vkd_uploader;
-/* chunk: the largest size that will be reserved; the ring takes max(chunk, 8 MiB). */
-VKD_MUST_USE vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, vkd_uploader **out);
+enum { VKD_UPLOAD_ALIGNMENT = 64 };
+/* chunk: the largest size that will be reserved. total: all sizes, each rounded up to the alignment; with less than that the
+ * ring is waited for more often. The ring takes max(chunk, min(total, 8 MiB)). */
+VKD_MUST_USE vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, uint64_t total, vkd_uploader **out);
 uint64_t vkd_uploader_bytes(const vkd_uploader *uploader); /* of the ring */
 /* Mapped memory for `size` bytes that will be copied to dst at offset; valid until the next reserve or finish. Waits for
  * earlier copies when the ring is full. */

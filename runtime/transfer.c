@@ -4,7 +4,7 @@
 #include "runtime/math.h"
 #include "runtime/vulkan.h"
 
-enum { RING_SIZE = 8 * 1024 * 1024, RING_ALIGNMENT = 64 };
+enum { RING_SIZE = 8 * 1024 * 1024 };
 
 static vkd_status begin_copies(vkd_device *device, const vkd_recording *recording)
 {
@@ -58,14 +58,14 @@ struct vkd_uploader {
 
 uint64_t vkd_uploader_bytes(const vkd_uploader *uploader) { return uploader->ring.size; }
 
-vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, vkd_uploader **out)
+vkd_status vkd_uploader_begin(vkd_device *device, uint64_t chunk, uint64_t total, vkd_uploader **out)
 {
     *out = NULL;
     vkd_uploader *uploader = vkd_alloc(device->context, 1, sizeof *uploader);
     if (!uploader)
         return vkd_fail_memory(device->context, "the uploader");
     uploader->device = device;
-    uint64_t size = chunk > RING_SIZE ? chunk : RING_SIZE;
+    uint64_t usual = total < RING_SIZE ? total : RING_SIZE, size = chunk > usual ? chunk : usual;
     uploader->status = vkd_buffer_create(device, VKD_MEMORY_STAGING, size, "the staging ring", &uploader->ring);
     if (uploader->status == VKD_OK)
         uploader->status = vkd_recording_create(device, &uploader->recording);
@@ -101,7 +101,7 @@ static vkd_status reserve(vkd_uploader *uploader, const vkd_buffer *dst, uint64_
     uploader->open = true;
     /* Recorded before the bytes are there; the device reads them only after the submission. */
     copy(device, &uploader->recording, &uploader->ring, uploader->used, dst, offset, size);
-    uint64_t end = vkd_align_up(uploader->used + size, RING_ALIGNMENT);
+    uint64_t end = vkd_align_up(uploader->used + size, VKD_UPLOAD_ALIGNMENT);
     uploader->used = end < uploader->ring.size ? end : uploader->ring.size;
     return VKD_OK;
 }

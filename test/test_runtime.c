@@ -273,7 +273,8 @@ static void uploads(void **state)
     vkd_uploader *uploader;
     void *memory;
     assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, TOTAL, "test", &buffer), VKD_OK);
-    assert_int_equal(vkd_uploader_begin(g->device, CHUNK, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_begin(g->device, CHUNK, TOTAL, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_bytes(uploader), 8 * 1024 * 1024);
     for (uint64_t end = TOTAL; end;) { /* from the back */
         uint64_t size = gpu_random() % (gpu_random() % 4 ? 1000 : CHUNK + 1);
         if (size > end)
@@ -292,13 +293,15 @@ static void uploads(void **state)
     free(bytes);
     free(back);
     /* An uploader larger than the usual ring, unused; and wrong requests, after which finish still frees. */
-    assert_int_equal(vkd_uploader_begin(g->device, 9 * 1024 * 1024, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_begin(g->device, 9 * 1024 * 1024, 9 * 1024 * 1024, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_bytes(uploader), 9 * 1024 * 1024);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_OK);
-    assert_int_equal(vkd_uploader_begin(g->device, 1, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_begin(g->device, 1, 1000, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_bytes(uploader), 1000); /* no more than is needed */
     assert_int_equal(vkd_uploader_reserve(uploader, &buffer, TOTAL - 1, 2, &memory), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, 1, &memory), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_uploader_begin(g->device, 1, &uploader), VKD_OK);
+    assert_int_equal(vkd_uploader_begin(g->device, 1, 1, &uploader), VKD_OK);
     assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, 9 * 1024 * 1024, &memory), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(NULL), VKD_OK);

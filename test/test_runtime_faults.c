@@ -33,7 +33,7 @@ static vkd_status exercise(vkd_device *device)
     if (status == VKD_OK)
         status = vkd_buffer_create(device, VKD_MEMORY_READBACK, sizeof back, "y", &y);
     if (status == VKD_OK)
-        status = vkd_uploader_begin(device, sizeof back, &uploader);
+        status = vkd_uploader_begin(device, sizeof back, sizeof back, &uploader);
     if (status == VKD_OK)
         status = vkd_uploader_reserve(uploader, &x, 0, sizeof back, &memory);
     if (status == VKD_OK)
