@@ -257,12 +257,14 @@ starts() { # NAME VKD-RUN-OPTION...
     row "$name" ms "$(median <"$work/starts")"
 }
 
-pipelined() {
-    local name=resnet50/pipelined
+# With eight executions in flight.
+pipelined() { # NAME EXECUTIONS VKD-RUN-ARGUMENT...
+    local name=$1 executions=$2
+    shift 2
     say "$name"
     if ! try "$build_dir/vkd-run" --help || [[ $(<"$work/out") != *--throughput* ]]; then
         row "$name" images/s n/a "this vkd-run has no --throughput"
-    elif vkd_run "$resnet50" --input "${resnet50%/*}/input0.f32" --throughput $((runs * 10)) --in-flight 8; then
+    elif vkd_run "$@" --throughput "$executions" --in-flight 8; then
         row "$name" images/s "$(value_of images_per_second <"$work/out")"
     else
         row "$name" images/s failed "$reason"
@@ -276,16 +278,21 @@ make_resnet() { # SIZE BATCH
     gmac=$(awk '{ print $(NF - 1) }' "$work/out")
 }
 
+# 32 images an execution, by itself and with others in flight.
 batch() {
     local name=resnet50/batch32
     say "$name"
     if ((quick)) && [[ $class == cpu ]]; then
         row "$name" images/s n/a "takes too long for --quick on this device"
-    elif make_resnet 224 32 && vkd_run --bench "$batch_runs" "$work/resnet.pte"; then
+        row "$name-pipelined" images/s n/a "takes too long for --quick on this device"
+        return
+    fi
+    if make_resnet 224 32 && vkd_run --bench "$batch_runs" "$work/resnet.pte"; then
         row "$name" images/s "$(value_of median_ms <"$work/out" | awk '$1 > 0 { print 32000 / $1 }')"
     else
         row "$name" images/s failed "$reason"
     fi
+    pipelined "$name-pipelined" $((batch_runs * 4)) "$work/resnet.pte"
 }
 
 # The automatic choice, which is the only variant that is timed: none is called "auto".
@@ -309,7 +316,7 @@ measure_all() {
     starts resnet50/init-cold --no-cache
     start --cache-dir "$work/warm" || true # fills it; a failure comes again
     starts resnet50/init-warm --cache-dir "$work/warm"
-    pipelined
+    pipelined resnet50/pipelined $((runs * 10)) "$resnet50" --input "${resnet50%/*}/input0.f32"
     batch
     convs
 }

@@ -78,6 +78,7 @@ line resnet50/gpu ms 0.250
 line resnet50/init-cold ms 1500.000 800 400 1.88 missed
 line resnet50/pipelined images/s n/a 4000 8000 this vkd-run has no --throughput
 line resnet50/batch32 images/s 4000.000 8000 20000 0.50 missed
+line resnet50/batch32-pipelined images/s n/a 8000 20000 this vkd-run has no --throughput
 line conv "1x512x7x7 -> 512 3x3 p1" us 1.500 8 0.19 must
 line conv "1x3x256x256 -> 32 3x3" us 9.500 8 1.19 missed
 line vkd-run: warning: a fake
@@ -86,9 +87,10 @@ line vkd-run: warning: a fake
 FAKE_HELP='  --throughput=N' FAKE_GPU=null bench 0 --build-dir "$work/programs" --save "$history" --commit second --compare "$history"
 line resnet50/gpu ms n/a the device has no time stamps
 line resnet50/pipelined images/s 4400.500 4000 8000 1.10 must
+line resnet50/batch32-pipelined images/s 4400.500 8000 20000 0.55 missed
 line old: commit first
 line resnet50/wall ms 0.300 0.300 1.000
-line 15 measures in both, 3 only in the old one, 1 only in the new one
+line 15 measures in both, 3 only in the old one, 2 only in the new one
 
 # What fails is in the table, all else is measured.
 FAKE_FAILS=--no-cache bench 1 --build-dir "$work/programs"
