@@ -7,7 +7,6 @@
 // Both operands go through shared memory in chunks of 64 of k: A because a row may start anywhere (windows, strides, row ends of an
 // image), B because drivers load a matrix from memory byte by byte. The next chunk is on its way while the current one is
 // multiplied, and what the epilogue needs from the start. Loops stay loops: unrolled by a driver, the one over k was 30 KB of code.
-// All sizes are specialisation constants: half of the instructions of a small layer compute places.
 #extension GL_NV_cooperative_matrix : require
 #extension GL_NV_integer_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -69,8 +68,8 @@ shared ivec4 parts[SLICES * SHARED_WORDS];
 struct chunk {
     ivec4 a[A_PASSES], b[B_PASSES];
 };
-ivec2 first[A_PASSES];  // the windows' first pixels, x and y
-int at[A_PASSES];       // and where they are in A
+ivec2 first[A_PASSES]; // the windows' first pixels, x and y
+int at[A_PASSES];      // and where they are in A
 uint b_at[B_PASSES];
 
 uint inside_row(uint m) { return ALL_ROWS ? m : min(m, M - 1); } // rows beyond the end read the last one, and are not stored
@@ -190,7 +189,7 @@ void chunk_barrier()
 
 bool is_stored(uint i, uint row) { return i < WORDS && (ALL_ROWS || row + i * ROW_STEP < M); }
 
-// Of four words an invocation stores.
+// For the four words that an invocation stores from this row on.
 ivec4 load_residuals(uint row, uint word)
 {
     ivec4 words = ivec4(0);
@@ -216,7 +215,8 @@ void main()
         b_at[i] = (group * UNITS + unit) * K_STEPS * 64 + from % 64;
     }
 
-    // Each slice has its stretch of k, which is never empty: there are no more slices than chunks.
+    // Each slice has its stretch of k, which is never empty: there are no more slices than chunks. `next` is its first chunk, then
+    // the one after that which is multiplied.
     uint k = slice * K_STEPS / SLICES, k_end = (slice + 1) * K_STEPS / SLICES;
     chunk next;
     load_chunk(k, thread, next);

@@ -8,7 +8,7 @@
  * (gemm_lanes); gemm_coop has units of 16 channels and steps of 64, and pads a row of the window to four taps where it loads
  * four at once. With several taps, the channels of a group are a multiple of the step.
  *
- * gemm_coop has all but requantize as specialisation constants, in this order. */
+ * gemm and gemm_coop have all but requantize as specialisation constants, in this order (gemm_sizes.glsl). */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H
 
