@@ -108,6 +108,8 @@ static vkd_status upload_constants(vkd_executor *executor)
     return packed != VKD_OK ? packed : finished;
 }
 
+_Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS, "the pipelines take what nodes have");
+
 static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *node)
 {
     const vkd_shader_entry *shader = &vkd_shaders[node->shader];

@@ -27,16 +27,17 @@ static int32_t sum_at(const conv2d_trial *trial, const place *at)
     const int8_t *weight = trial->weights + at->c * (size_t)conv2d_weight_row(p);
     int32_t sum = 0;
     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
-        for (uint32_t kx = 0; kx < p->kernel[1]; kx++)
+        for (uint32_t kx = 0; kx < p->kernel[1]; kx++) {
+            int64_t y = (int64_t)at->y * p->stride[0] + (int64_t)ky * p->dilation[0] - p->padding[0];
+            int64_t x = (int64_t)at->x * p->stride[1] + (int64_t)kx * p->dilation[1] - p->padding[1];
             for (uint32_t c = 0; c < channels; c += CHUNK) {
-                int64_t y = (int64_t)at->y * p->stride[0] + (int64_t)ky * p->dilation[0] - p->padding[0];
-                int64_t x = (int64_t)at->x * p->stride[1] + (int64_t)kx * p->dilation[1] - p->padding[1];
                 uint32_t count = channels - c < CHUNK ? channels - c : CHUNK;
                 int8_t inputs[CHUNK];
                 inputs_at(trial, at->n, y, x, first + c, count, inputs);
                 for (uint32_t i = 0; i < count; i++)
                     sum += inputs[i] * *weight++;
             }
+        }
     return sum;
 }
 

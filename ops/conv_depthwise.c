@@ -3,6 +3,7 @@
 #include "ops/conv_depthwise.h"
 #include "ops/conv_window.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------------------------- weights */
@@ -176,6 +177,7 @@ vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gem
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);
     node.spec_count = 3;
+    _Static_assert(4 + offsetof(conv_params, requantize) / 4 <= VKD_MAX_SPECS, "all sizes fit");
     if (tile->kind == GEMM_IN_LANES)
         node.texel_mask = 0xf; /* all but the result */
     else

@@ -1,6 +1,7 @@
 #include "ops/gemm.h"
 #include "ops/requantize.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* --------------------------------------------------------------------------------------------------------- problems */
@@ -193,9 +194,9 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
 /* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of ResNet50 at batches of 1 and 32,
  * 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each. */
 typedef struct matrix_rates {
-    double start; /* of the dispatch, barrier included */
-    double chunk, epilogue,
-        adding;                    /* how long a slice takes for a step of k, all for the epilogue, and for adding up several */
+    double start;                  /* of the dispatch, barrier included */
+    double chunk;                  /* how long a slice takes for a step of k */
+    double epilogue, adding;       /* and all of them together for the epilogue, and for adding up several */
     double chunk_work, slice_work; /* how much of a multiprocessor's time a step of k and a slice take */
 } matrix_rates;
 
@@ -365,15 +366,16 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
     node.groups[1] = vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), fold_count);
     node.groups[2] = problem->groups * fold_count;
+    _Static_assert(6 + offsetof(gemm_params, requantize) / 4 <= VKD_MAX_SPECS, "all sizes fit");
     if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
         node.spec_count = 6;
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
-    }
-    if (tile->kind != GEMM_IN_LANES)
+    } else {
         vkd_requantize_bake(&node, operands->residual != VKD_NO_TENSOR);
+    }
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);
     vkd_requantize_bind(&node, operands->channels, operands->residual, operands->y);

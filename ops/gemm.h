@@ -67,7 +67,8 @@ extern const gemm_tile vkd_gemm_tiles[VKD_TILE_COUNT];
 /* Null if the tile can run the problem on the device, else why not. */
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
 
-/* The workgroup for a tile: along n, m, and slices of k. */
+/* The workgroup for a tile: along n, m, and slices of k; of matrix units, the invocations of a subgroup, the subgroups of a
+ * slice, and slices. */
 void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3]);
 
 /* Estimated microseconds. */

@@ -287,7 +287,12 @@ batch() {
         row "$name-pipelined" images/s n/a "takes too long for --quick on this device"
         return
     fi
-    if make_resnet 224 32 && vkd_run --bench "$batch_runs" "$work/resnet.pte"; then
+    if ! make_resnet 224 32; then
+        row "$name" images/s failed "$reason"
+        row "$name-pipelined" images/s failed "$reason"
+        return
+    fi
+    if vkd_run --bench "$batch_runs" "$work/resnet.pte"; then
         row "$name" images/s "$(value_of median_ms <"$work/out" | awk '$1 > 0 { print 32000 / $1 }')"
     else
         row "$name" images/s failed "$reason"

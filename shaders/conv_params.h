@@ -1,4 +1,5 @@
-/* What the sliding-window kernels and im2col know of a convolution. Tensors are 4C. */
+/* What the sliding-window kernels and im2col know of a convolution. Tensors are 4C. conv_dw_row has all but requantize as
+ * specialisation constants, in this order. */
 #ifndef VKD_SHADERS_CONV_PARAMS_H
 #define VKD_SHADERS_CONV_PARAMS_H
 

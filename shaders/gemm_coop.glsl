@@ -226,14 +226,14 @@ void main()
     bool stores = (N4_GROUP % (CHANNELS / 4) == 0 || n4 < N4_GROUP) && (WORD_STEP <= SUM_WORDS || t < SUM_WORDS);
     uint word = group * N4_GROUP + (stores ? n4 : 0);
     channel_block block = channels[word];
-    ivec4 others = load_residuals(row, word);
+    ivec4 others = stores ? load_residuals(row, word) : ivec4(0);
 
     [[unroll]] for (uint i = 0; i < SUB_ROWS / 16; i++)
         [[unroll]] for (uint u = 0; u < SUB_CHANNELS / 16; u++)
             sums[i][u] = sums_t(0);
     uint sub_m = sub / SUBGROUPS_N, sub_n = sub % SUBGROUPS_N;
     stage_chunk(part, thread, next);
-    [[dont_unroll]] for (uint left = 1; left < LONGEST; left++, k++) {
+    [[dont_unroll]] for (uint step = 1; step < LONGEST; step++, k++) {
         if (EVEN || k + 1 < k_end)
             load_chunk(k + 1, thread, next);
         chunk_barrier();

@@ -44,6 +44,7 @@ done <"$2"
 END
 cat >"$work/programs/make-resnet" <<'END'
 #!/usr/bin/env bash
+[[ $FAKE_FAILS != make-resnet ]] || { echo "make-resnet: a fake" >&2; exit 5; }
 echo "x y.pte: ResNet50, size $2, batch $4, seed 1: $(($2 * $4)).5 GMAC"
 END
 chmod +x "$work/programs"/*
@@ -97,6 +98,10 @@ FAKE_FAILS=--no-cache bench 1 --build-dir "$work/programs"
 line resnet50/init-cold ms failed 800 400 vkd-run: --no-cache failed
 line resnet50/init-warm ms 1500.000
 line bench.sh: not everything could be measured
+FAKE_HELP='  --throughput=N' FAKE_FAILS=make-resnet bench 1 --build-dir "$work/programs"
+line resnet50/batch32 images/s failed 8000 20000 make-resnet: a fake
+line resnet50/batch32-pipelined images/s failed 8000 20000 make-resnet: a fake
+line resnet50/pipelined images/s 4400.500
 FAKE_FAILS=--list-devices bench 1 --build-dir "$work/programs"
 bench 1 --build-dir "$work"
 line bench.sh: there is no vkd-run in "$work"

@@ -194,7 +194,7 @@ static void test_chosen_shapes(void **state)
     const conv_case cases[] = {
         square(1, 3, 16, 33, 35, 7, 2, 3, 1, 1), /* the stem */
         square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1), square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
-        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1), /* deep: slices of k */
+        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1),  square(1, 320, 64, 8, 8, 3, 1, 1, 1, 1), /* deep: slices of k, even or not */
         square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),  square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
         square(1, 20, 5, 8, 13, 1, 1, 0, 1, 1), /* rows that are no multiple of 16 bytes */
         square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),   square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),

@@ -100,8 +100,10 @@ static void rows_beyond_the_workgroups(void **state)
         assert_true(gemm->groups[1] <= 65535 && gemm->groups[2] > 1);
         assert_int_equal(gemm->specs[4], gemm->groups[2]);
         assert_true(covered >= rows && covered < rows + 2 * gemm->groups[2] * group_rows);
-        if (matrix) /* gemm_params is, its requantize apart, specialisation constants */
-            assert_int_equal(gemm->specs[6], rows);
+        /* Specialisation constants are the workgroup, two switches, the residual, and gemm_params without requantize. */
+        assert_int_equal(gemm->spec_count, 3 + 2 + 1 + (sizeof(gemm_params) - sizeof(requantize_params)) / 4);
+        assert_int_equal(gemm->specs[6], rows);
+        assert_int_equal(gemm->push_size, sizeof(requantize_params));
     }
     f->caps.max_workgroup_count[2] = 1;
     gemm_problem problem = vkd_gemm_matrix(5000000, 16, 16, 1, 16);
