@@ -14,14 +14,6 @@ static uint64_t random_bits(uint64_t state)
     return z ^ (z >> 31);
 }
 
-static void random_bytes(uint64_t stream, int8_t *out, size_t size)
-{
-    for (size_t at = 0; at < size; at += 8) {
-        uint64_t bits = random_bits((stream << 40) + at / 8);
-        memcpy(out + at, &bits, size - at < 8 ? size - at : 8);
-    }
-}
-
 /* From 0 to 1. */
 static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_bits((stream << 40) + at) >> 40) / 16777216.0f; }
 
@@ -29,26 +21,28 @@ static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_b
 
 void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 {
-    for (size_t at = first; at < first + count;) {
-        int8_t bytes[8];
+    for (size_t at = first, end = first + count; at < end;) {
         uint64_t bits = random_bits(((uint64_t)which << 40) + at / 8);
-        memcpy(bytes, &bits, sizeof bytes);
-        do
-            *out++ = bytes[at % 8];
-        while (++at < first + count && at % 8);
+        size_t skipped = at % 8, size = 8 - skipped < end - at ? 8 - skipped : end - at;
+        if (size == 8)
+            memcpy(out, &bits, 8); /* an instruction, where a size that is not known is a call */
+        else
+            memcpy(out, (const unsigned char *)&bits + skipped, size);
+        out += size;
+        at += size;
     }
 }
 
 static void pack_input(const void *source, void *dst, size_t size)
 {
     (void)source;
-    random_bytes(0, dst, size);
+    conv2d_trial_bytes(0, 0, size, dst);
 }
 
 static void pack_residual(const void *source, void *dst, size_t size)
 {
     (void)source;
-    random_bytes(1, dst, size);
+    conv2d_trial_bytes(1, 0, size, dst);
 }
 
 enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
@@ -57,7 +51,7 @@ enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
 static void fill_weights(const conv2d_problem *problem, int8_t *weights)
 {
     size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
-    random_bytes(WEIGHT_STREAM, weights, problem->out_c * row);
+    conv2d_trial_bytes(WEIGHT_STREAM, 0, problem->out_c * row, weights);
     for (uint32_t oc = 0; oc < problem->out_c; oc++)
         memset(weights + oc * row + k, 0, row - k);
 }
