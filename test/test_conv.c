@@ -264,7 +264,7 @@ static void test_random_shapes(void **state)
 {
     harness *h = harness_get(state);
     vkd_random random = random_begin("random convolutions");
-    for (int i = 0, count = sweep_count(30); i < count; i++) {
+    for (int i = 0, count = sweep_count(60); i < count; i++) {
         conv_case c = random_case(&random);
         check_conv(h, &random, &c);
     }
@@ -272,7 +272,7 @@ static void test_random_shapes(void **state)
 
 static void check_few(harness *h, vkd_random *random)
 {
-    for (int i = 0, count = sweep_count(30) / 3; i < count; i++) {
+    for (int i = 0, count = sweep_count(60) / 3; i < count; i++) {
         conv_case c = random_case(random);
         check_conv(h, random, &c);
     }

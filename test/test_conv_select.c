@@ -189,6 +189,7 @@ static void test_gemm_tiles_respect_limits(void **state)
             if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.glsl shares: sums, or both operands of a chunk */
                 uint32_t sums = tile->m * tile->n * 4, chunk = (tile->m + tile->n) * 80;
                 assert_int_equal(local[0], 32);
+                assert_int_equal(local[1], tile->subgroups);
                 assert_true(local[2] * (sums > chunk ? sums : chunk) <= caps.shared_memory);
                 assert_true(local[2] == 1 || local[2] * 64 < k + 64); /* no slice is empty */
             }
