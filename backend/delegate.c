@@ -52,8 +52,8 @@ static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, 
 {
     vkd_graph graph;
     vkd_graph_init(&graph, all->arena);
-    VKD_TRY(vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device), conv_variant, NULL, &graph,
-                            out));
+    VKD_TRY(vkd_lower_net(&delegate->context, &delegate->net, delegate->values, vkd_device_caps(delegate->device), conv_variant,
+                          NULL, &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
@@ -106,8 +106,8 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_tuner *tuner;
     VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &tuner));
-    vkd_status status = vkd_lower_model(&delegate->context, &delegate->model, vkd_device_caps(delegate->device),
-                                        options->conv_variant, tuner, &delegate->graph, &delegate->lowered);
+    vkd_status status = vkd_lower_net(&delegate->context, &delegate->net, delegate->values, vkd_device_caps(delegate->device),
+                                      options->conv_variant, tuner, &delegate->graph, &delegate->lowered);
     vkd_tuner_destroy(tuner);
     return status;
 }
@@ -115,8 +115,13 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
 static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options)
 {
     const vkd_caps *caps = vkd_device_caps(delegate->device);
+    VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     if (!options->no_rewrites)
-        VKD_TRY(vkd_rewrite(&delegate->model, options->skip_rewrites, &delegate->arena));
+        VKD_TRY(vkd_rewrite(&delegate->net, options->skip_rewrites));
+    delegate->values = vkd_arena_alloc(&delegate->arena, delegate->net.value_count, sizeof *delegate->values);
+    if (!delegate->values)
+        return vkd_fail_memory(&delegate->context, "a model's values");
+    VKD_TRY(vkd_shape_net(&delegate->context, &delegate->net, NULL, NULL, delegate->values));
     VKD_TRY(compile_ahead(delegate, options));
     vkd_graph_init(&delegate->graph, &delegate->arena);
     VKD_TRY(lower(delegate, options));

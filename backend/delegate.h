@@ -26,6 +26,8 @@ struct vkd_delegate {
     vkd_context context;
     vkd_arena arena; /* model, graph and everything they point to */
     vkd_model model;
+    vkd_net net;
+    vkd_model_value *values; /* net.value_count: with the dims that the graph is for */
     vkd_graph graph;
     vkd_device *device;
     vkd_executor *executor;

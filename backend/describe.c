@@ -95,7 +95,7 @@ vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vk
 static void unpack(const vkd_tensor *tensor, const unsigned char *src, unsigned char *dst)
 {
     size_t size = vkd_dtype_size(tensor->dtype), channels = (size_t)vkd_align_up(tensor->c, 4);
-    if (tensor->layout == VKD_PLAIN) {
+    if (tensor->layout == VKD_ROWS) {
         memcpy(dst, src, (size_t)vkd_dims_count(tensor->rank, tensor->dims) * size);
         return;
     }

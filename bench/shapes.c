@@ -223,12 +223,18 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
                                vkd_bytes blob, bench_shapes *shapes)
 {
     vkd_model model;
+    vkd_net net;
     vkd_graph graph;
     vkd_lowered lowered;
     VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, (void *)container, arena, &model));
-    VKD_TRY(vkd_rewrite(&model, 0, arena));
+    VKD_TRY(vkd_net_bind(&net, &model, &vkd_ops, arena));
+    VKD_TRY(vkd_rewrite(&net, 0));
+    vkd_model_value *values = vkd_arena_alloc(arena, net.value_count, sizeof *values);
+    if (!values)
+        return vkd_fail_memory(arena->context, "a model's values");
+    VKD_TRY(vkd_shape_net(arena->context, &net, NULL, NULL, values));
     vkd_graph_init(&graph, arena);
-    VKD_TRY(vkd_lower_model(arena->context, &model, caps, NULL, NULL, &graph, &lowered));
+    VKD_TRY(vkd_lower_net(arena->context, &net, values, caps, NULL, NULL, &graph, &lowered));
     for (size_t i = 0; i < lowered.selection_count; i++)
         VKD_TRY(add_text(arena, path, lowered.selections[i].problem, shapes));
     return VKD_OK;

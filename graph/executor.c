@@ -6,7 +6,8 @@
 /* What one execution needs for itself. */
 typedef struct vkd_slot {
     vkd_buffer scratch;
-    vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count */
+    vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count; empty for SymInts */
+    vkd_buffer symbols;
     vkd_commands *commands;
     bool in_flight;
 } vkd_slot;
@@ -15,7 +16,7 @@ struct vkd_executor {
     vkd_device *device;
     const vkd_graph *graph;
     bool profile;
-    vkd_buffer constants;
+    vkd_buffer constants, state;
     vkd_slot *slots;
     uint32_t slot_count, last; /* last: waited for */
     uint64_t staging_bytes;
@@ -33,6 +34,12 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
         break;
     case VKD_PLACE_CONSTANT:
         slice.buffer = &executor->constants;
+        break;
+    case VKD_PLACE_STATE:
+        slice.buffer = &executor->state;
+        break;
+    case VKD_PLACE_SYMBOLS:
+        slice.buffer = &slot->symbols;
         break;
     case VKD_PLACE_INPUT:
         for (size_t i = 0; i < graph->input_count; i++)
@@ -58,7 +65,8 @@ static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const 
     if (!*out)
         return vkd_fail_memory(context, what);
     for (size_t i = 0; i < count; i++)
-        VKD_TRY(vkd_buffer_create(executor->device, kind, executor->graph->tensors[ids[i]].bytes, what, &(*out)[i]));
+        if (ids[i] != VKD_NO_TENSOR)
+            VKD_TRY(vkd_buffer_create(executor->device, kind, executor->graph->tensors[ids[i]].bytes, what, &(*out)[i]));
     return VKD_OK;
 }
 
@@ -66,14 +74,17 @@ static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
 {
     const vkd_graph *graph = executor->graph;
     VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &slot->scratch));
+    if (graph->symbol_bytes)
+        VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes, "symbols", &slot->symbols));
     VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &slot->inputs));
     return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &slot->outputs);
 }
 
-static bool is_placed_constant(const vkd_graph *graph, size_t i)
+/* A constant, or what is one at first. */
+static bool is_packed(const vkd_graph *graph, size_t i)
 {
     const vkd_tensor *tensor = &graph->tensors[i];
-    return tensor->place == VKD_PLACE_CONSTANT && tensor->storage == i && tensor->first_node != UINT32_MAX;
+    return (tensor->place == VKD_PLACE_CONSTANT || tensor->place == VKD_PLACE_STATE) && tensor->storage == i && tensor->first_node != UINT32_MAX;
 }
 
 static vkd_status pack_constants(vkd_executor *executor, vkd_uploader *uploader)
@@ -81,10 +92,11 @@ static vkd_status pack_constants(vkd_executor *executor, vkd_uploader *uploader)
     const vkd_graph *graph = executor->graph;
     for (size_t i = 0; i < graph->tensor_count; i++) {
         const vkd_tensor *tensor = &graph->tensors[i];
-        if (!is_placed_constant(graph, i))
+        if (!is_packed(graph, i))
             continue;
         void *mapped;
-        VKD_TRY(vkd_uploader_reserve(uploader, &executor->constants, tensor->offset, tensor->bytes, &mapped));
+        vkd_buffer *buffer = tensor->place == VKD_PLACE_STATE ? &executor->state : &executor->constants;
+        VKD_TRY(vkd_uploader_reserve(uploader, buffer, tensor->offset, tensor->bytes, &mapped));
         tensor->pack(tensor->source, mapped, tensor->bytes);
     }
     return VKD_OK;
@@ -94,7 +106,7 @@ static vkd_status upload_constants(vkd_executor *executor)
 {
     uint64_t largest = 0, total = 0;
     for (size_t i = 0; i < executor->graph->tensor_count; i++) {
-        uint64_t bytes = is_placed_constant(executor->graph, i) ? executor->graph->tensors[i].bytes : 0;
+        uint64_t bytes = is_packed(executor->graph, i) ? executor->graph->tensors[i].bytes : 0;
         largest = bytes > largest ? bytes : largest;
         total += vkd_align_up(bytes, VKD_UPLOAD_ALIGNMENT);
     }
@@ -197,6 +209,7 @@ static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
         vkd_buffer_destroy(device, &slot->inputs[i]);
     for (size_t i = 0; slot->outputs && i < executor->graph->output_count; i++)
         vkd_buffer_destroy(device, &slot->outputs[i]);
+    vkd_buffer_destroy(device, &slot->symbols);
     vkd_buffer_destroy(device, &slot->scratch);
     vkd_free(context, slot->inputs);
     vkd_free(context, slot->outputs);
@@ -229,6 +242,7 @@ static vkd_status create(vkd_executor *executor)
 {
     vkd_device *device = executor->device;
     VKD_TRY(vkd_buffer_create(device, VKD_MEMORY_DEVICE, executor->graph->constant_bytes, "constants", &executor->constants));
+    VKD_TRY(vkd_buffer_create(device, VKD_MEMORY_DEVICE, executor->graph->state_bytes, "state", &executor->state));
     VKD_TRY(vkd_executor_prepare(device, executor->graph));
     VKD_TRY(upload_constants(executor));
     return vkd_executor_add_slot(executor);
@@ -260,6 +274,7 @@ void vkd_executor_destroy(vkd_executor *executor)
     vkd_context *context = vkd_device_context(executor->device);
     for (uint32_t i = 0; i < executor->slot_count; i++)
         destroy_slot(executor, &executor->slots[i]);
+    vkd_buffer_destroy(executor->device, &executor->state);
     vkd_buffer_destroy(executor->device, &executor->constants);
     vkd_free(context, executor->slots);
     vkd_free(context, executor);
@@ -291,7 +306,8 @@ vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot)
     executor->last = slot;
     VKD_TRY(vkd_commands_wait(waited->commands));
     for (size_t i = 0; i < executor->graph->output_count; i++)
-        VKD_TRY(vkd_buffer_invalidate(executor->device, &waited->outputs[i]));
+        if (executor->graph->outputs[i] != VKD_NO_TENSOR)
+            VKD_TRY(vkd_buffer_invalidate(executor->device, &waited->outputs[i]));
     return VKD_OK;
 }
 

@@ -17,29 +17,53 @@ static vkd_status append_tensor(vkd_graph *graph, const vkd_tensor *tensor, vkd_
     return VKD_OK;
 }
 
-/* Sets dims and what follows from them. */
-static vkd_status set_dims(vkd_graph *graph, vkd_tensor *tensor, uint32_t rank, const uint32_t *dims)
+void vkd_dims_nchw(uint32_t rank, const uint32_t *dims, vkd_tensor *out)
 {
-    if (rank > 4)
-        return vkd_fail(graph->arena->context, VKD_UNSUPPORTED, "a tensor of rank %u: at most 4 dims are supported", rank);
-    tensor->rank = rank;
-    for (uint32_t i = 0; i < rank; i++)
-        tensor->dims[i] = dims[i];
-
-    /* Where each dim goes: rank 2 [M, K] is M rows of K channels. */
-    static const uint8_t axes[5][4] = {{0}, {1}, {0, 1}, {1, 2, 3}, {0, 1, 2, 3}};
+    static const uint8_t axes[5][4] = {{0}, {1}, {0, 1}, {1, 2, 3}, {0, 1, 2, 3}}; /* where each dim goes */
     uint32_t nchw[4] = {1, 1, 1, 1};
     for (uint32_t i = 0; i < rank; i++)
         nchw[axes[rank][i]] = dims[i];
-    tensor->n = nchw[0], tensor->c = nchw[1], tensor->h = nchw[2], tensor->w = nchw[3];
+    out->n = nchw[0], out->c = nchw[1], out->h = nchw[2], out->w = nchw[3];
+}
 
-    uint64_t channels = tensor->layout == VKD_4C ? vkd_align_up(tensor->c, 4) : tensor->c;
-    uint64_t pixels = (uint64_t)tensor->n * tensor->h, row = channels * tensor->w; /* each below 2^62 */
-    if (!pixels || !row || pixels > INT32_MAX / row)
-        return vkd_fail(graph->arena->context, VKD_UNSUPPORTED,
-                        "a tensor of %ux%ux%ux%u elements: their number must be 1 to 2^31-1", tensor->n, tensor->c, tensor->h,
-                        tensor->w);
-    tensor->bytes = vkd_align_up(pixels * row * vkd_dtype_size(tensor->dtype), 16);
+/* Below 2^31 each, and together; false otherwise. */
+static bool multiply(uint32_t count, const uint32_t *factors, uint64_t *out)
+{
+    *out = 1;
+    bool empty = false;
+    for (uint32_t i = 0; i < count; i++)
+        empty |= factors[i] == 0;
+    for (uint32_t i = 0; i < count && !empty; i++) {
+        if (factors[i] > INT32_MAX / *out)
+            return false;
+        *out *= factors[i];
+    }
+    *out = empty ? 0 : *out;
+    return true;
+}
+
+/* Sets dims and what follows from them. */
+static vkd_status set_dims(vkd_graph *graph, vkd_tensor *tensor, uint32_t rank, const uint32_t *dims)
+{
+    vkd_context *context = graph->arena->context;
+    uint64_t count;
+    if (rank > VKD_MAX_RANK || (rank > 4 && tensor->layout == VKD_4C))
+        return vkd_fail(context, VKD_UNSUPPORTED, "a tensor of rank %u: at most %d dims are supported%s", rank,
+                        tensor->layout == VKD_4C ? 4 : VKD_MAX_RANK, tensor->layout == VKD_4C ? " by this operator" : "");
+    tensor->rank = rank;
+    for (uint32_t i = 0; i < rank; i++)
+        tensor->dims[i] = dims[i];
+    if (!multiply(rank, dims, &count))
+        return vkd_fail(context, VKD_UNSUPPORTED, "a tensor of more than 2^31-1 elements");
+    if (rank <= 4)
+        vkd_dims_nchw(rank, dims, tensor);
+    else
+        tensor->n = tensor->c = tensor->h = 1, tensor->w = (uint32_t)count;
+    const uint32_t padded[] = {tensor->n, tensor->h, tensor->w, (uint32_t)vkd_align_up(tensor->c, 4)};
+    if (tensor->layout == VKD_4C && !multiply(4, padded, &count))
+        return vkd_fail(context, VKD_UNSUPPORTED, "a tensor of more than 2^31-1 elements with its channels padded");
+    uint64_t bytes = vkd_align_up(count * vkd_dtype_size(tensor->dtype), 16);
+    tensor->bytes = bytes ? bytes : 16; /* an empty tensor is bound like any other */
     return VKD_OK;
 }
 

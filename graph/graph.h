@@ -15,12 +15,14 @@ typedef enum vkd_place {
     VKD_PLACE_SCRATCH,  /* written and read by nodes; the planner gives it an offset */
     VKD_PLACE_CONSTANT, /* written once before the first execution */
     VKD_PLACE_INPUT,    /* written by the host before each execution */
-    VKD_PLACE_OUTPUT    /* read by the host after each execution */
+    VKD_PLACE_OUTPUT,   /* read by the host after each execution */
+    VKD_PLACE_STATE,    /* a constant at first, written by nodes, kept from one execution to the next */
+    VKD_PLACE_SYMBOLS   /* numbers behind SymInts, written by the host before each execution; one tensor */
 } vkd_place;
 
 typedef enum vkd_layout {
-    VKD_PLAIN, /* row-major, what the host sees; values as VKD_LAYOUT_* in shaders/tensor_params.h */
-    VKD_4C     /* n, h, w, c with c padded to a multiple of 4 */
+    VKD_ROWS, /* row-major, any rank, what the host sees; values as VKD_LAYOUT_* in shaders/tensor_params.h */
+    VKD_4C    /* images: n, h, w, c with c padded to a multiple of 4. What is in the padding is undefined */
 } vkd_layout;
 
 /* Writes a constant's device form, `size` bytes, from its source. dst may be write-combined memory: written once, in order. */
@@ -31,8 +33,8 @@ typedef struct vkd_tensor {
     vkd_dtype dtype;
     vkd_layout layout;
     uint32_t rank;
-    uint32_t dims[VKD_MAX_RANK];    /* as in the model */
-    uint32_t n, c, h, w;            /* the same as the kernels see it: shaders/tensor_params.h */
+    uint32_t dims[VKD_MAX_RANK];
+    uint32_t n, c, h, w;            /* the same as image kernels see it: shaders/tensor_params.h; above rank 4 all is w */
     uint64_t bytes;                 /* device bytes, a multiple of 16 */
     vkd_tensor_id storage;          /* itself, or the tensor whose memory this one is another view of */
     vkd_pack_fn pack;               /* constants */
@@ -70,12 +72,16 @@ typedef struct vkd_graph {
     vkd_node *nodes;
     size_t input_count, output_count;
     vkd_tensor_id *inputs, *outputs;
-    uint64_t constant_bytes, scratch_bytes, scratch_unaliased_bytes; /* set by the planner */
+    uint64_t constant_bytes, state_bytes, scratch_bytes, scratch_unaliased_bytes; /* set by the planner */
+    uint64_t symbol_bytes;
 } vkd_graph;
 
 void vkd_graph_init(vkd_graph *graph, vkd_arena *arena);
 
-/* A tensor of the given place. Rank at most 4; n, c, h, w and bytes are derived. */
+/* n, c, h, w of dims of rank 4 at most: rank 2 [M, K] is M rows of K channels. */
+void vkd_dims_nchw(uint32_t rank, const uint32_t *dims, vkd_tensor *out);
+
+/* A tensor of the given place; n, c, h, w and bytes are derived. VKD_UNSUPPORTED for 2^31 elements, and for VKD_4C above rank 4. */
 VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, vkd_dtype dtype, vkd_layout layout,
                                              uint32_t rank, const uint32_t *dims, vkd_tensor_id *out);
 

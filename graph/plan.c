@@ -84,15 +84,17 @@ vkd_status vkd_plan(vkd_graph *graph, uint64_t alignment, bool share)
 {
     if (alignment < 16)
         alignment = 16;
-    graph->constant_bytes = graph->scratch_bytes = graph->scratch_unaliased_bytes = 0;
+    graph->constant_bytes = graph->state_bytes = graph->scratch_bytes = graph->scratch_unaliased_bytes = 0;
     find_lifetimes(graph);
     VKD_TRY(place_scratch(graph, alignment, share));
     for (size_t i = 0; i < graph->tensor_count; i++) {
         vkd_tensor *tensor = &graph->tensors[i];
-        if (tensor->place != VKD_PLACE_CONSTANT || !is_root(graph, i) || !is_used(tensor))
+        bool state = tensor->place == VKD_PLACE_STATE;
+        if ((tensor->place != VKD_PLACE_CONSTANT && !state) || !is_root(graph, i) || !is_used(tensor))
             continue;
-        tensor->offset = graph->constant_bytes;
-        graph->constant_bytes = vkd_align_up(graph->constant_bytes + tensor->bytes, alignment);
+        uint64_t *end = state ? &graph->state_bytes : &graph->constant_bytes;
+        tensor->offset = *end;
+        *end = vkd_align_up(*end + tensor->bytes, alignment);
     }
     for (size_t i = 0; i < graph->tensor_count; i++)
         if (!is_root(graph, i)) {

@@ -5,37 +5,41 @@
 
 #include <string.h>
 
-/* Each rule looks at the op at `index` as the last of its sequence. */
+/* Each rule looks at the call at `index` as the last of its sequence. */
 typedef vkd_status (*rule)(vkd_rewriter *r, size_t index);
 
 static bool same_dims(const vkd_rewriter *r, uint32_t a, uint32_t b)
 {
-    const vkd_model_tensor *x = &r->values[a].tensor, *y = &r->values[b].tensor;
+    const vkd_model_tensor *x = vkd_rw_tensor(r, a), *y = vkd_rw_tensor(r, b);
     return x->dtype == y->dtype && x->rank == y->rank && !memcmp(x->dims, y->dims, x->rank * sizeof x->dims[0]);
 }
 
-static bool is_view(const vkd_model_op *op)
+/* Readers of a layout transition's result read its source. Forward, so that chains of clones resolve. */
+typedef struct skipping {
+    vkd_rewriter *r;
+    uint32_t *source; /* by value id */
+} skipping;
+
+static void read_source(void *user, uint32_t *id, bool write)
 {
-    return vkd_rw_named(op, "aten.view_copy.default", 3) || vkd_rw_named(op, "aten.squeeze_copy.dims", 3) ||
-           vkd_rw_named(op, "aten.squeeze_copy.dim", 3) || vkd_rw_named(op, "aten.unsqueeze_copy.default", 3);
+    const skipping *s = user;
+    if (!write && s->source[*id] != *id)
+        vkd_rw_set_input(s->r, id, s->source[*id]);
 }
 
-/* Readers of a layout transition's result read its source. Forward, so that chains of clones resolve. */
 static vkd_status skip_clones(vkd_rewriter *r)
 {
-    uint32_t *source = vkd_arena_alloc(r->arena, r->value_count, sizeof *source);
+    vkd_net *net = r->net;
+    uint32_t *source = vkd_arena_alloc(net->arena, net->value_count, sizeof *source);
     if (!source)
-        return vkd_fail_memory(r->arena->context, "the rewriter");
-    for (uint32_t i = 0; i < r->value_count; i++)
+        return vkd_fail_memory(net->arena->context, "the rewriter");
+    for (uint32_t i = 0; i < net->value_count; i++)
         source[i] = i;
-    for (size_t i = 0; i < r->op_count; i++) {
-        vkd_model_op *op = &r->ops[i];
-        for (size_t a = 0; a + 1 < op->arg_count; a++)
-            if (source[op->args[a]] != op->args[a])
-                vkd_rw_set_arg(r, op, a, source[op->args[a]]);
-        if (vkd_rw_named(op, "aten.clone.default", 3) && vkd_rw_is_tensor(r, op->args[0]) && vkd_rw_is_tensor(r, op->args[2]) &&
-            same_dims(r, op->args[0], op->args[2]))
-            source[op->args[2]] = op->args[0];
+    for (size_t i = 0; i < net->call_count; i++) {
+        vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
+        const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
+        if (clone && same_dims(r, clone->x, clone->y))
+            source[clone->y] = clone->x;
     }
     return VKD_OK;
 }
@@ -43,34 +47,34 @@ static vkd_status skip_clones(vkd_rewriter *r)
 /* quantize(view(x)) -> view(quantize(x)) */
 static vkd_status quantize_over_view(vkd_rewriter *r, size_t index)
 {
-    vkd_model_op *quantize = &r->ops[index];
-    vkd_model_op *view = vkd_rw_is_quantize(quantize) ? vkd_rw_only_producer(r, quantize->args[0], index) : NULL;
-    uint32_t y = vkd_rw_result(r, quantize);
-    if (!view || !is_view(view) || !vkd_rw_is_tensor(r, view->args[0]) || y == VKD_NO_ID)
+    quantize_args *quantize = vkd_rw_args(&r->net->calls[index], VKD_OP_QUANTIZE);
+    vkd_call *call = quantize ? vkd_rw_only_producer(r, quantize->x, index) : NULL;
+    view_args *view = vkd_rw_args(call, VKD_OP_VIEW);
+    if (!view)
         return VKD_OK;
-    uint32_t x = view->args[0], id;
-    vkd_model_value quantized = r->values[x];
-    quantized.tensor.dtype = quantized.tensor.staging_dtype = r->values[y].tensor.dtype;
+    uint32_t x = view->x, y = quantize->y, id;
+    vkd_model_value quantized = r->net->values[x];
+    quantized.tensor.dtype = quantized.tensor.staging_dtype = vkd_rw_tensor(r, y)->dtype;
     quantized.tensor.size = (size_t)vkd_dims_count(quantized.tensor.rank, quantized.tensor.dims);
     quantized.tensor.data = NULL;
     VKD_TRY(vkd_rw_add_value(r, &quantized, &id));
-    vkd_rw_set_arg(r, quantize, 0, x);
-    vkd_rw_set_arg(r, view, 0, id);
-    vkd_rw_set_result(r, view, y);
-    vkd_rw_set_result(r, quantize, id);
-    vkd_rw_swap(r, view, quantize);
+    vkd_rw_set_input(r, &quantize->x, x);
+    vkd_rw_set_input(r, &view->x, id);
+    vkd_rw_set_result(r, call, y);
+    vkd_rw_set_result(r, &r->net->calls[index], id);
+    vkd_rw_swap(r, call, &r->net->calls[index]);
     return VKD_OK;
 }
 
 static vkd_status apply(vkd_rewriter *r, rule rewrite)
 {
-    for (size_t i = 0; i < r->op_count; i++)
-        if (r->ops[i].name)
+    for (size_t i = 0; i < r->net->call_count; i++)
+        if (r->net->calls[i].row)
             VKD_TRY(rewrite(r, i));
     return VKD_OK;
 }
 
-vkd_status vkd_rewrite(vkd_model *model, uint32_t skip, vkd_arena *arena)
+vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
 {
     static const struct {
         vkd_rewrites set;
@@ -82,12 +86,12 @@ vkd_status vkd_rewrite(vkd_model *model, uint32_t skip, vkd_arena *arena)
         {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},    {VKD_REWRITE_FUSE_DEQUANTIZE, vkd_fuse_dequantize},
     };
     vkd_rewriter r;
-    VKD_TRY(vkd_rewriter_init(&r, model, arena));
+    VKD_TRY(vkd_rewriter_init(&r, net));
     if (!(skip & VKD_REWRITE_CLONES))
         VKD_TRY(skip_clones(&r));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!(skip & rules[i].set))
             VKD_TRY(apply(&r, rules[i].rewrite));
-    vkd_rewriter_finish(&r, model);
+    vkd_rewriter_finish(&r);
     return VKD_OK;
 }

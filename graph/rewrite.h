@@ -1,5 +1,5 @@
-/* Rewrites over a model's operators, before they are lowered: exchanges an operator sequence for a cheaper one that computes
- * the same. Pure: model in, model out.
+/* Rewrites over a net's operators, before they are lowered: exchanges an operator sequence for a cheaper one that computes
+ * the same. Pure: net in, net out.
  *
  * - clone: aten.clone of a layout transition vanishes: its readers read the source.
  * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the pair.
@@ -22,9 +22,9 @@
 #ifndef VKD_GRAPH_REWRITE_H
 #define VKD_GRAPH_REWRITE_H
 
-#include "schema/model.h"
+#include "graph/net.h"
 
-/* Changes *model in place; what is new lies in `arena`. skip: a set of vkd_rewrites that are left out. */
-VKD_MUST_USE vkd_status vkd_rewrite(vkd_model *model, uint32_t skip, vkd_arena *arena);
+/* Changes *net in place. skip: a set of vkd_rewrites that are left out. */
+VKD_MUST_USE vkd_status vkd_rewrite(vkd_net *net, uint32_t skip);
 
 #endif

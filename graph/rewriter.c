@@ -4,252 +4,187 @@
 
 /* -------------------------------------------------------------------------------------------------------- queries */
 
-static const vkd_model_value *value(const vkd_rewriter *r, uint32_t id) { return &r->values[id]; }
-
-bool vkd_rw_is_tensor(const vkd_rewriter *r, uint32_t id) { return value(r, id)->kind == VKD_VALUE_TENSOR; }
-
-bool vkd_rw_named(const vkd_model_op *op, const char *name, size_t arg_count)
+void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind)
 {
-    return op->name && op->arg_count == arg_count && !strcmp(op->name, name);
+    return call && call->row && call->row->kind == kind ? call->args : NULL;
 }
 
-bool vkd_rw_number(const vkd_rewriter *r, uint32_t id, double *out)
+vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before)
 {
-    const vkd_model_value *v = value(r, id);
-    if (v->kind == VKD_VALUE_INT)
-        *out = (double)v->i;
-    else if (v->kind == VKD_VALUE_DOUBLE)
-        *out = v->d;
-    return v->kind == VKD_VALUE_INT || v->kind == VKD_VALUE_DOUBLE;
+    uint32_t index = id == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[id];
+    if (index == VKD_NO_VALUE || index >= before)
+        return NULL;
+    vkd_call *call = &r->net->calls[index];
+    return call->row && vkd_call_result(call) == id ? call : NULL;
 }
 
-uint32_t vkd_rw_result(const vkd_rewriter *r, const vkd_model_op *op)
+vkd_call *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before)
 {
-    if (!op->name || !op->arg_count)
-        return VKD_NO_ID;
-    uint32_t id = op->args[op->arg_count - 1];
-    if (value(r, id)->kind == VKD_VALUE_VALUE_LIST) {
-        if (!value(r, id)->list.count)
-            return VKD_NO_ID;
-        id = value(r, id)->list.values[0];
-    }
-    return vkd_rw_is_tensor(r, id) ? id : VKD_NO_ID;
-}
-
-vkd_model_op *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before)
-{
-    uint32_t op = r->producer[id];
-    return vkd_rw_is_tensor(r, id) && op != VKD_NO_ID && op < before && r->ops[op].name ? &r->ops[op] : NULL;
-}
-
-vkd_model_op *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before)
-{
-    return r->readers[id] == 1 ? vkd_rw_producer(r, id, before) : NULL;
-}
-
-bool vkd_rw_is_quantize(const vkd_model_op *op)
-{
-    return vkd_rw_named(op, "quantized_decomposed.quantize_per_tensor.default", 7);
-}
-
-bool vkd_rw_is_dequantize(const vkd_model_op *op)
-{
-    return vkd_rw_named(op, "quantized_decomposed.dequantize_per_tensor.default", 8);
-}
-
-bool vkd_rw_qparams(const vkd_rewriter *r, const vkd_model_op *op, double *scale, double *zero)
-{
-    double low, high;
-    return vkd_rw_number(r, op->args[1], scale) && vkd_rw_number(r, op->args[2], zero) && vkd_rw_number(r, op->args[3], &low) &&
-           vkd_rw_number(r, op->args[4], &high) && low == -128 && high == 127;
+    return id != VKD_NO_VALUE && r->readers[id] == 1 ? vkd_rw_producer(r, id, before) : NULL;
 }
 
 /* ----------------------------------------------------------------------------------------------------- bookkeeping */
 
-/* The arguments of an op are vkd_rewriter_init's or vkd_rw_replace's, so they may be written. */
-static uint32_t *args_of(vkd_model_op *op) { return (uint32_t *)op->args; }
+/* What a call's coming and going changes. */
+typedef struct counting {
+    vkd_rewriter *r;
+    uint32_t index, readers; /* what becomes the producer; what is added */
+    bool writes;
+} counting;
 
-static void count_reads(vkd_rewriter *r, uint32_t id, uint32_t change)
+static void count_use(void *user, uint32_t *id, bool write)
 {
-    const vkd_model_value *v = value(r, id);
-    r->readers[id] += change;
-    if (v->kind == VKD_VALUE_VALUE_LIST)
-        for (size_t i = 0; i < v->list.count; i++)
-            r->readers[v->list.values[i]] += change;
+    const counting *c = user;
+    if (!write)
+        c->r->readers[*id] += c->readers;
+    else if (c->writes)
+        c->r->producer[*id] = c->index;
 }
 
-static void count_args(vkd_rewriter *r, const vkd_model_op *op, uint32_t change)
+static void enter(vkd_rewriter *r, const vkd_call *call)
 {
-    for (size_t a = 0; a + 1 < op->arg_count; a++)
-        count_reads(r, op->args[a], change);
+    vkd_call_uses(call, count_use, &(counting){r, (uint32_t)vkd_rw_index(r, call), 1, true});
 }
 
-static void set_producer(vkd_rewriter *r, const vkd_model_op *op, uint32_t index)
+/* Another call may have become the producer of its results. */
+static void forget_use(void *user, uint32_t *id, bool write)
 {
-    if (!op->name || !op->arg_count)
-        return;
-    uint32_t id = op->args[op->arg_count - 1];
-    const vkd_model_value *v = value(r, id);
-    r->producer[id] = index;
-    if (v->kind == VKD_VALUE_VALUE_LIST)
-        for (size_t i = 0; i < v->list.count; i++)
-            r->producer[v->list.values[i]] = index;
+    const counting *c = user;
+    if (!write)
+        c->r->readers[*id]--;
+    else if (c->r->producer[*id] == c->index)
+        c->r->producer[*id] = VKD_NO_VALUE;
 }
 
-static bool is_read(const vkd_rewriter *r, const vkd_model_op *op)
+static void leave(vkd_rewriter *r, const vkd_call *call)
 {
-    if (!op->arg_count)
-        return true; /* nothing is known of it: for the lowering to judge */
-    uint32_t id = op->args[op->arg_count - 1];
-    const vkd_model_value *v = value(r, id);
-    if (v->kind != VKD_VALUE_VALUE_LIST)
-        return r->readers[id] > 0;
-    for (size_t i = 0; i < v->list.count; i++)
-        if (r->readers[v->list.values[i]])
-            return true;
-    return false;
+    vkd_call_uses(call, forget_use, &(counting){.r = r, .index = (uint32_t)vkd_rw_index(r, call)});
 }
 
 /* --------------------------------------------------------------------------------------------------------- changes */
 
-static vkd_status grow_values(vkd_rewriter *r, size_t capacity)
+static vkd_status grow(vkd_rewriter *r, size_t capacity)
 {
-    vkd_model_value *values = vkd_arena_alloc(r->arena, capacity, sizeof *values);
-    uint32_t *producer = vkd_arena_alloc(r->arena, capacity, sizeof *producer);
-    uint32_t *readers = vkd_arena_alloc(r->arena, capacity, sizeof *readers);
-    if (!values || !producer || !readers)
-        return vkd_fail_memory(r->arena->context, "the rewriter");
+    vkd_arena *arena = r->net->arena;
+    uint32_t *producer = vkd_arena_alloc(arena, capacity, sizeof *producer);
+    uint32_t *readers = vkd_arena_alloc(arena, capacity, sizeof *readers);
+    if (!producer || !readers)
+        return vkd_fail_memory(arena->context, "the rewriter");
     memset(producer, 0xff, capacity * sizeof *producer);
-    if (r->value_capacity) {
-        memcpy(values, r->values, r->value_count * sizeof *values);
-        memcpy(producer, r->producer, r->value_count * sizeof *producer);
-        memcpy(readers, r->readers, r->value_count * sizeof *readers);
+    if (r->capacity) {
+        memcpy(producer, r->producer, r->capacity * sizeof *producer);
+        memcpy(readers, r->readers, r->capacity * sizeof *readers);
     }
-    r->values = values;
     r->producer = producer;
     r->readers = readers;
-    r->value_capacity = capacity;
+    r->capacity = capacity;
     return VKD_OK;
 }
 
-vkd_status vkd_rw_add_value(vkd_rewriter *r, const vkd_model_value *v, uint32_t *out)
+vkd_status vkd_rw_add_value(vkd_rewriter *r, const vkd_model_value *value, uint32_t *out)
 {
-    vkd_model_value copy = *v; /* v may lie in the array that moves */
-    if (r->value_count == r->value_capacity)
-        VKD_TRY(grow_values(r, 2 * r->value_capacity));
-    *out = (uint32_t)r->value_count++;
-    r->values[*out] = copy;
-    return VKD_OK;
+    VKD_TRY(vkd_net_add_value(r->net, value, out));
+    return r->net->value_count > r->capacity ? grow(r, 2 * r->net->value_count) : VKD_OK;
 }
 
-vkd_status vkd_rw_add_int(vkd_rewriter *r, int64_t number, uint32_t *out)
+void vkd_rw_set_input(vkd_rewriter *r, uint32_t *field, uint32_t id)
 {
-    const vkd_model_value integer = {.kind = VKD_VALUE_INT, .i = number};
-    return vkd_rw_add_value(r, &integer, out);
+    if (*field != VKD_NO_VALUE)
+        r->readers[*field]--;
+    *field = id;
+    r->readers[id]++;
 }
 
-vkd_status vkd_rw_add_null(vkd_rewriter *r, uint32_t *out)
+void vkd_rw_set_result(vkd_rewriter *r, vkd_call *call, uint32_t id)
 {
-    const vkd_model_value null = {.kind = VKD_VALUE_NULL};
-    return vkd_rw_add_value(r, &null, out);
+    uint32_t index = (uint32_t)vkd_rw_index(r, call), old = vkd_call_result(call);
+    if (r->producer[old] == index)
+        r->producer[old] = VKD_NO_VALUE;
+    vkd_call_set_result(call, id);
+    r->producer[id] = index;
 }
 
-void vkd_rw_set_arg(vkd_rewriter *r, vkd_model_op *op, size_t index, uint32_t id)
+void vkd_rw_remove(vkd_rewriter *r, vkd_call *call)
 {
-    count_reads(r, op->args[index], UINT32_MAX); /* minus one */
-    args_of(op)[index] = id;
-    count_reads(r, id, 1);
+    leave(r, call);
+    call->row = NULL;
 }
 
-void vkd_rw_set_result(vkd_rewriter *r, vkd_model_op *op, uint32_t id)
+void vkd_rw_drop_unread(vkd_rewriter *r, uint32_t id)
 {
-    set_producer(r, op, VKD_NO_ID);
-    args_of(op)[op->arg_count - 1] = id;
-    set_producer(r, op, (uint32_t)(op - r->ops));
+    vkd_call *call = r->readers[id] ? NULL : vkd_rw_producer(r, id, r->net->call_count);
+    if (call && !call->row->effect)
+        vkd_rw_remove(r, call);
 }
 
-void vkd_rw_remove(vkd_rewriter *r, vkd_model_op *op)
+void vkd_rw_swap(vkd_rewriter *r, vkd_call *a, vkd_call *b)
 {
-    count_args(r, op, UINT32_MAX); /* minus one */
-    if (op->arg_count && r->producer[op->args[op->arg_count - 1]] == (uint32_t)(op - r->ops))
-        set_producer(r, op, VKD_NO_ID);
-    op->name = NULL;
-}
-
-void vkd_rw_swap(vkd_rewriter *r, vkd_model_op *a, vkd_model_op *b)
-{
-    vkd_model_op moved = *a;
+    leave(r, a);
+    leave(r, b);
+    vkd_call moved = *a;
     *a = *b;
     *b = moved;
-    set_producer(r, a, (uint32_t)(a - r->ops));
-    set_producer(r, b, (uint32_t)(b - r->ops));
+    enter(r, a);
+    enter(r, b);
 }
 
-vkd_status vkd_rw_replace(vkd_rewriter *r, vkd_model_op *op, const char *name, size_t arg_count, const uint32_t *args)
+vkd_status vkd_rw_become(vkd_rewriter *r, vkd_call *call, vkd_op_kind kind, const void *args)
 {
-    uint32_t *copy = vkd_arena_alloc(r->arena, arg_count, sizeof *copy);
+    const vkd_op *row = vkd_op_internal(r->net->tables, kind);
+    void *copy = vkd_arena_alloc(r->net->arena, 1, row->args_size);
     if (!copy)
-        return vkd_fail_memory(r->arena->context, "the rewriter");
-    memcpy(copy, args, arg_count * sizeof *copy);
-    vkd_model_op old = *op;
-    set_producer(r, &old, VKD_NO_ID);
-    *op = (vkd_model_op){.name = name, .node_id = old.node_id, .arg_count = arg_count, .args = copy};
-    count_args(r, op, 1);
-    count_args(r, &old, UINT32_MAX); /* minus one */
-    set_producer(r, op, (uint32_t)(op - r->ops));
+        return vkd_fail_memory(r->net->arena->context, "the rewriter");
+    memcpy(copy, args, row->args_size);
+    leave(r, call);
+    *call = (vkd_call){.row = row, .name = row->name, .node_id = call->node_id, .args = copy};
+    enter(r, call);
     return VKD_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------- start and finish */
 
-static vkd_status copy_ops(vkd_rewriter *r, const vkd_model *model)
+vkd_status vkd_rewriter_init(vkd_rewriter *r, vkd_net *net)
 {
-    size_t args = 0;
-    for (size_t i = 0; i < model->op_count; i++)
-        args += model->ops[i].arg_count;
-    uint32_t *copy = vkd_arena_alloc(r->arena, args, sizeof *copy);
-    r->ops = vkd_arena_alloc(r->arena, model->op_count, sizeof *r->ops);
-    if (!copy || !r->ops)
-        return vkd_fail_memory(r->arena->context, "the rewriter");
-    r->op_count = model->op_count;
-    for (size_t i = 0; i < model->op_count; i++) {
-        r->ops[i] = model->ops[i];
-        if (r->ops[i].arg_count)
-            memcpy(copy, r->ops[i].args, r->ops[i].arg_count * sizeof *copy);
-        r->ops[i].args = copy;
-        copy += r->ops[i].arg_count;
-    }
+    *r = (vkd_rewriter){.net = net};
+    VKD_TRY(grow(r, net->value_count + 64));
+    for (size_t i = 0; i < net->call_count; i++)
+        enter(r, &net->calls[i]);
+    for (size_t i = 0; i < net->output_count; i++)
+        r->readers[net->outputs[i]]++;
     return VKD_OK;
 }
 
-vkd_status vkd_rewriter_init(vkd_rewriter *r, const vkd_model *model, vkd_arena *arena)
+typedef struct liveness {
+    const vkd_rewriter *r;
+    bool writes, live;
+} liveness;
+
+static void see_use(void *user, uint32_t *id, bool write)
 {
-    *r = (vkd_rewriter){.arena = arena, .model = model};
-    VKD_TRY(grow_values(r, model->value_count + 64));
-    if (model->value_count)
-        memcpy(r->values, model->values, model->value_count * sizeof *r->values);
-    r->value_count = model->value_count;
-    VKD_TRY(copy_ops(r, model));
-    for (uint32_t i = 0; i < r->op_count; i++) {
-        count_args(r, &r->ops[i], 1);
-        set_producer(r, &r->ops[i], i);
-    }
-    for (size_t i = 0; i < model->output_count; i++)
-        count_reads(r, model->outputs[i], 1);
-    return VKD_OK;
+    liveness *l = user;
+    l->writes |= write;
+    l->live |= write && l->r->readers[*id];
 }
 
-void vkd_rewriter_finish(vkd_rewriter *r, vkd_model *out)
+/* Of a call without results nothing is known: it stays. */
+static bool is_dead(const vkd_rewriter *r, const vkd_call *call)
 {
-    for (size_t i = r->op_count; i-- > 0;) /* backwards, so that whole chains go at once */
-        if (r->ops[i].name && !is_read(r, &r->ops[i]))
-            vkd_rw_remove(r, &r->ops[i]);
+    liveness l = {.r = r};
+    if (call->row->effect)
+        return false;
+    vkd_call_uses(call, see_use, &l);
+    return l.writes && !l.live;
+}
+
+void vkd_rewriter_finish(vkd_rewriter *r)
+{
+    vkd_net *net = r->net;
+    for (size_t i = net->call_count; i-- > 0;) /* backwards, so that whole chains go at once */
+        if (net->calls[i].row && is_dead(r, &net->calls[i]))
+            vkd_rw_remove(r, &net->calls[i]);
     size_t kept = 0;
-    for (size_t i = 0; i < r->op_count; i++)
-        if (r->ops[i].name)
-            r->ops[kept++] = r->ops[i];
-    out->values = r->values;
-    out->value_count = r->value_count;
-    out->ops = r->ops;
-    out->op_count = kept;
+    for (size_t i = 0; i < net->call_count; i++)
+        if (net->calls[i].row)
+            net->calls[kept++] = net->calls[i];
+    net->call_count = kept;
 }

@@ -1,58 +1,46 @@
-/* What the rewrite rules work with: a model whose operators may change, and who makes and who reads each value, kept up to date
- * by the functions that change something. Every step costs the size of the operators it touches, so that rewriting a file takes
- * time linear in its size. */
+/* What the rewrite rules work with: a net whose calls may change, and who makes and who reads each value, kept up to date by
+ * the functions here. Every step costs the size of the calls that it touches, so that rewriting takes time linear in the file. */
 #ifndef VKD_GRAPH_REWRITER_H
 #define VKD_GRAPH_REWRITER_H
 
-#include "schema/model.h"
-
-enum { VKD_NO_ID = UINT32_MAX };
+#include "graph/net.h"
+#include "graph/operators.h"
 
 typedef struct vkd_rewriter {
-    vkd_arena *arena;
-    const vkd_model *model; /* as the file has it */
-    vkd_model_value *values;
-    size_t value_count, value_capacity;
-    vkd_model_op *ops; /* removed ones have no name */
-    size_t op_count;
-    /* by value id; capacity value_capacity */
-    uint32_t *producer; /* index of the op that writes it, or VKD_NO_ID */
+    vkd_net *net;
+    /* by value id */
+    uint32_t *producer; /* index of the call that writes it, or VKD_NO_VALUE */
     uint32_t *readers;  /* how many arguments read it, being an output of the graph included */
+    size_t capacity;
 } vkd_rewriter;
 
-/* Copies the model; the reader's arrays stay as they are. */
-VKD_MUST_USE vkd_status vkd_rewriter_init(vkd_rewriter *r, const vkd_model *model, vkd_arena *arena);
-/* Drops the operators whose results nobody reads, and puts the outcome into *out. */
-void vkd_rewriter_finish(vkd_rewriter *r, vkd_model *out);
+VKD_MUST_USE vkd_status vkd_rewriter_init(vkd_rewriter *r, vkd_net *net);
+/* Drops the calls whose results nobody reads. */
+void vkd_rewriter_finish(vkd_rewriter *r);
 
 /* --------------------------------------------------------------------------------------------------------- queries */
 
-bool vkd_rw_named(const vkd_model_op *op, const char *name, size_t arg_count);
-bool vkd_rw_is_tensor(const vkd_rewriter *r, uint32_t id);
-bool vkd_rw_number(const vkd_rewriter *r, uint32_t id, double *out); /* an Int or a Double */
-/* An op's result: its last argument, or the first entry of the list there. VKD_NO_ID if that is no tensor. */
-uint32_t vkd_rw_result(const vkd_rewriter *r, const vkd_model_op *op);
-/* The op that makes a value, if it comes before op `before`; null otherwise. */
-vkd_model_op *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before);
+/* The arguments of a call of this kind; null for others and for removed ones. */
+void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind);
+/* The call that makes a value as its first result, if it comes before call `before`; null otherwise. */
+vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before);
 /* The same, if besides only one argument reads the value. */
-vkd_model_op *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before);
+vkd_call *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before);
 
-bool vkd_rw_is_quantize(const vkd_model_op *op);
-bool vkd_rw_is_dequantize(const vkd_model_op *op);
-/* Scale and zero point of a quantize or dequantize of the full int8 range; others are left for the lowering to judge. */
-bool vkd_rw_qparams(const vkd_rewriter *r, const vkd_model_op *op, double *scale, double *zero);
+static inline const vkd_model_tensor *vkd_rw_tensor(const vkd_rewriter *r, uint32_t id) { return &r->net->values[id].tensor; }
+static inline size_t vkd_rw_index(const vkd_rewriter *r, const vkd_call *call) { return (size_t)(call - r->net->calls); }
 
 /* --------------------------------------------------------------------------------------------------------- changes */
 
 VKD_MUST_USE vkd_status vkd_rw_add_value(vkd_rewriter *r, const vkd_model_value *value, uint32_t *out);
-VKD_MUST_USE vkd_status vkd_rw_add_int(vkd_rewriter *r, int64_t number, uint32_t *out);
-VKD_MUST_USE vkd_status vkd_rw_add_null(vkd_rewriter *r, uint32_t *out);
-void vkd_rw_set_arg(vkd_rewriter *r, vkd_model_op *op, size_t index, uint32_t value); /* not the last one */
-void vkd_rw_set_result(vkd_rewriter *r, vkd_model_op *op, uint32_t value);
-void vkd_rw_remove(vkd_rewriter *r, vkd_model_op *op);
-void vkd_rw_swap(vkd_rewriter *r, vkd_model_op *a, vkd_model_op *b); /* exchanges two ops' places */
-/* Makes the op at `op` another one: name, node id of its own, arguments (copied). */
-VKD_MUST_USE vkd_status vkd_rw_replace(vkd_rewriter *r, vkd_model_op *op, const char *name, size_t arg_count,
-                                       const uint32_t *args);
+/* Makes an argument, a field of the call's struct that holds the id of a tensor that it reads, another one. */
+void vkd_rw_set_input(vkd_rewriter *r, uint32_t *field, uint32_t id);
+void vkd_rw_set_result(vkd_rewriter *r, vkd_call *call, uint32_t id); /* the first one */
+void vkd_rw_remove(vkd_rewriter *r, vkd_call *call);
+/* Removes the call that makes a value, if nobody reads the value any more: other rules count a call's readers. */
+void vkd_rw_drop_unread(vkd_rewriter *r, uint32_t id);
+void vkd_rw_swap(vkd_rewriter *r, vkd_call *a, vkd_call *b); /* exchanges two calls' places */
+/* Makes the call one of the internal row of this kind with these arguments, which are copied. */
+VKD_MUST_USE vkd_status vkd_rw_become(vkd_rewriter *r, vkd_call *call, vkd_op_kind kind, const void *args);
 
 #endif

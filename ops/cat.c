@@ -1,11 +1,8 @@
-#include "ops/ops.h"
+#include "graph/operators.h"
+#include "ops/tables.h"
 #include "shaders/cat_params.h"
 
-typedef struct cat_args {
-    vkd_tensor_list parts;
-    int32_t dim;
-    uint32_t y;
-} cat_args;
+#include <string.h>
 
 static const vkd_param cat_parameters[] = {
     VKD_TENSOR_LIST(cat_args, parts),
@@ -24,30 +21,35 @@ static const enum axis axes[5][4] = {
     [4] = {AXIS_N, AXIS_C, AXIS_H, AXIS_W},
 };
 
-/* The parts' dims must be the output's, but for `dim`, where they add up to it. */
-static vkd_status check_shapes(vkd_lowering *lowering, const cat_args *args, enum axis *out)
+/* A part without elements may have any rank: it is skipped, as PyTorch does. */
+static bool is_skipped(const vkd_model_tensor *part) { return vkd_dims_count(part->rank, part->dims) == 0; }
+
+/* The parts' dims must agree but for `dim`, along which they add up. */
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
-    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
-    uint32_t dim = 0;
-    VKD_TRY(vkd_op_dim(lowering, args->dim, y->rank, &dim));
-    if (y->rank > 4)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a result of rank %u: at most 4 dims are supported", y->rank);
+    const cat_args *args = arguments;
+    const vkd_model_tensor *first = vkd_shape_of(shaping, args->parts.values[0]);
+    for (size_t i = 0; i < args->parts.count && is_skipped(first); i++)
+        first = vkd_shape_of(shaping, args->parts.values[i]);
+    uint32_t dim = 0, dims[VKD_MAX_RANK];
     uint64_t sum = 0;
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, first->rank, &dim));
     for (size_t i = 0; i < args->parts.count; i++) {
-        const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[i]);
-        bool fits = part->rank == y->rank;
-        for (uint32_t d = 0; fits && d < y->rank; d++)
-            fits = d == dim || part->dims[d] == y->dims[d];
-        if (!fits)
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "part %zu, value %u, does not fit the output", i,
-                               args->parts.values[i]);
-        sum += part->dims[dim];
+        const vkd_model_tensor *part = vkd_shape_of(shaping, args->parts.values[i]);
+        bool fits = part->rank == first->rank;
+        for (uint32_t d = 0; fits && d < first->rank; d++)
+            fits = d == dim || part->dims[d] == first->dims[d];
+        if (!fits && !is_skipped(part))
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu, value %u, does not fit the first one", i,
+                                  args->parts.values[i]);
+        sum += fits ? part->dims[dim] : 0;
     }
-    if (sum != y->dims[dim])
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the parts have %llu elements along dim %d, the output %u",
-                           (unsigned long long)sum, args->dim, y->dims[dim]);
-    *out = axes[y->rank][dim];
-    return VKD_OK;
+    if (sum > INT32_MAX)
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the parts have %llu elements along dim %d", (unsigned long long)sum,
+                              args->dim);
+    memcpy(dims, first->dims, sizeof dims);
+    dims[dim] = (uint32_t)sum;
+    return vkd_shape_set(shaping, args->y, first->rank, dims);
 }
 
 /* Copies part x to where it begins in y: `at` along the axis. */
@@ -77,24 +79,33 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
-vkd_status vkd_lower_cat(vkd_lowering *lowering)
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
-    cat_args args;
-    enum axis axis = AXIS_N;
+    const cat_args *args = arguments;
+    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_args(lowering, cat_parameters, &args));
-    VKD_TRY(check_shapes(lowering, &args, &axis));
-    vkd_dtype dtype = vkd_value_tensor(lowering, args.y)->dtype;
+    vkd_dtype dtype = result->dtype;
     if (vkd_dtype_size(dtype) != 1 && vkd_dtype_size(dtype) != 4)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a concatenation of %s: 8-bit and 32-bit types are supported",
                            vkd_dtype_name(dtype));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, dtype, &y));
+    if (result->rank > 4)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a result of rank %u: at most 4 dims are supported", result->rank);
+    enum axis axis = axes[result->rank][args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim];
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, dtype, &y));
     uint32_t at = 0;
-    for (size_t i = 0; i < args.parts.count; i++) {
-        VKD_TRY(vkd_op_input(lowering, args.parts.values[i], dtype, VKD_4C, &x));
+    for (size_t i = 0; i < args->parts.count; i++) {
+        if (is_skipped(vkd_value_tensor(lowering, args->parts.values[i])))
+            continue;
+        VKD_TRY(vkd_op_input(lowering, args->parts.values[i], dtype, VKD_4C, &x));
         VKD_TRY(add_part(lowering, x, y, axis, at));
         const vkd_tensor *part = &lowering->graph->tensors[x];
         at += axis == AXIS_N ? part->n : axis == AXIS_C ? part->c : axis == AXIS_H ? part->h : part->w;
     }
     return VKD_OK;
 }
+
+static const vkd_op rows[] = {
+    {"aten.cat.default", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT},
+};
+
+const vkd_op_table vkd_cat_ops = VKD_OP_TABLE(rows);

@@ -1,21 +1,15 @@
-#include "ops/ops.h"
+/* Clamps of float tensors by bounds, and of int8 tensors where a rewrite rule made one of them. */
+#include "graph/operators.h"
+#include "ops/tables.h"
 #include "shaders/clamp_params.h"
 #include "shaders/q8_clamp_params.h"
 
 #include <math.h>
 
-/* ---------------------------------------------------------------------------------------------------------- floats */
-
-typedef struct clamp_args {
-    uint32_t x;
-    float low, high; /* NAN: no bound */
-    uint32_t y;
-} clamp_args;
-
 static const vkd_param clamp_parameters[] = {
     VKD_TENSOR(clamp_args, x),
-    VKD_OPTIONAL_FLOAT(clamp_args, low),
-    VKD_OPTIONAL_FLOAT(clamp_args, high),
+    VKD_OPTIONAL_NUMBER(clamp_args, low),
+    VKD_OPTIONAL_NUMBER(clamp_args, high),
     VKD_OUTPUT(clamp_args, y),
     VKD_PARAMS_END,
 };
@@ -25,19 +19,30 @@ static const vkd_param relu_parameters[] = {
     VKD_OUTPUT(clamp_args, y),
     VKD_PARAMS_END,
 };
+static const clamp_args relu_bounds = {.low = {.kind = VKD_NUMBER_INT}};
 
-static vkd_status lower_floats(vkd_lowering *lowering, const clamp_args *args)
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
+    const clamp_args *args = arguments;
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+static float bound(const vkd_number *number, float unbounded)
+{
+    return number->kind == VKD_NUMBER_NULL ? unbounded : (float)number->real;
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const clamp_args *args = arguments;
     vkd_tensor_id x, y;
-    const vkd_model_tensor *shape = vkd_value_tensor(lowering, args->x);
-    VKD_TRY(vkd_op_check_dims(lowering, args->y, shape->rank, shape->dims));
     VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, lowering->graph->tensors[y].layout, &x));
 
     clamp_params params = {
         .groups = vkd_tensor_groups(&lowering->graph->tensors[y]),
-        .low = isnan(args->low) ? -INFINITY : args->low,
-        .high = isnan(args->high) ? INFINITY : args->high,
+        .low = bound(&args->low, -INFINITY),
+        .high = bound(&args->high, INFINITY),
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
@@ -46,27 +51,7 @@ static vkd_status lower_floats(vkd_lowering *lowering, const clamp_args *args)
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-vkd_status vkd_lower_clamp(vkd_lowering *lowering)
-{
-    clamp_args args;
-    VKD_TRY(vkd_op_args(lowering, clamp_parameters, &args));
-    return lower_floats(lowering, &args);
-}
-
-vkd_status vkd_lower_relu(vkd_lowering *lowering)
-{
-    clamp_args args = {.low = 0, .high = NAN};
-    VKD_TRY(vkd_op_args(lowering, relu_parameters, &args));
-    return lower_floats(lowering, &args);
-}
-
 /* ------------------------------------------------------------------------------------------------------------ int8 */
-
-typedef struct q8_clamp_args {
-    uint32_t x;
-    int32_t low, high;
-    uint32_t y;
-} q8_clamp_args;
 
 static const vkd_param q8_clamp_parameters[] = {
     VKD_TENSOR(q8_clamp_args, x),
@@ -76,20 +61,23 @@ static const vkd_param q8_clamp_parameters[] = {
     VKD_PARAMS_END,
 };
 
-vkd_status vkd_lower_q8_clamp(vkd_lowering *lowering)
+static vkd_status q8_shape(vkd_shaping *shaping, const void *arguments)
 {
-    q8_clamp_args args;
+    const q8_clamp_args *args = arguments;
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
+{
+    const q8_clamp_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_args(lowering, q8_clamp_parameters, &args));
-    const vkd_model_tensor *shape = vkd_value_tensor(lowering, args.x);
-    VKD_TRY(vkd_op_check_dims(lowering, args.y, shape->rank, shape->dims));
-    VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_INT8, &y));
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, lowering->graph->tensors[y].layout, &x));
+    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, &y));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, lowering->graph->tensors[y].layout, &x));
 
     q8_clamp_params params = {
         .quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4),
-        .low = args.low,
-        .high = args.high,
+        .low = args->low,
+        .high = args->high,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.quads);
@@ -97,3 +85,13 @@ vkd_status vkd_lower_q8_clamp(vkd_lowering *lowering)
     vkd_node_write(&node, y);
     return vkd_op_add_node(lowering, &node, x, y);
 }
+
+static const vkd_op rows[] = {
+    {"aten.hardtanh.default", clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP},
+    {"aten.clamp.default", clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP},
+    {"aten.relu.default", relu_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP, .defaults = &relu_bounds},
+    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP,
+     .internal = true},
+};
+
+const vkd_op_table vkd_clamp_ops = VKD_OP_TABLE(rows);

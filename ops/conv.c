@@ -1,17 +1,17 @@
 /* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of its weights: both are
  * handed to the factory. */
 #include "ops/conv_args.h"
-#include "ops/ops.h"
+#include "ops/tables.h"
 
-#define CONV2D_PARAMS                                                                                                          \
-    VKD_CONV_PARAMS, VKD_INTS(conv_args, dilation, 2), VKD_INT(conv_args, groups), VKD_STRING(conv_args, requantize.activation)
-
-static const vkd_param conv2d_params[] = {CONV2D_PARAMS, VKD_OUTPUT(conv_args, y), VKD_PARAMS_END};
-
-/* The rewriter's "vkd.q8_conv2d" and "vkd.q8_conv2d_dw": a byte clamp of the result, and an addition, where it found them
- * behind the convolution. */
-static const vkd_param fused_conv2d_params[] = {CONV2D_PARAMS, VKD_FUSED_PARAMS(conv_args, fused), VKD_OUTPUT(conv_args, y),
-                                                VKD_PARAMS_END};
+static const vkd_param conv2d_params[] = {
+    VKD_CONV_PARAMS,
+    VKD_INTS(conv_args, dilation, 2),
+    VKD_INT(conv_args, groups),
+    VKD_STRING(conv_args, requantize.activation),
+    VKD_OUTPUT(conv_args, y),
+    VKD_FUSED(conv_args, fused.residual),
+    VKD_PARAMS_END,
+};
 
 static int64_t out_size(const conv_args *args, int axis, int64_t in)
 {
@@ -43,25 +43,43 @@ static vkd_status reorder_taps(vkd_lowering *lowering, uint32_t value, const con
     return VKD_OK;
 }
 
-typedef vkd_status (*weights_fn)(vkd_lowering *lowering, uint32_t value, const conv2d_problem *problem, const int8_t **out);
+/* ------------------------------------------------------------------------------------------------------------ rows */
 
-static vkd_status lower(vkd_lowering *lowering, const vkd_param *params, weights_fn weights)
+static uint32_t channels_of(const vkd_shaping *shaping, const conv_args *args)
 {
-    conv_args args = {0};
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *weight = vkd_shape_of(shaping, args->weight);
+    return !args->taps_first ? weight->dims[0] : x->rank >= 3 ? x->dims[x->rank - 3] : 0;
+}
+
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const conv_args *args = arguments;
+    return conv_args_shape(shaping, args, out_size, channels_of(shaping, args));
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const conv_args *args = arguments;
     conv2d conv;
-    VKD_TRY(vkd_op_args(lowering, params, &args));
-    VKD_TRY(conv_args_begin(lowering, &args, out_size, params == fused_conv2d_params, &conv));
-    VKD_TRY(weights(lowering, args.weight, &conv.problem, &conv.weights));
+    VKD_TRY(conv_args_begin(lowering, args, &conv));
+    VKD_TRY(args->taps_first ? reorder_taps(lowering, args->weight, &conv.problem, &conv.weights)
+                             : conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
     return conv2d_build(lowering, &conv, conv2d_variants, conv2d_variant_count);
 }
 
-vkd_status vkd_lower_conv2d(vkd_lowering *lowering) { return lower(lowering, conv2d_params, conv_args_weight_rows); }
+static const conv_args rows_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};
+static const conv_args taps_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}, .taps_first = true};
 
-vkd_status vkd_lower_fused_conv2d(vkd_lowering *lowering)
-{
-    return lower(lowering, fused_conv2d_params, conv_args_weight_rows);
-}
+#define CONV2D(name_, defaults_)                                                                                               \
+    {                                                                                                                          \
+        .name = name_, .params = conv2d_params, .args_size = sizeof(conv_args), .shape = shape, .lower = lower,                \
+        .kind = VKD_OP_Q8_CONV, .defaults = defaults_                                                                          \
+    }
 
-vkd_status vkd_lower_conv2d_dw(vkd_lowering *lowering) { return lower(lowering, conv2d_params, reorder_taps); }
+static const vkd_op rows[] = {
+    CONV2D("et_vk.q8ta_conv2d.default", &rows_first),         CONV2D("et_vk.q8ta_conv2d_general.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d_im2col.default", &rows_first), CONV2D("et_vk.q8ta_conv2d_pw.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d_dw.default", &taps_first),
+};
 
-vkd_status vkd_lower_fused_conv2d_dw(vkd_lowering *lowering) { return lower(lowering, fused_conv2d_params, reorder_taps); }
+const vkd_op_table vkd_q8_conv_ops = VKD_OP_TABLE(rows);

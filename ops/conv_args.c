@@ -7,29 +7,42 @@ enum { MAX_WINDOW = 1 << 15 };
 static bool within(int32_t value, int32_t least) { return value >= least && value <= MAX_WINDOW; }
 
 /* Everything within bounds in which all arithmetic on it fits 32 bits. */
-static vkd_status check_window(vkd_lowering *lowering, const conv_args *args)
+static vkd_status check_window(vkd_shaping *shaping, const conv_args *args)
 {
     for (int axis = 0; axis < 2; axis++)
         if (!within(args->kernel[axis], 1) || !within(args->stride[axis], 1) || !within(args->padding[axis], 0) ||
             !within(args->output_padding[axis], 0) || !within(args->dilation[axis], 1))
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                               "kernel %d, stride %d, padding %d, output padding %d or dilation %d is out of range",
-                               args->kernel[axis], args->stride[axis], args->padding[axis], args->output_padding[axis],
-                               args->dilation[axis]);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "kernel %d, stride %d, padding %d, output padding %d or dilation %d is out of range",
+                                  args->kernel[axis], args->stride[axis], args->padding[axis], args->output_padding[axis],
+                                  args->dilation[axis]);
     return VKD_OK;
 }
 
-static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, conv_size_fn size, const vkd_tensor *x,
-                               const vkd_tensor *y, conv2d_problem *out)
+vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size, uint32_t channels)
 {
-    VKD_TRY(check_window(lowering, args));
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    VKD_TRY(check_window(shaping, args));
+    if (x->rank != 3 && x->rank != 4)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
+    uint32_t dims[4] = {x->dims[0]}, image = x->rank - 2;
+    dims[image - 1] = channels;
+    for (uint32_t axis = 0; axis < 2; axis++) {
+        int64_t out = size(args, (int)axis, x->dims[image + axis]);
+        if (out < 1 || out > INT32_MAX)
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the window does not fit its input: %lld %s come out",
+                                  (long long)out, axis ? "columns" : "rows");
+        dims[image + axis] = (uint32_t)out;
+    }
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
+static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, const vkd_tensor *x, const vkd_tensor *y,
+                               conv2d_problem *out)
+{
     if (args->groups < 1 || x->c % (uint32_t)args->groups || y->c % (uint32_t)args->groups)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%d groups do not divide %u input and %u output channels", args->groups,
                            x->c, y->c);
-    int64_t out_h = size(args, 0, x->h), out_w = size(args, 1, x->w);
-    if (y->n != x->n || y->h != out_h || y->w != out_w)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its output is %ux%ux%ux%u: input and window give %ux%ux%lldx%lld",
-                           y->n, y->c, y->h, y->w, x->n, y->c, (long long)out_h, (long long)out_w);
     *out = (conv2d_problem){
         .n = x->n,
         .in_c = x->c,
@@ -52,17 +65,17 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
     return VKD_OK;
 }
 
-vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv_size_fn size, bool fused, conv2d *out)
+vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
 {
     *out = (conv2d){.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
-    if (fused && args->fused.residual != VKD_NO_VALUE)
+    if (args->fused.residual != VKD_NO_VALUE)
         VKD_TRY(vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y));
     const vkd_tensor *tensors = lowering->graph->tensors;
-    VKD_TRY(make_problem(lowering, args, size, &tensors[out->x], &tensors[out->y], &out->problem));
+    VKD_TRY(make_problem(lowering, args, &tensors[out->x], &tensors[out->y], &out->problem));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels, &out->requantize));
-    return fused ? vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &out->requantize) : VKD_OK;
+    return vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &out->requantize);
 }
 
 vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank, const uint32_t *dims)

@@ -5,13 +5,6 @@
 
 #include "ops/conv.h"
 
-typedef struct conv_args {
-    uint32_t x, weight, y;
-    requantize_args requantize;
-    int32_t kernel[2], stride[2], padding[2], output_padding[2], dilation[2], groups;
-    fused_args fused;
-} conv_args;
-
 /* The parameters up to the padding; what follows differs. */
 #define VKD_CONV_PARAMS                                                                                                        \
     VKD_TENSOR(conv_args, x), VKD_FLOAT(conv_args, requantize.x_scale), VKD_INT(conv_args, requantize.x_zero),                 \
@@ -23,10 +16,12 @@ typedef struct conv_args {
 /* Output size along an axis (0: h, 1: w) for an input of so many pixels; below 1 if the window does not fit. */
 typedef int64_t (*conv_size_fn)(const conv_args *args, int axis, int64_t in);
 
+/* Sets y's dims: channels of the result, and what the window leaves of x. */
+VKD_MUST_USE vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size, uint32_t channels);
+
 /* Input and output tensors, the problem and the channels' parameters; all but out->weights, whose form is the operator's own.
- * fused: args->fused is part of the arguments. VKD_INVALID_MODEL for arguments that contradict each other or the tensors. */
-VKD_MUST_USE vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv_size_fn size, bool fused,
-                                        conv2d *out);
+ * VKD_INVALID_MODEL for arguments that contradict each other or the tensors. */
+VKD_MUST_USE vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out);
 
 /* VKD_INVALID_MODEL unless the weight is an int8 constant of these dims. */
 VKD_MUST_USE vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank, const uint32_t *dims);

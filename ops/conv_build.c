@@ -48,10 +48,10 @@ static vkd_status choose_tried(vkd_lowering *lowering, trying *t, const char *pr
     const vkd_trial trial = {.lower = try_lower, .fill = try_fill, .check = try_check, .user = t};
     char key[CONV2D_TEXT + 8];
     snprintf(key, sizeof key, "%s%s", problem, t->conv->residual != VKD_NO_TENSOR ? " +add" : "");
-    if (!lowering->conv_variant)
+    if (!lowering->variant)
         VKD_TRY(vkd_tuner_measure(lowering->tuner, key, candidates, count, &trial));
     for (;;) {
-        size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->conv_variant, out_reason);
+        size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
         bool right;
         if (winner == count)
             return vkd_op_fail(lowering, VKD_DEVICE_ERROR, "no kernel for %s passes its self-check on this driver", problem);
@@ -68,7 +68,7 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
 {
     conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
     if (!lowering->tuner) {
-        *out_winner = conv2d_choose(variants, count, candidates, lowering->conv_variant, out_reason);
+        *out_winner = conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
         return VKD_OK;
     }
     trying t = {.conv = conv, .caps = lowering->caps, .variants = variants};
@@ -105,8 +105,8 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     size_t winner;
     VKD_TRY(choose(lowering, conv, variants, count, problem, candidates, &winner, &reason));
     grown[lowering->selection_count++] = (vkd_selection_info){
-        .op = lowering->op->name,
-        .op_id = lowering->op->node_id,
+        .op = lowering->call->name,
+        .op_id = lowering->call->node_id,
         .problem = problem,
         .winner = variants[winner].name,
         .reason = reason,

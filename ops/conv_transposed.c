@@ -1,6 +1,6 @@
 /* et_vk.q8ta_conv2d_transposed: shaders/conv_transposed.dot.comp. */
 #include "ops/conv_args.h"
-#include "ops/ops.h"
+#include "ops/tables.h"
 #include "shaders/conv_transposed_params.h"
 
 #include <string.h>
@@ -149,15 +149,28 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
     return vkd_graph_add_node(lowering->graph, &node);
 }
 
-vkd_status vkd_lower_conv2d_transposed(vkd_lowering *lowering)
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
-    conv_args args = {0};
+    const conv_args *args = arguments;
+    return conv_args_shape(shaping, args, out_size, vkd_shape_of(shaping, args->weight)->dims[0]);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const conv_args *args = arguments;
     conv2d conv;
-    VKD_TRY(vkd_op_args(lowering, transposed_params, &args));
-    VKD_TRY(conv_args_begin(lowering, &args, out_size, false, &conv));
+    VKD_TRY(conv_args_begin(lowering, args, &conv));
     const conv2d_problem *p = &conv.problem;
     if (p->dilation[0] != 1 || p->dilation[1] != 1)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported", p->dilation[0], p->dilation[1]);
-    VKD_TRY(conv_args_weight_rows(lowering, args.weight, p, &conv.weights));
+    VKD_TRY(conv_args_weight_rows(lowering, args->weight, p, &conv.weights));
     return emit(lowering, &conv);
 }
+
+static const conv_args unfused = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};
+
+static const vkd_op rows[] = {
+    {"et_vk.q8ta_conv2d_transposed.default", transposed_params, sizeof(conv_args), shape, lower, .defaults = &unfused},
+};
+
+const vkd_op_table vkd_q8_conv_transposed_ops = VKD_OP_TABLE(rows);

@@ -151,15 +151,14 @@ static vkd_status add_residual(vkd_graph *graph, const uint32_t dims[4], const r
 vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant, vkd_graph *graph,
                               vkd_tensor_id *out_y)
 {
-    static const vkd_model_op op = {.name = "vkd.trial"};
+    static const vkd_call call = {.name = "vkd.trial"};
     const conv2d_problem *p = &trial->problem;
-    const vkd_model model = {.value_count = CONV2D_TRIAL_VALUES, .values = trial->values};
-    vkd_selection_info selection = {.op = op.name, .winner = variant->name, .problem = ""};
+    vkd_selection_info selection = {.op = call.name, .winner = variant->name, .problem = ""};
     vkd_lowering lowering = {.context = graph->arena->context,
                              .graph = graph,
-                             .model = &model,
+                             .values = trial->values,
                              .caps = caps,
-                             .op = &op,
+                             .call = &call,
                              .selections = &selection,
                              .selection_count = 1};
     conv2d conv = {.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};

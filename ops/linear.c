@@ -2,7 +2,7 @@
  * else the GEMM over rows of features. */
 #include "ops/linear.h"
 #include "ops/gemm.h"
-#include "ops/ops.h"
+#include "ops/tables.h"
 #include "ops/quantize.h"
 #include "ops/requantize.h"
 #include "shaders/linear_params.h"
@@ -12,43 +12,47 @@
 
 /* ------------------------------------------------------------------------------------------------------- arguments */
 
-typedef struct linear_args {
-    uint32_t x, weight, y;
-    requantize_args requantize;
-    bool real; /* y is float: dequantized with */
-    float real_scale;
-    int32_t real_zero;
-} linear_args;
+static const vkd_param linear_parameters[] = {
+    VKD_TENSOR(linear_args, x),
+    VKD_FLOAT(linear_args, requantize.x_scale),
+    VKD_INT(linear_args, requantize.x_zero),
+    VKD_CONSTANT(linear_args, weight),
+    VKD_CONSTANT(linear_args, requantize.weight_sums),
+    VKD_CONSTANT(linear_args, requantize.weight_scales),
+    VKD_FLOAT(linear_args, requantize.y_scale),
+    VKD_INT(linear_args, requantize.y_zero),
+    VKD_OPTIONAL_CONSTANT(linear_args, requantize.bias),
+    VKD_STRING(linear_args, requantize.activation),
+    VKD_OUTPUT(linear_args, y),
+    VKD_PARAMS_END,
+};
 
-#define LINEAR_PARAMS                                                                                                          \
-    VKD_TENSOR(linear_args, x), VKD_FLOAT(linear_args, requantize.x_scale), VKD_INT(linear_args, requantize.x_zero),           \
-        VKD_CONSTANT(linear_args, weight), VKD_CONSTANT(linear_args, requantize.weight_sums),                                  \
-        VKD_CONSTANT(linear_args, requantize.weight_scales), VKD_FLOAT(linear_args, requantize.y_scale),                       \
-        VKD_INT(linear_args, requantize.y_zero), VKD_OPTIONAL_CONSTANT(linear_args, requantize.bias),                          \
-        VKD_STRING(linear_args, requantize.activation)
-
-static const vkd_param linear_parameters[] = {LINEAR_PARAMS, VKD_OUTPUT(linear_args, y), VKD_PARAMS_END};
-
-static const vkd_param fused_linear_parameters[] = {LINEAR_PARAMS, VKD_FLOAT(linear_args, real_scale),
-                                                    VKD_INT(linear_args, real_zero), VKD_OUTPUT(linear_args, y),
-                                                    VKD_PARAMS_END};
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const linear_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *weight = vkd_shape_of(shaping, args->weight);
+    if (x->rank < 1 || weight->dtype != VKD_DTYPE_INT8 || weight->rank != 2 ||
+        weight->dims[1] != vkd_align_up(x->dims[x->rank - 1], 4)) {
+        char is[VKD_DIMS_TEXT], weights[VKD_DIMS_TEXT];
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "input %s and weight %s %s do not fit together",
+                              vkd_dims_format(x->rank, x->dims, is), vkd_dtype_name(weight->dtype),
+                              vkd_dims_format(weight->rank, weight->dims, weights));
+    }
+    uint32_t dims[VKD_MAX_RANK];
+    memcpy(dims, x->dims, x->rank * sizeof *dims);
+    dims[x->rank - 1] = weight->dims[0];
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
 
 static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
-    const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight);
-    if (x->rank != 2 || y->rank != 2)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "input and output have ranks %u and %u: 2 is supported", x->rank,
-                           y->rank);
-    uint32_t k = x->dims[1], row = (uint32_t)vkd_align_up(k, 4);
-    if (k > VKD_MAX_K)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u products a sum: at most %d fit an int32 accumulator", k, VKD_MAX_K);
-    if (weight->dtype != VKD_DTYPE_INT8 || weight->rank != 2 || weight->dims[0] != y->dims[1] || weight->dims[1] != row ||
-        y->dims[0] != x->dims[0])
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "input %ux%u, output %ux%u and weight %s do not fit together",
-                           x->dims[0], k, y->dims[0], y->dims[1],
-                           vkd_dims_text(lowering->graph->arena, weight->rank, weight->dims));
-    return VKD_OK;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    if (x->rank != 2)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has rank %u: 2 is supported", x->rank);
+    if (x->dims[1] > VKD_MAX_K)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u products a sum: at most %d fit an int32 accumulator", x->dims[1],
+                           VKD_MAX_K);
+    return args->real ? vkd_check_qparams(lowering, "dequantize", args->real_scale, args->real_zero) : VKD_OK;
 }
 
 /* ---------------------------------------------------------------------------------------- the kernel for few rows */
@@ -162,7 +166,7 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
         .blocks = blocks,
         .steps = source.steps,
         .requantize = o->requantize,
-        .y_row = lowering->graph->tensors[y].layout == VKD_PLAIN ? o->problem.n : blocks * 4,
+        .y_row = lowering->graph->tensors[y].layout == VKD_ROWS ? o->problem.n : blocks * 4,
         .y_scale = args->real_scale,
         .y_zero = args->real_zero,
     };
@@ -200,8 +204,9 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
     return vkd_dequantize(lowering, gemm.y, y, args->real_scale, args->real_zero);
 }
 
-static vkd_status lower(vkd_lowering *lowering, const linear_args *args)
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
+    const linear_args *args = arguments;
     VKD_TRY(check_shapes(lowering, args));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
     operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}, .weights = vkd_value_tensor(lowering, args->weight)->data};
@@ -223,17 +228,9 @@ static vkd_status lower(vkd_lowering *lowering, const linear_args *args)
                                                            : emit_gemm(lowering, args, &o, tile, &gemm, node);
 }
 
-vkd_status vkd_lower_linear(vkd_lowering *lowering)
-{
-    linear_args args = {.real = false};
-    VKD_TRY(vkd_op_args(lowering, linear_parameters, &args));
-    return lower(lowering, &args);
-}
+static const vkd_op rows[] = {
+    {"et_vk.q8ta_linear.default", linear_parameters, sizeof(linear_args), shape, lower, .kind = VKD_OP_Q8_LINEAR},
+    {"et_vk.q8ta_linear_gemv.default", linear_parameters, sizeof(linear_args), shape, lower, .kind = VKD_OP_Q8_LINEAR},
+};
 
-vkd_status vkd_lower_fused_linear(vkd_lowering *lowering)
-{
-    linear_args args = {.real = true};
-    VKD_TRY(vkd_op_args(lowering, fused_linear_parameters, &args));
-    VKD_TRY(vkd_check_qparams(lowering, "dequantize", args.real_scale, args.real_zero));
-    return lower(lowering, &args);
-}
+const vkd_op_table vkd_q8_linear_ops = VKD_OP_TABLE(rows);

@@ -11,99 +11,73 @@ vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *fo
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->op->name, lowering->op->node_id,
+    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->call->name, lowering->call->node_id,
                     reason);
-}
-
-vkd_status vkd_op_args(vkd_lowering *lowering, const vkd_param *params, void *args)
-{
-    return vkd_args_decode(lowering->context, lowering->model, lowering->op, params, args);
-}
-
-/* ------------------------------------------------------------------------------------------- unsupported operators */
-
-static bool is_first_of_name(const vkd_model *model, size_t index)
-{
-    for (size_t i = 0; i < index; i++)
-        if (!strcmp(model->ops[i].name, model->ops[index].name))
-            return false;
-    return true;
-}
-
-/* All of them in one message, so that a user learns at once what a model needs. */
-static vkd_status check_operators(vkd_context *context, const vkd_model *model)
-{
-    char names[400];
-    size_t count = 0, length = 0;
-    for (size_t i = 0; i < model->op_count; i++) {
-        if (vkd_op_find(model->ops[i].name) || !is_first_of_name(model, i))
-            continue;
-        if (length < sizeof names)
-            length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u)", count ? ", " : "",
-                                       model->ops[i].name, model->ops[i].node_id);
-        count++;
-    }
-    if (!count)
-        return VKD_OK;
-    const char *cut = length < sizeof names ? "" : "...";
-    return vkd_fail(context, VKD_UNSUPPORTED,
-                    count == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names, cut);
 }
 
 /* ------------------------------------------------------------------------------------------------ inputs, outputs */
 
-static vkd_status begin_values(vkd_lowering *lowering)
+static void count_use(void *user, uint32_t *id, bool write)
 {
-    const vkd_model *model = lowering->model;
-    vkd_arena *arena = lowering->graph->arena;
-    lowering->tensors = vkd_arena_alloc(arena, model->value_count, sizeof *lowering->tensors);
-    lowering->copies = vkd_arena_alloc(arena, model->value_count, sizeof *lowering->copies);
-    lowering->is_output = vkd_arena_alloc(arena, model->value_count, sizeof *lowering->is_output);
-    lowering->graph->inputs = vkd_arena_alloc(arena, model->input_count, sizeof *lowering->graph->inputs);
-    lowering->graph->outputs = vkd_arena_alloc(arena, model->output_count, sizeof *lowering->graph->outputs);
-    if (!lowering->tensors || !lowering->copies || !lowering->is_output || !lowering->graph->inputs ||
-        !lowering->graph->outputs)
-        return vkd_fail_memory(lowering->context, "a model's tensors");
-    for (size_t i = 0; i < model->value_count; i++)
-        lowering->tensors[i] = lowering->copies[i] = VKD_NO_TENSOR;
-    for (size_t i = 0; i < model->output_count; i++)
-        lowering->is_output[model->outputs[i]] = true;
-    return VKD_OK;
+    vkd_value_use *use = user;
+    if (write)
+        use[*id].writes++;
+    else
+        use[*id].reads++;
 }
 
-/* Halves and 64-bit elements have no kernels, not even to copy them. */
-static bool is_known_dtype(vkd_dtype dtype)
+static vkd_status begin_values(vkd_lowering *lowering)
 {
-    size_t size = vkd_dtype_size(dtype);
-    return size == 1 || size == 4;
+    const vkd_net *net = lowering->net;
+    vkd_arena *arena = lowering->graph->arena;
+    vkd_value_use *use = vkd_arena_alloc(arena, net->value_count, sizeof *use);
+    lowering->tensors = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->tensors);
+    lowering->copies = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->copies);
+    lowering->baked = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->baked);
+    lowering->graph->inputs = vkd_arena_alloc(arena, net->input_count, sizeof *lowering->graph->inputs);
+    lowering->graph->outputs = vkd_arena_alloc(arena, net->output_count, sizeof *lowering->graph->outputs);
+    if (!use || !lowering->tensors || !lowering->copies || !lowering->baked || !lowering->graph->inputs ||
+        !lowering->graph->outputs)
+        return vkd_fail_memory(lowering->context, "a model's tensors");
+    for (size_t i = 0; i < net->value_count; i++)
+        lowering->tensors[i] = lowering->copies[i] = VKD_NO_TENSOR;
+    for (size_t i = 0; i < net->call_count; i++)
+        vkd_call_uses(&net->calls[i], count_use, use);
+    for (size_t i = 0; i < net->output_count; i++)
+        use[net->outputs[i]].is_output = true;
+    lowering->use = use;
+    return VKD_OK;
 }
 
 static vkd_status check_boundary(vkd_lowering *lowering, const char *what, size_t index, uint32_t value)
 {
-    const vkd_model_value *v = &lowering->model->values[value];
+    const vkd_model_value *v = &lowering->values[value];
     if (v->kind != VKD_VALUE_TENSOR)
         return vkd_fail(lowering->context, VKD_UNSUPPORTED, "%s %zu (value %u) is not a tensor", what, index, value);
-    if (!is_known_dtype(v->tensor.dtype))
+    if (vkd_dtype_size(v->tensor.dtype) > 4)
         return vkd_fail(lowering->context, VKD_UNSUPPORTED,
-                        "%s %zu (value %u) has dtype %s: 8-bit and 32-bit types are supported", what, index, value,
+                        "%s %zu (value %u) has dtype %s on the device: types of up to 32 bits are supported", what, index, value,
                         vkd_dtype_name(v->tensor.dtype));
     return VKD_OK;
 }
 
 static vkd_status add_inputs(vkd_lowering *lowering)
 {
-    const vkd_model *model = lowering->model;
-    for (size_t i = 0; i < model->input_count; i++) {
-        uint32_t value = model->inputs[i];
+    const vkd_net *net = lowering->net;
+    for (size_t i = 0; i < net->input_count; i++) {
+        uint32_t value = net->inputs[i];
+        lowering->graph->inputs[i] = VKD_NO_TENSOR;
+        lowering->graph->input_count = i + 1;
+        if (lowering->values[value].kind == VKD_VALUE_SYMINT)
+            continue;
         VKD_TRY(check_boundary(lowering, "input", i, value));
         const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
         if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR)
             return vkd_fail(lowering->context, VKD_INVALID_MODEL, "input %zu (value %u) is %s", i, value,
                             tensor->data ? "a constant" : "an earlier input too");
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_INPUT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims,
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_INPUT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims,
                                      &lowering->graph->inputs[i]));
         lowering->tensors[value] = lowering->graph->inputs[i];
-        lowering->graph->input_count = i + 1;
     }
     return VKD_OK;
 }
@@ -120,12 +94,16 @@ static bool is_taken(const vkd_graph *graph, vkd_tensor_id tensor)
  * too, is copied to one. */
 static vkd_status add_outputs(vkd_lowering *lowering)
 {
-    static const vkd_model_op output_op = {.name = "vkd.output"};
-    const vkd_model *model = lowering->model;
+    static const vkd_call output_call = {.name = "vkd.output"};
+    const vkd_net *net = lowering->net;
     vkd_graph *graph = lowering->graph;
-    lowering->op = &output_op;
-    for (size_t i = 0; i < model->output_count; i++) {
-        uint32_t value = model->outputs[i];
+    lowering->call = &output_call;
+    for (size_t i = 0; i < net->output_count; i++) {
+        uint32_t value = net->outputs[i];
+        graph->outputs[i] = VKD_NO_TENSOR;
+        graph->output_count = i + 1;
+        if (lowering->values[value].kind == VKD_VALUE_SYMINT)
+            continue;
         VKD_TRY(check_boundary(lowering, "output", i, value));
         const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
         vkd_tensor_id source, output;
@@ -133,30 +111,33 @@ static vkd_status add_outputs(vkd_lowering *lowering)
         output = source;
         if (graph->tensors[source].place != VKD_PLACE_OUTPUT || is_taken(graph, source)) {
             VKD_TRY(
-                vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &output));
+                vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, &output));
             VKD_TRY(vkd_op_copy(lowering, source, output));
         }
         graph->outputs[i] = output;
-        graph->output_count = i + 1;
     }
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------ the model */
+/* -------------------------------------------------------------------------------------------------------- the net */
 
-vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps, const char *conv_variant,
-                           vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out)
+vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values, const vkd_caps *caps,
+                         const char *variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out)
 {
-    vkd_lowering lowering = {
-        .context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant, .tuner = tuner};
-    VKD_TRY(check_operators(context, model));
+    vkd_lowering lowering = {.context = context,
+                             .graph = graph,
+                             .net = net,
+                             .values = values,
+                             .caps = caps,
+                             .variant = variant,
+                             .tuner = tuner};
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));
-    for (size_t i = 0; i < model->op_count; i++) {
-        lowering.op = &model->ops[i];
-        VKD_TRY(vkd_op_find(lowering.op->name)->lower(&lowering));
+    for (size_t i = 0; i < net->call_count; i++) {
+        lowering.call = &net->calls[i];
+        VKD_TRY(lowering.call->row->lower(&lowering, lowering.call->args));
     }
     VKD_TRY(add_outputs(&lowering));
-    *out = (vkd_lowered){lowering.tensors, lowering.selection_count, lowering.selections};
+    *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections};
     return VKD_OK;
 }

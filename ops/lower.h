@@ -4,62 +4,72 @@
 #define VKD_OPS_LOWER_H
 
 #include "graph/graph.h"
+#include "graph/net.h"
+#include "graph/shape.h"
 #include "graph/tuner.h"
-#include "ops/args.h"
 #include "runtime/caps.h"
 #include "runtime/math.h"
 
 /* llvmpipe ends an invocation's loops after 65535 iterations in all, whatever their conditions say. */
 enum { VKD_CPU_MAX_LOOP = 60000 };
 
-typedef struct vkd_lowering {
+/* What the net's calls do to a value. */
+typedef struct vkd_value_use {
+    uint32_t reads, writes; /* arguments; being an output of the graph is no read */
+    bool is_output;
+} vkd_value_use;
+
+struct vkd_lowering {
     vkd_context *context;
     vkd_graph *graph;
-    const vkd_model *model;
+    const vkd_net *net;
+    const vkd_model_value *values; /* with the dims and numbers that the graph is for: vkd_shape_net */
     const vkd_caps *caps;
-    const char *conv_variant; /* forced, or null */
+    const char *variant;      /* forced, or null */
     vkd_tuner *tuner;         /* null: nothing is known of the device but its caps */
-    const vkd_model_op *op;   /* the one being lowered */
+    const vkd_call *call;     /* the one being lowered */
     vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
     vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
-    bool *is_output;          /* by value id: an output of the graph */
+    const vkd_value_use *use; /* by value id */
+    bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t selection_count, selection_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
-} vkd_lowering;
+};
 
-typedef vkd_status (*vkd_lower_fn)(vkd_lowering *lowering);
+/* The tables of all families (ops/table.c). */
+extern const vkd_op_tables vkd_ops;
 
-typedef struct vkd_op {
-    const char *name;
-    vkd_lower_fn lower;
-} vkd_op;
-
-/* The registry; null for an operator that nobody lowers. */
-const vkd_op *vkd_op_find(const char *name);
-
-/* What is known of a lowered model besides its graph; in the graph's arena. */
+/* What is known of a lowered net besides its graph; in the graph's arena. */
 typedef struct vkd_lowered {
     vkd_tensor_id *tensors; /* by value id; VKD_NO_TENSOR for values that no operator produced */
+    const bool *baked;      /* by value id: the graph holds only while these SymInts keep their numbers */
     size_t selection_count;
     vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
 } vkd_lowered;
 
-/* Lowers a whole model into a graph that vkd_graph_init has prepared. conv_variant and tuner may be null. VKD_UNSUPPORTED names
- * the operators that are not in the registry. */
-VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
-                                        const char *conv_variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out);
+/* Lowers a whole net into a graph that vkd_graph_init has prepared. values: what vkd_shape_net made; used while the graph lives.
+ * variant and tuner may be null. */
+VKD_MUST_USE vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values,
+                                      const vkd_caps *caps, const char *variant, vkd_tuner *tuner, vkd_graph *graph,
+                                      vkd_lowered *out);
 
 /* ------------------------------------------------------------------------------------ helpers for lower functions */
 
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
 
-/* Decodes the current operator's arguments. */
-VKD_MUST_USE vkd_status vkd_op_args(vkd_lowering *lowering, const vkd_param *params, void *args);
-
 static inline const vkd_model_tensor *vkd_value_tensor(const vkd_lowering *lowering, uint32_t value)
 {
-    return &lowering->model->values[value].tensor;
+    return &lowering->values[value].tensor;
+}
+
+/* The number behind a vkd_sym that is not null. The graph is good for this number alone. */
+static inline int64_t vkd_op_number(vkd_lowering *lowering, vkd_sym sym)
+{
+    if (sym.value == VKD_NO_VALUE)
+        return sym.number;
+    lowering->baked[sym.value] = true;
+    return lowering->values[sym.value].i;
 }
 
 /* The graph's tensor for a value that an earlier operator produced, or a graph input, in the wanted layout and dtype: a copy
@@ -69,6 +79,21 @@ VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd
                                      vkd_tensor_id *out);
 /* The same in whatever layout it has. */
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
+
+/* The layout for an operator that takes any: VKD_4C where one of the operands lies in it alone, else VKD_ROWS. */
+vkd_layout vkd_op_layout(const vkd_lowering *lowering, const uint32_t *values, size_t count);
+
+/* A tensor that is read and written and keeps its contents from one execution to the next: a constant's, or what a prepack
+ * made of one. ROWS. */
+VKD_MUST_USE vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out);
+
+/* Creates the tensor for a value that the current operator produces, in the given layout; one in VKD_ROWS that is an output of
+ * the graph is written to where the host reads it. */
+VKD_MUST_USE vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout,
+                                         vkd_tensor_id *out);
+
+/* Makes `value`, an output of the current operator, another name of a tensor that exists: no work. */
+VKD_MUST_USE vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_id tensor);
 
 /* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel
  * must take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
@@ -81,12 +106,8 @@ VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value,
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                         size_t source_size, vkd_tensor_id *out);
 
-/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this rank has no such dim. */
-VKD_MUST_USE vkd_status vkd_op_dim(vkd_lowering *lowering, int32_t dim, uint32_t rank, uint32_t *out);
-
-/* VKD_INVALID_MODEL unless a value of the model has these dims: what an operator computes from its inputs against what the file
- * says of its output. */
-VKD_MUST_USE vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims);
+/* Which dims a list names that vkd_shape_listed has accepted. */
+void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK]);
 
 /* What quantisation multiplies by instead of dividing. */
 static inline float vkd_inverse_scale(float scale) { return (float)(1.0 / (double)scale); }

@@ -11,8 +11,8 @@ vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void
         .specs = {1, 1, 1},
         .push_size = push_size,
         .groups = {1, 1, 1},
-        .op = lowering->op->name,
-        .op_id = lowering->op->node_id,
+        .op = lowering->call->name,
+        .op_id = lowering->call->node_id,
         .variant = "",
         .shape = "",
     };

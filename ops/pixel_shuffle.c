@@ -1,4 +1,4 @@
-#include "ops/ops.h"
+#include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/q8ta_pixel_shuffle_params.h"
 
@@ -18,49 +18,54 @@ static const vkd_param shuffle_parameters[] = {
     VKD_OUTPUT(shuffle_args, y),   VKD_PARAMS_END,
 };
 
-static vkd_status check_args(vkd_lowering *lowering, const shuffle_args *args)
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "inverse output", args->y_inverse_scale, args->y_zero));
-    if (x->rank != 4 || y->rank != 4)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "tensors of rank %u and %u, expected 4", x->rank, y->rank);
+    const shuffle_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    if (x->rank != 4)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4", x->rank);
     uint32_t factor = (uint32_t)args->factor;
     if (args->factor < 1 || args->factor > 1 << 15 || x->dims[1] % (factor * factor))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a factor of %d for %u channels", args->factor, x->dims[1]);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %u channels", args->factor, x->dims[1]);
     uint64_t h = (uint64_t)x->dims[2] * factor, w = (uint64_t)x->dims[3] * factor;
     if (h > INT32_MAX || w > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels", args->factor, x->dims[2],
-                           x->dims[3]);
-    return vkd_op_check_dims(lowering, args->y, 4,
-                             (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels", args->factor, x->dims[2],
+                              x->dims[3]);
+    return vkd_shape_set(shaping, args->y, 4,
+                         (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
 }
 
-vkd_status vkd_lower_q8ta_pixel_shuffle(vkd_lowering *lowering)
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
-    shuffle_args args;
+    const shuffle_args *args = arguments;
     vkd_tensor_id x_id, y_id;
-    VKD_TRY(vkd_op_args(lowering, shuffle_parameters, &args));
-    VKD_TRY(check_args(lowering, &args));
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x_id));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y_id));
+    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "inverse output", args->y_inverse_scale, args->y_zero));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y_id));
 
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     q8ta_pixel_shuffle_params params = {
         .words = vkd_tensor_groups(y),
-        .x_scale = args.x_scale,
-        .x_zero = (float)args.x_zero,
-        .y_inverse_scale = args.y_inverse_scale,
-        .y_zero = args.y_zero,
+        .x_scale = args->x_scale,
+        .x_zero = (float)args->x_zero,
+        .y_inverse_scale = args->y_inverse_scale,
+        .y_zero = args->y_zero,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
-    vkd_node_spec(&node, (uint32_t)args.factor);
+    vkd_node_spec(&node, (uint32_t)args->factor);
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(x->c, 4));
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(&node, y->c);
     vkd_node_spec(&node, y->w);
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
+
+static const vkd_op rows[] = {
+    {"et_vk.q8ta_pixel_shuffle.default", shuffle_parameters, sizeof(shuffle_args), shape, lower},
+};
+
+const vkd_op_table vkd_q8_pixel_shuffle_ops = VKD_OP_TABLE(rows);

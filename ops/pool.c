@@ -1,17 +1,9 @@
-#include "ops/ops.h"
+#include "graph/operators.h"
+#include "ops/tables.h"
 #include "shaders/pool2d_params.h"
 
 #include <math.h>
 #include <string.h>
-
-typedef struct pool_args {
-    uint32_t x;
-    int32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
-    bool ceil_mode;
-    bool count_padding; /* averages */
-    float divisor;      /* averages; NAN: what the window covers */
-    uint32_t y[2];      /* the second: indices, which nobody computes */
-} pool_args;
 
 static const vkd_param pool_parameters[] = {
     VKD_TENSOR(pool_args, x),
@@ -36,32 +28,6 @@ static const vkd_param avg_parameters[] = {
     VKD_PARAMS_END,
 };
 
-/* --------------------------------------------------------------------------------------------------------- indices */
-
-static bool mentions(const vkd_model *model, uint32_t arg, uint32_t value)
-{
-    if (arg == value)
-        return true;
-    const vkd_model_value *v = &model->values[arg];
-    if (v->kind == VKD_VALUE_VALUE_LIST)
-        for (size_t i = 0; i < v->list.count; i++)
-            if (v->list.values[i] == value)
-                return true;
-    return false;
-}
-
-static bool is_used(const vkd_lowering *lowering, uint32_t value)
-{
-    const vkd_model *model = lowering->model;
-    if (lowering->is_output[value])
-        return true;
-    for (size_t i = 0; i < model->op_count; i++)
-        for (size_t a = 0; &model->ops[i] != lowering->op && a < model->ops[i].arg_count; a++)
-            if (mentions(model, model->ops[i].args[a], value))
-                return true;
-    return false;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- shapes */
 
 /* The output's extent as PyTorch has it; 0 when the window does not fit. */
@@ -78,35 +44,40 @@ static uint32_t extent(uint32_t size, int32_t kernel, int32_t stride, int32_t pa
     return (uint32_t)count;
 }
 
-static vkd_status check_window(vkd_lowering *lowering, const pool_args *args, const uint32_t size[2])
+/* What an empty list of strides means. */
+static const int32_t *strides_of(const pool_args *args)
+{
+    return args->stride[0] || args->stride[1] ? args->stride : args->kernel;
+}
+
+static vkd_status check_window(vkd_shaping *shaping, const pool_args *args, const int32_t stride[2], const uint32_t size[2])
 {
     for (int i = 0; i < 2; i++) {
-        if (args->kernel[i] < 1 || args->stride[i] < 1 || args->padding[i] < 0 || args->dilation[i] < 1)
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "kernel %d, stride %d, padding %d, dilation %d on axis %d",
-                               args->kernel[i], args->stride[i], args->padding[i], args->dilation[i], i);
+        if (args->kernel[i] < 1 || stride[i] < 1 || args->padding[i] < 0 || args->dilation[i] < 1)
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "kernel %d, stride %d, padding %d, dilation %d on axis %d",
+                               args->kernel[i], stride[i], args->padding[i], args->dilation[i], i);
         /* Positions in a window and behind its end must fit in the shader's int. */
         if (size[i] + 2 * (uint64_t)args->padding[i] > 1u << 30)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d", size[i], args->padding[i], i);
+            return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d", size[i], args->padding[i], i);
     }
     return VKD_OK;
 }
 
-/* Fills in the stride that the file has left out, and checks everything against the tensors. */
-static vkd_status check_shapes(vkd_lowering *lowering, pool_args *args)
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
-    if (!args->stride[0] && !args->stride[1]) /* an empty list */
-        memcpy(args->stride, args->kernel, sizeof args->stride);
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    const pool_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 3 && x->rank != 4)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
-    VKD_TRY(check_window(lowering, args, &x->dims[x->rank - 2]));
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
+    const int32_t *stride = strides_of(args);
+    VKD_TRY(check_window(shaping, args, stride, &x->dims[x->rank - 2]));
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t axis = x->rank - 2 + i;
-        dims[axis] =
-            extent(x->dims[axis], args->kernel[i], args->stride[i], args->padding[i], args->dilation[i], args->ceil_mode);
+        dims[axis] = extent(x->dims[axis], args->kernel[i], stride[i], args->padding[i], args->dilation[i], args->ceil_mode);
     }
-    return vkd_op_check_dims(lowering, args->y[0], x->rank, dims);
+    VKD_TRY(vkd_shape_set(shaping, args->y[1], x->rank, dims));
+    return vkd_shape_set(shaping, args->y[0], x->rank, dims);
 }
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
@@ -122,8 +93,8 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
         .groups = vkd_tensor_groups(y),
         .x_h = (int32_t)x->h,
         .x_w = (int32_t)x->w,
-        .stride_h = args->stride[0],
-        .stride_w = args->stride[1],
+        .stride_h = strides_of(args)[0],
+        .stride_w = strides_of(args)[1],
         .padding_h = args->padding[0],
         .padding_w = args->padding[1],
         .dilation_h = args->dilation[0],
@@ -143,34 +114,40 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
-vkd_status vkd_lower_max_pool2d(vkd_lowering *lowering)
+static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
 {
-    pool_args args = {0};
-    vkd_tensor_id x_id, y_id;
-    VKD_TRY(vkd_op_args(lowering, pool_parameters, &args));
-    VKD_TRY(check_shapes(lowering, &args));
-    if (args.y[1] != VKD_NO_VALUE && is_used(lowering, args.y[1]))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices, value %u, are used", args.y[1]);
-    bool is_int8 = vkd_value_tensor(lowering, args.x)->dtype == VKD_DTYPE_INT8;
+    const pool_args *args = arguments;
+    vkd_tensor_id x, y;
+    if (args->y[1] != VKD_NO_VALUE && (lowering->use[args->y[1]].reads || lowering->use[args->y[1]].is_output))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices, value %u, are used", args->y[1]);
+    bool is_int8 = vkd_value_tensor(lowering, args->x)->dtype == VKD_DTYPE_INT8;
     vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
-    VKD_TRY(vkd_op_input(lowering, args.x, dtype, VKD_4C, &x_id));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y[0], dtype, &y_id));
-    return add_pool(lowering, &args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x_id, y_id);
+    VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, &x));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y[0], dtype, &y));
+    return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x, y);
 }
 
-vkd_status vkd_lower_avg_pool2d(vkd_lowering *lowering)
+static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
 {
-    pool_args args = {.dilation = {1, 1}};
-    vkd_tensor_id x_id, y_id;
-    VKD_TRY(vkd_op_args(lowering, avg_parameters, &args));
-    VKD_TRY(check_shapes(lowering, &args));
+    const pool_args *args = arguments;
+    vkd_tensor_id x, y;
     /* Then no window lies in the padding alone. */
-    if (args.padding[0] > args.kernel[0] / 2 || args.padding[1] > args.kernel[1] / 2)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "padding %dx%d is more than half of the kernel, %dx%d", args.padding[0],
-                           args.padding[1], args.kernel[0], args.kernel[1]);
-    if (args.divisor == 0)
+    if (args->padding[0] > args->kernel[0] / 2 || args->padding[1] > args->kernel[1] / 2)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "padding %dx%d is more than half of the kernel, %dx%d",
+                           args->padding[0], args->padding[1], args->kernel[0], args->kernel[1]);
+    if (args->divisor == 0)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_FLOAT32, VKD_4C, &x_id));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y[0], VKD_DTYPE_FLOAT32, &y_id));
-    return add_pool(lowering, &args, VKD_SHADER_AVG_POOL2D, x_id, y_id);
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y[0], VKD_DTYPE_FLOAT32, &y));
+    return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y);
 }
+
+static const pool_args average = {.dilation = {1, 1}, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
+
+static const vkd_op rows[] = {
+    {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL},
+    {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL},
+    {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
+};
+
+const vkd_op_table vkd_pool_ops = VKD_OP_TABLE(rows);

@@ -1,14 +1,7 @@
 #include "ops/quantize.h"
-#include "ops/ops.h"
+#include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/quantize_params.h"
-
-typedef struct quantize_args {
-    uint32_t x;
-    float scale;
-    int32_t zero, low, high;
-    uint32_t y;
-} quantize_args;
 
 static const vkd_param quantize_parameters[] = {
     VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale),
@@ -28,8 +21,7 @@ static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
     VKD_TRY(vkd_check_qparams(lowering, "quantisation", args->scale, args->zero));
     if (args->low != -128 || args->high != 127)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a range of %d..%d: only -128..127 is supported", args->low, args->high);
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    return vkd_op_check_dims(lowering, args->y, x->rank, x->dims);
+    return VKD_OK;
 }
 
 static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)
@@ -55,24 +47,37 @@ vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id
     return emit(lowering, VKD_SHADER_DEQUANTIZE, x, y, scale, zero);
 }
 
-vkd_status vkd_lower_quantize(vkd_lowering *lowering)
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
-    quantize_args args;
-    vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_args(lowering, quantize_parameters, &args));
-    VKD_TRY(check_args(lowering, &args));
-    VKD_TRY(vkd_op_input_any(lowering, args.x, VKD_DTYPE_FLOAT32, &x));
-    VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_INT8, &y));
-    return emit(lowering, VKD_SHADER_QUANTIZE, x, y, vkd_inverse_scale(args.scale), args.zero);
+    const quantize_args *args = arguments;
+    return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
-vkd_status vkd_lower_dequantize(vkd_lowering *lowering)
+static vkd_status lower_quantize(vkd_lowering *lowering, const void *arguments)
 {
-    quantize_args args;
+    const quantize_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_args(lowering, dequantize_parameters, &args));
-    VKD_TRY(check_args(lowering, &args));
-    VKD_TRY(vkd_op_input_any(lowering, args.x, VKD_DTYPE_INT8, &x));
-    VKD_TRY(vkd_op_output(lowering, args.y, VKD_DTYPE_FLOAT32, &y));
-    return vkd_dequantize(lowering, x, y, args.scale, args.zero);
+    VKD_TRY(check_args(lowering, args));
+    VKD_TRY(vkd_op_input_any(lowering, args->x, VKD_DTYPE_FLOAT32, &x));
+    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, &y));
+    return emit(lowering, VKD_SHADER_QUANTIZE, x, y, vkd_inverse_scale(args->scale), args->zero);
 }
+
+static vkd_status lower_dequantize(vkd_lowering *lowering, const void *arguments)
+{
+    const quantize_args *args = arguments;
+    vkd_tensor_id x, y;
+    VKD_TRY(check_args(lowering, args));
+    VKD_TRY(vkd_op_input_any(lowering, args->x, VKD_DTYPE_INT8, &x));
+    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
+    return vkd_dequantize(lowering, x, y, args->scale, args->zero);
+}
+
+static const vkd_op rows[] = {
+    {"quantized_decomposed.quantize_per_tensor.default", quantize_parameters, sizeof(quantize_args), shape, lower_quantize,
+     .kind = VKD_OP_QUANTIZE},
+    {"quantized_decomposed.dequantize_per_tensor.default", dequantize_parameters, sizeof(quantize_args), shape,
+     lower_dequantize, .kind = VKD_OP_DEQUANTIZE},
+};
+
+const vkd_op_table vkd_quantize_ops = VKD_OP_TABLE(rows);

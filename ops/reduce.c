@@ -1,4 +1,5 @@
-#include "ops/ops.h"
+#include "graph/operators.h"
+#include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/mean_params.h"
 #include "shaders/q8_mean_params.h"
@@ -7,46 +8,31 @@
 
 /* ------------------------------------------------------------------------------------------------------ mean.dim */
 
-typedef struct mean_args {
-    uint32_t x;
-    vkd_int_list dims;
-    bool keepdim;
-    uint32_t y;
-} mean_args;
-
 static const vkd_param mean_parameters[] = {
-    VKD_TENSOR(mean_args, x), VKD_INT_LIST(mean_args, dims), VKD_BOOL(mean_args, keepdim),
-    VKD_IGNORED("dtype"),     VKD_OUTPUT(mean_args, y),      VKD_PARAMS_END,
+    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
+    VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END,
 };
 
-/* Which dims of x go; an empty list means all. */
-static vkd_status reduced_dims(vkd_lowering *lowering, const mean_args *args, uint32_t rank, bool out[VKD_MAX_RANK])
+/* dims of x with those that are reduced as 1; returns how many `dims` are left, without them unless keepdim. */
+static uint32_t reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK], bool keepdim,
+                             uint32_t dims[VKD_MAX_RANK])
 {
-    for (uint32_t i = 0; i < rank; i++)
-        out[i] = args->dims.count == 0;
-    for (size_t i = 0; i < args->dims.count; i++) {
-        uint32_t dim = 0;
-        VKD_TRY(vkd_op_dim(lowering, args->dims.items[i], rank, &dim));
-        if (out[dim])
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %u is listed twice", dim);
-        out[dim] = true;
-    }
-    return VKD_OK;
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (keepdim || !reduced[i])
+            dims[rank++] = reduced[i] ? 1 : x->dims[i];
+    return rank;
 }
 
-/* The dims with the reduced ones as 1, and what the file must say of the output. */
-static vkd_status mean_shape(vkd_lowering *lowering, const mean_args *args, uint32_t kept[VKD_MAX_RANK])
+static vkd_status mean_shape(vkd_shaping *shaping, const void *arguments)
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    const reduce_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     bool reduced[VKD_MAX_RANK];
-    uint32_t dims[VKD_MAX_RANK], rank = 0;
-    VKD_TRY(reduced_dims(lowering, args, x->rank, reduced));
-    for (uint32_t i = 0; i < x->rank; i++) {
-        kept[i] = reduced[i] ? 1 : x->dims[i];
-        if (args->keepdim || !reduced[i])
-            dims[rank++] = kept[i];
-    }
-    return vkd_op_check_dims(lowering, args->y, rank, dims);
+    uint32_t dims[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_listed(shaping, &args->dims, x->rank, reduced));
+    uint32_t rank = reduced_dims(x, reduced, args->keepdim, dims);
+    return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
 static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id)
@@ -73,35 +59,26 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
-vkd_status vkd_lower_mean(vkd_lowering *lowering)
+static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
 {
-    mean_args args;
+    const reduce_args *args = arguments;
     vkd_tensor_id x, y;
-    uint32_t kept[VKD_MAX_RANK];
-    VKD_TRY(vkd_op_args(lowering, mean_parameters, &args));
-    VKD_TRY(mean_shape(lowering, &args, kept));
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
-    if (args.keepdim) {
-        VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_FLOAT32, &y));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
+    if (args->keepdim) {
+        VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
         return emit_mean(lowering, x, y);
     }
-    uint32_t rank = lowering->graph->tensors[x].rank;
+    const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
+    bool reduced[VKD_MAX_RANK];
+    uint32_t kept[VKD_MAX_RANK];
+    vkd_op_listed(&args->dims, from->rank, reduced);
+    uint32_t rank = reduced_dims(from, reduced, true, kept);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, rank, kept, &y));
     VKD_TRY(emit_mean(lowering, x, y));
-    return vkd_op_reshape(lowering, y, args.y);
+    return vkd_op_reshape(lowering, y, args->y);
 }
 
 /* ------------------------------------------------------------------------------------------------- vkd.q8_mean */
-
-typedef struct q8_mean_args {
-    uint32_t x;
-    float x_scale;
-    int32_t x_zero;
-    float low, high; /* of a clamp before the mean; NAN: no bound */
-    float y_scale;
-    int32_t y_zero;
-    uint32_t y;
-} q8_mean_args;
 
 static const vkd_param q8_mean_parameters[] = {
     VKD_TENSOR(q8_mean_args, x),
@@ -145,15 +122,14 @@ static void set_q8_mean_size(vkd_node *node, const vkd_caps *caps, uint32_t word
     vkd_node_groups(node, caps, vkd_divide_up(words, WIDTH));
 }
 
-vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
+static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
 {
-    q8_mean_args args;
+    const q8_mean_args *args = arguments;
     vkd_tensor_id x_id, y_id;
-    VKD_TRY(vkd_op_args(lowering, q8_mean_parameters, &args));
-    VKD_TRY(vkd_check_qparams(lowering, "input", args.x_scale, args.x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args.y_scale, args.y_zero));
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x_id));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y_id));
+    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y_id));
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     VKD_TRY(check_q8_mean(lowering, x, y));
 
@@ -162,12 +138,12 @@ vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
         .groups = vkd_tensor_groups(y),
         .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .pixels = pixels,
-        .x_zero = (float)args.x_zero,
-        .low = bound_steps(args.low, args.x_scale, -INFINITY),
-        .high = bound_steps(args.high, args.x_scale, INFINITY),
-        .factor = (float)((double)args.x_scale / pixels),
-        .y_inverse_scale = vkd_inverse_scale(args.y_scale),
-        .y_zero = args.y_zero,
+        .x_zero = (float)args->x_zero,
+        .low = bound_steps(args->low, args->x_scale, -INFINITY),
+        .high = bound_steps(args->high, args->x_scale, INFINITY),
+        .factor = (float)((double)args->x_scale / pixels),
+        .y_inverse_scale = vkd_inverse_scale(args->y_scale),
+        .y_zero = args->y_zero,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, &params, sizeof params);
     set_q8_mean_size(&node, lowering->caps, params.groups, pixels);
@@ -175,3 +151,19 @@ vkd_status vkd_lower_q8_mean(vkd_lowering *lowering)
     vkd_node_write(&node, y_id);
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
+
+static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)
+{
+    const q8_mean_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *y = vkd_shape_of(shaping, args->y);
+    const uint32_t dims[] = {x->dims[0], x->dims[1], 1, 1};
+    return vkd_shape_set(shaping, args->y, y->rank == 2 ? 2 : 4, dims);
+}
+
+static const vkd_op rows[] = {
+    {"aten.mean.dim", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean, .kind = VKD_OP_MEAN},
+    {"vkd.q8_mean", q8_mean_parameters, sizeof(q8_mean_args), q8_mean_shape, lower_q8_mean, .kind = VKD_OP_Q8_MEAN,
+     .internal = true},
+};
+
+const vkd_op_table vkd_reduce_ops = VKD_OP_TABLE(rows);

@@ -2,6 +2,7 @@
 #ifndef VKD_OPS_REQUANTIZE_H
 #define VKD_OPS_REQUANTIZE_H
 
+#include "graph/operators.h"
 #include "ops/lower.h"
 #include "shaders/requantize_params.h"
 
@@ -9,34 +10,12 @@
  */
 enum { VKD_MAX_K = 65793 };
 
-/* The arguments that q8ta_conv2d and q8ta_linear share. */
-typedef struct requantize_args {
-    uint32_t weight_sums, weight_scales, bias; /* value ids; bias may be VKD_NO_VALUE */
-    float x_scale, y_scale;
-    int32_t x_zero, y_zero;
-    const char *activation;
-} requantize_args;
-
 /* Checks the arguments against the number of output channels and makes the kernels' side of them: the constant with one block
  * per four channels, and the push constants. */
 VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
                                        vkd_tensor_id *out_blocks, requantize_params *out_params);
 
-/* What the rewriter fused behind the operator: a clamp of the quantised result to [low, high], and an addition of another
- * tensor (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
-typedef struct fused_args {
-    int32_t low, high;
-    uint32_t residual;
-    float r_scale, sum_scale;
-    int32_t r_zero, sum_zero;
-} fused_args;
-
-#define VKD_FUSED_PARAMS(type, field)                                                                                          \
-    VKD_INT(type, field.low), VKD_INT(type, field.high), VKD_OPTIONAL_TENSOR(type, field.residual),                            \
-        VKD_FLOAT(type, field.r_scale), VKD_INT(type, field.r_zero), VKD_FLOAT(type, field.sum_scale),                         \
-        VKD_INT(type, field.sum_zero)
-
-/* Adds them to the push constants that vkd_requantize made for `args`; the residual must be shaped as y. */
+/* Adds what is fused behind it to the push constants that vkd_requantize made for `args`; the residual must be shaped as y. */
 VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused,
                                             uint32_t y, requantize_params *params);
 

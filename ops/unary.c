@@ -1,14 +1,13 @@
-#include "ops/ops.h"
+#include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/q8ta_relu_params.h"
 
 typedef struct relu_args {
-    uint32_t x;
+    uint32_t x, y;
     float x_scale;
     int32_t x_zero;
     float y_scale;
     int32_t y_zero;
-    uint32_t y;
 } relu_args;
 
 static const vkd_param relu_parameters[] = {
@@ -21,25 +20,22 @@ static const vkd_param relu_parameters[] = {
     VKD_PARAMS_END,
 };
 
-vkd_status vkd_lower_q8ta_relu(vkd_lowering *lowering)
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
-    relu_args args;
+    const relu_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_args(lowering, relu_parameters, &args));
-    VKD_TRY(vkd_check_qparams(lowering, "input", args.x_scale, args.x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args.y_scale, args.y_zero));
-    const vkd_model_tensor *shape = vkd_value_tensor(lowering, args.x);
-    VKD_TRY(vkd_op_check_dims(lowering, args.y, shape->rank, shape->dims));
-    VKD_TRY(vkd_op_input(lowering, args.x, VKD_DTYPE_INT8, VKD_4C, &x));
-    VKD_TRY(vkd_op_output_4c(lowering, args.y, VKD_DTYPE_INT8, &y));
+    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
 
     uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
     q8ta_relu_params params = {
         .quads = quads,
-        .x_scale = args.x_scale,
-        .x_zero = (float)args.x_zero,
-        .y_inverse_scale = vkd_inverse_scale(args.y_scale),
-        .y_zero = args.y_zero,
+        .x_scale = args->x_scale,
+        .x_zero = (float)args->x_zero,
+        .y_inverse_scale = vkd_inverse_scale(args->y_scale),
+        .y_zero = args->y_zero,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_RELU, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, quads);
@@ -47,3 +43,9 @@ vkd_status vkd_lower_q8ta_relu(vkd_lowering *lowering)
     vkd_node_write(&node, y);
     return vkd_op_add_node(lowering, &node, x, y);
 }
+
+static const vkd_op rows[] = {
+    {"et_vk.q8ta_relu.default", relu_parameters, sizeof(relu_args), vkd_shape_same, lower},
+};
+
+const vkd_op_table vkd_q8_relu_ops = VKD_OP_TABLE(rows);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+static bool may_alias(const vkd_tensor *from, const vkd_tensor *to);
+
 /* ------------------------------------------------------------------------------------------------------- constants */
 
 typedef struct plain_constant {
@@ -27,7 +29,7 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t value)
     *source = (plain_constant){tensor->data, tensor->size};
     vkd_tensor_id id;
     VKD_TRY(
-        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_PLAIN, tensor->rank, tensor->dims, &id));
+        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, &id));
     lowering->graph->tensors[id].pack = pack_plain;
     lowering->graph->tensors[id].source = source;
     lowering->tensors[value] = id;
@@ -47,6 +49,21 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     return vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out);
 }
 
+vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    *out = lowering->tensors[value];
+    if (*out != VKD_NO_TENSOR && lowering->graph->tensors[*out].place == VKD_PLACE_STATE)
+        return VKD_OK;
+    if (*out != VKD_NO_TENSOR || !tensor->data)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state: a constant is needed",
+                           value);
+    VKD_TRY(add_constant(lowering, value));
+    *out = lowering->tensors[value];
+    lowering->graph->tensors[*out].place = VKD_PLACE_STATE;
+    return VKD_OK;
+}
+
 /* --------------------------------------------------------------------------------------------------------- inputs */
 
 vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
@@ -64,6 +81,27 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
     return VKD_OK;
 }
 
+vkd_layout vkd_op_layout(const vkd_lowering *lowering, const uint32_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        vkd_tensor_id tensor = values[i] == VKD_NO_VALUE ? VKD_NO_TENSOR : lowering->tensors[values[i]];
+        if (tensor != VKD_NO_TENSOR && lowering->graph->tensors[tensor].layout == VKD_4C &&
+            lowering->copies[values[i]] == VKD_NO_TENSOR)
+            return VKD_4C;
+    }
+    return VKD_ROWS;
+}
+
+/* Without work where the bytes are the same. */
+static vkd_status other_layout(vkd_lowering *lowering, vkd_tensor_id source, vkd_tensor_id copy)
+{
+    vkd_tensor *from = &lowering->graph->tensors[source], *to = &lowering->graph->tensors[copy];
+    if (!may_alias(from, to) || !vkd_same_order(from, to))
+        return vkd_op_copy(lowering, source, copy);
+    to->storage = from->storage;
+    return VKD_OK;
+}
+
 vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
@@ -76,7 +114,7 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
     if (lowering->copies[value] == VKD_NO_TENSOR) {
         vkd_tensor_id copy;
         VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, layout, tensor->rank, tensor->dims, &copy));
-        VKD_TRY(vkd_op_copy(lowering, source, copy));
+        VKD_TRY(other_layout(lowering, source, copy));
         lowering->copies[value] = copy;
     }
     *out = lowering->copies[value];
@@ -97,56 +135,48 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
     return VKD_OK;
 }
 
-static vkd_status add_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_place place, vkd_layout layout,
-                             vkd_tensor_id *out)
+vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
     VKD_TRY(check_output(lowering, value, dtype));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, dtype, layout, tensor->rank, tensor->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, dtype, layout, tensor->rank,
+                                 tensor->dims, out));
     lowering->tensors[value] = *out;
     return VKD_OK;
 }
 
 vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
-    bool boundary = lowering->is_output[value];
-    return add_output(lowering, value, dtype, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, boundary ? VKD_PLAIN : VKD_4C,
-                      out);
+    return vkd_op_output_in(lowering, value, dtype, lowering->use[value].is_output ? VKD_ROWS : VKD_4C, out);
 }
 
 vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
-    return add_output(lowering, value, dtype, VKD_PLACE_SCRATCH, VKD_4C, out);
+    return vkd_op_output_in(lowering, value, dtype, VKD_4C, out);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- checks */
-
-vkd_status vkd_op_dim(vkd_lowering *lowering, int32_t dim, uint32_t rank, uint32_t *out)
+vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_id tensor)
 {
-    int64_t resolved = dim < 0 ? (int64_t)dim + rank : dim;
-    if (resolved < 0 || resolved >= rank)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "dim %d is out of range for rank %u", dim, rank);
-    *out = (uint32_t)resolved;
+    VKD_TRY(check_output(lowering, value, lowering->graph->tensors[tensor].dtype));
+    lowering->tensors[value] = tensor;
     return VKD_OK;
-}
-
-vkd_status vkd_op_check_dims(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims)
-{
-    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    if (tensor->rank == rank && !memcmp(tensor->dims, dims, rank * sizeof *dims))
-        return VKD_OK;
-    vkd_arena *arena = lowering->graph->arena;
-    const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims), *expected = vkd_dims_text(arena, rank, dims);
-    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is %s, expected %s", value, is ? is : "?",
-                       expected ? expected : "?");
 }
 
 /* ---------------------------------------------------------------------------------------------------------- shapes */
 
+void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK])
+{
+    for (uint32_t i = 0; i < VKD_MAX_RANK; i++)
+        out[i] = list->count == 0 && i < rank;
+    for (size_t i = 0; i < list->count; i++)
+        out[(uint32_t)list->items[i] + (list->items[i] < 0 ? rank : 0)] = true;
+}
+
 /* Whether the elements lie in row-major order without gaps between them. */
 static bool is_flat(const vkd_tensor *t)
 {
-    return t->layout == VKD_PLAIN || (t->h * t->w == 1 && (t->c % 4 == 0 || t->n == 1));
+    return t->layout == VKD_ROWS || (t->h * t->w == 1 && (t->c % 4 == 0 || t->n == 1));
 }
 
 bool vkd_same_order(const vkd_tensor *a, const vkd_tensor *b)
@@ -156,14 +186,34 @@ bool vkd_same_order(const vkd_tensor *a, const vkd_tensor *b)
     return is_flat(a) && is_flat(b);
 }
 
+/* What the elements of src become under another value's dims: ROWS stays ROWS; 4C stays 4C where the bytes stay, and for int8. */
+static vkd_layout reshaped_layout(const vkd_lowering *lowering, const vkd_tensor *src, uint32_t value)
+{
+    const vkd_model_tensor *to = vkd_value_tensor(lowering, value);
+    if (src->layout == VKD_ROWS || lowering->use[value].is_output || to->rank > 4)
+        return VKD_ROWS;
+    if (src->dtype == VKD_DTYPE_INT8)
+        return VKD_4C;
+    vkd_tensor dst = {.layout = VKD_4C, .rank = to->rank};
+    vkd_dims_nchw(to->rank, to->dims, &dst);
+    return vkd_same_order(src, &dst) ? VKD_4C : VKD_ROWS;
+}
+
+/* Whether a tensor's memory may be seen under another name: what the host writes or what is written in place stays apart. */
+static bool may_alias(const vkd_tensor *from, const vkd_tensor *to)
+{
+    return from->place == VKD_PLACE_SCRATCH && to->place == VKD_PLACE_SCRATCH;
+}
+
 vkd_status vkd_op_reshape(vkd_lowering *lowering, vkd_tensor_id src, uint32_t value)
 {
     vkd_graph *graph = lowering->graph;
     vkd_tensor_id dst;
-    VKD_TRY(vkd_op_output(lowering, value, graph->tensors[src].dtype, &dst));
+    const vkd_dtype dtype = graph->tensors[src].dtype;
+    VKD_TRY(vkd_op_output_in(lowering, value, dtype, reshaped_layout(lowering, &graph->tensors[src], value), &dst));
     const vkd_tensor *from = &graph->tensors[src];
     vkd_tensor *to = &graph->tensors[dst];
-    if (from->place == VKD_PLACE_SCRATCH && to->place == VKD_PLACE_SCRATCH && vkd_same_order(from, to)) {
+    if (may_alias(from, to) && vkd_same_order(from, to)) {
         to->storage = from->storage; /* a view */
         return VKD_OK;
     }

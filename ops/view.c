@@ -1,11 +1,12 @@
-#include "ops/ops.h"
+#include "graph/operators.h"
+#include "ops/tables.h"
 #include "shaders/copy_params.h"
 
 #include <string.h>
 
 /* ---------------------------------------------------------------------------------------------------------- copies */
 
-static bool is_dense(const vkd_tensor *t) { return t->layout == VKD_PLAIN || t->c % 4 == 0; }
+static bool is_dense(const vkd_tensor *t) { return t->layout == VKD_ROWS || t->c % 4 == 0; }
 
 /* Whether dst's bytes are src's: elements in the same order, and no padding, which a copy would have to clear. */
 static bool is_memcpy(const vkd_tensor *src, const vkd_tensor *dst)
@@ -15,7 +16,7 @@ static bool is_memcpy(const vkd_tensor *src, const vkd_tensor *dst)
 
 static void add_shape_specs(vkd_node *node, const vkd_tensor *t, bool whole)
 {
-    vkd_node_spec(node, whole ? VKD_PLAIN : t->layout);
+    vkd_node_spec(node, whole ? VKD_ROWS : t->layout);
     vkd_node_spec(node, whole ? 1 : t->c);
     vkd_node_spec(node, whole ? 1 : t->h);
     vkd_node_spec(node, whole ? 1 : t->w);
@@ -43,130 +44,113 @@ vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id 
 /* ----------------------------------------------------------------------------------------------------------- views */
 
 /* y is x under y's own dims, whatever they are. */
-static vkd_status lower_reshape(vkd_lowering *lowering, uint32_t x, uint32_t y)
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
-    const vkd_model_tensor *from = vkd_value_tensor(lowering, x), *to = vkd_value_tensor(lowering, y);
-    vkd_tensor_id src;
-    uint64_t count = vkd_dims_count(from->rank, from->dims);
-    if (vkd_dims_count(to->rank, to->dims) != count)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output has %llu elements, the input %llu",
-                           (unsigned long long)vkd_dims_count(to->rank, to->dims), (unsigned long long)count);
-    VKD_TRY(vkd_op_input_any(lowering, x, from->dtype, &src));
-    return vkd_op_reshape(lowering, src, y);
+    const view_args *args = arguments;
+    vkd_tensor_id x;
+    VKD_TRY(vkd_op_input_any(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, &x));
+    return vkd_op_reshape(lowering, x, args->y);
 }
 
-typedef struct view_args {
-    uint32_t x;
-    vkd_int_list size; /* at most one is -1: what the others leave */
-    uint32_t y;
-} view_args;
+typedef struct size_args {
+    view_args view;
+    vkd_sym_list size; /* at most one is -1: what the others leave */
+} size_args;
 
-static const vkd_param view_parameters[] = {
-    VKD_TENSOR(view_args, x),
-    VKD_INT_LIST(view_args, size),
-    VKD_OUTPUT(view_args, y),
+static const vkd_param size_parameters[] = {
+    VKD_TENSOR(size_args, view.x),
+    VKD_SIZES(size_args, size),
+    VKD_OUTPUT(size_args, view.y),
     VKD_PARAMS_END,
 };
 
-vkd_status vkd_lower_view(vkd_lowering *lowering)
+static vkd_status shape_view(vkd_shaping *shaping, const void *arguments)
 {
-    view_args args;
-    VKD_TRY(vkd_op_args(lowering, view_parameters, &args));
-    const vkd_model_tensor *y = vkd_value_tensor(lowering, args.y);
-    uint32_t dims[VKD_MAX_RANK];
-    for (size_t i = 0; i < args.size.count; i++)
-        dims[i] = args.size.items[i] == -1 && i < y->rank ? y->dims[i] : (uint32_t)args.size.items[i];
-    VKD_TRY(vkd_op_check_dims(lowering, args.y, (uint32_t)args.size.count, dims));
-    return lower_reshape(lowering, args.x, args.y);
+    const size_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->view.x);
+    uint64_t count = vkd_dims_count(x->rank, x->dims), known = 1;
+    uint32_t dims[VKD_MAX_RANK], open = VKD_NO_VALUE, rank = (uint32_t)args->size.count;
+    for (uint32_t i = 0; i < rank; i++) {
+        int64_t size = vkd_shape_number(shaping, args->size.items[i]);
+        if (size == -1 && open == VKD_NO_VALUE)
+            open = i;
+        else if (size < 0 || size > INT32_MAX || (known && size > INT64_MAX / (int64_t)known))
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u", (long long)size, i);
+        else
+            known *= (uint64_t)size;
+        dims[i] = (uint32_t)size;
+    }
+    if (open != VKD_NO_VALUE) {
+        dims[open] = known ? (uint32_t)(count / known) : 0;
+        known *= dims[open];
+    }
+    if (known != count)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the output has %llu elements, the input %llu",
+                              (unsigned long long)known, (unsigned long long)count);
+    return vkd_shape_set(shaping, args->view.y, rank, dims);
 }
 
 /* --------------------------------------------------------------------------------------------- squeeze, unsqueeze */
 
 typedef struct squeeze_args {
-    uint32_t x;
-    int32_t dim;
+    view_args view;
     vkd_int_list dims;
-    uint32_t y;
 } squeeze_args;
 
-static const vkd_param dim_parameters[] = {
-    VKD_TENSOR(squeeze_args, x),
-    VKD_INT(squeeze_args, dim),
-    VKD_OUTPUT(squeeze_args, y),
-    VKD_PARAMS_END,
-};
-
-static const vkd_param dims_parameters[] = {
-    VKD_TENSOR(squeeze_args, x),
+static const vkd_param squeeze_parameters[] = {
+    VKD_TENSOR(squeeze_args, view.x),
     VKD_INT_LIST(squeeze_args, dims),
-    VKD_OUTPUT(squeeze_args, y),
+    VKD_OUTPUT(squeeze_args, view.y),
     VKD_PARAMS_END,
 };
 
 /* The listed dims go where they are 1. */
-static vkd_status squeeze(vkd_lowering *lowering, uint32_t x, const int32_t *list, size_t count, uint32_t y)
+static vkd_status shape_squeeze(vkd_shaping *shaping, const void *arguments)
 {
-    const vkd_model_tensor *from = vkd_value_tensor(lowering, x);
+    const squeeze_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->view.x);
     bool listed[VKD_MAX_RANK] = {false};
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < args->dims.count; i++) {
         uint32_t dim = 0;
-        VKD_TRY(vkd_op_dim(lowering, list[i], from->rank, &dim));
+        VKD_TRY(vkd_shape_dim(shaping, args->dims.items[i], x->rank, &dim));
         listed[dim] = true;
     }
     uint32_t dims[VKD_MAX_RANK], rank = 0;
-    for (uint32_t i = 0; i < from->rank; i++)
-        if (!listed[i] || from->dims[i] != 1)
-            dims[rank++] = from->dims[i];
-    VKD_TRY(vkd_op_check_dims(lowering, y, rank, dims));
-    return lower_reshape(lowering, x, y);
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (!listed[i] || x->dims[i] != 1)
+            dims[rank++] = x->dims[i];
+    return vkd_shape_set(shaping, args->view.y, rank, dims);
 }
 
-vkd_status vkd_lower_squeeze_dim(vkd_lowering *lowering)
+static vkd_status shape_unsqueeze(vkd_shaping *shaping, const void *arguments)
 {
-    squeeze_args args;
-    VKD_TRY(vkd_op_args(lowering, dim_parameters, &args));
-    return squeeze(lowering, args.x, &args.dim, 1, args.y);
-}
-
-vkd_status vkd_lower_squeeze_dims(vkd_lowering *lowering)
-{
-    squeeze_args args;
-    VKD_TRY(vkd_op_args(lowering, dims_parameters, &args));
-    return squeeze(lowering, args.x, args.dims.items, args.dims.count, args.y);
-}
-
-vkd_status vkd_lower_unsqueeze(vkd_lowering *lowering)
-{
-    squeeze_args args;
+    const squeeze_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->view.x);
     uint32_t dims[VKD_MAX_RANK + 1], at = 0;
-    VKD_TRY(vkd_op_args(lowering, dim_parameters, &args));
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x);
-    VKD_TRY(vkd_op_dim(lowering, args.dim, x->rank + 1, &at));
+    if (args->dims.count != 1)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one", args->dims.count);
+    VKD_TRY(vkd_shape_dim(shaping, args->dims.items[0], x->rank + 1, &at));
     memcpy(dims, x->dims, at * sizeof dims[0]);
     dims[at] = 1;
     memcpy(dims + at + 1, x->dims + at, (x->rank - at) * sizeof dims[0]);
-    VKD_TRY(vkd_op_check_dims(lowering, args.y, x->rank + 1, dims));
-    return lower_reshape(lowering, args.x, args.y);
+    return vkd_shape_set(shaping, args->view.y, x->rank + 1, dims);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- clone */
 
-typedef struct clone_args {
-    uint32_t x, y;
-} clone_args;
-
 static const vkd_param clone_parameters[] = {
-    VKD_TENSOR(clone_args, x),
+    VKD_TENSOR(view_args, x),
     VKD_IGNORED("memory_format"),
-    VKD_OUTPUT(clone_args, y),
+    VKD_OUTPUT(view_args, y),
     VKD_PARAMS_END,
 };
 
-vkd_status vkd_lower_clone(vkd_lowering *lowering)
-{
-    clone_args args;
-    VKD_TRY(vkd_op_args(lowering, clone_parameters, &args));
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args.x);
-    VKD_TRY(vkd_op_check_dims(lowering, args.y, x->rank, x->dims));
-    return lower_reshape(lowering, args.x, args.y);
-}
+static const vkd_op rows[] = {
+    {"aten.view_copy.default", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
+    {"aten.squeeze_copy.dim", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
+    {"aten.squeeze_copy.dims", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
+    {"aten.unsqueeze_copy.default", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower, .kind = VKD_OP_VIEW},
+    {"aten.clone.default", clone_parameters, sizeof(view_args), vkd_shape_same, lower, .kind = VKD_OP_CLONE},
+};
+
+const vkd_op_table vkd_view_ops = VKD_OP_TABLE(rows);

@@ -58,7 +58,7 @@ static void quantises_between_boundary_and_inside(void **state)
     assert_string_equal(lowering_node(f, 0)->shape, "1x8x5x5 -> 1x8x5x5");
     const vkd_tensor *tensors = f->graph.tensors;
     assert_int_equal(tensors[f->lowered.tensors[x]].place, VKD_PLACE_INPUT);
-    assert_int_equal(tensors[f->lowered.tensors[x]].layout, VKD_PLAIN);
+    assert_int_equal(tensors[f->lowered.tensors[x]].layout, VKD_ROWS);
     assert_int_equal(tensors[f->lowered.tensors[q]].place, VKD_PLACE_SCRATCH);
     assert_int_equal(tensors[f->lowered.tensors[q]].layout, VKD_4C);
     assert_int_equal(tensors[f->lowered.tensors[y]].place, VKD_PLACE_OUTPUT);

@@ -1,0 +1,252 @@
+#include "graph/net.h"
+#include "graph/decode.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------------------------ rows */
+
+/* A file may leave the namespace away: "sym_size.int", "update_cache.default". */
+static bool is_named(const vkd_op *row, const char *name)
+{
+    if (!strcmp(row->name, name))
+        return true;
+    const char *bare = strchr(row->name, '.');
+    return bare && strchr(bare + 1, '.') && !strcmp(bare + 1, name);
+}
+
+const vkd_op *vkd_op_find(const vkd_op_tables *tables, const char *name, size_t arg_count)
+{
+    const vkd_op *found = NULL;
+    for (size_t t = 0; t < tables->count; t++)
+        for (size_t i = 0; i < tables->tables[t]->count; i++) {
+            const vkd_op *row = &tables->tables[t]->rows[i];
+            if (row->internal || !is_named(row, name))
+                continue;
+            if (vkd_params_count(row->params) == arg_count)
+                return row;
+            found = found ? found : row; /* says what is expected */
+        }
+    return found;
+}
+
+const vkd_op *vkd_op_internal(const vkd_op_tables *tables, vkd_op_kind kind)
+{
+    for (size_t t = 0; t < tables->count; t++)
+        for (size_t i = 0; i < tables->tables[t]->count; i++)
+            if (tables->tables[t]->rows[i].internal && tables->tables[t]->rows[i].kind == kind)
+                return &tables->tables[t]->rows[i];
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------- unsupported operators */
+
+static int by_name(const void *a, const void *b)
+{
+    const vkd_model_op *x = *(const vkd_model_op *const *)a, *y = *(const vkd_model_op *const *)b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : x < y ? -1 : x > y;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const vkd_model_op *x = *(const vkd_model_op *const *)a, *y = *(const vkd_model_op *const *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* All of them in one message, so that a user learns at once what a model needs. */
+static vkd_status fail_unknown(vkd_arena *arena, const vkd_model_op **unknown, size_t count)
+{
+    size_t distinct = 0, length = 0;
+    char names[400];
+    qsort(unknown, count, sizeof *unknown, by_name);
+    for (size_t i = 0; i < count; i++)
+        if (!i || strcmp(unknown[i]->name, unknown[i - 1]->name))
+            unknown[distinct++] = unknown[i];
+    qsort(unknown, distinct, sizeof *unknown, by_place);
+    for (size_t i = 0; i < distinct && length < sizeof names; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u)", i ? ", " : "", unknown[i]->name,
+                                   unknown[i]->node_id);
+    return vkd_fail(arena->context, VKD_UNSUPPORTED,
+                    distinct == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names,
+                    length < sizeof names ? "" : "...");
+}
+
+static vkd_status find_rows(vkd_net *net, const vkd_model *model)
+{
+    const vkd_model_op **unknown = vkd_arena_alloc(net->arena, model->op_count, sizeof *unknown);
+    if (!unknown)
+        return vkd_fail_memory(net->arena->context, "a model's operators");
+    size_t count = 0;
+    for (size_t i = 0; i < model->op_count; i++) {
+        const vkd_model_op *op = &model->ops[i];
+        net->calls[i].row = vkd_op_find(net->tables, op->name, op->arg_count);
+        if (!net->calls[i].row)
+            unknown[count++] = op;
+    }
+    return count ? fail_unknown(net->arena, unknown, count) : VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ bind */
+
+static vkd_status bind_call(vkd_net *net, const vkd_model *model, size_t index)
+{
+    const vkd_model_op *op = &model->ops[index];
+    vkd_call *call = &net->calls[index];
+    call->name = op->name;
+    call->node_id = op->node_id;
+    call->args = vkd_arena_alloc(net->arena, 1, call->row->args_size);
+    if (!call->args)
+        return vkd_fail_memory(net->arena->context, "an operator's arguments");
+    if (call->row->defaults)
+        memcpy(call->args, call->row->defaults, call->row->args_size);
+    return vkd_args_decode(net->arena, model, op, call->row->params, call->args);
+}
+
+/* A list that many operators mention is copied for each of them: files of an exporter have a list for each. */
+static vkd_status check_mentions(const vkd_net *net, const vkd_model *model)
+{
+    uint64_t mentions = 0, room = 65536;
+    for (size_t i = 0; i < model->op_count; i++) {
+        room += 16 * model->ops[i].arg_count;
+        for (size_t a = 0; a < model->ops[i].arg_count; a++) {
+            const vkd_model_value *value = &model->values[model->ops[i].args[a]];
+            mentions += value->kind == VKD_VALUE_VALUE_LIST ? value->list.count : 0;
+        }
+    }
+    for (size_t i = 0; i < model->value_count; i++)
+        room += model->values[i].kind == VKD_VALUE_VALUE_LIST ? model->values[i].list.count : 0;
+    if (mentions > room)
+        return vkd_fail(net->arena->context, VKD_UNSUPPORTED,
+                        "operators share lists of values: their arguments have %llu entries, for this model %llu are supported",
+                        (unsigned long long)mentions, (unsigned long long)room);
+    return VKD_OK;
+}
+
+vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_tables *tables, vkd_arena *arena)
+{
+    *net = (vkd_net){
+        .arena = arena,
+        .tables = tables,
+        .value_count = model->value_count,
+        .value_capacity = model->value_count + 64,
+        .call_count = model->op_count,
+        .input_count = model->input_count,
+        .output_count = model->output_count,
+        .inputs = model->inputs,
+        .outputs = model->outputs,
+    };
+    net->values = vkd_arena_alloc(arena, net->value_capacity, sizeof *net->values);
+    net->calls = vkd_arena_alloc(arena, net->call_count, sizeof *net->calls);
+    if (!net->values || !net->calls)
+        return vkd_fail_memory(arena->context, "a model's operators");
+    if (model->value_count)
+        memcpy(net->values, model->values, model->value_count * sizeof *net->values);
+    for (size_t i = 0; i < model->value_count; i++)
+        net->has_symbols |= model->values[i].kind == VKD_VALUE_SYMINT;
+    VKD_TRY(find_rows(net, model));
+    VKD_TRY(check_mentions(net, model));
+    for (size_t i = 0; i < model->op_count; i++)
+        VKD_TRY(bind_call(net, model, i));
+    return VKD_OK;
+}
+
+vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value, uint32_t *out)
+{
+    vkd_model_value copy = *value; /* it may lie in the array that moves */
+    vkd_model_value *grown =
+        vkd_arena_grow(net->arena, net->values, net->value_count, &net->value_capacity, sizeof *net->values);
+    if (!grown)
+        return vkd_fail_memory(net->arena->context, "a model's values");
+    net->values = grown;
+    *out = (uint32_t)net->value_count++;
+    grown[*out] = copy;
+    return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ uses */
+
+static void use(vkd_use_fn fn, void *user, uint32_t *id, bool write)
+{
+    if (*id != VKD_NO_VALUE)
+        fn(user, id, write);
+}
+
+static void use_many(vkd_use_fn fn, void *user, uint32_t *ids, size_t count, bool write)
+{
+    for (size_t i = 0; i < count; i++)
+        use(fn, user, &ids[i], write);
+}
+
+static void use_field(const vkd_param *param, void *field, vkd_use_fn fn, void *user)
+{
+    switch (param->kind) {
+    case VKD_PARAM_TENSOR:
+    case VKD_PARAM_OPTIONAL_TENSOR:
+    case VKD_PARAM_CONSTANT:
+    case VKD_PARAM_OPTIONAL_CONSTANT:
+    case VKD_PARAM_FUSED:
+        use(fn, user, field, false);
+        break;
+    case VKD_PARAM_MUTATED:
+        use(fn, user, field, false);
+        use(fn, user, field, true);
+        break;
+    case VKD_PARAM_TENSOR_LIST:
+    case VKD_PARAM_OPTIONAL_TENSOR_LIST:
+        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count, false);
+        break;
+    case VKD_PARAM_OUTPUT_LIST:
+        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count, true);
+        break;
+    case VKD_PARAM_OUTPUT:
+        use_many(fn, user, field, param->count, true);
+        break;
+    case VKD_PARAM_OUTPUT_SYM:
+        use(fn, user, field, true);
+        break;
+    case VKD_PARAM_SYM:
+    case VKD_PARAM_OPTIONAL_SYM:
+        use(fn, user, &((vkd_sym *)field)->value, false);
+        break;
+    case VKD_PARAM_NUMBER:
+    case VKD_PARAM_OPTIONAL_NUMBER:
+        if (((vkd_number *)field)->kind == VKD_NUMBER_SYM)
+            use(fn, user, &((vkd_number *)field)->value, false);
+        break;
+    case VKD_PARAM_SIZES:
+        for (size_t i = 0; i < ((vkd_sym_list *)field)->count; i++)
+            use(fn, user, &((vkd_sym_list *)field)->items[i].value, false);
+        break;
+    default:
+        break;
+    }
+}
+
+void vkd_call_uses(const vkd_call *call, vkd_use_fn fn, void *user)
+{
+    for (const vkd_param *param = call->row->params; param->kind != VKD_PARAM_END; param++)
+        use_field(param, (unsigned char *)call->args + param->offset, fn, user);
+}
+
+/* Where the id of the first output is; null where there is none. */
+static uint32_t *result_of(const vkd_call *call)
+{
+    for (const vkd_param *param = call->row->params; param->kind != VKD_PARAM_END; param++) {
+        void *field = (unsigned char *)call->args + param->offset;
+        if (param->kind == VKD_PARAM_OUTPUT || param->kind == VKD_PARAM_OUTPUT_SYM)
+            return field;
+        if (param->kind == VKD_PARAM_OUTPUT_LIST)
+            return ((vkd_tensor_list *)field)->count ? ((vkd_tensor_list *)field)->values : NULL;
+    }
+    return NULL;
+}
+
+uint32_t vkd_call_result(const vkd_call *call)
+{
+    const uint32_t *result = result_of(call);
+    return result ? *result : VKD_NO_VALUE;
+}
+
+void vkd_call_set_result(vkd_call *call, uint32_t id) { *result_of(call) = id; }

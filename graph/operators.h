@@ -1,0 +1,129 @@
+/* The arguments of the operators that rewrite rules look into: the structs that their rows (ops/) decode into. */
+#ifndef VKD_GRAPH_OPERATORS_H
+#define VKD_GRAPH_OPERATORS_H
+
+#include "graph/op.h"
+
+/* VKD_OP_QUANTIZE and VKD_OP_DEQUANTIZE: x, scale, zero point and range of the whole tensor. */
+typedef struct quantize_args {
+    uint32_t x;
+    float scale;
+    int32_t zero, low, high;
+    uint32_t y;
+} quantize_args;
+
+/* VKD_OP_VIEW and VKD_OP_CLONE: these two are first in the structs of all of them. */
+typedef struct view_args {
+    uint32_t x, y;
+} view_args;
+
+/* VKD_OP_CLAMP */
+typedef struct clamp_args {
+    uint32_t x;
+    vkd_number low, high; /* null: no bound */
+    uint32_t y;
+} clamp_args;
+
+/* VKD_OP_MAX_POOL, and averages */
+typedef struct pool_args {
+    uint32_t x;
+    int32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
+    bool ceil_mode;
+    bool count_padding; /* averages */
+    float divisor;      /* averages; NAN: what the window covers */
+    uint32_t y[2];      /* the second: indices */
+} pool_args;
+
+/* VKD_OP_UPSAMPLE_NEAREST */
+typedef struct upsample_args {
+    uint32_t x;
+    vkd_sym_list size; /* h, w; empty: by the factors */
+    float factors[2];  /* h, w; 0: by the size */
+    bool align_corners;
+    uint32_t y;
+} upsample_args;
+
+/* VKD_OP_MEAN */
+typedef struct reduce_args {
+    uint32_t x;
+    vkd_int_list dims; /* empty: all */
+    bool keepdim;
+    uint32_t y;
+} reduce_args;
+
+/* VKD_OP_CAT */
+typedef struct cat_args {
+    vkd_tensor_list parts;
+    int32_t dim;
+    uint32_t y;
+} cat_args;
+
+/* ------------------------------------------------------------------------------------------------------------ int8 */
+
+/* What int8 convolutions and linear layers share. */
+typedef struct requantize_args {
+    uint32_t weight_sums, weight_scales, bias; /* value ids; bias may be VKD_NO_VALUE */
+    float x_scale, y_scale;
+    int32_t x_zero, y_zero;
+    const char *activation;
+} requantize_args;
+
+/* What rules fuse behind an int8 convolution: a clamp of the quantised result to [low, high], and an addition of another tensor
+ * (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
+typedef struct fused_args {
+    int32_t low, high;
+    uint32_t residual;
+    float r_scale, sum_scale;
+    int32_t r_zero, sum_zero;
+} fused_args;
+
+/* VKD_OP_Q8_CONV: pairs are h, w */
+typedef struct conv_args {
+    uint32_t x, weight, y;
+    requantize_args requantize;
+    fused_args fused;
+    int32_t kernel[2], stride[2], padding[2], output_padding[2], dilation[2], groups;
+    bool taps_first; /* of the row: the weights' order is [kernel_h][kernel_w][channel] */
+} conv_args;
+
+/* VKD_OP_Q8_LINEAR */
+typedef struct linear_args {
+    uint32_t x, weight, y;
+    requantize_args requantize;
+    bool real; /* y is float: dequantized with */
+    float real_scale;
+    int32_t real_zero;
+} linear_args;
+
+/* VKD_OP_Q8_ADD */
+typedef struct add_args {
+    uint32_t a, b;
+    float a_scale;
+    int32_t a_zero;
+    float b_scale;
+    int32_t b_zero;
+    float y_scale;
+    int32_t y_zero;
+    float alpha;
+    uint32_t y;
+} add_args;
+
+/* VKD_OP_Q8_CLAMP, made by rules: bounds of the int8 values */
+typedef struct q8_clamp_args {
+    uint32_t x;
+    int32_t low, high;
+    uint32_t y;
+} q8_clamp_args;
+
+/* VKD_OP_Q8_MEAN, made by rules: over h and w, of values clamped to low..high (NAN: no bound) */
+typedef struct q8_mean_args {
+    uint32_t x;
+    float x_scale;
+    int32_t x_zero;
+    float low, high;
+    float y_scale;
+    int32_t y_zero;
+    uint32_t y;
+} q8_mean_args;
+
+#endif

@@ -1,0 +1,67 @@
+/* Shapes: what the dims of every tensor, and the numbers behind SymInts, are for given inputs. Each row's shape function
+ * computes the dims of its outputs from its operands'; what the file says is the upper bound, and in a net without SymInts it is
+ * what must come out. */
+#ifndef VKD_GRAPH_SHAPE_H
+#define VKD_GRAPH_SHAPE_H
+
+#include "graph/net.h"
+
+typedef struct vkd_shape {
+    uint32_t rank, dims[VKD_MAX_RANK];
+} vkd_shape;
+
+/* The values of a net with the dims and numbers of one execution in place of the file's bounds. */
+struct vkd_shaping {
+    vkd_context *context;
+    const vkd_net *net;
+    vkd_model_value *values; /* net->value_count */
+    const vkd_call *call;    /* the one being shaped */
+    bool is_resized;         /* an input is smaller than the file's bound */
+};
+
+/* Shapes a whole net into `values`, which has room for net->value_count. inputs: the dims of each of the net's inputs, or null
+ * for the file's; those of SymInts are not read. numbers: by input, for SymInts; null: the file's.
+ * VKD_INVALID_ARGUMENT for inputs beyond the file's bounds or of another rank; VKD_INVALID_MODEL for an operator whose operands
+ * do not fit together or whose result is not what the file says. */
+VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_shape *inputs, const int64_t *numbers,
+                                      vkd_model_value *values);
+
+/* ------------------------------------------------------------------------------------------ for rows' shape functions */
+
+/* The message gets the operator's name and node id in front. */
+VKD_MUST_USE vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
+
+static inline const vkd_model_tensor *vkd_shape_of(const vkd_shaping *shaping, uint32_t value)
+{
+    return &shaping->values[value].tensor;
+}
+/* The number behind a vkd_sym that is not null. */
+static inline int64_t vkd_shape_number(const vkd_shaping *shaping, vkd_sym sym)
+{
+    return sym.value == VKD_NO_VALUE ? sym.number : shaping->values[sym.value].i;
+}
+
+/* Sets an output's dims; VKD_NO_VALUE is no output and passes. */
+VKD_MUST_USE vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims);
+/* An output shaped as another value. */
+VKD_MUST_USE vkd_status vkd_shape_set_as(vkd_shaping *shaping, uint32_t value, uint32_t like);
+
+/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this rank has no such dim; one of
+ * rank 0 has dims 0 and -1. */
+VKD_MUST_USE vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank, uint32_t *out);
+
+/* Which dims a list names; all of them for an empty list. VKD_INVALID_MODEL for one that is named twice. */
+VKD_MUST_USE vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint32_t rank,
+                                         bool out[VKD_MAX_RANK]);
+
+/* The common shape of operands that broadcast. VKD_INVALID_MODEL if they do not. */
+VKD_MUST_USE vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, size_t count, vkd_shape *out);
+
+/* Shape functions of rows whose struct begins with {uint32_t x, y}: y is as x. */
+vkd_status vkd_shape_same(vkd_shaping *shaping, const void *args);
+
+/* "1x64x56x56" or "scalar", in out. */
+enum { VKD_DIMS_TEXT = VKD_MAX_RANK * 11 + 16 };
+const char *vkd_dims_format(uint32_t rank, const uint32_t *dims, char out[VKD_DIMS_TEXT]);
+
+#endif

@@ -1,0 +1,11 @@
+/* The tables of all operator families; table.c lists them. */
+#ifndef VKD_OPS_TABLES_H
+#define VKD_OPS_TABLES_H
+
+#include "ops/lower.h"
+
+extern const vkd_op_table vkd_q8_conv_ops, vkd_q8_conv_transposed_ops, vkd_q8_linear_ops, vkd_q8_add_ops, vkd_q8_relu_ops,
+    vkd_q8_pixel_shuffle_ops, vkd_quantize_ops;
+extern const vkd_op_table vkd_pool_ops, vkd_reduce_ops, vkd_view_ops, vkd_clamp_ops, vkd_cat_ops, vkd_upsample_ops;
+
+#endif
