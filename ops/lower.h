@@ -7,6 +7,7 @@
 #include "graph/net.h"
 #include "graph/shape.h"
 #include "graph/tuner.h"
+#include "ops/walk.h"
 #include "runtime/caps.h"
 #include "runtime/math.h"
 
@@ -30,6 +31,7 @@ struct vkd_lowering {
     const vkd_call *call;     /* the one being lowered */
     vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
     vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
+    vkd_view *views;          /* by value id: where its elements are, for values without a tensor (tensor VKD_NO_TENSOR: none) */
     const vkd_value_use *use; /* by value id */
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t selection_count, selection_capacity;
@@ -82,6 +84,15 @@ VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value,
 
 /* The layout for an operator that takes any: VKD_4C where one of the operands lies in it alone, else VKD_ROWS. */
 vkd_layout vkd_op_layout(const vkd_lowering *lowering, const uint32_t *values, size_t count);
+
+/* The same elements wherever they lie: an operator whose kernel walks views reads what others have only moved, without a copy. */
+VKD_MUST_USE vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out);
+
+/* Makes `value`, an output of the current operator, what the view shows: no work until an operator wants it in one piece. */
+VKD_MUST_USE vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view);
+
+/* Appends y = what the view shows, converted to y's dtype. */
+VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y);
 
 /* A tensor that is read and written and keeps its contents from one execution to the next: a constant's, or what a prepack
  * made of one. ROWS. */

@@ -1,9 +1,29 @@
 /* Where the model's values lie: the graph's tensors that operators read and write. */
 #include "ops/lower.h"
+#include "shaders/element_params.h"
+#include "shaders/move_params.h"
 
 #include <string.h>
 
+_Static_assert(VKD_ELEMENT_BOOL == VKD_DTYPE_BOOL && VKD_ELEMENT_U8 == VKD_DTYPE_UINT8 && VKD_ELEMENT_I8 == VKD_DTYPE_INT8 &&
+                   VKD_ELEMENT_I32 == VKD_DTYPE_INT32 && VKD_ELEMENT_F16 == VKD_DTYPE_FLOAT16 &&
+                   VKD_ELEMENT_F32 == VKD_DTYPE_FLOAT32,
+               "kernels get a tensor's dtype as it is");
+
 static bool may_alias(const vkd_tensor *from, const vkd_tensor *to);
+
+/* Brings what is only a view into one piece. */
+static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout layout)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, tensor->dtype, layout,
+                                 tensor->rank, tensor->dims, &y));
+    VKD_TRY(vkd_op_move(lowering, &lowering->views[value], y));
+    lowering->tensors[value] = y;
+    return VKD_OK;
+}
 
 /* ------------------------------------------------------------------------------------------------------- constants */
 
@@ -72,6 +92,8 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
     if (tensor->dtype != dtype)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value,
                            vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
+    if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
+        VKD_TRY(materialise(lowering, value, VKD_ROWS));
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
             return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is read before an operator has produced it", value);
@@ -105,6 +127,8 @@ static vkd_status other_layout(vkd_lowering *lowering, vkd_tensor_id source, vkd
 vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
+    if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
+        VKD_TRY(materialise(lowering, value, layout));
     VKD_TRY(vkd_op_input_any(lowering, value, dtype, &source));
     const vkd_tensor *tensor = &lowering->graph->tensors[source];
     if (tensor->layout == layout) {
@@ -126,7 +150,7 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR)
+    if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
                            tensor->data ? "a constant" : "a graph input or another operator's output");
     if (tensor->dtype != dtype)
@@ -161,6 +185,46 @@ vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
     VKD_TRY(check_output(lowering, value, lowering->graph->tensors[tensor].dtype));
     lowering->tensors[value] = tensor;
     return VKD_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- views */
+
+vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
+{
+    vkd_tensor_id tensor;
+    *out = lowering->views[value];
+    if (lowering->tensors[value] == VKD_NO_TENSOR && out->tensor != VKD_NO_TENSOR)
+        return VKD_OK;
+    VKD_TRY(vkd_op_input_any(lowering, value, vkd_value_tensor(lowering, value)->dtype, &tensor));
+    *out = vkd_view_of(lowering->graph, tensor);
+    return VKD_OK;
+}
+
+vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view)
+{
+    VKD_TRY(check_output(lowering, value, lowering->graph->tensors[view->tensor].dtype));
+    lowering->views[value] = *view;
+    /* What is written in place later must be read before. */
+    bool changes = lowering->graph->tensors[view->tensor].place == VKD_PLACE_STATE;
+    return changes || lowering->use[value].is_output ? materialise(lowering, value, VKD_ROWS) : VKD_OK;
+}
+
+vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
+{
+    vkd_walk walk;
+    vkd_walk_make(lowering->graph, y, x, 1, &walk);
+    move_params params = {.groups = walk.groups, .slots = walk.slots, .inner = walk.inner, .x_offset = walk.offsets[0]};
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    vkd_node_read(&node, x->tensor);
+    vkd_node_write(&node, y);
+    vkd_node_spec(&node, lowering->graph->tensors[x->tensor].dtype);
+    vkd_node_spec(&node, lowering->graph->tensors[y].dtype);
+    vkd_node_spec(&node, walk.rank);
+    vkd_node_spec(&node, walk.whole);
+    return vkd_op_add_node(lowering, &node, x->tensor, y);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- shapes */
