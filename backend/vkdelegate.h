@@ -119,6 +119,7 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FUSE_CLAMP = 8,       /* a clamp joins the convolution before it */
     VKD_REWRITE_FUSE_ADD = 16,        /* a residual addition joins the convolution before it */
     VKD_REWRITE_FUSE_DEQUANTIZE = 32, /* a dequantize joins the linear layer before it */
+    VKD_REWRITE_FOLD = 64,            /* constants are prepacked and cast once */
 } vkd_rewrites;
 
 typedef struct vkd_options {

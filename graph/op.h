@@ -140,6 +140,8 @@ typedef enum vkd_op_kind {
     VKD_OP_DEQUANTIZE,
     VKD_OP_VIEW,  /* its result is the elements of its first argument under other dims */
     VKD_OP_CLONE, /* its result is its first argument, where dims and dtypes are equal */
+    VKD_OP_PREPACK, /* its result is a constant */
+    VKD_OP_CAST,    /* its result is its first argument in the result's dtype */
     VKD_OP_CLAMP,
     VKD_OP_MAX_POOL,
     VKD_OP_UPSAMPLE_NEAREST,

@@ -1,4 +1,5 @@
 #include "graph/rewrite.h"
+#include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/int8.h"
 #include "graph/rewriter.h"
@@ -87,6 +88,8 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));
+    if (!(skip & VKD_REWRITE_FOLD))
+        VKD_TRY(vkd_fold_constants(&r));
     if (!(skip & VKD_REWRITE_CLONES))
         VKD_TRY(skip_clones(&r));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

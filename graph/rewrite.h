@@ -1,6 +1,7 @@
 /* Rewrites over a net's operators, before they are lowered: exchanges an operator sequence for a cheaper one that computes
  * the same. Pure: net in, net out.
  *
+ * - constants: prepacks of constants that nobody writes vanish, and casts of small ones are done here.
  * - clone: aten.clone of a layout transition vanishes: its readers read the source.
  * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the pair.
  * - int8 max pool, int8 upsampling: dequantize -> max_pool2d -> quantize with equal scale and zero point becomes a max_pool2d

@@ -97,6 +97,8 @@ VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, v
 /* A tensor that is read and written and keeps its contents from one execution to the next: a constant's, or what a prepack
  * made of one. ROWS. */
 VKD_MUST_USE vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out);
+/* Makes `value`, an output of the current operator, such a tensor that starts as `constant`. */
+VKD_MUST_USE vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant);
 
 /* Creates the tensor for a value that the current operator produces, in the given layout; one in VKD_ROWS that is an output of
  * the graph is written to where the host reads it. */

@@ -39,20 +39,17 @@ static void pack_plain(const void *source, void *dst, size_t size)
     memset((char *)dst + constant->size, 0, size - constant->size);
 }
 
-/* A constant that is used like an activation. */
-static vkd_status add_constant(vkd_lowering *lowering, uint32_t value)
+/* A constant of the file as it is, to be used like an activation or as the beginning of a state. */
+static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_place place, vkd_tensor_id *out)
 {
-    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, constant);
     plain_constant *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "a constant");
     *source = (plain_constant){tensor->data, tensor->size};
-    vkd_tensor_id id;
-    VKD_TRY(
-        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, &id));
-    lowering->graph->tensors[id].pack = pack_plain;
-    lowering->graph->tensors[id].source = source;
-    lowering->tensors[value] = id;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
+    lowering->graph->tensors[*out].pack = pack_plain;
+    lowering->graph->tensors[*out].source = source;
     return VKD_OK;
 }
 
@@ -78,10 +75,16 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
     if (*out != VKD_NO_TENSOR || !tensor->data)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state: a constant is needed",
                            value);
-    VKD_TRY(add_constant(lowering, value));
-    *out = lowering->tensors[value];
-    lowering->graph->tensors[*out].place = VKD_PLACE_STATE;
+    VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
+    lowering->tensors[value] = *out;
     return VKD_OK;
+}
+
+vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant)
+{
+    if (!vkd_value_tensor(lowering, constant)->data || lowering->tensors[value] != VKD_NO_TENSOR)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u, a state, does not start as a constant", value);
+    return add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]);
 }
 
 /* --------------------------------------------------------------------------------------------------------- inputs */
@@ -97,7 +100,7 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
             return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is read before an operator has produced it", value);
-        VKD_TRY(add_constant(lowering, value));
+        VKD_TRY(add_constant(lowering, value, VKD_PLACE_CONSTANT, &lowering->tensors[value]));
     }
     *out = lowering->tensors[value];
     return VKD_OK;
