@@ -33,10 +33,10 @@ static void finish(table *t, const table_tensor *x, vkd_dtype to)
 
 static void draw_cast(table *t)
 {
-    table_tensor *x = draw_x(t, table_dtype(t, TABLE_ALL));
+    table_tensor *x = draw_x(t, table_dtype(t, table_chance(t, 2) ? TABLE_FLOATS : TABLE_ALL));
     for (int i = 0; i < 6; i++)
         table_null(t);
-    finish(t, x, table_dtype(t, TABLE_ALL));
+    finish(t, x, table_dtype(t, table_chance(t, 2) ? TABLE_FLOATS : TABLE_ALL));
 }
 
 /* code: how many arguments there are between x and y. */

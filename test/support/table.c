@@ -194,13 +194,14 @@ void table_uniform(table *t, table_tensor *x, double low, double high)
 
 void table_extremes(table *t, table_tensor *x)
 {
-    static const double singles[] = {NAN,  INFINITY, -INFINITY, 0.0,  -0.0, FLT_MAX, -FLT_MAX, FLT_MIN, -FLT_MIN, 0.5,
-                                     -0.5, 1.5,      2.5,       -2.5, 1,    -1,      16777217, 88.8,    -88.8,    1e-20};
+    static const double singles[] = {NAN,      INFINITY, -INFINITY, 0.0,   -0.0, FLT_MAX, -FLT_MAX, FLT_MIN,
+                                     -FLT_MIN, 0.5,      -0.5,      1.5,   2.5,  -2.5,    1,        -1,
+                                     16777217, 88.8,     -88.8,     1e-20, 2049, 2051,    65520,    65519};
     static const double halves[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 65504, -65504, 0x1p-14, -0x1p-14, 0x1p-24,
                                     0.5, -0.5,     1.5,       2.5, -2.5, 1,     -1,     2049,    11.1,     -17};
     static const double ints[] = {0,        1,         -1,  2,    INT32_MAX, INT32_MIN, INT32_MAX - 1, INT32_MIN + 1,
                                   16777217, -16777217, 127, -128, 255,       65536};
-    for (size_t i = 0; i < 6 && x->count; i++) {
+    for (size_t i = 0; x->count && i < 4 + x->count / 4; i++) {
         double value;
         if (x->dtype == VKD_DTYPE_FLOAT32)
             value = singles[table_below(t, sizeof singles / sizeof *singles)];
