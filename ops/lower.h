@@ -114,6 +114,12 @@ VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vk
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
+/* For kernels that read a number which may change from one execution to the next without another graph: the tensor of symbols,
+ * which is bound like any other, and the word in it. For a plain number the word is VKD_NO_VALUE, and out_tensor is any tensor
+ * that may be bound: `otherwise`. */
+VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
+                                      uint32_t *out_word);
+
 /* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED
  * beyond 2 GiB. */
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
