@@ -2,7 +2,6 @@
  * every int8 q, since three roundings of 2^-24 cannot add up to half a step in 255, and both maps are monotonic. What only
  * selects among its input's elements, a maximum too, can therefore select among the int8 values. */
 #include "graph/int8.h"
-#include "shaders/q8_mean_params.h"
 
 #include <math.h>
 
@@ -93,14 +92,12 @@ vkd_status vkd_int8_select(vkd_rewriter *r, size_t index)
 
 /* ------------------------------------------------------------------------------------------------------------ mean */
 
-/* Whether a list names exactly the two innermost dims of a tensor of rank 4, and they are no more pixels than the kernel takes.
- */
+/* Whether a list names exactly the two innermost dims of a tensor of rank 4. */
 static bool over_pixels(const vkd_rewriter *r, uint32_t tensor, uint32_t list)
 {
     const vkd_model_tensor *x = &r->values[tensor].tensor;
     const vkd_model_value *dims = &r->values[list];
-    if (x->rank != 4 || (uint64_t)x->dims[2] * x->dims[3] > Q8_MEAN_MAX_PIXELS || dims->kind != VKD_VALUE_INT_LIST ||
-        dims->list.count != 2)
+    if (x->rank != 4 || dims->kind != VKD_VALUE_INT_LIST || dims->list.count != 2)
         return false;
     int64_t a = dims->list.ints[0], b = dims->list.ints[1];
     return ((a == 2 || a == -2) && (b == 3 || b == -1)) || ((a == 3 || a == -1) && (b == 2 || b == -2));

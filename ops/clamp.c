@@ -39,7 +39,7 @@ static vkd_status lower_floats(vkd_lowering *lowering, const clamp_args *args)
         .low = isnan(args->low) ? -INFINITY : args->low,
         .high = isnan(args->high) ? INFINITY : args->high,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);
@@ -91,7 +91,7 @@ vkd_status vkd_lower_q8_clamp(vkd_lowering *lowering)
         .low = args.low,
         .high = args.high,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.quads);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);

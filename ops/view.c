@@ -29,7 +29,7 @@ vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id 
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a copy of %s: 8-bit and 32-bit types are supported",
                            vkd_dtype_name(to->dtype));
     copy_params params = {.words = vkd_tensor_groups(to) * size, .src_n = from->n, .dst_n = to->n};
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COPY, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COPY, vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, src);
     vkd_node_write(&node, dst);
