@@ -2,6 +2,7 @@
  */
 #include "graph/plan.h"
 #include "shaders/q8_mean_params.h"
+#include "shaders/requantize_params.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
 
@@ -197,6 +198,41 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     f->caps.type = VKD_TYPE_CPU;
     assert_int_equal(lowering_run(f), VKD_OK);
     assert_int_equal(lowering_node(f, 1)->specs[1], 1);
+}
+
+/* GLSL leaves undefined what a clamp does whose lower bound is above the upper one. A file can name the operator itself. */
+static void fused_clamps_have_bounds_in_order(void **state)
+{
+    static const struct {
+        const char *activation;
+        int64_t low, high;
+        float expected_low, expected_high;
+    } cases[] = {
+        {"none", -128, 127, -128, 127}, {"relu", -128, 127, 3, 127},      {"relu", -128, 20, 3, 20},
+        {"relu", 10, 20, 10, 20},       {"relu", -100, -50, -50, -50},    {"none", 60, 40, 40, 40},
+        {"none", 300, 400, 127, 127},   {"none", -400, -300, -128, -128},
+    };
+    static const int8_t weights[16];
+    static const int32_t sums[4];
+    static const float scales[4] = {1, 1, 1, 1};
+    lowering_fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        vkd_graph_init(&f->graph, &f->arena);
+        hand_model *m = &f->m;
+        const uint32_t dims[] = {1, 4, 5, 5}, four = 4;
+        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+        uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1), none = hand_null(m);
+        HAND_OP(m, "vkd.q8_conv2d", x, scale, zero, hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){4, 4}, weights),
+                hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums), hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales), scale,
+                zero, none, ones, ones, hand_pair(m, 0, 0), ones, hand_int(m, 1), hand_string(m, cases[i].activation),
+                hand_int(m, cases[i].low), hand_int(m, cases[i].high), none, zero, zero, zero, zero, y);
+        assert_int_equal(lowering_run(f), VKD_OK);
+        const vkd_node *conv = lowering_node(f, 1);
+        requantize_params params;
+        memcpy(&params, conv->push + conv->push_size - sizeof params, sizeof params);
+        assert_true(params.low == cases[i].expected_low && params.high == cases[i].expected_high);
+    }
 }
 
 /* -------------------------------------------------------------------------------------------------------- refusals */
@@ -460,6 +496,7 @@ int main(void)
         LOWERING_TEST(copies_where_a_view_moves_bytes),
         LOWERING_TEST(folds_workgroups_into_y),
         LOWERING_TEST(q8_mean_shares_pixels_on_gpus_only),
+        LOWERING_TEST(fused_clamps_have_bounds_in_order),
         LOWERING_TEST(names_all_unsupported_operators),
         LOWERING_TEST(refuses_values_out_of_order),
         LOWERING_TEST(refuses_an_output_nobody_produces),
