@@ -61,6 +61,7 @@ typedef struct vkd_node {
     uint32_t specs[VKD_MAX_SPECS];
     unsigned char push[VKD_MAX_PUSH];
     uint32_t groups[3];
+    uint64_t loops; /* iterations of all loops of an invocation, at most: vkd_loop */
     const char *op; /* the file's operator */
     uint32_t op_id;
     const char *variant; /* "" or the conv variant */

@@ -239,7 +239,7 @@ vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id 
     move_params params = {.groups = walk.groups, .slots = walk.slots, .inner = walk.inner, .x_offset = walk.offsets[0]};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
     vkd_node_write(&node, y);
