@@ -262,13 +262,13 @@ vkd_status vkd_method_execute(vkd_method *method)
         if (!method->tensors[i].is_set)
             return vkd_fail(&method->context, VKD_INVALID_ARGUMENT,
                             "input %zu was not set, or its memory was used by an execution of the delegate since", i);
-    vkd_status status = vkd_executor_submit(delegate->executor, slot);
+    vkd_status status = vkd_executor_submit(delegate->plan->executor, slot);
     if (status == VKD_OK)
-        status = vkd_executor_wait(delegate->executor, slot);
+        status = vkd_executor_wait(delegate->plan->executor, slot);
     method->has_run = status == VKD_OK;
     for (size_t i = 0; method->has_run && i < method->output_count; i++) {
         const method_tensor *output = &method->tensors[method->input_count + i];
-        vkd_delegate_get_output(delegate, slot, i, output->info.dtype, output->data);
+        vkd_plan_get_output(delegate->plan, &delegate->net, slot, i, output->info.dtype, output->data);
     }
     return pass_on(method, status);
 }

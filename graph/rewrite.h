@@ -8,8 +8,8 @@
  *   of int8: exact, since both maps are monotonic. The same for upsample_nearest2d.
  * - int8 mean: dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero, low, high, y_scale, y_zero,
  *   y), and a hardtanh, clamp or relu before the mean becomes its bounds low and high: real numbers, or null for none. Rounds
- *   once where the operators round several times: the sum of what is not clamped is exact. That limits the pixels, see
- *   shaders/q8_mean_params.h; a mean of more stays.
+ *   once where the operators round several times: the sum of what is not clamped is exact, or rounded once where
+ *   pixels are very many, see shaders/q8_mean_params.h.
  * - int8 clamp: dequantize -> hardtanh, clamp or relu -> quantize with equal parameters becomes "vkd.q8_clamp" (x, low, high,
  *   y) with the bounds quantised: exact.
  * - int8 concatenation: cat of dequantized tensors -> quantize, all with equal parameters, becomes a cat of int8.

@@ -64,7 +64,7 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
         .h_at = axis == AXIS_H ? at : 0,
         .w_at = axis == AXIS_W ? at : 0,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);

@@ -11,9 +11,6 @@
 #include "runtime/caps.h"
 #include "runtime/math.h"
 
-/* llvmpipe ends an invocation's loops after 65535 iterations in all, whatever their conditions say. */
-enum { VKD_CPU_MAX_LOOP = 60000 };
-
 /* What the net's calls do to a value. */
 typedef struct vkd_value_use {
     uint32_t reads, writes; /* arguments; being an output of the graph is no read */
@@ -114,6 +111,12 @@ VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vk
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 
+/* For kernels that read a number which may change from one execution to the next without another graph: the tensor of symbols,
+ * which is bound like any other, and the word in it. For a plain number the word is VKD_NO_VALUE, and out_tensor is any tensor
+ * that may be bound: `otherwise`. */
+VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
+                                      uint32_t *out_word);
+
 /* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED
  * beyond 2 GiB. */
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
@@ -140,14 +143,27 @@ static inline uint32_t vkd_tensor_groups(const vkd_tensor *tensor)
                                     : (uint32_t)vkd_divide_up((uint64_t)pixels * tensor->c, 4);
 }
 
-/* Starts a node for the current operator: op, op_id, shader, push constants, workgroup size 1 x 1 x 1. Bindings are added with
- * vkd_node_read and vkd_node_write, in the order of the shader's. */
-vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size);
+/* What a loop adds to vkd_node.loops: so many rounds, each with what the loops within its body take. The test that fails at
+ * last is a round of its own: llvmpipe runs the body once more then, with all lanes masked, and each loop within it once. No
+ * kernel has more than two of those. test/test_loops.c compares with what devices do. */
+static inline uint64_t vkd_loop(uint64_t rounds, uint64_t within) { return rounds * (within + 1) + 1 + (within ? 2 : 0); }
+enum { VKD_NO_LOOPS = 0 };
+
+/* Null if a device's loops may go round so often in an invocation, else why not. */
+static inline const char *vkd_loops_refuse(const vkd_caps *caps, uint64_t loops)
+{
+    return caps->max_loops && loops > caps->max_loops ? "its sums are longer than the device's loops may be" : NULL;
+}
+
+/* Starts a node for the current operator: op, op_id, shader, loops, push constants, workgroup size 1 x 1 x 1. Bindings are
+ * added with vkd_node_read and vkd_node_write, in the order of the shader's. */
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops, const void *push, uint32_t push_size);
 void vkd_node_read(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation constant, from 3 on */
 
-/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". */
+/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y".
+ * VKD_UNSUPPORTED if its loops are longer than the device allows: every node of an operator comes this way. */
 VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);
 
 /* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's

@@ -46,10 +46,25 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_pl
     plain_constant *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "a constant");
-    *source = (plain_constant){tensor->data, tensor->size};
+    source->data = tensor->data; /* field by field: the whole struct is compared, and must have no padding of chance */
+    source->size = tensor->size;
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
-    lowering->graph->tensors[*out].pack = pack_plain;
-    lowering->graph->tensors[*out].source = source;
+    vkd_tensor *added = &lowering->graph->tensors[*out];
+    added->pack = pack_plain;
+    added->source = source;
+    added->source_size = sizeof *source;
+    return VKD_OK;
+}
+
+vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
+                         uint32_t *out_word)
+{
+    *out_tensor = otherwise;
+    *out_word = VKD_NO_VALUE;
+    if (sym.value == VKD_NO_VALUE)
+        return VKD_OK;
+    VKD_TRY(vkd_graph_add_symbol(lowering->graph, sym.value, out_word));
+    *out_tensor = lowering->graph->symbols;
     return VKD_OK;
 }
 
@@ -63,7 +78,9 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     if (!copy)
         return vkd_fail_memory(lowering->context, "a constant");
     memcpy(copy, source, source_size);
-    return vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out);
+    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out));
+    lowering->graph->tensors[*out].source_size = source_size;
+    return VKD_OK;
 }
 
 vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -77,6 +94,7 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
                            value);
     VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
     lowering->tensors[value] = *out;
+    lowering->graph->tensors[*out].state = value + 1;
     return VKD_OK;
 }
 
@@ -84,7 +102,9 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
 {
     if (!vkd_value_tensor(lowering, constant)->data || lowering->tensors[value] != VKD_NO_TENSOR)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u, a state, does not start as a constant", value);
-    return add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]);
+    VKD_TRY(add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]));
+    lowering->graph->tensors[lowering->tensors[value]].state = value + 1;
+    return VKD_OK;
 }
 
 /* --------------------------------------------------------------------------------------------------------- inputs */
@@ -219,7 +239,7 @@ vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id 
     move_params params = {.groups = walk.groups, .slots = walk.slots, .inner = walk.inner, .x_offset = walk.offsets[0]};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
     vkd_node_write(&node, y);

@@ -249,6 +249,21 @@ static void avg_pool(void **state)
     }
 }
 
+/* As of maxima, see test_kernels.c: the mean of a row's means, whatever of the window counts. */
+static void avg_pool_of_large_windows(void **state)
+{
+    static const oracle_window windows[] = {
+        {1, 3, 22060, 1, {22050, 1}, {3, 1}, {0, 0}, {1, 1}},
+        {1, 5, 300, 300, {299, 298}, {1, 2}, {0, 0}, {1, 1}},
+        {2, 3, 300, 310, {290, 280}, {20, 15}, {140, 40}, {1, 1}},
+        {1, 4, 1024, 1024, {1024, 1024}, {1, 1}, {0, 0}, {1, 1}},
+    };
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("avg_pool_of_large_windows");
+    for (size_t i = 0; i < 4 * sizeof windows / sizeof *windows; i++)
+        check_avg_pool(h, &random, &windows[i / 4], i % 2);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- clamps */
 
 /* The chain's inner tensor is 4C, the outer ones are plain. */
@@ -326,10 +341,11 @@ static void q8_clamp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cat),      cmocka_unit_test(cat_refusals),
-        cmocka_unit_test(upsample), cmocka_unit_test(upsample_refuses_fractions),
-        cmocka_unit_test(avg_pool), cmocka_unit_test(pixel_shuffle),
-        cmocka_unit_test(clamp),    cmocka_unit_test(q8_clamp),
+        cmocka_unit_test(cat),           cmocka_unit_test(cat_refusals),
+        cmocka_unit_test(upsample),      cmocka_unit_test(upsample_refuses_fractions),
+        cmocka_unit_test(avg_pool),      cmocka_unit_test(avg_pool_of_large_windows),
+        cmocka_unit_test(pixel_shuffle), cmocka_unit_test(clamp),
+        cmocka_unit_test(q8_clamp),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }
