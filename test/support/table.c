@@ -374,7 +374,7 @@ static vkd_status lower(harness *h, const vkd_model *model, vkd_graph *graph, co
         return vkd_fail_memory(context, "a net");
     VKD_TRY(vkd_net_bind(net, model, &ops, graph->arena));
     *row = net->calls[net->call_count - 1].row;
-    VKD_TRY(vkd_shape_net(context, net, NULL, NULL, values));
+    VKD_TRY(vkd_shape_net(context, net, NULL, values));
     VKD_TRY(vkd_lower_net(context, net, values, &h->caps, NULL, NULL, graph, &lowered));
     return vkd_plan(graph, h->caps.storage_alignment, true);
 }
@@ -382,7 +382,7 @@ static vkd_status lower(harness *h, const vkd_model *model, vkd_graph *graph, co
 static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
 {
     vkd_executor *executor;
-    VKD_TRY(vkd_executor_create(h->gpu.device, graph, false, &executor));
+    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
     size_t in = 0, out = 0;
     for (size_t i = 0; i < t->tensor_count; i++) {
         const table_tensor *x = &t->tensors[i];
