@@ -376,7 +376,7 @@ static vkd_status lower(harness *h, const vkd_model *model, vkd_graph *graph, co
     *row = net->calls[net->call_count - 1].row;
     VKD_TRY(vkd_shape_net(context, net, NULL, values));
     VKD_TRY(vkd_lower_net(context, net, values, &h->caps, NULL, NULL, graph, &lowered));
-    return vkd_plan(graph, h->caps.storage_alignment, true);
+    return vkd_plan_memory(graph, h->caps.storage_alignment, true);
 }
 
 static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
