@@ -149,6 +149,8 @@ static vkd_status nothing(vkd_lowering *lowering, const void *arguments)
         name_, binary_params, sizeof(binary_args), shape_binary, nothing, .code = code_                                        \
     }
 
+static const select_args item = {.index = {0, VKD_NO_VALUE}};
+
 static const vkd_op rows[] = {
     BINARY("add", SYM_ADD),
     BINARY("sub", SYM_SUB),
@@ -175,7 +177,7 @@ static const vkd_op rows[] = {
     {"sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"aten::sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"et_vk.select_as_symint.default", select_params, sizeof(select_args), shape_select, nothing},
-    {"aten::_local_scalar_dense", item_params, sizeof(select_args), shape_select, nothing},
+    {"aten::_local_scalar_dense", item_params, sizeof(select_args), shape_select, nothing, .defaults = &item},
 };
 
 const vkd_op_table vkd_symbol_ops = VKD_OP_TABLE(rows);

@@ -25,7 +25,8 @@
 
 enum { TABLE_TENSORS = 16 };
 
-typedef enum table_role { TABLE_INPUT, TABLE_CONSTANT, TABLE_OUTPUT } table_role;
+/* How an input reaches the operator. DRAWN: as any of the others, or as an image or a view. */
+typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT } table_arrival;
 
 typedef struct table_tensor {
     vkd_dtype dtype;
@@ -36,9 +37,9 @@ typedef struct table_tensor {
      * that. All 0: the same bits, but for NaNs. Integers are never more than `absolute` away */
     double ulps, relative, absolute;
     double *scales; /* what `relative` is of, where it is not the expected values: table_scales */
-    table_role role;
-    bool only_rows; /* inputs: never brought into another layout */
-    uint32_t value; /* id in the hand-made model */
+    bool is_output;
+    table_arrival arrival; /* inputs */
+    uint32_t value;        /* id in the hand-made model */
     void *bytes, *got;
     char how[64]; /* for people: how it arrives */
 } table_tensor;
@@ -67,7 +68,9 @@ struct table {
     size_t tensor_count, arg_count;
     table_tensor tensors[TABLE_TENSORS];
     uint32_t args[HAND_ARGS];
-    char text[256]; /* for people: arguments that are no tensors */
+    uint32_t symint; /* the output's value, if there is one */
+    int64_t number;  /* what is expected of it */
+    char text[256];  /* for people: arguments that are no tensors */
 };
 
 /* ----------------------------------------------------------------------------------------------------------- drawing */
@@ -99,10 +102,13 @@ size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, 
 
 /* Each appends an argument. Tensors stay where they are while the case is drawn. */
 table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape);
-table_tensor *table_constant(table *t, vkd_dtype dtype, vkd_shape shape);
 table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape);
 void table_null(table *t);
 void table_int(table *t, int64_t value);
+/* An Int, or a SymInt with this value. */
+void table_size(table *t, int64_t value);
+/* An output SymInt, and what is expected of it. */
+void table_output_symint(table *t, int64_t expected);
 void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);

@@ -89,25 +89,24 @@ static void add_argument(table *t, uint32_t value)
     t->args[t->arg_count++] = value;
 }
 
-static table_tensor *add_tensor(table *t, table_role role, vkd_dtype dtype, vkd_shape shape)
+static table_tensor *add_tensor(table *t, bool is_output, vkd_dtype dtype, vkd_shape shape)
 {
     if (t->tensor_count >= TABLE_TENSORS)
         fail_msg("%s: too many tensors", t->row->name);
     table_tensor *x = &t->tensors[t->tensor_count++];
     size_t count = (size_t)vkd_dims_count(shape.rank, shape.dims);
-    *x = (table_tensor){.dtype = dtype, .shape = shape, .count = count, .role = role};
+    *x = (table_tensor){.dtype = dtype, .shape = shape, .count = count, .is_output = is_output};
     x->values = zeros(count, sizeof *x->values);
     x->value = hand_tensor(&t->model, dtype, shape.rank, shape.dims);
     add_argument(t, x->value);
     return x;
 }
 
-table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape) { return add_tensor(t, TABLE_INPUT, dtype, shape); }
-table_tensor *table_constant(table *t, vkd_dtype dtype, vkd_shape shape) { return add_tensor(t, TABLE_CONSTANT, dtype, shape); }
+table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape) { return add_tensor(t, false, dtype, shape); }
 
 table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape)
 {
-    table_tensor *y = add_tensor(t, TABLE_OUTPUT, dtype, shape);
+    table_tensor *y = add_tensor(t, true, dtype, shape);
     hand_mark_output(&t->model, y->value);
     return y;
 }
@@ -132,6 +131,20 @@ void table_int(table *t, int64_t value)
 {
     say(t, " %lld", (long long)value);
     add_argument(t, hand_int(&t->model, value));
+}
+
+void table_size(table *t, int64_t value)
+{
+    bool symbolic = table_chance(t, 2);
+    say(t, symbolic ? " s%lld" : " %lld", (long long)value);
+    add_argument(t, symbolic ? hand_symint(&t->model, value) : hand_int(&t->model, value));
+}
+
+void table_output_symint(table *t, int64_t expected)
+{
+    t->symint = hand_symint(&t->model, -1);
+    t->number = expected;
+    add_argument(t, t->symint);
 }
 
 void table_double(table *t, double value)
@@ -337,21 +350,11 @@ static void arrive_view(table *t, table_tensor *x)
             x->value);
 }
 
-static void arrive(table *t, table_tensor *x)
+static void arrive_whole(table *t, table_tensor *x, bool constant)
 {
-    uint32_t kind = x->only_rows || !x->count ? 0 : table_below(t, 4);
-    if (x->role == TABLE_INPUT && kind == 2 && x->shape.rank >= 1 && x->shape.rank <= 4) {
-        arrive_image(t, x);
-        return;
-    }
-    if (x->role == TABLE_INPUT && kind == 3) {
-        arrive_view(t, x);
-        return;
-    }
     x->bytes = zeros(x->count, vkd_dtype_size(x->dtype));
     for (size_t i = 0; i < x->count; i++)
         vkd_element_set(x->dtype, x->bytes, i, x->values[i]);
-    bool constant = x->role == TABLE_CONSTANT || kind == 1;
     snprintf(x->how, sizeof x->how, constant ? "constant" : "rows");
     if (constant)
         t->model.values[x->value].tensor.data = x->bytes;
@@ -359,10 +362,35 @@ static void arrive(table *t, table_tensor *x)
         t->model.inputs[t->model.model.input_count++] = x->value;
 }
 
+static void arrive(table *t, table_tensor *x)
+{
+    uint32_t kind = x->arrival == TABLE_DRAWN ? table_below(t, 4) : 0, rank = x->shape.rank;
+    if (kind == 1 && x->count && rank >= 1 && rank <= 4)
+        arrive_image(t, x);
+    else if (kind == 2 && x->count)
+        arrive_view(t, x);
+    else
+        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || kind == 3);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- running */
 
-static vkd_status lower(harness *h, const vkd_model *model, vkd_graph *graph, const vkd_op **row)
+/* What the model's inputs hold, for operators that look into them while shapes are computed. */
+static void see_inputs(const table *t, vkd_input *inputs)
 {
+    for (size_t i = 0; i < t->model.model.input_count; i++) {
+        const vkd_model_tensor *tensor = &t->model.values[t->model.inputs[i]].tensor;
+        inputs[i] = (vkd_input){.shape.rank = tensor->rank, .dtype = tensor->dtype};
+        memcpy(inputs[i].shape.dims, tensor->dims, sizeof tensor->dims);
+        for (size_t x = 0; x < t->tensor_count; x++)
+            if (t->tensors[x].value == t->model.inputs[i])
+                inputs[i].data = t->tensors[x].bytes;
+    }
+}
+
+static vkd_status lower(harness *h, const table *t, const vkd_model *model, vkd_graph *graph, const vkd_op **row)
+{
+    vkd_input inputs[HAND_LIST];
     const vkd_op_table *tables[64] = {&arrange_ops};
     const vkd_op_tables ops = {tables, vkd_ops.count + 1};
     memcpy(tables + 1, vkd_ops.tables, vkd_ops.count * sizeof *tables);
@@ -374,7 +402,10 @@ static vkd_status lower(harness *h, const vkd_model *model, vkd_graph *graph, co
         return vkd_fail_memory(context, "a net");
     VKD_TRY(vkd_net_bind(net, model, &ops, graph->arena));
     *row = net->calls[net->call_count - 1].row;
-    VKD_TRY(vkd_shape_net(context, net, NULL, values));
+    see_inputs(t, inputs);
+    VKD_TRY(vkd_shape_net(context, net, inputs, values));
+    if (t->symint && values[t->symint].i != t->number)
+        fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i, (long long)t->number);
     VKD_TRY(vkd_lower_net(context, net, values, &h->caps, NULL, NULL, graph, &lowered));
     return vkd_plan_memory(graph, h->caps.storage_alignment, true);
 }
@@ -386,14 +417,14 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
     size_t in = 0, out = 0;
     for (size_t i = 0; i < t->tensor_count; i++) {
         const table_tensor *x = &t->tensors[i];
-        if (x->role == TABLE_INPUT && !t->model.values[x->value].tensor.data) {
+        if (!x->is_output && !t->model.values[x->value].tensor.data) {
             memcpy(vkd_executor_input(executor, 0, in), x->bytes, t->model.values[t->model.inputs[in]].tensor.size);
             in++;
         }
     }
     vkd_status status = vkd_executor_run(executor);
     for (size_t i = 0; status == VKD_OK && i < t->tensor_count; i++)
-        if (t->tensors[i].role == TABLE_OUTPUT)
+        if (t->tensors[i].is_output)
             memcpy(t->tensors[i].got, vkd_executor_output(executor, 0, out++),
                    t->tensors[i].count * vkd_dtype_size(t->tensors[i].dtype));
     vkd_executor_destroy(executor);
@@ -407,9 +438,8 @@ static void describe(const table *t, char *out, size_t size)
     size_t length = (size_t)snprintf(out, size, "%s:", t->row->name);
     for (size_t i = 0; i < t->tensor_count && length < size; i++) {
         const table_tensor *x = &t->tensors[i];
-        length +=
-            (size_t)snprintf(out + length, size - length, " %s[%s] %s,", vkd_dtype_name(x->dtype),
-                             vkd_dims_format(x->shape.rank, x->shape.dims, dims), x->role == TABLE_OUTPUT ? "out" : x->how);
+        length += (size_t)snprintf(out + length, size - length, " %s[%s] %s,", vkd_dtype_name(x->dtype),
+                                   vkd_dims_format(x->shape.rank, x->shape.dims, dims), x->is_output ? "out" : x->how);
     }
     if (length < size)
         snprintf(out + length, size - length, "%s", t->text);
@@ -449,7 +479,7 @@ static void compare(const table *t, const table_tensor *y)
         describe(t, what, sizeof what);
         print_error("%s\n", what);
         for (size_t o = 0; o < t->tensor_count; o++)
-            if (t->tensors[o].role != TABLE_OUTPUT && t->tensors[o].count) {
+            if (!t->tensors[o].is_output && t->tensors[o].count) {
                 const table_tensor *x = &t->tensors[o];
                 print_error("  operand %zu there, if it broadcasts: %.17g\n", o,
                             x->values[table_broadcast_index(&x->shape, &y->shape, i) % x->count]);
@@ -477,7 +507,7 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
     row->draw(t);
     for (size_t i = 0; i < t->tensor_count; i++) {
         table_tensor *x = &t->tensors[i];
-        if (x->role == TABLE_OUTPUT)
+        if (x->is_output)
             x->got = zeros(x->count, vkd_dtype_size(x->dtype));
         else
             arrive(t, x);
@@ -489,8 +519,8 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
     const vkd_op *bound = NULL;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lower(h, hand_finish(&t->model), &graph, &bound);
-    if (status == VKD_OK)
+    vkd_status status = lower(h, t, hand_finish(&t->model), &graph, &bound);
+    if (status == VKD_OK && graph.output_count)
         status = execute(h, t, &graph);
     vkd_arena_release(&arena);
     if (status != VKD_OK) {
@@ -499,7 +529,7 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
         fail_msg("%s\n  %s", what, h->gpu.context.error);
     }
     for (size_t i = 0; i < t->tensor_count; i++)
-        if (t->tensors[i].role == TABLE_OUTPUT)
+        if (t->tensors[i].is_output)
             compare(t, &t->tensors[i]);
     release(t);
     return bound;
