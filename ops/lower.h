@@ -88,6 +88,17 @@ VKD_MUST_USE vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_
 /* Makes `value`, an output of the current operator, what the view shows: no work until an operator wants it in one piece. */
 VKD_MUST_USE vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view);
 
+/* What a SymInt adds to a view's offset when the graph runs: stride * the number, which counts from the end of `size` when negative
+ * and is kept within 0..most. */
+typedef struct vkd_symbol_offset {
+    vkd_sym number;
+    int32_t stride, size, most;
+} vkd_symbol_offset;
+
+/* The same as a copy, from where a SymInt says. */
+VKD_MUST_USE vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view,
+                                            const vkd_symbol_offset *offset);
+
 /* Appends y = what the view shows, converted to y's dtype. */
 VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y);
 

@@ -232,22 +232,45 @@ vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_
     return changes || lowering->use[value].is_output ? materialise(lowering, value, VKD_ROWS) : VKD_OK;
 }
 
-vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
+static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_symbol_offset *offset, vkd_tensor_id y)
 {
     vkd_walk walk;
     vkd_walk_make(lowering->graph, y, x, 1, &walk);
-    move_params params = {.groups = walk.groups, .slots = walk.slots, .inner = walk.inner, .x_offset = walk.offsets[0]};
+    vkd_tensor_id symbols;
+    uint32_t word;
+    VKD_TRY(vkd_op_symbol(lowering, offset->number, x->tensor, &symbols, &word));
+    move_params params = {.groups = walk.groups,
+                          .slots = walk.slots,
+                          .inner = walk.inner,
+                          .x_offset = walk.offsets[0],
+                          .symbol = word,
+                          .symbol_stride = (uint32_t)offset->stride,
+                          .symbol_size = offset->size,
+                          .symbol_most = offset->most};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
+    vkd_node_read(&node, symbols);
     vkd_node_write(&node, y);
     vkd_node_spec(&node, lowering->graph->tensors[x->tensor].dtype);
     vkd_node_spec(&node, lowering->graph->tensors[y].dtype);
     vkd_node_spec(&node, walk.rank);
     vkd_node_spec(&node, walk.whole);
     return vkd_op_add_node(lowering, &node, x->tensor, y);
+}
+
+vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
+{
+    return add_move(lowering, x, &(vkd_symbol_offset){.number.value = VKD_NO_VALUE}, y);
+}
+
+vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view, const vkd_symbol_offset *offset)
+{
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output_in(lowering, value, lowering->graph->tensors[view->tensor].dtype, VKD_ROWS, &y));
+    return add_move(lowering, view, offset, y);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- shapes */

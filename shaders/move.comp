@@ -14,9 +14,20 @@ layout(constant_id = 6) const uint WHOLE = 0;
 layout(push_constant) uniform params_block { move_params params; };
 #include "view.glsl"
 
+uint moved();
+
 ELEMENTS_IN(0, x, X_TYPE)
-ELEMENTS_OUT(1, y, Y_TYPE)
-VIEW(x_slots, params.x_strides, params.x_offset)
+layout(binding = 1) readonly buffer symbols_buffer { int symbols[]; };
+ELEMENTS_OUT(2, y, Y_TYPE)
+VIEW(x_slots, params.x_strides, params.x_offset + moved())
+
+uint moved()
+{
+    if (params.symbol == ~0u)
+        return 0;
+    int at = symbols[params.symbol];
+    return params.symbol_stride * uint(clamp(at < 0 ? at + params.symbol_size : at, 0, params.symbol_most));
+}
 
 void main()
 {
