@@ -111,6 +111,7 @@ void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *ope
     rank = rank ? rank : 1;
     out->groups = (uint32_t)vkd_divide_up(out->slots, 4);
     out->whole = out->dims[rank - 1] % 4 == 0;
+    out->dim_count = rank;
     out->rank = flat ? 0 : rank;
     align_right(out, rank, count);
 }

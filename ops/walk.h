@@ -22,6 +22,7 @@ void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims);
 enum { VKD_WALK_OPERANDS = 3 };
 typedef struct vkd_walk {
     uint32_t rank;  /* of dims; 0: every operand's group is the result's */
+    uint32_t dim_count; /* of dims, in that case too */
     uint32_t whole; /* a group lies within one row */
     uint32_t groups, slots, inner, dims[VKD_VIEW_DIMS]; /* view_params.h */
     uint32_t strides[VKD_WALK_OPERANDS][VKD_VIEW_DIMS], offsets[VKD_WALK_OPERANDS];
