@@ -36,7 +36,7 @@ typedef struct vkd_tensor {
     uint64_t bytes;                 /* device bytes, a multiple of 16 */
     vkd_tensor_id storage;          /* itself, or the tensor whose memory this one is another view of */
     vkd_pack_fn pack;               /* constants */
-    const void *source;             /* what pack reads; in the graph's arena or in the mapped file */
+    const void *source;             /* what pack reads; in the graph's arena or in the file */
     uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
     uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
 } vkd_tensor;
