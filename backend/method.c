@@ -124,7 +124,22 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
     return VKD_OK;
 }
 
-static vkd_status load(vkd_method *method, const vkd_program *program, const char *name, const vkd_options *options)
+static vkd_status init_delegate(vkd_method *method, vkd_program *program, const vkd_container_delegate *delegate,
+                                const vkd_options *options)
+{
+    vkd_status status = vkd_program_read(program);
+    if (status != VKD_OK)
+        memcpy(method->context.error, program->context.error, sizeof method->context.error);
+    else
+        status = vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
+                          &program->container, options, &method->delegate);
+    if (status == VKD_OK && program->path)
+        method->delegate->host_peak += program->size;
+    vkd_program_forget(program);
+    return status;
+}
+
+static vkd_status load(vkd_method *method, vkd_program *program, const char *name, const vkd_options *options)
 {
     vkd_context *context = &method->context;
     const vkd_container_method *from = find_method(&program->container, name);
@@ -141,8 +156,7 @@ static vkd_status load(vkd_method *method, const vkd_program *program, const cha
     vkd_options inner = options ? *options : (vkd_options){0};
     inner.error = context->error;
     inner.error_size = sizeof context->error;
-    VKD_TRY(vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
-                     (void *)&program->container, &inner, &method->delegate));
+    VKD_TRY(init_delegate(method, program, delegate, &inner));
     VKD_TRY(vkd_delegate_add_method_slot(method->delegate));
     VKD_TRY(make_tensors(method, from, call));
     return check_delegate(method, name);

@@ -37,6 +37,8 @@ static vkd_status skip_clones(vkd_rewriter *r)
     for (uint32_t i = 0; i < net->value_count; i++)
         source[i] = i;
     for (size_t i = 0; i < net->call_count; i++) {
+        if (!net->calls[i].row)
+            continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
         if (clone && same_dims(r, clone->x, clone->y))

@@ -120,7 +120,7 @@ double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
 }
 
 typedef struct weight_source {
-    const int8_t *weights; /* in the mapped file */
+    const int8_t *weights; /* in the file */
     linear_problem problem;
     uint32_t step, steps;
 } weight_source;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What the constant is packed from; the pointers go into the mapped file. */
+/* What the constant is packed from; the pointers go into the file. */
 typedef struct block_source {
     const unsigned char *sums, *scales, *bias; /* int32, float, float or null; any alignment */
     float x_scale;
