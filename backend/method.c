@@ -124,6 +124,13 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
     return VKD_OK;
 }
 
+static vkd_status hold_file(void *user)
+{
+    return vkd_program_read(user);
+}
+
+static void release_file(void *user) { vkd_program_forget(user); }
+
 static vkd_status init_delegate(vkd_method *method, vkd_program *program, const vkd_container_delegate *delegate,
                                 const vkd_options *options)
 {
@@ -133,6 +140,9 @@ static vkd_status init_delegate(vkd_method *method, vkd_program *program, const 
     else
         status = vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
                           &program->container, options, &method->delegate);
+    /* Other shapes may need constants packed in other ways. */
+    if (status == VKD_OK)
+        vkd_residents_bytes_come_from(method->delegate->residents, &(vkd_constant_bytes){hold_file, release_file, program});
     if (status == VKD_OK && program->path)
         method->delegate->host_peak += program->size;
     vkd_program_forget(program);

@@ -28,6 +28,7 @@ struct vkd_residents {
     resident *states;
     block *blocks; /* a buffer for each upload */
     uint64_t bytes, staging;
+    vkd_constant_bytes source; /* hold null: they are there */
 };
 
 /* ---------------------------------------------------------------------------------------------------------- lookup */
@@ -159,12 +160,19 @@ static vkd_status pack(vkd_uploader *uploader, resident *first)
 
 static vkd_status upload(vkd_residents *residents, resident *first, uint64_t largest, uint64_t total)
 {
+    const vkd_constant_bytes *source = &residents->source;
     vkd_uploader *uploader;
     VKD_TRY(vkd_uploader_begin(residents->device, largest, total, &uploader));
     uint64_t staging = vkd_uploader_bytes(uploader);
     residents->staging = staging > residents->staging ? staging : residents->staging;
-    vkd_status packed = pack(uploader, first), finished = vkd_uploader_finish(uploader);
-    return packed != VKD_OK ? packed : finished;
+    vkd_status status = source->hold ? source->hold(source->user) : VKD_OK;
+    if (status == VKD_OK) {
+        status = pack(uploader, first);
+        if (source->release)
+            source->release(source->user);
+    }
+    vkd_status finished = vkd_uploader_finish(uploader);
+    return status != VKD_OK ? status : finished;
 }
 
 /* Takes them out again: they never came to the device. */
@@ -267,6 +275,8 @@ void vkd_residents_destroy(vkd_residents *residents)
     vkd_arena_release(&residents->arena);
     vkd_free(context, residents);
 }
+
+void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_bytes *bytes) { residents->source = *bytes; }
 
 uint64_t vkd_residents_bytes(const vkd_residents *residents) { return residents->bytes; }
 

@@ -8,8 +8,18 @@
 
 typedef struct vkd_residents vkd_residents;
 
+/* Where the bytes that sources point to are not always there: hold brings them back, release lets them go again. */
+typedef struct vkd_constant_bytes {
+    vkd_status (*hold)(void *user);
+    void (*release)(void *user);
+    void *user;
+} vkd_constant_bytes;
+
 VKD_MUST_USE vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out);
 void vkd_residents_destroy(vkd_residents *residents); /* accepts null; after the executors that use them */
+
+/* From now on constants are packed between hold and release. */
+void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_bytes *bytes);
 
 /* Brings to the device what a planned graph needs and is not there yet, and fills in the slices of its constants and states, by
  * tensor. A failure leaves what was there. Sources of constants are not read after this returns; but their bytes stay the key,

@@ -57,6 +57,7 @@ VKD_MUST_USE vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, 
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
 
+/* Of a constant only dims, dtype and address may be used while lowering: its bytes are there when it is packed. */
 static inline const vkd_model_tensor *vkd_value_tensor(const vkd_lowering *lowering, uint32_t value)
 {
     return &lowering->values[value].tensor;
