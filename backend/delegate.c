@@ -146,6 +146,9 @@ static vkd_status check_variant(vkd_context *context, const char *name)
     for (size_t i = 0; name && i < conv2d_variant_count; i++)
         if (conv2d_is_named(&conv2d_variants[i], name))
             return VKD_OK;
+    for (size_t i = 0; name && i < conv2d_float_variant_count; i++)
+        if (conv2d_is_named(&conv2d_float_variants[i], name))
+            return VKD_OK;
     return name ? vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.conv_variant is '%s', no such variant", name) : VKD_OK;
 }
 

@@ -119,11 +119,23 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     return variants[winner].emit(lowering, conv, variants[winner].tile);
 }
 
-uint64_t conv2d_table_sum(void)
+const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count)
 {
-    uint64_t sum = vkd_version();
-    for (size_t i = 0; i < conv2d_variant_count; i++)
-        for (const char *letter = conv2d_variants[i].name; *letter; letter++)
+    bool real = conv2d_is_float(problem);
+    *out_count = real ? conv2d_float_variant_count : conv2d_variant_count;
+    return real ? conv2d_float_variants : conv2d_variants;
+}
+
+static uint64_t sum_of(const conv2d_variant *variants, size_t count, uint64_t sum)
+{
+    for (size_t i = 0; i < count; i++)
+        for (const char *letter = variants[i].name; *letter; letter++)
             sum = sum * 31 + (unsigned char)*letter;
     return sum;
+}
+
+uint64_t conv2d_table_sum(void)
+{
+    uint64_t sum = sum_of(conv2d_variants, conv2d_variant_count, vkd_version());
+    return sum_of(conv2d_float_variants, conv2d_float_variant_count, sum);
 }
