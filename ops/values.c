@@ -263,7 +263,7 @@ static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_
 
 vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
 {
-    return add_move(lowering, x, &(vkd_symbol_offset){.number.value = VKD_NO_VALUE}, y);
+    return add_move(lowering, x, &(vkd_symbol_offset){.number = VKD_NO_SYMBOL}, y);
 }
 
 vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view, const vkd_symbol_offset *offset)
