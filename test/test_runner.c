@@ -18,6 +18,7 @@
 #include <stb_image_write.h>
 
 #include "backend/vkdelegate.h"
+#include "support/skip.h"
 
 enum { MAX_ARGUMENTS = 24, MAX_TEXT = 1 << 16 };
 
@@ -464,8 +465,7 @@ static void the_real_library_is_found_and_runs(void **state)
     char path[256];
     float got[405], expected[405];
     if (!have_device(f)) {
-        print_message("no Vulkan device\n");
-        skip();
+        test_skip("there is no Vulkan device");
     }
     int code = run_to(f, NULL, NULL,
                       VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --no-cache --input " VKD_MODELS
