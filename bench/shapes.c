@@ -226,6 +226,7 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
     vkd_graph graph;
     vkd_lowered lowered;
     VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, (void *)container, arena, &model));
+    VKD_TRY(vkd_check_supported(arena->context, &model));
     VKD_TRY(vkd_rewrite(&model, 0, arena));
     vkd_graph_init(&graph, arena);
     VKD_TRY(vkd_lower_model(arena->context, &model, caps, NULL, NULL, &graph, &lowered));

@@ -50,6 +50,15 @@ static vkd_status check_operators(vkd_context *context, const vkd_model *model)
                     count == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names, cut);
 }
 
+vkd_status vkd_check_supported(vkd_context *context, const vkd_model *model)
+{
+    VKD_TRY(check_operators(context, model));
+    if (model->unsupported)
+        return vkd_fail(context, VKD_UNSUPPORTED, "values[%u]: %s is not supported", model->unsupported_value,
+                        model->unsupported);
+    return VKD_OK;
+}
+
 /* ------------------------------------------------------------------------------------------------ inputs, outputs */
 
 static vkd_status begin_values(vkd_lowering *lowering)
@@ -149,7 +158,6 @@ vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const v
 {
     vkd_lowering lowering = {
         .context = context, .graph = graph, .model = model, .caps = caps, .conv_variant = conv_variant, .tuner = tuner};
-    VKD_TRY(check_operators(context, model));
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));
     for (size_t i = 0; i < model->op_count; i++) {

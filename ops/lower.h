@@ -41,8 +41,12 @@ typedef struct vkd_lowered {
     vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
 } vkd_lowered;
 
-/* Lowers a whole model into a graph that vkd_graph_init has prepared. conv_variant and tuner may be null. VKD_UNSUPPORTED names
- * the operators that are not in the registry. */
+/* VKD_UNSUPPORTED for operators that are not in the registry, and names all of them; else for values that no tensor can be.
+ * Must come before anything is done with a model's values. */
+VKD_MUST_USE vkd_status vkd_check_supported(vkd_context *context, const vkd_model *model);
+
+/* Lowers a whole model, which vkd_check_supported must have found good, into a graph that vkd_graph_init has prepared.
+ * conv_variant and tuner may be null. */
 VKD_MUST_USE vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
                                         const char *conv_variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out);
 

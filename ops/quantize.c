@@ -25,9 +25,9 @@ static const vkd_param dequantize_parameters[] = {
 
 static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
 {
-    VKD_TRY(vkd_check_qparams(lowering, "quantisation", args->scale, args->zero));
-    if (args->low != -128 || args->high != 127)
+    if (args->low != -128 || args->high != 127) /* of uint8, say, with its zero points */
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a range of %d..%d: only -128..127 is supported", args->low, args->high);
+    VKD_TRY(vkd_check_qparams(lowering, "quantisation", args->scale, args->zero));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
     return vkd_op_check_dims(lowering, args->y, x->rank, x->dims);
 }

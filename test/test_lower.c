@@ -314,7 +314,51 @@ static void refuses_wrong_dtypes(void **state)
     f->m.model.op_count = 0;
     uint32_t z = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     clone(&f->m, x, z);
-    lowering_fails(f, VKD_INVALID_MODEL, "has dtype");
+    lowering_fails(f, VKD_UNSUPPORTED, "has dtype");
+}
+
+/* Types that no kernel has are no fault of a file. */
+static void other_dtypes_are_unsupported(void **state)
+{
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_UINT8, VKD_DTYPE_INT32, VKD_DTYPE_BOOL};
+    lowering_fixture *f = *state;
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        for (int which = 0; which < 8; which++) {
+            memset(&f->m, 0, sizeof f->m);
+            vkd_graph_init(&f->graph, &f->arena);
+            uint32_t x = hand_input(&f->m, dtypes[i], 4, image), y = hand_output(&f->m, dtypes[i], 4, image);
+            uint32_t real = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), small = hand_output(&f->m, dtypes[i], 4, pooled);
+            switch (which) {
+            case 0:
+                quantize(&f->m, real, y);
+                break;
+            case 1:
+                dequantize(&f->m, x, hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image));
+                break;
+            case 2:
+                HAND_OP(&f->m, "aten.relu.default", x, y);
+                break;
+            case 3:
+                HAND_OP(&f->m, "aten.relu.default", real, y);
+                break;
+            case 4:
+                HAND_OP(&f->m, "aten.mean.dim", real, hand_pair(&f->m, 2, 3), hand_bool(&f->m, true), hand_null(&f->m), small);
+                break;
+            case 5:
+                add(&f->m, x, x, y);
+                break;
+            case 6:
+                clone(&f->m, real, y);
+                break;
+            default: /* the zero point is one of uint8 */
+                HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", real, hand_double(&f->m, 0.5),
+                        hand_int(&f->m, 200), hand_int(&f->m, 0), hand_int(&f->m, 255), hand_null(&f->m), y);
+            }
+            vkd_status status = lowering_run(f);
+            if (status != VKD_UNSUPPORTED)
+                fail_msg("%s, case %d: status %d: %s", vkd_dtype_name(dtypes[i]), which, status, f->context.error);
+        }
+    }
 }
 
 static void refuses_wrong_output_dims(void **state)
@@ -504,6 +548,7 @@ int main(void)
         LOWERING_TEST(refuses_to_write_inputs_and_constants),
         LOWERING_TEST(refuses_odd_inputs),
         LOWERING_TEST(refuses_wrong_dtypes),
+        LOWERING_TEST(other_dtypes_are_unsupported),
         LOWERING_TEST(refuses_wrong_output_dims),
         LOWERING_TEST(refuses_quantisation_of_other_ranges),
         LOWERING_TEST(refuses_used_pool_indices),
