@@ -177,6 +177,26 @@ static vkd_status check_numbers(vkd_context *context, const vkd_options *options
     return VKD_OK;
 }
 
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK])
+{
+    const vkd_graph *graph = &delegate->graph;
+    const bool is_input = argument < graph->input_count;
+    const vkd_tensor *tensor =
+        &graph->tensors[is_input ? graph->inputs[argument] : graph->outputs[argument - graph->input_count]];
+    vkd_border_init(&delegate->borders[argument], tensor->rank, tensor->dims, order);
+}
+
+static vkd_status create_borders(vkd_delegate *delegate)
+{
+    const size_t count = delegate->graph.input_count + delegate->graph.output_count;
+    delegate->borders = vkd_arena_alloc(&delegate->arena, count, sizeof *delegate->borders);
+    if (!delegate->borders)
+        return vkd_fail_memory(&delegate->context, "the inputs' and outputs' order");
+    for (size_t i = 0; i < count; i++)
+        vkd_delegate_set_order(delegate, i, NULL);
+    return VKD_OK;
+}
+
 /* What there is once for each execution in flight. */
 static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *options)
 {
@@ -211,6 +231,7 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build_graph(delegate, options));
     VKD_TRY(vkd_executor_create(delegate->device, &delegate->graph, options->profile, &delegate->executor));
+    VKD_TRY(create_borders(delegate));
     VKD_TRY(create_flights(delegate, options));
     if (warm_up)
         VKD_TRY(vkd_executor_run(delegate->executor));

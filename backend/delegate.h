@@ -2,6 +2,7 @@
 #ifndef VKD_BACKEND_DELEGATE_H
 #define VKD_BACKEND_DELEGATE_H
 
+#include "backend/convert.h"
 #include "graph/executor.h"
 #include "ops/lower.h"
 
@@ -33,6 +34,7 @@ struct vkd_delegate {
     vkd_lowered lowered;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
+    vkd_border *borders; /* of the inputs, then of the outputs */
 
     vkd_flight *flights;
     uint32_t flight_count; /* vkd_options.in_flight */
@@ -42,6 +44,9 @@ struct vkd_delegate {
     uint32_t method_slot; /* where the inputs of vkd_method_set_input are */
     bool inputs_replaced; /* there, by a submit */
 };
+
+/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; null: row-major, as vkd_init leaves it. */
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK]);
 
 /* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
  * convertible (convert.h). The slot is not in flight. */

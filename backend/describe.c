@@ -7,19 +7,22 @@
 static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
 {
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank; i++)
+    for (uint32_t i = 0; i < tensor->rank; i++) {
         out->dims[i] = tensor->dims[i];
+        out->dim_order[i] = (uint8_t)i;
+    }
     out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
 }
 
-static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, size_t count, size_t index,
-                          vkd_tensor_info *out)
+static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, const vkd_border *borders, size_t count,
+                          size_t index, vkd_tensor_info *out)
 {
     if (!out)
         return VKD_INVALID_ARGUMENT;
     if (index >= count)
         return VKD_NOT_FOUND;
     tensor_info(&delegate->graph.tensors[ids[index]], out);
+    memcpy(out->dim_order, borders[index].order, sizeof out->dim_order);
     return VKD_OK;
 }
 
@@ -29,13 +32,18 @@ size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delega
 
 vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(delegate, delegate->graph.inputs, delegate->graph.input_count, index, out) : VKD_INVALID_ARGUMENT;
+    if (!delegate)
+        return VKD_INVALID_ARGUMENT;
+    const vkd_graph *graph = &delegate->graph;
+    return io_info(delegate, graph->inputs, delegate->borders, graph->input_count, index, out);
 }
 
 vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(delegate, delegate->graph.outputs, delegate->graph.output_count, index, out)
-                    : VKD_INVALID_ARGUMENT;
+    if (!delegate)
+        return VKD_INVALID_ARGUMENT;
+    const vkd_graph *graph = &delegate->graph;
+    return io_info(delegate, graph->outputs, delegate->borders + graph->input_count, graph->output_count, index, out);
 }
 
 const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate) { return delegate ? &delegate->device_info : NULL; }

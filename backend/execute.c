@@ -1,5 +1,4 @@
 /* Executions of a delegate: one at a time, or several in flight. */
-#include "backend/convert.h"
 #include "backend/delegate.h"
 
 /* ------------------------------------------------------------------------------------------------------- arguments */
@@ -43,15 +42,14 @@ static vkd_status check_args(vkd_delegate *delegate, const vkd_tensor_arg *args,
 void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data)
 {
     const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.inputs[index]];
-    vkd_convert_in(dtype, data, tensor->dtype, vkd_executor_input(delegate->executor, slot, index),
-                   (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    vkd_border_in(&delegate->borders[index], dtype, data, tensor->dtype, vkd_executor_input(delegate->executor, slot, index));
 }
 
 void vkd_delegate_get_output(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, void *data)
 {
     const vkd_tensor *tensor = &delegate->graph.tensors[delegate->graph.outputs[index]];
-    vkd_convert_out(tensor->dtype, vkd_executor_output(delegate->executor, slot, index), dtype, data,
-                    (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    vkd_border_out(&delegate->borders[delegate->graph.input_count + index], tensor->dtype,
+                   vkd_executor_output(delegate->executor, slot, index), dtype, data);
 }
 
 /* ------------------------------------------------------------------------------------------------------- in flight */

@@ -352,6 +352,15 @@ vkd_status check_tensor(method_reader *m, size_t id, const program::Tensor *tens
     if (order != rank)
         return vkd_fail(context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: dim_order of %zu entries for rank %zu",
                         PROGRAM, method, id, order, rank);
+    uint32_t seen = 0;
+    for (size_t i = 0; i < rank; i++) {
+        unsigned dim = tensor->dim_order()->Get(static_cast<uoffset_t>(i));
+        if (dim >= rank || (seen >> dim & 1) != 0)
+            return vkd_fail(context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: dim_order[%zu] is %u, expected each of 0 to %zu once", PROGRAM,
+                            method, id, i, dim, rank - 1);
+        seen |= 1u << dim;
+    }
     for (size_t i = 0; i < rank; i++)
         if (tensor->sizes()->Get(static_cast<uoffset_t>(i)) < 0)
             return vkd_fail(context, VKD_INVALID_MODEL,
@@ -375,6 +384,7 @@ const char *describe_tensor(const program::Tensor *tensor, vkd_tensor_info *out)
     uint64_t count = 1;
     for (size_t i = 0; i < rank; i++) {
         info.dims[i] = tensor->sizes()->Get(static_cast<uoffset_t>(i));
+        info.dim_order[i] = tensor->dim_order()->Get(static_cast<uoffset_t>(i));
         count *= static_cast<uint64_t>(info.dims[i]);
         if (count > INT32_MAX)
             return "its sizes multiply to more than 2^31 - 1 elements";

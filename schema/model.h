@@ -67,7 +67,8 @@ typedef struct vkd_model {
 
 /* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose `data` points into the blob
  * (inline) or to what named_data returned (named); an empty constant has some non-null `data`. The blob may lie at any address.
- * Inputs and outputs are tensors or SYMINT, inputs no constants; a value list holds no value list.
+ * No operator has a name of the rewrites' ("vkd.q8_conv2d"). Inputs and outputs are tensors or SYMINT, inputs no constants; a
+ * value list holds no value list.
  * A tensor of rank above VKD_MAX_RANK, or without elements and no constant, is left to vkd_check_supported (ops/lower.h), which
  * looks at the operators first: the reason of such a value is most often one of them.
  * VKD_INVALID_MODEL with a message that names the field at fault; VKD_INVALID_ARGUMENT when a constant needs named_data and

@@ -357,6 +357,7 @@ static void broken_operators(void **state)
     } cases[] = {
         {{.conv_name = "et_vk.q9ta_conv2d.default"}, VKD_UNSUPPORTED, "'et_vk.q9ta_conv2d.default'"},
         {{.conv_name = ""}, VKD_INVALID_MODEL, "no name"},
+        {{.conv_name = "vkd.q8_conv2d"}, VKD_INVALID_MODEL, "op 1 (vkd.q8_conv2d)"},
         {{.missing_argument = true}, VKD_INVALID_MODEL, "15 arguments"},
         {{.extra_argument = true}, VKD_INVALID_MODEL, "17 arguments"},
         {{.string_for_scale = true}, VKD_INVALID_MODEL, "x_scale"},

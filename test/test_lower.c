@@ -235,6 +235,67 @@ static void fused_clamps_have_bounds_in_order(void **state)
     }
 }
 
+/* A residual is read at the places of the result: one of another shape would be read beyond its end. */
+static void residual_of_another_shape(void **state)
+{
+    static const struct {
+        const char *op;
+        uint32_t rank, dims[4];
+        vkd_status status;
+    } cases[] = {
+        {"vkd.q8_conv2d", 4, {1, 4, 5, 5}, VKD_OK},
+        {"vkd.q8_conv2d", 4, {1, 4, 5, 4}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {1, 4, 4, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {1, 3, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {2, 4, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 3, {4, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d_dw", 4, {1, 4, 5, 5}, VKD_OK},
+        {"vkd.q8_conv2d_dw", 4, {1, 4, 1, 1}, VKD_INVALID_MODEL},
+    };
+    static const int8_t weights[16];
+    static const int32_t sums[4];
+    static const float scales[4] = {1, 1, 1, 1};
+    lowering_fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        vkd_graph_init(&f->graph, &f->arena);
+        hand_model *m = &f->m;
+        const bool depthwise = !strcmp(cases[i].op, "vkd.q8_conv2d_dw");
+        const uint32_t dims[] = {1, 4, 5, 5}, four = 4, weight_dims[] = {1, 1, 4}, conv_dims[] = {4, 4};
+        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+        uint32_t residual = hand_input(m, VKD_DTYPE_INT8, cases[i].rank, cases[i].dims);
+        uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1);
+        hand_op(m, cases[i].op, 23,
+                (const uint32_t[]){
+                    x,
+                    scale,
+                    zero,
+                    hand_constant(m, VKD_DTYPE_INT8, depthwise ? 3 : 2, depthwise ? weight_dims : conv_dims, weights),
+                    hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums),
+                    hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales),
+                    scale,
+                    zero,
+                    hand_null(m),
+                    ones,
+                    ones,
+                    hand_pair(m, 0, 0),
+                    ones,
+                    hand_int(m, depthwise ? 4 : 1),
+                    hand_string(m, "none"),
+                    hand_int(m, -128),
+                    hand_int(m, 127),
+                    residual,
+                    scale,
+                    zero,
+                    scale,
+                    zero,
+                    y});
+        vkd_status status = lowering_run(f);
+        if (status != cases[i].status || (status != VKD_OK && !strstr(f->context.error, "the residual has another shape")))
+            fail_msg("case %zu: %s, \"%s\"", i, vkd_status_name(status), f->context.error);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------------------- refusals */
 
 static void names_all_unsupported_operators(void **state)
@@ -541,6 +602,7 @@ int main(void)
         LOWERING_TEST(folds_workgroups_into_y),
         LOWERING_TEST(q8_mean_shares_pixels_on_gpus_only),
         LOWERING_TEST(fused_clamps_have_bounds_in_order),
+        LOWERING_TEST(residual_of_another_shape),
         LOWERING_TEST(names_all_unsupported_operators),
         LOWERING_TEST(refuses_values_out_of_order),
         LOWERING_TEST(refuses_an_output_nobody_produces),

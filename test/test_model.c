@@ -254,6 +254,8 @@ static void bad_no_key(vkd_blob_builder *b)
 static void bad_list_item(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){tensor(b), 2}, 2); }
 static void bad_list_in_list(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){0}, 1); }
 static void bad_op_name(vkd_blob_builder *b) { blob_op(b, NULL, 0, NULL, 0); }
+static void bad_own_name(vkd_blob_builder *b) { blob_op(b, "vkd.q8_conv2d", 0, NULL, 0); }
+static void bad_other_own_name(vkd_blob_builder *b) { blob_op(b, "vkd.", 0, NULL, 0); }
 static void bad_op_arg(vkd_blob_builder *b)
 {
     tensor(b);
@@ -293,6 +295,8 @@ static const struct {
     {bad_list_item, VKD_INVALID_MODEL, "values[1]: item 1 refers to value 2 of 2"},
     {bad_list_in_list, VKD_INVALID_MODEL, "values[0]: item 0 is a list of values"},
     {bad_op_name, VKD_INVALID_MODEL, "op 0 has no name"},
+    {bad_own_name, VKD_INVALID_MODEL, "op 0 (vkd.q8_conv2d): names that begin with \"vkd.\" are the rewrites' own"},
+    {bad_other_own_name, VKD_INVALID_MODEL, "op 0 (vkd.): names that begin"},
     {bad_op_arg, VKD_INVALID_MODEL, "op 1 (et_vk.q8ta_add.default): argument 3 refers to value 900 of 1"},
     {bad_negative_arg, VKD_INVALID_MODEL, "op 0 (aten.relu.default): argument 0 refers to value -1 of 0"},
     {bad_input, VKD_INVALID_MODEL, "input_ids[1] refers to value 1 of 1"},
