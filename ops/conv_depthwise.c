@@ -1,4 +1,4 @@
-/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.glsl and conv_dw_lanes.glsl for 3x3 and 5x5.
+/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.comp and conv_dw_lanes.comp for 3x3 and 5x5.
  */
 #include "ops/conv_depthwise.h"
 #include "ops/conv_window.h"

@@ -253,7 +253,7 @@ static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, co
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.glsl). */
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.comp). */
 static uint32_t matrix_shared(const gemm_tile *tile)
 {
     uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;

@@ -417,7 +417,7 @@ static void test_gemm_tiles_respect_limits(void **state)
                 assert_true(local[axis] <= caps.max_workgroup_size[axis]);
             if (tile->kind == GEMM_INVOCATIONS)
                 assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= caps.shared_memory);
-            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.glsl shares: sums, or both operands of a chunk */
+            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.comp shares: sums, or both operands of a chunk */
                 uint32_t sums = tile->m * tile->n * 4, chunk = (tile->m + tile->n) * 80;
                 assert_int_equal(local[0], 32);
                 assert_int_equal(local[1], tile->subgroups);
