@@ -157,6 +157,9 @@ const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, co
     for (int axis = 0; axis < 3; axis++)
         if (g.groups[axis] > caps->max_workgroup_count[axis])
             return "its grid is larger than the device allows";
+    const char *reason = vkd_kernel_refuses(caps, row_kernel(p)->shaders[tile - conv2d_row_tiles]);
+    if (reason)
+        return reason;
     return tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps, tile) : NULL;
 }
 

@@ -563,6 +563,24 @@ static void release(void *user, void *memory)
     free(memory);
 }
 
+/* Every node is asked for, whether or not its operator has a choice of kernels. */
+static void refuses_kernels_left_out(void **state)
+{
+    lowering_fixture *f = *state;
+    const vkd_model_op op = {.name = "aten.some.default", .node_id = 7};
+    vkd_lowering lowering = {.context = &f->context, .graph = &f->graph, .caps = &f->caps, .op = &op};
+    vkd_tensor_id x;
+    assert_int_equal(vkd_graph_add_tensor(&f->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, image, &x), VKD_OK);
+    for (int left_out = 0; left_out < 2; left_out++) {
+        f->caps.left_out = left_out ? VKD_FAMILY_MATRIX : VKD_FAMILY_LANES;
+        vkd_node node = vkd_op_node(&lowering, VKD_SHADER_GEMM_COOP_16X16, VKD_NO_LOOPS, NULL, 0);
+        assert_int_equal(vkd_op_add_node(&lowering, &node, x, x), left_out ? VKD_UNSUPPORTED : VKD_OK);
+        assert_int_equal(f->graph.node_count, 1);
+    }
+    assert_non_null(strstr(f->context.error, "aten.some.default"));
+    assert_non_null(strstr(f->context.error, "'gemm_coop_16x16' is left out of this build"));
+}
+
 static void survives_running_out_of_memory(void **state)
 {
     lowering_fixture *f = *state;
@@ -618,6 +636,7 @@ int main(void)
         LOWERING_TEST(refuses_odd_mean_dims),
         LOWERING_TEST(q8_means_of_many_pixels_take_two_steps),
         LOWERING_TEST(refuses_sums_of_other_shapes),
+        LOWERING_TEST(refuses_kernels_left_out),
         LOWERING_TEST(survives_running_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
