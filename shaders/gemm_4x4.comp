@@ -1,4 +1,7 @@
-// Tiled int8 GEMM, see gemm_params.h: an invocation computes four rows of a word of channels, in registers. The including file defines
+#version 450
+// build: LOADS = -(STEP=ivec4 COLUMNS=columns UNROLL=1) words(STEP=int COLUMNS=ivec4 UNROLL=GEMM_WORDS_UNROLL)
+// build: DOT = none signed mixed
+// Tiled int8 GEMM, see gemm_params.h: an invocation computes four rows of a word of channels, in registers. By the unit of loads:
 //   STEP              ivec4 or int: the unit in which k is loaded
 //   COLUMNS           one step of a word of channels in B: ivec4 where a step is an int, else dot.glsl's struct columns
 //   UNROLL            steps between two tests whether k has ended, where steps are short

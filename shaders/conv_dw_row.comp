@@ -1,7 +1,12 @@
+#version 450
+// build: KERNEL = 3x3(KERNEL=3) 5x5(KERNEL=5)
+// build: STRIDE = s1(STRIDE=1) s2(STRIDE=2)
+// build: TILE = w2(TILE_W=2) w4(TILE_W=4)
+// module: conv_dw_{KERNEL}_{STRIDE}_{TILE}
 // Depthwise convolution with a square kernel of compile-time size and stride, without dilation. One invocation computes four
 // channels of TILE_W neighbouring pixels of a row: every input word of the rows under them is loaded and unpacked once, and a
-// row of weights stays in registers. The including file defines KERNEL, STRIDE and TILE_W; sizes are specialisation constants, a
-// tenth of a kernel that takes 4 us. Weights are packed [tap][c / 4].
+// row of weights stays in registers. Sizes are specialisation constants, a tenth of a kernel that takes 4 us. Weights are packed
+// [tap][c / 4].
 //
 // The products are summed as floats, in which they are exact (KERNEL * KERNEL * 128 * 128 < 2^24): many GPUs multiply 32-bit
 // integers at a fraction of that rate.

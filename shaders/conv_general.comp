@@ -1,4 +1,5 @@
 #version 450
+// build: DOT = none signed mixed
 // Sliding-window convolution. One invocation computes four output channels of TILE_W neighbouring pixels of a row. Needs whole words
 // of channels in every group (ic_group % 4 == 0 or one group; oc_group % 4 == 0 or one group).
 // Weights are packed [oc / 4][tap][ic / 4] ivec4, one word of four input channels for each of four output channels.

@@ -1,4 +1,7 @@
-// A linear layer of few rows, see linear_params.h. The including file defines
+#version 450
+// build: LOADS = -(STEP=ivec4 COLUMNS=columns) words(STEP=int COLUMNS=ivec4)
+// build: DOT = none signed mixed
+// A linear layer of few rows, see linear_params.h. By the unit of loads:
 //   STEP      ivec4 or int: the unit in which k is loaded
 //   COLUMNS   one step of a word of channels in w: ivec4 where a step is an int, else dot.glsl's struct columns
 #include "linear_params.h"

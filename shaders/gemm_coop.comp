@@ -1,6 +1,16 @@
+#version 450
+// build: TILE = 16x16(ROWS=16 CHANNELS=16 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_STEPS)
+// build: TILE = 32x16(ROWS=32 CHANNELS=16 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_STEPS)
+// build: TILE = 32x32(ROWS=32 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_STEPS)
+// build: TILE = 32x64(ROWS=32 CHANNELS=64 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_STEPS)
+// build: TILE = 64x64(ROWS=64 CHANNELS=64 SUBGROUPS_M=2 SUBGROUPS_N=2 LOADS=LOADS_STEPS)
+// build: TILE = pixels_32x32(ROWS=32 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_PIXELS)
+// build: TILE = pixels_64x64(ROWS=64 CHANNELS=64 SUBGROUPS_M=2 SUBGROUPS_N=2 LOADS=LOADS_PIXELS)
+// build: TILE = words_32x16(ROWS=32 CHANNELS=16 SUBGROUPS_M=1 SUBGROUPS_N=1 LOADS=LOADS_WORDS)
+// family: matrix
 // The GEMM of gemm_params.h on matrix units: 16x16x32 int8 cooperative matrices. A workgroup computes ROWS rows and CHANNELS
 // channels, with SUBGROUPS_M x SUBGROUPS_N subgroups of 32 for each slice of k; the slices are added at the end, in shared memory.
-// The including file defines these four (a subgroup has multiples of 16 of both) and LOADS, how a step of 16 bytes of A is loaded:
+// A subgroup has multiples of 16 of both. LOADS is how a step of 16 bytes of A is loaded:
 //   LOADS_STEPS    at once: pixels of multiples of 16 bytes
 //   LOADS_WORDS    word by word: pixels of any number of words
 //   LOADS_PIXELS   four pixels of one word side by side, which are four taps: a first layer

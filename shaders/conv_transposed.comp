@@ -1,4 +1,5 @@
 #version 450
+// build: DOT = none signed mixed
 // Transposed convolution, without dilation: each output pixel gathers from the input pixels whose windows cover it. One
 // invocation computes a word, four channels of a pixel.
 //
