@@ -53,6 +53,9 @@ typedef struct conv2d_variant {
 extern const conv2d_variant conv2d_variants[], conv2d_float_variants[];
 extern const size_t conv2d_variant_count, conv2d_float_variant_count;
 
+/* The one at a place among those of both tables; null behind the last. */
+const conv2d_variant *conv2d_variant_at(size_t index);
+
 /* The table of a problem's dtype. */
 const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count);
 

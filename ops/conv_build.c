@@ -126,16 +126,20 @@ const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_co
     return real ? conv2d_float_variants : conv2d_variants;
 }
 
-static uint64_t sum_of(const conv2d_variant *variants, size_t count, uint64_t sum)
+const conv2d_variant *conv2d_variant_at(size_t index)
 {
-    for (size_t i = 0; i < count; i++)
-        for (const char *letter = variants[i].name; *letter; letter++)
-            sum = sum * 31 + (unsigned char)*letter;
-    return sum;
+    if (index < conv2d_variant_count)
+        return &conv2d_variants[index];
+    index -= conv2d_variant_count;
+    return index < conv2d_float_variant_count ? &conv2d_float_variants[index] : NULL;
 }
 
 uint64_t conv2d_table_sum(void)
 {
-    uint64_t sum = sum_of(conv2d_variants, conv2d_variant_count, vkd_version());
-    return sum_of(conv2d_float_variants, conv2d_float_variant_count, sum);
+    uint64_t sum = vkd_version();
+    const conv2d_variant *variant;
+    for (size_t i = 0; (variant = conv2d_variant_at(i)); i++)
+        for (const char *letter = variant->name; *letter; letter++)
+            sum = sum * 31 + (unsigned char)*letter;
+    return sum;
 }
