@@ -160,11 +160,7 @@ vkd_status read_tensor(reader *r, uint32_t id, const vkgraph::Tensor *tensor, vk
     if (tensor->staging_dtype() != vkgraph::DataType::UNSET)
         VKD_TRY(read_dtype(r, id, "staging_datatype", tensor->staging_dtype(), &out->staging_dtype));
     VKD_TRY(read_dims(r, id, tensor->dims(), out));
-    if (tensor->constant_id() != -1)
-        return read_constant(r, id, tensor->constant_id(), out->size, &out->data);
-    if (out->size == 0)
-        return vkd_fail(r->context, VKD_UNSUPPORTED, "%s: values[%u]: an empty tensor that is no constant", BLOB, id);
-    return VKD_OK;
+    return tensor->constant_id() == -1 ? VKD_OK : read_constant(r, id, tensor->constant_id(), out->size, &out->data);
 }
 
 /* --------------------------------------------------------------------------------------------------------- values */

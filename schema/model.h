@@ -65,9 +65,8 @@ typedef struct vkd_model {
 /* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose `data` points into the blob
  * (inline) or to what named_data returned (named); an empty constant has some non-null `data`. The blob may lie at any address.
  * Inputs and outputs are tensors or SYMINT, inputs no constants; a value list holds no value list.
- * VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED for a tensor of rank above VKD_MAX_RANK or
- * without elements (unless constant); VKD_INVALID_ARGUMENT when a constant needs named_data and that is null;
- * VKD_OUT_OF_MEMORY. */
+ * VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED for a tensor of rank above VKD_MAX_RANK;
+ * VKD_INVALID_ARGUMENT when a constant needs named_data and that is null; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
                                        vkd_arena *arena, vkd_model *out);
 

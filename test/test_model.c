@@ -172,6 +172,28 @@ static void test_inline_constants(void **state)
     free(blob);
 }
 
+static void test_any_number_of_elements(void **state)
+{
+    (void)state;
+    vkd_blob_builder *b = blob_new();
+    uint32_t scalar = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 0, NULL, -1);
+    uint32_t empty = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 2, (uint32_t[]){4, 0}, -1);
+    blob_io(b, (uint32_t[]){scalar, empty}, 2, &empty, 1);
+    size_t size;
+    void *blob = blob_finish(b, &size);
+    reading r;
+    reading_begin(&r, NULL);
+    vkd_model model;
+    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(model.values[scalar].tensor.rank, 0);
+    assert_int_equal(model.values[scalar].tensor.size, 4);
+    assert_int_equal(model.values[empty].tensor.dims[0], 4);
+    assert_int_equal(model.values[empty].tensor.size, 0);
+    assert_null(model.values[empty].tensor.data);
+    reading_end(&r);
+    free(blob);
+}
+
 static void test_named_constants(void **state)
 {
     (void)state;
@@ -231,7 +253,6 @@ static void bad_wrapping_product(vkd_blob_builder *b)
     blob_tensor(b, VKD_DTYPE_INT8, 4, (uint32_t[]){1u << 16, 1u << 16, 1u << 16, 1u << 16}, NULL);
 }
 static void bad_dim(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){UINT32_MAX}, NULL); }
-static void bad_empty(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){4, 0}, NULL); }
 static void bad_absent_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, 0); }
 static void bad_negative_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, -2); }
 static void bad_length(vkd_blob_builder *b)
@@ -287,7 +308,6 @@ static const struct {
     {bad_product, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
     {bad_wrapping_product, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
     {bad_dim, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
-    {bad_empty, VKD_UNSUPPORTED, "values[0]: an empty tensor that is no constant"},
     {bad_absent_constant, VKD_INVALID_MODEL, "values[0]: constant_id 0, expected -1 or below 0"},
     {bad_negative_constant, VKD_INVALID_MODEL, "values[0]: constant_id -2"},
     {bad_length, VKD_INVALID_MODEL, "constants[0]: length 11, but the tensor values[0] needs 12 bytes"},
@@ -455,7 +475,7 @@ int main(void)
         cmocka_unit_test(test_scalars_and_strings), cmocka_unit_test(test_lists),           cmocka_unit_test(test_graph),
         cmocka_unit_test(test_inline_constants),    cmocka_unit_test(test_named_constants), cmocka_unit_test(test_bad_graphs),
         cmocka_unit_test(test_bad_headers),         cmocka_unit_test(test_truncation),      cmocka_unit_test(test_any_address),
-        cmocka_unit_test(test_shared_lists),
+        cmocka_unit_test(test_shared_lists),        cmocka_unit_test(test_any_number_of_elements),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }
