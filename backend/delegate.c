@@ -50,10 +50,15 @@ static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs
 /* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
 static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, vkd_graph *all, vkd_lowered *out)
 {
+    const vkd_planner *planner = &delegate->planner;
     vkd_graph graph;
     vkd_graph_init(&graph, all->arena);
-    VKD_TRY(vkd_lower_net(&delegate->context, &delegate->net, delegate->values, vkd_device_caps(delegate->device), conv_variant,
-                          NULL, &graph, out));
+    vkd_model_value *values = vkd_arena_alloc(all->arena, planner->net->value_count, sizeof *values);
+    if (!values)
+        return vkd_fail_memory(&delegate->context, "a model's values");
+    VKD_TRY(vkd_shape_net(&delegate->context, planner->net, NULL, values));
+    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, vkd_device_caps(delegate->device), conv_variant, NULL,
+                          &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
@@ -101,31 +106,39 @@ static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *optio
     return status;
 }
 
-/* Lowers with a tuner around it: what it finds out is written down in any case. */
-static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
+/* The plan for the file's shapes, made with a tuner: what that finds out is written down in any case. */
+static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    vkd_tuner *tuner;
-    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &tuner));
-    vkd_status status = vkd_lower_net(&delegate->context, &delegate->net, delegate->values, vkd_device_caps(delegate->device),
-                                      options->conv_variant, tuner, &delegate->graph, &delegate->lowered);
-    vkd_tuner_destroy(tuner);
-    return status;
+    vkd_planner planner = delegate->planner;
+    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &planner.tuner));
+    vkd_status status = vkd_plan_lower(&planner, &delegate->context, NULL, &delegate->plan);
+    vkd_tuner_destroy(planner.tuner);
+    if (status == VKD_OK)
+        delegate->plans[delegate->plan_count++] = delegate->plan;
+    return status == VKD_OK ? vkd_plan_prepare(&delegate->planner, delegate->plan) : status;
 }
 
-static vkd_status build_graph(vkd_delegate *delegate, const vkd_options *options)
+static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
 {
-    const vkd_caps *caps = vkd_device_caps(delegate->device);
-    VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
+    vkd_net *net = &delegate->net;
+    VKD_TRY(vkd_net_bind(net, &delegate->model, &vkd_ops, &delegate->arena));
     if (!options->no_rewrites)
-        VKD_TRY(vkd_rewrite(&delegate->net, options->skip_rewrites));
-    delegate->values = vkd_arena_alloc(&delegate->arena, delegate->net.value_count, sizeof *delegate->values);
-    if (!delegate->values)
+        VKD_TRY(vkd_rewrite(net, options->skip_rewrites));
+    delegate->values = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
+    delegate->inputs = vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
+    if (!delegate->values || !delegate->inputs)
         return vkd_fail_memory(&delegate->context, "a model's values");
-    VKD_TRY(vkd_shape_net(&delegate->context, &delegate->net, NULL, NULL, delegate->values));
+    VKD_TRY(vkd_residents_create(delegate->device, &delegate->residents));
+    delegate->planner = (vkd_planner){
+        .device = delegate->device,
+        .net = net,
+        .residents = delegate->residents,
+        .variant = options->conv_variant,
+        .keep_intermediates = options->keep_intermediates,
+        .profile = options->profile,
+    };
     VKD_TRY(compile_ahead(delegate, options));
-    vkd_graph_init(&delegate->graph, &delegate->arena);
-    VKD_TRY(lower(delegate, options));
-    return vkd_plan(&delegate->graph, caps->storage_alignment, !options->keep_intermediates);
+    return make_first_plan(delegate, options);
 }
 
 static vkd_status check_variant(vkd_context *context, const char *name)
@@ -153,13 +166,11 @@ static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *opti
         return vkd_fail_memory(&delegate->context, "executions in flight");
     for (uint32_t i = 0; i < delegate->flight_count; i++) {
         vkd_flight *flight = &delegate->flights[i];
-        flight->outputs = vkd_arena_alloc(&delegate->arena, delegate->graph.output_count, sizeof *flight->outputs);
+        flight->outputs = vkd_arena_alloc(&delegate->arena, delegate->net.output_count, sizeof *flight->outputs);
         if (!flight->outputs)
             return vkd_fail_memory(&delegate->context, "executions in flight");
     }
-    while (vkd_executor_slot_count(delegate->executor) < delegate->flight_count)
-        VKD_TRY(vkd_executor_add_slot(delegate->executor));
-    return VKD_OK;
+    return vkd_delegate_fill_slots(delegate, delegate->plan);
 }
 
 static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
@@ -175,13 +186,12 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
-    VKD_TRY(build_graph(delegate, options));
-    VKD_TRY(vkd_executor_create(delegate->device, &delegate->graph, options->profile, &delegate->executor));
+    VKD_TRY(build(delegate, options));
     VKD_TRY(create_flights(delegate, options));
     if (warm_up)
-        VKD_TRY(vkd_executor_run(delegate->executor));
+        VKD_TRY(vkd_executor_run(delegate->plan->executor));
     delegate->keeps_intermediates = options->keep_intermediates;
-    delegate->host_peak = context->host_peak + vkd_executor_staging_bytes(delegate->executor);
+    delegate->host_peak = context->host_peak + vkd_residents_staging_bytes(delegate->residents);
     return VKD_OK;
 }
 
@@ -217,7 +227,9 @@ void vkd_destroy(vkd_delegate *delegate)
 {
     if (!delegate)
         return;
-    vkd_executor_destroy(delegate->executor);
+    for (size_t i = 0; i < delegate->plan_count; i++)
+        vkd_plan_destroy(delegate->plans[i]);
+    vkd_residents_destroy(delegate->residents);
     vkd_device_close(delegate->device);
     vkd_arena_release(&delegate->arena);
     vkd_context context = delegate->context;

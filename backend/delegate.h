@@ -2,8 +2,7 @@
 #ifndef VKD_BACKEND_DELEGATE_H
 #define VKD_BACKEND_DELEGATE_H
 
-#include "graph/executor.h"
-#include "ops/lower.h"
+#include "backend/plans.h"
 
 /* Where a result goes. */
 typedef struct vkd_destination {
@@ -11,11 +10,15 @@ typedef struct vkd_destination {
     void *data;
 } vkd_destination;
 
-/* An execution that vkd_submit has started, in the executor's slot of the same number. */
+/* An execution that vkd_submit has started, in the slot of the same number of its plan's executor. */
 typedef struct vkd_flight {
     uint64_t ticket;          /* 0: none */
-    vkd_destination *outputs; /* graph.output_count */
+    vkd_plan *plan;
+    vkd_destination *outputs; /* net.output_count */
 } vkd_flight;
+
+/* Shapes that are remembered, those of the last execution first. */
+enum { VKD_MAX_PLANS = 4 };
 
 typedef struct vkd_failure {
     uint64_t ticket;
@@ -24,15 +27,18 @@ typedef struct vkd_failure {
 
 struct vkd_delegate {
     vkd_context context;
-    vkd_arena arena; /* model, graph and everything they point to */
+    vkd_arena arena; /* model, net and everything they point to */
     vkd_model model;
     vkd_net net;
-    vkd_model_value *values; /* net.value_count: with the dims that the graph is for */
-    vkd_graph graph;
     vkd_device *device;
-    vkd_executor *executor;
+    vkd_residents *residents;
+    vkd_planner planner;
+    vkd_plan *plans[VKD_MAX_PLANS];
+    size_t plan_count;
+    vkd_plan *plan; /* of the last execution, or the first one */
+    vkd_model_value *values; /* of an execution to come; null for a net whose shapes cannot change */
+    vkd_input *inputs;       /* net.input_count: of an execution to come */
     vkd_device_info device_info;
-    vkd_lowered lowered;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
 
@@ -48,7 +54,10 @@ struct vkd_delegate {
 /* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
  * convertible (convert.h). The slot is not in flight. */
 void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data);
-void vkd_delegate_get_output(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
+void vkd_plan_get_output(vkd_plan *plan, const vkd_net *net, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
+
+/* As many slots as executions may be in flight. */
+VKD_MUST_USE vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan);
 
 /* For vkd_method, whose inputs stay on the device between executions: gives it a slot that no submit uses, but lets it share
  * the only one where several executions are not wanted. */

@@ -12,29 +12,39 @@ static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
     out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
 }
 
-static vkd_status io_info(const vkd_delegate *delegate, const vkd_tensor_id *ids, size_t count, size_t index,
-                          vkd_tensor_info *out)
+/* What the file declares: upper bounds of what changes. A SymInt is an int of rank 0. */
+static vkd_status io_info(const vkd_net *net, const uint32_t *ids, size_t count, size_t index, vkd_tensor_info *out)
 {
     if (!out)
         return VKD_INVALID_ARGUMENT;
     if (index >= count)
         return VKD_NOT_FOUND;
-    tensor_info(&delegate->graph.tensors[ids[index]], out);
+    const vkd_model_value *value = &net->values[ids[index]];
+    const vkd_model_tensor *tensor = &value->tensor;
+    if (value->kind != VKD_VALUE_TENSOR) {
+        *out = (vkd_tensor_info){.dtype = VKD_DTYPE_INT32, .size = 4};
+        return VKD_OK;
+    }
+    *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        out->dims[i] = tensor->dims[i];
+    out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
     return VKD_OK;
 }
 
-size_t vkd_input_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.input_count : 0; }
+size_t vkd_input_count(const vkd_delegate *delegate) { return delegate ? delegate->net.input_count : 0; }
 
-size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.output_count : 0; }
+size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delegate->net.output_count : 0; }
 
 vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(delegate, delegate->graph.inputs, delegate->graph.input_count, index, out) : VKD_INVALID_ARGUMENT;
+    return delegate ? io_info(&delegate->net, delegate->net.inputs, delegate->net.input_count, index, out)
+                    : VKD_INVALID_ARGUMENT;
 }
 
 vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(delegate, delegate->graph.outputs, delegate->graph.output_count, index, out)
+    return delegate ? io_info(&delegate->net, delegate->net.outputs, delegate->net.output_count, index, out)
                     : VKD_INVALID_ARGUMENT;
 }
 
@@ -44,26 +54,26 @@ void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
 {
     if (!delegate || !out)
         return;
-    const uint32_t slots = vkd_executor_slot_count(delegate->executor);
+    const uint32_t slots = vkd_executor_slot_count(delegate->plan->executor);
     *out = (vkd_memory_info){
-        .constants = delegate->graph.constant_bytes,
-        .scratch = delegate->graph.scratch_bytes * slots,
-        .scratch_unaliased = delegate->graph.scratch_unaliased_bytes * slots,
-        .io = vkd_executor_io_bytes(delegate->executor) * slots,
+        .constants = vkd_residents_bytes(delegate->residents),
+        .scratch = delegate->plan->graph.scratch_bytes * slots,
+        .scratch_unaliased = delegate->plan->graph.scratch_unaliased_bytes * slots,
+        .io = vkd_executor_io_bytes(delegate->plan->executor) * slots,
         .host = delegate->context.host_bytes,
         .host_peak = delegate->host_peak,
     };
 }
 
-size_t vkd_node_count(const vkd_delegate *delegate) { return delegate ? delegate->graph.node_count : 0; }
+size_t vkd_node_count(const vkd_delegate *delegate) { return delegate ? delegate->plan->graph.node_count : 0; }
 
 vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
 {
     if (!delegate || !out)
         return VKD_INVALID_ARGUMENT;
-    if (index >= delegate->graph.node_count)
+    if (index >= delegate->plan->graph.node_count)
         return VKD_NOT_FOUND;
-    const vkd_node *node = &delegate->graph.nodes[index];
+    const vkd_node *node = &delegate->plan->graph.nodes[index];
     *out = (vkd_node_info){
         .op = node->op,
         .op_id = node->op_id,
@@ -72,22 +82,22 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
         .shape = node->shape ? node->shape : "",
         .macs = node->macs,
         .groups = {node->groups[0], node->groups[1], node->groups[2]},
-        .gpu_ns = vkd_executor_node_ns(delegate->executor, index),
+        .gpu_ns = vkd_executor_node_ns(delegate->plan->executor, index),
     };
     return VKD_OK;
 }
 
-uint64_t vkd_gpu_ns(const vkd_delegate *delegate) { return delegate ? vkd_executor_gpu_ns(delegate->executor) : 0; }
+uint64_t vkd_gpu_ns(const vkd_delegate *delegate) { return delegate ? vkd_executor_gpu_ns(delegate->plan->executor) : 0; }
 
-size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->lowered.selection_count : 0; }
+size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->plan->lowered.selection_count : 0; }
 
 vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
 {
     if (!delegate || !out)
         return VKD_INVALID_ARGUMENT;
-    if (index >= delegate->lowered.selection_count)
+    if (index >= delegate->plan->lowered.selection_count)
         return VKD_NOT_FOUND;
-    *out = delegate->lowered.selections[index];
+    *out = delegate->plan->lowered.selections[index];
     return VKD_OK;
 }
 
@@ -112,9 +122,9 @@ vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, si
     vkd_context *context = &delegate->context;
     if (!data || !out_info || !delegate->keeps_intermediates)
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_read_value needs keep_intermediates and no null pointers");
-    if (value >= delegate->model.value_count || delegate->lowered.tensors[value] == VKD_NO_TENSOR)
+    if (value >= delegate->net.value_count || delegate->plan->lowered.tensors[value] == VKD_NO_TENSOR)
         return VKD_NOT_FOUND;
-    const vkd_tensor *tensor = &delegate->graph.tensors[delegate->lowered.tensors[value]];
+    const vkd_tensor *tensor = &delegate->plan->graph.tensors[delegate->plan->lowered.tensors[value]];
     tensor_info(tensor, out_info);
     if (size < out_info->size)
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size,
@@ -122,7 +132,7 @@ vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, si
     unsigned char *bytes = vkd_alloc(context, 1, (size_t)tensor->bytes);
     if (!bytes)
         return vkd_fail_memory(context, "a value");
-    vkd_status status = vkd_executor_read(delegate->executor, delegate->lowered.tensors[value], bytes);
+    vkd_status status = vkd_executor_read(delegate->plan->executor, delegate->plan->lowered.tensors[value], bytes);
     if (status == VKD_OK)
         unpack(tensor, bytes, data);
     vkd_free(context, bytes);

@@ -124,7 +124,32 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
     return VKD_OK;
 }
 
-static vkd_status load(vkd_method *method, const vkd_program *program, const char *name, const vkd_options *options)
+static vkd_status hold_file(void *user)
+{
+    return vkd_program_read(user);
+}
+
+static void release_file(void *user) { vkd_program_forget(user); }
+
+static vkd_status init_delegate(vkd_method *method, vkd_program *program, const vkd_container_delegate *delegate,
+                                const vkd_options *options)
+{
+    vkd_status status = vkd_program_read(program);
+    if (status != VKD_OK)
+        memcpy(method->context.error, program->context.error, sizeof method->context.error);
+    else
+        status = vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
+                          &program->container, options, &method->delegate);
+    /* Other shapes may need constants packed in other ways. */
+    if (status == VKD_OK)
+        vkd_residents_bytes_come_from(method->delegate->residents, &(vkd_constant_bytes){hold_file, release_file, program});
+    if (status == VKD_OK && program->path)
+        method->delegate->host_peak += program->size;
+    vkd_program_forget(program);
+    return status;
+}
+
+static vkd_status load(vkd_method *method, vkd_program *program, const char *name, const vkd_options *options)
 {
     vkd_context *context = &method->context;
     const vkd_container_method *from = find_method(&program->container, name);
@@ -141,8 +166,7 @@ static vkd_status load(vkd_method *method, const vkd_program *program, const cha
     vkd_options inner = options ? *options : (vkd_options){0};
     inner.error = context->error;
     inner.error_size = sizeof context->error;
-    VKD_TRY(vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
-                     (void *)&program->container, &inner, &method->delegate));
+    VKD_TRY(init_delegate(method, program, delegate, &inner));
     VKD_TRY(vkd_delegate_add_method_slot(method->delegate));
     VKD_TRY(make_tensors(method, from, call));
     return check_delegate(method, name);
@@ -262,13 +286,13 @@ vkd_status vkd_method_execute(vkd_method *method)
         if (!method->tensors[i].is_set)
             return vkd_fail(&method->context, VKD_INVALID_ARGUMENT,
                             "input %zu was not set, or its memory was used by an execution of the delegate since", i);
-    vkd_status status = vkd_executor_submit(delegate->executor, slot);
+    vkd_status status = vkd_executor_submit(delegate->plan->executor, slot);
     if (status == VKD_OK)
-        status = vkd_executor_wait(delegate->executor, slot);
+        status = vkd_executor_wait(delegate->plan->executor, slot);
     method->has_run = status == VKD_OK;
     for (size_t i = 0; method->has_run && i < method->output_count; i++) {
         const method_tensor *output = &method->tensors[method->input_count + i];
-        vkd_delegate_get_output(delegate, slot, i, output->info.dtype, output->data);
+        vkd_plan_get_output(delegate->plan, &delegate->net, slot, i, output->info.dtype, output->data);
     }
     return pass_on(method, status);
 }

@@ -119,6 +119,7 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FUSE_CLAMP = 8,       /* a clamp joins the convolution before it */
     VKD_REWRITE_FUSE_ADD = 16,        /* a residual addition joins the convolution before it */
     VKD_REWRITE_FUSE_DEQUANTIZE = 32, /* a dequantize joins the linear layer before it */
+    VKD_REWRITE_FOLD = 64,            /* constants are prepacked and cast once */
 } vkd_rewrites;
 
 typedef struct vkd_options {
@@ -208,7 +209,8 @@ typedef struct vkd_compile_spec {
 typedef const void *(*vkd_named_data_fn)(void *user, const char *key, size_t *out_size);
 
 /* Builds the graph of one delegate blob and makes it ready to run: everything that can be done once is done here.
- * blob is not needed after the call. specs may be null if spec_count is 0; named_data may be null if the blob's constants are
+ * blob is not needed after the call, during which it and the named data must not change, as the bytes of
+ * vkd_program_open_bytes. specs may be null if spec_count is 0; named_data may be null if the blob's constants are
  * inline. options may be null. */
 VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
                                          vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options,
@@ -271,7 +273,7 @@ typedef struct vkd_memory_info {
     uint64_t scratch_unaliased; /* what they would take without sharing */
     uint64_t io;                /* bytes of the host-visible input and output buffers */
     uint64_t host;              /* host bytes held after init */
-    uint64_t host_peak;         /* host bytes held at the worst moment of init, staging included */
+    uint64_t host_peak;         /* host bytes held at the worst moment of init; staging, and a file that was read, included */
 } vkd_memory_info;
 VKD_API void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out);
 
@@ -323,9 +325,14 @@ VKD_API VKD_MUST_USE vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t 
 typedef struct vkd_program vkd_program;
 typedef struct vkd_method vkd_method;
 
-/* Maps the file. The options' log, error and allocator are used; the rest is given to vkd_method_load. */
+/* Reads the file. The options' log, error and allocator are used; the rest is given to vkd_method_load. The file may be
+ * changed, cut short, replaced or removed at any time: what is read then is refused or gives other results, VKD_IO_ERROR where
+ * its end is missing. The program keeps it open, and in memory until the first vkd_method_load is over; each further one reads
+ * it again. */
 VKD_API VKD_MUST_USE vkd_status vkd_program_open(const char *path, const vkd_options *options, vkd_program **out);
-/* The bytes are not copied and must outlive the program. */
+/* The bytes are not copied, must outlive the program, and must not change. Where they do all the same, results are wrong, but
+ * no memory is harmed: what is decided on is copied first. In a mapped file they must not be cut off either: then the system
+ * ends the process (SIGBUS). */
 VKD_API VKD_MUST_USE vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
                                                        vkd_program **out);
 VKD_API void vkd_program_close(vkd_program *program); /* after its methods */

@@ -232,7 +232,7 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
     vkd_model_value *values = vkd_arena_alloc(arena, net.value_count, sizeof *values);
     if (!values)
         return vkd_fail_memory(arena->context, "a model's values");
-    VKD_TRY(vkd_shape_net(arena->context, &net, NULL, NULL, values));
+    VKD_TRY(vkd_shape_net(arena->context, &net, NULL, values));
     vkd_graph_init(&graph, arena);
     VKD_TRY(vkd_lower_net(arena->context, &net, values, caps, NULL, NULL, &graph, &lowered));
     for (size_t i = 0; i < lowered.selection_count; i++)

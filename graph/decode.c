@@ -207,6 +207,23 @@ static vkd_status decode_sizes(const decoder *d, const vkd_model_value *value)
     return VKD_OK;
 }
 
+static vkd_status decode_size_list(const decoder *d, const vkd_model_value *value)
+{
+    vkd_size_list list = {.count = value->list.count};
+    if (value->kind != VKD_VALUE_INT_LIST && value->kind != VKD_VALUE_VALUE_LIST)
+        return fail_kind(d, value, "a list of ints");
+    list.items = vkd_arena_alloc(d->arena, list.count, sizeof *list.items);
+    if (!list.items)
+        return vkd_fail_memory(d->arena->context, "an operator's arguments");
+    for (size_t i = 0; i < list.count; i++)
+        if (value->kind == VKD_VALUE_INT_LIST)
+            list.items[i] = (vkd_sym){value->list.ints[i], VKD_NO_VALUE};
+        else
+            VKD_TRY(to_sym(d, &d->model->values[value->list.values[i]], value->list.values[i], &list.items[i]));
+    memcpy(d->field, &list, sizeof list);
+    return VKD_OK;
+}
+
 static vkd_status decode_int_array(const decoder *d, const vkd_model_value *value)
 {
     int32_t *items = (int32_t *)d->field;
@@ -360,6 +377,8 @@ static vkd_status decode_argument(const decoder *d)
         return decode_sym(d, value, id);
     case VKD_PARAM_SIZES:
         return decode_sizes(d, value);
+    case VKD_PARAM_SIZE_LIST:
+        return decode_size_list(d, value);
     case VKD_PARAM_FLOAT:
     case VKD_PARAM_OPTIONAL_FLOAT:
         return decode_float(d, value);

@@ -1,4 +1,5 @@
 #include "graph/executor.h"
+#include "graph/residents.h"
 #include "runtime/math.h"
 
 #include <string.h>
@@ -16,10 +17,11 @@ struct vkd_executor {
     vkd_device *device;
     const vkd_graph *graph;
     bool profile;
-    vkd_buffer constants, state;
+    vkd_residents *residents;
+    bool owns_residents;
+    vkd_slice *resident; /* by tensor: constants and states */
     vkd_slot *slots;
     uint32_t slot_count, last; /* last: waited for */
-    uint64_t staging_bytes;
 };
 
 /* The buffer and range behind a tensor. */
@@ -33,10 +35,8 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
         slice.buffer = &slot->scratch;
         break;
     case VKD_PLACE_CONSTANT:
-        slice.buffer = &executor->constants;
-        break;
     case VKD_PLACE_STATE:
-        slice.buffer = &executor->state;
+        slice = executor->resident[tensor->storage];
         break;
     case VKD_PLACE_SYMBOLS:
         slice.buffer = &slot->symbols;
@@ -78,46 +78,6 @@ static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
         VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes, "symbols", &slot->symbols));
     VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &slot->inputs));
     return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &slot->outputs);
-}
-
-/* A constant, or what is one at first. */
-static bool is_packed(const vkd_graph *graph, size_t i)
-{
-    const vkd_tensor *tensor = &graph->tensors[i];
-    return (tensor->place == VKD_PLACE_CONSTANT || tensor->place == VKD_PLACE_STATE) && tensor->storage == i && tensor->first_node != UINT32_MAX;
-}
-
-static vkd_status pack_constants(vkd_executor *executor, vkd_uploader *uploader)
-{
-    const vkd_graph *graph = executor->graph;
-    for (size_t i = 0; i < graph->tensor_count; i++) {
-        const vkd_tensor *tensor = &graph->tensors[i];
-        if (!is_packed(graph, i))
-            continue;
-        void *mapped;
-        vkd_buffer *buffer = tensor->place == VKD_PLACE_STATE ? &executor->state : &executor->constants;
-        VKD_TRY(vkd_uploader_reserve(uploader, buffer, tensor->offset, tensor->bytes, &mapped));
-        tensor->pack(tensor->source, mapped, tensor->bytes);
-    }
-    return VKD_OK;
-}
-
-static vkd_status upload_constants(vkd_executor *executor)
-{
-    uint64_t largest = 0, total = 0;
-    for (size_t i = 0; i < executor->graph->tensor_count; i++) {
-        uint64_t bytes = is_packed(executor->graph, i) ? executor->graph->tensors[i].bytes : 0;
-        largest = bytes > largest ? bytes : largest;
-        total += vkd_align_up(bytes, VKD_UPLOAD_ALIGNMENT);
-    }
-    if (!largest)
-        return VKD_OK;
-    vkd_uploader *uploader;
-    VKD_TRY(vkd_uploader_begin(executor->device, largest, total, &uploader));
-    executor->staging_bytes = vkd_uploader_bytes(uploader);
-    vkd_status packed = pack_constants(executor, uploader);
-    vkd_status finished = vkd_uploader_finish(uploader);
-    return packed != VKD_OK ? packed : finished;
 }
 
 _Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS, "the pipelines take what nodes have");
@@ -241,14 +201,19 @@ uint32_t vkd_executor_slot_count(const vkd_executor *executor) { return executor
 static vkd_status create(vkd_executor *executor)
 {
     vkd_device *device = executor->device;
-    VKD_TRY(vkd_buffer_create(device, VKD_MEMORY_DEVICE, executor->graph->constant_bytes, "constants", &executor->constants));
-    VKD_TRY(vkd_buffer_create(device, VKD_MEMORY_DEVICE, executor->graph->state_bytes, "state", &executor->state));
+    vkd_context *context = vkd_device_context(device);
+    executor->resident = vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->resident);
+    if (!executor->resident)
+        return vkd_fail_memory(context, "the executor");
+    if (executor->owns_residents)
+        VKD_TRY(vkd_residents_create(device, &executor->residents));
     VKD_TRY(vkd_executor_prepare(device, executor->graph));
-    VKD_TRY(upload_constants(executor));
+    VKD_TRY(vkd_residents_place(executor->residents, executor->graph, executor->resident));
     return vkd_executor_add_slot(executor);
 }
 
-vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out)
+vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents, bool profile,
+                               vkd_executor **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_executor *executor = vkd_alloc(context, 1, sizeof *executor);
@@ -257,6 +222,8 @@ vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool 
         return vkd_fail_memory(context, "the executor");
     executor->device = device;
     executor->graph = graph;
+    executor->residents = residents;
+    executor->owns_residents = !residents;
     executor->profile = profile;
     vkd_status status = create(executor);
     if (status != VKD_OK) {
@@ -274,8 +241,9 @@ void vkd_executor_destroy(vkd_executor *executor)
     vkd_context *context = vkd_device_context(executor->device);
     for (uint32_t i = 0; i < executor->slot_count; i++)
         destroy_slot(executor, &executor->slots[i]);
-    vkd_buffer_destroy(executor->device, &executor->state);
-    vkd_buffer_destroy(executor->device, &executor->constants);
+    if (executor->owns_residents)
+        vkd_residents_destroy(executor->residents);
+    vkd_free(context, executor->resident);
     vkd_free(context, executor->slots);
     vkd_free(context, executor);
 }
@@ -292,9 +260,12 @@ const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t in
     return executor->slots[slot].outputs[index].mapped;
 }
 
+int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot) { return executor->slots[slot].symbols.mapped; }
+
 vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
 {
-    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands, slot)); /* a queue for each, where there are enough */
+    /* A queue for each, where there are enough; executions that share a state follow each other on one. */
+    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands, executor->graph->state_bytes ? 0 : slot));
     executor->slots[slot].in_flight = true;
     return VKD_OK;
 }
@@ -337,8 +308,6 @@ uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
         bytes += slot->outputs[i].size;
     return bytes;
 }
-
-uint64_t vkd_executor_staging_bytes(const vkd_executor *executor) { return executor->staging_bytes; }
 
 vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst)
 {

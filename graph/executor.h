@@ -6,13 +6,15 @@
 #define VKD_GRAPH_EXECUTOR_H
 
 #include "graph/graph.h"
+#include "graph/residents.h"
 #include "runtime/device.h"
 
 typedef struct vkd_executor vkd_executor;
 
-/* Uploads the constants, creates the pipelines and records slot 0. The graph and the device must outlive the executor; the
- * sources of constants are not read after this returns. */
-VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, bool profile, vkd_executor **out);
+/* Uploads the constants that are not among the residents, creates the pipelines and records slot 0. The graph, the device and the
+ * residents must outlive the executor. residents null: its own; then the sources of constants are not read after this returns. */
+VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents, bool profile,
+                                            vkd_executor **out);
 /* Only compiles a graph's kernels, several at a time; a later executor finds them. */
 VKD_MUST_USE vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph);
 void vkd_executor_destroy(vkd_executor *executor);
@@ -29,6 +31,9 @@ VKD_MUST_USE vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t tim
 void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index);
 const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t index);
 
+/* Where the numbers of the graph's symbols go before a run; null without any. */
+int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot);
+
 /* Starts a slot, and waits for its end, which must come before it is started again. VKD_DEVICE_LOST after a time-out or loss:
  * then only destroy is allowed. */
 VKD_MUST_USE vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot);
@@ -39,7 +44,6 @@ VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor); /* both, slot 
 uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor);      /* of one slot */
-uint64_t vkd_executor_staging_bytes(const vkd_executor *executor); /* host-visible memory that creation held for uploads */
 
 /* Copies a tensor's device bytes to dst (at least its `bytes`), from the slot that was waited for last. VKD_INVALID_ARGUMENT if
  * that is in flight again. */

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-void vkd_graph_init(vkd_graph *graph, vkd_arena *arena) { *graph = (vkd_graph){.arena = arena}; }
+void vkd_graph_init(vkd_graph *graph, vkd_arena *arena) 
+{
+    *graph = (vkd_graph){.arena = arena, .symbols = VKD_NO_TENSOR};
+}
 
 static vkd_status append_tensor(vkd_graph *graph, const vkd_tensor *tensor, vkd_tensor_id *out)
 {
@@ -84,6 +87,26 @@ vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pa
                          .pack = pack,
                          .source = source};
     return append_tensor(graph, &tensor, out);
+}
+
+vkd_status vkd_graph_add_symbol(vkd_graph *graph, uint32_t value, uint32_t *out_word)
+{
+    enum { MAX_SYMBOLS = 64 };
+    for (*out_word = 0; *out_word < graph->symbol_count; (*out_word)++)
+        if (graph->symbol_values[*out_word] == value)
+            return VKD_OK;
+    if (graph->symbol_count == MAX_SYMBOLS)
+        return vkd_fail(graph->arena->context, VKD_UNSUPPORTED, "more than %d numbers change between executions", MAX_SYMBOLS);
+    if (graph->symbols == VKD_NO_TENSOR) {
+        const uint32_t words = MAX_SYMBOLS;
+        VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SYMBOLS, VKD_DTYPE_INT32, VKD_ROWS, 1, &words, &graph->symbols));
+        graph->symbol_values = vkd_arena_alloc(graph->arena, MAX_SYMBOLS, sizeof *graph->symbol_values);
+        if (!graph->symbol_values)
+            return vkd_fail_memory(graph->arena->context, "symbols");
+        graph->symbol_bytes = graph->tensors[graph->symbols].bytes;
+    }
+    graph->symbol_values[graph->symbol_count++] = value;
+    return VKD_OK;
 }
 
 vkd_status vkd_graph_add_node(vkd_graph *graph, const vkd_node *node)

@@ -38,7 +38,10 @@ typedef struct vkd_tensor {
     uint64_t bytes;                 /* device bytes, a multiple of 16 */
     vkd_tensor_id storage;          /* itself, or the tensor whose memory this one is another view of */
     vkd_pack_fn pack;               /* constants */
-    const void *source;             /* what pack reads; in the graph's arena or in the mapped file */
+    const void *source;             /* the struct that pack reads; what it points to must outlive the graph: it is the file's or
+                                     * the net's, never of the graph's own arena */
+    size_t source_size;             /* bytes of that struct; equal packings of equal structs are one constant on the device */
+    uint32_t state;                 /* STATE: its key among the net's states, from 1 on; else 0 */
     uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
     uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
 } vkd_tensor;
@@ -58,6 +61,7 @@ typedef struct vkd_node {
     uint32_t specs[VKD_MAX_SPECS];
     unsigned char push[VKD_MAX_PUSH];
     uint32_t groups[3];
+    uint64_t loops; /* iterations of all loops of an invocation, at most: vkd_loop */
     const char *op; /* the file's operator */
     uint32_t op_id;
     const char *variant; /* "" or the conv variant */
@@ -73,6 +77,9 @@ typedef struct vkd_graph {
     size_t input_count, output_count;
     vkd_tensor_id *inputs, *outputs;
     uint64_t constant_bytes, state_bytes, scratch_bytes, scratch_unaliased_bytes; /* set by the planner */
+    vkd_tensor_id symbols;  /* the tensor with the numbers that change from one execution to the next; VKD_NO_TENSOR without */
+    uint32_t symbol_count;
+    uint32_t *symbol_values; /* by word of that tensor: what number it is, an id of the model's values */
     uint64_t symbol_bytes;
 } vkd_graph;
 
@@ -89,6 +96,9 @@ VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, 
  */
 VKD_MUST_USE vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                              vkd_tensor_id *out);
+
+/* The word of the symbols' tensor that holds such a number, added where it is not there yet. */
+VKD_MUST_USE vkd_status vkd_graph_add_symbol(vkd_graph *graph, uint32_t value, uint32_t *out_word);
 
 /* Appends a copy of *node. */
 VKD_MUST_USE vkd_status vkd_graph_add_node(vkd_graph *graph, const vkd_node *node);

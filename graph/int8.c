@@ -2,7 +2,6 @@
  * every int8 q, since three roundings of 2^-24 cannot add up to half a step in 255, and both maps are monotonic. What only
  * selects among its input's elements, a maximum too, can therefore select among the int8 values. */
 #include "graph/int8.h"
-#include "shaders/q8_mean_params.h"
 
 #include <math.h>
 
@@ -65,11 +64,11 @@ vkd_status vkd_int8_select(vkd_rewriter *r, size_t index)
 
 /* ------------------------------------------------------------------------------------------------------------ mean */
 
-/* Whether the two innermost dims of a tensor of rank 4 are reduced, and they are no more pixels than the kernel takes. */
+/* Whether the two innermost dims of a tensor of rank 4 are reduced. */
 static bool over_pixels(const vkd_rewriter *r, const reduce_args *mean, uint32_t x_id)
 {
     const vkd_model_tensor *x = vkd_rw_tensor(r, x_id);
-    if (x->rank != 4 || (uint64_t)x->dims[2] * x->dims[3] > Q8_MEAN_MAX_PIXELS || mean->dims.count != 2)
+    if (x->rank != 4 || mean->dims.count != 2)
         return false;
     int32_t a = mean->dims.items[0], b = mean->dims.items[1];
     return ((a == 2 || a == -2) && (b == 3 || b == -1)) || ((a == 3 || a == -1) && (b == 2 || b == -2));

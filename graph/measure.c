@@ -52,8 +52,8 @@ static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_gr
     const vkd_caps *caps = vkd_device_caps(device);
     measurement->by_clock = caps->type == VKD_TYPE_CPU || !caps->timestamp_bits;
     measurement->repeats = 1;
-    VKD_TRY(vkd_plan(graph, caps->storage_alignment, true));
-    VKD_TRY(vkd_executor_create(device, graph, false, &measurement->executor));
+    VKD_TRY(vkd_plan_memory(graph, caps->storage_alignment, true));
+    VKD_TRY(vkd_executor_create(device, graph, NULL, false, &measurement->executor));
     return run_coarsely(measurement, out_us);
 }
 

@@ -219,6 +219,10 @@ static void use_field(const vkd_param *param, void *field, vkd_use_fn fn, void *
         for (size_t i = 0; i < ((vkd_sym_list *)field)->count; i++)
             use(fn, user, &((vkd_sym_list *)field)->items[i].value, false);
         break;
+    case VKD_PARAM_SIZE_LIST:
+        for (size_t i = 0; i < ((vkd_size_list *)field)->count; i++)
+            use(fn, user, &((vkd_size_list *)field)->items[i].value, false);
+        break;
     default:
         break;
     }

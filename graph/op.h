@@ -27,6 +27,12 @@ typedef struct vkd_sym_list {
     vkd_sym items[VKD_MAX_RANK];
 } vkd_sym_list;
 
+/* As long as the file has it; the items belong to the call. */
+typedef struct vkd_size_list {
+    size_t count;
+    vkd_sym *items;
+} vkd_size_list;
+
 typedef struct vkd_int_list {
     size_t count;
     int32_t items[VKD_MAX_RANK];
@@ -72,6 +78,7 @@ typedef enum vkd_param_kind {
     VKD_PARAM_SYM,             /* vkd_sym, not Null */
     VKD_PARAM_OPTIONAL_SYM,    /* vkd_sym */
     VKD_PARAM_SIZES,           /* vkd_sym_list: up to VKD_MAX_RANK ints and SymInts; Null is an empty list */
+    VKD_PARAM_SIZE_LIST,       /* vkd_size_list: any number of them */
     VKD_PARAM_INTS, /* int32_t[count]: a list of count, or of one, which stands for all; an empty list only if
                      * VKD_PARAM_INTS_OR_EMPTY, which leaves 0s */
     VKD_PARAM_INTS_OR_EMPTY,
@@ -116,6 +123,7 @@ typedef struct vkd_param {
 #define VKD_SYM(type, field) VKD_PARAM(VKD_PARAM_SYM, type, field, 1)
 #define VKD_OPTIONAL_SYM(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_SYM, type, field, 1)
 #define VKD_SIZES(type, field) VKD_PARAM(VKD_PARAM_SIZES, type, field, 1)
+#define VKD_SIZE_LIST(type, field) VKD_PARAM(VKD_PARAM_SIZE_LIST, type, field, 1)
 #define VKD_INTS(type, field, count) VKD_PARAM(VKD_PARAM_INTS, type, field, count)
 #define VKD_INTS_OR_EMPTY(type, field, count) VKD_PARAM(VKD_PARAM_INTS_OR_EMPTY, type, field, count)
 #define VKD_INT_LIST(type, field) VKD_PARAM(VKD_PARAM_INT_LIST, type, field, 1)
@@ -140,6 +148,8 @@ typedef enum vkd_op_kind {
     VKD_OP_DEQUANTIZE,
     VKD_OP_VIEW,  /* its result is the elements of its first argument under other dims */
     VKD_OP_CLONE, /* its result is its first argument, where dims and dtypes are equal */
+    VKD_OP_PREPACK, /* its result is a constant */
+    VKD_OP_CAST,    /* its result is its first argument in the result's dtype */
     VKD_OP_CLAMP,
     VKD_OP_MAX_POOL,
     VKD_OP_UPSAMPLE_NEAREST,

@@ -12,7 +12,7 @@ typedef struct quantize_args {
     uint32_t y;
 } quantize_args;
 
-/* VKD_OP_VIEW and VKD_OP_CLONE: these two are first in the structs of all of them. */
+/* VKD_OP_VIEW, VKD_OP_CLONE, VKD_OP_PREPACK and VKD_OP_CAST: these two are first in the structs of all of them. */
 typedef struct view_args {
     uint32_t x, y;
 } view_args;

@@ -80,7 +80,7 @@ static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share
     return VKD_OK;
 }
 
-vkd_status vkd_plan(vkd_graph *graph, uint64_t alignment, bool share)
+vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)
 {
     if (alignment < 16)
         alignment = 16;

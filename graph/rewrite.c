@@ -1,4 +1,5 @@
 #include "graph/rewrite.h"
+#include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/int8.h"
 #include "graph/rewriter.h"
@@ -36,6 +37,8 @@ static vkd_status skip_clones(vkd_rewriter *r)
     for (uint32_t i = 0; i < net->value_count; i++)
         source[i] = i;
     for (size_t i = 0; i < net->call_count; i++) {
+        if (!net->calls[i].row)
+            continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
         if (clone && same_dims(r, clone->x, clone->y))
@@ -87,6 +90,8 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));
+    if (!(skip & VKD_REWRITE_FOLD))
+        VKD_TRY(vkd_fold_constants(&r));
     if (!(skip & VKD_REWRITE_CLONES))
         VKD_TRY(skip_clones(&r));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

@@ -124,6 +124,16 @@ vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, siz
 
 /* ------------------------------------------------------------------------------------------------------------- net */
 
+void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number) { shaping->values[value].i = number; }
+
+const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value)
+{
+    for (size_t i = 0; shaping->inputs && i < shaping->net->input_count; i++)
+        if (shaping->net->inputs[i] == value)
+            return &shaping->inputs[i];
+    return NULL;
+}
+
 static vkd_status set_input(vkd_shaping *shaping, size_t index, const vkd_shape *shape)
 {
     uint32_t value = shaping->net->inputs[index];
@@ -145,18 +155,17 @@ static vkd_status set_input(vkd_shaping *shaping, size_t index, const vkd_shape 
     return VKD_OK;
 }
 
-vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_shape *inputs, const int64_t *numbers,
-                         vkd_model_value *values)
+vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs, vkd_model_value *values)
 {
-    vkd_shaping shaping = {.context = context, .net = net, .values = values};
+    vkd_shaping shaping = {.context = context, .net = net, .values = values, .inputs = inputs};
     if (net->value_count)
         memcpy(values, net->values, net->value_count * sizeof *values);
     for (size_t i = 0; i < net->input_count; i++) {
         vkd_model_value *value = &values[net->inputs[i]];
         if (value->kind == VKD_VALUE_TENSOR && inputs)
-            VKD_TRY(set_input(&shaping, i, &inputs[i]));
-        else if (value->kind == VKD_VALUE_SYMINT && numbers)
-            value->i = numbers[i];
+            VKD_TRY(set_input(&shaping, i, &inputs[i].shape));
+        else if (value->kind == VKD_VALUE_SYMINT && inputs)
+            value->i = inputs[i].number;
     }
     for (size_t i = 0; i < net->call_count; i++) {
         shaping.call = &net->calls[i];

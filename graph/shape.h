@@ -10,20 +10,29 @@ typedef struct vkd_shape {
     uint32_t rank, dims[VKD_MAX_RANK];
 } vkd_shape;
 
+/* An input of one execution. */
+typedef struct vkd_input {
+    vkd_shape shape;  /* tensors */
+    int64_t number;   /* SymInts */
+    vkd_dtype dtype;  /* of data */
+    const void *data; /* contiguous, any alignment; null: not known, as at load */
+} vkd_input;
+
 /* The values of a net with the dims and numbers of one execution in place of the file's bounds. */
 struct vkd_shaping {
     vkd_context *context;
     const vkd_net *net;
     vkd_model_value *values; /* net->value_count */
+    const vkd_input *inputs; /* net->input_count, or null */
     const vkd_call *call;    /* the one being shaped */
     bool is_resized;         /* an input is smaller than the file's bound */
 };
 
-/* Shapes a whole net into `values`, which has room for net->value_count. inputs: the dims of each of the net's inputs, or null
- * for the file's; those of SymInts are not read. numbers: by input, for SymInts; null: the file's.
+/* Shapes a whole net into `values`, which has room for net->value_count. inputs: of each of the net's inputs; null for the file's
+ * bounds.
  * VKD_INVALID_ARGUMENT for inputs beyond the file's bounds or of another rank; VKD_INVALID_MODEL for an operator whose operands
  * do not fit together or whose result is not what the file says. */
-VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_shape *inputs, const int64_t *numbers,
+VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs,
                                       vkd_model_value *values);
 
 /* ------------------------------------------------------------------------------------------ for rows' shape functions */
@@ -43,6 +52,10 @@ static inline int64_t vkd_shape_number(const vkd_shaping *shaping, vkd_sym sym)
 
 /* Sets an output's dims; VKD_NO_VALUE is no output and passes. */
 VKD_MUST_USE vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims);
+/* Sets the number behind an output SymInt. */
+void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number);
+/* The data of a value that is an input of the net; null for others, and where it is not known. */
+const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value);
 /* An output shaped as another value. */
 VKD_MUST_USE vkd_status vkd_shape_set_as(vkd_shaping *shaping, uint32_t value, uint32_t like);
 

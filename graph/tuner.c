@@ -269,8 +269,8 @@ static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_i
     void *bytes = vkd_arena_alloc(graph->arena, 1, (size_t)graph->tensors[result].bytes);
     if (!bytes)
         return vkd_fail_memory(tuner->context, "a result");
-    VKD_TRY(vkd_plan(graph, vkd_device_caps(tuner->device)->storage_alignment, true));
-    VKD_TRY(vkd_executor_create(tuner->device, graph, false, &executor));
+    VKD_TRY(vkd_plan_memory(graph, vkd_device_caps(tuner->device)->storage_alignment, true));
+    VKD_TRY(vkd_executor_create(tuner->device, graph, NULL, false, &executor));
     vkd_status status = vkd_executor_run(executor);
     if (status == VKD_OK)
         status = vkd_executor_read(executor, result, bytes);

@@ -1,6 +1,7 @@
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "shaders/cat_params.h"
+#include "shaders/paste_params.h"
 
 #include <string.h>
 
@@ -64,7 +65,7 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
         .h_at = axis == AXIS_H ? at : 0,
         .w_at = axis == AXIS_W ? at : 0,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
@@ -79,17 +80,78 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
+/* ------------------------------------------------------------------------------------------------------------ rows */
+
+/* y row by row, a row being what lies within one step of the dims outside of `dim`. */
+static vkd_status paste(vkd_lowering *lowering, const vkd_view *x, uint32_t x_row, uint32_t y_row, uint32_t at, vkd_tensor_id y)
+{
+    vkd_graph *graph = lowering->graph;
+    const vkd_dtype dtype = graph->tensors[y].dtype;
+    vkd_tensor_id shape; /* x's elements in order, which is how its rows are counted */
+    vkd_walk walk;
+    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS, x->rank, x->dims, &shape));
+    vkd_walk_make(graph, shape, x, 1, &walk);
+    paste_params params = {.slots = walk.slots,
+                           .inner = walk.inner,
+                           .x_offset = walk.offsets[0],
+                           .chunks = (x_row + 2) / 4 + 1, /* of a row that begins anywhere in a group */
+                           .rows = walk.slots / x_row,
+                           .x_row = x_row,
+                           .y_row = y_row,
+                           .y_at = at};
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PASTE, vkd_loop(16, VKD_VIEW_DIMS), &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, (uint64_t)params.rows * params.chunks);
+    vkd_node_read(&node, x->tensor);
+    vkd_node_write(&node, y);
+    vkd_node_spec(&node, dtype);
+    vkd_node_spec(&node, walk.dim_count);
+    return vkd_op_add_node(lowering, &node, x->tensor, y);
+}
+
+static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
+{
+    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
+    const uint32_t dim = (uint32_t)(args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim);
+    const uint32_t inside = (uint32_t)vkd_dims_count(result->rank - dim - 1, result->dims + dim + 1);
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
+    uint32_t at = 0;
+    for (size_t i = 0; i < args->parts.count; i++) {
+        const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[i]);
+        vkd_view x;
+        if (is_skipped(part))
+            continue;
+        if (part->dtype != result->dtype)
+            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
+                               vkd_dtype_name(part->dtype), vkd_dtype_name(result->dtype));
+        VKD_TRY(vkd_op_view(lowering, args->parts.values[i], &x));
+        VKD_TRY(paste(lowering, &x, part->dims[dim] * inside, result->dims[dim] * inside, at * inside, y));
+        at += part->dims[dim];
+    }
+    return VKD_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- images */
+
+/* Whether the parts are images that lie in 4C, or are int8, which always do. */
+static bool is_image(const vkd_lowering *lowering, const cat_args *args)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    if (y->rank > 4 || vkd_dtype_size(y->dtype) == 2)
+        return false;
+    return y->dtype == VKD_DTYPE_INT8 || vkd_op_layout(lowering, args->parts.values, args->parts.count) == VKD_4C;
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const cat_args *args = arguments;
     const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id x, y;
     vkd_dtype dtype = result->dtype;
-    if (vkd_dtype_size(dtype) != 1 && vkd_dtype_size(dtype) != 4)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a concatenation of %s: 8-bit and 32-bit types are supported",
-                           vkd_dtype_name(dtype));
-    if (result->rank > 4)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a result of rank %u: at most 4 dims are supported", result->rank);
+    if (!is_image(lowering, args))
+        return paste_parts(lowering, args);
     enum axis axis = axes[result->rank][args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim];
     VKD_TRY(vkd_op_output_4c(lowering, args->y, dtype, &y));
     uint32_t at = 0;

@@ -44,7 +44,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         .low = bound(&args->low, -INFINITY),
         .high = bound(&args->high, INFINITY),
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);
@@ -79,7 +79,7 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
         .low = args->low,
         .high = args->high,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.quads);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);

@@ -37,7 +37,7 @@ typedef struct conv2d_variant {
     vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 } conv2d_variant;
 
-/* All variants; the first supports everything. */
+/* All variants; the first supports everything but what is too long for a device's loops. */
 extern const conv2d_variant conv2d_variants[];
 extern const size_t conv2d_variant_count;
 
@@ -94,12 +94,15 @@ static inline bool conv2d_groups_fill_words(const conv2d_problem *problem)
     return problem->groups == 1 || (conv2d_ic_group(problem) % 4 == 0 && conv2d_oc_group(problem) % 4 == 0);
 }
 
+uint64_t conv2d_general_loops(const conv2d_problem *problem); /* vkd_node.loops */
+
 /* Emission, by family. */
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile); /* pointwise and implicit */
 
 /* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size);
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops, const void *push,
+                     uint32_t push_size);
 
 #endif

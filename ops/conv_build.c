@@ -67,10 +67,12 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
                          const char *problem, vkd_candidate_info *candidates, size_t *out_winner, const char **out_reason)
 {
     conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
-    if (!lowering->tuner) {
-        *out_winner = conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
+    *out_winner = conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
+    if (*out_winner == count)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "no kernel can run %s on this device ('%s': %s)", problem,
+                           candidates[0].variant, candidates[0].reason);
+    if (!lowering->tuner)
         return VKD_OK;
-    }
     trying t = {.conv = conv, .caps = lowering->caps, .variants = variants};
     vkd_arena_init(&t.arena, lowering->context);
     vkd_status status = choose_tried(lowering, &t, problem, candidates, count, out_winner, out_reason);
@@ -80,9 +82,10 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
 
 /* ------------------------------------------------------------------------------------------------------------ building */
 
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, const void *push, uint32_t push_size)
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops, const void *push,
+                     uint32_t push_size)
 {
-    vkd_node node = vkd_op_node(lowering, shader, push, push_size);
+    vkd_node node = vkd_op_node(lowering, shader, loops, push, push_size);
     const vkd_selection_info *selection = &lowering->selections[lowering->selection_count - 1];
     node.variant = selection->winner;
     node.shape = selection->problem;

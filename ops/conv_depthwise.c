@@ -42,7 +42,7 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, vkd_node *nod
     vkd_node_read(node, conv->x);
     vkd_node_read(node, weights);
     vkd_requantize_bind(node, conv->channels, conv->residual, conv->y);
-    return vkd_graph_add_node(lowering->graph, node);
+    return vkd_op_add_node(lowering, node, conv->x, conv->y);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ cost */
@@ -61,13 +61,14 @@ static double cost_of(const vkd_caps *caps, double invocations, double loads, do
 
 /* ------------------------------------------------------------------------------------------------------ any window */
 
+static uint64_t window_loops(const conv2d_problem *p) { return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0)); }
+
 const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
     if (!conv2d_is_depthwise(p))
         return "it is not depthwise";
-    bool endless = caps->type == VKD_TYPE_CPU && conv2d_taps(p) > VKD_CPU_MAX_LOOP / 2;
-    return endless ? "the window is larger than a CPU's loops" : NULL;
+    return vkd_loops_refuse(caps, window_loops(p));
 }
 
 double conv2d_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -80,7 +81,7 @@ vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, con
 {
     (void)tile;
     conv_params push = conv2d_window_params(conv);
-    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_CONV_DW, &push, sizeof push);
+    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_CONV_DW, window_loops(&conv->problem), &push, sizeof push);
     vkd_node_linear(&node, lowering->caps, conv2d_pixels(&conv->problem) * words_of(&conv->problem));
     return emit(lowering, conv, &node);
 }
@@ -172,7 +173,7 @@ vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gem
 {
     conv_params push = conv2d_window_params(conv);
     vkd_shader shader = row_kernel(&conv->problem)->shaders[tile - conv2d_row_tiles];
-    vkd_node node = conv2d_node(lowering, conv, shader, &push, sizeof push);
+    vkd_node node = conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0), &push, sizeof push);
     grid g = row_grid(&conv->problem, lowering->caps, tile);
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);

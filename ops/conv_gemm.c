@@ -50,7 +50,8 @@ vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const 
     gemm_problem problem = conv2d_direct_gemm(&conv->problem);
     problem.x_zero = conv->x_zero;
     gemm_operands operands = operands_of(conv, conv->x, problem.tap_k);
-    return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+    return vkd_gemm_emit(lowering, tile, &problem, &operands,
+                         conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
 }
 
 vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
@@ -62,16 +63,17 @@ vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const 
 
     conv_params push = conv2d_window_params(conv);
     push.k_row = (uint32_t)row;
-    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_IM2COL, &push, sizeof push);
+    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
     node.macs = 0;
     vkd_node_linear(&node, lowering->caps, pixels * p->groups * (row / 16));
     node.specs[node.spec_count++] = push.ic_group % 16 == 0 ? 16 : push.ic_group % 4 == 0 ? 4 : 1;
     vkd_node_read(&node, conv->x);
     vkd_node_read(&node, conv->x); /* a second view of it, in units of 16 bytes */
     vkd_node_write(&node, matrix);
-    VKD_TRY(vkd_graph_add_node(lowering->graph, &node));
+    VKD_TRY(vkd_op_add_node(lowering, &node, conv->x, matrix));
 
     gemm_problem problem = conv2d_im2col_gemm(p);
     gemm_operands operands = operands_of(conv, matrix, (uint32_t)conv2d_k(p));
-    return vkd_gemm_emit(lowering, tile, &problem, &operands, conv2d_node(lowering, conv, VKD_SHADER_COUNT, NULL, 0));
+    return vkd_gemm_emit(lowering, tile, &problem, &operands,
+                         conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
 }

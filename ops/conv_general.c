@@ -81,6 +81,13 @@ static void set_grid(vkd_node *node, const conv_params *p)
     node->groups[2] = (uint32_t)vkd_divide_up(rows, local[2]);
 }
 
+uint64_t conv2d_general_loops(const conv2d_problem *p)
+{
+    if (!conv2d_groups_fill_words(p))
+        return vkd_loop(conv2d_k(p), 0);
+    return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], vkd_loop(vkd_divide_up(conv2d_ic_group(p), 4), 0)));
+}
+
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     (void)tile;
@@ -98,15 +105,11 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
 
     uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source.taps * vkd_divide_up(source.ic_group, 4)
                            : (uint64_t)source.out_c * source.row;
-    uint64_t loop = words ? conv2d_k(p) / 4 + 2 * source.taps : 4 * (conv2d_k(p) + 2 * source.taps);
-    if (lowering->caps->type == VKD_TYPE_CPU && loop > VKD_CPU_MAX_LOOP)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%llu products a sum, in groups that are no multiple of 4 channels, on a CPU",
-                           (unsigned long long)conv2d_k(p));
     vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source, &weights));
 
-    vkd_node node = conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES, &push, sizeof push);
+    vkd_node node = conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
+                                conv2d_general_loops(p), &push, sizeof push);
     if (words)
         set_grid(&node, &push);
     else
@@ -114,5 +117,5 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
     vkd_node_read(&node, conv->x);
     vkd_node_read(&node, weights);
     vkd_requantize_bind(&node, conv->channels, conv->residual, conv->y);
-    return vkd_graph_add_node(lowering->graph, &node);
+    return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

@@ -108,6 +108,13 @@ static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
 
+/* Every stride-th tap meets a pixel. */
+static uint64_t loops_of(const conv2d_problem *p, uint32_t span)
+{
+    uint64_t rows = vkd_divide_up(p->kernel[0], p->stride[0]), columns = vkd_divide_up(p->kernel[1], p->stride[1]);
+    return vkd_loop(rows, vkd_loop(columns, vkd_loop(span, 0)));
+}
+
 static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
 {
     const conv2d_problem *p = &conv->problem;
@@ -130,12 +137,9 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
         .padding_w = p->padding[1],
         .requantize = conv->requantize,
     };
-    uint64_t met = ((uint64_t)p->kernel[0] / p->stride[0] + 1) * (p->kernel[1] / p->stride[1] + 1); /* taps, at most */
-    if (lowering->caps->type == VKD_TYPE_CPU && met * (push.span + 2u) > VKD_CPU_MAX_LOOP)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum on a CPU", (unsigned long long)met * push.span * 4);
     vkd_tensor_id weights;
     VKD_TRY(add_weights(lowering, conv, push.span, &weights));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_TRANSPOSED, &push, sizeof push);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_TRANSPOSED, loops_of(p, push.span), &push, sizeof push);
     char text[CONV2D_TEXT];
     conv2d_problem_format(p, text);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%s", text);
@@ -146,7 +150,7 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
     vkd_node_read(&node, conv->x);
     vkd_node_read(&node, weights);
     vkd_requantize_bind(&node, conv->channels, conv->residual, conv->y);
-    return vkd_graph_add_node(lowering->graph, &node);
+    return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)

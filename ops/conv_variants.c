@@ -11,8 +11,8 @@ static bool is_pointwise(const conv2d_problem *p)
 
 static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    (void)p, (void)caps, (void)tile;
-    return NULL;
+    (void)tile;
+    return vkd_loops_refuse(caps, conv2d_general_loops(p));
 }
 
 static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)

@@ -130,6 +130,35 @@ static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const 
     return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), caps->max_workgroup_count[1]);
 }
 
+/* vkd_node.loops of shaders/gemm.glsl: for every tap the steps of its longest slice, and the slices at the end. */
+static uint64_t invocation_loops(const gemm_tile *tile, const gemm_problem *problem, uint32_t slices)
+{
+    uint32_t unroll = tile->grain == 4 ? GEMM_WORDS_UNROLL : 1;
+    uint64_t steps = vkd_divide_up(padded_tap(tile, problem) / tile->step, slices);
+    uint64_t rest = unroll > 1 ? vkd_loop(unroll - 1, 0) : 0;
+    return vkd_loop(taps(tile, problem), vkd_loop(steps / unroll, 0) + rest) + vkd_loop(slices - 1, 0);
+}
+
+/* The same of gemm_coop.glsl: chunks of k but the last, then words, four at a time, with their slices. */
+static uint64_t matrix_loops(const gemm_tile *tile, const gemm_problem *problem, uint32_t slices)
+{
+    uint64_t words = vkd_divide_up(tile->m * tile->n / 4, 32 * tile->subgroups * slices);
+    return vkd_loop(vkd_divide_up(k_steps_of(tile, problem), slices) - 1, 0) +
+           vkd_loop(vkd_divide_up(words, 4), vkd_loop(slices - 1, 0));
+}
+
+static uint64_t loops_of(const gemm_tile *tile, const gemm_problem *problem, const uint32_t local[3])
+{
+    switch (tile->kind) {
+    case GEMM_INVOCATIONS:
+        return invocation_loops(tile, problem, local[2]);
+    case GEMM_MATRIX:
+        return matrix_loops(tile, problem, local[2]);
+    default:
+        return vkd_loop(k_steps_of(tile, problem), 0);
+    }
+}
+
 const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
     if (problem->groups > 1 && problem->n % 4)
@@ -148,7 +177,7 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
     uint64_t count = folds(tile, problem, caps, local);
     if (count * problem->groups > caps->max_workgroup_count[2] || (count > 1 && tile->kind == GEMM_IN_LANES))
         return "it has more rows than a dispatch can have workgroups for";
-    return NULL;
+    return vkd_loops_refuse(caps, loops_of(tile, problem, local));
 }
 
 /* ------------------------------------------------------------------------------------------------------- workgroups */
@@ -359,6 +388,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
+    node.loops = loops_of(tile, problem, local);
     node.specs[3] = window;
     uint32_t fold_count = (uint32_t)folds(tile, problem, lowering->caps, local);
     node.specs[4] = fold_count;
@@ -379,5 +409,5 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);
     vkd_requantize_bind(&node, operands->channels, operands->residual, operands->y);
-    return vkd_graph_add_node(lowering->graph, &node);
+    return vkd_op_add_node(lowering, &node, operands->a, operands->y);
 }

@@ -79,7 +79,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
-    const int8_t *weights;                  /* [groups * n][row], k = tap * tap_k + channel; in the mapped file */
+    const int8_t *weights;                  /* [groups * n][row], k = tap * tap_k + channel; in the file */
     uint32_t weight_row;                    /* bytes of a row */
     uint32_t tap_k;                         /* of each tap in it: problem's, or less where the rest of A's row is padding */
     requantize_params requantize;

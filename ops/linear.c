@@ -120,7 +120,7 @@ double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
 }
 
 typedef struct weight_source {
-    const int8_t *weights; /* in the mapped file */
+    const int8_t *weights; /* in the file */
     linear_problem problem;
     uint32_t step, steps;
 } weight_source;
@@ -151,6 +151,9 @@ typedef struct operands {
     requantize_params requantize;
 } operands;
 
+/* The sums of at most 256 invocations, and the floats of a word. */
+#define ADDING_LOOPS (vkd_loop(8, 0) + vkd_loop(4, 0))
+
 static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, const operands *o, vkd_node node)
 {
     size_t kernel = kernel_for(&o->problem);
@@ -173,14 +176,16 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     node.shader = kernels[kernel].shader;
     node.push_size = sizeof params;
     memcpy(node.push, &params, sizeof params);
-    node.specs[0] = vkd_linear_width(&o->problem, lowering->caps);
+    uint32_t width = vkd_linear_width(&o->problem, lowering->caps);
+    node.specs[0] = width;
+    node.loops = vkd_loop(vkd_divide_up(source.steps, width), 0) + ADDING_LOOPS;
     vkd_node_spec(&node, args->real);
     vkd_node_groups(&node, lowering->caps, params.groups);
     vkd_node_read(&node, o->x);
     vkd_node_read(&node, weights);
     vkd_node_read(&node, o->channels);
     vkd_node_write(&node, y);
-    return vkd_graph_add_node(lowering->graph, &node);
+    return vkd_op_add_node(lowering, &node, o->x, y);
 }
 
 static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o, const gemm_tile *tile,
@@ -213,7 +218,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const linear_problem *p = &o.problem;
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &o.x));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, p->n, &o.channels, &o.requantize));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, NULL, 0);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%ux%u -> %ux%u", p->m, p->k, p->m, p->n);
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a label");

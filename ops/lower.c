@@ -33,14 +33,15 @@ static vkd_status begin_values(vkd_lowering *lowering)
     vkd_value_use *use = vkd_arena_alloc(arena, net->value_count, sizeof *use);
     lowering->tensors = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->tensors);
     lowering->copies = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->copies);
+    lowering->views = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->views);
     lowering->baked = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->baked);
     lowering->graph->inputs = vkd_arena_alloc(arena, net->input_count, sizeof *lowering->graph->inputs);
     lowering->graph->outputs = vkd_arena_alloc(arena, net->output_count, sizeof *lowering->graph->outputs);
-    if (!use || !lowering->tensors || !lowering->copies || !lowering->baked || !lowering->graph->inputs ||
+    if (!use || !lowering->tensors || !lowering->copies || !lowering->views || !lowering->baked || !lowering->graph->inputs ||
         !lowering->graph->outputs)
         return vkd_fail_memory(lowering->context, "a model's tensors");
     for (size_t i = 0; i < net->value_count; i++)
-        lowering->tensors[i] = lowering->copies[i] = VKD_NO_TENSOR;
+        lowering->tensors[i] = lowering->copies[i] = lowering->views[i].tensor = VKD_NO_TENSOR;
     for (size_t i = 0; i < net->call_count; i++)
         vkd_call_uses(&net->calls[i], count_use, use);
     for (size_t i = 0; i < net->output_count; i++)
@@ -121,6 +122,46 @@ static vkd_status add_outputs(vkd_lowering *lowering)
 
 /* -------------------------------------------------------------------------------------------------------- the net */
 
+typedef struct emptiness {
+    const vkd_lowering *lowering;
+    bool writes, elements;
+} emptiness;
+
+static void see_output(void *user, uint32_t *id, bool write)
+{
+    emptiness *e = user;
+    const vkd_model_tensor *tensor = vkd_value_tensor(e->lowering, *id);
+    bool counts = write && e->lowering->values[*id].kind == VKD_VALUE_TENSOR;
+    e->writes |= counts;
+    e->elements |= counts && vkd_dims_count(tensor->rank, tensor->dims) > 0;
+}
+
+typedef struct making {
+    vkd_lowering *lowering;
+    vkd_status status;
+} making;
+
+static void make_empty(void *user, uint32_t *id, bool write)
+{
+    making *m = user;
+    vkd_tensor_id y;
+    if (write && m->status == VKD_OK)
+        m->status = vkd_op_output_in(m->lowering, *id, vkd_value_tensor(m->lowering, *id)->dtype, VKD_ROWS, &y);
+}
+
+/* An operator that makes only tensors without elements needs no kernel. */
+static vkd_status lower_call(vkd_lowering *lowering)
+{
+    const vkd_call *call = lowering->call;
+    emptiness e = {.lowering = lowering};
+    vkd_call_uses(call, see_output, &e);
+    if (!e.writes || e.elements)
+        return call->row->lower(lowering, call->args);
+    making m = {lowering, VKD_OK};
+    vkd_call_uses(call, make_empty, &m);
+    return m.status;
+}
+
 vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values, const vkd_caps *caps,
                          const char *variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out)
 {
@@ -135,7 +176,7 @@ vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_mod
     VKD_TRY(add_inputs(&lowering));
     for (size_t i = 0; i < net->call_count; i++) {
         lowering.call = &net->calls[i];
-        VKD_TRY(lowering.call->row->lower(&lowering, lowering.call->args));
+        VKD_TRY(lower_call(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
     *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections};

@@ -7,11 +7,9 @@
 #include "graph/net.h"
 #include "graph/shape.h"
 #include "graph/tuner.h"
+#include "ops/walk.h"
 #include "runtime/caps.h"
 #include "runtime/math.h"
-
-/* llvmpipe ends an invocation's loops after 65535 iterations in all, whatever their conditions say. */
-enum { VKD_CPU_MAX_LOOP = 60000 };
 
 /* What the net's calls do to a value. */
 typedef struct vkd_value_use {
@@ -30,6 +28,7 @@ struct vkd_lowering {
     const vkd_call *call;     /* the one being lowered */
     vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
     vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
+    vkd_view *views;          /* by value id: where its elements are, for values without a tensor (tensor VKD_NO_TENSOR: none) */
     const vkd_value_use *use; /* by value id */
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t selection_count, selection_capacity;
@@ -58,6 +57,7 @@ VKD_MUST_USE vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, 
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
 
+/* Of a constant only dims, dtype and address may be used while lowering: its bytes are there when it is packed. */
 static inline const vkd_model_tensor *vkd_value_tensor(const vkd_lowering *lowering, uint32_t value)
 {
     return &lowering->values[value].tensor;
@@ -83,9 +83,31 @@ VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value,
 /* The layout for an operator that takes any: VKD_4C where one of the operands lies in it alone, else VKD_ROWS. */
 vkd_layout vkd_op_layout(const vkd_lowering *lowering, const uint32_t *values, size_t count);
 
+/* The same elements wherever they lie: an operator whose kernel walks views reads what others have only moved, without a copy. */
+VKD_MUST_USE vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out);
+
+/* Makes `value`, an output of the current operator, what the view shows: no work until an operator wants it in one piece. */
+VKD_MUST_USE vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view);
+
+/* What a SymInt adds to a view's offset when the graph runs: stride * the number, which counts from the end of `size` when negative
+ * and is kept within 0..most. */
+typedef struct vkd_symbol_offset {
+    vkd_sym number;
+    int32_t stride, size, most;
+} vkd_symbol_offset;
+
+/* The same as a copy, from where a SymInt says. */
+VKD_MUST_USE vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view,
+                                            const vkd_symbol_offset *offset);
+
+/* Appends y = what the view shows, converted to y's dtype. */
+VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y);
+
 /* A tensor that is read and written and keeps its contents from one execution to the next: a constant's, or what a prepack
  * made of one. ROWS. */
 VKD_MUST_USE vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out);
+/* Makes `value`, an output of the current operator, such a tensor that starts as `constant`. */
+VKD_MUST_USE vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant);
 
 /* Creates the tensor for a value that the current operator produces, in the given layout; one in VKD_ROWS that is an output of
  * the graph is written to where the host reads it. */
@@ -100,6 +122,12 @@ VKD_MUST_USE vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value,
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
+
+/* For kernels that read a number which may change from one execution to the next without another graph: the tensor of symbols,
+ * which is bound like any other, and the word in it. For a plain number the word is VKD_NO_VALUE, and out_tensor is any tensor
+ * that may be bound: `otherwise`. */
+VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
+                                      uint32_t *out_word);
 
 /* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is copied. VKD_UNSUPPORTED
  * beyond 2 GiB. */
@@ -127,14 +155,28 @@ static inline uint32_t vkd_tensor_groups(const vkd_tensor *tensor)
                                     : (uint32_t)vkd_divide_up((uint64_t)pixels * tensor->c, 4);
 }
 
-/* Starts a node for the current operator: op, op_id, shader, push constants, workgroup size 1 x 1 x 1. Bindings are added with
- * vkd_node_read and vkd_node_write, in the order of the shader's. */
-vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size);
+/* What a loop adds to vkd_node.loops: so many rounds, each with what the loops within its body take. The test that fails at
+ * last is a round of its own: llvmpipe runs the body once more then, with all lanes masked, and each loop within it once. No
+ * kernel has more than two of those. test/test_loops.c compares with what devices do. */
+static inline uint64_t vkd_loop(uint64_t rounds, uint64_t within) { return rounds * (within + 1) + 1 + (within ? 2 : 0); }
+enum { VKD_NO_LOOPS = 0 };
+
+/* Null if a device's loops may go round so often in an invocation, else why not. */
+static inline const char *vkd_loops_refuse(const vkd_caps *caps, uint64_t loops)
+{
+    return caps->max_loops && loops > caps->max_loops ? "its sums are longer than the device's loops may be" : NULL;
+}
+
+/* Starts a node for the current operator: op, op_id, shader, loops, push constants, workgroup size 1 x 1 x 1. Bindings are
+ * added with vkd_node_read and vkd_node_write, in the order of the shader's. */
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops, const void *push, uint32_t push_size);
 void vkd_node_read(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation constant, from 3 on */
 
-/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". */
+/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". One
+ * without workgroups, for a y without elements, is no node.
+ * VKD_UNSUPPORTED if its loops are longer than the device allows: every node of an operator comes this way. */
 VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);
 
 /* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's

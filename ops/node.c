@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void *push, uint32_t push_size)
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops, const void *push, uint32_t push_size)
 {
     vkd_node node = {
         .shader = shader,
@@ -11,6 +11,7 @@ vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, const void
         .specs = {1, 1, 1},
         .push_size = push_size,
         .groups = {1, 1, 1},
+        .loops = loops,
         .op = lowering->call->name,
         .op_id = lowering->call->node_id,
         .variant = "",
@@ -37,7 +38,7 @@ static uint32_t smaller(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b
 void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count)
 {
     uint64_t rows = vkd_divide_up(count, caps->max_workgroup_count[0]);
-    node->groups[0] = (uint32_t)vkd_divide_up(count, rows); /* even rows: the fewest idle groups in the last one */
+    node->groups[0] = rows ? (uint32_t)vkd_divide_up(count, rows) : 0; /* even rows: the fewest idle groups in the last one */
     node->groups[1] = (uint32_t)rows;
     node->groups[2] = 1;
 }
@@ -62,6 +63,12 @@ const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
 vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y)
 {
     vkd_arena *arena = lowering->graph->arena;
+    if (!node->groups[0] || !node->groups[1] || !node->groups[2])
+        return VKD_OK;
+    if (vkd_loops_refuse(lowering->caps, node->loops))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "kernel '%s' needs %llu iterations of loops for a value, and this CPU device ends them after %u",
+                           vkd_shaders[node->shader].name, (unsigned long long)node->loops, lowering->caps->max_loops);
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     if (!node->shape[0]) {
         const char *a = vkd_dims_text(arena, from->rank, from->dims), *b = vkd_dims_text(arena, to->rank, to->dims);

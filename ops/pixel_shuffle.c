@@ -52,7 +52,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = args->y_inverse_scale,
         .y_zero = args->y_zero,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);

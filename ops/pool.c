@@ -82,13 +82,13 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 
 /* -------------------------------------------------------------------------------------------------------- lowering */
 
+static uint64_t taps_of(const pool_args *args) { return (uint64_t)args->kernel[0] * (uint64_t)args->kernel[1]; }
+
 /* One invocation for each group of four channels of y. */
-static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
-                           vkd_tensor_id y_id)
+static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
+                             vkd_tensor_id y_id)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    if (lowering->caps->type == VKD_TYPE_CPU && ((int64_t)args->kernel[1] + 1) * args->kernel[0] > VKD_CPU_MAX_LOOP)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a window of %dx%d on a CPU", args->kernel[0], args->kernel[1]);
     pool2d_params params = {
         .groups = vkd_tensor_groups(y),
         .x_h = (int32_t)x->h,
@@ -102,7 +102,7 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
         .count_padding = args->count_padding,
         .divisor = isnan(args->divisor) ? 0 : args->divisor,
     };
-    vkd_node node = vkd_op_node(lowering, shader, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, shader, vkd_loop(taps_of(args), 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
@@ -112,6 +112,33 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
     vkd_node_spec(&node, y->h);
     vkd_node_spec(&node, y->w);
     return vkd_op_add_node(lowering, &node, x_id, y_id);
+}
+
+/* A large window is one along w, then one along h: a maximum of maxima, a mean of means over as many values each. The first has
+ * more outputs, which GPUs need, and both together far fewer steps. */
+static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
+                           vkd_tensor_id y_id)
+{
+    enum { LARGE = 65534 };
+    if (taps_of(args) <= LARGE || args->kernel[0] == 1 || args->kernel[1] == 1)
+        return add_window(lowering, args, shader, x_id, y_id);
+    pool_args along[2] = {*args, *args};
+    memcpy(along[0].stride, strides_of(args), sizeof along[0].stride);
+    memcpy(along[1].stride, strides_of(args), sizeof along[1].stride);
+    for (int i = 0; i < 2; i++) {
+        int other = i; /* the axis that this one leaves alone: h, then w */
+        along[i].kernel[other] = along[i].stride[other] = along[i].dilation[other] = 1;
+        along[i].padding[other] = 0;
+    }
+    along[0].divisor = isnan(args->divisor) ? NAN : 1;
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    uint32_t dims[4];
+    memcpy(dims, y->dims, sizeof dims);
+    dims[y->rank - 2] = x->h;
+    vkd_tensor_id between;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_4C, y->rank, dims, &between));
+    VKD_TRY(add_window(lowering, &along[0], shader, x_id, between));
+    return add_window(lowering, &along[1], shader, between, y_id);
 }
 
 static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
@@ -142,11 +169,12 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
     return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y);
 }
 
+static const pool_args maximum = {.divisor = NAN, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 static const pool_args average = {.dilation = {1, 1}, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 
 static const vkd_op rows[] = {
-    {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL},
-    {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL},
+    {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
     {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
 };
 

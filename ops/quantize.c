@@ -29,7 +29,7 @@ static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id 
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     uint32_t groups = vkd_tensor_groups(to);
     quantize_params params = {.groups = groups, .n = to->n, .scale = scale, .zero = zero};
-    vkd_node node = vkd_op_node(lowering, shader, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, shader, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, groups);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);

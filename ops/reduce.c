@@ -6,6 +6,25 @@
 
 #include <math.h>
 
+/* ---------------------------------------------------------------------------------------------------------- slices */
+
+/* How many slices a sum is made in that is longer than what may be added up whole: 1 of others. As many as a slice has elements
+ * are the fewest additions one after the other. */
+static uint32_t slices_of(uint32_t elements, uint32_t whole)
+{
+    uint32_t slices = 1;
+    while (elements > whole && (uint64_t)slices * slices < elements)
+        slices *= 2;
+    return slices;
+}
+
+/* About so many, none of them empty. */
+static void set_slices(uint32_t elements, uint32_t slices, uint32_t *out_slices, uint32_t *out_slice)
+{
+    *out_slice = (uint32_t)vkd_divide_up(elements, slices);
+    *out_slices = (uint32_t)vkd_divide_up(elements, *out_slice);
+}
+
 /* ------------------------------------------------------------------------------------------------------ mean.dim */
 
 static const vkd_param mean_parameters[] = {
@@ -35,6 +54,66 @@ static vkd_status mean_shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
+/* Where the elements of one group of y lie: from the channels outwards, dims that lie within each other make one run. Of four
+ * dims there are no more than two. */
+static void set_runs(mean_params *p)
+{
+    const uint32_t size[] = {p->blocks, p->w, p->h, p->n};
+    const bool over[] = {p->over_c, p->y_w != p->w, p->y_h != p->h, p->y_n != p->n};
+    uint32_t stride = 1, elements[3] = {1, 1, 1}, steps[3] = {0}, runs = 0;
+    bool before = false;
+    for (int dim = 0; dim < 4; stride *= size[dim++]) {
+        if (size[dim] == 1)
+            continue;
+        if (over[dim] && !before)
+            steps[runs++] = stride;
+        if (over[dim])
+            elements[runs - 1] *= size[dim];
+        before = over[dim];
+    }
+    p->elements = p->slice = elements[0] * elements[1];
+    p->run = elements[0];
+    p->step = steps[0];
+    p->jump = steps[1];
+}
+
+static vkd_status add_mean(vkd_lowering *lowering, const mean_params *params, vkd_tensor_id x, vkd_tensor_id y)
+{
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MEAN, vkd_loop(params->slice, 0), params, sizeof *params);
+    vkd_node_linear(&node, lowering->caps, (uint64_t)params->groups * params->slices);
+    vkd_node_read(&node, x);
+    vkd_node_write(&node, y);
+    return vkd_op_add_node(lowering, &node, x, y);
+}
+
+/* What one invocation adds up. On a CPU that is all that its loops can; a GPU has nothing else to be parallel in where outputs
+ * are few. */
+static uint32_t whole_mean(const vkd_caps *caps, uint32_t groups)
+{
+    enum { GPU_GROUPS = 1 << 16, GPU_ELEMENTS = 4096 };
+    if (caps->max_loops)
+        return caps->max_loops - 1;
+    return groups < GPU_GROUPS ? GPU_ELEMENTS : UINT32_MAX;
+}
+
+/* The sums of slices, then the mean as that over the rows of an image of such sums, a row a slice. */
+static vkd_status emit_sliced_mean(vkd_lowering *lowering, const mean_params *params, uint32_t slices, vkd_tensor_id x,
+                                   vkd_tensor_id y)
+{
+    mean_params first = *params, second = {.n = 1, .c = 4, .y_n = 1, .y_h = 1, .blocks = 1, .y_blocks = 1, .slices = 1};
+    set_slices(params->elements, slices, &first.slices, &first.slice);
+    first.count = 1;
+    second.h = first.slices;
+    second.w = second.y_w = second.groups = params->groups;
+    second.count = params->count;
+    set_runs(&second);
+    const uint32_t dims[] = {1, 4, first.slices, params->groups};
+    vkd_tensor_id sums;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4, dims, &sums));
+    VKD_TRY(add_mean(lowering, &first, x, sums));
+    return add_mean(lowering, &second, sums, y);
+}
+
 static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
@@ -50,13 +129,12 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
         .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .y_blocks = (uint32_t)vkd_divide_up(y->c, 4),
         .groups = vkd_tensor_groups(y),
+        .slices = 1,
         .count = (float)(vkd_dims_count(x->rank, x->dims) / vkd_dims_count(y->rank, y->dims)),
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MEAN, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, params.groups);
-    vkd_node_read(&node, x_id);
-    vkd_node_write(&node, y_id);
-    return vkd_op_add_node(lowering, &node, x_id, y_id);
+    set_runs(&params);
+    uint32_t slices = slices_of(params.elements, whole_mean(lowering->caps, params.groups));
+    return slices == 1 ? add_mean(lowering, &params, x_id, y_id) : emit_sliced_mean(lowering, &params, slices, x_id, y_id);
 }
 
 static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
@@ -80,6 +158,10 @@ static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
 
 /* ------------------------------------------------------------------------------------------------- vkd.q8_mean */
 
+/* What a dispatch makes: the mean of pixels, sums of slices of them, or the mean of such sums. */
+typedef enum q8_mean_step { Q8_MEAN_WHOLE, Q8_MEAN_SLICES, Q8_MEAN_TOTAL } q8_mean_step;
+enum { Q8_MEAN_WORDS = 16 }; /* of a workgroup with lanes */
+
 static const vkd_param q8_mean_parameters[] = {
     VKD_TENSOR(q8_mean_args, x),
     VKD_FLOAT(q8_mean_args, x_scale),
@@ -97,9 +179,6 @@ static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, con
     if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
                            x->n, x->c);
-    if ((uint64_t)x->h * x->w > Q8_MEAN_MAX_PIXELS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a mean of %ux%u pixels: at most %d are supported", x->h, x->w,
-                           Q8_MEAN_MAX_PIXELS);
     return VKD_OK;
 }
 
@@ -109,17 +188,48 @@ static float bound_steps(float bound, float x_scale, float unbounded)
     return isnan(bound) ? unbounded : (float)((double)bound / (double)x_scale);
 }
 
-/* GPUs share the pixels of a channel among 8 lanes; a CPU runs the lanes one after the other, and barriers cost it more. */
-static void set_q8_mean_size(vkd_node *node, const vkd_caps *caps, uint32_t words, uint32_t pixels)
+/* GPUs share the pixels of a sum among 8 lanes; a CPU runs the lanes one after the other, and barriers cost it more. */
+static uint32_t lanes_of(const vkd_caps *caps, uint32_t pixels)
 {
-    enum { WIDTH = 16, LANES = 8 };
-    vkd_node_linear(node, caps, words);
-    bool alone = caps->type == VKD_TYPE_CPU && pixels <= VKD_CPU_MAX_LOOP;
-    if (alone || pixels < 2 * LANES || caps->max_workgroup_invocations < WIDTH * LANES)
-        return;
-    node->specs[0] = WIDTH;
-    node->specs[1] = LANES;
-    vkd_node_groups(node, caps, vkd_divide_up(words, WIDTH));
+    enum { LANES = 8, ALONE = 60000 };
+    bool alone = caps->type == VKD_TYPE_CPU && pixels <= ALONE;
+    return alone || pixels < 2 * LANES || caps->max_workgroup_invocations < Q8_MEAN_WORDS * LANES ? 1 : LANES;
+}
+
+static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params, q8_mean_step step, vkd_tensor_id x,
+                              vkd_tensor_id y)
+{
+    uint32_t lanes = lanes_of(lowering->caps, params->slice);
+    uint64_t loops = vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0); /* halvings are no more */
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, loops, params, sizeof *params);
+    vkd_node_linear(&node, lowering->caps, params->groups);
+    if (lanes > 1) {
+        node.specs[0] = Q8_MEAN_WORDS;
+        node.specs[1] = lanes;
+        vkd_node_groups(&node, lowering->caps, vkd_divide_up(params->groups, Q8_MEAN_WORDS));
+    }
+    vkd_node_spec(&node, step == Q8_MEAN_TOTAL);
+    vkd_node_spec(&node, step == Q8_MEAN_SLICES);
+    vkd_node_read(&node, x);
+    vkd_node_write(&node, y);
+    return vkd_op_add_node(lowering, &node, x, y);
+}
+
+/* In two steps where there are more pixels than floats can count: the sums of slices, then the sum of those. */
+static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id x_id, vkd_tensor_id y_id)
+{
+    uint32_t slices = slices_of(params.pixels, Q8_MEAN_MAX_PIXELS);
+    if (slices == 1)
+        return add_q8_mean(lowering, &params, Q8_MEAN_WHOLE, x_id, y_id);
+    q8_mean_params first = params;
+    set_slices(params.pixels, slices, &first.slices, &first.slice);
+    first.groups = params.groups * first.slices;
+    const uint32_t dims[] = {lowering->graph->tensors[x_id].n, params.blocks * 4, first.slices, 1};
+    vkd_tensor_id sums;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4, dims, &sums));
+    VKD_TRY(add_q8_mean(lowering, &first, Q8_MEAN_SLICES, x_id, sums));
+    params.pixels = params.slice = first.slices;
+    return add_q8_mean(lowering, &params, Q8_MEAN_TOTAL, sums, y_id);
 }
 
 static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
@@ -134,10 +244,12 @@ static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_q8_mean(lowering, x, y));
 
     uint32_t pixels = x->h * x->w;
-    q8_mean_params params = {
+    const q8_mean_params params = {
         .groups = vkd_tensor_groups(y),
         .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .pixels = pixels,
+        .slices = 1,
+        .slice = pixels,
         .x_zero = (float)args->x_zero,
         .low = bound_steps(args->low, args->x_scale, -INFINITY),
         .high = bound_steps(args->high, args->x_scale, INFINITY),
@@ -145,11 +257,7 @@ static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, &params, sizeof params);
-    set_q8_mean_size(&node, lowering->caps, params.groups, pixels);
-    vkd_node_read(&node, x_id);
-    vkd_node_write(&node, y_id);
-    return vkd_op_add_node(lowering, &node, x_id, y_id);
+    return emit_q8_mean(lowering, params, x_id, y_id);
 }
 
 static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)
@@ -167,3 +275,4 @@ static const vkd_op rows[] = {
 };
 
 const vkd_op_table vkd_reduce_ops = VKD_OP_TABLE(rows);
+ 

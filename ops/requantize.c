@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* What the constant is packed from; the pointers go into the mapped file. */
+/* What the constant is packed from; the pointers go into the file. */
 typedef struct block_source {
     const unsigned char *sums, *scales, *bias; /* int32, float, float or null; any alignment */
     float x_scale;
@@ -99,8 +99,9 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
 vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,
                                requantize_params *params)
 {
-    params->low = fmaxf(params->low, (float)fused->low);
-    params->high = fminf(params->high, (float)fused->high);
+    params->high = fmaxf(fminf(params->high, (float)fused->high), -128.0f);
+    /* Behind a relu the clamp has the last word, where all that it leaves lies below. */
+    params->low = fminf(fmaxf(params->low, (float)fused->low), params->high);
     if (fused->residual == VKD_NO_VALUE)
         return VKD_OK;
     VKD_TRY(vkd_check_qparams(lowering, "residual", fused->r_scale, fused->r_zero));

@@ -58,7 +58,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     uint32_t size = (uint32_t)vkd_dtype_size(dtype);
     upsample_nearest_params params = {.words = vkd_tensor_groups(y) * size};
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_UPSAMPLE_NEAREST, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_UPSAMPLE_NEAREST, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);

@@ -1,9 +1,29 @@
 /* Where the model's values lie: the graph's tensors that operators read and write. */
 #include "ops/lower.h"
+#include "shaders/element_params.h"
+#include "shaders/move_params.h"
 
 #include <string.h>
 
+_Static_assert(VKD_ELEMENT_BOOL == VKD_DTYPE_BOOL && VKD_ELEMENT_U8 == VKD_DTYPE_UINT8 && VKD_ELEMENT_I8 == VKD_DTYPE_INT8 &&
+                   VKD_ELEMENT_I32 == VKD_DTYPE_INT32 && VKD_ELEMENT_F16 == VKD_DTYPE_FLOAT16 &&
+                   VKD_ELEMENT_F32 == VKD_DTYPE_FLOAT32,
+               "kernels get a tensor's dtype as it is");
+
 static bool may_alias(const vkd_tensor *from, const vkd_tensor *to);
+
+/* Brings what is only a view into one piece. */
+static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout layout)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, tensor->dtype, layout,
+                                 tensor->rank, tensor->dims, &y));
+    VKD_TRY(vkd_op_move(lowering, &lowering->views[value], y));
+    lowering->tensors[value] = y;
+    return VKD_OK;
+}
 
 /* ------------------------------------------------------------------------------------------------------- constants */
 
@@ -19,20 +39,32 @@ static void pack_plain(const void *source, void *dst, size_t size)
     memset((char *)dst + constant->size, 0, size - constant->size);
 }
 
-/* A constant that is used like an activation. */
-static vkd_status add_constant(vkd_lowering *lowering, uint32_t value)
+/* A constant of the file as it is, to be used like an activation or as the beginning of a state. */
+static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_place place, vkd_tensor_id *out)
 {
-    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, constant);
     plain_constant *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "a constant");
-    *source = (plain_constant){tensor->data, tensor->size};
-    vkd_tensor_id id;
-    VKD_TRY(
-        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, &id));
-    lowering->graph->tensors[id].pack = pack_plain;
-    lowering->graph->tensors[id].source = source;
-    lowering->tensors[value] = id;
+    source->data = tensor->data; /* field by field: the whole struct is compared, and must have no padding of chance */
+    source->size = tensor->size;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
+    vkd_tensor *added = &lowering->graph->tensors[*out];
+    added->pack = pack_plain;
+    added->source = source;
+    added->source_size = sizeof *source;
+    return VKD_OK;
+}
+
+vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
+                         uint32_t *out_word)
+{
+    *out_tensor = otherwise;
+    *out_word = VKD_NO_VALUE;
+    if (sym.value == VKD_NO_VALUE)
+        return VKD_OK;
+    VKD_TRY(vkd_graph_add_symbol(lowering->graph, sym.value, out_word));
+    *out_tensor = lowering->graph->symbols;
     return VKD_OK;
 }
 
@@ -46,7 +78,9 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     if (!copy)
         return vkd_fail_memory(lowering->context, "a constant");
     memcpy(copy, source, source_size);
-    return vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out);
+    VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out));
+    lowering->graph->tensors[*out].source_size = source_size;
+    return VKD_OK;
 }
 
 vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -58,9 +92,18 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
     if (*out != VKD_NO_TENSOR || !tensor->data)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state: a constant is needed",
                            value);
-    VKD_TRY(add_constant(lowering, value));
-    *out = lowering->tensors[value];
-    lowering->graph->tensors[*out].place = VKD_PLACE_STATE;
+    VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
+    lowering->tensors[value] = *out;
+    lowering->graph->tensors[*out].state = value + 1;
+    return VKD_OK;
+}
+
+vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant)
+{
+    if (!vkd_value_tensor(lowering, constant)->data || lowering->tensors[value] != VKD_NO_TENSOR)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u, a state, does not start as a constant", value);
+    VKD_TRY(add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]));
+    lowering->graph->tensors[lowering->tensors[value]].state = value + 1;
     return VKD_OK;
 }
 
@@ -72,10 +115,12 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
     if (tensor->dtype != dtype)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value,
                            vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
+    if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
+        VKD_TRY(materialise(lowering, value, VKD_ROWS));
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
             return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is read before an operator has produced it", value);
-        VKD_TRY(add_constant(lowering, value));
+        VKD_TRY(add_constant(lowering, value, VKD_PLACE_CONSTANT, &lowering->tensors[value]));
     }
     *out = lowering->tensors[value];
     return VKD_OK;
@@ -105,6 +150,8 @@ static vkd_status other_layout(vkd_lowering *lowering, vkd_tensor_id source, vkd
 vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
+    if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
+        VKD_TRY(materialise(lowering, value, layout));
     VKD_TRY(vkd_op_input_any(lowering, value, dtype, &source));
     const vkd_tensor *tensor = &lowering->graph->tensors[source];
     if (tensor->layout == layout) {
@@ -126,7 +173,7 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR)
+    if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
                            tensor->data ? "a constant" : "a graph input or another operator's output");
     if (tensor->dtype != dtype)
@@ -161,6 +208,69 @@ vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
     VKD_TRY(check_output(lowering, value, lowering->graph->tensors[tensor].dtype));
     lowering->tensors[value] = tensor;
     return VKD_OK;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- views */
+
+vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
+{
+    vkd_tensor_id tensor;
+    *out = lowering->views[value];
+    if (lowering->tensors[value] == VKD_NO_TENSOR && out->tensor != VKD_NO_TENSOR)
+        return VKD_OK;
+    VKD_TRY(vkd_op_input_any(lowering, value, vkd_value_tensor(lowering, value)->dtype, &tensor));
+    *out = vkd_view_of(lowering->graph, tensor);
+    return VKD_OK;
+}
+
+vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view)
+{
+    VKD_TRY(check_output(lowering, value, lowering->graph->tensors[view->tensor].dtype));
+    lowering->views[value] = *view;
+    /* What is written in place later must be read before. */
+    bool changes = lowering->graph->tensors[view->tensor].place == VKD_PLACE_STATE;
+    return changes || lowering->use[value].is_output ? materialise(lowering, value, VKD_ROWS) : VKD_OK;
+}
+
+static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_symbol_offset *offset, vkd_tensor_id y)
+{
+    vkd_walk walk;
+    vkd_walk_make(lowering->graph, y, x, 1, &walk);
+    vkd_tensor_id symbols;
+    uint32_t word;
+    VKD_TRY(vkd_op_symbol(lowering, offset->number, x->tensor, &symbols, &word));
+    move_params params = {.groups = walk.groups,
+                          .slots = walk.slots,
+                          .inner = walk.inner,
+                          .x_offset = walk.offsets[0],
+                          .symbol = word,
+                          .symbol_stride = (uint32_t)offset->stride,
+                          .symbol_size = offset->size,
+                          .symbol_most = offset->most};
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    vkd_node_read(&node, x->tensor);
+    vkd_node_read(&node, symbols);
+    vkd_node_write(&node, y);
+    vkd_node_spec(&node, lowering->graph->tensors[x->tensor].dtype);
+    vkd_node_spec(&node, lowering->graph->tensors[y].dtype);
+    vkd_node_spec(&node, walk.rank);
+    vkd_node_spec(&node, walk.whole);
+    return vkd_op_add_node(lowering, &node, x->tensor, y);
+}
+
+vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
+{
+    return add_move(lowering, x, &(vkd_symbol_offset){.number.value = VKD_NO_VALUE}, y);
+}
+
+vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view, const vkd_symbol_offset *offset)
+{
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output_in(lowering, value, lowering->graph->tensors[view->tensor].dtype, VKD_ROWS, &y));
+    return add_move(lowering, view, offset, y);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- shapes */

@@ -26,11 +26,8 @@ vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id 
 {
     const vkd_tensor *from = &lowering->graph->tensors[src], *to = &lowering->graph->tensors[dst];
     uint32_t size = (uint32_t)vkd_dtype_size(to->dtype);
-    if (size != 1 && size != 4)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a copy of %s: 8-bit and 32-bit types are supported",
-                           vkd_dtype_name(to->dtype));
     copy_params params = {.words = vkd_tensor_groups(to) * size, .src_n = from->n, .dst_n = to->n};
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COPY, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_COPY, vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, src);
     vkd_node_write(&node, dst);

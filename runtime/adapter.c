@@ -105,6 +105,7 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
     caps->max_texels = limits->maxTexelBufferElements;
     caps->max_storage_buffers = min32(limits->maxPerStageDescriptorStorageBuffers,
                                       min32(limits->maxDescriptorSetStorageBuffers, limits->maxPerStageResources));
+    caps->max_loops = caps->type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0;
     caps->timestamp_bits = family->timestampValidBits;
     caps->timestamp_ns = family->timestampValidBits ? limits->timestampPeriod : 0;
 }

@@ -13,6 +13,10 @@ typedef enum vkd_device_type {
     VKD_TYPE_CPU
 } vkd_device_type;
 
+/* llvmpipe ends every loop of an invocation once they have gone round so often in all, whatever their conditions say. No CPU
+ * implementation tells of such a limit, so that all of them are taken to have it. */
+enum { VKD_CPU_MAX_LOOPS = 65535 };
+
 #define VKD_VENDOR_ARM 0x13b5u
 #define VKD_VENDOR_NVIDIA 0x10deu
 #define VKD_VENDOR_QUALCOMM 0x5143u
@@ -34,6 +38,7 @@ typedef struct vkd_caps {
     uint32_t storage_alignment;   /* of a binding's offset */
     uint32_t max_texels;          /* of 16 bytes one texel buffer binding may have */
     uint32_t max_storage_buffers; /* bindings one pipeline may have: Vulkan promises 4, convolutions need 5 */
+    uint32_t max_loops;           /* iterations of all loops of an invocation, as vkd_node.loops; 0: any number */
     float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;
 

@@ -451,6 +451,17 @@ vkd_status read_methods(reader *r, const vkd_container_method **out, size_t *out
     return VKD_OK;
 }
 
+vkd_status read_program(reader *r, vkd_container *out)
+{
+    vkd_container container = {};
+    r->root = program::GetProgram(r->buffer.base);
+    VKD_TRY(check_segments(r));
+    VKD_TRY(read_named(r, &container.named, &container.named_count));
+    VKD_TRY(read_methods(r, &container.methods, &container.method_count));
+    *out = container;
+    return VKD_OK;
+}
+
 } // namespace
 
 extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out)
@@ -461,16 +472,12 @@ extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_aren
     r.file = static_cast<const uint8_t *>(file);
     r.size = size;
     VKD_TRY(read_header(r.context, r.file, r.size, &program_size, &r.segment_base));
-    VKD_TRY(
-        vkd_flatbuffer_open<program::Program>(arena, PROGRAM, r.file, program_size, program::ProgramIdentifier(), &r.buffer));
-    r.root = program::GetProgram(r.buffer.base);
-
-    vkd_container container = {};
-    VKD_TRY(check_segments(&r));
-    VKD_TRY(read_named(&r, &container.named, &container.named_count));
-    VKD_TRY(read_methods(&r, &container.methods, &container.method_count));
-    *out = container;
-    return VKD_OK;
+    vkd_status status =
+        vkd_flatbuffer_open<program::Program>(arena, PROGRAM, r.file, program_size, program::ProgramIdentifier(), &r.buffer);
+    if (status == VKD_OK)
+        status = read_program(&r, out);
+    vkd_flatbuffer_close(&r.buffer);
+    return status;
 }
 
 extern "C" const void *vkd_container_find(void *user, const char *key, size_t *out_size)

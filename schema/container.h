@@ -6,7 +6,7 @@
 #include "runtime/arena.h"
 
 typedef struct vkd_bytes {
-    const void *data; /* in the mapped file */
+    const void *data; /* in the file, as it was given */
     size_t size;
 } vkd_bytes;
 

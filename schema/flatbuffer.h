@@ -15,35 +15,34 @@ extern "C" {
 /* A flatbuffer may refer to the same vector from many places, so that a small file could ask for any amount of memory: the
  * structs made from one may take BUDGET_FACTOR bytes for each of its own. The most that a file without sharing asks for is
  * about 30 (a tensor's description for the four bytes that name it). */
-enum { VKD_FLATBUFFER_BUDGET_FACTOR = 64, VKD_FLATBUFFER_BUDGET_LEAST = 65536, VKD_FLATBUFFER_ALIGN = 8 };
+enum { VKD_FLATBUFFER_BUDGET_FACTOR = 64, VKD_FLATBUFFER_BUDGET_LEAST = 65536 };
 
 struct vkd_flatbuffer {
     vkd_arena *arena;
-    const char *name;    /* "delegate blob": begins every message */
-    const uint8_t *base; /* aligned for every scalar: the bytes themselves, or a copy in the arena */
-    uint64_t budget;     /* bytes that may still be allocated */
+    const char *name; /* "delegate blob": begins every message */
+    uint8_t *base;    /* a copy of the bytes, aligned for every scalar */
+    uint64_t budget;  /* bytes that may still be allocated */
 };
 
-/* Verifies size bytes as a Root with this identifier, and sets up *out to read them from out->base. */
+/* Verifies size bytes as a Root with this identifier, and sets up *out to read them from out->base: what was verified is what
+ * is read, whatever happens to the bytes meanwhile, which may be a mapping of a file that somebody writes. To be closed in any
+ * case. */
 template <typename Root>
 vkd_status vkd_flatbuffer_open(vkd_arena *arena, const char *name, const uint8_t *bytes, uint64_t size, const char *identifier,
                                vkd_flatbuffer *out)
 {
     vkd_context *context = arena->context;
+    *out = {arena, name, nullptr, size * VKD_FLATBUFFER_BUDGET_FACTOR + VKD_FLATBUFFER_BUDGET_LEAST};
     if (size < 8 || size >= FLATBUFFERS_MAX_BUFFER_SIZE)
         return vkd_fail(context, VKD_INVALID_MODEL, "%s: a flatbuffer of %llu bytes, expected 8 to %llu", name,
                         (unsigned long long)size, (unsigned long long)FLATBUFFERS_MAX_BUFFER_SIZE - 1);
-    if (memcmp(bytes + 4, identifier, 4) != 0)
+    out->base = static_cast<uint8_t *>(vkd_alloc(context, (size_t)size, 1));
+    if (!out->base)
+        return vkd_fail_memory(context, "a copy of a flatbuffer");
+    const uint8_t *base = static_cast<const uint8_t *>(memcpy(out->base, bytes, (size_t)size));
+    if (memcmp(base + 4, identifier, 4) != 0)
         return vkd_fail(context, VKD_INVALID_MODEL, "%s: flatbuffer identifier %02x %02x %02x %02x, expected \"%s\"", name,
-                        bytes[4], bytes[5], bytes[6], bytes[7], identifier);
-    const uint8_t *base = bytes;
-    if ((uintptr_t)bytes % VKD_FLATBUFFER_ALIGN != 0) {
-        void *copy = vkd_arena_alloc(arena, (size_t)size, 1);
-        if (!copy)
-            return vkd_fail_memory(context, "an aligned copy of a flatbuffer");
-        memcpy(copy, bytes, (size_t)size);
-        base = static_cast<const uint8_t *>(copy);
-    }
+                        base[4], base[5], base[6], base[7], identifier);
     flatbuffers::Verifier::Options limits;
     limits.max_depth = 16;                                         /* both schemas need 7 */
     limits.max_tables = static_cast<flatbuffers::uoffset_t>(size); /* a table takes more than one byte, unless shared */
@@ -52,12 +51,10 @@ vkd_status vkd_flatbuffer_open(vkd_arena *arena, const char *name, const uint8_t
         return vkd_fail(context, VKD_INVALID_MODEL,
                         "%s: the flatbuffer of %llu bytes is damaged: an offset or a length points outside", name,
                         (unsigned long long)size);
-    out->arena = arena;
-    out->name = name;
-    out->base = base;
-    out->budget = size * VKD_FLATBUFFER_BUDGET_FACTOR + VKD_FLATBUFFER_BUDGET_LEAST;
     return VKD_OK;
 }
+
+static inline void vkd_flatbuffer_close(vkd_flatbuffer *buffer) { vkd_free(buffer->arena->context, buffer->base); }
 
 /* Room for count elements under the budget. Never null on success. */
 template <typename T> vkd_status vkd_flatbuffer_alloc(vkd_flatbuffer *buffer, size_t count, const char *what, T **out)

@@ -291,6 +291,20 @@ vkd_status read_ends(reader *r, const char *field, bool constants, const flatbuf
     return VKD_OK;
 }
 
+vkd_status read_graph(reader *r, vkd_model *out)
+{
+    r->graph = vkgraph::GetGraph(r->buffer.base);
+    r->value_count = vkd_flatbuffer_count(r->graph->values());
+    vkd_model model = {};
+    model.value_count = r->value_count;
+    VKD_TRY(read_values(r, &model.values));
+    VKD_TRY(read_ops(r, &model.ops, &model.op_count));
+    VKD_TRY(read_ends(r, "input_ids", false, r->graph->input_ids(), model.values, &model.inputs, &model.input_count));
+    VKD_TRY(read_ends(r, "output_ids", true, r->graph->output_ids(), model.values, &model.outputs, &model.output_count));
+    *out = model;
+    return VKD_OK;
+}
+
 } // namespace
 
 extern "C" vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
@@ -300,24 +314,17 @@ extern "C" vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_da
     blob_header header = {};
     VKD_TRY(read_header(arena->context, bytes, size, &header));
     reader r = {};
-    VKD_TRY(vkd_flatbuffer_open<vkgraph::Graph>(arena, BLOB, bytes + header.flatbuffer_offset, header.flatbuffer_size,
-                                                vkgraph::GraphIdentifier(), &r.buffer));
     r.context = arena->context;
-    r.graph = vkgraph::GetGraph(r.buffer.base);
-    r.value_count = vkd_flatbuffer_count(r.graph->values());
     r.bytes = bytes + header.bytes_offset;
     r.bytes_size = header.bytes_size;
     r.named_data = named_data;
     r.named_data_user = named_data_user;
-
-    vkd_model model = {};
-    model.value_count = r.value_count;
-    VKD_TRY(read_values(&r, &model.values));
-    VKD_TRY(read_ops(&r, &model.ops, &model.op_count));
-    VKD_TRY(read_ends(&r, "input_ids", false, r.graph->input_ids(), model.values, &model.inputs, &model.input_count));
-    VKD_TRY(read_ends(&r, "output_ids", true, r.graph->output_ids(), model.values, &model.outputs, &model.output_count));
-    *out = model;
-    return VKD_OK;
+    vkd_status status = vkd_flatbuffer_open<vkgraph::Graph>(arena, BLOB, bytes + header.flatbuffer_offset,
+                                                            header.flatbuffer_size, vkgraph::GraphIdentifier(), &r.buffer);
+    if (status == VKD_OK)
+        status = read_graph(&r, out);
+    vkd_flatbuffer_close(&r.buffer);
+    return status;
 }
 
 extern "C" uint64_t vkd_dims_count(uint32_t rank, const uint32_t *dims)

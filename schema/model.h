@@ -24,7 +24,7 @@ typedef struct vkd_model_tensor {
     vkd_dtype staging_dtype; /* of the host's copy, for inputs and outputs; = dtype unless the file says otherwise */
     uint32_t rank;
     uint32_t dims[VKD_MAX_RANK]; /* outermost first; an element count always fits in 31 bits */
-    const void *data;            /* constants: exactly `size` bytes in the mapped file, any alignment; else null */
+    const void *data;            /* constants: exactly `size` bytes in the blob or of named data, any alignment; else null */
     size_t size;                 /* bytes of the contiguous tensor */
 } vkd_model_tensor;
 

@@ -31,7 +31,7 @@ kernels=(
     "gemm_4x4_words.dot|GEMM 4x4 words, implicit|$implicit -s 7=576 -s 8=64 -s 9=64"
     "conv_general.dot|general"
     "conv_transposed.dot|transposed"
-    "conv_bytes|general, split words||1"
+    "conv_bytes|general, split words||4"
     "linear.dot|linear|-s 0=64 -s 1=1"
     "linear_words.dot|linear, words|-s 0=64 -s 1=1"
     "conv_dw|depthwise, any window||4"

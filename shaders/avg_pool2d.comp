@@ -20,9 +20,12 @@ void main()
     ivec2 first = max(start, ivec2(0)), last = min(end, size); // what lies in the image
 
     vec4 sum = vec4(0);
-    for (int h = first.x; h < last.x; h++)
-        for (int w = first.y; w < last.y; w++)
-            sum += x[((image * uint(params.x_h) + uint(h)) * uint(params.x_w) + uint(w)) * BLOCKS + block];
+    ivec2 covered = max(last - first, ivec2(0)), at = first;
+    for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.glsl
+        sum += x[((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) * BLOCKS + block];
+        bool ends = at.y + 1 == last.y;
+        at = ends ? ivec2(at.x + 1, first.y) : ivec2(at.x, at.y + 1);
+    }
     ivec2 counted = params.count_padding != 0 ? end - start : last - first;
     y[group] = sum / (params.divisor != 0.0 ? params.divisor : float(counted.x * counted.y));
 }

@@ -14,22 +14,30 @@ layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 int byte_of(int word, uint index) { return bitfieldExtract(word, int(index & 3) * 8, 8); }
 
-int accumulate(uint image, uint out_y, uint out_x, uint oc)
+// The sums of four output channels. All of k is one loop: nested, windows of few channels cost llvmpipe several rounds a product.
+ivec4 accumulate(uint image, uint out_y, uint out_x, uvec4 oc)
 {
-    uint ic_first = oc / p.oc_group * p.ic_group;
-    uint k = oc * p.k_row;
-    int acc = 0;
-    for (uint ky = 0; ky < p.kernel_h; ky++)
-        for (uint kx = 0; kx < p.kernel_w; kx++) {
-            int in_y = int(out_y * p.stride_h + ky * p.dilation_h) - int(p.padding_h);
-            int in_x = int(out_x * p.stride_w + kx * p.dilation_w) - int(p.padding_w);
-            bool inside = in_y >= 0 && in_y < int(p.in_h) && in_x >= 0 && in_x < int(p.in_w);
-            uint pixel = inside ? ((image * p.in_h + uint(in_y)) * p.in_w + uint(in_x)) * p.in_c4 : 0;
-            for (uint ic = ic_first; ic < ic_first + p.ic_group; ic++, k++) {
-                int value = inside ? byte_of(x[pixel + ic / 4], ic) : p.x_zero;
-                acc += value * byte_of(w[k / 4], k);
-            }
-        }
+    uvec4 ic_first = oc / p.oc_group * p.ic_group, w_at = oc * p.k_row;
+    ivec4 acc = ivec4(0);
+    uint ic = 0, ky = 0, kx = 0;
+    for (uint k = 0; k < p.kernel_h * p.kernel_w * p.ic_group; k++) {
+        uint in_y = out_y * p.stride_h + ky * p.dilation_h - p.padding_h; // wraps above the image
+        uint in_x = out_x * p.stride_w + kx * p.dilation_w - p.padding_w;
+        bool inside = in_y < p.in_h && in_x < p.in_w;
+        uint pixel = inside ? ((image * p.in_h + in_y) * p.in_w + in_x) * p.in_c4 : 0;
+        uvec4 c = ic_first + ic, b = w_at + k;
+        ivec4 values = ivec4(byte_of(x[pixel + c.x / 4], c.x), byte_of(x[pixel + c.y / 4], c.y),
+                             byte_of(x[pixel + c.z / 4], c.z), byte_of(x[pixel + c.w / 4], c.w));
+        ivec4 weights = ivec4(byte_of(w[b.x / 4], b.x), byte_of(w[b.y / 4], b.y), byte_of(w[b.z / 4], b.z),
+                              byte_of(w[b.w / 4], b.w));
+        acc += (inside ? values : ivec4(p.x_zero)) * weights;
+        bool tap_ends = ++ic == p.ic_group;
+        ic = tap_ends ? 0 : ic;
+        kx += tap_ends ? 1 : 0;
+        bool row_ends = kx == p.kernel_w;
+        kx = row_ends ? 0 : kx;
+        ky += row_ends ? 1 : 0;
+    }
     return acc;
 }
 
@@ -44,8 +52,6 @@ void main()
     uint last = p.oc_group * p.groups - 1; // the padding of the last word repeats a real channel
     uvec4 oc = min(oc4 * 4 + uvec4(0, 1, 2, 3), uvec4(last));
     uint image = row / p.out_h, out_y = row % p.out_h, out_x = pixel % p.out_w;
-    ivec4 acc = ivec4(accumulate(image, out_y, out_x, oc.x), accumulate(image, out_y, out_x, oc.y),
-                      accumulate(image, out_y, out_x, oc.z), accumulate(image, out_y, out_x, oc.w));
-    int q = requantize(acc, channels[oc4], p.requantize);
+    int q = requantize(accumulate(image, out_y, out_x, oc), channels[oc4], p.requantize);
     y[index] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[index], p.requantize);
 }

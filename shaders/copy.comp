@@ -5,7 +5,7 @@
 #include "dispatch.glsl"
 #include "tensor.glsl"
 
-layout(constant_id = 3) const uint ELEMENT_SIZE = 4; // bytes, 1 or 4
+layout(constant_id = 3) const uint ELEMENT_SIZE = 4; // bytes: 1, 2 or 4
 // All of src equal to all of dst: the bytes are the same.
 layout(constant_id = 4) const uint SRC_LAYOUT = 0;
 layout(constant_id = 5) const uint SRC_C = 1;
@@ -29,7 +29,10 @@ uint load(tensor_params from, tensor_params to, uvec4 i)
     if (!coords_valid(to, i))
         return 0;
     uint slot = coords_slot(from, SAME_DIMS ? i : flat_coords(from, coords_flat(to, i)));
-    return ELEMENT_SIZE == 4 ? src[slot] : bitfieldExtract(src[slot >> 2], int(8 * (slot & 3)), 8);
+    if (ELEMENT_SIZE == 4)
+        return src[slot];
+    return ELEMENT_SIZE == 2 ? bitfieldExtract(src[slot >> 1], int(16 * (slot & 1)), 16)
+                             : bitfieldExtract(src[slot >> 2], int(8 * (slot & 3)), 8);
 }
 
 uint gather(uint word)
@@ -39,9 +42,10 @@ uint gather(uint word)
     if (ELEMENT_SIZE == 4)
         return load(from, to, slot_coords(to, word));
     uint packed = 0;
-    uvec4 i = slot_coords(to, 4 * word);
-    for (int k = 0; k < 4; k++) {
-        packed |= load(from, to, i) << (8 * k);
+    const uint count = 4 / ELEMENT_SIZE; // elements of a word
+    uvec4 i = slot_coords(to, count * word);
+    for (uint k = 0; k < count; k++) {
+        packed |= load(from, to, i) << (8 * ELEMENT_SIZE * k);
         i = next_coords(to, i);
     }
     return packed;

@@ -15,7 +15,8 @@
 #include "requantize_params.h"
 
 #define GEMM_N_ALIGN 32
-#define GEMM_LANES 8 /* of gemm_lanes: the subgroup size that it is written for */
+#define GEMM_WORDS_UNROLL 2 /* steps of gemm_4x4_words in a round of its loop */
+#define GEMM_LANES 8        /* of gemm_lanes: the subgroup size that it is written for */
 
 VKD_PARAMS_STRUCT(gemm_params)
 {

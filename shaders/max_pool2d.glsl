@@ -22,16 +22,11 @@ void main()
     int left = int(pixel % Y_W) * params.stride_w - params.padding_w;
 
     POOL_VECTOR best = POOL_VECTOR(POOL_LEAST);
-    for (int i = 0; i < KERNEL_H; i++) {
-        int h = top + i * params.dilation_h;
-        if (h < 0 || h >= params.x_h)
-            continue;
-        uint start = (image * uint(params.x_h) + uint(h)) * uint(params.x_w);
-        for (int j = 0; j < KERNEL_W; j++) {
-            int w = left + j * params.dilation_w;
-            if (w >= 0 && w < params.x_w)
-                best = pool_larger(best, pool_load((start + uint(w)) * BLOCKS + block));
-        }
+    for (int tap = 0; tap < KERNEL_H * KERNEL_W; tap++) { // one loop: nested, narrow windows cost llvmpipe three rounds a tap
+        int h = top + tap / KERNEL_W * params.dilation_h, w = left + tap % KERNEL_W * params.dilation_w;
+        if (h >= 0 && h < params.x_h && w >= 0 && w < params.x_w)
+            best = pool_larger(best,
+                               pool_load(((image * uint(params.x_h) + uint(h)) * uint(params.x_w) + uint(w)) * BLOCKS + block));
     }
     pool_store(group, best);
 }

@@ -1,59 +1,52 @@
-// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y. The order of summation is
-// fixed and the sum compensated, so the error does not grow with the number of elements.
+// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y, or for a slice of what one is
+// made of. The order of summation is fixed and the sum compensated, so the error does not grow with the number of elements.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
+#include "kahan.glsl"
 #include "mean_params.h"
 
 layout(push_constant) uniform params_block { mean_params params; };
 layout(binding = 0) readonly buffer x_buffer { vec4 x[]; };
 layout(binding = 1) writeonly buffer y_buffer { vec4 y[]; };
 
-// Kahan's sum: `lost` is what the roundings so far have added too much.
-struct accumulator {
-    vec4 sum, lost;
-};
-
-void add(inout accumulator a, vec4 v)
+vec4 load(uint at, uint block)
 {
-    precise vec4 term = v - a.lost;
-    precise vec4 next = a.sum + term;
-    precise vec4 grown = next - a.sum;
-    precise vec4 lost = grown - term;
-    a = accumulator(next, lost);
-}
-
-vec4 load(uint pixel, uint block)
-{
-    vec4 v = x[pixel * params.blocks + block];
     uvec4 channel = 4 * block + uvec4(0, 1, 2, 3);
-    return mix(v, vec4(0), greaterThanEqual(channel, uvec4(params.c)));
+    return mix(x[at], vec4(0), greaterThanEqual(channel, uvec4(params.c)));
 }
 
-void add_pixel(inout accumulator a, uint pixel, uint block)
+// The first group of x behind a group of y.
+uint first_of(uint group)
 {
-    uint last = params.over_c != 0 ? params.blocks - 1 : block; // over the channels, block is 0
-    for (; block <= last; block++)
-        add(a, load(pixel, block));
+    uint pixel = group / params.y_blocks;
+    uint row = pixel / params.y_w;
+    uint image = row / params.y_h;
+    return ((image * params.h + row % params.y_h) * params.w + pixel % params.y_w) * params.blocks + group % params.y_blocks;
 }
 
+// All elements are one loop: nested, it would cost llvmpipe several rounds for each.
 void main()
 {
-    uint group = linear_index();
-    if (group >= params.groups)
+    uint index = linear_index();
+    if (index >= params.groups * params.slices)
         return;
-    uint pixel = group / params.y_blocks, block = group % params.y_blocks;
-    uint row = pixel / params.y_w, w0 = pixel % params.y_w;
-    uint n0 = row / params.y_h, h0 = row % params.y_h;
-    uint n1 = params.y_n == params.n ? n0 + 1 : params.n;
-    uint h1 = params.y_h == params.h ? h0 + 1 : params.h;
-    uint w1 = params.y_w == params.w ? w0 + 1 : params.w;
+    uint group = index % params.groups, first = index / params.groups * params.slice;
+    uint last = min(first + params.slice, params.elements);
+    uint in_run = first % params.run;
+    uint at = first_of(group) + first / params.run * params.jump + in_run * params.step;
+    uint block = params.over_c != 0 ? first % params.blocks : group % params.y_blocks; // channels are the innermost elements
     accumulator a = accumulator(vec4(0), vec4(0));
-    for (uint n = n0; n < n1; n++)
-        for (uint h = h0; h < h1; h++)
-            for (uint w = w0; w < w1; w++)
-                add_pixel(a, (n * params.h + h) * params.w + w, block);
+    for (uint i = first; i < last; i++) {
+        add(a, load(at, block));
+        in_run++;
+        bool ends = in_run == params.run;
+        at += ends ? params.jump - (params.run - 1) * params.step : params.step;
+        in_run = ends ? 0 : in_run;
+        block += params.over_c;
+        block = block == params.blocks ? 0 : block;
+    }
     if (params.over_c != 0)
         a.sum = vec4((a.sum.x + a.sum.y) + (a.sum.z + a.sum.w), 0, 0, 0);
-    y[group] = a.sum / params.count;
+    y[index] = a.sum / params.count;
 }

@@ -1,29 +1,41 @@
 // Mean over the pixels of an int8 4C tensor, clamped before and requantised after. A workgroup is WORDS wide and LANES high: the
-// lanes of a column share the pixels of one word of y.
+// lanes of a column share the pixels of one word of y. Of many pixels a first dispatch makes the sums of slices, and a second one
+// takes these for pixels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "int8.glsl"
+#include "kahan.glsl"
 #include "q8_mean_params.h"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 0) const uint WORDS = 1;
 layout(constant_id = 1) const uint LANES = 1; // a power of 2
+layout(constant_id = 3) const bool FROM_SUMS = false; // x holds sums
+layout(constant_id = 4) const bool TO_SUMS = false;   // y does
 
 layout(push_constant) uniform params_block { q8_mean_params params; };
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
+layout(binding = 0) readonly buffer x_sums_buffer { vec4 x_sums[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
+layout(binding = 1) writeonly buffer y_sums_buffer { vec4 y_sums[]; };
 
 shared vec4 partial[WORDS * LANES];
 
+// Sums of slices may be too large to be added exactly.
 vec4 sum_lane(uint group, uint lane)
 {
-    uint image = group / params.blocks, block = group % params.blocks;
-    vec4 sum = vec4(0);
-    for (uint pixel = lane; pixel < params.pixels; pixel += LANES) {
-        vec4 steps = vec4(unpack_int8(x[(image * params.pixels + pixel) * params.blocks + block])) - params.x_zero;
-        sum += min(max(steps, params.low), params.high);
+    uint row = group / params.blocks, block = group % params.blocks;
+    uint image = row / params.slices, first = row % params.slices * params.slice;
+    uint last = min(first + params.slice, params.pixels);
+    accumulator a = accumulator(vec4(0), vec4(0));
+    for (uint pixel = first + lane; pixel < last; pixel += LANES) {
+        uint at = (image * params.pixels + pixel) * params.blocks + block;
+        if (FROM_SUMS)
+            add(a, x_sums[at]);
+        else
+            a.sum += min(max(vec4(unpack_int8(x[at])) - params.x_zero, params.low), params.high);
     }
-    return sum;
+    return a.sum;
 }
 
 void main()
@@ -41,7 +53,9 @@ void main()
             }
         }
     }
-    if (lane == 0 && group < params.groups) {
+    if (lane == 0 && group < params.groups && TO_SUMS) {
+        y_sums[group] = sum;
+    } else if (lane == 0 && group < params.groups) {
         precise vec4 real = sum * params.factor;
         precise vec4 result = real * params.y_inverse_scale;
         y[group] = pack_rounded(result, params.y_zero);

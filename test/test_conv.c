@@ -17,6 +17,8 @@ typedef struct conv_case {
     uint32_t out_c, groups;
     bool bias, relu;
     bool add; /* a residual is added in the epilogue */
+    bool clamped;
+    int8_t low, high; /* of a clamp in the epilogue */
 } conv_case;
 
 /* A convolution's data, owned. */
@@ -127,10 +129,11 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
     };
     memcpy(args + COMMON_ARGS, window, sizeof window);
     size_t count = COMMON_ARGS + sizeof window / sizeof *window;
-    if (c->add) {
-        const uint32_t fused[] = {hand_int(m, -128),
-                                  hand_int(m, 127),
-                                  hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w}),
+    if (c->add || c->clamped) {
+        const uint32_t fused[] = {hand_int(m, c->clamped ? c->low : -128),
+                                  hand_int(m, c->clamped ? c->high : 127),
+                                  !c->add ? hand_null(m)
+                                          : hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w}),
                                   hand_double(m, d->residual_q.scale),
                                   hand_int(m, d->residual_q.zero),
                                   hand_double(m, d->sum_q.scale),
@@ -139,7 +142,7 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
         count += sizeof fused / sizeof *fused;
     }
     args[count++] = y;
-    hand_op(m, c->add ? "vkd.q8_conv2d" : "et_vk.q8ta_conv2d.default", count, args);
+    hand_op(m, c->add || c->clamped ? "vkd.q8_conv2d" : "et_vk.q8ta_conv2d.default", count, args);
     vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x, d->residual}, (void *[]){d->got});
     free(m);
     return status;
@@ -153,6 +156,10 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
     fill(random, c, &d);
     oracle_channels channels = channels_of(c, &d);
     oracle_conv2d(&c->window, c->out_c, c->groups, &channels, d.x, d.expected, NULL);
+    for (size_t i = 0; c->clamped && i < d.y_count; i++) {
+        int8_t raised = d.expected[i] < c->low ? c->low : d.expected[i];
+        d.expected[i] = raised > c->high ? c->high : raised;
+    }
     if (c->add)
         oracle_add(d.expected, d.y_q, d.residual, d.residual_q, 1, d.y_count, d.sum_q, d.expected);
     for (size_t v = 0; v <= conv2d_variant_count; v++) {
@@ -210,6 +217,36 @@ static void test_chosen_shapes(void **state)
             c.add = relu;
             check_conv(h, &random, &c);
         }
+}
+
+/* Windows of which some kernels' loops are too long for a CPU device: others take their place. */
+static void test_tall_windows(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("tall windows");
+    static const uint32_t channels[][3] = {{1, 3, 1}, {3, 4, 1}, {2, 2, 2}, {4, 4, 4}, {4, 2, 2}}; /* in, out, groups */
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+        conv_case c = square(1, channels[i][0], channels[i][1], 22060, 1, 1, 1, 0, 1, channels[i][2]);
+        c.window.kernel[0] = 65793 / (channels[i][0] / channels[i][2]) < 22050 ? 21931 : 22050;
+        c.window.stride[0] = 4;
+        check_conv(h, &random, &c);
+    }
+}
+
+/* A clamp behind a relu, also where all that it leaves lies below what the relu does. */
+static void test_clamps_behind_relu(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("clamps behind relu");
+    for (int i = 0; i < 3; i++) {
+        conv_case c = square(1, 16, 16, 9, 9, i == 2 ? 1 : 3, 1, 1, 1, i == 1 ? 16 : 1);
+        c.relu = c.clamped = true;
+        c.low = -128, c.high = -127; /* the zero point of y is hardly ever there */
+        check_conv(h, &random, &c);
+        c.low = (int8_t)random_range(&random, -128, 127);
+        c.high = (int8_t)random_range(&random, c.low, 127);
+        check_conv(h, &random, &c);
+    }
 }
 
 /* On a device that has few workgroups along y, rows are folded into z. */
@@ -382,8 +419,9 @@ static void test_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chosen_shapes), cmocka_unit_test(test_folded_rows), cmocka_unit_test(test_random_shapes),
-        cmocka_unit_test(test_dot_flavours),  cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_chosen_shapes), cmocka_unit_test(test_tall_windows),  cmocka_unit_test(test_clamps_behind_relu),
+        cmocka_unit_test(test_folded_rows),   cmocka_unit_test(test_random_shapes), cmocka_unit_test(test_dot_flavours),
+        cmocka_unit_test(test_linear),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

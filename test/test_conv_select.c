@@ -150,14 +150,245 @@ static void test_lanes(void **state)
     assert_string_equal(choose_variant(&many, &caps, NULL)->name, "implicit lanes 7x32");
 }
 
+/* -------------------------------------------------------------------------------------------------------- refusals */
+
+/* What a row changes of its device; 0: nothing. */
+typedef struct changes {
+    uint64_t storage_range;
+    uint32_t texels, groups_y, groups_z, subgroup;
+    bool no_shuffle;
+} changes;
+
+/* A 3x3 problem of 56x56 pixels, but for its window and groups. */
+typedef struct window {
+    uint32_t in_c, out_c, size, kernel[2], stride, dilation, groups;
+} window;
+
+static conv2d_problem problem_of(const window *w)
+{
+    conv2d_problem p = square(w->in_c, w->out_c, w->size, 1, 1, w->groups);
+    for (int axis = 0; axis < 2; axis++) {
+        uint32_t *in = axis ? &p.in_w : &p.in_h, *out = axis ? &p.out_w : &p.out_h;
+        p.kernel[axis] = w->kernel[axis];
+        p.stride[axis] = w->stride;
+        p.dilation[axis] = w->dilation;
+        if (w->kernel[axis] > w->size)
+            *in = w->kernel[axis];
+        *out = (*in - (w->kernel[axis] - 1) * w->dilation - 1) / w->stride + 1;
+    }
+    return p;
+}
+
+#define IS_LONG "its sums are longer than the device's loops may be"
+#define NO_FOURS "the channels of a group are no multiple of 4"
+#define NO_CPU "it is for CPU devices with subgroups of 8"
+#define NO_MATRIX "the device has no int8 matrix units"
+#define NO_WORDS "its pixels are no single words side by side"
+#define NO_ROW "the window is not 3x3 or 5x5 with stride 1 or 2, undilated"
+#define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
+#define TOO_LARGE "its scratch matrix is larger than the device can bind"
+#define NO_16 "the input channels are no multiple of 16"
+
+/* Every refusal, next to what is just within it: a null reason. */
+static const struct refusal {
+    const char *variant;
+    window w; /* channels in and out, size, kernel, stride, dilation, groups */
+    fake_device device;
+    changes changed;
+    const char *reason;
+} refusals[] = {
+    {"general", {4, 4, 9, {9361, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, NULL},
+    {"general", {4, 4, 9, {13200, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, IS_LONG},
+    {"general", {4, 4, 9, {13200, 1}, 1, 1, 1}, FAKE_H100, {0}, NULL},
+    {"general", {2, 2, 9, {32767, 2}, 1, 1, 2}, FAKE_LLVMPIPE, {0}, NULL},
+    {"general", {2, 2, 9, {32768, 2}, 1, 1, 2}, FAKE_LLVMPIPE, {0}, IS_LONG},
+
+    {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NULL},
+    {"im2col 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, "it is pointwise"},
+    {"im2col 4x4", {12, 12, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NO_FOURS},
+    {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = 54 * 54 * 576}, NULL},
+    {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = 54 * 54 * 576 - 1}, TOO_LARGE},
+    {"im2col 4x4", {64, 64, 1932, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = UINT64_C(1) << 34}, NULL},
+    {"im2col 4x4", {64, 64, 1934, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = UINT64_C(1) << 34}, TOO_LARGE},
+    {"im2col lanes 7x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_CPU},
+
+    {"pointwise 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, NULL},
+    {"pointwise 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, "the kernel is not 1x1 without padding"},
+    {"implicit 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, "it is pointwise"},
+    {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NULL},
+    {"implicit 4x4 words", {8, 6, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, "the output channels of a group are no multiple of 4"},
+    {"implicit 4x4 words", {12, 8, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, "the input channels are no multiple of 4"},
+    {"implicit 4x4 words", {6, 7, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NULL}, /* one group: the pixel's padding */
+    {"implicit 4x4", {20, 8, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_16},
+    {"implicit 4x4", {48, 8, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NO_16},
+    {"implicit 4x4 words", {1, 4, 9, {16300, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, NULL},
+    {"implicit 4x4 words", {1, 4, 9, {16400, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, IS_LONG},
+    {"implicit 4x4 words", {1, 4, 9, {16400, 1}, 1, 1, 1}, FAKE_ADRENO_640, {0}, NULL},
+    {"implicit 4x4", {64, 64, 58, {3, 3}, 1, 1, 1}, FAKE_H100, {.groups_y = 14, .groups_z = 7}, NULL},
+    {"implicit 4x4", {64, 64, 58, {3, 3}, 1, 1, 1}, FAKE_H100, {.groups_y = 14, .groups_z = 6}, TOO_MANY_ROWS},
+
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 4}, NULL},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 4 - 1},
+     "its input is larger than a texel buffer"},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.subgroup = 4}, NO_CPU},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.no_shuffle = true}, NO_CPU},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_MALI_G610, {.subgroup = 8}, NO_CPU},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 56}, NULL},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 55}, TOO_MANY_ROWS},
+
+    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
+    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_MATRIX},
+    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.subgroup = 64}, NO_MATRIX},
+    {"implicit matrix pixels 32x32", {3, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
+    {"implicit matrix pixels 32x32", {8, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
+    {"implicit matrix pixels 32x32", {3, 64, 56, {3, 1}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
+    {"implicit matrix pixels 32x32", {3, 64, 56, {3, 3}, 2, 2, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
+
+    {"depthwise", {16, 16, 56, {7, 7}, 1, 2, 16}, FAKE_H100, {0}, NULL},
+    {"depthwise", {16, 16, 56, {7, 7}, 1, 1, 8}, FAKE_H100, {0}, "it is not depthwise"},
+    {"depthwise", {16, 32, 56, {7, 7}, 1, 1, 16}, FAKE_H100, {0}, "it is not depthwise"},
+    {"depthwise", {16, 16, 9, {21844, 1}, 1, 1, 16}, FAKE_LLVMPIPE, {0}, NULL},
+    {"depthwise", {16, 16, 9, {21845, 1}, 1, 1, 16}, FAKE_LLVMPIPE, {0}, IS_LONG},
+    {"depthwise", {16, 16, 9, {21845, 1}, 1, 1, 16}, FAKE_H100, {0}, NULL},
+
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_H100, {0}, NULL},
+    {"depthwise_row 2x4", {64, 64, 57, {5, 5}, 2, 1, 64}, FAKE_H100, {0}, NULL},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, "it is not depthwise"},
+    {"depthwise_row 2x4", {64, 64, 58, {7, 7}, 1, 1, 64}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 5}, 1, 1, 64}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 3, 1, 64}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 2, 64}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_H100, {.groups_z = 56}, NULL},
+    {"depthwise_row 2x4",
+     {64, 64, 58, {3, 3}, 1, 1, 64},
+     FAKE_H100,
+     {.groups_z = 55},
+     "its grid is larger than the device allows"},
+    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_H100, {0}, "it is for CPU devices"},
+    {"depthwise_row lanes 4x16", {24, 24, 58, {3, 3}, 1, 1, 24}, FAKE_LLVMPIPE, {0}, "the channels are no multiple of 16"},
+    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.texels = 58 * 58 * 4}, NULL},
+    {"depthwise_row lanes 4x16",
+     {64, 64, 58, {3, 3}, 1, 1, 64},
+     FAKE_LLVMPIPE,
+     {.texels = 58 * 58 * 4 - 1},
+     "its tensors are larger than a texel buffer"},
+};
+enum { REFUSALS = sizeof refusals / sizeof *refusals };
+
+static vkd_caps changed_caps(fake_device device, const changes *c)
+{
+    vkd_caps caps = fake_caps(device);
+    if (c->storage_range)
+        caps.max_storage_range = c->storage_range;
+    if (c->texels)
+        caps.max_texels = c->texels;
+    if (c->groups_y)
+        caps.max_workgroup_count[1] = c->groups_y;
+    if (c->groups_z)
+        caps.max_workgroup_count[2] = c->groups_z;
+    if (c->subgroup)
+        caps.subgroup_size = c->subgroup;
+    caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;
+    return caps;
+}
+
+static const conv2d_variant *variant_named(const char *name)
+{
+    for (size_t i = 0; i < conv2d_variant_count; i++)
+        if (!strcmp(conv2d_variants[i].name, name))
+            return &conv2d_variants[i];
+    fail_msg("there is no variant '%s'", name);
+    return NULL;
+}
+
+static void test_every_refusal(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REFUSALS; i++) {
+        const struct refusal *r = &refusals[i];
+        const conv2d_variant *variant = variant_named(r->variant);
+        const vkd_caps caps = changed_caps(r->device, &r->changed);
+        const conv2d_problem problem = problem_of(&r->w);
+        const char *reason = variant->refuses(&problem, &caps, variant->tile);
+        if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
+            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant, caps.name,
+                     reason ? reason : "(it is not)", r->reason ? r->reason : "(it is not)");
+    }
+}
+
+static bool is_in_table(const char *reason)
+{
+    for (size_t i = 0; i < REFUSALS; i++)
+        if (refusals[i].reason && !strcmp(reason, refusals[i].reason))
+            return true;
+    return false;
+}
+
+/* Whatever reason a variant gives, of any problem on any device, has a row. */
+static void test_no_other_refusals(void **state)
+{
+    (void)state;
+    vkd_random random = random_begin("refusals");
+    for (int round = 0; round < 4000; round++) {
+        const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64), most = 1 + below(&random, 9);
+        window w = {groups * (1 + below(&random, 20)),
+                    groups * (1 + below(&random, 20)),
+                    20 + below(&random, 300),
+                    {1 + below(&random, most), 1 + below(&random, most)},
+                    1 + below(&random, 3),
+                    1 + below(&random, 2),
+                    groups};
+        if (below(&random, 4) == 0)
+            w.kernel[below(&random, 2)] = 1 + below(&random, 32768);
+        if (below(&random, 3) == 0)
+            w.in_c = w.out_c = groups;
+        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10, below(&random, 2) * 7,
+                                 below(&random, 2) * 9,   below(&random, 2) * 8,   below(&random, 2)};
+        const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
+        const conv2d_problem problem = problem_of(&w);
+        for (size_t v = 0; v < conv2d_variant_count; v++) {
+            const char *reason = conv2d_variants[v].refuses(&problem, &caps, conv2d_variants[v].tile);
+            if (reason && !is_in_table(reason))
+                fail_msg("'%s' refuses because '%s', which no test expects", conv2d_variants[v].name, reason);
+        }
+    }
+}
+
+/* Slices of k leave their sums in shared memory: no more of them than fit, however little there is. */
+static void test_slices_fit_shared_memory(void **state)
+{
+    static const uint32_t sizes[] = {0, 64, 1024, 4096, 8192, 16384};
+    const gemm_problem problem = vkd_gemm_matrix(4, 4, 8192, 1, 8192);
+    (void)state;
+    for (int device = 0; device < FAKE_COUNT; device++)
+        for (size_t t = 0; t < VKD_TILE_COUNT; t++) {
+            const gemm_tile *tile = &vkd_gemm_tiles[t];
+            uint32_t before = 0, local[3];
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes && tile->kind == GEMM_INVOCATIONS; i++) {
+                vkd_caps caps = fake_caps((fake_device)device);
+                caps.shared_memory = sizes[i];
+                vkd_gemm_workgroup(tile, &problem, &caps, local);
+                assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= sizes[i]);
+                assert_true(local[2] >= before); /* more memory, as many slices or more */
+                before = local[2];
+            }
+            if (tile->kind == GEMM_INVOCATIONS && device != FAKE_LLVMPIPE)
+                assert_true(before > 8);
+        }
+}
+
 /* A matrix that the device cannot bind is not chosen. */
 static void test_limits(void **state)
 {
     (void)state;
     vkd_caps caps = fake_caps(FAKE_H100);
     conv2d_problem problem = square(64, 64, 56, 3, 1, 1);
+    assert_string_equal(choose(&problem, &caps, "im2col"), "im2col");
     caps.max_storage_range = 1 << 20;
-    assert_string_equal(choose(&problem, &caps, "im2col"), choose(&problem, &caps, NULL));
+    assert_string_not_equal(choose(&problem, &caps, "im2col"), "im2col");
 }
 
 /* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k
@@ -207,6 +438,9 @@ int main(void)
         cmocka_unit_test(test_forcing),
         cmocka_unit_test(test_matrix_tiles),
         cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_every_refusal),
+        cmocka_unit_test(test_no_other_refusals),
+        cmocka_unit_test(test_slices_fit_shared_memory),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_gemm_tiles_respect_limits),
     };

@@ -348,6 +348,20 @@ static void max_pool(void **state)
     check_max_pool(h, &random, &resnet, false, true);
 }
 
+/* Windows that are longer than a loop are made of one along w and one along h; narrow ones are a single loop. */
+static void max_pool_of_large_windows(void **state)
+{
+    static const oracle_window windows[] = {
+        {1, 3, 22060, 1, {22050, 1}, {3, 1}, {0, 0}, {1, 1}},      {1, 2, 1, 65534, {1, 65534}, {1, 1}, {0, 0}, {1, 1}},
+        {1, 5, 300, 300, {299, 298}, {1, 2}, {0, 0}, {1, 1}},      {2, 3, 300, 310, {290, 280}, {20, 15}, {9, 40}, {1, 1}},
+        {1, 2, 520, 5000, {256, 257}, {7, 30}, {3, 100}, {2, 19}},
+    };
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("max_pool_of_large_windows");
+    for (size_t i = 0; i < 2 * sizeof windows / sizeof *windows; i++)
+        check_max_pool(h, &random, &windows[i / 2], i % 3 == 0, i % 2);
+}
+
 static void max_pool_keeps_nan(void **state)
 {
     harness *h = harness_get(state);
@@ -416,6 +430,65 @@ static void mean(void **state)
     check_mean(h, &random, &(shape){4, {1, 2048, 7, 7}}, 12, true);
     check_mean(h, &random, &(shape){4, {1, 3, 112, 112}}, 12, false);
     check_mean(h, &random, &(shape){4, {1, 5, 6, 7}}, 15, false);
+}
+
+/* More elements than an invocation adds up: sums of slices, and of those, on CPU devices for their loops' sake, on GPUs to have
+ * enough to do. */
+static void means_of_many_elements(void **state)
+{
+    enum { N = 1, C = 2, H = 4, W = 8 };
+    static const struct {
+        shape s;
+        uint32_t over;
+    } cases[] = {
+        {{4, {1, 1, 148, 148}}, H | W},
+        {{4, {2, 3, 256, 256}}, H | W},
+        {{4, {1, 4, 1024, 1024}}, H | W},
+        {{4, {1, 2, 1, 65535}}, W},
+        {{4, {1, 2, 65539, 1}}, H},
+        {{4, {70001, 3, 1, 2}}, N},
+        {{4, {5, 5, 127, 131}}, N | H | W},
+        {{4, {301, 3, 5, 229}}, N | W},
+        {{4, {1, 300001, 1, 2}}, C},
+        {{4, {3, 99, 17, 163}}, C | H | W},
+        {{4, {91, 7, 3, 911}}, N | C | W},
+        {{4, {37, 99, 31, 7}}, N | C},
+        {{4, {9, 30, 90, 40}}, N | C | H | W},
+        {{2, {2, 300003}}, C},
+    };
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("means_of_many_elements");
+    const vkd_caps own = h->caps;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        check_mean(h, &random, &cases[i].s, cases[i].s.rank == 2 ? 2 : cases[i].over, i & 1);
+        h->caps.max_loops = 7001; /* more of them */
+        check_mean(h, &random, &cases[i].s, cases[i].s.rank == 2 ? 2 : cases[i].over, i & 1);
+        h->caps = own;
+    }
+}
+
+/* 0.1 is rounded up in each of many additions alike: a plain sum is 1e-4 off. Also twice the same bits. */
+static void mean_is_compensated(void **state)
+{
+    harness *h = harness_get(state);
+    const uint32_t sizes[] = {64, 250, 1024};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const uint32_t dims[] = {1, 1, sizes[i], sizes[i]}, y_dims[] = {1, 1, 1, 1};
+        const size_t count = (size_t)sizes[i] * sizes[i];
+        float *x = checked_alloc(count, sizeof *x), y[2] = {0};
+        for (size_t k = 0; k < count; k++)
+            x[k] = 0.1f;
+        for (int repeat = 0; repeat < 2; repeat++) {
+            hand_model m = {0};
+            uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
+            HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true), hand_null(&m), out);
+            run(h, &m, (const void *[]){x}, (void *[]){&y[repeat]}, "mean");
+        }
+        if (!(fabsf(y[0] - 0.1f) <= 2e-8f))
+            fail_msg("the mean of %zu times 0.1 is %.9g", count, (double)y[0]);
+        assert_memory_equal(&y[0], &y[1], sizeof y[0]);
+        free(x);
+    }
 }
 
 /* A bound between the steps, or none. The sums of such are exact where the scale is a power of 2 and the bound a multiple of
@@ -495,6 +568,21 @@ static void q8_mean_of_all_pixels(void **state)
     free(x);
 }
 
+/* More pixels than floats can count: in two steps. */
+static void q8_means_of_many_pixels(void **state)
+{
+    static const shape shapes[] = {
+        {4, {1, 3, 320, 320}}, {4, {1, 1, 65794, 1}}, {4, {2, 5, 301, 299}}, {4, {1, 4, 1024, 1024}}};
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("q8_means_of_many_pixels");
+    const vkd_caps own = h->caps;
+    for (size_t i = 0; i < 2 * sizeof shapes / sizeof *shapes; i++) {
+        h->caps.type = i % 2 ? VKD_TYPE_CPU : VKD_TYPE_DISCRETE;
+        check_q8_mean(h, &random, &shapes[i / 2], false);
+    }
+    h->caps = own;
+}
+
 /* ------------------------------------------------------------------------------------------------------- dispatch */
 
 /* A device with a narrow grid: every kernel folds it into a second dimension. */
@@ -527,10 +615,14 @@ int main(void)
         cmocka_unit_test(add),
         cmocka_unit_test(relu),
         cmocka_unit_test(max_pool),
+        cmocka_unit_test(max_pool_of_large_windows),
         cmocka_unit_test(max_pool_keeps_nan),
         cmocka_unit_test(mean),
+        cmocka_unit_test(means_of_many_elements),
+        cmocka_unit_test(mean_is_compensated),
         cmocka_unit_test(q8_mean),
         cmocka_unit_test(q8_mean_of_all_pixels),
+        cmocka_unit_test(q8_means_of_many_pixels),
         cmocka_unit_test(folded_grids),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

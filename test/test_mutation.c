@@ -338,8 +338,8 @@ static void test_allocation_failure(void **state)
     free(file);
 }
 
-/* The arena asks for a block at a time. With one block and less and less room in it, each of the readers' own allocations is
- * the one that fails. */
+/* The arena asks for a block at a time. With one block and less and less room in it, and the readers' two copies, each of the
+ * readers' own allocations is the one that fails. */
 static void test_arena_failure(void **state)
 {
     (void)state;
@@ -347,7 +347,7 @@ static void test_arena_failure(void **state)
     const sample *s = &samples.items[0];
     size_t failures = 0;
     for (size_t used = STEP; used <= BLOCK; used += STEP)
-        failures += read_failing(s->bytes, s->size, 1, used) != VKD_OK;
+        failures += read_failing(s->bytes, s->size, 3, used) != VKD_OK;
     print_message("%zu of %d readings ran out of memory\n", failures, BLOCK / STEP);
     assert_true(failures > 0 && failures < BLOCK / STEP);
 }

@@ -49,10 +49,10 @@ static void test_chain(void **state)
         t[i] = scratch(&f, 1024);
     for (int i = 0; i < 5; i++)
         node(&f, t[i], t[i + 1]);
-    assert_int_equal(vkd_plan(&f.graph, 64, true), VKD_OK);
+    assert_int_equal(vkd_plan_memory(&f.graph, 64, true), VKD_OK);
     assert_int_equal(f.graph.scratch_bytes, 2048);
     assert_int_equal(f.graph.scratch_unaliased_bytes, 6 * 1024);
-    assert_int_equal(vkd_plan(&f.graph, 64, false), VKD_OK);
+    assert_int_equal(vkd_plan_memory(&f.graph, 64, false), VKD_OK);
     assert_int_equal(f.graph.scratch_bytes, 6 * 1024);
     vkd_arena_release(&f.arena);
 }
@@ -71,7 +71,7 @@ static void test_view_extends_lifetime(void **state)
     node(&f, b, a);
     node(&f, b, c);
     node(&f, view, b);
-    assert_int_equal(vkd_plan(&f.graph, 64, true), VKD_OK);
+    assert_int_equal(vkd_plan_memory(&f.graph, 64, true), VKD_OK);
     assert_int_equal(f.graph.tensors[view].offset, f.graph.tensors[a].offset);
     assert_int_not_equal(f.graph.tensors[c].offset, f.graph.tensors[a].offset);
     vkd_arena_release(&f.arena);
@@ -89,7 +89,7 @@ static void test_constants(void **state)
     assert_int_equal(vkd_graph_add_buffer(&f.graph, 100, pack_nothing, "", &b), VKD_OK);
     node(&f, a, y);
     node(&f, b, y);
-    assert_int_equal(vkd_plan(&f.graph, 256, true), VKD_OK);
+    assert_int_equal(vkd_plan_memory(&f.graph, 256, true), VKD_OK);
     assert_int_equal(f.graph.tensors[a].offset, 0);
     assert_int_equal(f.graph.tensors[b].offset, 256);
     assert_int_equal(f.graph.constant_bytes, 512);
@@ -128,7 +128,7 @@ static void test_random_graphs(void **state)
         for (uint32_t i = 0; i < 2 * count; i++)
             node(&f, below(&random, count), below(&random, count));
         uint64_t alignment = 16u << below(&random, 5);
-        assert_int_equal(vkd_plan(&f.graph, alignment, true), VKD_OK);
+        assert_int_equal(vkd_plan_memory(&f.graph, alignment, true), VKD_OK);
         check_random_plan(&f, alignment);
         vkd_arena_release(&f.arena);
     }

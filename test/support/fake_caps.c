@@ -39,6 +39,7 @@ vkd_caps fake_caps(fake_device device)
     caps.subgroup_shuffle = device != FAKE_MINIMAL;
     caps.max_texels = device == FAKE_MINIMAL ? 65536 : 1u << 27;
     caps.max_storage_buffers = device == FAKE_MINIMAL ? 4 : 16;
+    caps.max_loops = caps.type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0;
     caps.subgroup_size = known[device].subgroup_size;
     caps.shared_memory = known[device].shared_memory;
     caps.dot = known[device].dot;

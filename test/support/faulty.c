@@ -16,6 +16,8 @@
 static void *allocate(void *user, size_t size)
 {
     faulty_memory *memory = user;
+    if (memory->meanwhile)
+        memory->meanwhile(memory->user, memory->calls);
     if (memory->calls++ == memory->fail_at) {
         memory->failed = true;
         return NULL;

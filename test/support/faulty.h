@@ -4,12 +4,14 @@
 
 #include "backend/vkdelegate.h"
 
-/* An allocator that counts. */
+/* An allocator that counts. Allocations are also the moments at which a test can let things happen in the middle of a call. */
 typedef struct faulty_memory {
-    int64_t calls;   /* allocations asked for */
-    int64_t live;    /* not yet released */
-    int64_t fail_at; /* the allocation of this number, counted from 0, fails; -1: none */
-    bool failed;     /* it has */
+    int64_t calls;                               /* allocations asked for */
+    int64_t live;                                /* not yet released */
+    int64_t fail_at;                             /* the allocation of this number, counted from 0, fails; -1: none */
+    bool failed;                                 /* it has */
+    void (*meanwhile)(void *user, int64_t call); /* not null: happens at each allocation, before it */
+    void *user;
 } faulty_memory;
 
 vkd_allocator faulty_allocator(faulty_memory *memory);

@@ -67,6 +67,11 @@ uint32_t hand_null(hand_model *m) { return add_value(m, (vkd_model_value){.kind 
 
 uint32_t hand_int(hand_model *m, int64_t value) { return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT, .i = value}); }
 
+uint32_t hand_symint(hand_model *m, int64_t value)
+{
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_SYMINT, .i = value});
+}
+
 uint32_t hand_double(hand_model *m, double value)
 {
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = value});
@@ -187,7 +192,7 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
                           void *const *outputs)
 {
     vkd_executor *executor;
-    VKD_TRY(vkd_executor_create(h->gpu.device, graph, false, &executor));
+    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
     for (size_t i = 0; i < model->input_count; i++)
         memcpy(vkd_executor_input(executor, 0, i), inputs[i], model->values[model->inputs[i]].tensor.size);
     vkd_status status = vkd_executor_run(executor);
@@ -207,7 +212,7 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_vari
     vkd_graph_init(&graph, &arena);
     vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, conv_variant, &graph, &lowered);
     if (status == VKD_OK)
-        status = vkd_plan(&graph, h->caps.storage_alignment, true);
+        status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)
         status = execute(h, model, &graph, inputs, outputs);
     vkd_arena_release(&arena);

@@ -17,7 +17,7 @@ vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_c
     vkd_model_value *values = vkd_arena_alloc(graph->arena, net->value_count, sizeof *values);
     if (!values)
         return vkd_fail_memory(context, "a model's values");
-    VKD_TRY(vkd_shape_net(context, net, NULL, NULL, values));
+    VKD_TRY(vkd_shape_net(context, net, NULL, values));
     return vkd_lower_net(context, net, values, caps, variant, NULL, graph, out);
 }
 

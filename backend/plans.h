@@ -1,0 +1,38 @@
+/* Plans: the graphs that one net has been lowered to, by the shapes that it is executed with. */
+#ifndef VKD_BACKEND_PLANS_H
+#define VKD_BACKEND_PLANS_H
+
+#include "graph/executor.h"
+#include "ops/lower.h"
+
+/* One set of shapes, ready to run. */
+typedef struct vkd_plan {
+    vkd_context *context;
+    vkd_arena arena; /* values, graph and everything they point to */
+    vkd_model_value *values; /* of the net, with the dims that the graph is for */
+    vkd_graph graph;
+    vkd_lowered lowered;
+    vkd_executor *executor;
+    uint64_t used; /* the ticket of the last execution */
+} vkd_plan;
+
+/* What plans are made with. */
+typedef struct vkd_planner {
+    vkd_device *device;
+    const vkd_net *net;
+    vkd_residents *residents;
+    vkd_tuner *tuner; /* null: kernels are chosen by what is known already */
+    const char *variant;
+    bool keep_intermediates, profile;
+} vkd_planner;
+
+/* Lowers and plans without touching the device. inputs: null for the file's bounds. */
+VKD_MUST_USE vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, const vkd_input *inputs, vkd_plan **out);
+/* Makes it ready to run. */
+VKD_MUST_USE vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan);
+void vkd_plan_destroy(vkd_plan *plan); /* accepts null */
+
+/* Whether a plan is for these values, which vkd_shape_net has made for an execution. */
+bool vkd_plan_fits(const vkd_plan *plan, const vkd_net *net, const vkd_model_value *values);
+
+#endif

@@ -1,0 +1,229 @@
+/* Operators that read at places named by an index tensor. */
+#include "ops/tables.h"
+#include "shaders/gather_params.h"
+
+#include <string.h>
+
+typedef struct gather_args {
+    uint32_t x, index, y;
+    int32_t dim;
+} gather_args;
+
+/* x is read along view->strides of y's dims, and along x_stride by the index. */
+typedef struct gathering {
+    vkd_view x, index;
+    int32_t x_stride;
+    uint32_t size; /* of the dim that is indexed */
+} gathering;
+
+static vkd_status add_gather(vkd_lowering *lowering, const gathering *g, uint32_t value)
+{
+    vkd_graph *graph = lowering->graph;
+    const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype, index_dtype = graph->tensors[g->index.tensor].dtype;
+    vkd_tensor_id y;
+    vkd_walk walk;
+    if (index_dtype != VKD_DTYPE_INT32)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported", vkd_dtype_name(index_dtype));
+    if (!g->size)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
+    VKD_TRY(vkd_op_output_in(lowering, value, dtype, VKD_ROWS, &y));
+    vkd_walk_make(graph, y, (const vkd_view[]){g->x, g->index}, 2, &walk);
+    gather_params params = {
+        .groups = walk.groups,
+        .slots = walk.slots,
+        .inner = walk.inner,
+        .x_offset = walk.offsets[0],
+        .index_offset = walk.offsets[1],
+        .size = (int32_t)g->size,
+        .x_stride = g->x_stride,
+    };
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
+    memcpy(params.index_strides, walk.strides[1], sizeof params.index_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_GATHER, vkd_loop(8 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    vkd_node_read(&node, g->x.tensor);
+    vkd_node_read(&node, g->index.tensor);
+    vkd_node_write(&node, y);
+    vkd_node_spec(&node, dtype);
+    vkd_node_spec(&node, index_dtype);
+    vkd_node_spec(&node, walk.dim_count);
+    vkd_node_spec(&node, walk.whole);
+    return vkd_op_add_node(lowering, &node, g->x.tensor, y);
+}
+
+static uint32_t dim_of(const gather_args *args, uint32_t rank)
+{
+    return args->dim < 0 ? (uint32_t)(args->dim + (int32_t)(rank ? rank : 1)) : (uint32_t)args->dim;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- gather */
+
+static const vkd_param gather_parameters[] = {VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),
+                                              VKD_TENSOR(gather_args, index), VKD_IGNORED("sparse_grad"),
+                                              VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
+{
+    const gather_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *index = vkd_shape_of(shaping, args->index);
+    uint32_t dim;
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    bool fits = x->rank == index->rank;
+    for (uint32_t i = 0; fits && i < x->rank; i++)
+        fits = i == dim || index->dims[i] <= x->dims[i];
+    if (!fits) {
+        char is[VKD_DIMS_TEXT], indices[VKD_DIMS_TEXT];
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of %s into %s along dim %u",
+                              vkd_dims_format(index->rank, index->dims, indices), vkd_dims_format(x->rank, x->dims, is), dim);
+    }
+    return vkd_shape_set_as(shaping, args->y, args->index);
+}
+
+static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
+{
+    const gather_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *index = vkd_value_tensor(lowering, args->index);
+    gathering g;
+    VKD_TRY(vkd_op_view(lowering, args->x, &g.x));
+    VKD_TRY(vkd_op_view(lowering, args->index, &g.index));
+    uint32_t dim = dim_of(args, x->rank);
+    g.size = x->rank ? x->dims[dim] : 1;
+    g.x_stride = x->rank ? g.x.strides[dim] : 0;
+    if (x->rank)
+        g.x.strides[dim] = 0;
+    memcpy(g.x.dims, index->dims, sizeof g.x.dims);
+    return add_gather(lowering, &g, args->y);
+}
+
+/* -------------------------------------------------------------------------- whole slices: index_select, embedding */
+
+static const vkd_param select_parameters[] = {VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),
+                                              VKD_TENSOR(gather_args, index), VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+
+static const vkd_param embedding_parameters[] = {VKD_TENSOR(gather_args, x),   VKD_TENSOR(gather_args, index),
+                                                 VKD_IGNORED("padding_idx"),   VKD_IGNORED("scale_grad_by_freq"),
+                                                 VKD_IGNORED("sparse"),        VKD_OUTPUT(gather_args, y),
+                                                 VKD_PARAMS_END};
+
+/* x's dims with those of the index in place of dim. */
+static vkd_status shape_slices(vkd_shaping *shaping, const gather_args *args)
+{
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *index = vkd_shape_of(shaping, args->index);
+    uint32_t dims[2 * VKD_MAX_RANK], dim = 0, rank = 0;
+    if (!x->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices into a tensor of rank 0");
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    for (uint32_t i = 0; i < dim; i++)
+        dims[rank++] = x->dims[i];
+    for (uint32_t i = 0; i < index->rank; i++)
+        dims[rank++] = index->dims[i];
+    for (uint32_t i = dim + 1; i < x->rank; i++)
+        dims[rank++] = x->dims[i];
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
+{
+    const gather_args *args = arguments;
+    const vkd_model_tensor *index = vkd_shape_of(shaping, args->index);
+    if (index->rank > 1)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of rank %u, expected 0 or 1", index->rank);
+    /* An index of rank 0 keeps its dim. */
+    if (index->rank == 1)
+        return shape_slices(shaping, args);
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
+    memcpy(dims, x.dims, sizeof dims);
+    dims[dim] = 1;
+    return vkd_shape_set(shaping, args->y, x.rank, dims);
+}
+
+static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments) { return shape_slices(shaping, arguments); }
+
+/* Views of y's dims: x does not move along those of the index, and the index along no others. */
+static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args, uint32_t index_dims)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    gathering g;
+    vkd_view x, index;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    VKD_TRY(vkd_op_view(lowering, args->index, &index));
+    uint32_t dim = dim_of(args, x.rank);
+    g.size = x.dims[dim];
+    g.x_stride = x.strides[dim];
+    g.x = (vkd_view){.tensor = x.tensor, .rank = y->rank, .offset = x.offset};
+    g.index = (vkd_view){.tensor = index.tensor, .rank = y->rank, .offset = index.offset};
+    for (uint32_t i = 0; i < y->rank; i++) {
+        g.x.dims[i] = g.index.dims[i] = y->dims[i];
+        if (i < dim)
+            g.x.strides[i] = x.strides[i];
+        else if (i >= dim + index_dims)
+            g.x.strides[i] = x.strides[i - index_dims + 1];
+        else if (index.rank)
+            g.index.strides[i] = index.strides[i - dim];
+    }
+    return add_gather(lowering, &g, args->y);
+}
+
+static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
+{
+    return gather_slices(lowering, arguments, 1);
+}
+
+static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
+{
+    const gather_args *args = arguments;
+    return gather_slices(lowering, args, vkd_value_tensor(lowering, args->index)->rank);
+}
+
+/* ----------------------------------------------------------------------------------------------------- x[.., i, ..] */
+
+typedef struct index_args {
+    gather_args gather; /* filled in by the shape function's rule */
+    vkd_tensor_list indices;
+} index_args;
+
+static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x), VKD_OPTIONAL_TENSOR_LIST(index_args, indices),
+                                             VKD_OUTPUT(index_args, gather.y), VKD_PARAMS_END};
+
+/* The one index of the list, as an index of its dim. */
+static bool single_index(const index_args *args, gather_args *out)
+{
+    size_t found = 0;
+    *out = args->gather;
+    for (size_t i = 0; i < args->indices.count; i++)
+        if (args->indices.values[i] != VKD_NO_VALUE) {
+            out->index = args->indices.values[i];
+            out->dim = (int32_t)i;
+            found++;
+        }
+    return found == 1;
+}
+
+static vkd_status shape_index(vkd_shaping *shaping, const void *arguments)
+{
+    gather_args args;
+    if (!single_index(arguments, &args))
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "indices along several dims: one is supported");
+    return shape_slices(shaping, &args);
+}
+
+static vkd_status lower_index(vkd_lowering *lowering, const void *arguments)
+{
+    gather_args args;
+    if (!single_index(arguments, &args))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices along several dims: one is supported");
+    return gather_slices(lowering, &args, vkd_value_tensor(lowering, args.index)->rank);
+}
+
+static const vkd_op rows[] = {
+    {"aten.gather.default", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
+    {"aten.index_select.default", select_parameters, sizeof(gather_args), shape_select, lower_select},
+    {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding, lower_embedding},
+    {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index},
+    {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index},
+};
+
+const vkd_op_table vkd_gather_ops = VKD_OP_TABLE(rows);

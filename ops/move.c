@@ -1,0 +1,326 @@
+/* Operators that only say where elements come from: their results are views, which cost nothing until somebody wants them in one
+ * piece. */
+#include "ops/tables.h"
+
+#include <string.h>
+
+/* --------------------------------------------------------------------------------------------------------- permute */
+
+typedef struct permute_args {
+    uint32_t x, y;
+    vkd_int_list dims;
+} permute_args;
+
+static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x), VKD_INT_LIST(permute_args, dims),
+                                           VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
+static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x), VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
+
+static uint32_t from_end(int32_t dim, uint32_t rank) { return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim); }
+
+/* Which dim of x is dim i of y. A matrix without a list is transposed. */
+static uint32_t source_dim(const permute_args *args, bool transposes, uint32_t i, uint32_t rank)
+{
+    return transposes ? rank - 1 - i : from_end(args->dims.items[i], rank);
+}
+
+static vkd_status shape_permute(vkd_shaping *shaping, const void *arguments)
+{
+    const permute_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    bool transposes = shaping->call->row->code, seen[VKD_MAX_RANK] = {false};
+    uint32_t dims[VKD_MAX_RANK];
+    if (transposes ? x->rank > 2 : args->dims.count != x->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims for a tensor of rank %u", args->dims.count, x->rank);
+    for (uint32_t i = 0; i < x->rank; i++) {
+        uint32_t dim = transposes ? x->rank - 1 - i : 0;
+        if (!transposes)
+            VKD_TRY(vkd_shape_dim(shaping, args->dims.items[i], x->rank, &dim));
+        if (seen[dim])
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u is listed twice", dim);
+        seen[dim] = true;
+        dims[i] = x->dims[dim];
+    }
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
+static vkd_status lower_permute(vkd_lowering *lowering, const void *arguments)
+{
+    const permute_args *args = arguments;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    vkd_view y = x;
+    for (uint32_t i = 0; i < x.rank; i++) {
+        uint32_t dim = source_dim(args, lowering->call->row->code, i, x.rank);
+        y.dims[i] = x.dims[dim];
+        y.strides[i] = x.strides[dim];
+    }
+    return vkd_op_output_view(lowering, args->y, &y);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- expand */
+
+typedef struct expand_args {
+    uint32_t x, y;
+    vkd_sym_list size;
+    bool implicit;
+} expand_args;
+
+static const vkd_param expand_params[] = {VKD_TENSOR(expand_args, x), VKD_SIZES(expand_args, size),
+                                          VKD_BOOL(expand_args, implicit), VKD_OUTPUT(expand_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_expand(vkd_shaping *shaping, const void *arguments)
+{
+    const expand_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dims[VKD_MAX_RANK], rank = (uint32_t)args->size.count;
+    if (rank < x->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u sizes for a tensor of rank %u", rank, x->rank);
+    for (uint32_t i = 0; i < rank; i++) {
+        int64_t size = vkd_shape_number(shaping, args->size.items[i]), own = 1;
+        if (i + x->rank >= rank)
+            own = x->dims[i + x->rank - rank];
+        size = size == -1 && i + x->rank >= rank ? own : size;
+        if (size < 0 || size > INT32_MAX || (own != 1 && own != size))
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u of size %lld becomes %lld", i, (long long)own,
+                                  (long long)size);
+        dims[i] = (uint32_t)size;
+    }
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+static vkd_status lower_expand(vkd_lowering *lowering, const void *arguments)
+{
+    const expand_args *args = arguments;
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    vkd_view_broadcast(&view, y->rank, y->dims);
+    return vkd_op_output_view(lowering, args->y, &view);
+}
+
+/* ---------------------------------------------------------------------------------------------------- slice, select */
+
+typedef struct slice_args {
+    uint32_t x, y;
+    int32_t dim;
+    vkd_sym start, end; /* select: start is the index */
+    vkd_sym step;
+} slice_args;
+
+static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x),         VKD_INT(slice_args, dim),
+                                         VKD_OPTIONAL_SYM(slice_args, start), VKD_OPTIONAL_SYM(slice_args, end),
+                                         VKD_SYM(slice_args, step),         VKD_OUTPUT(slice_args, y),
+                                         VKD_PARAMS_END};
+static const vkd_param select_params[] = {VKD_TENSOR(slice_args, x), VKD_INT(slice_args, dim), VKD_SYM(slice_args, start),
+                                          VKD_OUTPUT(slice_args, y), VKD_PARAMS_END};
+
+static bool is_null(vkd_sym sym) { return sym.value == VKD_NO_VALUE && sym.number == VKD_SYM_NULL; }
+
+/* Counts from the end when negative, and stays within the dim. */
+static int64_t clamped(int64_t at, int64_t size)
+{
+    at = at < 0 ? at + size : at;
+    return at < 0 ? 0 : at > size ? size : at;
+}
+
+static vkd_status shape_slice(vkd_shaping *shaping, const void *arguments)
+{
+    const slice_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    int64_t step = vkd_shape_number(shaping, args->step), size = x->rank ? x->dims[dim] : 0;
+    if (!x->rank || step < 1)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a step of %lld along dim %u of a tensor of rank %u", (long long)step,
+                              dim, x->rank);
+    int64_t start = is_null(args->start) ? 0 : clamped(vkd_shape_number(shaping, args->start), size);
+    int64_t end = is_null(args->end) ? size : clamped(vkd_shape_number(shaping, args->end), size);
+    memcpy(dims, x->dims, sizeof dims);
+    dims[dim] = end > start ? (uint32_t)((end - start - 1) / step + 1) : 0;
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
+static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
+{
+    const slice_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK], rank = 0;
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    int64_t index = vkd_shape_number(shaping, args->start), size = x->rank ? x->dims[dim] : 0;
+    if (index < -size || index >= size)
+        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "index %lld of dim %u, which has %lld", (long long)index, dim,
+                              (long long)size);
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (i != dim)
+            dims[rank++] = x->dims[i];
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+/* Moves a view along a dim to where `at` is. A SymInt's number is read when the graph runs: then it is a copy. */
+static vkd_status output_from(vkd_lowering *lowering, uint32_t value, vkd_view *view, int32_t stride, vkd_sym at, int64_t size,
+                              int64_t length)
+{
+    if (at.value != VKD_NO_VALUE)
+        return vkd_op_output_moved(lowering, value, view, &(vkd_symbol_offset){at, stride, (int32_t)size, (int32_t)(size - length)});
+    view->offset += stride * (int32_t)clamped(is_null(at) ? 0 : at.number, size);
+    return vkd_op_output_view(lowering, value, view);
+}
+
+static vkd_status lower_slice(vkd_lowering *lowering, const void *arguments)
+{
+    const slice_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    uint32_t dim = from_end(args->dim, x->rank);
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    int32_t stride = view.strides[dim], step = (int32_t)vkd_op_number(lowering, args->step);
+    view.strides[dim] = stride * step;
+    view.dims[dim] = y->dims[dim];
+    return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim], ((int64_t)y->dims[dim] - 1) * step + 1);
+}
+
+static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
+{
+    const slice_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    uint32_t dim = from_end(args->dim, x->rank);
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    int32_t stride = view.strides[dim];
+    for (uint32_t i = dim; i + 1 < view.rank; i++) {
+        view.dims[i] = view.dims[i + 1];
+        view.strides[i] = view.strides[i + 1];
+    }
+    view.rank--;
+    return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim], 1);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- split */
+
+typedef struct split_args {
+    uint32_t x;
+    vkd_size_list sizes; /* one: of every part but the last */
+    int32_t dim;
+    vkd_tensor_list parts;
+} split_args;
+
+static const vkd_param split_params[] = {VKD_TENSOR(split_args, x), VKD_SIZE_LIST(split_args, sizes), VKD_INT(split_args, dim),
+                                         VKD_OUTPUT_LIST(split_args, parts), VKD_PARAMS_END};
+
+static vkd_status shape_split(vkd_shaping *shaping, const void *arguments)
+{
+    const split_args *args = arguments;
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
+    if (!x.rank || args->sizes.count != args->parts.count)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu sizes for %zu parts of a tensor of rank %u", args->sizes.count,
+                              args->parts.count, x.rank);
+    int64_t sum = 0;
+    memcpy(dims, x.dims, sizeof dims);
+    for (size_t i = 0; i < args->parts.count; i++) {
+        int64_t size = vkd_shape_number(shaping, args->sizes.items[i]);
+        if (size < 0 || size > x.dims[dim])
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu has size %lld of %u", i, (long long)size, x.dims[dim]);
+        sum += size;
+        dims[dim] = (uint32_t)size;
+        VKD_TRY(vkd_shape_set(shaping, args->parts.values[i], x.rank, dims));
+    }
+    if (sum != x.dims[dim])
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the parts' sizes add up to %lld, dim %u has %u", (long long)sum, dim,
+                              x.dims[dim]);
+    return VKD_OK;
+}
+
+static vkd_status lower_split(vkd_lowering *lowering, const void *arguments)
+{
+    const split_args *args = arguments;
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    uint32_t dim = from_end(args->dim, view.rank);
+    for (size_t i = 0; i < args->parts.count; i++) {
+        view.dims[dim] = vkd_value_tensor(lowering, args->parts.values[i])->dims[dim];
+        VKD_TRY(vkd_op_output_view(lowering, args->parts.values[i], &view));
+        view.offset += view.strides[dim] * (int32_t)view.dims[dim];
+    }
+    return VKD_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------- flip, unfold */
+
+static vkd_status shape_flip(vkd_shaping *shaping, const void *arguments)
+{
+    const permute_args *args = arguments;
+    bool listed[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_listed(shaping, &args->dims, vkd_shape_of(shaping, args->x)->rank, listed));
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+static vkd_status lower_flip(vkd_lowering *lowering, const void *arguments)
+{
+    const permute_args *args = arguments;
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    for (size_t i = 0; i < args->dims.count && view.rank; i++) {
+        uint32_t dim = from_end(args->dims.items[i], view.rank);
+        view.offset += view.strides[dim] * ((int32_t)view.dims[dim] - 1);
+        view.strides[dim] = -view.strides[dim];
+    }
+    return vkd_op_output_view(lowering, args->y, &view);
+}
+
+typedef struct unfold_args {
+    uint32_t x, y;
+    int32_t dim, size, step;
+} unfold_args;
+
+static const vkd_param unfold_params[] = {VKD_TENSOR(unfold_args, x), VKD_INT(unfold_args, dim),
+                                          VKD_INT(unfold_args, size), VKD_INT(unfold_args, step),
+                                          VKD_OUTPUT(unfold_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_unfold(vkd_shaping *shaping, const void *arguments)
+{
+    const unfold_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    if (!x->rank || args->step < 1 || args->size < 0 || (uint32_t)args->size > x->dims[dim])
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "windows of %d, a step of %d, along dim %u of a tensor of rank %u",
+                              args->size, args->step, dim, x->rank);
+    memcpy(dims, x->dims, sizeof x->dims);
+    dims[dim] = (x->dims[dim] - (uint32_t)args->size) / (uint32_t)args->step + 1;
+    dims[x->rank] = (uint32_t)args->size;
+    return vkd_shape_set(shaping, args->y, x->rank + 1, dims);
+}
+
+static vkd_status lower_unfold(vkd_lowering *lowering, const void *arguments)
+{
+    const unfold_args *args = arguments;
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    uint32_t dim = from_end(args->dim, view.rank);
+    view.strides[view.rank] = view.strides[dim];
+    view.strides[dim] *= args->step;
+    view.rank++;
+    memcpy(view.dims, y->dims, sizeof view.dims);
+    return vkd_op_output_view(lowering, args->y, &view);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ rows */
+
+static const vkd_op rows[] = {
+    {"aten.permute.default", permute_params, sizeof(permute_args), shape_permute, lower_permute},
+    {"aten.permute_copy.default", permute_params, sizeof(permute_args), shape_permute, lower_permute},
+    {"aten.t_copy.default", transpose_params, sizeof(permute_args), shape_permute, lower_permute, .code = true},
+    {"aten.expand_copy.default", expand_params, sizeof(expand_args), shape_expand, lower_expand},
+    {"aten.slice_copy.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
+    {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
+    {"aten.select_copy.int", select_params, sizeof(slice_args), shape_select, lower_select},
+    {"aten.select.int", select_params, sizeof(slice_args), shape_select, lower_select},
+    {"aten.split_with_sizes_copy.default", split_params, sizeof(split_args), shape_split, lower_split},
+    {"aten.flip.default", permute_params, sizeof(permute_args), shape_flip, lower_flip},
+    {"aten.unfold_copy.default", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},
+};
+
+const vkd_op_table vkd_move_ops = VKD_OP_TABLE(rows);

@@ -1,0 +1,20 @@
+/* shaders/pad.comp: dims of y that lie within each other are one, innermost last; unused ones in front are 1. */
+#ifndef VKD_SHADERS_PAD_PARAMS_H
+#define VKD_SHADERS_PAD_PARAMS_H
+
+#include "types.h"
+
+#define VKD_PAD_DIMS 6
+
+VKD_PARAMS_STRUCT(pad_params)
+{
+    u32 groups, slots;
+    u32 value; /* bits of an element */
+    u32 x_offset;
+    u32 dims[VKD_PAD_DIMS];
+    i32 at[VKD_PAD_DIMS];   /* where x begins in y */
+    i32 size[VKD_PAD_DIMS]; /* of x */
+    i32 strides[VKD_PAD_DIMS];
+};
+
+#endif

@@ -1,0 +1,138 @@
+/* The table test: every row of vkd_ops against an oracle in plain C, on drawn shapes, types and values. A family's cases are in
+ * table_<family>.c, an entry a row:
+ *
+ *     static void draw_neg(table *t)
+ *     {
+ *         vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
+ *         table_tensor *x = table_input(t, dtype, table_shape(t, 0, 8));
+ *         table_uniform(t, x, -10, 10);
+ *         table_extremes(t, x);
+ *         table_tensor *y = table_output(t, dtype, x->shape);
+ *         for (size_t i = 0; i < y->count; i++)
+ *             y->values[i] = -x->values[i];
+ *     }
+ *     static const table_case cases[] = {{"aten.neg.default", draw_neg}, ...};
+ *     const table_family table_unary = TABLE_FAMILY(cases);
+ *
+ * A case appends the operator's arguments in the order of the row and fills the outputs with what is expected. The test runs it
+ * on the device; whether an input arrives as rows of the host, as a constant, as an image (4C, with noise in its padding) or as
+ * a strided view is drawn by the test, for each input. */
+#ifndef VKD_TEST_TABLE_H
+#define VKD_TEST_TABLE_H
+
+#include "graph/shape.h"
+#include "support/harness.h"
+
+enum { TABLE_TENSORS = 16 };
+
+/* How an input reaches the operator. DRAWN: as any of the others, or as an image or a view. */
+typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT } table_arrival;
+
+typedef struct table_tensor {
+    vkd_dtype dtype;
+    vkd_shape shape;
+    size_t count;
+    double *values; /* row-major. Outputs: what is expected; a double holds every element type exactly. Zeros at first */
+    /* Outputs: |got - expected| <= ulps + relative * |scale| + absolute, and what is stored in half precision is rounded behind
+     * that. All 0: the same bits, but for NaNs. Integers are never more than `absolute` away */
+    double ulps, relative, absolute;
+    double *scales; /* what `relative` is of, where it is not the expected values: table_scales */
+    bool is_output;
+    table_arrival arrival; /* inputs */
+    uint32_t value;        /* id in the hand-made model */
+    void *bytes, *got;
+    char how[64]; /* for people: how it arrives */
+} table_tensor;
+
+typedef struct table table;
+typedef struct table_case {
+    const char *name; /* of the row. Rows that share it are told apart by the number of arguments */
+    void (*draw)(table *t);
+    int code; /* for draw: t->row->code */
+} table_case;
+
+typedef struct table_family {
+    const table_case *cases;
+    size_t count;
+} table_family;
+#define TABLE_FAMILY(cases_)                                                                                                   \
+    {                                                                                                                          \
+        cases_, sizeof(cases_) / sizeof(cases_)[0]                                                                             \
+    }
+
+/* One draw of a case. */
+struct table {
+    const table_case *row;
+    vkd_random *random;
+    hand_model model;
+    size_t tensor_count, arg_count;
+    table_tensor tensors[TABLE_TENSORS];
+    uint32_t args[HAND_ARGS];
+    uint32_t symint; /* the output's value, if there is one */
+    int64_t number;  /* what is expected of it */
+    char text[256];  /* for people: arguments that are no tensors */
+};
+
+/* ----------------------------------------------------------------------------------------------------------- drawing */
+
+uint32_t table_below(table *t, uint32_t count); /* 0 .. count - 1 */
+bool table_chance(table *t, uint32_t in);       /* true once in so many */
+
+/* Sets of element types, bits by vkd_dtype. */
+enum {
+    TABLE_FLOATS = 1 << VKD_DTYPE_FLOAT32 | 1 << VKD_DTYPE_FLOAT16,
+    TABLE_I32 = 1 << VKD_DTYPE_INT32,
+    TABLE_INTS = TABLE_I32 | 1 << VKD_DTYPE_INT8 | 1 << VKD_DTYPE_UINT8,
+    TABLE_BOOL = 1 << VKD_DTYPE_BOOL,
+    TABLE_ALL = TABLE_FLOATS | TABLE_INTS | TABLE_BOOL
+};
+vkd_dtype table_dtype(table *t, uint32_t set);
+bool table_is_float(vkd_dtype dtype);
+
+/* Small dims of a drawn rank, odd ones and 1s among them; once in 12 without elements, where the rank allows. */
+vkd_shape table_shape(table *t, uint32_t least_rank, uint32_t most_rank);
+/* The same, never without elements. */
+vkd_shape table_shape_filled(table *t, uint32_t least_rank, uint32_t most_rank);
+/* One that broadcasts to `full`: some dims 1, or missing in front. */
+vkd_shape table_narrowed(table *t, vkd_shape full);
+/* Where the element of an operand is that belongs to element `index` of a result that it broadcasts to. */
+size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, size_t index);
+
+/* --------------------------------------------------------------------------------------------------------- arguments */
+
+/* Each appends an argument. Tensors stay where they are while the case is drawn. */
+table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape);
+table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape);
+void table_null(table *t);
+void table_int(table *t, int64_t value);
+/* An Int, or a SymInt with this value. */
+void table_size(table *t, int64_t value);
+/* An output SymInt, and what is expected of it. */
+void table_output_symint(table *t, int64_t expected);
+void table_double(table *t, double value);
+void table_bool(table *t, bool value);
+void table_string(table *t, const char *value);
+void table_ints(table *t, size_t count, const int64_t *items);
+/* The last `count` arguments become one: a list of them (null entries too). */
+void table_gather(table *t, size_t count);
+
+/* ------------------------------------------------------------------------------------------------------------ values */
+
+/* Uniform between low and high, as the type can hold them: ints are whole, both ends included. */
+void table_uniform(table *t, table_tensor *x, double low, double high);
+/* Puts what is special of the type in some places: NaN, infinities, zeros of both signs, the largest and smallest numbers, the
+ * smallest normal ones, halves, ints above 2^24. */
+void table_extremes(table *t, table_tensor *x);
+/* A value as the type stores it. */
+double table_stored(vkd_dtype dtype, double value);
+/* An int as 32 bits keep it. */
+double table_wrapped(int64_t value);
+double *table_scales(table *t, table_tensor *y);
+
+/* ---------------------------------------------------------------------------------------------------------- running */
+
+/* Draws a case; binds, shapes, lowers, runs, and compares. Returns the row that the drawn call is bound to; fails the test for
+ * results that are not what is expected. */
+const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row);
+
+#endif
