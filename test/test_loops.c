@@ -351,7 +351,7 @@ static void statements_hold_on_the_device(void **state)
  */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy", "im2col", "conv_dw_", "gemm_coop_"};
+    static const char *const prefixes[] = {"copy", "move", "paste", "gather", "im2col", "conv_dw_", "gemm_coop_"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
