@@ -65,6 +65,9 @@ vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id
     vkd_arena *arena = lowering->graph->arena;
     if (!node->groups[0] || !node->groups[1] || !node->groups[2])
         return VKD_OK;
+    if (vkd_kernel_refuses(lowering->caps, node->shader))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "kernel '%s' is left out of this build (its option VKD_KERNELS)",
+                           vkd_shaders[node->shader].name);
     if (vkd_loops_refuse(lowering->caps, node->loops))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "kernel '%s' needs %llu iterations of loops for a value, and this CPU device ends them after %u",

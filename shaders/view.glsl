@@ -5,14 +5,15 @@
 //     VIEW(x_slots, params.x_strides, params.x_offset)    // uvec4 x_slots(group): the operand's slots for a group of the result
 #include "view_params.h"
 
-#define VIEW(NAME, STRIDES, OFFSET)                                                                                            \
+#define VIEW(NAME, STRIDES, OFFSET) VIEW_OF(NAME, STRIDES, OFFSET, VKD_VIEW_DIMS)
+#define VIEW_OF(NAME, STRIDES, OFFSET, DIMS)                                                                                          \
     /* Behind the end and in the padding of 4C: those of the last element, so that no load is out of bounds. */                \
     uint NAME##_at(uint slot, out uint inner)                                                                                  \
     {                                                                                                                          \
         uint rest = min(slot, params.slots - 1), at = OFFSET;                                                                  \
         inner = 0;                                                                                                             \
         for (uint i = 0; i < RANK; i++) {                                                                                      \
-            uint d = VKD_VIEW_DIMS - 1 - i;                                                                                    \
+            uint d = DIMS - 1 - i;                                                                                             \
             uint next = i == RANK - 1 ? 0 : rest / params.dims[d], coordinate = rest - next * params.dims[d];                  \
             if (i == 0)                                                                                                        \
                 inner = coordinate = min(coordinate, params.inner - 1);                                                        \
@@ -26,7 +27,7 @@
         uint inner;                                                                                                            \
         uint first = NAME##_at(4 * group, inner);                                                                              \
         if (WHOLE == 1)                                                                                                        \
-            return first + min(uvec4(0, 1, 2, 3), params.inner - 1 - inner) * STRIDES[VKD_VIEW_DIMS - 1];                      \
+            return first + min(uvec4(0, 1, 2, 3), params.inner - 1 - inner) * STRIDES[DIMS - 1];                      \
         return uvec4(first, NAME##_at(4 * group + 1, inner), NAME##_at(4 * group + 2, inner),                                  \
                      NAME##_at(4 * group + 3, inner));                                                                         \
     }

@@ -1,0 +1,78 @@
+// What the matrix products share: operands, and how a result of four columns is finished.
+#include "element.glsl"
+#include "matmul_params.h"
+
+layout(constant_id = 3) const uint A_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const uint B_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 5) const uint C_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 6) const uint Y_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 7) const uint A_GROUPS = 0; // 1: k is contiguous in a, rows and matrices are whole groups
+layout(constant_id = 8) const uint B_FORM = VKD_B_STRIDED;
+layout(constant_id = 9) const uint HAS_C = 0;
+layout(constant_id = 10) const uint Y_GROUPS = 0; // 1: rows of y are whole groups; 2: whole words
+
+layout(push_constant) uniform params_block { matmul_params params; };
+ELEMENTS_IN(0, a, A_TYPE)
+ELEMENTS_IN(1, b, B_TYPE)
+ELEMENTS_IN(2, c, C_TYPE)
+ELEMENTS_OUT(3, y, Y_TYPE)
+
+// a[m, k .. k + 3] at a row's first slot; 0 behind the end.
+vec4 load_a(uint row, uint k)
+{
+    if (A_GROUPS == 1)
+        return a_load4((row + k) / 4);
+    vec4 v = vec4(0.0);
+    for (uint i = 0; i < 4; i++)
+        if (k + i < params.k)
+            v[i] = a_load(row + (k + i) * params.a_k);
+    return v;
+}
+
+// b[k, n .. n + 3]; what is behind the end is some element of b.
+vec4 load_b(uint base, uint k, uint n)
+{
+    if (B_FORM == VKD_B_PACKED)
+        return b_load4(n / 4 * params.k + k);
+    if (B_FORM == VKD_B_ROWS)
+        return b_load4((base + k * params.b_k + n) / 4);
+    uint row = base + k * params.b_k, last = params.n - 1;
+    return vec4(b_load(row + n * params.b_n), b_load(row + min(n + 1, last) * params.b_n),
+                b_load(row + min(n + 2, last) * params.b_n), b_load(row + min(n + 3, last) * params.b_n));
+}
+
+// Four k of four columns: b[k + i, n + j] is result[i][j].
+mat4 load_b4(uint base, uint k, uint n)
+{
+    if (B_FORM == VKD_B_COLUMNS) {
+        uint at = base + k, last = params.n - 1;
+        return transpose(mat4(b_load4((at + n * params.b_n) / 4), b_load4((at + min(n + 1, last) * params.b_n) / 4),
+                              b_load4((at + min(n + 2, last) * params.b_n) / 4),
+                              b_load4((at + min(n + 3, last) * params.b_n) / 4)));
+    }
+    uint last = params.k - 1;
+    return mat4(load_b(base, k, n), load_b(base, min(k + 1, last), n), load_b(base, min(k + 2, last), n),
+                load_b(base, min(k + 3, last), n));
+}
+
+void finish(uint batch, uint m, uint n, vec4 sum)
+{
+    precise vec4 v = sum * params.alpha;
+    if (HAS_C == 1) {
+        uint at = params.c_offset + batch * params.c_batch + m * params.c_m;
+        for (uint j = 0; j < 4; j++)
+            v[j] += params.beta * c_load(at + min(n + j, params.n - 1) * params.c_n);
+    }
+    uint slot = (batch * params.m + m) * params.n + n;
+    if (Y_GROUPS == 1)
+        y_store4(slot / 4, v);
+    else if (Y_GROUPS == 2) { // pairs of halves, of which the second may be behind the end
+        y_words[slot / 2] = half_bits(v.x) | half_bits(v.y) << 16;
+        if (n + 2 < params.n)
+            y_words[slot / 2 + 1] = half_bits(v.z) | half_bits(v.w) << 16;
+    } else {
+        for (uint j = 0; j < 4; j++)
+            if (n + j < params.n)
+                y_words[slot + j] = floatBitsToUint(v[j]);
+    }
+}
