@@ -2,7 +2,7 @@
 // build: TILE = 2x32(TILE_M=2 TILE_N=32 WORDS=0) 4x16(TILE_M=4 TILE_N=16 WORDS=0)
 // build: TILE = 7x32(TILE_M=7 TILE_N=32 WORDS=0) words_7x32(TILE_M=7 TILE_N=32 WORDS=1)
 // family: lanes
-// glslc: -O0
+// glslc -O0
 // The GEMM of gemm_params.h for llvmpipe, Mesa's rasteriser on the CPU, whose subgroup of eight invocations is one SIMD register.
 // A tile has TILE_M rows an invocation and TILE_N channels, a multiple of 16. WORDS: 0 loads 16 bytes of a pixel at once, 1 loads word
 // by word, so that pixels may have any number of words (a first layer with 3 channels).
