@@ -60,4 +60,26 @@ void conv2d_float_trial_fill(conv2d_trial *trial);
 VKD_MUST_USE vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph, conv2d *out);
 bool conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
 
+/* A convolution that a tuner tries by some variants. Its operands are made when they are first needed. */
+typedef struct conv2d_trying {
+    vkd_arena arena;
+    const conv2d *conv;
+    const vkd_caps *caps;
+    const conv2d_variant *variants; /* candidate i is variant i */
+    bool made, filled;
+    conv2d_trial trial;
+} conv2d_trying;
+
+/* For the tuner, until conv2d_trying_end; the struct must not move. */
+vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv, const vkd_caps *caps,
+                              const conv2d_variant *variants);
+void conv2d_trying_end(conv2d_trying *trying);
+
+/* How fast the large tiles of a CPU device are for their estimates, into caps->large_tiles: what the tuner knows or finds out
+ * by timing a small product with two tiles. Estimates that are not far off stay as they are. Nothing to do on a GPU. */
+VKD_MUST_USE vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps);
+
+/* The same from the candidates' estimates and times. */
+float conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large);
+
 #endif
