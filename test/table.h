@@ -48,7 +48,9 @@ typedef struct table table;
 typedef struct table_case {
     const char *name; /* of the row. Rows that share it are told apart by the number of arguments */
     void (*draw)(table *t);
-    int code; /* for draw: t->row->code */
+    int code;            /* for draw: t->row->code */
+    const char *variant; /* of a convolution, forced where it can run; null: chosen */
+    size_t *ran;         /* counts the draws that it did run, where not null */
 } table_case;
 
 typedef struct table_family {

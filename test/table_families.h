@@ -4,9 +4,9 @@
 
 #include "table.h"
 
-extern const table_family table_cast, table_symbols;
+extern const table_family table_cast, table_symbols, table_conv;
 
 /* One a line, so that merges are easy. */
-#define TABLE_FAMILIES &table_cast, &table_symbols
+#define TABLE_FAMILIES &table_cast, &table_symbols, &table_conv
 
 #endif

@@ -406,7 +406,9 @@ static vkd_status lower(harness *h, const table *t, const vkd_model *model, vkd_
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
     if (t->symint && values[t->symint].i != t->number)
         fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i, (long long)t->number);
-    VKD_TRY(vkd_lower_net(context, net, values, &h->caps, NULL, NULL, graph, &lowered));
+    VKD_TRY(vkd_lower_net(context, net, values, &h->caps, t->row->variant, NULL, graph, &lowered));
+    if (t->row->ran && lowered.selection_count)
+        *t->row->ran += !strcmp(lowered.selections[0].winner, t->row->variant);
     return vkd_plan_memory(graph, h->caps.storage_alignment, true);
 }
 
@@ -435,7 +437,8 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
 static void describe(const table *t, char *out, size_t size)
 {
     char dims[VKD_DIMS_TEXT];
-    size_t length = (size_t)snprintf(out, size, "%s:", t->row->name);
+    size_t length = (size_t)snprintf(out, size, "%s%s%s:", t->row->name, t->row->variant ? ", " : "",
+                                     t->row->variant ? t->row->variant : "");
     for (size_t i = 0; i < t->tensor_count && length < size; i++) {
         const table_tensor *x = &t->tensors[i];
         length += (size_t)snprintf(out + length, size - length, " %s[%s] %s,", vkd_dtype_name(x->dtype),
