@@ -23,6 +23,7 @@ static const vkd_op registry[] = {
     {"aten.max_pool2d_with_indices.default", vkd_lower_max_pool2d},
     {"aten.avg_pool2d.default", vkd_lower_avg_pool2d},
     {"aten.mean.dim", vkd_lower_mean},
+    {"aten::mean.out", vkd_lower_mean},
     {"vkd.q8_mean", vkd_lower_q8_mean},
     {"aten.hardtanh.default", vkd_lower_clamp},
     {"aten.clamp.default", vkd_lower_clamp},
