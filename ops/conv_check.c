@@ -73,17 +73,22 @@ static place sample(const conv2d_problem *p, uint32_t index)
                    (uint32_t)((bits >> 40) % p->out_c)};
 }
 
+/* By how much a result may be off: one for each rounding. But a rounding seldom falls the other way: where many results are off
+ * by a little, something is missing in their sums. */
 bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y)
 {
+    enum { SELDOM = 8 };
     const conv2d_problem *p = &trial->problem;
     const uint64_t work = 500000; /* multiply-adds: about a millisecond */
-    uint64_t k = conv2d_k(p), count = work / k < 32 ? 32 : work / k > 1024 ? 1024 : work / k;
-    float tolerance = trial->residual ? 2 : 1; /* one for each rounding */
+    uint64_t k = conv2d_k(p), count = work / k < 32 ? 32 : work / k > 1024 ? 1024 : work / k, off = 0;
+    float tolerance = trial->residual ? 2 : 1;
     for (uint32_t i = 0; i < count; i++) {
         place at = sample(p, i);
         size_t byte = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
-        if (fabsf((float)y[byte] - expected_at(trial, &at, byte)) > tolerance)
+        float difference = fabsf((float)y[byte] - expected_at(trial, &at, byte));
+        if (difference > tolerance)
             return false;
+        off += difference > 0;
     }
-    return true;
+    return off <= count / SELDOM;
 }
