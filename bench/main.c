@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "bench/report.h"
+#include "ops/conv_trial.h"
 
 enum { EXIT_USAGE = 1, EXIT_DEVICE = 4, EXIT_OTHER = 7 };
 
@@ -80,16 +81,18 @@ static vkd_status run(bench_app *app)
     VKD_TRY(vkd_device_open(&app->context, &app->options, &app->opened));
     VKD_TRY(load_shapes(app));
     const vkd_options tuner_options = {.conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
-    if (app->measure)
-        VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
+    vkd_caps caps = *vkd_device_caps(app->opened);
+    VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
+    VKD_TRY(conv2d_probe(&app->context, app->tuner, &caps));
     char **compare = app->compare ? split(&app->arena, app->compare) : NULL;
     const char *wanted = app->variants ? app->variants : app->compare;
     bench_plan plan = {.variants = wanted ? split(&app->arena, wanted) : NULL,
                        .case_us = app->case_ms * 1e3,
                        .give_up = app->give_up,
-                       .tuner = app->tuner};
+                       .caps = &caps,
+                       .tuner = app->measure ? app->tuner : NULL};
     bench_result *results = vkd_arena_alloc(&app->arena, app->list.count, sizeof *results);
-    bench_report report = {.caps = vkd_device_caps(app->opened), .results = results, .measure = app->measure};
+    bench_report report = {.caps = &caps, .results = results, .measure = app->measure};
     if (!results || (wanted && !plan.variants) || (app->compare && !compare))
         return vkd_fail_memory(&app->context, "results");
     VKD_TRY(time_all(app, &plan, compare, results, &report));

@@ -29,7 +29,7 @@ double bench_regret(const bench_result *result, size_t choice)
 static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan *plan, conv2d_trial *trial,
                           bench_result *result, vkd_contender *contenders)
 {
-    const vkd_caps *caps = vkd_device_caps(device);
+    const vkd_caps *caps = plan->caps;
     for (size_t i = 0; i < result->count; i++) {
         const conv2d_variant *variant = &conv2d_variants[i];
         bool chosen = i == result->automatic || i == result->measured;
@@ -95,13 +95,13 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
     out->coarse = vkd_arena_alloc(arena, out->count, sizeof *out->coarse);
     if (!contenders || !out->candidates || !out->coarse)
         return vkd_fail_memory(arena->context, "a result");
-    conv2d_consider(conv2d_variants, out->count, problem, vkd_device_caps(device), out->candidates);
+    conv2d_consider(conv2d_variants, out->count, problem, plan->caps, out->candidates);
     out->automatic = conv2d_choose(conv2d_variants, out->count, out->candidates, NULL, &reason);
     VKD_TRY(conv2d_trial_make(arena, &(conv2d){.problem = *problem, .x_zero = 3, .residual = VKD_NO_TENSOR}, &trial));
     conv2d_trial_fill(&trial);
     out->measured = out->automatic;
     if (plan->tuner)
-        VKD_TRY(ask_tuner(arena, vkd_device_caps(device), plan->tuner, &trial, out));
+        VKD_TRY(ask_tuner(arena, plan->caps, plan->tuner, &trial, out));
     vkd_status status = line_up(arena, device, plan, &trial, out, contenders);
     size_t racing = 0;
     for (size_t i = 0; i < out->count; i++)
@@ -140,7 +140,7 @@ vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *pl
 vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, double *out, const char **out_name)
 {
     /* Large enough to fill the device, small enough to be done in milliseconds. */
-    uint32_t side = vkd_device_caps(device)->type == VKD_TYPE_DISCRETE ? 64 : 32, size = side * side;
+    uint32_t side = plan->caps->type == VKD_TYPE_DISCRETE ? 64 : 32, size = side * side;
     const bench_shape shape = {"peak",
                                {.n = 1,
                                 .in_c = size,
@@ -154,7 +154,8 @@ vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *pl
                                 .dilation = {1, 1},
                                 .groups = 1}};
     const double enough_us = 500e3;
-    const bench_plan all = {.case_us = plan->case_us > enough_us ? plan->case_us : enough_us, .give_up = 1.5};
+    const bench_plan all = {
+        .caps = plan->caps, .case_us = plan->case_us > enough_us ? plan->case_us : enough_us, .give_up = 1.5};
     bench_result result;
     VKD_TRY(bench_time(arena, device, &all, &shape, &result));
     *out = (double)conv2d_macs(&shape.problem) / result.candidates[result.best].measured_us;

@@ -17,10 +17,11 @@ typedef struct bench_result {
 } bench_result;
 
 typedef struct bench_plan {
-    char **variants;  /* names or families to time besides the chosen ones; null: all */
-    double case_us;   /* time to spend on one shape, compiling not counted */
-    double give_up;   /* a variant this many times slower than the fastest is timed only once */
-    vkd_tuner *tuner; /* asked what it would choose; may be null */
+    char **variants;      /* names or families to time besides the chosen ones; null: all */
+    double case_us;       /* time to spend on one shape, compiling not counted */
+    double give_up;       /* a variant this many times slower than the fastest is timed only once */
+    const vkd_caps *caps; /* the device's, probed */
+    vkd_tuner *tuner;     /* asked what it would choose; may be null */
 } bench_plan;
 
 /* Times a shape. Everything in the result lies in the arena. */

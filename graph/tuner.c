@@ -220,10 +220,9 @@ static vkd_status remember(vkd_tuner *tuner, const char *problem, vkd_candidate_
     return VKD_OK;
 }
 
-static vkd_status measure(vkd_tuner *tuner, vkd_arena *arena, const char *problem, vkd_candidate_info *candidates, size_t count,
-                          const vkd_trial *trial)
+static vkd_status measure_in(vkd_tuner *tuner, vkd_arena *arena, const char *problem, vkd_candidate_info *candidates,
+                             size_t count, const vkd_trial *trial, double deadline)
 {
-    double deadline = vkd_now_us() + tuner->left_us;
     vkd_contender *contenders = vkd_arena_alloc(arena, count, sizeof *contenders);
     if (!contenders)
         return vkd_fail_memory(tuner->context, "candidates to try");
@@ -237,6 +236,25 @@ static vkd_status measure(vkd_tuner *tuner, vkd_arena *arena, const char *proble
     return status;
 }
 
+static vkd_status measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
+                          const vkd_trial *trial, double budget_us)
+{
+    vkd_arena arena;
+    vkd_arena_init(&arena, tuner->context);
+    vkd_status status = measure_in(tuner, &arena, problem, candidates, count, trial, vkd_now_us() + budget_us);
+    vkd_arena_release(&arena);
+    return status;
+}
+
+vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
+                           const vkd_trial *trial)
+{
+    const double long_enough_us = 10e6; /* compiling included */
+    if (recall(tuner, problem, candidates, count) || eligible_count(candidates, count) < 2)
+        return VKD_OK;
+    return measure(tuner, problem, candidates, count, trial, long_enough_us);
+}
+
 vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
                              const vkd_trial *trial)
 {
@@ -248,11 +266,8 @@ vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidat
         tuner->unmeasured++;
         return VKD_OK;
     }
-    vkd_arena arena;
     double start = vkd_now_us();
-    vkd_arena_init(&arena, tuner->context);
-    vkd_status status = measure(tuner, &arena, problem, candidates, count, trial);
-    vkd_arena_release(&arena);
+    vkd_status status = measure(tuner, problem, candidates, count, trial, tuner->left_us);
     double spent = vkd_now_us() - start;
     tuner->left_us -= spent;
     tuner->measure_us += spent;

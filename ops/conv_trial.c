@@ -176,3 +176,38 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
     *out_y = conv.y;
     return variant->emit(&lowering, &conv, variant->tile);
 }
+
+/* ------------------------------------------------------------------------------------------------------------ trying */
+
+static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
+{
+    conv2d_trying *t = user;
+    if (!t->made)
+        VKD_TRY(conv2d_trial_make(&t->arena, t->conv, &t->trial));
+    t->made = true;
+    return conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
+}
+
+static void try_fill(void *user)
+{
+    conv2d_trying *t = user;
+    if (!t->filled)
+        conv2d_trial_fill(&t->trial);
+    t->filled = true;
+}
+
+static bool try_check(void *user, const void *result)
+{
+    const conv2d_trying *t = user;
+    return conv2d_trial_check(&t->trial, result);
+}
+
+vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv, const vkd_caps *caps,
+                              const conv2d_variant *variants)
+{
+    *trying = (conv2d_trying){.conv = conv, .caps = caps, .variants = variants};
+    vkd_arena_init(&trying->arena, context);
+    return (vkd_trial){.lower = try_lower, .fill = try_fill, .check = try_check, .user = trying};
+}
+
+void conv2d_trying_end(conv2d_trying *trying) { vkd_arena_release(&trying->arena); }

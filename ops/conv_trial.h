@@ -37,4 +37,26 @@ void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 /* Compares a sample of the result, as the device has it, with the scalar oracle. */
 bool conv2d_trial_check(const conv2d_trial *trial, const int8_t *y);
 
+/* A convolution that a tuner tries by some variants. Its operands are made when they are first needed. */
+typedef struct conv2d_trying {
+    vkd_arena arena;
+    const conv2d *conv;
+    const vkd_caps *caps;
+    const conv2d_variant *variants; /* candidate i is variant i */
+    bool made, filled;
+    conv2d_trial trial;
+} conv2d_trying;
+
+/* For the tuner, until conv2d_trying_end; the struct must not move. */
+vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv, const vkd_caps *caps,
+                              const conv2d_variant *variants);
+void conv2d_trying_end(conv2d_trying *trying);
+
+/* How fast the large tiles of a CPU device are for their estimates, into caps->large_tiles: what the tuner knows or finds out
+ * by timing a small product with two tiles. Estimates that are not far off stay as they are. Nothing to do on a GPU. */
+VKD_MUST_USE vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps);
+
+/* The same from the candidates' estimates and times. */
+float conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large);
+
 #endif

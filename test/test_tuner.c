@@ -1,4 +1,5 @@
 /* Selection with the device's help: measured times, the self-check, and what is remembered of both. */
+#include "graph/measure.h"
 #include "ops/conv_trial.h"
 #include "support/harness.h"
 #include "support/model_io.h"
@@ -144,6 +145,30 @@ static void times_are_remembered(void **state)
     const vkd_options no_cache = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE};
     assert_int_equal(measure_with(h, &no_cache, VKD_OK, &lowered), CANDIDATES);
     assert_int_equal(lowered, CANDIDATES);
+    remove_tree(directory);
+    free(directory);
+}
+
+/* A CPU device is probed once for all processes; a GPU never. */
+static void the_probe_is_remembered(void **state)
+{
+    harness *h = harness_get(state);
+    char *directory = new_directory();
+    const vkd_options options = {.cache_dir = directory};
+    vkd_caps probed[2];
+    double took_us[2];
+    for (int start = 0; start < 2; start++) {
+        vkd_tuner *tuner = make_tuner(h, &options);
+        probed[start] = h->caps;
+        took_us[start] = vkd_now_us();
+        assert_int_equal(conv2d_probe(&h->gpu.context, tuner, &probed[start]), VKD_OK);
+        took_us[start] = vkd_now_us() - took_us[start];
+        vkd_tuner_destroy(tuner);
+    }
+    assert_true(probed[0].large_tiles == probed[1].large_tiles);
+    assert_true((probed[0].large_tiles > 0) == (h->caps.type == VKD_TYPE_CPU));
+    if (h->caps.type == VKD_TYPE_CPU)
+        assert_true(took_us[1] < took_us[0] / 2); /* the first has run millions of products, the second has read two numbers */
     remove_tree(directory);
     free(directory);
 }
@@ -407,13 +432,10 @@ static void models_start_measured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(measured_times_decide),
-        cmocka_unit_test(times_are_remembered),
-        cmocka_unit_test(the_budget_is_kept),
-        cmocka_unit_test(candidates_that_fail),
-        cmocka_unit_test(a_broken_kernel_is_not_used),
-        cmocka_unit_test(right_kernels_pass),
-        cmocka_unit_test(no_memory),
+        cmocka_unit_test(measured_times_decide),   cmocka_unit_test(times_are_remembered),
+        cmocka_unit_test(the_probe_is_remembered), cmocka_unit_test(the_budget_is_kept),
+        cmocka_unit_test(candidates_that_fail),    cmocka_unit_test(a_broken_kernel_is_not_used),
+        cmocka_unit_test(right_kernels_pass),      cmocka_unit_test(no_memory),
         cmocka_unit_test(models_start_measured),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
