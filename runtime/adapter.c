@@ -135,6 +135,7 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
     caps->max_storage_buffers =
         min32(promised(limits->maxPerStageDescriptorStorageBuffers, 4),
               min32(promised(limits->maxDescriptorSetStorageBuffers, 24), promised(limits->maxPerStageResources, 128)));
+    caps->max_loops = caps->type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0;
     caps->timestamp_bits = family->timestampValidBits;
     caps->timestamp_ns = family->timestampValidBits ? limits->timestampPeriod : 0;
     caps->left_out = VKD_FAMILIES_LEFT_OUT;
