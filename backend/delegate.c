@@ -176,20 +176,22 @@ static const char *tile_of(const conv2d_variant *variant) { return variant->tile
 static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out, size_t size)
 {
     size_t used = 0;
-    for (size_t i = 0; i < conv2d_variant_count && used < size; i++) {
-        const char *part = part_of(&conv2d_variants[i]);
-        size_t first = 0;
-        while (part && (!part_of(&conv2d_variants[first]) || strcmp(part_of(&conv2d_variants[first]), part)))
-            first++;
-        if (part && first == i)
+    const conv2d_variant *variant, *first;
+    for (size_t i = 0; (variant = conv2d_variant_at(i)) && used < size; i++) {
+        const char *part = part_of(variant), *named;
+        for (size_t k = 0; part && (first = conv2d_variant_at(k)) != variant; k++)
+            if ((named = part_of(first)) && !strcmp(named, part))
+                part = NULL;
+        if (part)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", part);
     }
 }
 
 static vkd_status check_variant(vkd_context *context, const char *name)
 {
-    for (size_t i = 0; name && i < conv2d_variant_count; i++)
-        if (conv2d_is_named(&conv2d_variants[i], name))
+    const conv2d_variant *variant;
+    for (size_t i = 0; name && (variant = conv2d_variant_at(i)); i++)
+        if (conv2d_is_named(variant, name))
             return VKD_OK;
     if (!name)
         return VKD_OK;

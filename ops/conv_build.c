@@ -83,11 +83,27 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     return variants[winner].emit(lowering, conv, variants[winner].tile);
 }
 
+const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count)
+{
+    bool real = conv2d_is_float(problem);
+    *out_count = real ? conv2d_float_variant_count : conv2d_variant_count;
+    return real ? conv2d_float_variants : conv2d_variants;
+}
+
+const conv2d_variant *conv2d_variant_at(size_t index)
+{
+    if (index < conv2d_variant_count)
+        return &conv2d_variants[index];
+    index -= conv2d_variant_count;
+    return index < conv2d_float_variant_count ? &conv2d_float_variants[index] : NULL;
+}
+
 uint64_t conv2d_table_sum(void)
 {
     uint64_t sum = vkd_version();
-    for (size_t i = 0; i < conv2d_variant_count; i++)
-        for (const char *letter = conv2d_variants[i].name; *letter; letter++)
+    const conv2d_variant *variant;
+    for (size_t i = 0; (variant = conv2d_variant_at(i)); i++)
+        for (const char *letter = variant->name; *letter; letter++)
             sum = sum * 31 + (unsigned char)*letter;
     return sum;
 }

@@ -14,6 +14,11 @@ static uint64_t random_bits(uint64_t state)
     return z ^ (z >> 31);
 }
 
+float conv2d_trial_number(uint32_t stream, uint64_t at)
+{
+    return (float)((int32_t)(random_bits(((uint64_t)stream << 40) + at) >> 53) - 1024) / 1024.0f;
+}
+
 /* From 0 to 1. */
 static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_bits((stream << 40) + at) >> 40) / 16777216.0f; }
 
@@ -87,6 +92,10 @@ static float rough_root(float value)
 
 void conv2d_trial_fill(conv2d_trial *trial)
 {
+    if (conv2d_is_float(&trial->problem)) {
+        conv2d_float_trial_fill(trial);
+        return;
+    }
     if (trial->made_weights)
         fill_weights(&trial->problem, trial->made_weights);
     for (uint32_t oc = 0; oc < trial->problem.out_c; oc++) {
@@ -99,6 +108,8 @@ void conv2d_trial_fill(conv2d_trial *trial)
 vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     const conv2d_problem *problem = &conv->problem;
+    if (conv2d_is_float(problem))
+        return conv2d_float_trial_make(arena, conv, out);
     size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
@@ -152,11 +163,24 @@ static vkd_status add_residual(vkd_graph *graph, const uint32_t dims[4], const r
     return add_activation(graph, dims, pack_residual, &conv->residual);
 }
 
+static vkd_status add_operands(conv2d_trial *trial, vkd_lowering *lowering, conv2d *out)
+{
+    const conv2d_problem *p = &trial->problem;
+    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
+    *out = (conv2d){.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
+    VKD_TRY(add_activation(lowering->graph, x_dims, pack_input, &out->x));
+    VKD_TRY(add_activation(lowering->graph, y_dims, NULL, &out->y));
+    VKD_TRY(vkd_requantize(lowering, &trial->requantize, p->out_c, &out->channels, &out->requantize));
+    if (trial->residual)
+        VKD_TRY(add_residual(lowering->graph, y_dims, &trial->requantize, out));
+    trial->params = out->requantize;
+    return VKD_OK;
+}
+
 vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant, vkd_graph *graph,
                               vkd_tensor_id *out_y)
 {
     static const vkd_call call = {.name = "vkd.trial"};
-    const conv2d_problem *p = &trial->problem;
     vkd_selection_info selection = {.op = call.name, .winner = variant->name, .problem = ""};
     vkd_lowering lowering = {.context = graph->arena->context,
                              .graph = graph,
@@ -165,14 +189,9 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
                              .call = &call,
                              .selections = &selection,
                              .selection_count = 1};
-    conv2d conv = {.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
-    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
-    VKD_TRY(add_activation(graph, x_dims, pack_input, &conv.x));
-    VKD_TRY(add_activation(graph, y_dims, NULL, &conv.y));
-    VKD_TRY(vkd_requantize(&lowering, &trial->requantize, p->out_c, &conv.channels, &conv.requantize));
-    if (trial->residual)
-        VKD_TRY(add_residual(graph, y_dims, &trial->requantize, &conv));
-    trial->params = conv.requantize;
+    conv2d conv;
+    VKD_TRY(conv2d_is_float(&trial->problem) ? conv2d_float_trial_operands(trial, graph, &conv)
+                                             : add_operands(trial, &lowering, &conv));
     *out_y = conv.y;
     return variant->emit(&lowering, &conv, variant->tile);
 }
