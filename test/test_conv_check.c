@@ -121,14 +121,17 @@ static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t
     for (size_t i = 0; c->weights && i < bytes; i++)
         if (i % conv2d_weight_row(p) < conv2d_k(p))
             c->weights[i] = weight_of(kind, random);
-    const conv2d conv = {.problem = *p, .weights = c->weights, .x_zero = x_zero, .residual = residual ? 0 : VKD_NO_TENSOR};
+    const conv2d conv = {.problem = *p,
+                         .weights = {c->weights, conv2d_weight_row(p), 1},
+                         .x_zero = x_zero,
+                         .residual = residual ? 0 : VKD_NO_TENSOR};
     assert_int_equal(conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
     conv2d_trial_fill(&c->trial);
     assert_int_equal(conv2d_trial_lower(&c->trial, &caps, &conv2d_variants[0], &graph, &y), VKD_OK);
     c->out_count = count_of(p);
     c->x = make_x(p);
     c->y = calloc((size_t)conv2d_pixels(p) * vkd_align_up(p->out_c, 4), 1);
-    c->acc = sums_with(c, c->trial.weights);
+    c->acc = sums_with(c, c->trial.weights.data);
     finish(c, c->acc);
 }
 
@@ -253,7 +256,7 @@ static int8_t *only(const checked *c, size_t first, size_t count)
     size_t row = conv2d_weight_row(p);
     int8_t *weights = calloc(p->out_c, row);
     for (size_t oc = 0; oc < p->out_c; oc++)
-        memcpy(weights + oc * row + first, c->trial.weights + oc * row + first, count);
+        memcpy(weights + oc * row + first, c->trial.weights.data + oc * row + first, count);
     return weights;
 }
 
