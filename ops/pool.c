@@ -151,7 +151,7 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
 static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_tensor_id *x, vkd_tensor_id *y)
 {
     vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
-    if (!vkd_is_float(dtype) && dtype != VKD_DTYPE_INT8)
+    if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16 && dtype != VKD_DTYPE_INT8)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "images of dtype %s: f32, f16 and i8 are supported", vkd_dtype_name(dtype));
     VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, x));
     return vkd_op_output_4c(lowering, args->y[0], dtype, y);
