@@ -296,6 +296,38 @@ static void residual_of_another_shape(void **state)
     }
 }
 
+/* However many parts there are, of whatever size and wherever they go: one pipeline. */
+static void parts_share_a_pipeline(void **state)
+{
+    enum { PARTS = 4 };
+    lowering_fixture *f = *state;
+    uint32_t ids[PARTS], channels = 0;
+    for (uint32_t i = 0; i < PARTS; i++) {
+        ids[i] = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, i + 1, 5, 5});
+        channels += i + 1;
+    }
+    for (int axis = 0; axis < 2; axis++) {
+        uint32_t dims[] = {1, axis ? 6 : channels, axis ? 5 * PARTS : 5, 5};
+        for (uint32_t i = 0; axis && i < PARTS; i++)
+            ids[i] = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 6, 5, 5});
+        HAND_OP(&f->m, "aten.cat.default", hand_list(&f->m, PARTS, ids), hand_int(&f->m, axis + 1),
+                hand_output(&f->m, VKD_DTYPE_INT8, 4, dims));
+    }
+    assert_int_equal(lowering_run(f), VKD_OK);
+    const vkd_node *first = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < f->graph.node_count; i++) {
+        const vkd_node *node = lowering_node(f, i);
+        if (node->shader != VKD_SHADER_CAT)
+            continue;
+        first = first ? first : node;
+        count++;
+        assert_int_equal(node->spec_count, first->spec_count);
+        assert_memory_equal(node->specs, first->specs, node->spec_count * sizeof *node->specs);
+    }
+    assert_int_equal(count, 2 * PARTS);
+}
+
 /* -------------------------------------------------------------------------------------------------------- refusals */
 
 static void names_all_unsupported_operators(void **state)
@@ -642,6 +674,7 @@ int main(void)
         LOWERING_TEST(q8_mean_shares_pixels_on_gpus_only),
         LOWERING_TEST(fused_clamps_have_bounds_in_order),
         LOWERING_TEST(residual_of_another_shape),
+        LOWERING_TEST(parts_share_a_pipeline),
         LOWERING_TEST(names_all_unsupported_operators),
         LOWERING_TEST(refuses_values_out_of_order),
         LOWERING_TEST(refuses_an_output_nobody_produces),
