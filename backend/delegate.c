@@ -31,7 +31,7 @@ static const struct {
     {"warmup_execute_after_compile", 1},
 };
 
-static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
+vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
 {
     *out_warm_up = false;
     for (size_t i = 0; i < count; i++) {
@@ -256,17 +256,13 @@ static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *opti
     return vkd_delegate_fill_slots(delegate, delegate->plan);
 }
 
-static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
-                       size_t spec_count, vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options)
+static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const vkd_options *options)
 {
     vkd_context *context = &delegate->context;
-    bool warm_up;
-    if (!blob || (spec_count && !specs))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
+    bool warm_up = false;
     VKD_TRY(check_variant(context, options->conv_variant));
     VKD_TRY(check_numbers(context, options));
-    VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
-    VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
+    VKD_TRY(source->read(source->user, &delegate->arena, &delegate->model, &warm_up));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
@@ -280,8 +276,7 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     return VKD_OK;
 }
 
-vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
-                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out)
 {
     static const vkd_options defaults;
     vkd_context context;
@@ -297,7 +292,7 @@ vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *
     else {
         delegate->context = context;
         vkd_arena_init(&delegate->arena, &delegate->context);
-        status = init(delegate, blob, blob_size, specs, spec_count, named_data, named_data_user, options ? options : &defaults);
+        status = init(delegate, source, options ? options : &defaults);
         context = delegate->context;
     }
     vkd_context_report(&context, options, status);
@@ -306,6 +301,32 @@ vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *
     else
         vkd_destroy(delegate);
     return status;
+}
+
+typedef struct blob_source {
+    const void *blob;
+    size_t size;
+    const vkd_compile_spec *specs;
+    size_t spec_count;
+    vkd_named_data_fn named_data;
+    void *named_data_user;
+} blob_source;
+
+static vkd_status read_blob(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up)
+{
+    const blob_source *source = user;
+    if (!source->blob || (source->spec_count && !source->specs))
+        return vkd_fail(arena->context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s",
+                        source->blob ? "compile specs" : "blob");
+    VKD_TRY(vkd_read_specs(arena->context, source->specs, source->spec_count, out_warm_up));
+    return vkd_model_read(source->blob, source->size, source->named_data, source->named_data_user, arena, out);
+}
+
+vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
+                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+{
+    const blob_source source = {blob, blob_size, specs, spec_count, named_data, named_data_user};
+    return vkd_delegate_create(&(vkd_source){read_blob, &source}, options, out);
 }
 
 void vkd_destroy(vkd_delegate *delegate)

@@ -13,6 +13,11 @@
  *   - Ownership: what vkd_*_init / _open / _load return is released by the matching _destroy / _close / _unload, which accept
  *     null. Strings and structs that a query returns belong to the object and live as long as it does.
  *   - Threads: different objects may be used by different threads at the same time; one object by one thread at a time.
+ *   - fork(): a child can only destroy, close and unload what it has inherited, which releases its host memory at once and
+ *     leaves the device alone; executing and waiting there is VKD_DEVICE_LOST. It should end with _exit() or exec: some drivers
+ *     wait for their threads in exit(), which the child does not have.
+ *   - The library may be unloaded (dlclose) when all objects are gone, and loaded again: it leaves no thread and no Vulkan
+ *     instance behind. The drivers of devices that were used stay loaded.
  */
 #ifndef VKDELEGATE_H
 #define VKDELEGATE_H
@@ -244,7 +249,8 @@ VKD_API VKD_MUST_USE vkd_status vkd_submit(vkd_delegate *delegate, const vkd_ten
  * VKD_DEVICE_LOST for all others that were in flight when an execution failed. */
 VKD_API VKD_MUST_USE vkd_status vkd_wait(vkd_delegate *delegate, uint64_t ticket);
 
-/* Executions in flight are waited for; their results are dropped. */
+/* Executions in flight are waited for, each as long as the time-out; their results are dropped. After a time-out all of them
+ * have as long again, and what the device may then still be using is leaked, with a warning. */
 VKD_API void vkd_destroy(vkd_delegate *delegate);
 
 /* The message of the last failed call on this delegate, "" if none failed. */
@@ -344,13 +350,14 @@ VKD_API const char *vkd_program_error(const vkd_program *program);
 VKD_API size_t vkd_program_method_count(const vkd_program *program);
 VKD_API const char *vkd_program_method_name(const vkd_program *program, size_t index); /* null out of range */
 
-/* Prepares one method; name null: "forward". The method must consist of a single delegate call: programs with portable
- * operators or several delegates are refused with VKD_UNSUPPORTED and the operators' names. */
+/* Prepares one method; name null: "forward". All of it becomes one graph: the operators inside its delegates and the portable
+ * ones between them. VKD_UNSUPPORTED with the operators' names where some are not known, and for control flow. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *options,
                                                 vkd_method **out);
 VKD_API void vkd_method_unload(vkd_method *method);
 VKD_API const char *vkd_method_error(const vkd_method *method);
-/* For the introspection above, and for vkd_submit and vkd_wait. It belongs to the method. */
+/* The whole method's graph: for the introspection above, and for vkd_submit and vkd_wait, whose arguments are the method's
+ * inputs and outputs. It belongs to the method. */
 VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method);
 
 /* Metadata of the method's own inputs and outputs, as the program declares them; dim_order included, in which their bytes are

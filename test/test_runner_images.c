@@ -466,6 +466,16 @@ static void broken_images(void **state)
                                 : "cut: a JPEG file that cannot be decoded: ");
         }
     }
+    size_t scan = whole[3].size; /* cut off where a progressive file's last scan begins, it decodes, in a poor quality */
+    while (memcmp(whole[3].data + scan - 2, "\xff\xda", 2))
+        scan--;
+    runner_write(runner_path(r, "cut", path), whole[3].data, scan - 2);
+    runner_expect(r, "image.pte cut", 6, "cut: a JPEG file that cannot be decoded: Premature end of JPEG file");
+    bytes gap = whole[2]; /* an end, but too little before it */
+    gap.size /= 2;
+    append(&gap, "\xff\xd9", 2);
+    runner_write(runner_path(r, "gap", path), gap.data, gap.size);
+    runner_expect(r, "image.pte gap", 6, "premature end of data segment");
     for (int i = 0; i < MUTATIONS; i++) {
         bytes file = whole[i % 4];
         for (int k = 0; k <= i % 3; k++)
