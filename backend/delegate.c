@@ -4,6 +4,8 @@
 #include "graph/rewrite.h"
 #include "ops/conv.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* -------------------------------------------------------------------------------------------------- compile specs */
@@ -121,7 +123,6 @@ static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *opt
 static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_net *net = &delegate->net;
-    VKD_TRY(vkd_net_bind(net, &delegate->model, &vkd_ops, &delegate->arena));
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(net, options->skip_rewrites));
     delegate->values = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
@@ -141,19 +142,72 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
     return make_first_plan(delegate, options);
 }
 
+static const char *family_of(const conv2d_variant *variant) { return variant->family; }
+static const char *tile_of(const conv2d_variant *variant) { return variant->tile ? variant->tile->name : NULL; }
+
+/* Each part of the variants' names once: "general, pointwise, ...". */
+static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < conv2d_variant_count && used < size; i++) {
+        const char *part = part_of(&conv2d_variants[i]);
+        size_t first = 0;
+        while (part && (!part_of(&conv2d_variants[first]) || strcmp(part_of(&conv2d_variants[first]), part)))
+            first++;
+        if (part && first == i)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", part);
+    }
+}
+
 static vkd_status check_variant(vkd_context *context, const char *name)
 {
     for (size_t i = 0; name && i < conv2d_variant_count; i++)
         if (conv2d_is_named(&conv2d_variants[i], name))
             return VKD_OK;
-    return name ? vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.conv_variant is '%s', no such variant", name) : VKD_OK;
+    if (!name)
+        return VKD_OK;
+    char families[sizeof context->error], tiles[sizeof context->error];
+    list_parts(family_of, families, sizeof families);
+    list_parts(tile_of, tiles, sizeof tiles);
+    return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                    "vkd_options.conv_variant is '%.64s', no such variant: there are the families %s, with the tiles %s", name,
+                    families, tiles);
 }
 
-static vkd_status check_in_flight(vkd_context *context, uint32_t in_flight)
+/* Numbers that have a largest value, the enums among them; an enum that is negative is a large number here. */
+static vkd_status check_numbers(vkd_context *context, const vkd_options *options)
 {
-    if (in_flight > VKD_MAX_IN_FLIGHT)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.in_flight is %u, at most %u are possible", in_flight,
-                        VKD_MAX_IN_FLIGHT);
+    enum { ALL_REWRITES = 2 * VKD_REWRITE_FUSE_DEQUANTIZE - 1 };
+    const struct {
+        const char *field;
+        uint32_t value, most;
+    } numbers[] = {
+        {"log_level", (uint32_t)options->log_level, VKD_LOG_DEBUG},
+        {"conv_select", (uint32_t)options->conv_select, VKD_SELECT_MEASURE},
+        {"skip_rewrites", options->skip_rewrites, ALL_REWRITES},
+        {"in_flight", options->in_flight, VKD_MAX_IN_FLIGHT},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].value > numbers[i].most)
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.%s is %" PRIu32 ", the largest possible is %" PRIu32,
+                            numbers[i].field, numbers[i].value, numbers[i].most);
+    return VKD_OK;
+}
+
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK])
+{
+    memcpy(delegate->orders[argument], order, VKD_MAX_RANK);
+}
+
+static vkd_status create_orders(vkd_delegate *delegate)
+{
+    const size_t count = delegate->net.input_count + delegate->net.output_count;
+    delegate->orders = vkd_arena_alloc(&delegate->arena, count, sizeof *delegate->orders);
+    if (!delegate->orders)
+        return vkd_fail_memory(&delegate->context, "the inputs' and outputs' order");
+    for (size_t i = 0; i < count; i++)
+        for (uint8_t dim = 0; dim < VKD_MAX_RANK; dim++)
+            delegate->orders[i][dim] = dim;
     return VKD_OK;
 }
 
@@ -181,12 +235,14 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     if (!blob || (spec_count && !specs))
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
     VKD_TRY(check_variant(context, options->conv_variant));
-    VKD_TRY(check_in_flight(context, options->in_flight));
+    VKD_TRY(check_numbers(context, options));
     VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
     VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
+    VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
+    VKD_TRY(create_orders(delegate));
     VKD_TRY(create_flights(delegate, options));
     if (warm_up)
         VKD_TRY(vkd_executor_run(delegate->plan->executor));

@@ -2,6 +2,7 @@
 #ifndef VKD_BACKEND_DELEGATE_H
 #define VKD_BACKEND_DELEGATE_H
 
+#include "backend/convert.h"
 #include "backend/plans.h"
 
 /* Where a result goes. */
@@ -41,6 +42,7 @@ struct vkd_delegate {
     vkd_device_info device_info;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
+    uint8_t (*orders)[VKD_MAX_RANK]; /* vkd_tensor_info.dim_order of the inputs, then of the outputs */
 
     vkd_flight *flights;
     uint32_t flight_count; /* vkd_options.in_flight */
@@ -51,10 +53,13 @@ struct vkd_delegate {
     bool inputs_replaced; /* there, by a submit */
 };
 
+/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; null: row-major, as vkd_init leaves it. */
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK]);
+
 /* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
  * convertible (convert.h). The slot is not in flight. */
 void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data);
-void vkd_plan_get_output(vkd_plan *plan, const vkd_net *net, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
+void vkd_delegate_get_output(vkd_delegate *delegate, vkd_plan *plan, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
 
 /* As many slots as executions may be in flight. */
 VKD_MUST_USE vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan);

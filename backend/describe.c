@@ -7,13 +7,16 @@
 static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
 {
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank; i++)
+    for (uint32_t i = 0; i < tensor->rank; i++) {
         out->dims[i] = tensor->dims[i];
+        out->dim_order[i] = (uint8_t)i;
+    }
     out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
 }
 
 /* What the file declares: upper bounds of what changes. A SymInt is an int of rank 0. */
-static vkd_status io_info(const vkd_net *net, const uint32_t *ids, size_t count, size_t index, vkd_tensor_info *out)
+static vkd_status io_info(const vkd_net *net, const uint32_t *ids, uint8_t (*orders)[VKD_MAX_RANK], size_t count, size_t index,
+                          vkd_tensor_info *out)
 {
     if (!out)
         return VKD_INVALID_ARGUMENT;
@@ -28,6 +31,7 @@ static vkd_status io_info(const vkd_net *net, const uint32_t *ids, size_t count,
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
     for (uint32_t i = 0; i < tensor->rank; i++)
         out->dims[i] = tensor->dims[i];
+    memcpy(out->dim_order, orders[index], sizeof out->dim_order);
     out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
     return VKD_OK;
 }
@@ -38,13 +42,14 @@ size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delega
 
 vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(&delegate->net, delegate->net.inputs, delegate->net.input_count, index, out)
+    return delegate ? io_info(&delegate->net, delegate->net.inputs, delegate->orders, delegate->net.input_count, index, out)
                     : VKD_INVALID_ARGUMENT;
 }
 
 vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(&delegate->net, delegate->net.outputs, delegate->net.output_count, index, out)
+    return delegate ? io_info(&delegate->net, delegate->net.outputs, delegate->orders + delegate->net.input_count,
+                              delegate->net.output_count, index, out)
                     : VKD_INVALID_ARGUMENT;
 }
 

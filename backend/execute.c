@@ -1,5 +1,4 @@
 /* Executions of a delegate: one at a time, or several in flight. */
-#include "backend/convert.h"
 #include "backend/delegate.h"
 #include "runtime/element.h"
 
@@ -76,19 +75,21 @@ void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index,
     if (plan->graph.inputs[index] == VKD_NO_TENSOR)
         return;
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.inputs[index]];
-    vkd_convert_in(dtype, data, tensor->dtype, vkd_executor_input(plan->executor, slot, index),
-                   (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    vkd_border border;
+    vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[index]);
+    vkd_border_in(&border, dtype, data, tensor->dtype, vkd_executor_input(plan->executor, slot, index));
 }
 
-void vkd_plan_get_output(vkd_plan *plan, const vkd_net *net, uint32_t slot, size_t index, vkd_dtype dtype, void *data)
+void vkd_delegate_get_output(vkd_delegate *delegate, vkd_plan *plan, uint32_t slot, size_t index, vkd_dtype dtype, void *data)
 {
     if (plan->graph.outputs[index] == VKD_NO_TENSOR) {
-        vkd_element_set(dtype, data, 0, (double)plan->values[net->outputs[index]].i);
+        vkd_element_set(dtype, data, 0, (double)plan->values[delegate->net.outputs[index]].i);
         return;
     }
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.outputs[index]];
-    vkd_convert_out(tensor->dtype, vkd_executor_output(plan->executor, slot, index), dtype, data,
-                    (size_t)vkd_dims_count(tensor->rank, tensor->dims));
+    vkd_border border;
+    vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[delegate->net.input_count + index]);
+    vkd_border_out(&border, tensor->dtype, vkd_executor_output(plan->executor, slot, index), dtype, data);
 }
 
 /* ------------------------------------------------------------------------------------------------------- in flight */
@@ -119,7 +120,7 @@ static vkd_status complete(vkd_delegate *delegate, uint32_t slot)
         return status;
     }
     for (size_t i = 0; i < delegate->net.output_count; i++)
-        vkd_plan_get_output(flight->plan, &delegate->net, slot, i, flight->outputs[i].dtype, flight->outputs[i].data);
+        vkd_delegate_get_output(delegate, flight->plan, slot, i, flight->outputs[i].dtype, flight->outputs[i].data);
     return VKD_OK;
 }
 

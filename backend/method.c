@@ -1,5 +1,4 @@
 /* One method of a program, ready to run: its single delegate, and memory for its inputs and outputs. */
-#include "backend/convert.h"
 #include "backend/delegate.h"
 #include "backend/program.h"
 
@@ -102,8 +101,9 @@ static vkd_status make_tensors(vkd_method *method, const vkd_container_method *f
     return VKD_OK;
 }
 
-/* What the program declares must be what the delegate takes; a difference would only show at the first execution. */
-static vkd_status check_delegate(vkd_method *method, const char *name)
+/* What the program declares must be what the delegate takes; a difference would only show at the first execution. The order of
+ * the bytes is the program's alone. */
+static vkd_status adapt_delegate(vkd_method *method, const char *name)
 {
     vkd_delegate *delegate = method->delegate;
     if (vkd_input_count(delegate) != method->input_count || vkd_output_count(delegate) != method->output_count)
@@ -120,6 +120,7 @@ static vkd_status check_delegate(vkd_method *method, const char *name)
             return vkd_fail(&method->context, VKD_INVALID_MODEL,
                             "method '%s': %s %zu has another shape or dtype than in its delegate", name,
                             is_input ? "input" : "output", is_input ? i : i - method->input_count);
+        vkd_delegate_set_order(delegate, i, declared->dim_order);
     }
     return VKD_OK;
 }
@@ -169,7 +170,7 @@ static vkd_status load(vkd_method *method, vkd_program *program, const char *nam
     VKD_TRY(init_delegate(method, program, delegate, &inner));
     VKD_TRY(vkd_delegate_add_method_slot(method->delegate));
     VKD_TRY(make_tensors(method, from, call));
-    return check_delegate(method, name);
+    return adapt_delegate(method, name);
 }
 
 vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *options, vkd_method **out)
@@ -292,7 +293,7 @@ vkd_status vkd_method_execute(vkd_method *method)
     method->has_run = status == VKD_OK;
     for (size_t i = 0; method->has_run && i < method->output_count; i++) {
         const method_tensor *output = &method->tensors[method->input_count + i];
-        vkd_plan_get_output(delegate->plan, &delegate->net, slot, i, output->info.dtype, output->data);
+        vkd_delegate_get_output(delegate, delegate->plan, slot, i, output->info.dtype, output->data);
     }
     return pass_on(method, status);
 }

@@ -87,8 +87,10 @@ static vkd_status open_program(const char *path, const void *bytes, size_t size,
         vkd_arena_init(&program->arena, &program->context);
         if (path)
             status = open_file(program, path);
+        program->context.file = path;
         if (status == VKD_OK)
             status = vkd_container_read(program->bytes, program->size, &program->arena, &program->container);
+        program->context.file = NULL;
         context = program->context;
     }
     vkd_context_report(&context, options, status);

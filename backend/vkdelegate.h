@@ -216,7 +216,8 @@ VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size, con
                                          vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options,
                                          vkd_delegate **out);
 
-/* One argument of vkd_execute and vkd_submit: contiguous, row-major. */
+/* One argument of vkd_execute and vkd_submit: contiguous, in the dim_order that vkd_input_info and vkd_output_info tell, which
+ * is row-major but for the delegate of a method whose program declares otherwise. */
 typedef struct vkd_tensor_arg {
     vkd_dtype dtype;
     uint32_t rank;
@@ -256,6 +257,9 @@ typedef struct vkd_tensor_info {
     uint32_t rank;
     int64_t dims[VKD_MAX_RANK];
     size_t size; /* bytes of the contiguous tensor */
+    /* How its bytes lie: the dims by number, from that whose neighbours lie farthest apart to that whose lie side by side.
+     * 0, 1, 2, 3 is row-major; 0, 2, 3, 1 has the channels of NCHW last. */
+    uint8_t dim_order[VKD_MAX_RANK];
 } vkd_tensor_info;
 
 VKD_API size_t vkd_input_count(const vkd_delegate *delegate);
@@ -349,7 +353,8 @@ VKD_API const char *vkd_method_error(const vkd_method *method);
 /* For the introspection above, and for vkd_submit and vkd_wait. It belongs to the method. */
 VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method);
 
-/* Metadata of the method's own inputs and outputs, as the program declares them. */
+/* Metadata of the method's own inputs and outputs, as the program declares them; dim_order included, in which their bytes are
+ * taken and given. */
 VKD_API size_t vkd_method_input_count(const vkd_method *method);
 VKD_API size_t vkd_method_output_count(const vkd_method *method);
 VKD_API VKD_MUST_USE vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
@@ -366,7 +371,7 @@ VKD_API const void *vkd_method_output(const vkd_method *method, size_t index, si
 
 /* ------------------------------------------------------------------------------------------------------- plug-in */
 
-#define VKD_BACKEND_ABI 2u
+#define VKD_BACKEND_ABI 3u
 
 /* Everything above as a table, for runners that load the library at run time:
  *     const vkd_backend_table *backend = dlsym(library, "vkd_backend");

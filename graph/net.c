@@ -85,7 +85,12 @@ static vkd_status find_rows(vkd_net *net, const vkd_model *model)
         if (!net->calls[i].row)
             unknown[count++] = op;
     }
-    return count ? fail_unknown(net->arena, unknown, count) : VKD_OK;
+    if (count)
+        return fail_unknown(net->arena, unknown, count);
+    if (model->unsupported)
+        return vkd_fail(net->arena->context, VKD_UNSUPPORTED, "values[%u]: %s is not supported", model->unsupported_value,
+                        model->unsupported);
+    return VKD_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ bind */

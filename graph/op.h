@@ -21,6 +21,7 @@ typedef struct vkd_sym {
     uint32_t value; /* id of the SymInt, or VKD_NO_VALUE */
 } vkd_sym;
 #define VKD_SYM_NULL INT64_MIN
+#define VKD_NO_SYMBOL ((vkd_sym){0, VKD_NO_VALUE})
 
 typedef struct vkd_sym_list {
     size_t count;

@@ -1,7 +1,7 @@
 #include "graph/operators.h"
+#include "ops/paste.h"
 #include "ops/tables.h"
 #include "shaders/cat_params.h"
-#include "shaders/paste_params.h"
 
 #include <string.h>
 
@@ -82,34 +82,6 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
 
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
-/* y row by row, a row being what lies within one step of the dims outside of `dim`. */
-static vkd_status paste(vkd_lowering *lowering, const vkd_view *x, uint32_t x_row, uint32_t y_row, uint32_t at, vkd_tensor_id y)
-{
-    vkd_graph *graph = lowering->graph;
-    const vkd_dtype dtype = graph->tensors[y].dtype;
-    vkd_tensor_id shape; /* x's elements in order, which is how its rows are counted */
-    vkd_walk walk;
-    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS, x->rank, x->dims, &shape));
-    vkd_walk_make(graph, shape, x, 1, &walk);
-    paste_params params = {.slots = walk.slots,
-                           .inner = walk.inner,
-                           .x_offset = walk.offsets[0],
-                           .chunks = (x_row + 2) / 4 + 1, /* of a row that begins anywhere in a group */
-                           .rows = walk.slots / x_row,
-                           .x_row = x_row,
-                           .y_row = y_row,
-                           .y_at = at};
-    memcpy(params.dims, walk.dims, sizeof params.dims);
-    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PASTE, vkd_loop(16, VKD_VIEW_DIMS), &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, (uint64_t)params.rows * params.chunks);
-    vkd_node_read(&node, x->tensor);
-    vkd_node_write(&node, y);
-    vkd_node_spec(&node, dtype);
-    vkd_node_spec(&node, walk.dim_count);
-    return vkd_op_add_node(lowering, &node, x->tensor, y);
-}
-
 static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
 {
     const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
@@ -127,7 +99,8 @@ static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
             return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
                                vkd_dtype_name(part->dtype), vkd_dtype_name(result->dtype));
         VKD_TRY(vkd_op_view(lowering, args->parts.values[i], &x));
-        VKD_TRY(paste(lowering, &x, part->dims[dim] * inside, result->dims[dim] * inside, at * inside, y));
+        const vkd_pasting pasting = {part->dims[dim] * inside, result->dims[dim] * inside, at * inside, .symbol = VKD_NO_SYMBOL};
+        VKD_TRY(vkd_paste(lowering, &x, &pasting, y));
         at += part->dims[dim];
     }
     return VKD_OK;

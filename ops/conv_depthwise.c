@@ -1,4 +1,4 @@
-/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.glsl and conv_dw_lanes.glsl for 3x3 and 5x5.
+/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.comp and conv_dw_lanes.comp for 3x3 and 5x5.
  */
 #include "ops/conv_depthwise.h"
 #include "ops/conv_window.h"
@@ -157,6 +157,9 @@ const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, co
     for (int axis = 0; axis < 3; axis++)
         if (g.groups[axis] > caps->max_workgroup_count[axis])
             return "its grid is larger than the device allows";
+    const char *reason = vkd_kernel_refuses(caps, row_kernel(p)->shaders[tile - conv2d_row_tiles]);
+    if (reason)
+        return reason;
     return tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps, tile) : NULL;
 }
 

@@ -1,4 +1,4 @@
-/* The sliding-window variant: shaders/conv_general.dot.comp where groups fill whole words, shaders/conv_bytes.comp where not.
+/* The sliding-window variant: shaders/conv_general.comp where groups fill whole words, shaders/conv_bytes.comp where not.
  */
 #include "ops/conv_window.h"
 

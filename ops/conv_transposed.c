@@ -1,4 +1,4 @@
-/* et_vk.q8ta_conv2d_transposed: shaders/conv_transposed.dot.comp. */
+/* et_vk.q8ta_conv2d_transposed: shaders/conv_transposed.comp. */
 #include "ops/conv_args.h"
 #include "ops/tables.h"
 #include "shaders/conv_transposed_params.h"

@@ -130,7 +130,7 @@ static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const 
     return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), caps->max_workgroup_count[1]);
 }
 
-/* vkd_node.loops of shaders/gemm.glsl: for every tap the steps of its longest slice, and the slices at the end. */
+/* vkd_node.loops of shaders/gemm_4x4.comp: for every tap the steps of its longest slice, and the slices at the end. */
 static uint64_t invocation_loops(const gemm_tile *tile, const gemm_problem *problem, uint32_t slices)
 {
     uint32_t unroll = tile->grain == 4 ? GEMM_WORDS_UNROLL : 1;
@@ -165,9 +165,11 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
         return "the output channels of a group are no multiple of 4";
     if (!grains_fit(problem, tile->grain))
         return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
-    const char *lanes_reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(tile, problem, caps) : NULL;
-    if (lanes_reason)
-        return lanes_reason;
+    const char *reason = vkd_kernel_refuses(caps, tile->shader);
+    if (!reason && tile->kind == GEMM_IN_LANES)
+        reason = lanes_refuse(tile, problem, caps);
+    if (reason)
+        return reason;
     if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32))
         return "the device has no int8 matrix units";
     if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
@@ -253,7 +255,7 @@ static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, co
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.glsl). */
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.comp). */
 static uint32_t matrix_shared(const gemm_tile *tile)
 {
     uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;

@@ -21,9 +21,9 @@ typedef struct gemm_problem {
 gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes);
 
 typedef enum gemm_kind {
-    GEMM_INVOCATIONS, /* shaders/gemm.glsl: every invocation a tile of its own */
-    GEMM_IN_LANES,    /* shaders/gemm_lanes.glsl: for llvmpipe */
-    GEMM_MATRIX       /* shaders/gemm_coop.glsl: matrix units, a tile a workgroup */
+    GEMM_INVOCATIONS, /* shaders/gemm_4x4.comp: every invocation a tile of its own */
+    GEMM_IN_LANES,    /* shaders/gemm_lanes.comp: for llvmpipe */
+    GEMM_MATRIX       /* shaders/gemm_coop.comp: matrix units, a tile a workgroup */
 } gemm_kind;
 
 /* A kernel with its tile; one row of a table. */

@@ -171,6 +171,12 @@ static inline const char *vkd_loops_refuse(const vkd_caps *caps, uint64_t loops)
     return caps->max_loops && loops > caps->max_loops ? "its sums are longer than the device's loops may be" : NULL;
 }
 
+/* Null if the build has a kernel, else why it cannot be used. */
+static inline const char *vkd_kernel_refuses(const vkd_caps *caps, vkd_shader shader)
+{
+    return caps->left_out & vkd_shaders[shader].family ? "its kernel is left out of this build" : NULL;
+}
+
 /* Starts a node for the current operator: op, op_id, shader, loops, push constants, workgroup size 1 x 1 x 1. Bindings are
  * added with vkd_node_read and vkd_node_write, in the order of the shader's. */
 vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops, const void *push, uint32_t push_size);
@@ -179,7 +185,8 @@ void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation constant, from 3 on */
 
 /* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y".
- * VKD_UNSUPPORTED if its loops are longer than the device allows: every node of an operator comes this way. */
+ * VKD_UNSUPPORTED if the build leaves its kernel out, or its loops are longer than the device allows: every node of an operator
+ * comes this way. */
 VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);
 
 /* Sets the group counts: `count` workgroups in a row, folded into y when x alone would exceed the device's limit. A workgroup's

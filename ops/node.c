@@ -63,6 +63,9 @@ const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
 vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y)
 {
     vkd_arena *arena = lowering->graph->arena;
+    if (vkd_kernel_refuses(lowering->caps, node->shader))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "kernel '%s' is left out of this build (its option VKD_KERNELS)",
+                           vkd_shaders[node->shader].name);
     if (vkd_loops_refuse(lowering->caps, node->loops))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "kernel '%s' needs %llu iterations of loops for a value, and this CPU device ends them after %u",

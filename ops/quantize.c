@@ -18,10 +18,9 @@ static const vkd_param dequantize_parameters[] = {
 
 static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
 {
-    VKD_TRY(vkd_check_qparams(lowering, "quantisation", args->scale, args->zero));
-    if (args->low != -128 || args->high != 127)
+    if (args->low != -128 || args->high != 127) /* of uint8, say, with its zero points */
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a range of %d..%d: only -128..127 is supported", args->low, args->high);
-    return VKD_OK;
+    return vkd_check_qparams(lowering, "quantisation", args->scale, args->zero);
 }
 
 static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)

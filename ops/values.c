@@ -191,8 +191,8 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
     if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
                            tensor->data ? "a constant" : "a graph input or another operator's output");
-    if (tensor->dtype != dtype)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, has dtype %s, expected %s", value,
+    if (tensor->dtype != dtype) /* a conversion on the way, for all that is known here: no fault of the file */
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the output, value %u, has dtype %s, expected %s", value,
                            vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
     return VKD_OK;
 }
@@ -278,7 +278,7 @@ static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_
 
 vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y)
 {
-    return add_move(lowering, x, &(vkd_symbol_offset){.number.value = VKD_NO_VALUE}, y);
+    return add_move(lowering, x, &(vkd_symbol_offset){.number = VKD_NO_SYMBOL}, y);
 }
 
 vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view, const vkd_symbol_offset *offset)

@@ -19,7 +19,7 @@ vkd_view vkd_view_of(const vkd_graph *graph, vkd_tensor_id tensor);
 void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims);
 
 /* How a kernel visits the elements of a tensor in groups of four, in the order of its memory, and finds its operands'. */
-enum { VKD_WALK_OPERANDS = 3 };
+enum { VKD_WALK_OPERANDS = 4 };
 typedef struct vkd_walk {
     uint32_t rank;  /* of dims; 0: every operand's group is the result's */
     uint32_t dim_count; /* of dims, in that case too */

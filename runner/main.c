@@ -111,6 +111,8 @@ static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *inf
     run_session_set_input(&app->session, 0, pixels, info->size);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
     if (!result)
+        result = run_tensor_arrange(info, pixels);
+    if (!result)
         result = run_session_execute(&app->session, &ms);
     run_progress_end();
     return result ? result : report_classes(app, options->images[index], aligned, top, ms);

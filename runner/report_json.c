@@ -63,15 +63,21 @@ static void add_devices(run_report *report, const vkd_device_info *devices, size
     }
 }
 
+static void append(run_report *report, cJSON *list, double value)
+{
+    cJSON *item = cJSON_CreateNumber(value);
+    if (!item || !cJSON_AddItemToArray(list, item)) {
+        cJSON_Delete(item);
+        report->failed = true;
+    }
+}
+
 static void add_dims(run_report *report, cJSON *object, const vkd_tensor_info *info)
 {
-    cJSON *dims = array(report, object, "dims");
+    cJSON *dims = array(report, object, "dims"), *order = array(report, object, "dim_order");
     for (uint32_t i = 0; i < info->rank; i++) {
-        cJSON *dim = cJSON_CreateNumber((double)info->dims[i]);
-        if (!dim || !cJSON_AddItemToArray(dims, dim)) {
-            cJSON_Delete(dim);
-            report->failed = true;
-        }
+        append(report, dims, (double)info->dims[i]);
+        append(report, order, info->dim_order[i]);
     }
 }
 

@@ -10,13 +10,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool is_row_major(const vkd_tensor_info *info)
+{
+    for (uint32_t i = 0; i < info->rank; i++)
+        if (info->dim_order[i] != i)
+            return false;
+    return true;
+}
+
 char *run_tensor_shape(const vkd_tensor_info *info, char *text, size_t size)
 {
     size_t used = 0;
     snprintf(text, size, "scalar");
     for (uint32_t i = 0; i < info->rank && used < size; i++)
         used += (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? "x" : "", info->dims[i]);
+    for (uint32_t i = 0; !is_row_major(info) && i < info->rank && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%d", i ? "," : " in the order ", info->dim_order[i]);
     return text;
+}
+
+run_exit run_tensor_arrange(const vkd_tensor_info *info, float *data)
+{
+    size_t strides[VKD_MAX_RANK], count = 1;
+    if (is_row_major(info))
+        return RUN_OK;
+    for (uint32_t i = info->rank; i-- > 0; count *= (size_t)info->dims[info->dim_order[i]])
+        strides[info->dim_order[i]] = count;
+    float *arranged = malloc(count * sizeof *arranged + 1);
+    if (!arranged)
+        return run_fail_memory();
+    for (size_t k = 0; k < count; k++) {
+        size_t rest = k, place = 0;
+        for (uint32_t i = info->rank; i-- > 0; rest /= (size_t)info->dims[i])
+            place += rest % (size_t)info->dims[i] * strides[i];
+        arranged[place] = data[k];
+    }
+    memcpy(data, arranged, count * sizeof *arranged);
+    free(arranged);
+    return RUN_OK;
 }
 
 static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_tensor_info *info, const char *name,

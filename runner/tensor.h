@@ -4,9 +4,12 @@
 
 #include "runner/message.h"
 
-/* "1x3x224x224"; "scalar" for rank 0. Returns text. */
+/* "1x3x224x224"; "scalar" for rank 0; "1x3x224x224 in the order 0,2,3,1" where its bytes are not row-major. Returns text. */
 char *run_tensor_shape(const vkd_tensor_info *info, char *text, size_t size);
-enum { RUN_SHAPE_SIZE = VKD_MAX_RANK * 21 };
+enum { RUN_SHAPE_SIZE = VKD_MAX_RANK * 24 + 16 };
+
+/* Brings the elements of a row-major float tensor into the order of the tensor's bytes. */
+run_exit run_tensor_arrange(const vkd_tensor_info *info, float *data);
 
 /* Reads a file of exactly info->size bytes into *out; free it. name ("input 0") and dtype_name are for the error message. */
 run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name, const char *dtype_name, void **out);

@@ -1,4 +1,5 @@
 #include "runtime/adapter.h"
+#include "shaders/families.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -108,6 +109,7 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
     caps->max_loops = caps->type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0;
     caps->timestamp_bits = family->timestampValidBits;
     caps->timestamp_ns = family->timestampValidBits ? limits->timestampPeriod : 0;
+    caps->left_out = VKD_FAMILIES_LEFT_OUT;
 }
 
 /* What has to be asked for in structs of its own. */

@@ -46,8 +46,9 @@ typedef struct vkd_caps {
      * that is present but not accelerated is emulated by the driver. */
     bool dot_supported;
     bool dot_signed_accelerated, dot_mixed_accelerated;
-    bool matrix_int8; /* cooperative matrices of 16x16x32 int8 (VK_NV_cooperative_matrix), and what they need, are enabled */
-    vkd_int8_dot dot; /* the flavour in use, never VKD_DOT_AUTO */
+    bool matrix_int8;  /* cooperative matrices of 16x16x32 int8 (VK_NV_cooperative_matrix), and what they need, are enabled */
+    vkd_int8_dot dot;  /* the flavour in use, never VKD_DOT_AUTO */
+    uint32_t left_out; /* families of kernels (shaders/families.h) that the build leaves out */
 } vkd_caps;
 
 /* The flavour for caps: signed where accelerated, else mixed where accelerated, else none. */

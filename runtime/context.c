@@ -43,8 +43,14 @@ void vkd_context_init(vkd_context *context, const vkd_options *options)
 vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format, ...)
 {
     va_list arguments;
+    size_t used = 0;
+    if (context->file) { /* of a long path the end */
+        size_t size = strlen(context->file), most = sizeof context->error / 2;
+        used = (size_t)snprintf(context->error, sizeof context->error, "%s%s: ", size > most ? "..." : "",
+                                context->file + (size > most ? size - most : 0));
+    }
     va_start(arguments, format);
-    vsnprintf(context->error, sizeof context->error, format, arguments);
+    vsnprintf(context->error + used, sizeof context->error - used, format, arguments);
     va_end(arguments);
     context->log(context->log_user, VKD_LOG_ERROR, context->error);
     return status;

@@ -10,6 +10,7 @@ typedef struct vkd_context {
     vkd_log_level log_level;
     vkd_allocator allocator;
     uint64_t host_bytes, host_peak; /* now held, and at the worst moment */
+    const char *file;               /* whose contents are being read, as every message then says; or null */
     char error[512];                /* the message of the last vkd_fail */
 } vkd_context;
 

@@ -5,6 +5,7 @@
 
 extern "C" {
 #include "schema/container.h"
+#include "schema/file_kind.h"
 }
 
 /* The extended header lies behind the flatbuffer's root offset and identifier: byte offsets of its fields in the file. */
@@ -62,14 +63,23 @@ vkd_status read_extended_header(vkd_context *context, const uint8_t *file, uint6
     return VKD_OK;
 }
 
+/* Before anything else is: what a wrong file says where a program has its offsets means nothing. */
+vkd_status check_identifier(vkd_context *context, const uint8_t *file, uint64_t size)
+{
+    if (size >= HEADER_MAGIC && memcmp(file + 4, program::ProgramIdentifier(), 4) == 0)
+        return VKD_OK;
+    const char *kind = vkd_file_kind(file, size);
+    return vkd_fail(context, VKD_INVALID_MODEL,
+                    kind ? "not an ExecuTorch program (.pte), it looks like %s" : "not an ExecuTorch program (.pte)%s",
+                    kind ? kind : "");
+}
+
 vkd_status read_header(vkd_context *context, const uint8_t *file, uint64_t size, uint64_t *out_program_size,
                        uint64_t *out_segment_base)
 {
     *out_program_size = size;
     *out_segment_base = 0;
-    if (size < HEADER_MAGIC)
-        return vkd_fail(context, VKD_INVALID_MODEL, "%s: a file of %llu bytes, expected at least %d", PROGRAM,
-                        (unsigned long long)size, HEADER_MAGIC);
+    VKD_TRY(check_identifier(context, file, size));
     if (size >= HEADER_LENGTH && memcmp(file + HEADER_MAGIC, "eh00", 4) == 0)
         VKD_TRY(read_extended_header(context, file, size, out_program_size, out_segment_base));
     uint64_t root = vkd_load(file, 4);
@@ -342,6 +352,15 @@ vkd_status check_tensor(method_reader *m, size_t id, const program::Tensor *tens
     if (order != rank)
         return vkd_fail(context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: dim_order of %zu entries for rank %zu",
                         PROGRAM, method, id, order, rank);
+    uint32_t seen = 0;
+    for (size_t i = 0; i < rank; i++) {
+        unsigned dim = tensor->dim_order()->Get(static_cast<uoffset_t>(i));
+        if (dim >= rank || (seen >> dim & 1) != 0)
+            return vkd_fail(context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: dim_order[%zu] is %u, expected each of 0 to %zu once", PROGRAM,
+                            method, id, i, dim, rank - 1);
+        seen |= 1u << dim;
+    }
     for (size_t i = 0; i < rank; i++)
         if (tensor->sizes()->Get(static_cast<uoffset_t>(i)) < 0)
             return vkd_fail(context, VKD_INVALID_MODEL,
@@ -365,6 +384,7 @@ const char *describe_tensor(const program::Tensor *tensor, vkd_tensor_info *out)
     uint64_t count = 1;
     for (size_t i = 0; i < rank; i++) {
         info.dims[i] = tensor->sizes()->Get(static_cast<uoffset_t>(i));
+        info.dim_order[i] = tensor->dim_order()->Get(static_cast<uoffset_t>(i));
         count *= static_cast<uint64_t>(info.dims[i]);
         if (count > INT32_MAX)
             return "its sizes multiply to more than 2^31 - 1 elements";

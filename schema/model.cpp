@@ -14,11 +14,13 @@ static_assert(static_cast<int>(vkgraph::DataType::BOOL) == VKD_DTYPE_BOOL &&
                   static_cast<int>(vkgraph::DataType::INT64) == VKD_DTYPE_INT64 &&
                   static_cast<int>(VKD_DTYPE_INT64) + 1 == VKD_DTYPE_COUNT,
               "vkd_dtype has the file's numbering");
+static_assert(VKD_MAX_RANK == 8, "as a message says");
 
 namespace
 {
 
 const char BLOB[] = "delegate blob";
+const char OWN[] = "vkd.";         /* operators that the rewrites make, whose arguments nobody checks as a file's */
 const uint64_t NAMED = UINT64_MAX; /* as a constant's offset: the bytes are named data */
 
 struct blob_header {
@@ -34,6 +36,8 @@ struct reader {
     uint64_t bytes_size;
     vkd_named_data_fn named_data;
     void *named_data_user;
+    const char *unsupported; /* vkd_model's */
+    uint32_t unsupported_value;
 };
 
 vkd_status read_header(vkd_context *context, const uint8_t *blob, uint64_t size, blob_header *out)
@@ -131,15 +135,19 @@ vkd_status read_dtype(reader *r, uint32_t id, const char *field, vkgraph::DataTy
     return VKD_OK;
 }
 
-/* Fills in rank, dims and size. */
+void note_unsupported(reader *r, uint32_t id, const char *what)
+{
+    if (r->unsupported)
+        return;
+    r->unsupported = what;
+    r->unsupported_value = id;
+}
+
+/* Fills in rank, dims and size. dims: no more than fit. */
 vkd_status read_dims(reader *r, uint32_t id, const flatbuffers::Vector<uint32_t> *dims, vkd_model_tensor *out)
 {
-    size_t rank = vkd_flatbuffer_count(dims);
-    if (rank > VKD_MAX_RANK)
-        return vkd_fail(r->context, VKD_UNSUPPORTED, "%s: values[%u]: a tensor of rank %zu, expected at most %d", BLOB, id,
-                        rank, VKD_MAX_RANK);
     uint64_t count = 1;
-    out->rank = static_cast<uint32_t>(rank);
+    out->rank = static_cast<uint32_t>(vkd_flatbuffer_count(dims));
     for (uint32_t i = 0; i < out->rank; i++) {
         out->dims[i] = dims->Get(i);
         count *= out->dims[i]; /* below 2^31 * 2^32 */
@@ -159,12 +167,12 @@ vkd_status read_tensor(reader *r, uint32_t id, const vkgraph::Tensor *tensor, vk
     out->staging_dtype = out->dtype;
     if (tensor->staging_dtype() != vkgraph::DataType::UNSET)
         VKD_TRY(read_dtype(r, id, "staging_datatype", tensor->staging_dtype(), &out->staging_dtype));
+    if (vkd_flatbuffer_count(tensor->dims()) > VKD_MAX_RANK) {
+        note_unsupported(r, id, "a tensor of rank above 8");
+        return VKD_OK;
+    }
     VKD_TRY(read_dims(r, id, tensor->dims(), out));
-    if (tensor->constant_id() != -1)
-        return read_constant(r, id, tensor->constant_id(), out->size, &out->data);
-    if (out->size == 0)
-        return vkd_fail(r->context, VKD_UNSUPPORTED, "%s: values[%u]: an empty tensor that is no constant", BLOB, id);
-    return VKD_OK;
+    return tensor->constant_id() == -1 ? VKD_OK : read_constant(r, id, tensor->constant_id(), out->size, &out->data);
 }
 
 /* --------------------------------------------------------------------------------------------------------- values */
@@ -255,6 +263,10 @@ vkd_status read_op(reader *r, size_t index, const vkgraph::Op *op, vkd_model_op 
     if (!op->name() || op->name()->size() == 0)
         return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: op %zu has no name", BLOB, index);
     VKD_TRY(vkd_flatbuffer_string(&r->buffer, op->name(), &out->name));
+    if (strncmp(out->name, OWN, sizeof OWN - 1) == 0)
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: op %zu (%.100s): names that begin with \"%s\" are the rewrites' own, expected none in a file",
+                        BLOB, index, out->name, OWN);
     out->node_id = op->node_id();
     size_t at;
     if (!vkd_flatbuffer_in_range(op->args(), r->value_count, &at))
@@ -305,6 +317,8 @@ vkd_status read_graph(reader *r, vkd_model *out)
     VKD_TRY(read_ops(r, &model.ops, &model.op_count));
     VKD_TRY(read_ends(r, "input_ids", false, r->graph->input_ids(), model.values, &model.inputs, &model.input_count));
     VKD_TRY(read_ends(r, "output_ids", true, r->graph->output_ids(), model.values, &model.outputs, &model.output_count));
+    model.unsupported = r->unsupported;
+    model.unsupported_value = r->unsupported_value;
     *out = model;
     return VKD_OK;
 }

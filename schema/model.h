@@ -60,14 +60,17 @@ typedef struct vkd_model {
     const vkd_model_value *values;
     const vkd_model_op *ops; /* in execution order */
     const uint32_t *inputs, *outputs;
+    const char *unsupported;    /* what no tensor of this library can be: "a tensor of rank above 8"; null where there is none */
+    uint32_t unsupported_value; /* the first such value: nothing may be done with the values then; the operators are there */
 } vkd_model;
 
 /* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose `data` points into the blob
  * (inline) or to what named_data returned (named); an empty constant has some non-null `data`. The blob may lie at any address.
- * Inputs and outputs are tensors or SYMINT, inputs no constants; a value list holds no value list.
- * VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED for a tensor of rank above VKD_MAX_RANK or
- * without elements (unless constant); VKD_INVALID_ARGUMENT when a constant needs named_data and that is null;
- * VKD_OUT_OF_MEMORY. */
+ * No operator has a name of the rewrites' ("vkd.q8_conv2d"). Inputs and outputs are tensors or SYMINT, inputs no constants; a
+ * value list holds no value list.
+ * A tensor of rank above VKD_MAX_RANK is left to vkd_net_bind, which looks at the operators first.
+ * VKD_INVALID_MODEL with a message that names the field at fault; VKD_INVALID_ARGUMENT when a constant needs named_data and
+ * that is null; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
                                        vkd_arena *arena, vkd_model *out);
 

@@ -8,32 +8,32 @@ tool=$1
 for file in shaderstat loopstat.py adreno mali; do
     [[ -e $tool/$file ]] || fail "there is no $file in $tool"
 done
-need_packages glslc python3
+need_packages cmake glslc python3
 shopt -s inherit_errexit # a kernel that fails ends the script before it writes anything
 document=$root/docs/mobile-stats.md
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
 # NAME | wrapper | GPU | flavour: of the dot product (shaders/dot.glsl), the one that the device has in hardware.
-devices=("Adreno 750|adreno|750|2" "Adreno 740|adreno|740|3" "Mali-G610|mali|G610|2")
+devices=("Adreno 750|adreno|750|signed" "Adreno 740|adreno|740|mixed" "Mali-G610|mali|G610|signed")
 
 # Kernels with their sizes as constants get those of a 256->256 convolution on 14x14, 1x1 or 3x3: gemm_params from constant 6 on. k
 # is counted in steps of 16 bytes or in words.
 product="-s 6=196 -s 10=64 -s 11=64 -s 12=64 -s 13=14 -s 14=14 -s 15=14 -s 16=14"
 pointwise="-s 3=0 $product" implicit="-s 3=1 $product -s 17=3 -s 20=1 -s 21=1 -s 24=-128"
 
-# FILE | NAME | shaderstat's options | products in one iteration of the innermost loop | in all, should the compiler unroll every loop.
+# MODULE | NAME | shaderstat's options | products in one iteration of the innermost loop | in all, should the compiler unroll every loop.
 # Kernels with dot products need no numbers: a dot product is four.
 kernels=(
-    "gemm_4x4.dot|GEMM 4x4, pointwise|$pointwise -s 7=16 -s 8=16 -s 9=16"
-    "gemm_4x4.dot|GEMM 4x4, implicit|$implicit -s 7=144 -s 8=16 -s 9=16"
-    "gemm_4x4_words.dot|GEMM 4x4 words, pointwise|$pointwise -s 7=64 -s 8=64 -s 9=64"
-    "gemm_4x4_words.dot|GEMM 4x4 words, implicit|$implicit -s 7=576 -s 8=64 -s 9=64"
-    "conv_general.dot|general"
-    "conv_transposed.dot|transposed"
+    "gemm_4x4|GEMM 4x4, pointwise|$pointwise -s 7=16 -s 8=16 -s 9=16"
+    "gemm_4x4|GEMM 4x4, implicit|$implicit -s 7=144 -s 8=16 -s 9=16"
+    "gemm_4x4_words|GEMM 4x4 words, pointwise|$pointwise -s 7=64 -s 8=64 -s 9=64"
+    "gemm_4x4_words|GEMM 4x4 words, implicit|$implicit -s 7=576 -s 8=64 -s 9=64"
+    "conv_general|general"
+    "conv_transposed|transposed"
     "conv_bytes|general, split words||4"
-    "linear.dot|linear|-s 0=64 -s 1=1"
-    "linear_words.dot|linear, words|-s 0=64 -s 1=1"
+    "linear|linear|-s 0=64 -s 1=1"
+    "linear_words|linear, words|-s 0=64 -s 1=1"
     "conv_dw|depthwise, any window||4"
 )
 for size in 3 5; do
@@ -48,23 +48,26 @@ for size in 3 5; do
     done
 done
 
-row() { # FILE NAME OPTIONS PRODUCTS ALL-PRODUCTS DEVICE WRAPPER GPU FLAVOUR
+row() { # MODULE NAME OPTIONS PRODUCTS ALL-PRODUCTS DEVICE WRAPPER GPU FLAVOUR
     rm -rf "${work:?}"/*
-    glslc --target-env=vulkan1.1 -O -Werror -DVKD_DOT="$9" -I "$root/shaders" "$root/shaders/$1.comp" -o "$work/kernel.spv"
+    read -r _ _ file flags < <(grep -E "^$1 ($9|all) " <<<"$modules") || fail "there is no module $1"
     # shellcheck disable=SC2086 # the options are several words
+    glslc --target-env=vulkan1.1 -Werror $flags -I "$root/shaders" -I "$root" "$file" -o "$work/kernel.spv"
+    # shellcheck disable=SC2086
     "$tool/$7" "$8" "$tool/shaderstat" -s 0=8 -s 1=8 -s 2=1 $3 -r "$work" "$work/kernel.spv" >"$work/stats"
     python3 "$tool/loopstat.py" "$work"/*Assembly*.txt >"$work/loops"
     python3 "$root/scripts/mobile_stats_row.py" "$work/stats" "$work/loops" "$2" "$6" "${4:-0}" "${5:-0}"
 }
 
+modules=$(cmake -DSHADERS="$root/shaders" -P "$root/scripts/cmake/Kernels.cmake")
 table=$(
     echo "| kernel | device | slots a product | slots / products | registers | waves or threads | spills |"
     echo "| --- | --- | --- | --- | --- | --- | --- |"
     for kernel in "${kernels[@]}"; do
         for device in "${devices[@]}"; do
-            IFS='|' read -r file name options products all <<<"$kernel"
+            IFS='|' read -r module name options products all <<<"$kernel"
             IFS='|' read -r gpu_name wrapper gpu flavour <<<"$device"
-            row "$file" "$name" "$options" "$products" "$all" "$gpu_name" "$wrapper" "$gpu" "$flavour"
+            row "$module" "$name" "$options" "$products" "$all" "$gpu_name" "$wrapper" "$gpu" "$flavour"
         done
     done
 )

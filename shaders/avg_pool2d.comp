@@ -21,7 +21,7 @@ void main()
 
     vec4 sum = vec4(0);
     ivec2 covered = max(last - first, ivec2(0)), at = first;
-    for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.glsl
+    for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.comp
         sum += x[((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) * BLOCKS + block];
         bool ends = at.y + 1 == last.y;
         at = ends ? ivec2(at.x + 1, first.y) : ivec2(at.x, at.y + 1);

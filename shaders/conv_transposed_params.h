@@ -1,4 +1,4 @@
-/* conv_transposed.dot.comp. Tensors are 4C. */
+/* conv_transposed.comp. Tensors are 4C. */
 #ifndef VKD_SHADERS_CONV_TRANSPOSED_PARAMS_H
 #define VKD_SHADERS_CONV_TRANSPOSED_PARAMS_H
 

@@ -1,13 +1,9 @@
-// Dot product of four packed int8 pairs, in the flavour that the file is compiled for. `a` is an activation word as dot_operand()
+// Dot product of four packed int8 pairs, in the flavour (DOT) that the kernel is built for. `a` is an activation word as dot_operand()
 // prepared it, `b` a weight word.
 //
 // MIXED exists for GPUs that have unsigned x signed in hardware but not signed x signed: activations are shifted by 128 to
 // unsigned, and the sum over k is too large by DOT_SHIFT * sum(weights), which the kernel takes off at the end.
-#define VKD_DOT_NONE 1
-#define VKD_DOT_SIGNED 2
-#define VKD_DOT_MIXED 3
-
-#if VKD_DOT == VKD_DOT_SIGNED
+#if defined DOT_SIGNED
 #extension GL_EXT_spirv_intrinsics : require
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4450)
 int op_sdot(int a, int b, spirv_literal int packed_format);
@@ -17,7 +13,7 @@ int dot_operand(int a) { return a; }
 ivec4 dot_operand(ivec4 a) { return a; }
 int dot_int8(int a, int b) { return op_sdot(a, b, 0); }
 
-#elif VKD_DOT == VKD_DOT_MIXED
+#elif defined DOT_MIXED
 #extension GL_EXT_spirv_intrinsics : require
 spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6019, 6018], id = 4452)
 int op_sudot(int a, int b, spirv_literal int packed_format);

@@ -14,7 +14,8 @@ layout(push_constant) uniform params_block { paste_params params; };
 #include "view.glsl"
 
 ELEMENTS_IN(0, x, TYPE)
-layout(binding = 1) buffer y_buffer { uint y[]; };
+layout(binding = 1) readonly buffer symbols_buffer { int symbols[]; };
+layout(binding = 2) buffer y_buffer { uint y[]; };
 VIEW(x_slots, params.x_strides, params.x_offset)
 
 const uint PER_WORD = TYPE == VKD_ELEMENT_F32 || TYPE == VKD_ELEMENT_I32 ? 1 : TYPE == VKD_ELEMENT_F16 ? 2 : 4;
@@ -25,7 +26,8 @@ void main()
     uint index = linear_index(), row = index / params.chunks;
     if (row >= params.rows)
         return;
-    uint low = row * params.y_row + params.y_at, high = low + params.x_row;
+    uint moved = params.symbol == ~0u ? 0 : uint(clamp(symbols[params.symbol], 0, int(params.symbol_most)));
+    uint low = row * params.y_row + params.y_at + moved * params.symbol_stride, high = low + params.x_row;
     uint group = low / 4 + index % params.chunks;
     for (uint w = 0; w < 4 / PER_WORD; w++) {
         uint first = 4 * group + w * PER_WORD, value = 0, mask = 0;

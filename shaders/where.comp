@@ -23,9 +23,9 @@ ELEMENTS_IN(0, c, C_TYPE)
 ELEMENTS_IN(1, a, A_TYPE)
 ELEMENTS_IN(2, b, B_TYPE)
 ELEMENTS_OUT(3, y, Y_TYPE)
-OPERAND(c, C_READ, params.c_strides, params.c_offset)
-OPERAND(a, A_READ, params.a_strides, params.a_offset)
-OPERAND(b, B_READ, params.b_strides, params.b_offset)
+OPERAND_OF(c, C_READ, params.c_strides, params.c_offset, VKD_WHERE_DIMS)
+OPERAND_OF(a, A_READ, params.a_strides, params.a_offset, VKD_WHERE_DIMS)
+OPERAND_OF(b, B_READ, params.b_strides, params.b_offset, VKD_WHERE_DIMS)
 
 void main()
 {

@@ -1,5 +1,6 @@
 /* eval-fashion: accuracy of a model trained on Fashion-MNIST, on the public header alone. It reads the test images of Debian's
  * package dataset-fashion-mnist and compares the labels with the data set's and, with --logits, with those of a reference. */
+#include <errno.h>
 #include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include "vkdelegate.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, IMAGES = 10000 };
-enum { NO_DEVICE = 4 }; /* exit code, by which the test suite knows that it cannot run this */
+enum { CANNOT_RUN = 4 }; /* exit code without a device or a data set, by which the test suite knows that it must skip this */
 
 typedef struct eval_options {
     char *model, *data, *logits, *device;
@@ -22,7 +23,8 @@ typedef struct eval_options {
 typedef struct test_set {
     uint8_t *pixels; /* count images */
     uint8_t *labels;
-    float *logits; /* null without --logits */
+    float *logits;  /* null without --logits */
+    bool is_absent; /* a file of the data set is not there */
 } test_set;
 
 typedef struct eval_score {
@@ -50,13 +52,14 @@ static uint32_t big_endian(const uint8_t *bytes)
 
 /* Reads items start .. start+count of a gzipped IDX file of bytes: a magic number whose last byte is the rank, the dimensions
  * as big-endian 32-bit numbers, the bytes. */
-static uint8_t *read_idx(const char *folder, const char *name, uint32_t rank, size_t item_size, const eval_options *options)
+static uint8_t *read_idx(const char *name, uint32_t rank, size_t item_size, const eval_options *options, bool *out_absent)
 {
     char path[4096];
     uint8_t header[16];
     unsigned header_size = 4 + 4 * rank, size = (unsigned)((size_t)options->count * item_size);
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", options->data, name);
     gzFile file = gzopen(path, "rb");
+    *out_absent = !file && errno == ENOENT;
     uint8_t *bytes = malloc(size);
     if (!file || !bytes) {
         fail(path, file ? "out of memory" : "cannot be read (Debian package dataset-fashion-mnist)");
@@ -94,11 +97,11 @@ static float *read_logits(const eval_options *options)
 
 static int read_data(const eval_options *options, test_set *out)
 {
-    out->pixels = read_idx(options->data, "t10k-images-idx3-ubyte.gz", 3, PIXELS, options);
-    out->labels = out->pixels ? read_idx(options->data, "t10k-labels-idx1-ubyte.gz", 1, 1, options) : NULL;
+    out->pixels = read_idx("t10k-images-idx3-ubyte.gz", 3, PIXELS, options, &out->is_absent);
+    out->labels = out->pixels ? read_idx("t10k-labels-idx1-ubyte.gz", 1, 1, options, &out->is_absent) : NULL;
     if (out->labels && options->logits)
         out->logits = read_logits(options);
-    return out->labels && (!options->logits || out->logits) ? 0 : 1;
+    return out->labels && (!options->logits || out->logits) ? 0 : out->is_absent ? CANNOT_RUN : 1;
 }
 
 /* Where output coordinate i of `to` lies between two of SIDE: bilinear, half-pixel centres. */
@@ -193,7 +196,7 @@ static int run(const eval_options *options, const test_set *set, eval_score *out
         status = vkd_method_load(program, NULL, &how, &method);
     int result = status == VKD_OK ? 0 : fail(options->model, vkd_status_name(status));
     if (status == VKD_NO_DEVICE)
-        result = NO_DEVICE;
+        result = CANNOT_RUN;
     if (!result) {
         printf("device: %s\n", vkd_delegate_device(vkd_method_delegate(method))->name);
         result = evaluate(method, options, set, out);

@@ -59,6 +59,7 @@ typedef struct shape {
 
 static const shape shapes[] = {
     {"image.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 3, 4, 6}, 288}}},
+    {"last.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 3, 4, 6}, 288, {0, 2, 3, 1}}}},
     {"gray.pte", 1, {{VKD_DTYPE_FLOAT32, 4, {1, 1, 4, 6}, 96}}},
     {"batch.pte", 1, {{VKD_DTYPE_FLOAT32, 2, {3, 4}, 48}}},
     {"two.pte", 2, {{VKD_DTYPE_INT8, 1, {5}, 5}, {VKD_DTYPE_FLOAT32, 1, {2}, 8}}},
@@ -176,6 +177,11 @@ static size_t tensor_count(const vkd_method *method) { return method->count; }
 static vkd_status tensor_info(const vkd_method *method, size_t index, vkd_tensor_info *out)
 {
     *out = method->info[index];
+    bool given = false;
+    for (uint32_t i = 0; i < out->rank; i++)
+        given |= out->dim_order[i] != 0;
+    for (uint32_t i = 0; !given && i < out->rank; i++)
+        out->dim_order[i] = (uint8_t)i;
     return VKD_OK;
 }
 

@@ -150,6 +150,43 @@ static void test_lanes(void **state)
     assert_string_equal(choose_variant(&many, &caps, NULL)->name, "implicit lanes 7x32");
 }
 
+/* A build without a family chooses as if the device could not run it, and all else is as before. */
+static void test_families_left_out(void **state)
+{
+    static const struct {
+        vkd_family family;
+        fake_device with, without;
+        const char *name;
+    } rows[] = {{VKD_FAMILY_MATRIX, FAKE_H100_MATRIX, FAKE_H100, "matrix"},
+                {VKD_FAMILY_LANES, FAKE_LLVMPIPE, FAKE_LLVMPIPE, "lanes"}};
+    (void)state;
+    int winners = 0; /* of the family, where it is there */
+    vkd_random random = random_begin("families");
+    for (size_t i = 0; i < 400; i++) {
+        vkd_caps all = fake_caps(rows[i % 2].with), less = all, unable = fake_caps(rows[i % 2].without);
+        less.left_out = rows[i % 2].family;
+        unable.subgroup_shuffle = false;
+        const uint32_t channels = 16 * (1 + below(&random, 32)), kernel = 1 + 2 * below(&random, 3);
+        conv2d_problem problem =
+            square(channels, channels, 8 + below(&random, 60), kernel, 1 + below(&random, 2), below(&random, 3) ? 1 : channels);
+        const conv2d_variant *winner = choose_variant(&problem, &less, NULL);
+        assert_null(strstr(winner->name, rows[i % 2].name));
+        if (problem.groups == 1) {
+            winners += strstr(choose_variant(&problem, &all, NULL)->name, rows[i % 2].name) != NULL;
+            assert_ptr_equal(winner, choose_variant(&problem, &unable, NULL));
+            assert_ptr_equal(choose_variant(&problem, &less, rows[i % 2].name), winner); /* no variant's name, nor forced */
+        }
+        for (size_t v = 0; v < conv2d_variant_count; v++) {
+            const conv2d_variant *variant = &conv2d_variants[v];
+            if (strstr(variant->name, rows[i % 2].name) || variant->refuses(&problem, &all, variant->tile))
+                continue;
+            assert_null(variant->refuses(&problem, &less, variant->tile));
+            assert_true(variant->cost(&problem, &less, variant->tile) == variant->cost(&problem, &all, variant->tile));
+        }
+    }
+    assert_true(winners > 100);
+}
+
 /* -------------------------------------------------------------------------------------------------------- refusals */
 
 /* What a row changes of its device; 0: nothing. */
@@ -157,6 +194,7 @@ typedef struct changes {
     uint64_t storage_range;
     uint32_t texels, groups_y, groups_z, subgroup;
     bool no_shuffle;
+    uint32_t left_out;
 } changes;
 
 /* A 3x3 problem of 56x56 pixels, but for its window and groups. */
@@ -181,6 +219,7 @@ static conv2d_problem problem_of(const window *w)
 
 #define IS_LONG "its sums are longer than the device's loops may be"
 #define NO_FOURS "the channels of a group are no multiple of 4"
+#define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
 #define NO_MATRIX "the device has no int8 matrix units"
 #define NO_WORDS "its pixels are no single words side by side"
@@ -236,11 +275,16 @@ static const struct refusal {
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.subgroup = 4}, NO_CPU},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.no_shuffle = true}, NO_CPU},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_MALI_G610, {.subgroup = 8}, NO_CPU},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_LANES}, LEFT_OUT},
+    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_MATRIX}, NULL},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 56}, NULL},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 55}, TOO_MANY_ROWS},
 
     {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
     {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_MATRIX},
+    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = VKD_FAMILY_MATRIX}, LEFT_OUT},
+    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = VKD_FAMILY_LANES}, NULL},
+    {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = ~0u}, NULL},
     {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.subgroup = 64}, NO_MATRIX},
     {"implicit matrix pixels 32x32", {3, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
     {"implicit matrix pixels 32x32", {8, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
@@ -275,6 +319,8 @@ static const struct refusal {
      FAKE_LLVMPIPE,
      {.texels = 58 * 58 * 4 - 1},
      "its tensors are larger than a texel buffer"},
+    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_LANES}, LEFT_OUT},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.left_out = ~0u}, NULL},
 };
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
 
@@ -292,6 +338,7 @@ static vkd_caps changed_caps(fake_device device, const changes *c)
     if (c->subgroup)
         caps.subgroup_size = c->subgroup;
     caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;
+    caps.left_out = c->left_out;
     return caps;
 }
 
@@ -345,8 +392,8 @@ static void test_no_other_refusals(void **state)
             w.kernel[below(&random, 2)] = 1 + below(&random, 32768);
         if (below(&random, 3) == 0)
             w.in_c = w.out_c = groups;
-        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10, below(&random, 2) * 7,
-                                 below(&random, 2) * 9,   below(&random, 2) * 8,   below(&random, 2)};
+        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10, below(&random, 2) * 7, below(&random, 2) * 9,
+                                 below(&random, 2) * 8,   below(&random, 2),       below(&random, 4)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&w);
         for (size_t v = 0; v < conv2d_variant_count; v++) {
@@ -417,7 +464,7 @@ static void test_gemm_tiles_respect_limits(void **state)
                 assert_true(local[axis] <= caps.max_workgroup_size[axis]);
             if (tile->kind == GEMM_INVOCATIONS)
                 assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= caps.shared_memory);
-            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.glsl shares: sums, or both operands of a chunk */
+            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.comp shares: sums, or both operands of a chunk */
                 uint32_t sums = tile->m * tile->n * 4, chunk = (tile->m + tile->n) * 80;
                 assert_int_equal(local[0], 32);
                 assert_int_equal(local[1], tile->subgroups);
@@ -438,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_forcing),
         cmocka_unit_test(test_matrix_tiles),
         cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_families_left_out),
         cmocka_unit_test(test_every_refusal),
         cmocka_unit_test(test_no_other_refusals),
         cmocka_unit_test(test_slices_fit_shared_memory),

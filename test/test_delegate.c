@@ -357,6 +357,7 @@ static void broken_operators(void **state)
     } cases[] = {
         {{.conv_name = "et_vk.q9ta_conv2d.default"}, VKD_UNSUPPORTED, "'et_vk.q9ta_conv2d.default'"},
         {{.conv_name = ""}, VKD_INVALID_MODEL, "no name"},
+        {{.conv_name = "vkd.q8_conv2d"}, VKD_INVALID_MODEL, "op 1 (vkd.q8_conv2d)"},
         {{.missing_argument = true}, VKD_INVALID_MODEL, "15 arguments"},
         {{.extra_argument = true}, VKD_INVALID_MODEL, "17 arguments"},
         {{.string_for_scale = true}, VKD_INVALID_MODEL, "x_scale"},
@@ -490,6 +491,67 @@ static void log_levels(void **state)
     }
 }
 
+static void numbers_out_of_range(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t at;
+        uint32_t value;
+        const char *says;
+    } rows[] = {
+        {offsetof(vkd_options, conv_select), 99, "vkd_options.conv_select is 99, the largest possible is 1"},
+        {offsetof(vkd_options, conv_select), UINT32_MAX, "vkd_options.conv_select is 4294967295"},
+        {offsetof(vkd_options, log_level), VKD_LOG_DEBUG + 1, "vkd_options.log_level is 4"},
+        {offsetof(vkd_options, skip_rewrites), 64, "vkd_options.skip_rewrites is 64, the largest possible is 63"},
+        {offsetof(vkd_options, in_flight), VKD_MAX_IN_FLIGHT + 1, "vkd_options.in_flight is 65"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture f;
+        begin(&f, false);
+        memcpy((char *)&f.options + rows[i].at, &rows[i].value, sizeof rows[i].value);
+        assert_int_equal(small_init(&f.model, &f.options, &f.delegate), VKD_INVALID_ARGUMENT);
+        if (!strstr(f.watch.error, rows[i].says))
+            fail_msg("\"%s\" does not say \"%s\"", f.watch.error, rows[i].says);
+        end(&f);
+    }
+}
+
+/* A normalisation whose statistics are empty outputs, and an operator with a tensor of rank 9: what the user must learn is
+ * which operators are not there, all of them. Needs no device. */
+static void operators_are_named_before_values(void **state)
+{
+    (void)state;
+    static const uint32_t image[4] = {1, 2, 3, 4}, nothing[1] = {0}, nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const char *const rows[][3] = {
+        {"aten._native_batch_norm_legit_no_training.default", "aten.permute_copy.default",
+         "operators 'aten._native_batch_norm_legit_no_training.default' (node 3), 'aten.permute_copy.default' (node 4) are not "
+         "supported"},
+        {"aten._native_batch_norm_legit_no_training.default", "aten.relu.default",
+         "operator 'aten._native_batch_norm_legit_no_training.default' (node 3) is not supported"},
+        {"aten.relu.default", "aten.relu.default", "values[1]: an empty tensor that is no constant is not supported"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        vkd_blob_builder *b = blob_new();
+        uint32_t x = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, image, NULL),
+                 mean = blob_tensor(b, VKD_DTYPE_FLOAT32, 1, nothing, NULL);
+        uint32_t y = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, image, NULL), z = blob_tensor(b, VKD_DTYPE_FLOAT32, 9, nine, NULL);
+        uint32_t results = blob_value_list(b, (const uint32_t[]){y, mean, mean}, 3);
+        blob_op(b, rows[i][0], 3, (const uint32_t[]){x, results}, 2);
+        blob_op(b, rows[i][1], 4, (const uint32_t[]){y, z}, 2);
+        blob_io(b, &x, 1, &z, 1);
+        size_t size;
+        void *blob = blob_finish(b, &size);
+        watch w;
+        vkd_options options = watch_begin(&w);
+        vkd_delegate *delegate;
+        assert_int_equal(vkd_init(blob, size, NULL, 0, NULL, NULL, &options, &delegate), VKD_UNSUPPORTED);
+        assert_string_equal(w.error, rows[i][2]);
+        assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
+        watch_end(&w);
+        free(blob);
+    }
+}
+
 static void values_are_read(void **state)
 {
     (void)state;
@@ -535,6 +597,8 @@ int main(void)
         cmocka_unit_test(named_data_that_does_not_fit),
         cmocka_unit_test(error_buffers_of_any_size),
         cmocka_unit_test(log_levels),
+        cmocka_unit_test(numbers_out_of_range),
+        cmocka_unit_test(operators_are_named_before_values),
         cmocka_unit_test(values_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,8 @@ static void odd_options(void **state)
     options.conv_variant = "no such variant";
     assert_int_equal(small_init(&m, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "no such variant"));
+    assert_non_null(strstr(w.error, "families general, ")); /* what there is */
+    assert_non_null(strstr(w.error, "tiles 4x4"));
     options.conv_variant = "im2col";
     assert_int_equal(small_init(&m, &options, &delegate), VKD_OK);
     small_check(&m, delegate);

@@ -28,7 +28,7 @@ static const struct {
     {"graph/tuner.*", {"graph/*", "runtime/device.h", "runtime/*_file.h", LEAVES}},
     {"graph/*", {"graph/*", "schema/model.h", LEAVES, SHADERS}},
     {"schema/*", {"schema/*", LEAVES}},
-    {"runtime/*", {"runtime/*", "backend/vkdelegate.h"}},
+    {"runtime/*", {"runtime/*", "backend/vkdelegate.h", "shaders/families.h"}},
     {"shaders/*", {"shaders/*"}},
     {"runner/*", {"runner/*", "backend/vkdelegate.h"}},
 };

@@ -337,6 +337,11 @@ static void statements_hold_on_the_device(void **state)
     vkd_random random = random_begin("loops");
     const vkd_caps own = h->caps;
     for (size_t i = 0; i < PROBES; i++) {
+        const char *refusal = vkd_kernel_refuses(&h->caps, probes[i].shader);
+        if (refusal) {
+            print_message("%s is skipped: %s\n", vkd_shaders[probes[i].shader].name, refusal);
+            continue;
+        }
         h->caps.max_loops = UINT32_MAX;
         if (probes[i].shader == VKD_SHADER_Q8_MEAN) /* without lanes, whose sums are far from the limit */
             h->caps.max_workgroup_invocations = 64;

@@ -235,6 +235,67 @@ static void fused_clamps_have_bounds_in_order(void **state)
     }
 }
 
+/* A residual is read at the places of the result: one of another shape would be read beyond its end. */
+static void residual_of_another_shape(void **state)
+{
+    static const struct {
+        const char *op;
+        uint32_t rank, dims[4];
+        vkd_status status;
+    } cases[] = {
+        {"vkd.q8_conv2d", 4, {1, 4, 5, 5}, VKD_OK},
+        {"vkd.q8_conv2d", 4, {1, 4, 5, 4}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {1, 4, 4, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {1, 3, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 4, {2, 4, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d", 3, {4, 5, 5}, VKD_INVALID_MODEL},
+        {"vkd.q8_conv2d_dw", 4, {1, 4, 5, 5}, VKD_OK},
+        {"vkd.q8_conv2d_dw", 4, {1, 4, 1, 1}, VKD_INVALID_MODEL},
+    };
+    static const int8_t weights[16];
+    static const int32_t sums[4];
+    static const float scales[4] = {1, 1, 1, 1};
+    lowering_fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memset(&f->m, 0, sizeof f->m);
+        vkd_graph_init(&f->graph, &f->arena);
+        hand_model *m = &f->m;
+        const bool depthwise = !strcmp(cases[i].op, "vkd.q8_conv2d_dw");
+        const uint32_t dims[] = {1, 4, 5, 5}, four = 4, weight_dims[] = {1, 1, 4}, conv_dims[] = {4, 4};
+        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+        uint32_t residual = hand_input(m, VKD_DTYPE_INT8, cases[i].rank, cases[i].dims);
+        uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1);
+        hand_op(m, cases[i].op, 23,
+                (const uint32_t[]){
+                    x,
+                    scale,
+                    zero,
+                    hand_constant(m, VKD_DTYPE_INT8, depthwise ? 3 : 2, depthwise ? weight_dims : conv_dims, weights),
+                    hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums),
+                    hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales),
+                    scale,
+                    zero,
+                    hand_null(m),
+                    ones,
+                    ones,
+                    hand_pair(m, 0, 0),
+                    ones,
+                    hand_int(m, depthwise ? 4 : 1),
+                    hand_string(m, "none"),
+                    hand_int(m, -128),
+                    hand_int(m, 127),
+                    residual,
+                    scale,
+                    zero,
+                    scale,
+                    zero,
+                    y});
+        vkd_status status = lowering_run(f);
+        if (status != cases[i].status || (status != VKD_OK && !strstr(f->context.error, "the residual has another shape")))
+            fail_msg("case %zu: %s, \"%s\"", i, vkd_status_name(status), f->context.error);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------------------- refusals */
 
 static void names_all_unsupported_operators(void **state)
@@ -314,7 +375,51 @@ static void refuses_wrong_dtypes(void **state)
     f->m.model.op_count = 0;
     uint32_t z = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     clone(&f->m, x, z);
-    lowering_fails(f, VKD_INVALID_MODEL, "has dtype");
+    lowering_fails(f, VKD_UNSUPPORTED, "has dtype");
+}
+
+/* Types that no kernel has are no fault of a file. */
+static void other_dtypes_are_unsupported(void **state)
+{
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_UINT8, VKD_DTYPE_INT32, VKD_DTYPE_BOOL};
+    lowering_fixture *f = *state;
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        for (int which = 0; which < 8; which++) {
+            memset(&f->m, 0, sizeof f->m);
+            vkd_graph_init(&f->graph, &f->arena);
+            uint32_t x = hand_input(&f->m, dtypes[i], 4, image), y = hand_output(&f->m, dtypes[i], 4, image);
+            uint32_t real = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), small = hand_output(&f->m, dtypes[i], 4, pooled);
+            switch (which) {
+            case 0:
+                quantize(&f->m, real, y);
+                break;
+            case 1:
+                dequantize(&f->m, x, hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image));
+                break;
+            case 2:
+                HAND_OP(&f->m, "aten.relu.default", x, y);
+                break;
+            case 3:
+                HAND_OP(&f->m, "aten.relu.default", real, y);
+                break;
+            case 4:
+                HAND_OP(&f->m, "aten.mean.dim", real, hand_pair(&f->m, 2, 3), hand_bool(&f->m, true), hand_null(&f->m), small);
+                break;
+            case 5:
+                add(&f->m, x, x, y);
+                break;
+            case 6:
+                clone(&f->m, real, y);
+                break;
+            default: /* the zero point is one of uint8 */
+                HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", real, hand_double(&f->m, 0.5),
+                        hand_int(&f->m, 200), hand_int(&f->m, 0), hand_int(&f->m, 255), hand_null(&f->m), y);
+            }
+            vkd_status status = lowering_run(f);
+            if (status != VKD_UNSUPPORTED)
+                fail_msg("%s, case %d: status %d: %s", vkd_dtype_name(dtypes[i]), which, status, f->context.error);
+        }
+    }
 }
 
 static void refuses_wrong_output_dims(void **state)
@@ -458,6 +563,24 @@ static void release(void *user, void *memory)
     free(memory);
 }
 
+/* Every node is asked for, whether or not its operator has a choice of kernels. */
+static void refuses_kernels_left_out(void **state)
+{
+    lowering_fixture *f = *state;
+    const vkd_model_op op = {.name = "aten.some.default", .node_id = 7};
+    vkd_lowering lowering = {.context = &f->context, .graph = &f->graph, .caps = &f->caps, .op = &op};
+    vkd_tensor_id x;
+    assert_int_equal(vkd_graph_add_tensor(&f->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, image, &x), VKD_OK);
+    for (int left_out = 0; left_out < 2; left_out++) {
+        f->caps.left_out = left_out ? VKD_FAMILY_MATRIX : VKD_FAMILY_LANES;
+        vkd_node node = vkd_op_node(&lowering, VKD_SHADER_GEMM_COOP_16X16, VKD_NO_LOOPS, NULL, 0);
+        assert_int_equal(vkd_op_add_node(&lowering, &node, x, x), left_out ? VKD_UNSUPPORTED : VKD_OK);
+        assert_int_equal(f->graph.node_count, 1);
+    }
+    assert_non_null(strstr(f->context.error, "aten.some.default"));
+    assert_non_null(strstr(f->context.error, "'gemm_coop_16x16' is left out of this build"));
+}
+
 static void survives_running_out_of_memory(void **state)
 {
     lowering_fixture *f = *state;
@@ -497,6 +620,7 @@ int main(void)
         LOWERING_TEST(folds_workgroups_into_y),
         LOWERING_TEST(q8_mean_shares_pixels_on_gpus_only),
         LOWERING_TEST(fused_clamps_have_bounds_in_order),
+        LOWERING_TEST(residual_of_another_shape),
         LOWERING_TEST(names_all_unsupported_operators),
         LOWERING_TEST(refuses_values_out_of_order),
         LOWERING_TEST(refuses_an_output_nobody_produces),
@@ -504,6 +628,7 @@ int main(void)
         LOWERING_TEST(refuses_to_write_inputs_and_constants),
         LOWERING_TEST(refuses_odd_inputs),
         LOWERING_TEST(refuses_wrong_dtypes),
+        LOWERING_TEST(other_dtypes_are_unsupported),
         LOWERING_TEST(refuses_wrong_output_dims),
         LOWERING_TEST(refuses_quantisation_of_other_ranges),
         LOWERING_TEST(refuses_used_pool_indices),
@@ -511,6 +636,7 @@ int main(void)
         LOWERING_TEST(refuses_odd_mean_dims),
         LOWERING_TEST(q8_means_of_many_pixels_take_two_steps),
         LOWERING_TEST(refuses_sums_of_other_shapes),
+        LOWERING_TEST(refuses_kernels_left_out),
         LOWERING_TEST(survives_running_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -224,14 +224,12 @@ static void bad_staging(vkd_blob_builder *b)
     tensor(b);
     blob_staging(b, (vkd_dtype)9);
 }
-static void bad_rank(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 9, (uint32_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, NULL); }
 static void bad_product(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){1u << 16, 1u << 15}, NULL); }
 static void bad_wrapping_product(vkd_blob_builder *b)
 {
     blob_tensor(b, VKD_DTYPE_INT8, 4, (uint32_t[]){1u << 16, 1u << 16, 1u << 16, 1u << 16}, NULL);
 }
 static void bad_dim(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){UINT32_MAX}, NULL); }
-static void bad_empty(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){4, 0}, NULL); }
 static void bad_absent_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, 0); }
 static void bad_negative_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, -2); }
 static void bad_length(vkd_blob_builder *b)
@@ -256,6 +254,8 @@ static void bad_no_key(vkd_blob_builder *b)
 static void bad_list_item(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){tensor(b), 2}, 2); }
 static void bad_list_in_list(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){0}, 1); }
 static void bad_op_name(vkd_blob_builder *b) { blob_op(b, NULL, 0, NULL, 0); }
+static void bad_own_name(vkd_blob_builder *b) { blob_op(b, "vkd.q8_conv2d", 0, NULL, 0); }
+static void bad_other_own_name(vkd_blob_builder *b) { blob_op(b, "vkd.", 0, NULL, 0); }
 static void bad_op_arg(vkd_blob_builder *b)
 {
     tensor(b);
@@ -283,11 +283,9 @@ static const struct {
     {bad_dtype, VKD_INVALID_MODEL, "values[0]: unknown datatype 8"},
     {bad_unset_dtype, VKD_INVALID_MODEL, "values[0]: unknown datatype 127"},
     {bad_staging, VKD_INVALID_MODEL, "values[0]: unknown staging_datatype 9"},
-    {bad_rank, VKD_UNSUPPORTED, "values[0]: a tensor of rank 9, expected at most 8"},
     {bad_product, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
     {bad_wrapping_product, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
     {bad_dim, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
-    {bad_empty, VKD_UNSUPPORTED, "values[0]: an empty tensor that is no constant"},
     {bad_absent_constant, VKD_INVALID_MODEL, "values[0]: constant_id 0, expected -1 or below 0"},
     {bad_negative_constant, VKD_INVALID_MODEL, "values[0]: constant_id -2"},
     {bad_length, VKD_INVALID_MODEL, "constants[0]: length 11, but the tensor values[0] needs 12 bytes"},
@@ -297,6 +295,8 @@ static const struct {
     {bad_list_item, VKD_INVALID_MODEL, "values[1]: item 1 refers to value 2 of 2"},
     {bad_list_in_list, VKD_INVALID_MODEL, "values[0]: item 0 is a list of values"},
     {bad_op_name, VKD_INVALID_MODEL, "op 0 has no name"},
+    {bad_own_name, VKD_INVALID_MODEL, "op 0 (vkd.q8_conv2d): names that begin with \"vkd.\" are the rewrites' own"},
+    {bad_other_own_name, VKD_INVALID_MODEL, "op 0 (vkd.): names that begin"},
     {bad_op_arg, VKD_INVALID_MODEL, "op 1 (et_vk.q8ta_add.default): argument 3 refers to value 900 of 1"},
     {bad_negative_arg, VKD_INVALID_MODEL, "op 0 (aten.relu.default): argument 0 refers to value -1 of 0"},
     {bad_input, VKD_INVALID_MODEL, "input_ids[1] refers to value 1 of 1"},
@@ -305,6 +305,42 @@ static const struct {
     {bad_output_kind, VKD_INVALID_MODEL, "output_ids[0]: values[0] is neither a tensor nor a symbolic integer"},
     {bad_constant_input, VKD_INVALID_MODEL, "input_ids[0]: values[0] is a constant"},
 };
+
+/* What no tensor of this library can be is told, not refused: the operators are to be looked at first. */
+static void test_unsupported_values(void **state)
+{
+    (void)state;
+    static const uint32_t empty[2] = {4, 0}, nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const struct {
+        uint32_t rank;
+        const uint32_t *dims;
+        const void *data;
+        const char *says; /* null: it is supported */
+    } cases[] = {
+        {4, shape, NULL, NULL},
+        {2, empty, NULL, "an empty tensor"},
+        {2, empty, weights, NULL},
+        {9, nine, NULL, "a tensor of rank above 8"},
+        {9, nine, weights, "a tensor of rank above 8"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        vkd_blob_builder *b = blob_new();
+        tensor(b);
+        uint32_t odd = blob_tensor(b, VKD_DTYPE_INT8, cases[i].rank, cases[i].dims, cases[i].data);
+        blob_op(b, "my.op", 5, &odd, 1);
+        size_t size;
+        void *blob = blob_finish(b, &size);
+        reading r;
+        reading_begin(&r, NULL);
+        vkd_model model;
+        assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+        assert_true(model.op_count == 1 && !strcmp(model.ops[0].name, "my.op"));
+        assert_int_equal(!model.unsupported, !cases[i].says);
+        assert_true(!cases[i].says || (strstr(model.unsupported, cases[i].says) && model.unsupported_value == odd));
+        reading_end(&r);
+        free(blob);
+    }
+}
 
 static void assert_refused(const void *blob, size_t size, vkd_status status, const char *says)
 {
@@ -452,10 +488,17 @@ static void test_shared_lists(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars_and_strings), cmocka_unit_test(test_lists),           cmocka_unit_test(test_graph),
-        cmocka_unit_test(test_inline_constants),    cmocka_unit_test(test_named_constants), cmocka_unit_test(test_bad_graphs),
-        cmocka_unit_test(test_bad_headers),         cmocka_unit_test(test_truncation),      cmocka_unit_test(test_any_address),
+        cmocka_unit_test(test_scalars_and_strings),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_graph),
+        cmocka_unit_test(test_inline_constants),
+        cmocka_unit_test(test_named_constants),
+        cmocka_unit_test(test_bad_graphs),
+        cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_any_address),
         cmocka_unit_test(test_shared_lists),
+        cmocka_unit_test(test_unsupported_values),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

@@ -57,7 +57,16 @@ static void files_that_are_no_program(void **state)
     assert_not_opened(path, VKD_IO_ERROR); /* missing */
     assert_not_opened(directory, VKD_IO_ERROR);
     assert_not_opened("/dev/null", VKD_IO_ERROR);
+    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: opening must not wait for one who does */
+    alarm(60);
+    assert_not_opened(path, VKD_IO_ERROR);
+    alarm(0);
+    assert_int_equal(unlink(path), 0);
     write_file(path, "", 0);
+    assert_not_opened(path, VKD_INVALID_MODEL);
+    write_file(path, "<html>404</html>", 16);
+    assert_not_opened(path, VKD_INVALID_MODEL); /* test_file_kind.c has all kinds */
+    write_file(path, "\377\377\377\377ET12broken", 14);
     assert_not_opened(path, VKD_INVALID_MODEL);
     assert_int_equal(chmod(path, 0), 0);
     if (geteuid() != 0)

@@ -18,6 +18,7 @@
 #include <stb_image_write.h>
 
 #include "backend/vkdelegate.h"
+#include "support/skip.h"
 
 enum { MAX_ARGUMENTS = 24, MAX_TEXT = 1 << 16 };
 
@@ -311,6 +312,28 @@ static void images_are_resized_as_pytorch_does(void **state)
             check_image(f, sizes[i][0], sizes[i][1], channels);
 }
 
+/* A model whose input has its channels last gets the same numbers in that order. */
+static void images_in_another_order(void **state)
+{
+    fixture *f = *state;
+    uint8_t pixels[4 * 6 * 3];
+    float planes[72], last[72];
+    char path[128];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)(rand() & 255);
+    assert_true(stbi_write_png(in_folder(f, "image.png", path), 6, 4, 3, pixels, 18));
+    expect_code(f, "image.pte image.png --output out.f32", 0, "");
+    assert_int_equal(read_file(in_folder(f, "out.f32", path), planes, sizeof planes), sizeof planes);
+    expect_code(f, "last.pte image.png --output out.f32", 0, "");
+    assert_int_equal(read_file(in_folder(f, "out.f32", path), last, sizeof last), sizeof last);
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 24; i++)
+            assert_true(last[i * 3 + c] == planes[c * 24 + i]);
+    expect_code(f, "last.pte --input out.f32 --output out.f32", 0, "");
+    write_file(in_folder(f, "short.f32", path), last, 4);
+    expect_code(f, "last.pte --input short.f32", 1, "f32 1x3x4x6 in the order 0,2,3,1");
+}
+
 static void gray_and_broken_images(void **state)
 {
     fixture *f = *state;
@@ -464,8 +487,7 @@ static void the_real_library_is_found_and_runs(void **state)
     char path[256];
     float got[405], expected[405];
     if (!have_device(f)) {
-        print_message("no Vulkan device\n");
-        skip();
+        test_skip("there is no Vulkan device");
     }
     int code = run_to(f, NULL, NULL,
                       VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --no-cache --input " VKD_MODELS
@@ -504,6 +526,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
         cmocka_unit_test(a_full_disk_on_stdout_is_an_error),
         cmocka_unit_test(images_are_resized_as_pytorch_does),
+        cmocka_unit_test(images_in_another_order),
         cmocka_unit_test(gray_and_broken_images),
         cmocka_unit_test(labels_and_top),
         cmocka_unit_test(bench_statistics),

@@ -15,6 +15,7 @@
 
 #include "runtime/vulkan.h"
 #include "support/gpu.h"
+#include "support/skip.h"
 
 enum { WORDS = 256 };
 
@@ -133,8 +134,7 @@ static void no_driver(void **state)
 {
     (void)state;
     if (!library_present()) {
-        print_message("skipped: there is no Vulkan library\n");
-        skip();
+        test_skip("there is no Vulkan library");
     }
     pid_t child = fork(); /* the layer is not what this is about: open without validation */
     assert_true(child >= 0);

@@ -1,56 +1,106 @@
-# Compiles shaders/*.comp and embeds them. NAME.comp gives the enum value VKD_SHADER_NAME; NAME.dot.comp is built once per int8
-# flavour (VKD_DOT_NONE 1, SIGNED 2, MIXED 3 in the macro VKD_DOT), and the executor picks by the device's caps.
-# Results: ${PROJECT_BINARY_DIR}/generated/shaders/shaders.h and VKD_SHADER_SOURCES.
+# Compiles the kernels, shaders/**/*.comp, and embeds them. What a kernel's first lines say of its modules: Kernels.cmake. A module
+# NAME gives the enum value VKD_SHADER_NAME; the modules of a kernel follow each other in the order in which it names them. A family
+# that VKD_KERNELS leaves out has its enum values, but no code.
+# Results: ${PROJECT_BINARY_DIR}/generated/shaders/{shaders,families}.h and VKD_SHADER_SOURCES.
 find_program(GLSLC glslc REQUIRED)
+include(Kernels)
 
-file(GLOB shader_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.comp)
-file(GLOB shader_includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.glsl ${PROJECT_SOURCE_DIR}/shaders/*.h)
+set(VKD_KERNELS all CACHE STRING "Families of kernels to build beyond the core: a list, which may be empty, or all")
+
+file(GLOB_RECURSE shader_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.comp)
+file(GLOB_RECURSE shader_includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.glsl ${PROJECT_SOURCE_DIR}/shaders/*.h)
 set(shader_dir ${PROJECT_BINARY_DIR}/generated/shaders)
 file(MAKE_DIRECTORY ${shader_dir})
+
+# Compiles one flavour of a module: adds its array, and its place in the module's row. ARGN: glslc's options.
+macro(vkd_compile_module file module flavour)
+  set(array ${module}_${flavour})
+  set(output ${shader_dir}/${module}.${flavour}.inc)
+  add_custom_command(OUTPUT ${output}
+    COMMAND ${GLSLC} --target-env=vulkan1.1 -Werror -mfmt=num ${ARGN} -I ${PROJECT_SOURCE_DIR}/shaders -I ${PROJECT_SOURCE_DIR}
+            ${file} -o ${output}
+    DEPENDS ${file} ${shader_includes} VERBATIM)
+  list(APPEND shader_outputs ${output})
+  string(APPEND shader_arrays "static const uint32_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
+  string(APPEND row " {${array}, sizeof ${array}},")
+endmacro()
 
 set(shader_enum "")
 set(shader_arrays "")
 set(shader_rows "")
 set(shader_outputs "")
+set(shader_modules "")
+set(families core)
+set(left_out "")
+set(kept core ${VKD_KERNELS})
 foreach(file IN LISTS shader_files)
-  get_filename_component(base ${file} NAME)
-  string(REGEX REPLACE "(\\.dot)?\\.comp$" "" name ${base})
-  string(TOUPPER ${name} upper)
-  if(base MATCHES "\\.dot\\.comp$")
-    set(flavours 1 2 3)
-  else()
-    set(flavours 0)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file}) # its modules may change
+  vkd_read_kernel(${file})
+  string(TOUPPER VKD_FAMILY_${kernel_family} family)
+  list(APPEND families ${kernel_family})
+  if(NOT "${VKD_KERNELS}" STREQUAL all AND NOT kernel_family IN_LIST kept)
+    list(APPEND left_out ${kernel_family})
   endif()
-  # Fully unrolled, the large tiles take the optimiser gigabytes: the driver unrolls them as well.
-  file(STRINGS ${file} unoptimised REGEX "^// glslc -O0")
-  if(unoptimised)
-    set(optimise -O0)
-  else()
-    set(optimise -O)
-  endif()
-  set(row "")
-  foreach(flavour IN LISTS flavours)
-    set(output ${shader_dir}/${name}.${flavour}.inc)
-    add_custom_command(OUTPUT ${output}
-      COMMAND ${GLSLC} --target-env=vulkan1.1 ${optimise} -Werror -mfmt=num -DVKD_DOT=${flavour} -I ${PROJECT_SOURCE_DIR}/shaders
-              ${file} -o ${output}
-      DEPENDS ${file} ${shader_includes} VERBATIM)
-    list(APPEND shader_outputs ${output})
-    string(APPEND shader_arrays
-      "static const uint32_t ${name}_${flavour}[] = {\n#include \"shaders/${name}.${flavour}.inc\"\n};\n")
-    string(APPEND row " {${name}_${flavour}, sizeof ${name}_${flavour}},")
+  foreach(module IN LISTS kernel_modules)
+    if(module IN_LIST shader_modules)
+      message(FATAL_ERROR "${file}: another kernel has a module ${module}")
+    endif()
+    list(APPEND shader_modules ${module})
+    set(row "")
+    foreach(flavour IN LISTS kernel_flavours)
+      if(NOT kernel_family IN_LIST left_out)
+        vkd_compile_module(${file} ${module} ${flavour} ${options_${module}} ${options_${flavour}})
+      else()
+        string(APPEND row " {NULL, 0},")
+      endif()
+    endforeach()
+    if(kernel_flavours STREQUAL all)
+      set(row "${row}${row}${row}")
+    endif()
+    string(TOUPPER VKD_SHADER_${module} enumerator)
+    string(APPEND shader_enum "    ${enumerator},\n")
+    string(APPEND shader_rows "    [${enumerator}] = {\"${module}\", ${family}, {${row}}},\n")
   endforeach()
-  if(flavours STREQUAL "0")
-    set(row "${row}${row}${row}")
-  endif()
-  string(APPEND shader_enum "    VKD_SHADER_${upper},\n")
-  string(APPEND shader_rows "    [VKD_SHADER_${upper}] = {\"${name}\", {${row}}},\n")
 endforeach()
 
+list(REMOVE_DUPLICATES families)
+list(REMOVE_ITEM families core)
+set(family_enum "")
+set(families_left_out VKD_FAMILY_CORE)
+set(bit 0)
+foreach(family IN LISTS families)
+  string(TOUPPER VKD_FAMILY_${family} enumerator)
+  string(APPEND family_enum "    ${enumerator} = 1 << ${bit},\n")
+  math(EXPR bit "${bit} + 1")
+  if(family IN_LIST left_out)
+    string(APPEND families_left_out " | ${enumerator}")
+  endif()
+endforeach()
+foreach(family IN LISTS VKD_KERNELS)
+  if(NOT "${VKD_KERNELS}" STREQUAL all AND NOT family IN_LIST families)
+    message(FATAL_ERROR "VKD_KERNELS: there is no family '${family}'. It is all, or a list of some of: ${families}")
+  endif()
+endforeach()
+
+file(CONFIGURE OUTPUT ${shader_dir}/families.h @ONLY CONTENT
+"/* Generated by scripts/cmake/Shaders.cmake: families of kernels that a build may leave out, and those that this one does. */
+#ifndef VKD_SHADERS_FAMILIES_H
+#define VKD_SHADERS_FAMILIES_H
+
+typedef enum vkd_family {
+    VKD_FAMILY_CORE = 0, /* in every build */
+@family_enum@} vkd_family;
+
+#define VKD_FAMILIES_LEFT_OUT (@families_left_out@)
+
+#endif
+")
 file(CONFIGURE OUTPUT ${shader_dir}/shaders.h @ONLY CONTENT
 "/* Generated by scripts/cmake/Shaders.cmake from the .comp files in shaders/. */
 #ifndef VKD_SHADERS_SHADERS_H
 #define VKD_SHADERS_SHADERS_H
+
+#include \"shaders/families.h\"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -60,12 +110,13 @@ typedef enum vkd_shader {
 } vkd_shader;
 
 typedef struct vkd_shader_code {
-    const uint32_t *code;
-    size_t size; /* bytes */
+    const uint32_t *code; /* null in a family that is left out */
+    size_t size;          /* bytes */
 } vkd_shader_code;
 
 typedef struct vkd_shader_entry {
     const char *name;
+    vkd_family family;
     vkd_shader_code flavours[3]; /* VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED; the same where the kernel has no dot product */
 } vkd_shader_entry;
 

@@ -234,9 +234,12 @@ static Offset<program::Value> build_tensor(FlatBufferBuilder *flat, const vkd_te
 {
     std::vector<int32_t> sizes;
     std::vector<uint8_t> order;
+    bool row_major = true;
+    for (uint32_t i = 0; i < info->rank; i++)
+        row_major = row_major && info->dim_order[i] == 0;
     for (uint32_t i = 0; i < info->rank; i++) {
         sizes.push_back(static_cast<int32_t>(info->dims[i]));
-        order.push_back(static_cast<uint8_t>(i));
+        order.push_back(row_major ? static_cast<uint8_t>(i) : info->dim_order[i]);
     }
     auto tensor = program::CreateTensorDirect(*flat, scalar_type(info->dtype), 0, &sizes, &order);
     return program::CreateValue(*flat, program::Content::Tensor, tensor.Union());

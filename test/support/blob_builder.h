@@ -79,7 +79,7 @@ typedef struct blob_pte {
     size_t blob_size;
     bool no_segments; /* no extended header: the blob lies inside the program's flatbuffer, and named data is left out */
     uint32_t calls;   /* how often the delegate is called; 0: once */
-    const vkd_tensor_info *inputs, *outputs; /* `size` is not read */
+    const vkd_tensor_info *inputs, *outputs; /* `size` is not read; a dim_order of zeros is row-major */
     size_t input_count, output_count;
     const vkd_compile_spec *specs;
     size_t spec_count;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/gpu.h"
+#include "support/skip.h"
 
 static const uint32_t scale_code[] = {
 #include "test/shaders/scale.inc"
@@ -63,8 +64,7 @@ void gpu_needed(void)
 {
     if (gpu_present())
         return;
-    print_message("skipped: there is no Vulkan device\n");
-    skip();
+    test_skip("there is no Vulkan device");
 }
 
 static void *allocate(void *user, size_t size)
@@ -109,6 +109,7 @@ void gpu_init(gpu *g)
 vkd_status gpu_open(gpu *g)
 {
     static bool said;
+    const gpu before = *g;
     vkd_context_init(&g->context, &g->options);
     vkd_status status = vkd_device_open(&g->context, &g->options, &g->device);
     if (status != VKD_NOT_FOUND)
@@ -116,7 +117,9 @@ vkd_status gpu_open(gpu *g)
     if (!said)
         print_message("the validation layer is not installed: the tests run without it\n");
     said = true;
+    *g = before; /* what was logged is no fault of what is tested */
     g->options.validate = false;
+    vkd_context_init(&g->context, &g->options);
     return vkd_device_open(&g->context, &g->options, &g->device);
 }
 

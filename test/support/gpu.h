@@ -19,7 +19,7 @@ typedef struct gpu {
 
 /* Whether there is a Vulkan driver with a device at all. Asked once. */
 bool gpu_present(void);
-/* cmocka's skip() with a message where there is none. */
+/* test_skip() where there is none. */
 void gpu_needed(void);
 
 void gpu_init(gpu *g);

@@ -35,7 +35,9 @@ int lowering_teardown(void **state)
 
 vkd_status lowering_run(lowering_fixture *f)
 {
-    return vkd_lower_model(&f->context, hand_finish(&f->m), &f->caps, NULL, NULL, &f->graph, &f->lowered);
+    const vkd_model *model = hand_finish(&f->m);
+    VKD_TRY(vkd_check_supported(&f->context, model));
+    return vkd_lower_model(&f->context, model, &f->caps, NULL, NULL, &f->graph, &f->lowered);
 }
 
 void lowering_fails(lowering_fixture *f, vkd_status expected, const char *part)

@@ -1,0 +1,406 @@
+/* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them element by element. */
+#include "ops/reduction.h"
+#include "ops/tables.h"
+#include "runtime/element.h"
+#include "shaders/normalise_params.h"
+
+#include <math.h>
+#include <string.h>
+
+/* -------------------------------------------------------------------------------------------------------- dispatch */
+
+/* Views of y's dims; weight and bias may be none. */
+typedef struct normalisation {
+    uint32_t op; /* VKD_NORMALISE_* */
+    vkd_view x, stats, weight, bias; /* stats: strides are of pairs */
+} normalisation;
+
+static vkd_status emit(vkd_lowering *lowering, const normalisation *n, vkd_tensor_id y)
+{
+    const bool has_weight = n->weight.tensor != VKD_NO_TENSOR, has_bias = n->bias.tensor != VKD_NO_TENSOR;
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    const vkd_view operands[] = {n->x, n->stats, has_weight ? n->weight : n->stats, has_bias ? n->bias : n->stats};
+    vkd_walk walk;
+    vkd_walk_make(lowering->graph, y, operands, 4, &walk);
+    if (walk.dim_count > VKD_NORMALISE_DIMS)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "operands of %u dims apart: %d are supported", walk.dim_count,
+                           VKD_NORMALISE_DIMS);
+    const uint32_t first = VKD_VIEW_DIMS - VKD_NORMALISE_DIMS;
+    normalise_params params = {.groups = walk.groups,
+                               .slots = walk.slots,
+                               .inner = walk.inner,
+                               .x_offset = walk.offsets[0],
+                               .weight_offset = walk.offsets[2],
+                               .bias_offset = walk.offsets[3]};
+    memcpy(params.dims, walk.dims + first, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
+    memcpy(params.stats_strides, walk.strides[1] + first, sizeof params.stats_strides);
+    memcpy(params.weight_strides, walk.strides[2] + first, sizeof params.weight_strides);
+    memcpy(params.bias_strides, walk.strides[3] + first, sizeof params.bias_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_NORMALISE, vkd_loop(16, VKD_NORMALISE_DIMS) + 16, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    for (size_t i = 0; i < 4; i++)
+        vkd_node_read(&node, operands[i].tensor);
+    vkd_node_write(&node, y);
+    vkd_node_spec(&node, tensors[n->x.tensor].dtype);
+    vkd_node_spec(&node, tensors[y].dtype);
+    vkd_node_spec(&node, tensors[operands[2].tensor].dtype);
+    vkd_node_spec(&node, tensors[operands[3].tensor].dtype);
+    vkd_node_spec(&node, n->op);
+    vkd_node_spec(&node, has_weight);
+    vkd_node_spec(&node, has_bias);
+    vkd_node_spec(&node, walk.dim_count);
+    vkd_node_spec(&node, walk.whole);
+    return vkd_op_add_node(lowering, &node, n->x.tensor, y);
+}
+
+/* Pairs of a stats tensor by the dims of x: those that were reduced do not move in it. */
+static vkd_view stats_view(const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_tensor_id stats)
+{
+    vkd_view view = {.tensor = stats, .rank = x->rank};
+    int32_t step = 1;
+    memcpy(view.dims, x->dims, sizeof view.dims);
+    for (uint32_t d = x->rank; d-- > 0;)
+        if (!reduced[d]) {
+            view.strides[d] = step;
+            step *= (int32_t)x->dims[d];
+        }
+    return view;
+}
+
+/* A row-major vector of parameters along dims [first, first + count) of x. none: VKD_NO_VALUE. */
+static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint32_t value, const vkd_view *x, uint32_t first,
+                                 uint32_t count, vkd_view *out)
+{
+    vkd_view own;
+    out->tensor = VKD_NO_TENSOR;
+    if (value == VKD_NO_VALUE)
+        return VKD_OK;
+    VKD_TRY(vkd_op_view(lowering, value, &own));
+    bool fits = own.rank == count;
+    for (uint32_t i = 0; fits && i < count; i++)
+        fits = own.dims[i] == x->dims[first + i];
+    if (!fits) {
+        char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s is %s, expected %s", what,
+                           vkd_dims_format(own.rank, own.dims, is), vkd_dims_format(count, x->dims + first, expected));
+    }
+    *out = (vkd_view){.tensor = own.tensor, .rank = x->rank, .offset = own.offset};
+    memcpy(out->dims, x->dims, sizeof out->dims);
+    memcpy(out->strides + first, own.strides, count * sizeof *own.strides);
+    return VKD_OK;
+}
+
+static vkd_status stats_of(vkd_lowering *lowering, const vkd_view *x, const bool reduced[VKD_MAX_RANK], uint32_t op, float eps,
+                           vkd_view *out)
+{
+    vkd_reduction reduction;
+    vkd_tensor_id stats;
+    VKD_TRY(vkd_reduction_split(lowering, x, reduced, &reduction));
+    VKD_TRY(vkd_reduction_stats(lowering, &reduction, op, eps, &stats));
+    *out = stats_view(x, reduced, stats);
+    return VKD_OK;
+}
+
+static vkd_status output(vkd_lowering *lowering, uint32_t x, uint32_t y, vkd_tensor_id *out)
+{
+    return vkd_op_output_in(lowering, y, vkd_value_tensor(lowering, y)->dtype, vkd_op_layout(lowering, &x, 1), out);
+}
+
+/* --------------------------------------------------------------------------------------------------------- softmax */
+
+typedef struct softmax_args {
+    uint32_t x, y;
+    int32_t dim;
+} softmax_args;
+
+static const vkd_param softmax_params[] = {VKD_TENSOR(softmax_args, x), VKD_INT(softmax_args, dim),
+                                           VKD_IGNORED("half_to_float"), VKD_OUTPUT(softmax_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_softmax(vkd_shaping *shaping, const void *arguments)
+{
+    const softmax_args *args = arguments;
+    uint32_t dim;
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
+{
+    const softmax_args *args = arguments;
+    normalisation n = {.op = (uint32_t)lowering->call->row->code, .weight.tensor = VKD_NO_TENSOR, .bias.tensor = VKD_NO_TENSOR};
+    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
+    if (n.x.rank)
+        reduced[args->dim < 0 ? args->dim + (int32_t)n.x.rank : args->dim] = true;
+    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_SOFTMAX, 0, &n.stats));
+    VKD_TRY(output(lowering, args->x, args->y, &y));
+    return emit(lowering, &n, y);
+}
+
+/* ----------------------------------------------------------------------------------------------- layer, rms, group */
+
+typedef struct norm_args {
+    uint32_t x, weight, bias, mean, variance;
+    vkd_sym_list shape; /* of what is normalised together: the last dims */
+    int32_t groups;
+    float eps;
+    uint32_t y[3]; /* y, mean, 1 / deviation */
+} norm_args;
+
+static const vkd_param layer_params[] = {VKD_TENSOR(norm_args, x),
+                                         VKD_SIZES(norm_args, shape),
+                                         VKD_OPTIONAL_TENSOR(norm_args, weight),
+                                         VKD_OPTIONAL_TENSOR(norm_args, bias),
+                                         VKD_FLOAT(norm_args, eps),
+                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_PARAMS_END};
+static const vkd_param rms_params[] = {VKD_TENSOR(norm_args, x), VKD_OPTIONAL_TENSOR(norm_args, weight),
+                                       VKD_FLOAT(norm_args, eps), VKD_OUTPUT(norm_args, y), VKD_PARAMS_END};
+static const vkd_param group_params[] = {VKD_TENSOR(norm_args, x),
+                                         VKD_OPTIONAL_TENSOR(norm_args, weight),
+                                         VKD_OPTIONAL_TENSOR(norm_args, bias),
+                                         VKD_IGNORED("N"),
+                                         VKD_IGNORED("C"),
+                                         VKD_IGNORED("HxW"),
+                                         VKD_INT(norm_args, groups),
+                                         VKD_FLOAT(norm_args, eps),
+                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_PARAMS_END};
+static const norm_args no_parameters = {
+    .weight = VKD_NO_VALUE, .bias = VKD_NO_VALUE, .y = {VKD_NO_VALUE, VKD_NO_VALUE, VKD_NO_VALUE}};
+
+static vkd_status shape_layer(vkd_shaping *shaping, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    const uint32_t count = (uint32_t)args->shape.count;
+    bool fits = count >= 1 && count <= x.rank;
+    for (uint32_t i = 0; fits && i < count; i++)
+        fits = vkd_shape_number(shaping, args->shape.items[i]) == x.dims[x.rank - count + i];
+    if (!fits)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u normalised dims do not fit a tensor of rank %u", count, x.rank);
+    uint32_t dims[VKD_MAX_RANK];
+    for (uint32_t i = 0; i < x.rank; i++)
+        dims[i] = i < x.rank - count ? x.dims[i] : 1;
+    VKD_TRY(vkd_shape_set(shaping, args->y[1], x.rank, dims));
+    VKD_TRY(vkd_shape_set(shaping, args->y[2], x.rank, dims));
+    return vkd_shape_set(shaping, args->y[0], x.rank, x.dims);
+}
+
+static vkd_status shape_rms(vkd_shaping *shaping, const void *arguments)
+{
+    const norm_args *args = arguments;
+    if (!vkd_shape_of(shaping, args->x)->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank 0");
+    return vkd_shape_set_as(shaping, args->y[0], args->x);
+}
+
+static vkd_status shape_group(vkd_shaping *shaping, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    if (x.rank < 2 || args->groups < 1 || x.dims[1] % (uint32_t)args->groups)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%d groups of %u channels, rank %u", args->groups,
+                              x.rank < 2 ? 0 : x.dims[1], x.rank);
+    const uint32_t dims[] = {x.dims[0], (uint32_t)args->groups};
+    VKD_TRY(vkd_shape_set(shaping, args->y[1], 2, dims));
+    VKD_TRY(vkd_shape_set(shaping, args->y[2], 2, dims));
+    return vkd_shape_set(shaping, args->y[0], x.rank, x.dims);
+}
+
+static bool is_wanted(const vkd_lowering *lowering, uint32_t value)
+{
+    return value != VKD_NO_VALUE && (lowering->use[value].reads || lowering->use[value].is_output);
+}
+
+/* Means and 1 / deviations, where somebody reads them: column 0 and 1 of the stats. */
+static vkd_status output_stats(vkd_lowering *lowering, const norm_args *args, const vkd_view *stats)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t value = args->y[1 + i];
+        if (!is_wanted(lowering, value))
+            continue;
+        const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+        vkd_view column = {.tensor = stats->tensor, .rank = tensor->rank, .offset = (int32_t)i};
+        int32_t step = 2;
+        vkd_tensor_id y;
+        for (uint32_t d = tensor->rank; d-- > 0; step *= (int32_t)tensor->dims[d]) {
+            column.dims[d] = tensor->dims[d];
+            column.strides[d] = step;
+        }
+        VKD_TRY(vkd_op_output_in(lowering, value, tensor->dtype, VKD_ROWS, &y));
+        VKD_TRY(vkd_op_move(lowering, &column, y));
+    }
+    return VKD_OK;
+}
+
+/* Over the last `count` dims. */
+static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint32_t count, uint32_t stats_op)
+{
+    normalisation n = {.op = VKD_NORMALISE_SCALE};
+    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
+    for (uint32_t i = 0; i < count; i++)
+        reduced[n.x.rank - 1 - i] = true;
+    VKD_TRY(stats_of(lowering, &n.x, reduced, stats_op, args->eps, &n.stats));
+    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, n.x.rank - count, count, &n.weight));
+    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, n.x.rank - count, count, &n.bias));
+    VKD_TRY(output(lowering, args->x, args->y[0], &y));
+    VKD_TRY(emit(lowering, &n, y));
+    return output_stats(lowering, args, &n.stats);
+}
+
+static vkd_status lower_layer(vkd_lowering *lowering, const void *arguments)
+{
+    const norm_args *args = arguments;
+    return lower_last(lowering, args, (uint32_t)args->shape.count, VKD_STATS_MOMENTS);
+}
+
+static vkd_status lower_rms(vkd_lowering *lowering, const void *arguments)
+{
+    return lower_last(lowering, arguments, 1, VKD_STATS_RMS);
+}
+
+/* Dim 1 as [groups][channels of a group]. */
+static vkd_view grouped(const vkd_view *x, uint32_t groups)
+{
+    vkd_view view = *x;
+    view.rank++;
+    for (uint32_t d = view.rank - 1; d > 2; d--) {
+        view.dims[d] = x->dims[d - 1];
+        view.strides[d] = x->strides[d - 1];
+    }
+    view.dims[1] = groups;
+    view.dims[2] = x->dims[1] / groups;
+    view.strides[1] = x->strides[1] * (int32_t)view.dims[2];
+    view.strides[2] = x->strides[1];
+    return view;
+}
+
+static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const uint32_t groups = (uint32_t)args->groups;
+    normalisation n = {.op = VKD_NORMALISE_SCALE};
+    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_tensor_id y, image;
+    /* In row-major order, where channels of a group and pixels lie within each other. */
+    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &image));
+    const vkd_view x = vkd_view_of(lowering->graph, image);
+    if (x.rank == VKD_MAX_RANK)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a tensor of rank %u: at most %d are supported", x.rank, VKD_MAX_RANK - 1);
+    n.x = grouped(&x, groups);
+    for (uint32_t d = 2; d < n.x.rank; d++)
+        reduced[d] = true;
+    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_MOMENTS, args->eps, &n.stats));
+    VKD_TRY(parameter_view(lowering, "weight", args->weight, &x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, "bias", args->bias, &x, 1, 1, &n.bias));
+    n.weight = n.weight.tensor == VKD_NO_TENSOR ? n.weight : grouped(&n.weight, groups);
+    n.bias = n.bias.tensor == VKD_NO_TENSOR ? n.bias : grouped(&n.bias, groups);
+    vkd_tensor_id wide;
+    VKD_TRY(vkd_op_output_in(lowering, args->y[0], vkd_value_tensor(lowering, args->y[0])->dtype, VKD_ROWS, &y));
+    const vkd_tensor *result = &lowering->graph->tensors[y];
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, n.x.rank, n.x.dims, &wide));
+    lowering->graph->tensors[wide].storage = y;
+    VKD_TRY(emit(lowering, &n, wide));
+    return output_stats(lowering, args, &n.stats);
+}
+
+/* ------------------------------------------------------------------------------------------------------ batch norm */
+
+static const vkd_param batch_params[] = {VKD_TENSOR(norm_args, x),
+                                         VKD_OPTIONAL_TENSOR(norm_args, weight),
+                                         VKD_OPTIONAL_TENSOR(norm_args, bias),
+                                         VKD_CONSTANT(norm_args, mean),
+                                         VKD_CONSTANT(norm_args, variance),
+                                         VKD_IGNORED("momentum"),
+                                         VKD_FLOAT(norm_args, eps),
+                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_PARAMS_END};
+
+static vkd_status shape_batch(vkd_shaping *shaping, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    const uint32_t nothing = 0;
+    if (x->rank < 2)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels", x->rank);
+    for (uint32_t i = 1; i < 3; i++)
+        VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &nothing));
+    return vkd_shape_set_as(shaping, args->y[0], args->x);
+}
+
+typedef struct running {
+    const void *mean, *variance;
+    uint32_t channels, dtype;
+    double eps;
+} running;
+
+/* Means and 1 / deviations, as stats.comp makes them. */
+static void pack_running(const void *from, void *dst, size_t size)
+{
+    const running *r = from;
+    for (uint32_t c = 0; c < r->channels; c++) {
+        double variance = vkd_element_get((vkd_dtype)r->dtype, r->variance, c) + r->eps;
+        const float pair[] = {(float)vkd_element_get((vkd_dtype)r->dtype, r->mean, c), (float)(1 / sqrt(variance))};
+        memcpy((char *)dst + c * sizeof pair, pair, sizeof pair);
+    }
+    memset((char *)dst + r->channels * 8u, 0, size - r->channels * 8u);
+}
+
+static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const vkd_model_tensor *mean = vkd_value_tensor(lowering, args->mean), *variance = vkd_value_tensor(lowering, args->variance);
+    normalisation n = {.op = VKD_NORMALISE_SCALE};
+    vkd_tensor_id y, stats;
+    VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
+    const uint32_t channels = n.x.dims[1];
+    if (mean->rank != 1 || variance->rank != 1 || mean->dims[0] != channels || variance->dims[0] != channels ||
+        mean->dtype != variance->dtype)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "running mean and variance do not fit %u channels", channels);
+    running r;
+    memset(&r, 0, sizeof r);
+    r.mean = mean->data;
+    r.variance = variance->data;
+    r.channels = channels;
+    r.dtype = mean->dtype;
+    r.eps = (double)args->eps;
+    VKD_TRY(vkd_op_constant(lowering, 8 * (uint64_t)channels, pack_running, &r, sizeof r, &stats));
+    lowering->graph->tensors[stats].dtype = VKD_DTYPE_FLOAT32;
+    n.stats = (vkd_view){.tensor = stats, .rank = n.x.rank};
+    memcpy(n.stats.dims, n.x.dims, sizeof n.stats.dims);
+    n.stats.strides[1] = 1;
+    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
+    VKD_TRY(output(lowering, args->x, args->y[0], &y));
+    return emit(lowering, &n, y);
+}
+
+#define NORM(name_, params_, shape_, lower_)                                                                                   \
+    {                                                                                                                          \
+        name_, params_, sizeof(norm_args), shape_, lower_, .defaults = &no_parameters                                          \
+    }
+#define SOFTMAX(name_, code_)                                                                                                  \
+    {                                                                                                                          \
+        name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_                               \
+    }
+
+static const vkd_op rows[] = {
+    SOFTMAX("aten._softmax.default", VKD_NORMALISE_SOFTMAX),
+    SOFTMAX("aten::_softmax.out", VKD_NORMALISE_SOFTMAX),
+    SOFTMAX("aten._log_softmax.default", VKD_NORMALISE_LOG_SOFTMAX),
+    SOFTMAX("aten::_log_softmax.out", VKD_NORMALISE_LOG_SOFTMAX),
+    NORM("aten.native_layer_norm.default", layer_params, shape_layer, lower_layer),
+    NORM("aten::native_layer_norm.out", layer_params, shape_layer, lower_layer),
+    NORM("et_vk.rms_norm.default", rms_params, shape_rms, lower_rms),
+    NORM("aten.native_group_norm.default", group_params, shape_group, lower_group),
+    NORM("aten::native_group_norm.out", group_params, shape_group, lower_group),
+    NORM("aten._native_batch_norm_legit_no_training.default", batch_params, shape_batch, lower_batch),
+    NORM("aten::_native_batch_norm_legit_no_training.out", batch_params, shape_batch, lower_batch),
+};
+
+const vkd_op_table vkd_norm_ops = VKD_OP_TABLE(rows);

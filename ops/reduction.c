@@ -1,0 +1,214 @@
+/* Sums, means, extremes and where they are, over any dims: shaders/reduce.comp. */
+#include "ops/reduction.h"
+#include "graph/operators.h"
+#include "ops/tables.h"
+
+#include <string.h>
+
+/* ----------------------------------------------------------------------------------------------------------- views */
+
+vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
+{
+    *out = (vkd_reduction){.kept = {.tensor = x->tensor, .offset = x->offset}, .count = 1};
+    uint32_t sizes[VKD_MAX_RANK], runs = 0;
+    int32_t strides[VKD_MAX_RANK];
+    for (uint32_t d = 0; d < x->rank; d++) {
+        if (!reduced[d]) {
+            out->kept.dims[out->kept.rank] = x->dims[d];
+            out->kept.strides[out->kept.rank++] = x->strides[d];
+            continue;
+        }
+        out->count *= x->dims[d];
+        if (runs && strides[runs - 1] == x->strides[d] * (int32_t)x->dims[d]) {
+            sizes[runs - 1] *= x->dims[d];
+            strides[runs - 1] = x->strides[d];
+        } else if (x->dims[d] != 1) {
+            sizes[runs] = x->dims[d];
+            strides[runs++] = x->strides[d];
+        }
+    }
+    if (runs > VKD_REDUCE_DIMS)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a reduction over %u dims apart: %d are supported", runs, VKD_REDUCE_DIMS);
+    out->runs = runs ? runs : 1;
+    for (uint32_t r = 0; r < VKD_REDUCE_DIMS; r++)
+        out->run[r] = 1;
+    for (uint32_t r = 0; r < runs; r++) {
+        out->run[VKD_REDUCE_DIMS - runs + r] = sizes[r];
+        out->run_strides[VKD_REDUCE_DIMS - runs + r] = strides[r];
+    }
+    return VKD_OK;
+}
+
+/* -------------------------------------------------------------------------------------------------------- dispatch */
+
+/* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of two. */
+static uint32_t lanes_of(const vkd_caps *caps, uint32_t units, uint32_t count)
+{
+    enum { CPU_RUN = 16384, GPU_UNITS = 16384, SHORT = 16 };
+    uint32_t lanes = 1, most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    while (lanes * 2 <= most && (caps->max_loops ? count / lanes > CPU_RUN
+                                                 : (uint64_t)units * lanes < GPU_UNITS && count / lanes > SHORT))
+        lanes *= 2;
+    return lanes;
+}
+
+/* Columns of a workgroup: 64 invocations with the lanes, as far as the device has them. */
+static uint32_t width_of(const vkd_caps *caps, uint32_t lanes)
+{
+    uint32_t width = 1;
+    while (lanes * width * 2 <= 64 && lanes * width * 2 <= caps->max_workgroup_invocations)
+        width *= 2;
+    return width;
+}
+
+static vkd_node node_of(vkd_lowering *lowering, vkd_shader shader, const vkd_reduction *reduction, const vkd_walk *walk,
+                        uint32_t units, float eps)
+{
+    reduce_params params = {.groups = walk->groups,
+                            .slots = walk->slots,
+                            .inner = walk->inner,
+                            .x_offset = walk->offsets[0],
+                            .count = reduction->count,
+                            .eps = eps};
+    memcpy(params.dims, walk->dims, sizeof params.dims);
+    memcpy(params.x_strides, walk->strides[0], sizeof params.x_strides);
+    memcpy(params.run, reduction->run, sizeof params.run);
+    memcpy(params.run_strides, reduction->run_strides, sizeof params.run_strides);
+    const uint32_t lanes = lanes_of(lowering->caps, units, reduction->count), width = width_of(lowering->caps, lanes);
+    const uint64_t rounds = vkd_divide_up(reduction->count, lanes);
+    vkd_node node = vkd_op_node(lowering, shader, 2 * vkd_loop(rounds, VKD_REDUCE_DIMS + 4) + vkd_loop(lanes, 8) + 64, &params,
+                                sizeof params);
+    node.specs[0] = width;
+    node.specs[1] = lanes;
+    vkd_node_groups(&node, lowering->caps, vkd_divide_up(units, width));
+    return node;
+}
+
+static void add_specs(const vkd_lowering *lowering, vkd_node *node, const vkd_reduction *reduction, const vkd_walk *walk,
+                      vkd_dtype y_type, uint32_t op)
+{
+    vkd_node_spec(node, lowering->graph->tensors[reduction->kept.tensor].dtype);
+    vkd_node_spec(node, y_type);
+    vkd_node_spec(node, op);
+    vkd_node_spec(node, walk->dim_count);
+    vkd_node_spec(node, reduction->runs);
+}
+
+/* The tensor's own dims, or those that stay where it has ones besides. */
+static vkd_status kept_as(vkd_lowering *lowering, const vkd_reduction *reduction, vkd_tensor_id y, vkd_tensor_id *out)
+{
+    const vkd_tensor *tensor = &lowering->graph->tensors[y];
+    *out = y;
+    if (tensor->rank == reduction->kept.rank)
+        return VKD_OK;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, tensor->place, tensor->dtype, VKD_ROWS, reduction->kept.rank,
+                                 reduction->kept.dims, out));
+    lowering->graph->tensors[*out].storage = y;
+    return VKD_OK;
+}
+
+vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, vkd_tensor_id y)
+{
+    vkd_tensor_id kept;
+    vkd_walk walk;
+    VKD_TRY(kept_as(lowering, reduction, y, &kept));
+    vkd_walk_make(lowering->graph, kept, &reduction->kept, 1, &walk);
+    vkd_node node = node_of(lowering, VKD_SHADER_REDUCE, reduction, &walk, walk.groups, 0);
+    add_specs(lowering, &node, reduction, &walk, lowering->graph->tensors[y].dtype, op);
+    vkd_node_read(&node, reduction->kept.tensor);
+    vkd_node_write(&node, kept);
+    return vkd_op_add_node(lowering, &node, reduction->kept.tensor, y);
+}
+
+vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, float eps,
+                               vkd_tensor_id *out)
+{
+    const vkd_view *kept = &reduction->kept;
+    vkd_tensor_id rows;
+    vkd_walk walk;
+    uint32_t dims[VKD_MAX_RANK + 1], rank = kept->rank;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, rank, kept->dims, &rows));
+    vkd_walk_make(lowering->graph, rows, kept, 1, &walk);
+    memcpy(dims, kept->dims, sizeof kept->dims);
+    dims[rank] = 2;
+    if (rank == VKD_MAX_RANK)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "statistics over nothing");
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, rank + 1, dims, out));
+    vkd_node node = node_of(lowering, VKD_SHADER_STATS, reduction, &walk, walk.slots, eps);
+    add_specs(lowering, &node, reduction, &walk, VKD_DTYPE_FLOAT32, op);
+    vkd_node_read(&node, kept->tensor);
+    vkd_node_write(&node, *out);
+    return vkd_op_add_node(lowering, &node, kept->tensor, *out);
+}
+
+/* ------------------------------------------------------------------------------------------------------- operators */
+
+static const vkd_param sum_params[] = {VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims),
+                                       VKD_BOOL(reduce_args, keepdim), VKD_IGNORED("dtype"), VKD_OUTPUT(reduce_args, y),
+                                       VKD_PARAMS_END};
+static const vkd_param extreme_params[] = {VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims),
+                                           VKD_BOOL(reduce_args, keepdim), VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
+static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x), VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
+
+/* An output dim without keepdim, with ones for what is reduced with it. */
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const reduce_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    bool reduced[VKD_MAX_RANK];
+    uint32_t dims[VKD_MAX_RANK], rank = 0;
+    VKD_TRY(vkd_shape_listed(shaping, &args->dims, x->rank, reduced));
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (args->keepdim || !reduced[i])
+            dims[rank++] = reduced[i] ? 1 : x->dims[i];
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op)
+{
+    bool needs = op == VKD_REDUCE_MAX || op == VKD_REDUCE_MIN || op == VKD_REDUCE_ARGMAX || op == VKD_REDUCE_ARGMIN;
+    return needs && !reduction->count ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements") : VKD_OK;
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const reduce_args *args = arguments;
+    const uint32_t op = (uint32_t)lowering->call->row->code;
+    bool reduced[VKD_MAX_RANK];
+    vkd_reduction reduction;
+    vkd_view x;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    vkd_op_listed(&args->dims, x.rank, reduced);
+    VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
+    VKD_TRY(check_not_empty(lowering, &reduction, op));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
+    return vkd_reduction_emit(lowering, &reduction, op, y);
+}
+
+#define REDUCE(name_, params_, code_)                                                                                          \
+    {                                                                                                                          \
+        name_, params_, sizeof(reduce_args), shape, lower, .code = code_                                                       \
+    }
+
+static const vkd_op rows[] = {
+    REDUCE("aten.sum.dim_IntList", sum_params, VKD_REDUCE_SUM),
+    REDUCE("aten::sum.IntList_out", sum_params, VKD_REDUCE_SUM),
+    REDUCE("aten.amax.default", extreme_params, VKD_REDUCE_MAX),
+    REDUCE("aten::amax.out", extreme_params, VKD_REDUCE_MAX),
+    REDUCE("aten.amin.default", extreme_params, VKD_REDUCE_MIN),
+    REDUCE("aten::amin.out", extreme_params, VKD_REDUCE_MIN),
+    REDUCE("aten.argmax.default", extreme_params, VKD_REDUCE_ARGMAX),
+    REDUCE("aten::argmax.out", extreme_params, VKD_REDUCE_ARGMAX),
+    REDUCE("aten.argmin.default", extreme_params, VKD_REDUCE_ARGMIN),
+    REDUCE("aten::argmin.out", extreme_params, VKD_REDUCE_ARGMIN),
+    REDUCE("aten::any.out", extreme_params, VKD_REDUCE_ANY),
+    REDUCE("aten::any.dims_out", extreme_params, VKD_REDUCE_ANY),
+    REDUCE("aten::any.all_out", all_params, VKD_REDUCE_ANY),
+    REDUCE("aten::all.out", extreme_params, VKD_REDUCE_ALL),
+    REDUCE("aten::all.dims_out", extreme_params, VKD_REDUCE_ALL),
+    REDUCE("aten::all.all_out", all_params, VKD_REDUCE_ALL),
+    REDUCE("aten::prod.int_out", sum_params, VKD_REDUCE_PROD),
+};
+
+const vkd_op_table vkd_reduction_ops = VKD_OP_TABLE(rows);

@@ -1,0 +1,13 @@
+// What the two halves of attention share.
+#include "element.glsl"
+#include "attention_params.h"
+
+layout(push_constant) uniform params_block { attention_params params; };
+
+uint unit_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+
+// How many keys query s sees, the position of the first query being known.
+uint keys_of(uint s, int position)
+{
+    return params.causal == 1 ? uint(clamp(position + int(s) + 1, 0, int(params.keys))) : params.keys;
+}

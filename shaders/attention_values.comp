@@ -1,0 +1,35 @@
+// The values of attention: an invocation makes four elements of y, which lies [s][h][d] with d a multiple of 4, or a word of it.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "dispatch.glsl"
+#include "attention.glsl"
+
+layout(constant_id = 3) const uint V_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const uint Y_TYPE = VKD_ELEMENT_F32;
+
+layout(binding = 0) readonly buffer p_buffer { float p[]; };
+ELEMENTS_IN(1, v, V_TYPE)
+layout(binding = 2) readonly buffer symbols_buffer { int symbols[]; };
+ELEMENTS_OUT(3, y, Y_TYPE)
+
+void main()
+{
+    uint group = linear_index(), total = params.queries * params.heads * params.width;
+    if (4 * group >= total)
+        return;
+    int position = params.symbol == ~0u ? params.start : symbols[params.symbol];
+    vec4 result = vec4(0.0);
+    uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(total - 1));
+    // y's rows by q_s and q_h: where query s of head h begins.
+    uvec4 d = slot % params.width, unit = slot / params.width;
+    uvec4 h = params.q_h < params.q_s ? unit % params.heads : unit / params.queries;
+    uvec4 s = params.q_h < params.q_s ? unit / params.heads : unit % params.queries;
+    uvec4 row = (h * params.queries + s) * params.row, at = params.k_offset + h / params.group * params.k_h + d;
+    uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position), keys_of(s.w, position));
+    uint most = max(max(count.x, count.y), max(count.z, count.w));
+    for (uint l = 0; l < most; l++)
+        for (uint i = 0; i < 4; i++)
+            if (l < count[i])
+                result[i] += p[row[i] + l] * v_load(at[i] + l * params.k_l);
+    y_store4(group, result);
+}

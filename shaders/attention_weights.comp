@@ -1,0 +1,72 @@
+// The weights of attention: a workgroup makes those of one query of one head.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+#include "attention.glsl"
+
+layout(constant_id = 3) const uint Q_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const uint K_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 5) const uint MASK_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 6) const uint HAS_MASK = 0; // 1: added; 2: false hides a key
+
+ELEMENTS_IN(0, q, Q_TYPE)
+ELEMENTS_IN(1, k, K_TYPE)
+ELEMENTS_IN(2, mask, MASK_TYPE)
+layout(binding = 3) readonly buffer symbols_buffer { int symbols[]; };
+layout(binding = 4) buffer p_buffer { float p[]; };
+shared float lanes_value[gl_WorkGroupSize.x];
+
+float combined(float value, bool maximum)
+{
+    uint lane = gl_LocalInvocationID.x;
+    barrier();
+    lanes_value[lane] = value;
+    barrier();
+    for (uint step = gl_WorkGroupSize.x / 2; step > 0; step /= 2) {
+        if (lane < step) {
+            float a = lanes_value[lane], b = lanes_value[lane + step];
+            lanes_value[lane] = !maximum ? a + b : isnan(a) || b < a ? a : b;
+        }
+        barrier();
+    }
+    return lanes_value[0];
+}
+
+float score(uint q_at, uint k_at)
+{
+    precise float sum = 0.0;
+    for (uint d = 0; d < params.width; d++)
+        sum = sum + q_load(q_at + d) * k_load(k_at + d);
+    return sum * params.scale;
+}
+
+void main()
+{
+    uint unit = unit_index(), s = unit % params.queries, h = unit / params.queries;
+    if (h >= params.heads)
+        return;
+    uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, row = unit * params.row;
+    uint count = keys_of(s, params.symbol == ~0u ? params.start : symbols[params.symbol]);
+    uint q_at = params.q_offset + s * params.q_s + h * params.q_h, k_at = params.k_offset + h / params.group * params.k_h;
+    uint mask_at = params.mask_offset + h * params.mask_h + s * params.mask_s;
+    float most = uintBitsToFloat(0xff800000u);
+    for (uint l = lane; l < count; l += lanes) {
+        float v = score(q_at, k_at + l * params.k_l);
+        if (HAS_MASK == 1)
+            v += mask_load(mask_at + l * params.mask_l);
+        if (HAS_MASK == 2 && mask_loadi(mask_at + l * params.mask_l) == 0)
+            v = uintBitsToFloat(0xff800000u);
+        p[row + l] = v;
+        most = isnan(most) || v <= most ? most : v;
+    }
+    most = combined(most, true);
+    float sum = 0.0;
+    for (uint l = lane; l < count; l += lanes) {
+        float v = exp(p[row + l] - most);
+        p[row + l] = v;
+        sum += v;
+    }
+    sum = combined(sum, false);
+    for (uint l = lane; l < count; l += lanes)
+        p[row + l] = p[row + l] / sum;
+}

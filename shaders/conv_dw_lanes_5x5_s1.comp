@@ -1,7 +1,0 @@
-#version 450
-// glslc -O0
-#extension GL_GOOGLE_include_directive : require
-#define KERNEL 5
-#define STRIDE 1
-#define TILE_W 4
-#include "conv_dw_lanes.glsl"

@@ -1,7 +1,0 @@
-#version 450
-#define ROWS 32
-#define CHANNELS 64
-#define SUBGROUPS_M 1
-#define SUBGROUPS_N 1
-#define LOADS LOADS_STEPS
-#include "gemm_coop.glsl"

@@ -1,4 +1,0 @@
-#version 450
-#define STEP int
-#define COLUMNS ivec4
-#include "linear.glsl"

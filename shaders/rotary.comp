@@ -1,0 +1,51 @@
+// Rotary position embedding in its three forms: an invocation makes a group of four elements.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "dispatch.glsl"
+#include "element.glsl"
+#include "rotary_params.h"
+
+layout(constant_id = 3) const uint X_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const uint TABLE_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 5) const uint FORM = VKD_ROTARY_PAIRS;
+
+layout(push_constant) uniform params_block { rotary_params params; };
+ELEMENTS_IN(0, x, X_TYPE)
+ELEMENTS_IN(1, cosine, TABLE_TYPE)
+ELEMENTS_IN(2, sine, TABLE_TYPE)
+layout(binding = 3) readonly buffer symbols_buffer { int symbols[]; };
+ELEMENTS_OUT(4, y, X_TYPE)
+
+float turned(uint slot)
+{
+    uint d = slot % params.width, position = slot / (params.width * params.heads) % params.positions;
+    float own = x_load(slot);
+    if (d >= params.rotated)
+        return own;
+    int start = params.symbol == ~0u ? params.start : symbols[params.symbol];
+    uint row = uint(clamp(start + int(position), 0, int(params.table_rows) - 1)) * params.table;
+    uint half_width = params.rotated / 2;
+    bool first = FORM == VKD_ROTARY_HALVES ? d < half_width : d % 2 == 0;
+    uint away = FORM == VKD_ROTARY_HALVES ? half_width : 1;
+    uint angle = FORM == VKD_ROTARY_HALVES ? d : d / 2;
+    float c, s;
+    if (FORM == VKD_ROTARY_INTERLEAVED) {
+        c = cosine_load(row + 2 * angle);
+        s = cosine_load(row + 2 * angle + 1);
+    } else {
+        c = cosine_load(row + angle);
+        s = sine_load(row + angle);
+    }
+    float other = x_load(first ? slot + away : slot - away);
+    precise float a = own * c, b = other * s;
+    return first ? a - b : a + b;
+}
+
+void main()
+{
+    uint group = linear_index();
+    if (group >= params.groups)
+        return;
+    uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(params.slots - 1));
+    y_store4(group, vec4(turned(slot.x), turned(slot.y), turned(slot.z), turned(slot.w)));
+}
