@@ -20,26 +20,19 @@ static int64_t out_size(const conv_args *args, int axis, int64_t in)
     return room < 0 ? 0 : room / args->stride[axis] + 1;
 }
 
-/* Brings a depthwise weight, [kernel_h][kernel_w][channel], into the order that the variants know. */
-static vkd_status reorder_taps(vkd_lowering *lowering, uint32_t value, const conv2d_problem *p, const int8_t **out)
+/* A depthwise weight that is [kernel_h][kernel_w][channel]. */
+static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv2d_problem *p, vkd_weights *out)
 {
     if (!conv2d_is_depthwise(p))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "%u groups for %u input and %u output channels: one channel a group is supported", p->groups,
                            p->in_c, p->out_c);
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, value);
-    uint32_t padded = (uint32_t)vkd_align_up(p->out_c, 4), row = conv2d_weight_row(p), taps = conv2d_taps(p);
+    uint32_t padded = (uint32_t)vkd_align_up(p->out_c, 4);
     bool whole = weight->rank == 3 && weight->dims[2] == padded; /* channels may be padded to whole words */
     const uint32_t dims[] = {p->kernel[0], p->kernel[1], whole ? padded : p->out_c};
     VKD_TRY(conv_args_check_weight(lowering, value, 3, dims));
-    int8_t *rows = vkd_arena_alloc(lowering->graph->arena, p->out_c, row);
-    if (!rows)
-        return vkd_fail_memory(lowering->context, "convolution weights");
-    const int8_t *from = weight->data;
-    for (uint32_t tap = 0; tap < taps; tap++)
-        for (uint32_t c = 0; c < p->out_c; c++)
-            rows[(size_t)c * row + tap] = from[(size_t)tap * dims[2] + c];
-    *out = rows;
+    *out = (vkd_weights){weight->data, 1, dims[2]};
     return VKD_OK;
 }
 
@@ -62,7 +55,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const conv_args *args = arguments;
     conv2d conv;
     VKD_TRY(conv_args_begin(lowering, args, &conv));
-    VKD_TRY(args->taps_first ? reorder_taps(lowering, args->weight, &conv.problem, &conv.weights)
+    VKD_TRY(args->taps_first ? weight_taps(lowering, args->weight, &conv.problem, &conv.weights)
                              : conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
     return conv2d_build(lowering, &conv, conv2d_variants, conv2d_variant_count);
 }

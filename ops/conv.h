@@ -17,7 +17,7 @@ typedef struct conv2d_problem {
 typedef struct conv2d {
     conv2d_problem problem;
     vkd_tensor_id x, y;     /* int8, 4C */
-    const int8_t *weights;  /* [out_c][conv2d_weight_row], k = (ky * kernel_w + kx) * ic_group + ic */
+    vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
     vkd_tensor_id residual; /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
     requantize_params requantize;

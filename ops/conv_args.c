@@ -89,10 +89,10 @@ vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint3
                        is ? is : "?", expected ? expected : "?");
 }
 
-vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight, const conv2d_problem *problem, const int8_t **out)
+vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight, const conv2d_problem *problem, vkd_weights *out)
 {
     const uint32_t dims[] = {problem->out_c, conv2d_weight_row(problem)};
     VKD_TRY(conv_args_check_weight(lowering, weight, 2, dims));
-    *out = vkd_value_tensor(lowering, weight)->data;
+    *out = (vkd_weights){vkd_value_tensor(lowering, weight)->data, dims[1], 1};
     return VKD_OK;
 }

@@ -26,8 +26,8 @@ VKD_MUST_USE vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args 
 /* VKD_INVALID_MODEL unless the weight is an int8 constant of these dims. */
 VKD_MUST_USE vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank, const uint32_t *dims);
 
-/* The bytes of a weight that has the form of conv2d.weights in the file already. */
+/* A weight that is [out_c][conv2d_weight_row]. */
 VKD_MUST_USE vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight, const conv2d_problem *problem,
-                                              const int8_t **out);
+                                              vkd_weights *out);
 
 #endif

@@ -24,12 +24,12 @@ static int32_t sum_at(const conv2d_trial *trial, const place *at)
     enum { CHUNK = 64 };
     const conv2d_problem *p = &trial->problem;
     uint32_t channels = conv2d_ic_group(p), first = at->c / conv2d_oc_group(p) * channels;
-    const int8_t *weight = trial->weights + at->c * (size_t)conv2d_weight_row(p);
     int32_t sum = 0;
     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
         for (uint32_t kx = 0; kx < p->kernel[1]; kx++) {
             int64_t y = (int64_t)at->y * p->stride[0] + (int64_t)ky * p->dilation[0] - p->padding[0];
             int64_t x = (int64_t)at->x * p->stride[1] + (int64_t)kx * p->dilation[1] - p->padding[1];
+            const int8_t *weight = vkd_weights_at(&trial->weights, at->c, ((size_t)ky * p->kernel[1] + kx) * channels);
             for (uint32_t c = 0; c < channels; c += CHUNK) {
                 uint32_t count = channels - c < CHUNK ? channels - c : CHUNK;
                 int8_t inputs[CHUNK];

@@ -9,8 +9,8 @@
 /* --------------------------------------------------------------------------------------------------------- weights */
 
 typedef struct tap_source {
-    const int8_t *weights; /* [channel][row] */
-    uint32_t row, channels, taps;
+    vkd_weights weights;
+    uint32_t channels, taps;
 } tap_source;
 
 /* [tap][channel], channels padded to whole words. */
@@ -21,7 +21,7 @@ static void pack_taps(const void *from, void *dst, size_t size)
     uint32_t padded = (uint32_t)vkd_align_up(source->channels, 4);
     for (uint32_t tap = 0; tap < source->taps; tap++)
         for (uint32_t c = 0; c < padded; c++)
-            *out++ = c < source->channels ? source->weights[(size_t)c * source->row + tap] : 0;
+            *out++ = c < source->channels ? *vkd_weights_at(&source->weights, c, tap) : 0;
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
@@ -33,7 +33,6 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, vkd_node *nod
     const conv2d_problem *p = &conv->problem;
     const tap_source source = {
         .weights = conv->weights,
-        .row = conv2d_weight_row(p),
         .channels = p->out_c,
         .taps = conv2d_taps(p),
     };

@@ -11,7 +11,6 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t t
         .channels = conv->channels,
         .residual = conv->residual,
         .weights = conv->weights,
-        .weight_row = conv2d_weight_row(&conv->problem),
         .tap_k = tap_k,
         .requantize = conv->requantize,
     };

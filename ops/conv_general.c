@@ -5,8 +5,8 @@
 #include <string.h>
 
 typedef struct window_source {
-    const int8_t *weights;
-    uint32_t row, out_c, taps, ic_group;
+    vkd_weights weights;
+    uint32_t row, out_c, taps, ic_group; /* row: bytes, of pack_rows */
 } window_source;
 
 /* [oc / 4][tap][ic / 4][4 channels][4] */
@@ -21,19 +21,25 @@ static void pack_words(const void *from, void *dst, size_t size)
                     uint32_t count = oc >= source->out_c ? 0 : source->ic_group - ic4 < 4 ? source->ic_group - ic4 : 4;
                     int8_t word[4] = {0};
                     if (count)
-                        memcpy(word, source->weights + (size_t)oc * source->row + tap * source->ic_group + ic4, count);
+                        memcpy(word, vkd_weights_at(&source->weights, oc, (size_t)tap * source->ic_group + ic4), count);
                     memcpy(out, word, 4);
                 }
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
-/* As in the file. */
+/* [oc][row]: k, and zeros up to a whole word. */
 static void pack_rows(const void *from, void *dst, size_t size)
 {
     const window_source *source = from;
-    size_t bytes = (size_t)source->out_c * source->row;
-    memcpy(dst, source->weights, bytes);
-    memset((char *)dst + bytes, 0, size - bytes);
+    int8_t *out = dst;
+    const size_t ic_group = source->ic_group, k = source->taps * ic_group;
+    for (uint32_t oc = 0; oc < source->out_c; oc++) {
+        for (uint32_t tap = 0; tap < source->taps; tap++, out += ic_group)
+            memcpy(out, vkd_weights_at(&source->weights, oc, tap * ic_group), ic_group);
+        memset(out, 0, source->row - k);
+        out += source->row - k;
+    }
+    memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
 conv_params conv2d_window_params(const conv2d *conv)

@@ -23,8 +23,8 @@ static int64_t out_size(const conv_args *args, int axis, int64_t in)
 /* --------------------------------------------------------------------------------------------------------- weights */
 
 typedef struct transposed_source {
-    const int8_t *weights; /* [channel][row], k = tap * ic_group + ic */
-    uint32_t row, taps, in_c4, out_c, ic_group, oc_group, span;
+    vkd_weights weights;
+    uint32_t taps, in_c4, out_c, ic_group, oc_group, span;
     int32_t zero; /* what the kernel has added to the zero point of x */
 } transposed_source;
 
@@ -54,7 +54,7 @@ static int8_t weight_at(const transposed_source *s, uint32_t oc, uint32_t tap, u
     uint32_t first = oc / s->oc_group * s->ic_group;
     if (oc >= s->out_c || ic < first || ic >= first + s->ic_group)
         return 0;
-    return s->weights[(size_t)oc * s->row + (size_t)tap * s->ic_group + (ic - first)];
+    return *vkd_weights_at(&s->weights, oc, (size_t)tap * s->ic_group + (ic - first));
 }
 
 /* The tap's part of the zero point, then its words; see the shader. */
@@ -93,7 +93,6 @@ static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32
     const conv2d_problem *p = &conv->problem;
     const transposed_source source = {
         .weights = conv->weights,
-        .row = conv2d_weight_row(p),
         .taps = conv2d_taps(p),
         .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
         .out_c = p->out_c,

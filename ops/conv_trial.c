@@ -56,11 +56,16 @@ static void fill_weights(const conv2d_problem *problem, int8_t *weights)
         memset(weights + oc * row + k, 0, row - k);
 }
 
-static int32_t sum_of(const int8_t *weights, size_t count)
+/* Of a channel. */
+static int32_t sum_of(const conv2d_trial *trial, uint32_t channel)
 {
+    const size_t taps = conv2d_taps(&trial->problem), ic_group = conv2d_ic_group(&trial->problem);
     int32_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += weights[i];
+    for (size_t tap = 0; tap < taps; tap++) {
+        const int8_t *weight = vkd_weights_at(&trial->weights, channel, tap * ic_group);
+        for (size_t i = 0; i < ic_group; i++)
+            sum += weight[i];
+    }
     return sum;
 }
 
@@ -82,11 +87,10 @@ static float rough_root(float value)
 
 void conv2d_trial_fill(conv2d_trial *trial)
 {
-    size_t k = (size_t)conv2d_k(&trial->problem), row = conv2d_weight_row(&trial->problem);
     if (trial->made_weights)
         fill_weights(&trial->problem, trial->made_weights);
     for (uint32_t oc = 0; oc < trial->problem.out_c; oc++) {
-        trial->sums[oc] = sum_of(trial->weights + oc * row, k);
+        trial->sums[oc] = sum_of(trial, oc);
         trial->scales[oc] = 0.005f + 0.005f * random_unit(SCALE_STREAM, oc);
         trial->bias[oc] = random_unit(BIAS_STREAM, oc) - 0.5f;
     }
@@ -99,15 +103,15 @@ vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial 
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);
-    int8_t *made_weights = conv->weights ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
-    if (!sums || !scales || !bias || (!conv->weights && !made_weights))
+    int8_t *made_weights = conv->weights.data ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
+    if (!sums || !scales || !bias || (!conv->weights.data && !made_weights))
         return vkd_fail_memory(arena->context, "a convolution to try");
     float x_mean = (float)conv->x_zero; /* random bytes are 0 on average, with a deviation of 74 */
     /* The output's range is about that of the sums, so that few results saturate. */
     *out = (conv2d_trial){
         .problem = *problem,
         .residual = conv->residual != VKD_NO_TENSOR,
-        .weights = conv->weights ? conv->weights : made_weights,
+        .weights = made_weights ? (vkd_weights){made_weights, (uint32_t)row, 1} : conv->weights,
         .made_weights = made_weights,
         .sums = sums,
         .scales = scales,

@@ -10,8 +10,8 @@ enum { CONV2D_TRIAL_VALUES = 3 };
 typedef struct conv2d_trial {
     conv2d_problem problem;
     bool residual;         /* with a fused addition */
-    const int8_t *weights; /* as in conv2d */
-    int8_t *made_weights;  /* the same if they are made up, else null */
+    vkd_weights weights;   /* as in conv2d */
+    int8_t *made_weights;  /* their bytes if they are made up, else null */
     int32_t *sums;         /* of the weights, a channel each */
     float *scales, *bias;
     requantize_args requantize; /* its value ids are of `values` */

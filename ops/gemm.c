@@ -54,8 +54,8 @@ static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
 /* ------------------------------------------------------------------------------------------------------- B packing */
 
 typedef struct b_source {
-    const int8_t *weights;
-    uint32_t groups, n, row;       /* n of one group, bytes of a row */
+    vkd_weights weights;
+    uint32_t groups, n;            /* n of one group */
     uint32_t taps, tap_k;          /* of a row, its values that count */
     uint32_t row_taps, row_padded; /* of a row of the window */
     uint32_t tap_padded, n_padded, unit, grain, step, k_steps;
@@ -71,7 +71,7 @@ static void pack_grain(const b_source *source, uint32_t group, uint32_t n, uint3
     if (count > source->grain)
         count = source->grain;
     if (count)
-        memcpy(out, source->weights + ((size_t)group * source->n + n) * source->row + tap * source->tap_k + c, count);
+        memcpy(out, vkd_weights_at(&source->weights, (size_t)group * source->n + n, (size_t)tap * source->tap_k + c), count);
     memset(out + count, 0, source->grain - count);
 }
 
@@ -343,7 +343,6 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .weights = operands->weights,
         .groups = problem->groups,
         .n = problem->n,
-        .row = operands->weight_row,
         .taps = problem->kernel[0] * problem->kernel[1],
         .row_taps = problem->kernel[1],
         .row_padded = row_taps(tile, problem),

@@ -6,6 +6,18 @@
 #include "ops/lower.h"
 #include "shaders/gemm_params.h"
 
+/* int8 weights as a file has them: value k of a channel is at data[channel * channel_step + k * k_step]. What is one tap's, all
+ * of its k, lies one behind another. */
+typedef struct vkd_weights {
+    const int8_t *data;
+    uint32_t channel_step, k_step;
+} vkd_weights;
+
+static inline const int8_t *vkd_weights_at(const vkd_weights *weights, size_t channel, size_t k)
+{
+    return weights->data + channel * weights->channel_step + k * weights->k_step;
+}
+
 /* The product's shape: a convolution, or a matrix as an image of one row. */
 typedef struct gemm_problem {
     uint32_t m, n;  /* output pixels; output channels of one group, a multiple of 4 where there are several groups */
@@ -79,8 +91,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
-    const int8_t *weights;                  /* [groups * n][row], k = tap * tap_k + channel; in the file */
-    uint32_t weight_row;                    /* bytes of a row */
+    vkd_weights weights;                    /* of groups * n channels, k = tap * tap_k + channel */
     uint32_t tap_k;                         /* of each tap in it: problem's, or less where the rest of A's row is padding */
     requantize_params requantize;
 } gemm_operands;

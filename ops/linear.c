@@ -120,7 +120,7 @@ double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
 }
 
 typedef struct weight_source {
-    const int8_t *weights; /* in the file */
+    vkd_weights weights;
     linear_problem problem;
     uint32_t step, steps;
 } weight_source;
@@ -135,7 +135,8 @@ static void pack_weights(const void *from, void *dst, size_t size)
         for (uint32_t k = 0; k < source->steps * source->step; k += source->step)
             for (uint32_t n = first; n < first + 4; n++, out += source->step) {
                 uint32_t count = n < p->n ? smaller(p->k - k, source->step) : 0;
-                memcpy(out, source->weights + (n < p->n ? (size_t)n * row_bytes(p) + k : 0), count);
+                if (count)
+                    memcpy(out, vkd_weights_at(&source->weights, n, k), count);
                 memset(out + count, 0, source->step - count);
             }
     memset(out, 0, (size_t)(end - out));
@@ -146,7 +147,7 @@ static void pack_weights(const void *from, void *dst, size_t size)
 /* What both kernels take. */
 typedef struct operands {
     linear_problem problem;
-    const int8_t *weights;
+    vkd_weights weights;
     vkd_tensor_id x, channels;
     requantize_params requantize;
 } operands;
@@ -195,7 +196,6 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
                           .channels = o->channels,
                           .residual = VKD_NO_TENSOR,
                           .weights = o->weights,
-                          .weight_row = row_bytes(&o->problem),
                           .tap_k = o->problem.k,
                           .requantize = o->requantize};
     const uint32_t dims[] = {o->problem.m, o->problem.n};
@@ -214,8 +214,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const linear_args *args = arguments;
     VKD_TRY(check_shapes(lowering, args));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
-    operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}, .weights = vkd_value_tensor(lowering, args->weight)->data};
+    operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}};
     const linear_problem *p = &o.problem;
+    o.weights = (vkd_weights){vkd_value_tensor(lowering, args->weight)->data, row_bytes(p), 1};
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &o.x));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, p->n, &o.channels, &o.requantize));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0);

@@ -184,7 +184,8 @@ void vkd_node_read(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_write(vkd_node *node, vkd_tensor_id tensor);
 void vkd_node_spec(vkd_node *node, uint32_t value); /* the next specialisation constant, from 3 on */
 
-/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y".
+/* Appends a node that computes tensor y from tensor x: describes the shape, where node->shape is still empty, as "x -> y". One
+ * without workgroups, for a y without elements, is no node.
  * VKD_UNSUPPORTED if the build leaves its kernel out, or its loops are longer than the device allows: every node of an operator
  * comes this way. */
 VKD_MUST_USE vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y);

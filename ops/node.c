@@ -38,7 +38,7 @@ static uint32_t smaller(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b
 void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count)
 {
     uint64_t rows = vkd_divide_up(count, caps->max_workgroup_count[0]);
-    node->groups[0] = (uint32_t)vkd_divide_up(count, rows); /* even rows: the fewest idle groups in the last one */
+    node->groups[0] = rows ? (uint32_t)vkd_divide_up(count, rows) : 0; /* even rows: the fewest idle groups in the last one */
     node->groups[1] = (uint32_t)rows;
     node->groups[2] = 1;
 }
@@ -63,6 +63,8 @@ const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
 vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y)
 {
     vkd_arena *arena = lowering->graph->arena;
+    if (!node->groups[0] || !node->groups[1] || !node->groups[2])
+        return VKD_OK;
     if (vkd_kernel_refuses(lowering->caps, node->shader))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "kernel '%s' is left out of this build (its option VKD_KERNELS)",
                            vkd_shaders[node->shader].name);

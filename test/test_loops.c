@@ -249,7 +249,7 @@ static uint64_t stated(harness *h, const probe *which, problem *p)
     uint64_t loops = 0;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    if (vkd_lower_model(&h->gpu.context, hand_finish(&p->m), &h->caps, which->variant, NULL, &graph, &lowered) != VKD_OK)
+    if (lowering_of_model(&h->gpu.context, hand_finish(&p->m), &h->caps, which->variant, &graph, &lowered) != VKD_OK)
         fail_msg("%s", h->gpu.context.error);
     for (size_t i = 0; i < graph.node_count; i++)
         if (graph.nodes[i].shader == which->shader)
@@ -356,7 +356,7 @@ static void statements_hold_on_the_device(void **state)
  */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy", "im2col", "conv_dw_", "gemm_coop_"};
+    static const char *const prefixes[] = {"copy", "move", "paste", "gather", "im2col", "conv_dw_", "gemm_coop_"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
@@ -428,7 +428,7 @@ static void too_long_is_refused(void **state)
             vkd_context_init(&context, &(vkd_options){.log = lowering_keep_quiet});
             vkd_arena_init(&arena, &context);
             vkd_graph_init(&graph, &arena);
-            vkd_status status = vkd_lower_model(&context, hand_finish(&p->m), &caps, NULL, NULL, &graph, &lowered);
+            vkd_status status = lowering_of_model(&context, hand_finish(&p->m), &caps, NULL, &graph, &lowered);
             assert_int_equal(status, rows[i].message && !device ? VKD_UNSUPPORTED : VKD_OK);
             if (status != VKD_OK && !strstr(context.error, rows[i].message))
                 fail_msg("'%s' does not say '%s'", context.error, rows[i].message);

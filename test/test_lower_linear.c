@@ -161,12 +161,25 @@ static void refuses_odd_layers(void **state)
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);
         f->m.values[f->m.outputs[0]].tensor.dims[0] = 3;
-        lowering_fails(f, VKD_INVALID_MODEL, "do not fit together");
+        lowering_fails(f, VKD_INVALID_MODEL, "is 3x10, expected 2x10");
+
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &good);
+        f->m.values[f->m.inputs[0]].tensor.dims[1] = 21;
+        lowering_fails(f, VKD_INVALID_MODEL, "input 2x21 and weight i8 10x20 do not fit together");
 
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);
         f->m.values[f->m.outputs[0]].tensor.rank = 1;
-        lowering_fails(f, VKD_UNSUPPORTED, "ranks 2 and 1");
+        lowering_fails(f, VKD_INVALID_MODEL, "is 2, expected 2x10");
+
+        memset(&f->m, 0, sizeof f->m);
+        linear(&f->m, &good);
+        for (int end = 0; end < 2; end++) {
+            vkd_model_tensor *tensor = &f->m.values[end ? f->m.inputs[0] : f->m.outputs[0]].tensor;
+            tensor->rank = 3, tensor->dims[2] = tensor->dims[1], tensor->dims[1] = 1;
+        }
+        lowering_fails(f, VKD_UNSUPPORTED, "rank 3: 2 is supported");
 
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);

@@ -172,6 +172,28 @@ static void test_inline_constants(void **state)
     free(blob);
 }
 
+static void test_any_number_of_elements(void **state)
+{
+    (void)state;
+    vkd_blob_builder *b = blob_new();
+    uint32_t scalar = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 0, NULL, -1);
+    uint32_t empty = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 2, (uint32_t[]){4, 0}, -1);
+    blob_io(b, (uint32_t[]){scalar, empty}, 2, &empty, 1);
+    size_t size;
+    void *blob = blob_finish(b, &size);
+    reading r;
+    reading_begin(&r, NULL);
+    vkd_model model;
+    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(model.values[scalar].tensor.rank, 0);
+    assert_int_equal(model.values[scalar].tensor.size, 4);
+    assert_int_equal(model.values[empty].tensor.dims[0], 4);
+    assert_int_equal(model.values[empty].tensor.size, 0);
+    assert_null(model.values[empty].tensor.data);
+    reading_end(&r);
+    free(blob);
+}
+
 static void test_named_constants(void **state)
 {
     (void)state;
@@ -318,7 +340,7 @@ static void test_unsupported_values(void **state)
         const char *says; /* null: it is supported */
     } cases[] = {
         {4, shape, NULL, NULL},
-        {2, empty, NULL, "an empty tensor"},
+        {2, empty, NULL, NULL},
         {2, empty, weights, NULL},
         {9, nine, NULL, "a tensor of rank above 8"},
         {9, nine, weights, "a tensor of rank above 8"},
@@ -499,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_any_address),
         cmocka_unit_test(test_shared_lists),
         cmocka_unit_test(test_unsupported_values),
+        cmocka_unit_test(test_any_number_of_elements),
     };
     return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

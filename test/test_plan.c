@@ -141,10 +141,14 @@ static void test_tensor_limits(void **state)
     start(&f);
     f.context.log_level = VKD_LOG_ERROR;
     vkd_tensor_id id;
-    const uint32_t huge[] = {65536, 65536, 2, 1}, empty[] = {1, 0, 2, 2}, five[] = {1, 1, 1, 1, 1};
+    const uint32_t huge[] = {65536, 65536, 2, 1}, empty[] = {1, 0, 2, 2}, five[] = {1, 1, 1, 1, 1}, flat[] = {32768, 1, 1, 32768};
     assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, huge, &id), VKD_UNSUPPORTED);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, empty, &id), VKD_UNSUPPORTED);
+    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, flat, &id), VKD_UNSUPPORTED);
+    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 4, flat, &id), VKD_OK);
     assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 5, five, &id), VKD_UNSUPPORTED);
+    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 5, five, &id), VKD_OK);
+    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, empty, &id), VKD_OK);
+    assert_int_equal(f.graph.tensors[id].bytes, 16); /* it is bound like any other */
     vkd_arena_release(&f.arena);
 }
 

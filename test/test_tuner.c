@@ -239,7 +239,7 @@ static vkd_status emit_by_factory(vkd_lowering *lowering, const conv2d *conv, co
 {
     (void)tile;
     lowering->tuner = factory.tuner;
-    lowering->conv_variant = factory.forced;
+    lowering->variant = factory.forced;
     VKD_TRY(conv2d_build(lowering, conv, factory.variants, factory.count));
     factory.selection = lowering->selections[lowering->selection_count - 1];
     return VKD_OK;

@@ -2,7 +2,7 @@
 
 #include "graph/executor.h"
 #include "graph/plan.h"
-#include "ops/lower.h"
+#include "support/lowering.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,7 +210,7 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_vari
     vkd_lowered lowered;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = vkd_lower_model(&h->gpu.context, model, &h->caps, conv_variant, NULL, &graph, &lowered);
+    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, conv_variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)

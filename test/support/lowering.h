@@ -5,6 +5,14 @@
 #include "ops/lower.h"
 #include "support/harness.h"
 
+/* Binds a model, shapes it with its own dims and lowers it, without rewrites: into a graph that vkd_graph_init has prepared, whose
+ * arena takes everything. The operators of support/open_ops.h. variant may be null. */
+VKD_MUST_USE vkd_status lowering_of_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
+                                          const char *variant, vkd_graph *graph, vkd_lowered *out);
+/* The same for a net that is bound. */
+VKD_MUST_USE vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_caps *caps, const char *variant,
+                                        vkd_graph *graph, vkd_lowered *out);
+
 typedef struct lowering_fixture {
     hand_model m;
     vkd_context context;

@@ -50,7 +50,7 @@ const char *sample_unsupported(const sample *s)
     if (s->method->operator_count)
         return s->method->operators[0];
     for (size_t i = 0; i < s->model.op_count; i++)
-        if (!vkd_op_find(s->model.ops[i].name))
+        if (!vkd_op_find(&vkd_ops, s->model.ops[i].name, s->model.ops[i].arg_count))
             return s->model.ops[i].name;
     return NULL;
 }

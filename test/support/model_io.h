@@ -24,7 +24,7 @@ typedef struct sample {
 void sample_open(sample *s, const char *folder);
 void sample_close(sample *s);
 
-/* An operator that keeps the library from running the sample: one outside its delegate, or one that is not in the registry.
+/* An operator that keeps the library from running the sample: one outside its delegate, or one without a row.
  * Null: there is none. */
 const char *sample_unsupported(const sample *s);
 
