@@ -25,8 +25,8 @@ static const vkd_param scalar_alpha_params[] = {VKD_TENSOR(binary_args, a), VKD_
 static const vkd_param scalar_mode_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
                                                VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y),
                                                VKD_PARAMS_END};
-static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b),
-                                        VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b), VKD_OUTPUT(binary_args, y),
+                                        VKD_PARAMS_END};
 
 /* ------------------------------------------------------------------------------------------------------------ shape */
 

@@ -6,13 +6,13 @@ static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(
 
 /* A layout, a memory format or a dim order says nothing here. */
 static const vkd_param to_copy_params[] = {
-    VKD_TENSOR(view_args, x),    VKD_IGNORED("dtype"),        VKD_IGNORED("layout"),    VKD_IGNORED("device"),
-    VKD_IGNORED("pin_memory"),   VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),
-    VKD_PARAMS_END,
+    VKD_TENSOR(view_args, x), VKD_IGNORED("dtype"),      VKD_IGNORED("layout"),
+    VKD_IGNORED("device"),    VKD_IGNORED("pin_memory"), VKD_IGNORED("non_blocking"),
+    VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),  VKD_PARAMS_END,
 };
 
-static const vkd_param clone_dim_order_params[] = {
-    VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+static const vkd_param clone_dim_order_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"),
+                                                   VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
 
 static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("memory_format"), VKD_OUTPUT(view_args, y),
                                          VKD_PARAMS_END};

@@ -104,8 +104,7 @@ static const vkd_op rows[] = {
     CLAMP("aten::hardtanh.out"),
     CLAMP("aten::clamp.out"),
     RELU("aten::relu.out", relu_bounds),
-    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP,
-     .internal = true},
+    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP, .internal = true},
 };
 
 const vkd_op_table vkd_clamp_ops = VKD_OP_TABLE(rows);

@@ -9,8 +9,8 @@ typedef struct compare_args {
     vkd_number number;
 } compare_args;
 
-static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b),
-                                          VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
+static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b), VKD_OUTPUT(compare_args, y),
+                                          VKD_PARAMS_END};
 static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a), VKD_NUMBER(compare_args, number),
                                           VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
 
@@ -41,8 +41,8 @@ static vkd_status lower_tensors(vkd_lowering *lowering, const void *arguments)
 
 /* ---------------------------------------------------------------------------------------------- ints against numbers */
 
-/* What an int of 32 bits is to be compared with so that the answer is the one that the real number `real` gives: against what is
- * between two ints, the one below or above it; against what no int reaches, with all of them on one side. */
+/* What an int of 32 bits is to be compared with so that the answer is the one that the real number `real` gives: against what
+ * is between two ints, the one below or above it; against what no int reaches, with all of them on one side. */
 static vkd_number between_ints(int *function, double real)
 {
     bool fits = real >= INT32_MIN && real <= INT32_MAX, whole = fits && real == floor(real);

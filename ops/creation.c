@@ -1,5 +1,5 @@
-/* Tensors made of numbers alone. One value everywhere is a view of one element; a range is a constant, where its numbers are known
- * before the graph runs. */
+/* Tensors made of numbers alone. One value everywhere is a view of one element; a range is a constant, where its numbers are
+ * known before the graph runs. */
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "runtime/element.h"
@@ -8,8 +8,8 @@
 #include <math.h>
 
 typedef struct creation_args {
-    uint32_t x, y;           /* x: y is as it is; VKD_NO_VALUE: y is of `size` */
-    vkd_sym_list size;       /* none: a scalar */
+    uint32_t x, y;               /* x: y is as it is; VKD_NO_VALUE: y is of `size` */
+    vkd_sym_list size;           /* none: a scalar */
     vkd_number start, end, step; /* start: the value of all elements, where there is no range */
 } creation_args;
 
@@ -113,9 +113,8 @@ static void pack_range(const void *source, void *dst, size_t size)
     (void)size;
     for (uint64_t i = 0; i < range->count; i++)
         vkd_element_set(dtype, dst, i,
-                        vkd_is_float(dtype)
-                            ? range->start + (double)i * range->step
-                            : (int32_t)(uint32_t)((uint64_t)range->start_int + i * (uint64_t)range->step_int));
+                        vkd_is_float(dtype) ? range->start + (double)i * range->step
+                                            : (int32_t)(uint32_t)((uint64_t)range->start_int + i * (uint64_t)range->step_int));
 }
 
 static vkd_status lower_arange(vkd_lowering *lowering, const void *arguments)
@@ -145,12 +144,8 @@ static const vkd_param full_params[] = {VKD_SIZES(creation_args, size), VKD_NUMB
                                         VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
 static const vkd_param size_params[] = {VKD_SIZES(creation_args, size), FOUR_IGNORED, VKD_OUTPUT(creation_args, y),
                                         VKD_PARAMS_END};
-static const vkd_param full_like_params[] = {VKD_TENSOR(creation_args, x),
-                                             VKD_NUMBER(creation_args, start),
-                                             FOUR_IGNORED,
-                                             VKD_IGNORED("memory_format"),
-                                             VKD_OUTPUT(creation_args, y),
-                                             VKD_PARAMS_END};
+static const vkd_param full_like_params[] = {VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), FOUR_IGNORED,
+                                             VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
 static const vkd_param like_params[] = {VKD_TENSOR(creation_args, x), FOUR_IGNORED, VKD_IGNORED("memory_format"),
                                         VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
 static const vkd_param scalar_params[] = {VKD_NUMBER(creation_args, start), FOUR_IGNORED, VKD_OUTPUT(creation_args, y),
@@ -175,7 +170,10 @@ static const vkd_param arange_start_out_params[] = {VKD_NUMBER(creation_args, st
                                                     VKD_PARAMS_END};
 
 /* Zeros in steps of 1, where the file says nothing else. */
-#define ONE {.kind = VKD_NUMBER_INT, .number = 1, .real = 1}
+#define ONE                                                                                                                    \
+    {                                                                                                                          \
+        .kind = VKD_NUMBER_INT, .number = 1, .real = 1                                                                         \
+    }
 static const creation_args zeros = {.x = VKD_NO_VALUE, .start = {.kind = VKD_NUMBER_INT}, .step = ONE};
 static const creation_args ones = {.x = VKD_NO_VALUE, .start = ONE};
 

@@ -76,6 +76,14 @@ vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_numb
 
 /* ------------------------------------------------------------------------------------------------------------ unary */
 
+static vkd_shader unary_shader(int function)
+{
+    return function < UNARY_BY_EXP     ? VKD_SHADER_UNARY
+           : function < UNARY_BY_LOG   ? VKD_SHADER_UNARY_EXP
+           : function < UNARY_BY_ANGLE ? VKD_SHADER_UNARY_LOG
+                                       : VKD_SHADER_UNARY_ANGLE;
+}
+
 vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t x_value, uint32_t y_value)
 {
     vkd_tensor_id y;
@@ -96,7 +104,8 @@ vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t
                            .high_int = unary->high_int};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_UNARY, vkd_loop(4, 0), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, unary_shader(unary->function),
+                                vkd_loop(4 * VKD_VIEW_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x.tensor);
     vkd_node_write(&node, y);
@@ -139,7 +148,9 @@ vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number 
     memcpy(params.b_strides, walk.strides[1], sizeof params.b_strides);
     set_alpha(alpha, &params);
     /* The longest: an fmod of floats takes 35 rounds for an element. */
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_BINARY, vkd_loop(4, vkd_loop(35, 0)), &params, sizeof params);
+    uint64_t loops = 2 * vkd_loop(4 * VKD_VIEW_DIMS, 0) + vkd_loop(4, vkd_loop(35, 0));
+    vkd_shader shader = function < BINARY_BY_MATH ? VKD_SHADER_BINARY : VKD_SHADER_BINARY_MATH;
+    vkd_node node = vkd_op_node(lowering, shader, loops, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, a->tensor);
     vkd_node_read(&node, b->tensor);

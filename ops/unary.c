@@ -24,12 +24,9 @@ static vkd_status lower_plain(vkd_lowering *lowering, const void *arguments)
 
 static const vkd_param one_params[] = {VKD_TENSOR(unary_args, x), VKD_OPTIONAL_NUMBER(unary_args, numbers[0]),
                                        VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
-static const vkd_param three_params[] = {VKD_TENSOR(unary_args, x),
-                                         VKD_NUMBER(unary_args, numbers[0]),
-                                         VKD_NUMBER(unary_args, numbers[1]),
-                                         VKD_NUMBER(unary_args, numbers[2]),
-                                         VKD_OUTPUT(unary_args, y),
-                                         VKD_PARAMS_END};
+static const vkd_param three_params[] = {VKD_TENSOR(unary_args, x),          VKD_NUMBER(unary_args, numbers[0]),
+                                         VKD_NUMBER(unary_args, numbers[1]), VKD_NUMBER(unary_args, numbers[2]),
+                                         VKD_OUTPUT(unary_args, y),          VKD_PARAMS_END};
 
 static float number_or(vkd_lowering *lowering, vkd_number number, float otherwise)
 {
@@ -62,10 +59,8 @@ static vkd_status lower_elu(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
     float alpha = number_or(lowering, args->numbers[0], 1), scale = number_or(lowering, args->numbers[1], 1);
-    const vkd_unary f = {.function = UNARY_ELU,
-                         .low = alpha * scale,
-                         .high = scale,
-                         .third = number_or(lowering, args->numbers[2], 1)};
+    const vkd_unary f = {
+        .function = UNARY_ELU, .low = alpha * scale, .high = scale, .third = number_or(lowering, args->numbers[2], 1)};
     return vkd_op_unary(lowering, &f, args->x, args->y);
 }
 
@@ -97,8 +92,13 @@ static const struct {
     double exponent;
     int function;
 } powers[] = {
-    {1, UNARY_COPY},   {2, UNARY_SQUARE},      {3, UNARY_CUBE},
-    {0.5, UNARY_SQRT}, {-0.5, UNARY_RSQRT}, {-1, UNARY_RECIPROCAL}, {-2, UNARY_RECIPROCAL_SQUARE},
+    {1, UNARY_COPY},
+    {2, UNARY_SQUARE},
+    {3, UNARY_CUBE},
+    {0.5, UNARY_SQRT},
+    {-0.5, UNARY_RSQRT},
+    {-1, UNARY_RECIPROCAL},
+    {-2, UNARY_RECIPROCAL_SQUARE},
 };
 
 static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *args, const vkd_number *exponent)
@@ -123,8 +123,8 @@ static vkd_status lower_pow(vkd_lowering *lowering, const void *arguments)
     return lower_general_pow(lowering, args, &exponent);
 }
 
-static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x), VKD_NUMBER(unary_args, numbers[0]),
-                                       VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x), VKD_NUMBER(unary_args, numbers[0]), VKD_OUTPUT(unary_args, y),
+                                       VKD_PARAMS_END};
 
 /* ------------------------------------------------------------------------------------------------------------- rows */
 

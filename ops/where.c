@@ -77,7 +77,7 @@ static vkd_status add_where(vkd_lowering *lowering, vkd_view operands[3], vkd_te
     copy_dims(params.c_strides, walk.strides[0]);
     copy_dims(params.a_strides, walk.strides[1]);
     copy_dims(params.b_strides, walk.strides[2]);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, 3 * vkd_loop(4 * VKD_WHERE_DIMS, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (int i = 0; i < 3; i++)
         vkd_node_read(&node, operands[i].tensor);

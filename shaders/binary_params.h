@@ -1,4 +1,4 @@
-/* shaders/binary.comp, and the functions that it knows. */
+/* shaders/binary.glsl: the functions of each kernel that includes it, and what they are given. */
 #ifndef VKD_SHADERS_BINARY_PARAMS_H
 #define VKD_SHADERS_BINARY_PARAMS_H
 
@@ -8,26 +8,28 @@
 #define BINARY_SUB 1 /* a - alpha b */
 #define BINARY_MUL 2
 #define BINARY_DIV 3 /* of floats */
-#define BINARY_DIV_FLOOR 4
-#define BINARY_DIV_TRUNC 5
-#define BINARY_FMOD 6
-#define BINARY_REMAINDER 7
-#define BINARY_POW 8
-#define BINARY_MIN 9
-#define BINARY_MAX 10
-#define BINARY_ATAN2 11 /* of floats */
-#define BINARY_EQ 12
-#define BINARY_NE 13
-#define BINARY_LT 14
-#define BINARY_LE 15
-#define BINARY_GT 16
-#define BINARY_GE 17
-#define BINARY_LOGICAL_AND 18
-#define BINARY_LOGICAL_OR 19
-#define BINARY_LOGICAL_XOR 20
-#define BINARY_BITWISE_AND 21 /* of ints */
-#define BINARY_BITWISE_OR 22
-#define BINARY_BITWISE_XOR 23
+#define BINARY_MIN 4
+#define BINARY_MAX 5
+#define BINARY_EQ 6
+#define BINARY_NE 7
+#define BINARY_LT 8
+#define BINARY_LE 9
+#define BINARY_GT 10
+#define BINARY_GE 11
+#define BINARY_LOGICAL_AND 12
+#define BINARY_LOGICAL_OR 13
+#define BINARY_LOGICAL_XOR 14
+#define BINARY_BITWISE_AND 15 /* of ints */
+#define BINARY_BITWISE_OR 16
+#define BINARY_BITWISE_XOR 17
+/* binary_math.comp */
+#define BINARY_BY_MATH 18
+#define BINARY_DIV_FLOOR 18
+#define BINARY_DIV_TRUNC 19
+#define BINARY_FMOD 20
+#define BINARY_REMAINDER 21
+#define BINARY_POW 22
+#define BINARY_ATAN2 23 /* of floats */
 #define BINARY_GLU 24 /* of floats: a sigmoid b */
 
 VKD_PARAMS_STRUCT(binary_params)

@@ -1,5 +1,6 @@
 // y = c ? a : b, all seen through views of y's dims: an invocation makes a group of four elements. Elements whose types are equal
 // keep their bits.
+// glslc -O0: three operands, inlined wherever they are read, take twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -23,9 +24,9 @@ ELEMENTS_IN(0, c, C_TYPE)
 ELEMENTS_IN(1, a, A_TYPE)
 ELEMENTS_IN(2, b, B_TYPE)
 ELEMENTS_OUT(3, y, Y_TYPE)
-OPERAND_OF(c, C_READ, params.c_strides, params.c_offset, VKD_WHERE_DIMS)
-OPERAND_OF(a, A_READ, params.a_strides, params.a_offset, VKD_WHERE_DIMS)
-OPERAND_OF(b, B_READ, params.b_strides, params.b_offset, VKD_WHERE_DIMS)
+OPERAND_OF(c, C_TYPE, C_READ, params.c_strides, params.c_offset, VKD_WHERE_DIMS)
+OPERAND_OF(a, A_TYPE, A_READ, params.a_strides, params.a_offset, VKD_WHERE_DIMS)
+OPERAND_OF(b, B_TYPE, B_READ, params.b_strides, params.b_offset, VKD_WHERE_DIMS)
 
 void main()
 {
