@@ -2,7 +2,7 @@
 #include "backend/delegate.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
-#include "ops/conv.h"
+#include "ops/conv_trial.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static const struct {
     {"warmup_execute_after_compile", 1},
 };
 
-static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
+vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
 {
     *out_warm_up = false;
     for (size_t i = 0; i < count; i++) {
@@ -50,7 +50,8 @@ static vkd_status read_specs(vkd_context *context, const vkd_compile_spec *specs
 /* ------------------------------------------------------------------------------------------------------------ init */
 
 /* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
-static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, vkd_graph *all, vkd_lowered *out)
+static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, const char *conv_variant, vkd_graph *all,
+                              vkd_lowered *out)
 {
     const vkd_planner *planner = &delegate->planner;
     vkd_graph graph;
@@ -59,7 +60,7 @@ static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, 
     if (!values)
         return vkd_fail_memory(&delegate->context, "a model's values");
     VKD_TRY(vkd_shape_net(&delegate->context, planner->net, NULL, values));
-    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, vkd_device_caps(delegate->device), conv_variant, NULL,
+    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, caps, conv_variant, NULL,
                           &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
@@ -67,7 +68,7 @@ static vkd_status lower_ahead(vkd_delegate *delegate, const char *conv_variant, 
 }
 
 /* The variants that the tuner would time for any of the convolutions, each in a graph of its own. */
-static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_lowered *lowered, vkd_graph *all)
+static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_caps *caps, const vkd_lowered *lowered, vkd_graph *all)
 {
     enum { MAX_RIVALS = 64 };
     const char *rivals[MAX_RIVALS];
@@ -86,35 +87,61 @@ static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_lowered *lowere
     }
     for (size_t r = 0; r < rival_count; r++) {
         vkd_lowered unused;
-        VKD_TRY(lower_ahead(delegate, rivals[r], all, &unused));
+        VKD_TRY(lower_ahead(delegate, caps, rivals[r], all, &unused));
     }
     return VKD_OK;
 }
 
-/* Compiles the kernels that the tuner will look at one after another all at once. */
-static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *options)
+/* Estimated microseconds of the convolutions. */
+static double estimate_of(const vkd_lowered *lowered)
 {
-    vkd_arena arena;
+    double sum = 0;
+    for (size_t s = 0; s < lowered->selection_count; s++) {
+        const vkd_selection_info *selection = &lowered->selections[s];
+        for (size_t i = 0; i < selection->candidate_count; i++)
+            if (!strcmp(selection->candidates[i].variant, selection->winner))
+                sum += selection->candidates[i].cost_us;
+    }
+    return sum;
+}
+
+/* Compiles the kernels that the tuner will look at one after another all at once. The estimates of a CPU device are probed
+ * before, where that is worth it: a small model would have to run very often. */
+static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
+                                vkd_caps *caps)
+{
+    const double worth_probing_us = 3000;
     vkd_graph all;
     vkd_lowered lowered;
+    vkd_graph_init(&all, arena);
+    VKD_TRY(lower_ahead(delegate, caps, options->conv_variant, &all, &lowered));
+    if (caps->type == VKD_TYPE_CPU && !options->conv_variant && estimate_of(&lowered) > worth_probing_us) {
+        VKD_TRY(conv2d_probe(&delegate->context, tuner, caps));
+        vkd_graph_init(&all, arena);
+        VKD_TRY(lower_ahead(delegate, caps, NULL, &all, &lowered));
+    }
+    if (options->conv_select == VKD_SELECT_MEASURE && !options->conv_variant)
+        VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
+    return vkd_executor_prepare(delegate->device, &all);
+}
+
+static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
+{
+    vkd_planner *planner = &delegate->planner;
+    vkd_arena arena;
     vkd_arena_init(&arena, &delegate->context);
-    vkd_graph_init(&all, &arena);
-    vkd_status status = lower_ahead(delegate, options->conv_variant, &all, &lowered);
-    if (status == VKD_OK && options->conv_select == VKD_SELECT_MEASURE && !options->conv_variant)
-        status = lower_rivals(delegate, &lowered, &all);
-    if (status == VKD_OK)
-        status = vkd_executor_prepare(delegate->device, &all);
+    vkd_status status = compile_ahead(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
-    return status;
+    return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan) : status;
 }
 
 /* The plan for the file's shapes, made with a tuner: what that finds out is written down in any case. */
 static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    vkd_planner planner = delegate->planner;
-    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &planner.tuner));
-    vkd_status status = vkd_plan_lower(&planner, &delegate->context, NULL, &delegate->plan);
-    vkd_tuner_destroy(planner.tuner);
+    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &delegate->planner.tuner));
+    vkd_status status = lower(delegate, options);
+    vkd_tuner_destroy(delegate->planner.tuner);
+    delegate->planner.tuner = NULL;
     if (status == VKD_OK)
         delegate->plans[delegate->plan_count++] = delegate->plan;
     return status == VKD_OK ? vkd_plan_prepare(&delegate->planner, delegate->plan) : status;
@@ -132,13 +159,13 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
     VKD_TRY(vkd_residents_create(delegate->device, &delegate->residents));
     delegate->planner = (vkd_planner){
         .device = delegate->device,
+        .caps = *vkd_device_caps(delegate->device),
         .net = net,
         .residents = delegate->residents,
         .variant = options->conv_variant,
         .keep_intermediates = options->keep_intermediates,
         .profile = options->profile,
     };
-    VKD_TRY(compile_ahead(delegate, options));
     return make_first_plan(delegate, options);
 }
 
@@ -149,20 +176,22 @@ static const char *tile_of(const conv2d_variant *variant) { return variant->tile
 static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out, size_t size)
 {
     size_t used = 0;
-    for (size_t i = 0; i < conv2d_variant_count && used < size; i++) {
-        const char *part = part_of(&conv2d_variants[i]);
-        size_t first = 0;
-        while (part && (!part_of(&conv2d_variants[first]) || strcmp(part_of(&conv2d_variants[first]), part)))
-            first++;
-        if (part && first == i)
+    const conv2d_variant *variant, *first;
+    for (size_t i = 0; (variant = conv2d_variant_at(i)) && used < size; i++) {
+        const char *part = part_of(variant), *named;
+        for (size_t k = 0; part && (first = conv2d_variant_at(k)) != variant; k++)
+            if ((named = part_of(first)) && !strcmp(named, part))
+                part = NULL;
+        if (part)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", part);
     }
 }
 
 static vkd_status check_variant(vkd_context *context, const char *name)
 {
-    for (size_t i = 0; name && i < conv2d_variant_count; i++)
-        if (conv2d_is_named(&conv2d_variants[i], name))
+    const conv2d_variant *variant;
+    for (size_t i = 0; name && (variant = conv2d_variant_at(i)); i++)
+        if (conv2d_is_named(variant, name))
             return VKD_OK;
     if (!name)
         return VKD_OK;
@@ -227,17 +256,13 @@ static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *opti
     return vkd_delegate_fill_slots(delegate, delegate->plan);
 }
 
-static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_size, const vkd_compile_spec *specs,
-                       size_t spec_count, vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options)
+static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const vkd_options *options)
 {
     vkd_context *context = &delegate->context;
-    bool warm_up;
-    if (!blob || (spec_count && !specs))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s", blob ? "compile specs" : "blob");
+    bool warm_up = false;
     VKD_TRY(check_variant(context, options->conv_variant));
     VKD_TRY(check_numbers(context, options));
-    VKD_TRY(read_specs(context, specs, spec_count, &warm_up));
-    VKD_TRY(vkd_model_read(blob, blob_size, named_data, named_data_user, &delegate->arena, &delegate->model));
+    VKD_TRY(source->read(source->user, &delegate->arena, &delegate->model, &warm_up));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
@@ -251,8 +276,7 @@ static vkd_status init(vkd_delegate *delegate, const void *blob, size_t blob_siz
     return VKD_OK;
 }
 
-vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
-                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out)
 {
     static const vkd_options defaults;
     vkd_context context;
@@ -268,7 +292,7 @@ vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *
     else {
         delegate->context = context;
         vkd_arena_init(&delegate->arena, &delegate->context);
-        status = init(delegate, blob, blob_size, specs, spec_count, named_data, named_data_user, options ? options : &defaults);
+        status = init(delegate, source, options ? options : &defaults);
         context = delegate->context;
     }
     vkd_context_report(&context, options, status);
@@ -277,6 +301,32 @@ vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *
     else
         vkd_destroy(delegate);
     return status;
+}
+
+typedef struct blob_source {
+    const void *blob;
+    size_t size;
+    const vkd_compile_spec *specs;
+    size_t spec_count;
+    vkd_named_data_fn named_data;
+    void *named_data_user;
+} blob_source;
+
+static vkd_status read_blob(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up)
+{
+    const blob_source *source = user;
+    if (!source->blob || (source->spec_count && !source->specs))
+        return vkd_fail(arena->context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s",
+                        source->blob ? "compile specs" : "blob");
+    VKD_TRY(vkd_read_specs(arena->context, source->specs, source->spec_count, out_warm_up));
+    return vkd_model_read(source->blob, source->size, source->named_data, source->named_data_user, arena, out);
+}
+
+vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
+                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+{
+    const blob_source source = {blob, blob_size, specs, spec_count, named_data, named_data_user};
+    return vkd_delegate_create(&(vkd_source){read_blob, &source}, options, out);
 }
 
 void vkd_destroy(vkd_delegate *delegate)

@@ -53,6 +53,17 @@ struct vkd_delegate {
     bool inputs_replaced; /* there, by a submit */
 };
 
+/* Where a delegate's model comes from: reads it into the delegate's arena, and checks the compile specs. *out_warm_up begins as
+ * false. */
+typedef struct vkd_source {
+    vkd_status (*read)(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up);
+    const void *user;
+} vkd_source;
+/* vkd_init, from any source. options may be null. */
+VKD_MUST_USE vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out);
+/* Whether they ask for an execution after init. */
+VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up);
+
 /* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; null: row-major, as vkd_init leaves it. */
 void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK]);
 

@@ -7,7 +7,7 @@
 static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
 {
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank; i++) {
+    for (uint32_t i = 0; i < tensor->rank && i < VKD_MAX_RANK; i++) { /* gcc for arm64 sees the second alone */
         out->dims[i] = tensor->dims[i];
         out->dim_order[i] = (uint8_t)i;
     }

@@ -1,6 +1,7 @@
-/* One method of a program, ready to run: its single delegate, and memory for its inputs and outputs. */
+/* One method of a program, ready to run: a delegate for all of it, and memory for its outputs. */
 #include "backend/delegate.h"
 #include "backend/program.h"
+#include "schema/inline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +21,6 @@ struct vkd_method {
     bool has_run;
 };
 
-/* ------------------------------------------------------------------------------------------------- what is runnable */
-
 static const vkd_container_method *find_method(const vkd_container *container, const char *name)
 {
     for (size_t i = 0; i < container->method_count; i++)
@@ -30,70 +29,50 @@ static const vkd_container_method *find_method(const vkd_container *container, c
     return NULL;
 }
 
-/* "aten::mean.out, aten::add.out": the operators outside delegates, which this library does not have. */
-static void list_operators(const vkd_container_method *method, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = 0;
-    for (size_t i = 0; i < method->operator_count && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", method->operators[i]);
-}
-
-/* The one delegate call that a method consists of, null with a message otherwise. */
-static vkd_status find_call(vkd_context *context, const vkd_container_method *method, const vkd_container_step **out)
-{
-    size_t calls = 0, others = 0;
-    for (size_t i = 0; i < method->step_count; i++) {
-        if (method->steps[i].kind == VKD_STEP_DELEGATE) {
-            *out = &method->steps[i];
-            calls++;
-        } else if (method->steps[i].kind != VKD_STEP_FREE) {
-            others++;
-        }
-    }
-    if (calls == 1 && !others)
-        return VKD_OK;
-    char operators[256];
-    list_operators(method, operators, sizeof operators);
-    return vkd_fail(
-        context, VKD_UNSUPPORTED,
-        "method '%s' is not one delegate call: it has %zu of them and %zu other instructions, with the operators %s",
-        method->name, calls, others, operators[0] ? operators : "(none)");
-}
-
-/* The call's arguments must be the method's inputs, then its outputs: then the method's tensors are the delegate's. */
-static vkd_status check_wiring(vkd_context *context, const vkd_container_method *method, const vkd_container_step *call)
-{
-    size_t in = method->input_count, out = method->output_count;
-    bool same = call->arg_count == in + out;
-    for (size_t i = 0; same && i < in; i++)
-        same = call->args[i] == method->inputs[i];
-    for (size_t i = 0; same && i < out; i++)
-        same = call->args[in + i] == method->outputs[i];
-    if (!same)
-        return vkd_fail(context, VKD_UNSUPPORTED,
-                        "method '%s': its delegate call does not take its inputs and outputs in order", method->name);
-    for (size_t i = 0; i < call->arg_count; i++)
-        if (!method->is_tensor[call->args[i]])
-            return vkd_fail(context, VKD_UNSUPPORTED, "method '%s': argument %zu of its delegate call is no tensor",
-                            method->name, i);
-    return VKD_OK;
-}
-
 /* ------------------------------------------------------------------------------------------------------------- load */
 
-static vkd_status make_tensors(vkd_method *method, const vkd_container_method *from, const vkd_container_step *call)
+typedef struct method_source {
+    const vkd_container *container;
+    const vkd_container_method *method;
+} method_source;
+
+static vkd_status read_method(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up)
+{
+    const method_source *source = user;
+    for (size_t i = 0; i < source->method->delegate_count; i++) {
+        const vkd_container_delegate *delegate = &source->method->delegates[i];
+        bool warm_up;
+        VKD_TRY(vkd_read_specs(arena->context, delegate->specs, delegate->spec_count, &warm_up));
+        *out_warm_up |= warm_up;
+    }
+    return vkd_inline_method(source->container, source->method, vkd_backend.id, vkd_container_find, (void *)source->container,
+                             arena, out);
+}
+
+/* An int is an int64 without dims. */
+static void describe(const vkd_container_method *from, uint32_t value, vkd_tensor_info *out)
+{
+    static const vkd_model_tensor integer = {.dtype = VKD_DTYPE_INT64, .size = sizeof(int64_t)};
+    const vkd_container_value *v = &from->values[value];
+    const vkd_model_tensor *tensor = v->value.kind == VKD_VALUE_TENSOR ? &v->value.tensor : &integer;
+    *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank, .size = tensor->size};
+    memcpy(out->dim_order, v->dim_order, sizeof out->dim_order);
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        out->dims[i] = tensor->dims[i];
+}
+
+static vkd_status make_tensors(vkd_method *method, const vkd_container_method *from)
 {
     method->input_count = from->input_count;
     method->output_count = from->output_count;
-    method->tensors = vkd_arena_alloc(&method->arena, call->arg_count, sizeof *method->tensors);
+    method->tensors = vkd_arena_alloc(&method->arena, from->input_count + from->output_count, sizeof *method->tensors);
     if (!method->tensors)
         return vkd_fail_memory(&method->context, "the method's tensors");
-    for (size_t i = 0; i < call->arg_count; i++) {
-        method_tensor *tensor = &method->tensors[i];
-        tensor->info = from->tensors[call->args[i]];
-        if (i < method->input_count)
-            continue; /* an input goes straight to the device's memory */
+    for (size_t i = 0; i < from->input_count; i++) /* goes straight to the device's memory */
+        describe(from, from->inputs[i], &method->tensors[i].info);
+    for (size_t i = 0; i < from->output_count; i++) {
+        method_tensor *tensor = &method->tensors[from->input_count + i];
+        describe(from, from->outputs[i], &tensor->info);
         tensor->data = vkd_arena_alloc(&method->arena, tensor->info.size, 1);
         if (!tensor->data)
             return vkd_fail_memory(&method->context, "the method's outputs");
@@ -101,46 +80,36 @@ static vkd_status make_tensors(vkd_method *method, const vkd_container_method *f
     return VKD_OK;
 }
 
-/* What the program declares must be what the delegate takes; a difference would only show at the first execution. The order of
- * the bytes is the program's alone. */
+/* Inputs and outputs have the program's shapes in the model, and elements of that kind; whether the host can convert them would
+ * only show at the first execution. The order of the bytes is the program's alone. */
 static vkd_status adapt_delegate(vkd_method *method, const char *name)
 {
-    vkd_delegate *delegate = method->delegate;
-    if (vkd_input_count(delegate) != method->input_count || vkd_output_count(delegate) != method->output_count)
-        return vkd_fail(&method->context, VKD_INVALID_MODEL,
-                        "method '%s' has %zu inputs and %zu outputs, its delegate %zu and %zu", name, method->input_count,
-                        method->output_count, vkd_input_count(delegate), vkd_output_count(delegate));
     for (size_t i = 0; i < method->input_count + method->output_count; i++) {
         bool is_input = i < method->input_count;
-        const vkd_tensor_info *declared = &method->tensors[i].info;
+        size_t index = is_input ? i : i - method->input_count;
+        vkd_dtype declared = method->tensors[i].info.dtype;
         vkd_tensor_info info;
-        VKD_TRY(is_input ? vkd_input_info(delegate, i, &info) : vkd_output_info(delegate, i - method->input_count, &info));
-        if (!vkd_convertible(declared->dtype, info.dtype) || info.rank != declared->rank ||
-            memcmp(info.dims, declared->dims, info.rank * sizeof info.dims[0]))
-            return vkd_fail(&method->context, VKD_INVALID_MODEL,
-                            "method '%s': %s %zu has another shape or dtype than in its delegate", name,
-                            is_input ? "input" : "output", is_input ? i : i - method->input_count);
-        vkd_delegate_set_order(delegate, i, declared->dim_order);
+        VKD_TRY(is_input ? vkd_input_info(method->delegate, index, &info) : vkd_output_info(method->delegate, index, &info));
+        if (!vkd_convertible(declared, info.dtype))
+            return vkd_fail(&method->context, VKD_UNSUPPORTED, "method '%s': %s %zu is %s, and %s on the device", name,
+                            is_input ? "input" : "output", index, vkd_dtype_name(declared), vkd_dtype_name(info.dtype));
+        vkd_delegate_set_order(method->delegate, i, method->tensors[i].info.dim_order);
     }
     return VKD_OK;
 }
 
-static vkd_status hold_file(void *user)
-{
-    return vkd_program_read(user);
-}
+static vkd_status hold_file(void *user) { return vkd_program_read(user); }
 
 static void release_file(void *user) { vkd_program_forget(user); }
 
-static vkd_status init_delegate(vkd_method *method, vkd_program *program, const vkd_container_delegate *delegate,
+static vkd_status init_delegate(vkd_method *method, vkd_program *program, const method_source *source,
                                 const vkd_options *options)
 {
     vkd_status status = vkd_program_read(program);
     if (status != VKD_OK)
         memcpy(method->context.error, program->context.error, sizeof method->context.error);
     else
-        status = vkd_init(delegate->blob.data, delegate->blob.size, delegate->specs, delegate->spec_count, vkd_container_find,
-                          &program->container, options, &method->delegate);
+        status = vkd_delegate_create(&(vkd_source){read_method, source}, options, &method->delegate);
     /* Other shapes may need constants packed in other ways. */
     if (status == VKD_OK)
         vkd_residents_bytes_come_from(method->delegate->residents, &(vkd_constant_bytes){hold_file, release_file, program});
@@ -153,23 +122,15 @@ static vkd_status init_delegate(vkd_method *method, vkd_program *program, const 
 static vkd_status load(vkd_method *method, vkd_program *program, const char *name, const vkd_options *options)
 {
     vkd_context *context = &method->context;
-    const vkd_container_method *from = find_method(&program->container, name);
-    const vkd_container_step *call = NULL;
-    if (!from)
+    const method_source source = {&program->container, find_method(&program->container, name)};
+    if (!source.method)
         return vkd_fail(context, VKD_NOT_FOUND, "the program has no method '%s'", name);
-    VKD_TRY(find_call(context, from, &call));
-    const vkd_container_delegate *delegate = &from->delegates[call->index];
-    if (strcmp(delegate->id, vkd_backend.id))
-        return vkd_fail(context, VKD_UNSUPPORTED, "method '%s' is delegated to '%s', not to '%s'", name, delegate->id,
-                        vkd_backend.id);
-    VKD_TRY(check_wiring(context, from, call));
-
     vkd_options inner = options ? *options : (vkd_options){0};
     inner.error = context->error;
     inner.error_size = sizeof context->error;
-    VKD_TRY(init_delegate(method, program, delegate, &inner));
+    VKD_TRY(init_delegate(method, program, &source, &inner));
     VKD_TRY(vkd_delegate_add_method_slot(method->delegate));
-    VKD_TRY(make_tensors(method, from, call));
+    VKD_TRY(make_tensors(method, source.method));
     return adapt_delegate(method, name);
 }
 

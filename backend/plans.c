@@ -6,7 +6,7 @@
 static vkd_status lower(const vkd_planner *planner, const vkd_input *inputs, vkd_plan *plan)
 {
     const vkd_net *net = planner->net;
-    const vkd_caps *caps = vkd_device_caps(planner->device);
+    const vkd_caps *caps = &planner->caps;
     plan->values = vkd_arena_alloc(&plan->arena, net->value_count, sizeof *plan->values);
     if (!plan->values)
         return vkd_fail_memory(plan->context, "a model's values");

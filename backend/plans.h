@@ -19,6 +19,7 @@ typedef struct vkd_plan {
 /* What plans are made with. */
 typedef struct vkd_planner {
     vkd_device *device;
+    vkd_caps caps; /* the device's, with what was found out about it */
     const vkd_net *net;
     vkd_residents *residents;
     vkd_tuner *tuner; /* null: kernels are chosen by what is known already */

@@ -344,13 +344,14 @@ VKD_API const char *vkd_program_error(const vkd_program *program);
 VKD_API size_t vkd_program_method_count(const vkd_program *program);
 VKD_API const char *vkd_program_method_name(const vkd_program *program, size_t index); /* null out of range */
 
-/* Prepares one method; name null: "forward". The method must consist of a single delegate call: programs with portable
- * operators or several delegates are refused with VKD_UNSUPPORTED and the operators' names. */
+/* Prepares one method; name null: "forward". All of it becomes one graph: the operators inside its delegates and the portable
+ * ones between them. VKD_UNSUPPORTED with the operators' names where some are not known, and for control flow. */
 VKD_API VKD_MUST_USE vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *options,
                                                 vkd_method **out);
 VKD_API void vkd_method_unload(vkd_method *method);
 VKD_API const char *vkd_method_error(const vkd_method *method);
-/* For the introspection above, and for vkd_submit and vkd_wait. It belongs to the method. */
+/* The whole method's graph: for the introspection above, and for vkd_submit and vkd_wait, whose arguments are the method's
+ * inputs and outputs. It belongs to the method. */
 VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method);
 
 /* Metadata of the method's own inputs and outputs, as the program declares them; dim_order included, in which their bytes are

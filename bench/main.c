@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include "bench/report.h"
+#include "ops/conv_trial.h"
 
 enum { EXIT_USAGE = 1, EXIT_DEVICE = 4, EXIT_OTHER = 7 };
 
 typedef struct bench_app {
-    char *device, *shapes, *variants, *compare;
+    char *device, *shapes, *variants, *compare, *dtype;
     int csv, json, case_ms, brief, measure;
     double give_up;
     vkd_options options;
@@ -25,6 +26,7 @@ static const char help_text[] =
     "\n"
     "Shapes: resnet50, mobilenet_v2, et_vk (built in; all by default), a model (*.pte), or a text file with a shape a line:\n"
     "  1x64x56x56 -> 64 3x3 s1 p1 d1 g1      input NxCxHxW -> output channels, kernel, stride, padding, dilation, groups\n"
+    "  1x64x28x28 -> 32 2x2 s2 f16 t         floats; transposed\n"
     "In the table '>' marks the cost model's choice, '*' that of --measure, '~' a variant that was so slow that it was timed "
     "only once.\n"
     "Exit codes: 0 success, 1 wrong usage or shapes, 4 no device, 7 other failures.\n";
@@ -49,6 +51,9 @@ static vkd_status load_shapes(bench_app *app)
         return vkd_fail_memory(&app->context, "shapes");
     for (; *sources; sources++)
         VKD_TRY(bench_shapes_add(&app->arena, vkd_device_caps(app->opened), *sources, &app->list));
+    for (size_t i = 0; app->dtype && i < app->list.count; i++)
+        if (!bench_dtype_parse(app->dtype, &app->list.items[i].problem.dtype))
+            return vkd_fail(&app->context, VKD_INVALID_ARGUMENT, "--dtype is '%s': i8, f32 and f16 are possible", app->dtype);
     return app->list.count ? VKD_OK : vkd_fail(&app->context, VKD_INVALID_ARGUMENT, "there are no shapes in %s", app->shapes);
 }
 
@@ -61,7 +66,7 @@ static void show_progress(size_t done, size_t count)
 static vkd_status time_all(bench_app *app, const bench_plan *plan, char **compare, bench_result *results, bench_report *report)
 {
     bool table = !app->csv && !app->json;
-    VKD_TRY(bench_peak(&app->arena, app->opened, plan, &report->peak, &report->peak_name));
+    VKD_TRY(bench_peak(&app->arena, app->opened, plan, app->list.items[0].problem.dtype, &report->peak, &report->peak_name));
     if (table)
         bench_report_head(report);
     for (size_t i = 0; i < app->list.count; i++) {
@@ -80,16 +85,18 @@ static vkd_status run(bench_app *app)
     VKD_TRY(vkd_device_open(&app->context, &app->options, &app->opened));
     VKD_TRY(load_shapes(app));
     const vkd_options tuner_options = {.conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
-    if (app->measure)
-        VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
+    vkd_caps caps = *vkd_device_caps(app->opened);
+    VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
+    VKD_TRY(conv2d_probe(&app->context, app->tuner, &caps));
     char **compare = app->compare ? split(&app->arena, app->compare) : NULL;
     const char *wanted = app->variants ? app->variants : app->compare;
     bench_plan plan = {.variants = wanted ? split(&app->arena, wanted) : NULL,
                        .case_us = app->case_ms * 1e3,
                        .give_up = app->give_up,
-                       .tuner = app->tuner};
+                       .caps = &caps,
+                       .tuner = app->measure ? app->tuner : NULL};
     bench_result *results = vkd_arena_alloc(&app->arena, app->list.count, sizeof *results);
-    bench_report report = {.caps = vkd_device_caps(app->opened), .results = results, .measure = app->measure};
+    bench_report report = {.caps = &caps, .results = results, .measure = app->measure};
     if (!results || (wanted && !plan.variants) || (app->compare && !compare))
         return vkd_fail_memory(&app->context, "results");
     VKD_TRY(time_all(app, &plan, compare, results, &report));
@@ -110,6 +117,7 @@ static int parse(int argc, const char **argv, bench_app *app)
     const struct poptOption table[] = {
         {"device", 'd', POPT_ARG_STRING, &app->device, 0, "number or part of the name of the device to use", "DEVICE"},
         {"shapes", 's', POPT_ARG_STRING, &app->shapes, 0, "what to time, with commas between", "SET|FILE|MODEL.pte"},
+        {"dtype", 0, POPT_ARG_STRING, &app->dtype, 0, "of the operands, whatever the shapes say", "i8|f32|f16"},
         {"variants", 'v', POPT_ARG_STRING, &app->variants, 0,
          "variants or families to time besides the chosen one (auto: none)", "NAME,..."},
         {"compare", 0, POPT_ARG_STRING, &app->compare, 0, "a table with one column for each of these", "NAME,..."},
@@ -171,6 +179,6 @@ int main(int argc, const char **argv)
         vkd_arena_release(&app.arena);
         vkd_device_close(app.opened);
     }
-    free(app.device), free(app.shapes), free(app.variants), free(app.compare);
+    free(app.device), free(app.shapes), free(app.variants), free(app.compare), free(app.dtype);
     return code < 0 ? 0 : code;
 }

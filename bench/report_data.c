@@ -50,11 +50,11 @@ static cJSON *json_result(const bench_result *result, bool measure)
     cJSON_AddStringToObject(object, "set", result->shape->set);
     cJSON_AddStringToObject(object, "shape", text);
     cJSON_AddNumberToObject(object, "macs", (double)conv2d_macs(&result->shape->problem));
-    cJSON_AddStringToObject(object, "auto", conv2d_variants[result->automatic].name);
-    cJSON_AddStringToObject(object, "best", conv2d_variants[result->best].name);
+    cJSON_AddStringToObject(object, "auto", result->variants[result->automatic].name);
+    cJSON_AddStringToObject(object, "best", result->variants[result->best].name);
     cJSON_AddNumberToObject(object, "auto_regret", bench_regret(result, result->automatic));
     if (measure) {
-        cJSON_AddStringToObject(object, "measure", conv2d_variants[result->measured].name);
+        cJSON_AddStringToObject(object, "measure", result->variants[result->measured].name);
         cJSON_AddNumberToObject(object, "measure_regret", bench_regret(result, result->measured));
         cJSON_AddNumberToObject(object, "measuring_us", result->measure_us);
     }

@@ -42,7 +42,7 @@ void bench_report_shape(const bench_report *report, const bench_result *result)
     printf("\n%s  %s  %.1f MMAC\n", result->shape->set, text, 1e-6 * (double)conv2d_macs(&result->shape->problem));
     for (size_t v = next_slower(result, result->count); v < result->count; v = next_slower(result, v))
         printf("  %c%c %-26s %s%10.1f us  %9.1f GOPS  %5.1f %%  estimated %10.1f us\n", v == result->automatic ? '>' : ' ',
-               report->measure && v == result->measured ? '*' : ' ', conv2d_variants[v].name, result->coarse[v] ? "~" : " ",
+               report->measure && v == result->measured ? '*' : ' ', result->variants[v].name, result->coarse[v] ? "~" : " ",
                result->candidates[v].measured_us, gops(result, v), share(report, result, v), result->candidates[v].cost_us);
     fflush(stdout);
 }
@@ -119,7 +119,7 @@ static size_t fastest_of(const bench_result *result, const char *name)
 {
     size_t best = result->count;
     for (size_t i = 0; i < result->count; i++)
-        if (result->candidates[i].measured_us > 0 && conv2d_is_named(&conv2d_variants[i], name) &&
+        if (result->candidates[i].measured_us > 0 && conv2d_is_named(&result->variants[i], name) &&
             (best == result->count || result->candidates[i].measured_us < result->candidates[best].measured_us))
             best = i;
     return best;
@@ -146,6 +146,6 @@ void bench_report_compare(const bench_report *report, char *const *names)
             else
                 printf(" %15s |", "-");
         }
-        printf(" %-26s |\n", conv2d_variants[result->automatic].name);
+        printf(" %-26s |\n", result->variants[result->automatic].name);
     }
 }

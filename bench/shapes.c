@@ -34,6 +34,17 @@ static bool set_pair(const char *text, uint32_t out[2])
     return true;
 }
 
+bool bench_dtype_parse(const char *text, vkd_dtype *out)
+{
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_FLOAT16};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (!strcmp(text, vkd_dtype_name(dtypes[i]))) {
+            *out = dtypes[i];
+            return true;
+        }
+    return false;
+}
+
 static bool set_option(const char *word, conv2d_problem *p)
 {
     uint32_t groups[2];
@@ -47,6 +58,12 @@ static bool set_option(const char *word, conv2d_problem *p)
     case 'g':
         p->groups = set_pair(word + 1, groups) ? groups[0] : 0;
         return p->groups;
+    case 'f':
+    case 'i':
+        return bench_dtype_parse(word, &p->dtype);
+    case 't':
+        p->transposed = 1;
+        return !word[1];
     default:
         return set_pair(word, p->kernel);
     }
@@ -54,8 +71,19 @@ static bool set_option(const char *word, conv2d_problem *p)
 
 static uint32_t extent(uint32_t in, const conv2d_problem *p, int axis)
 {
-    int64_t room = (int64_t)in + 2 * (int64_t)p->padding[axis] - (int64_t)p->dilation[axis] * (p->kernel[axis] - 1) - 1;
+    int64_t reach = (int64_t)p->dilation[axis] * (p->kernel[axis] - 1) + 1;
+    int64_t room = (int64_t)in + 2 * (int64_t)p->padding[axis] - reach;
+    if (p->transposed) {
+        int64_t out = ((int64_t)in - 1) * p->stride[axis] - 2 * (int64_t)p->padding[axis] + reach;
+        return out < 1 || out > INT32_MAX ? 0 : (uint32_t)out;
+    }
     return room < 0 || !p->stride[axis] ? 0 : (uint32_t)(room / p->stride[axis] + 1);
+}
+
+/* Whether a transposed one has this size, with some padding of its output. */
+static bool is_output_padding(const conv2d_problem *p, const uint32_t *y)
+{
+    return y[2] >= p->out_h && y[2] - p->out_h < p->stride[0] && y[3] >= p->out_w && y[3] - p->out_w < p->stride[1];
 }
 
 /* Derives the output's size, and checks everything that the factory takes for granted. */
@@ -69,9 +97,13 @@ static const char *complete(conv2d_problem *p, const uint32_t *y, int y_count)
         return "the window does not fit the input, or something is 0";
     if (p->in_c % p->groups || p->out_c % p->groups)
         return "the groups do not divide the channels";
+    if (y_count == 4 && p->transposed && is_output_padding(p, y))
+        p->out_h = y[2], p->out_w = y[3];
     if (y_count == 4 && (y[0] != p->n || y[2] != p->out_h || y[3] != p->out_w))
         return "input and window give another output size";
-    return conv2d_k(p) > VKD_MAX_K ? "its sums would overflow" : NULL;
+    if (p->transposed && !conv2d_is_float(p))
+        return "only one of floats can be transposed";
+    return !conv2d_is_float(p) && conv2d_k(p) > VKD_MAX_K ? "its sums would overflow" : NULL;
 }
 
 const char *bench_shape_parse(const char *text, conv2d_problem *out)
@@ -80,7 +112,7 @@ const char *bench_shape_parse(const char *text, conv2d_problem *out)
     uint32_t x[4], y[4];
     if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy)
         return "the line is too long";
-    *out = (conv2d_problem){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1};
+    *out = (conv2d_problem){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .dtype = VKD_DTYPE_INT8};
     const char *word = strtok_r(copy, " \t\r\n", &rest);
     if (!word || numbers(word, x) != 4)
         return "it must begin with the input as NxCxHxW";
@@ -94,7 +126,7 @@ const char *bench_shape_parse(const char *text, conv2d_problem *out)
     out->out_c = y[y_count == 4 ? 1 : 0];
     while ((word = strtok_r(NULL, " \t\r\n", &rest)))
         if (!set_option(word, out))
-            return "only a kernel (3x3) and s, p, d, g with numbers may follow";
+            return "only a kernel (3x3), s, p, d, g with numbers, a type (i8, f32, f16) and t may follow";
     return complete(out, y, y_count);
 }
 

@@ -22,6 +22,9 @@ VKD_MUST_USE vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps,
 /* The names of the built-in lists, with commas between them. */
 extern const char bench_shape_sets[];
 
+/* "i8", "f32" or "f16"; false for anything else. */
+bool bench_dtype_parse(const char *text, vkd_dtype *out);
+
 /* Reads a shape. Null if it is one, else what is wrong with it. */
 const char *bench_shape_parse(const char *text, conv2d_problem *out);
 

@@ -1,5 +1,6 @@
 #include "bench/timing.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "ops/conv_trial.h"
@@ -9,6 +10,7 @@ enum { PASSES = 31 };
 typedef struct trying {
     conv2d_trial *trial;
     const vkd_caps *caps;
+    const conv2d_variant *variants;
 } trying;
 
 static bool is_wanted(const bench_plan *plan, const conv2d_variant *variant)
@@ -29,9 +31,9 @@ double bench_regret(const bench_result *result, size_t choice)
 static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan *plan, conv2d_trial *trial,
                           bench_result *result, vkd_contender *contenders)
 {
-    const vkd_caps *caps = vkd_device_caps(device);
+    const vkd_caps *caps = plan->caps;
     for (size_t i = 0; i < result->count; i++) {
-        const conv2d_variant *variant = &conv2d_variants[i];
+        const conv2d_variant *variant = &result->variants[i];
         bool chosen = i == result->automatic || i == result->measured;
         if (!result->candidates[i].eligible || (!chosen && !is_wanted(plan, variant)))
             continue;
@@ -50,7 +52,7 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
 static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
 {
     trying *t = user;
-    return conv2d_trial_lower(t->trial, t->caps, &conv2d_variants[candidate], graph, out);
+    return conv2d_trial_lower(t->trial, t->caps, &t->variants[candidate], graph, out);
 }
 
 static void keep_filled(void *user) { (void)user; }
@@ -60,7 +62,7 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
 {
     char problem[CONV2D_TEXT];
     const char *reason;
-    trying t = {trial, caps};
+    trying t = {trial, caps, result->variants};
     const vkd_trial how = {.lower = lower_candidate, .fill = keep_filled, .user = &t};
     vkd_candidate_info *candidates = vkd_arena_alloc(arena, result->count, sizeof *candidates);
     if (!candidates)
@@ -70,7 +72,7 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
     double start = vkd_now_us();
     VKD_TRY(vkd_tuner_measure(tuner, problem, candidates, result->count, &how));
     result->measure_us = vkd_now_us() - start;
-    result->measured = conv2d_choose(conv2d_variants, result->count, candidates, NULL, &reason);
+    result->measured = conv2d_choose(result->variants, result->count, candidates, NULL, &reason);
     return VKD_OK;
 }
 
@@ -89,19 +91,23 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
                              bench_result *out)
 {
     const char *reason;
+    const conv2d conv = {.problem = *problem,
+                         .real = {.bias = VKD_NO_TENSOR, .low = -INFINITY, .high = INFINITY},
+                         .x_zero = 3,
+                         .residual = VKD_NO_TENSOR};
     conv2d_trial trial;
     vkd_contender *contenders = vkd_arena_alloc(arena, out->count, sizeof *contenders);
     out->candidates = vkd_arena_alloc(arena, out->count, sizeof *out->candidates);
     out->coarse = vkd_arena_alloc(arena, out->count, sizeof *out->coarse);
     if (!contenders || !out->candidates || !out->coarse)
         return vkd_fail_memory(arena->context, "a result");
-    conv2d_consider(conv2d_variants, out->count, problem, vkd_device_caps(device), out->candidates);
-    out->automatic = conv2d_choose(conv2d_variants, out->count, out->candidates, NULL, &reason);
-    VKD_TRY(conv2d_trial_make(arena, &(conv2d){.problem = *problem, .x_zero = 3, .residual = VKD_NO_TENSOR}, &trial));
+    conv2d_consider(out->variants, out->count, problem, plan->caps, out->candidates);
+    out->automatic = conv2d_choose(out->variants, out->count, out->candidates, NULL, &reason);
+    VKD_TRY(conv2d_trial_make(arena, &conv, &trial));
     conv2d_trial_fill(&trial);
     out->measured = out->automatic;
     if (plan->tuner)
-        VKD_TRY(ask_tuner(arena, vkd_device_caps(device), plan->tuner, &trial, out));
+        VKD_TRY(ask_tuner(arena, plan->caps, plan->tuner, &trial, out));
     vkd_status status = line_up(arena, device, plan, &trial, out, contenders);
     size_t racing = 0;
     for (size_t i = 0; i < out->count; i++)
@@ -118,7 +124,8 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
 vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan, const bench_shape *shape, bench_result *out)
 {
     vkd_arena scratch; /* operands and graphs are large: they go shape by shape */
-    bench_result result = {.shape = shape, .count = conv2d_variant_count};
+    bench_result result = {.shape = shape};
+    result.variants = conv2d_table(&shape->problem, &result.count);
     vkd_arena_init(&scratch, arena->context);
     *out = result;
     out->candidates = vkd_arena_alloc(arena, result.count, sizeof *out->candidates);
@@ -137,10 +144,11 @@ vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *pl
     return status;
 }
 
-vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, double *out, const char **out_name)
+vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, vkd_dtype dtype, double *out,
+                      const char **out_name)
 {
     /* Large enough to fill the device, small enough to be done in milliseconds. */
-    uint32_t side = vkd_device_caps(device)->type == VKD_TYPE_DISCRETE ? 64 : 32, size = side * side;
+    uint32_t side = plan->caps->type == VKD_TYPE_DISCRETE ? 64 : 32, size = side * side;
     const bench_shape shape = {"peak",
                                {.n = 1,
                                 .in_c = size,
@@ -152,12 +160,14 @@ vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *pl
                                 .kernel = {1, 1},
                                 .stride = {1, 1},
                                 .dilation = {1, 1},
-                                .groups = 1}};
+                                .groups = 1,
+                                .dtype = dtype}};
     const double enough_us = 500e3;
-    const bench_plan all = {.case_us = plan->case_us > enough_us ? plan->case_us : enough_us, .give_up = 1.5};
+    const bench_plan all = {
+        .caps = plan->caps, .case_us = plan->case_us > enough_us ? plan->case_us : enough_us, .give_up = 1.5};
     bench_result result;
     VKD_TRY(bench_time(arena, device, &all, &shape, &result));
     *out = (double)conv2d_macs(&shape.problem) / result.candidates[result.best].measured_us;
-    *out_name = conv2d_variants[result.best].name;
+    *out_name = result.variants[result.best].name;
     return VKD_OK;
 }

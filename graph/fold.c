@@ -6,12 +6,6 @@
 /* Casts of more elements than this stay with the device. */
 enum { MAX_FOLDED = 4096 };
 
-static void count_write(void *user, uint32_t *id, bool write)
-{
-    uint32_t *writes = user;
-    writes[*id] += write;
-}
-
 /* The constant's elements in another dtype. */
 static vkd_status cast(vkd_net *net, const vkd_model_tensor *from, const vkd_model_tensor *to, void **out)
 {
@@ -53,17 +47,11 @@ static vkd_status fold(vkd_rewriter *r, vkd_call *call)
 vkd_status vkd_fold_constants(vkd_rewriter *r)
 {
     vkd_net *net = r->net;
-    uint32_t *writes = vkd_arena_alloc(net->arena, net->value_count, sizeof *writes);
-    if (!writes)
-        return vkd_fail_memory(net->arena->context, "the rewriter");
-    for (size_t i = 0; i < net->call_count; i++)
-        if (net->calls[i].row)
-            vkd_call_uses(&net->calls[i], count_write, writes);
     for (size_t i = 0; i < net->call_count; i++) {
         vkd_call *call = &net->calls[i];
         bool folds = vkd_rw_args(call, VKD_OP_PREPACK) || vkd_rw_args(call, VKD_OP_CAST) || vkd_rw_args(call, VKD_OP_CLONE);
         const view_args *args = folds ? call->args : NULL;
-        if (args && writes[args->x] == 0 && writes[args->y] == 1) /* others are state */
+        if (args && !vkd_rw_tensor(r, args->x)->state && !vkd_rw_tensor(r, args->y)->state)
             VKD_TRY(fold(r, call));
     }
     return VKD_OK;

@@ -129,6 +129,28 @@ static vkd_status check_mentions(const vkd_net *net, const vkd_model *model)
     return VKD_OK;
 }
 
+static void count_write(void *user, uint32_t *id, bool write)
+{
+    uint32_t *writes = user;
+    writes[*id] += write;
+}
+
+/* What several calls write, or a call that gets it as a constant, is kept between executions. */
+static vkd_status find_states(vkd_net *net)
+{
+    uint32_t *writes = vkd_arena_alloc(net->arena, net->value_count, sizeof *writes);
+    if (!writes)
+        return vkd_fail_memory(net->arena->context, "a model's values");
+    for (size_t i = 0; i < net->call_count; i++)
+        vkd_call_uses(&net->calls[i], count_write, writes);
+    for (size_t i = 0; i < net->value_count; i++) {
+        vkd_model_value *value = &net->values[i];
+        if (value->kind == VKD_VALUE_TENSOR && writes[i] >= (value->tensor.data ? 1 : 2))
+            value->tensor.state = true;
+    }
+    return VKD_OK;
+}
+
 vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_tables *tables, vkd_arena *arena)
 {
     *net = (vkd_net){
@@ -154,7 +176,7 @@ vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_table
     VKD_TRY(check_mentions(net, model));
     for (size_t i = 0; i < model->op_count; i++)
         VKD_TRY(bind_call(net, model, i));
-    return VKD_OK;
+    return find_states(net);
 }
 
 vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value, uint32_t *out)

@@ -41,7 +41,7 @@ static vkd_status skip_clones(vkd_rewriter *r)
             continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
-        if (clone && same_dims(r, clone->x, clone->y))
+        if (clone && same_dims(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state && !vkd_rw_tensor(r, clone->y)->state)
             source[clone->y] = clone->x;
     }
     return VKD_OK;

@@ -12,8 +12,8 @@ void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind)
 vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before)
 {
     uint32_t index = id == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[id];
-    if (index == VKD_NO_VALUE || index >= before)
-        return NULL;
+    if (index == VKD_NO_VALUE || index >= before || r->net->values[id].tensor.state)
+        return NULL; /* what is made of a state depends on when */
     vkd_call *call = &r->net->calls[index];
     return call->row && vkd_call_result(call) == id ? call : NULL;
 }
@@ -163,7 +163,7 @@ static void see_use(void *user, uint32_t *id, bool write)
 {
     liveness *l = user;
     l->writes |= write;
-    l->live |= write && l->r->readers[*id];
+    l->live |= write && (l->r->readers[*id] || l->r->net->values[*id].tensor.state);
 }
 
 /* Of a call without results nothing is known: it stays. */

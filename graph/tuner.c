@@ -220,10 +220,9 @@ static vkd_status remember(vkd_tuner *tuner, const char *problem, vkd_candidate_
     return VKD_OK;
 }
 
-static vkd_status measure(vkd_tuner *tuner, vkd_arena *arena, const char *problem, vkd_candidate_info *candidates, size_t count,
-                          const vkd_trial *trial)
+static vkd_status measure_in(vkd_tuner *tuner, vkd_arena *arena, const char *problem, vkd_candidate_info *candidates,
+                             size_t count, const vkd_trial *trial, double deadline)
 {
-    double deadline = vkd_now_us() + tuner->left_us;
     vkd_contender *contenders = vkd_arena_alloc(arena, count, sizeof *contenders);
     if (!contenders)
         return vkd_fail_memory(tuner->context, "candidates to try");
@@ -237,6 +236,25 @@ static vkd_status measure(vkd_tuner *tuner, vkd_arena *arena, const char *proble
     return status;
 }
 
+static vkd_status measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
+                          const vkd_trial *trial, double budget_us)
+{
+    vkd_arena arena;
+    vkd_arena_init(&arena, tuner->context);
+    vkd_status status = measure_in(tuner, &arena, problem, candidates, count, trial, vkd_now_us() + budget_us);
+    vkd_arena_release(&arena);
+    return status;
+}
+
+vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
+                           const vkd_trial *trial)
+{
+    const double long_enough_us = 10e6; /* compiling included */
+    if (recall(tuner, problem, candidates, count) || eligible_count(candidates, count) < 2)
+        return VKD_OK;
+    return measure(tuner, problem, candidates, count, trial, long_enough_us);
+}
+
 vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
                              const vkd_trial *trial)
 {
@@ -248,11 +266,8 @@ vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidat
         tuner->unmeasured++;
         return VKD_OK;
     }
-    vkd_arena arena;
     double start = vkd_now_us();
-    vkd_arena_init(&arena, tuner->context);
-    vkd_status status = measure(tuner, &arena, problem, candidates, count, trial);
-    vkd_arena_release(&arena);
+    vkd_status status = measure(tuner, problem, candidates, count, trial, tuner->left_us);
     double spent = vkd_now_us() - start;
     tuner->left_us -= spent;
     tuner->measure_us += spent;
@@ -280,14 +295,17 @@ static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_i
     return status;
 }
 
-/* What tells the kernels of a graph from others. */
-static uint64_t kernels_of(const vkd_graph *graph)
+/* What tells the work of a graph from that of others: kernels, their constants of both kinds, and how many workgroups. A kernel
+ * that is right for one window may be wrong for another, whose loops are longer, say. */
+static uint64_t work_of(const vkd_graph *graph)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < graph->node_count; i++) {
         const vkd_node *node = &graph->nodes[i];
         sum = sum * 31 + node->shader;
         sum = sum * 31 + vkd_checksum(node->specs, node->spec_count * sizeof node->specs[0]);
+        sum = sum * 31 + vkd_checksum(node->push, node->push_size);
+        sum = sum * 31 + vkd_checksum(node->groups, sizeof node->groups);
     }
     return sum;
 }
@@ -298,7 +316,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
 {
     char subject[40];
     uint64_t known;
-    snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)kernels_of(graph));
+    snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)work_of(graph));
     if (vkd_tuning_file_find(tuner->file, subject, variant, &known)) {
         *out = known;
         return VKD_OK;

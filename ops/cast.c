@@ -69,7 +69,7 @@ static vkd_status lower_copy(vkd_lowering *lowering, const void *arguments)
 static vkd_status lower_prepack(vkd_lowering *lowering, const void *arguments)
 {
     const view_args *args = arguments;
-    if (lowering->use[args->y].writes <= 1)
+    if (!vkd_value_tensor(lowering, args->y)->state)
         return lower_cast(lowering, arguments);
     return vkd_op_output_state(lowering, args->y, args->x);
 }

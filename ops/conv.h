@@ -11,12 +11,24 @@ typedef struct conv2d_problem {
     uint32_t n, in_c, in_h, in_w, out_c, out_h, out_w;
     uint32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
     uint32_t groups;
+    vkd_dtype dtype;     /* of the operands: INT8; FLOAT32 or FLOAT16, which are multiplied and added in 32 bits */
+    uint32_t transposed; /* floats: 1 if an input pixel is spread over a window of the output, else 0 */
 } conv2d_problem;
+
+/* What a convolution of floats works on, besides x and y. */
+typedef struct conv2d_real {
+    const void
+        *weights; /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed [in_c][oc_group][taps]; or null, */
+    vkd_tensor_id computed; /* and the same in ROWS, made by other operators */
+    vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
+    float low, high;        /* of the clamp behind */
+} conv2d_real;
 
 /* A convolution to emit: the shape and what it works on. */
 typedef struct conv2d {
     conv2d_problem problem;
-    vkd_tensor_id x, y;     /* int8, 4C */
+    vkd_tensor_id x, y;     /* 4C */
+    conv2d_real real;       /* of floats. Of int8, all that follows: */
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
     vkd_tensor_id residual; /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
@@ -37,9 +49,15 @@ typedef struct conv2d_variant {
     vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 } conv2d_variant;
 
-/* All variants; the first supports everything but what is too long for a device's loops. */
-extern const conv2d_variant conv2d_variants[];
-extern const size_t conv2d_variant_count;
+/* All variants for int8, and for floats; the first of each supports everything but what is too long for a device's loops. */
+extern const conv2d_variant conv2d_variants[], conv2d_float_variants[];
+extern const size_t conv2d_variant_count, conv2d_float_variant_count;
+
+/* The one at a place among those of both tables; null behind the last. */
+const conv2d_variant *conv2d_variant_at(size_t index);
+
+/* The table of a problem's dtype. */
+const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count);
 
 /* Whether a variant is meant by `name`: its own, its family's or its tile's. */
 bool conv2d_is_named(const conv2d_variant *variant, const char *name);
@@ -57,10 +75,11 @@ size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_can
  * vkd_describe_selection, and emits. */
 VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count);
 
-/* A checksum of the table of all variants, for vkd_tuner_create. */
+/* A checksum of the tables of all variants, for vkd_tuner_create. */
 uint64_t conv2d_table_sum(void);
 
-/* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). */
+/* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). Behind it " f32"
+ * or " f16" for floats, and " t" where it is transposed. */
 enum { CONV2D_TEXT = 192 };
 void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
 
@@ -81,7 +100,13 @@ static inline uint32_t conv2d_weight_row(const conv2d_problem *problem) /* bytes
 }
 static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 {
-    return conv2d_pixels(problem) * problem->out_c * conv2d_k(problem);
+    uint64_t pixels = problem->transposed ? (uint64_t)problem->n * problem->in_h * problem->in_w : conv2d_pixels(problem);
+    return pixels * problem->out_c * conv2d_k(problem);
+}
+
+static inline bool conv2d_is_float(const conv2d_problem *problem)
+{
+    return problem->dtype == VKD_DTYPE_FLOAT32 || problem->dtype == VKD_DTYPE_FLOAT16;
 }
 
 static inline bool conv2d_is_depthwise(const conv2d_problem *problem)

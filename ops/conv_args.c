@@ -52,6 +52,7 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
         .out_h = y->h,
         .out_w = y->w,
         .groups = (uint32_t)args->groups,
+        .dtype = VKD_DTYPE_INT8,
     };
     for (int axis = 0; axis < 2; axis++) {
         out->kernel[axis] = (uint32_t)args->kernel[axis];

@@ -4,58 +4,22 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ----------------------------------------------------------------------------------------------------- trying variants */
-
-/* A convolution being tried; the operands are made when they are first needed. */
-typedef struct trying {
-    vkd_arena arena;
-    const conv2d *conv;
-    const vkd_caps *caps;
-    const conv2d_variant *variants;
-    bool made, filled;
-    conv2d_trial trial;
-} trying;
-
-static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
-{
-    trying *t = user;
-    if (!t->made)
-        VKD_TRY(conv2d_trial_make(&t->arena, t->conv, &t->trial));
-    t->made = true;
-    return conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
-}
-
-static void try_fill(void *user)
-{
-    trying *t = user;
-    if (!t->filled)
-        conv2d_trial_fill(&t->trial);
-    t->filled = true;
-}
-
-static bool try_check(void *user, const void *result)
-{
-    const trying *t = user;
-    return conv2d_trial_check(&t->trial, result);
-}
-
 /* ------------------------------------------------------------------------------------------------------------ choosing */
 
 /* The choice among candidates that conv2d_consider has filled in; those that fail their check drop out until one passes. */
-static vkd_status choose_tried(vkd_lowering *lowering, trying *t, const char *problem, vkd_candidate_info *candidates,
-                               size_t count, size_t *out_winner, const char **out_reason)
+static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t, const vkd_trial *trial, const char *problem,
+                               vkd_candidate_info *candidates, size_t count, size_t *out_winner, const char **out_reason)
 {
-    const vkd_trial trial = {.lower = try_lower, .fill = try_fill, .check = try_check, .user = t};
     char key[CONV2D_TEXT + 8];
     snprintf(key, sizeof key, "%s%s", problem, t->conv->residual != VKD_NO_TENSOR ? " +add" : "");
     if (!lowering->variant)
-        VKD_TRY(vkd_tuner_measure(lowering->tuner, key, candidates, count, &trial));
+        VKD_TRY(vkd_tuner_measure(lowering->tuner, key, candidates, count, trial));
     for (;;) {
         size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
         bool right;
         if (winner == count)
             return vkd_op_fail(lowering, VKD_DEVICE_ERROR, "no kernel for %s passes its self-check on this driver", problem);
-        VKD_TRY(vkd_tuner_check(lowering->tuner, candidates[winner].variant, winner, &trial, &right));
+        VKD_TRY(vkd_tuner_check(lowering->tuner, candidates[winner].variant, winner, trial, &right));
         if (right)
             return VKD_OK;
         candidates[winner].eligible = false;
@@ -73,10 +37,10 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
                            candidates[0].variant, candidates[0].reason);
     if (!lowering->tuner)
         return VKD_OK;
-    trying t = {.conv = conv, .caps = lowering->caps, .variants = variants};
-    vkd_arena_init(&t.arena, lowering->context);
-    vkd_status status = choose_tried(lowering, &t, problem, candidates, count, out_winner, out_reason);
-    vkd_arena_release(&t.arena);
+    conv2d_trying t;
+    const vkd_trial trial = conv2d_trying_begin(&t, lowering->context, conv, lowering->caps, variants);
+    vkd_status status = choose_tried(lowering, &t, &trial, problem, candidates, count, out_winner, out_reason);
+    conv2d_trying_end(&t);
     return status;
 }
 
@@ -119,11 +83,27 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     return variants[winner].emit(lowering, conv, variants[winner].tile);
 }
 
+const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count)
+{
+    bool real = conv2d_is_float(problem);
+    *out_count = real ? conv2d_float_variant_count : conv2d_variant_count;
+    return real ? conv2d_float_variants : conv2d_variants;
+}
+
+const conv2d_variant *conv2d_variant_at(size_t index)
+{
+    if (index < conv2d_variant_count)
+        return &conv2d_variants[index];
+    index -= conv2d_variant_count;
+    return index < conv2d_float_variant_count ? &conv2d_float_variants[index] : NULL;
+}
+
 uint64_t conv2d_table_sum(void)
 {
     uint64_t sum = vkd_version();
-    for (size_t i = 0; i < conv2d_variant_count; i++)
-        for (const char *letter = conv2d_variants[i].name; *letter; letter++)
+    const conv2d_variant *variant;
+    for (size_t i = 0; (variant = conv2d_variant_at(i)); i++)
+        for (const char *letter = variant->name; *letter; letter++)
             sum = sum * 31 + (unsigned char)*letter;
     return sum;
 }

@@ -22,5 +22,6 @@ void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
     append_pair(out, CONV2D_TEXT, 's', p->stride);
     append_pair(out, CONV2D_TEXT, 'p', p->padding);
     append_pair(out, CONV2D_TEXT, 'd', p->dilation);
-    snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u", p->groups);
+    snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u%s%s%s", p->groups, conv2d_is_float(p) ? " " : "",
+             conv2d_is_float(p) ? vkd_dtype_name(p->dtype) : "", p->transposed ? " t" : "");
 }

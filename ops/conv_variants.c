@@ -55,8 +55,9 @@ static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 {
     gemm_problem gemm = conv2d_im2col_gemm(p);
     /* Bytes a microsecond; values that must be picked out of words one by one are slower. */
-    double rate = caps->type == VKD_TYPE_CPU ? 2.5e3 : caps->type == VKD_TYPE_DISCRETE ? 400e3 : 20e3;
-    double pick = conv2d_ic_group(p) % 4 ? 5 : 1;
+    bool cpu = caps->type == VKD_TYPE_CPU;
+    double rate = cpu ? 2.5e3 : caps->type == VKD_TYPE_DISCRETE ? 400e3 : 20e3;
+    double pick = conv2d_ic_group(p) % 4 == 0 ? 1 : cpu ? 7 : 5;
     return 2.0 + im2col_bytes(p) / rate * pick + vkd_gemm_cost(tile, &gemm, caps);
 }
 

@@ -289,13 +289,24 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
 
 /* ------------------------------------------------------------------------------------------------------------- cost */
 
-/* MACs a microsecond, measured on a 2-core machine. */
-static const double lanes_rates[VKD_TILE_COUNT] = {
-    [VKD_TILE_GEMM_LANES_2X32] = 41e3,
-    [VKD_TILE_GEMM_LANES_4X16] = 62e3,
-    [VKD_TILE_GEMM_LANES_7X32] = 70e3,
-    [VKD_TILE_GEMM_LANES_WORDS_7X32] = 58e3,
+/* MACs a microsecond, measured on two cores of an Intel Sapphire Rapids. A large tile has far more sums than the CPU has
+ * registers: what that costs depends on what the driver's compiler knows of the processor, and is probed. */
+static const struct {
+    double rate;
+    bool large;
+} lanes_figures[VKD_TILE_COUNT] = {
+    [VKD_TILE_GEMM_LANES_2X32] = {41e3, false},
+    [VKD_TILE_GEMM_LANES_4X16] = {62e3, false},
+    [VKD_TILE_GEMM_LANES_7X32] = {70e3, true},
+    [VKD_TILE_GEMM_LANES_WORDS_7X32] = {58e3, true},
 };
+
+static double lanes_rate(const gemm_tile *tile, const vkd_caps *caps)
+{
+    size_t index = (size_t)(tile - vkd_gemm_tiles);
+    bool scaled = lanes_figures[index].large && caps->large_tiles > 0;
+    return lanes_figures[index].rate * (scaled ? (double)caps->large_tiles : 1);
+}
 
 double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
 {
@@ -307,7 +318,7 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
         (double)(vkd_align_up(problem->m, group_rows(tile, local)) * vkd_align_up(problem->n, tile->n) * problem->groups);
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
     if (tile->kind == GEMM_IN_LANES) /* and a share for the epilogue of each output */
-        return 6.0 + macs / lanes_rates[tile - vkd_gemm_tiles] + outputs * 0.36e-3;
+        return 6.0 + macs / lanes_rate(tile, caps) + outputs * 0.36e-3;
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */

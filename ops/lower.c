@@ -177,6 +177,7 @@ vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_mod
     for (size_t i = 0; i < net->call_count; i++) {
         lowering.call = &net->calls[i];
         VKD_TRY(lower_call(&lowering));
+        VKD_TRY(vkd_op_finish_states(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
     *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections};

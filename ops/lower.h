@@ -17,6 +17,12 @@ typedef struct vkd_value_use {
     bool is_output;
 } vkd_value_use;
 
+/* What a call has made of a state: it becomes the state when the call is over, as it may have read it. */
+typedef struct vkd_written_state {
+    uint32_t value;
+    vkd_tensor_id result;
+} vkd_written_state;
+
 struct vkd_lowering {
     vkd_context *context;
     vkd_graph *graph;
@@ -31,6 +37,8 @@ struct vkd_lowering {
     vkd_view *views;          /* by value id: where its elements are, for values without a tensor (tensor VKD_NO_TENSOR: none) */
     const vkd_value_use *use; /* by value id */
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
+    size_t written_count, written_capacity;
+    vkd_written_state *written; /* by the current call, beside the states themselves */
     size_t selection_count, selection_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
 };
@@ -103,11 +111,13 @@ VKD_MUST_USE vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t val
 /* Appends y = what the view shows, converted to y's dtype. */
 VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y);
 
-/* A tensor that is read and written and keeps its contents from one execution to the next: a constant's, or what a prepack
- * made of one. ROWS. */
+/* A tensor that is read and written in place and keeps its contents from one execution to the next. ROWS. */
 VKD_MUST_USE vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out);
 /* Makes `value`, an output of the current operator, such a tensor that starts as `constant`. */
 VKD_MUST_USE vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant);
+
+/* Makes what the current call has made of states the states. */
+VKD_MUST_USE vkd_status vkd_op_finish_states(vkd_lowering *lowering);
 
 /* Creates the tensor for a value that the current operator produces, in the given layout; one in VKD_ROWS that is an output of
  * the graph is written to where the host reads it. */

@@ -270,6 +270,7 @@ static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)
 
 static const vkd_op rows[] = {
     {"aten.mean.dim", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean, .kind = VKD_OP_MEAN},
+    {"aten::mean.out", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean, .kind = VKD_OP_MEAN},
     {"vkd.q8_mean", q8_mean_parameters, sizeof(q8_mean_args), q8_mean_shape, lower_q8_mean, .kind = VKD_OP_Q8_MEAN,
      .internal = true},
 };

@@ -35,8 +35,10 @@ typedef struct plain_constant {
 static void pack_plain(const void *source, void *dst, size_t size)
 {
     const plain_constant *constant = source;
-    memcpy(dst, constant->data, constant->size);
-    memset((char *)dst + constant->size, 0, size - constant->size);
+    size_t used = constant->data ? constant->size : 0; /* a state may begin as zeros */
+    if (used)
+        memcpy(dst, constant->data, used);
+    memset((char *)dst + used, 0, size - used);
 }
 
 /* A constant of the file as it is, to be used like an activation or as the beginning of a state. */
@@ -104,9 +106,8 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
     *out = lowering->tensors[value];
     if (*out != VKD_NO_TENSOR && lowering->graph->tensors[*out].place == VKD_PLACE_STATE)
         return VKD_OK;
-    if (*out != VKD_NO_TENSOR || !tensor->data)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state: a constant is needed",
-                           value);
+    if (*out != VKD_NO_TENSOR || !tensor->state)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state", value);
     VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
     lowering->tensors[value] = *out;
     lowering->graph->tensors[*out].state = value + 1;
@@ -115,7 +116,8 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
 
 vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t constant)
 {
-    if (!vkd_value_tensor(lowering, constant)->data || lowering->tensors[value] != VKD_NO_TENSOR)
+    if (!vkd_value_tensor(lowering, constant)->data || !vkd_value_tensor(lowering, value)->state ||
+        lowering->tensors[value] != VKD_NO_TENSOR)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u, a state, does not start as a constant", value);
     VKD_TRY(add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]));
     lowering->graph->tensors[lowering->tensors[value]].state = value + 1;
@@ -126,6 +128,8 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
 
 vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
+    if (vkd_value_tensor(lowering, value)->state && vkd_value_tensor(lowering, value)->dtype == dtype)
+        return vkd_op_state(lowering, value, out);
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value,
@@ -188,7 +192,8 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR)
+    bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR;
+    if (is_taken && !tensor->state)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
                            tensor->data ? "a constant" : "a graph input or another operator's output");
     if (tensor->dtype != dtype) /* a conversion on the way, for all that is known here: no fault of the file */
@@ -197,9 +202,40 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
     return VKD_OK;
 }
 
+/* Beside a state, which it becomes when the call is over. */
+static vkd_status output_beside(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    vkd_written_state *grown = vkd_arena_grow(lowering->graph->arena, lowering->written, lowering->written_count,
+                                              &lowering->written_capacity, sizeof *grown);
+    if (!grown)
+        return vkd_fail_memory(lowering->context, "a state");
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
+    lowering->written = grown;
+    grown[lowering->written_count++] = (vkd_written_state){value, *out};
+    return VKD_OK;
+}
+
+vkd_status vkd_op_finish_states(vkd_lowering *lowering)
+{
+    for (size_t i = 0; i < lowering->written_count; i++) {
+        const vkd_view result = vkd_view_of(lowering->graph, lowering->written[i].result);
+        vkd_tensor_id state;
+        VKD_TRY(vkd_op_state(lowering, lowering->written[i].value, &state));
+        VKD_TRY(vkd_op_move(lowering, &result, state));
+        lowering->copies[lowering->written[i].value] = VKD_NO_TENSOR; /* of what it was */
+    }
+    lowering->written_count = 0;
+    return VKD_OK;
+}
+
 vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    if (tensor->state) {
+        VKD_TRY(check_output(lowering, value, dtype));
+        return output_beside(lowering, value, out);
+    }
     bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
     VKD_TRY(check_output(lowering, value, dtype));
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, dtype, layout, tensor->rank,
@@ -221,6 +257,10 @@ vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_id tensor)
 {
     VKD_TRY(check_output(lowering, value, lowering->graph->tensors[tensor].dtype));
+    if (vkd_value_tensor(lowering, value)->state) {
+        const vkd_view all = vkd_view_of(lowering->graph, tensor);
+        return vkd_op_output_view(lowering, value, &all);
+    }
     lowering->tensors[value] = tensor;
     return VKD_OK;
 }
@@ -241,6 +281,11 @@ vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
 vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_view *view)
 {
     VKD_TRY(check_output(lowering, value, lowering->graph->tensors[view->tensor].dtype));
+    if (vkd_value_tensor(lowering, value)->state) {
+        vkd_tensor_id result;
+        VKD_TRY(output_beside(lowering, value, &result));
+        return vkd_op_move(lowering, view, result);
+    }
     lowering->views[value] = *view;
     /* What is written in place later must be read before. */
     bool changes = lowering->graph->tensors[view->tensor].place == VKD_PLACE_STATE;

@@ -1,54 +1,17 @@
 #include "runner/classify.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/file.h"
 #include "runner/tensor.h"
-
-static run_exit read_text(const char *path, char **out)
-{
-    size_t used = 0, capacity = 4096;
-    FILE *file = fopen(path, "rb");
-    char *text = malloc(capacity);
-    if (!file || !text) {
-        run_exit result = file ? run_fail_memory() : run_fail(RUN_IO, "%s: %s", path, strerror(errno));
-        if (file)
-            fclose(file);
-        free(text);
-        return result;
-    }
-    for (size_t got; (got = fread(text + used, 1, capacity - used - 1, file)) > 0;) {
-        used += got;
-        if (used + 1 < capacity)
-            continue;
-        char *larger = realloc(text, capacity *= 2);
-        if (!larger) {
-            fclose(file);
-            free(text);
-            return run_fail_memory();
-        }
-        text = larger;
-    }
-    text[used] = 0;
-    bool unreadable = ferror(file);
-    int error = errno;
-    fclose(file);
-    if (unreadable) {
-        free(text);
-        return run_fail(RUN_IO, "%s: %s", path, strerror(error));
-    }
-    *out = text;
-    return RUN_OK;
-}
 
 run_exit run_labels_read(const char *path, run_labels *out)
 {
     size_t lines = 1;
     *out = (run_labels){0};
-    run_exit result = read_text(path, &out->text);
+    run_exit result = run_file_read(path, &out->text, NULL);
     if (result)
         return result;
     for (const char *at = out->text; *at; at++)

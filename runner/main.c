@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/file.h"
 #include "runner/image.h"
 #include "runner/report.h"
 #include "runner/tensor.h"
@@ -96,26 +97,54 @@ static run_exit give_outputs(run_app *app)
     return RUN_OK;
 }
 
-static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, int aligned)
+static run_exit load_image(run_app *app, size_t index, const vkd_tensor_info *info)
 {
     const run_options *options = &app->options;
     run_image_options how = {.gray = options->gray};
-    size_t top = options->top ? (size_t)options->top : options->image_count > 1 ? 1 : DEFAULT_TOP;
-    double ms;
     memcpy(how.mean, options->mean, sizeof how.mean);
     memcpy(how.std, options->std, sizeof how.std);
-    run_progress("image %zu/%zu ...", index + 1, options->image_count);
     float *pixels = malloc(info->size);
     if (!pixels)
         return run_fail_memory();
     run_session_set_input(&app->session, 0, pixels, info->size);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
-    if (!result)
-        result = run_tensor_arrange(info, pixels);
-    if (!result)
-        result = run_session_execute(&app->session, &ms);
+    return result ? result : run_tensor_arrange(info, pixels);
+}
+
+/* *out_loaded: how it went with the file, which concerns no other image; the result is how it went with the model. */
+static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, int aligned, run_exit *out_loaded)
+{
+    const run_options *options = &app->options;
+    size_t top = options->top ? (size_t)options->top : options->image_count > 1 ? 1 : DEFAULT_TOP;
+    double ms;
+    run_progress("image %zu/%zu ...", index + 1, options->image_count);
+    *out_loaded = load_image(app, index, info);
+    if (*out_loaded) {
+        app->form->failure(&app->report, options->images[index], run_last_error());
+        return RUN_OK;
+    }
+    run_exit result = run_session_execute(&app->session, &ms);
     run_progress_end();
     return result ? result : report_classes(app, options->images[index], aligned, top, ms);
+}
+
+/* One that cannot be read does not stop the others; the exit code is that of the first. */
+static run_exit run_each_image(run_app *app, const vkd_tensor_info *info)
+{
+    const run_options *options = &app->options;
+    run_exit result = RUN_OK, first = RUN_OK;
+    size_t aligned = 0, failed = 0;
+    for (size_t i = 0; i < options->image_count; i++)
+        aligned = strlen(options->images[i]) > aligned ? strlen(options->images[i]) : aligned;
+    for (size_t i = 0; i < options->image_count && !result; i++) {
+        run_exit loaded;
+        result = run_image(app, i, info, (int)aligned, &loaded);
+        failed += loaded != RUN_OK;
+        first = first ? first : loaded;
+    }
+    if (!result && failed && options->image_count > 1)
+        run_fail(first, "%zu of %zu images could not be read", failed, options->image_count);
+    return result ? result : first;
 }
 
 static run_exit run_images(run_app *app)
@@ -123,7 +152,6 @@ static run_exit run_images(run_app *app)
     const run_options *options = &app->options;
     vkd_tensor_info info;
     char shape[RUN_SHAPE_SIZE];
-    size_t aligned = 0;
     size_t inputs = app->session.backend->method_input_count(app->session.method);
     if (inputs != 1)
         return run_fail(RUN_USAGE, "the model has %zu inputs, an image can be given to a model with one: use --input", inputs);
@@ -133,10 +161,7 @@ static run_exit run_images(run_app *app)
     if (!run_image_fits(&info))
         return run_fail(RUN_USAGE, "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
                         app->session.backend->dtype_name(info.dtype), run_tensor_shape(&info, shape, sizeof shape));
-    for (size_t i = 0; i < options->image_count; i++)
-        aligned = strlen(options->images[i]) > aligned ? strlen(options->images[i]) : aligned;
-    for (size_t i = 0; i < options->image_count && !result; i++)
-        result = run_image(app, i, &info, (int)aligned);
+    result = run_each_image(app, &info);
     return !result && options->output ? give_outputs(app) : result;
 }
 
@@ -256,47 +281,53 @@ static run_exit list_devices(run_app *app)
 
 static run_exit print_version(run_app *app)
 {
-    printf("vkd-run %d.%d.%d, plug-in ABI %u\n", VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH, VKD_BACKEND_ABI);
+    char runner[32], library[32];
     run_exit result = run_session_start(&app->options, &app->session);
-    if (result)
-        return result;
-    uint32_t version = app->session.backend->version();
-    printf("libvkdelegate %u.%u.%u\n", version >> 22, version >> 12 & 1023, version & 4095);
-    return RUN_OK;
+    uint32_t version = result ? 0 : app->session.backend->version();
+    snprintf(runner, sizeof runner, "%d.%d.%d", VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH);
+    snprintf(library, sizeof library, "%u.%u.%u", version >> 22, version >> 12 & 1023, version & 4095);
+    app->form->version(&app->report, runner, result ? NULL : library);
+    return result;
 }
 
 static run_exit run(run_app *app)
 {
     const run_options *options = &app->options;
-    if (options->help) {
-        run_options_print_help(options);
-        return RUN_OK;
-    }
     if (options->version)
         return print_version(app);
     run_exit result = run_session_start(options, &app->session);
     if (!result)
         result = options->list_devices ? list_devices(app) : run_model(app);
-    if (!result)
-        result = app->form->finish(&app->report);
     if (!result && options->validate && app->session.log.errors)
         return run_fail(RUN_FAILED, "validation: %u messages", app->session.log.errors);
     return result;
 }
 
+static run_exit run_and_report(run_app *app, run_exit parsed)
+{
+    const run_options *options = &app->options;
+    app->form = options->json ? &run_report_json : &run_report_text;
+    if (!parsed && options->help) {
+        run_options_print_help(options);
+        return RUN_OK;
+    }
+    if ((options->json || run_file_is_standard(options->output)) && !run_result_reserve())
+        return run_fail(RUN_IO, "cannot keep standard output for the result");
+    run_exit result = parsed ? parsed : run(app);
+    return app->form->finish(&app->report, result);
+}
+
 int main(int argc, char **argv)
 {
     run_app app = {0};
-    run_exit result = run_options_parse(argc, (const char **)argv, &app.options);
-    app.form = app.options.json ? &run_report_json : &run_report_text;
-    if (!result)
-        result = run(&app);
+    run_exit parsed = run_options_parse(argc, (const char **)argv, &app.options);
+    run_exit result = run_and_report(&app, parsed);
     cJSON_Delete(app.report.root);
     run_session_end(&app.session);
     run_labels_release(&app.labels);
     run_options_release(&app.options);
-    bool lost = ferror(stdout);
-    if (fflush(stdout) || lost)
+    bool lost = ferror(run_result_stream());
+    if (fflush(run_result_stream()) || lost)
         result = run_fail(RUN_IO, "cannot write to standard output");
     return (int)result;
 }

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,27 +31,69 @@ run_exit run_exit_of(vkd_status status)
     return RUN_FAILED;
 }
 
+static char last_error[8192]; /* room for two paths */
+
 run_exit run_fail(run_exit code, const char *format, ...)
 {
     va_list arguments;
     run_progress_end();
-    fputs("vkd-run: ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "vkd-run: %s\n", last_error);
     return code;
 }
 
+const char *run_last_error(void) { return last_error; }
+
 run_exit run_fail_memory(void) { return run_fail(RUN_FAILED, "out of memory"); }
+
+/* The library knows its fields, the user of vkd-run its options. */
+static const struct {
+    const char *field, *option;
+} names[] = {
+    {"vkd_options.device", "--device"},
+    {"vkd_options.validate", "--validate"},
+    {"vkd_options.timeout_ms", "--timeout"},
+    {"vkd_options.cache_dir", "--cache-dir"},
+    {"vkd_options.conv_variant", "--variant"},
+    {"vkd_options.conv_select", "--select"},
+    {"vkd_options.measure_budget_ms", "--measure-ms"},
+    {"vkd_options.int8_dot", "--int8-dot"},
+    {"vkd_options.no_rewrites", "--no-rewrites"},
+    {"vkd_options.profile", "--profile"},
+    {"vkd_options.in_flight", "--in-flight"},
+};
+
+static void name_options(const char *message, char *out, size_t size)
+{
+    static const char prefix[] = "vkd_options.";
+    size_t used = 0, row;
+    for (const char *found; used < size && (found = strstr(message, prefix)); message = found) {
+        for (row = 0; row < sizeof names / sizeof *names; row++)
+            if (!strncmp(found, names[row].field, strlen(names[row].field)))
+                break;
+        bool known = row < sizeof names / sizeof *names;
+        used += (size_t)snprintf(out + used, size - used, "%.*s%s", (int)(found - message), message,
+                                 known ? names[row].option : prefix);
+        found += known ? strlen(names[row].field) : strlen(prefix);
+    }
+    if (used < size)
+        snprintf(out + used, size - used, "%s", message);
+}
 
 void run_log_message(void *user, vkd_log_level level, const char *message)
 {
     static const char *const prefixes[] = {"", "warning: ", "", ""};
     run_log *log = user;
-    log->errors += level == VKD_LOG_ERROR;
+    char text[sizeof last_error];
+    name_options(message, text, sizeof text);
     run_progress_end();
-    fprintf(stderr, "vkd-run: %s%s\n", prefixes[level], message);
+    fprintf(stderr, "vkd-run: %s%s\n", prefixes[level], text);
+    if (level != VKD_LOG_ERROR)
+        return;
+    log->errors++;
+    memcpy(last_error, text, sizeof text);
 }
 
 void run_progress(const char *format, ...)

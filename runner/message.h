@@ -21,8 +21,11 @@ run_exit run_exit_of(vkd_status status);
 /* Prints "vkd-run: " and the message as one line, and returns `code`. */
 run_exit run_fail(run_exit code, const char *format, ...) VKD_PRINTF(2, 3);
 run_exit run_fail_memory(void);
+/* The last message of an error, the library's among them, without the prefix; "" if there was none. */
+const char *run_last_error(void);
 
-/* What the library logs. An error is printed here, so a caller that gets a status back has nothing left to say. */
+/* What the library logs; where it names a field of vkd_options, the option of vkd-run that sets it is named instead. An error
+ * is printed here, so a caller that gets a status back has nothing left to say. */
 typedef struct run_log {
     unsigned errors; /* how many messages of level error there were */
 } run_log;

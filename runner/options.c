@@ -1,22 +1,29 @@
 #include "runner/options.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/file.h"
+
 static const char help_text[] = "\n"
                                 "What is run\n"
-                                "  With images, each is scaled to (value/255 - mean)/std, resized to the model's\n"
-                                "  input (bilinear, half-pixel centres, no antialiasing) and classified: softmax\n"
-                                "  over the first output gives the probabilities. A gray image is copied to three\n"
-                                "  channels where the model wants three. The defaults of --mean and --std are\n"
-                                "  ImageNet's.\n"
+                                "  With images, PNG or JPEG files, each is turned as its EXIF data says, scaled to\n"
+                                "  (value/255 - mean)/std, resized to the model's input (bilinear, half-pixel\n"
+                                "  centres, no antialiasing) and classified: softmax over the first output gives\n"
+                                "  the probabilities. A gray image is copied to three channels where the model\n"
+                                "  wants three. The defaults of --mean and --std are ImageNet's. An image that\n"
+                                "  cannot be read does not stop the others; the exit code tells of it.\n"
                                 "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the\n"
                                 "  dtype of the model's input (usually float32), of exactly its size. --bench,\n"
                                 "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
                                 "  With neither, the model's inputs and outputs are listed.\n"
+                                "  A file of the name - is standard input; --output - is standard output, and all\n"
+                                "  else is then printed to stderr.\n"
                                 "\n"
                                 "Where things are looked up\n"
                                 "  library   --library, $VKD_LIBRARY, the folder of vkd-run, ../lib beside it,\n"
@@ -27,7 +34,7 @@ static const char help_text[] = "\n"
                                 "Exit codes\n"
                                 "  0  success\n"
                                 "  1  wrong usage, or input that does not fit the model\n"
-                                "  2  the model file is not valid\n"
+                                "  2  the model file is no program, or broken\n"
                                 "  3  the model has something that is not supported\n"
                                 "  4  no Vulkan library, no driver, or no device that fits\n"
                                 "  5  the device was lost, or an execution took longer than the time-out\n"
@@ -53,16 +60,12 @@ typedef struct option_tables {
     {                                                                                                                          \
         name, letter, POPT_ARG_NONE, &o->field, 0, text, NULL                                                                  \
     }
-/* popt would leak the earlier value of a string option that is given twice. So it only reports a string, and the code says
- * where in the run_options it belongs. */
-enum { STRING_CODE = 256 };
-#define STRING(name, letter, field, text, what)                                                                                \
+/* popt would leak the earlier value of a string option that is given twice. So it only reports the text of a value, and the
+ * code says where in the run_options it belongs. */
+enum { VALUE_CODE = 256 };
+#define VALUE(name, letter, field, text, what)                                                                                 \
     {                                                                                                                          \
-        name, letter, POPT_ARG_STRING, NULL, STRING_CODE + (int)offsetof(run_options, field), text, what                       \
-    }
-#define NUMBER(name, letter, field, text, what)                                                                                \
-    {                                                                                                                          \
-        name, letter, POPT_ARG_INT, &o->field, 0, text, what                                                                   \
+        name, letter, POPT_ARG_STRING, NULL, VALUE_CODE + (int)offsetof(run_options, field), text, what                        \
     }
 #define GROUP(table, text)                                                                                                     \
     {                                                                                                                          \
@@ -72,25 +75,25 @@ enum { STRING_CODE = 256 };
 static void fill_data_tables(run_options *o, option_tables *t)
 {
     const struct poptOption data[] = {
-        STRING("labels", 'l', labels, "class names, one a line", "FILE"),
-        NUMBER("top", 'k', top, "how many classes to print (default: 5 for one image, 1 for several)", "K"),
-        STRING("mean", 0, mean_text, "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
-        STRING("std", 0, std_text, "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
+        VALUE("labels", 'l', labels, "class names, one a line", "FILE"),
+        VALUE("top", 'k', top, "how many classes to print (default: 5 for one image, 1 for several)", "K"),
+        VALUE("mean", 0, mean_text, "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
+        VALUE("std", 0, std_text, "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
         FLAG("gray", 0, gray, "turn colour images into gray first"),
         {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order", "FILE"},
-        STRING("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
-        STRING("method", 0, method, "the program's method to run (default: forward)", "NAME"),
+        VALUE("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
+        VALUE("method", 0, method, "the program's method to run (default: forward)", "NAME"),
         POPT_TABLEEND,
     };
     const struct poptOption report[] = {
-        NUMBER("bench", 'b', bench, "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
-        NUMBER("throughput", 0, throughput, "warm up, then run N executions, several in flight: how many a second", "N"),
-        NUMBER("in-flight", 0, in_flight, "how many --throughput has in flight, 1 to 64 (default: 8)", "K"),
+        VALUE("bench", 'b', bench, "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
+        VALUE("throughput", 0, throughput, "warm up, then run N executions, several in flight: how many a second", "N"),
+        VALUE("in-flight", 0, in_flight, "how many --throughput has in flight, 1 to 64 (default: 8)", "K"),
         FLAG("profile", 'p', profile, "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
         FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
         FLAG("memory", 0, memory, "device and host memory in use"),
         FLAG("list-devices", 0, list_devices, "the Vulkan devices, numbered as --device takes them"),
-        FLAG("json", 0, json, "all of the above, and the results, as one JSON object on stdout"),
+        FLAG("json", 0, json, "all of the above, the results and any error, as one JSON object on stdout"),
         POPT_TABLEEND,
     };
     memcpy(t->data, data, sizeof data);
@@ -100,16 +103,16 @@ static void fill_data_tables(run_options *o, option_tables *t)
 static void fill_tables(run_options *o, option_tables *t)
 {
     const struct poptOption device[] = {
-        STRING("device", 'd', device, "number or part of the name of the device to use", "DEVICE"),
-        STRING("library", 0, library, "the libvkdelegate to load", "PATH"),
-        STRING("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept", "FOLDER"),
+        VALUE("device", 'd', device, "number or part of the name of the device to use", "DEVICE"),
+        VALUE("library", 0, library, "the libvkdelegate to load", "PATH"),
+        VALUE("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept", "FOLDER"),
         FLAG("no-cache", 0, no_cache, "neither read nor write that cache"),
-        NUMBER("timeout", 0, timeout_ms, "how long one execution may take (default: 10000 on GPUs, 120000 on CPUs)", "MS"),
-        STRING("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
-        STRING("select", 0, select_text, "how to choose variants: auto, or measure (once for a shape, then remembered)", "HOW"),
-        NUMBER("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)", "MS"),
+        VALUE("timeout", 0, timeout_ms, "how long one execution may take (default: 10000 on GPUs, 120000 on CPUs)", "MS"),
+        VALUE("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
+        VALUE("select", 0, select_text, "how to choose variants: auto, or measure (once for a shape, then remembered)", "HOW"),
+        VALUE("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)", "MS"),
         FLAG("no-self-check", 0, no_self_check, "do not test a variant before its first use on a device"),
-        STRING("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed", "KIND"),
+        VALUE("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed", "KIND"),
         FLAG("no-rewrites", 0, no_rewrites, "run every operator as the file has it"),
         FLAG("validate", 0, validate, "enable the Vulkan validation layer; a message makes the exit code 7"),
         POPT_TABLEEND,
@@ -189,28 +192,76 @@ static run_exit parse_values(run_options *options)
     return result;
 }
 
-static run_exit check(run_options *options)
+/* An option that would have no effect is a misunderstanding. */
+static run_exit check_effects(const run_options *o)
+{
+    bool model = !o->list_devices, images = o->image_count, runs = images || o->input_count;
+    const struct {
+        const char *option;
+        bool given, has_effect;
+        const char *needs;
+    } rules[] = {
+        {"--mean", o->mean_text, images, "an image"},
+        {"--std", o->std_text, images, "an image"},
+        {"--gray", o->gray, images, "an image"},
+        {"--top", o->top, runs, "an image or --input"},
+        {"--labels", o->labels, runs, "an image or --input"},
+        {"--output", o->output, runs, "an image or --input"},
+        {"--in-flight", o->in_flight, o->throughput, "--throughput"},
+        {"--measure-ms", o->measure_ms, o->select == VKD_SELECT_MEASURE, "--select measure"},
+        {"--cache-dir", o->cache_dir, !o->no_cache, "the cache, without --no-cache"},
+        {"MODEL", o->model, model, "to be without --list-devices"},
+        {"--input", o->input_count, model, "a model"},
+        {"--method", o->method, model, "a model"},
+        {"--bench", o->bench, model, "a model"},
+        {"--throughput", o->throughput, model, "a model"},
+        {"--profile", o->profile, model, "a model"},
+        {"--explain", o->explain, model, "a model"},
+        {"--memory", o->memory, model, "a model"},
+        {"--device", o->device, model, "a model"},
+        {"--cache-dir", o->cache_dir, model, "a model"},
+        {"--no-cache", o->no_cache, model, "a model"},
+        {"--timeout", o->timeout_ms, model, "a model"},
+        {"--variant", o->variant, model, "a model"},
+        {"--select", o->select_text, model, "a model"},
+        {"--no-self-check", o->no_self_check, model, "a model"},
+        {"--int8-dot", o->int8_dot_text, model, "a model"},
+        {"--no-rewrites", o->no_rewrites, model, "a model"},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].given && !rules[i].has_effect)
+            return run_fail(RUN_USAGE, "%s needs %s, it would have no effect", rules[i].option, rules[i].needs);
+    return RUN_OK;
+}
+
+/* Standard input is read once, and what goes to standard output is alone there. */
+static run_exit check_streams(const run_options *o)
+{
+    size_t readers = run_file_is_standard(o->model) + run_file_is_standard(o->labels);
+    for (size_t i = 0; i < o->image_count; i++)
+        readers += run_file_is_standard(o->images[i]);
+    for (size_t i = 0; i < o->input_count; i++)
+        readers += run_file_is_standard(o->inputs[i]);
+    if (readers > 1)
+        return run_fail(RUN_USAGE, "'-', standard input, is given %zu times: it can be read once", readers);
+    if (run_file_is_standard(o->output) && o->json)
+        return run_fail(RUN_USAGE, "--output - and --json cannot be used together: both go to standard output");
+    return RUN_OK;
+}
+
+static run_exit check(const run_options *options)
 {
     for (int i = 0; i < 3; i++)
         if (options->std[i] == 0)
             return run_fail(RUN_USAGE, "--std: must not be 0");
-    if (options->bench < 0 || options->throughput < 0 || options->top < 0 || options->timeout_ms < 0 || options->measure_ms < 0)
-        return run_fail(RUN_USAGE, "--bench, --throughput, --top, --timeout and --measure-ms: must not be negative");
-    if (options->in_flight < 1 || options->in_flight > VKD_MAX_IN_FLIGHT)
-        return run_fail(RUN_USAGE, "--in-flight: must be 1 to %d", VKD_MAX_IN_FLIGHT);
-    if (options->list_devices)
-        return RUN_OK;
-    if (!options->model)
+    if (!options->model && !options->list_devices)
         return run_fail(RUN_USAGE, "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
     if (options->image_count && options->input_count)
         return run_fail(RUN_USAGE, "--input and images cannot be used together");
     if (options->output && options->image_count > 1)
         return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given", options->image_count);
-    if (options->output && !options->image_count && !options->input_count)
-        return run_fail(RUN_USAGE, "--output needs an image or --input");
-    if (options->labels && !options->image_count && !options->input_count)
-        return run_fail(RUN_USAGE, "--labels needs an image or --input");
-    return RUN_OK;
+    run_exit result = check_effects(options);
+    return result ? result : check_streams(options);
 }
 
 static void take_arguments(run_options *options)
@@ -226,39 +277,99 @@ static void take_arguments(run_options *options)
         options->input_count++;
 }
 
-static void take_string(run_options *options, int code)
+/* The options that take a number. 0 in the field: the option is not given. */
+static const struct number {
+    const char *name;
+    size_t field;
+    int most;
+} numbers[] = {
+    {"top", offsetof(run_options, top), INT_MAX},
+    {"bench", offsetof(run_options, bench), INT_MAX},
+    {"throughput", offsetof(run_options, throughput), INT_MAX},
+    {"in-flight", offsetof(run_options, in_flight), VKD_MAX_IN_FLIGHT},
+    {"timeout", offsetof(run_options, timeout_ms), INT_MAX},
+    {"measure-ms", offsetof(run_options, measure_ms), INT_MAX},
+};
+
+static const struct number *find_number(size_t field)
 {
-    char **field = (char **)(void *)((char *)options + (code - STRING_CODE));
-    free(*field);
-    *field = poptGetOptArg(options->context);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (numbers[i].field == field)
+            return &numbers[i];
+    return NULL;
+}
+
+static run_exit parse_number(const struct number *number, const char *text, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || errno || value < 1 || value > number->most)
+        return run_fail(RUN_USAGE, "--%s: '%s' is not a whole number from 1 to %d", number->name, text, number->most);
+    *out = (int)value;
+    return RUN_OK;
+}
+
+static run_exit take_value(run_options *options, int code)
+{
+    size_t field = (size_t)(code - VALUE_CODE);
+    void *at = (char *)options + field;
+    char *text = poptGetOptArg(options->context), **string = at;
+    const struct number *number = find_number(field);
+    if (number) {
+        run_exit result = parse_number(number, text, at);
+        free(text);
+        return result;
+    }
+    free(*string);
+    *string = text;
+    return RUN_OK;
+}
+
+static run_exit parse(run_options *options)
+{
+    int code;
+    run_exit result = RUN_OK;
+    while (!result && (code = poptGetNextOpt(options->context)) != -1) {
+        if (code < -1)
+            return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help", poptBadOption(options->context, POPT_BADOPTION_NOALIAS),
+                            poptStrerror(code));
+        if (code >= VALUE_CODE)
+            result = take_value(options, code);
+        options->verbose += code == 'v';
+    }
+    if (result || options->help || options->version)
+        return result;
+    take_arguments(options);
+    result = parse_values(options);
+    return result ? result : check(options);
+}
+
+/* What was asked for by a command line that is wrong somewhere. */
+static bool has_word(int argc, const char **argv, const char *word)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], word))
+            return true;
+    return false;
 }
 
 run_exit run_options_parse(int argc, const char **argv, run_options *out)
 {
+    enum { IN_FLIGHT = 8 };
     option_tables tables;
-    int code;
     *out = (run_options){
         .mean = {0.485f, 0.456f, 0.406f},
         .std = {0.229f, 0.224f, 0.225f},
-        .in_flight = 8,
     };
     fill_tables(out, &tables);
     out->context = poptGetContext("vkd-run", argc, argv, tables.all, 0);
-    if (!out->context)
-        return run_fail_memory();
-    while ((code = poptGetNextOpt(out->context)) > 0) {
-        if (code >= STRING_CODE)
-            take_string(out, code);
-        out->verbose += code == 'v';
-    }
-    if (code < -1)
-        return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help", poptBadOption(out->context, POPT_BADOPTION_NOALIAS),
-                        poptStrerror(code));
-    if (out->help || out->version)
-        return RUN_OK;
-    take_arguments(out);
-    run_exit result = parse_values(out);
-    return result ? result : check(out);
+    run_exit result = out->context ? parse(out) : run_fail_memory();
+    if (result && has_word(argc, argv, "--json"))
+        out->json = 1;
+    if (out->throughput && !out->in_flight)
+        out->in_flight = IN_FLIGHT;
+    return result;
 }
 
 void run_options_print_help(const run_options *options)

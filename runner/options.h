@@ -8,6 +8,7 @@
 #include "runner/message.h"
 
 typedef struct run_options {
+    /* Files are "-" where standard input is meant, and output where standard output is. */
     const char *model; /* null with --list-devices and --version */
     const char **images;
     size_t image_count;
@@ -22,7 +23,7 @@ typedef struct run_options {
 
     int bench;      /* number of runs, 0: no benchmark */
     int throughput; /* number of executions, 0: not measured */
-    int in_flight;  /* of them */
+    int in_flight;  /* of them; 0: not given, without --throughput */
     int profile, explain, memory, list_devices, json;
 
     char *device, *library, *method, *variant, *cache_dir;
@@ -37,7 +38,8 @@ typedef struct run_options {
     char *mean_text, *std_text, *int8_dot_text, *select_text;
 } run_options;
 
-/* Parses and checks. On RUN_USAGE the reason was printed. Release the options in any case. */
+/* Parses and checks: an option that would have no effect is refused. On RUN_USAGE the reason was printed, and json tells all
+ * the same whether that was asked for. Release the options in any case. */
 run_exit run_options_parse(int argc, const char **argv, run_options *out);
 void run_options_release(run_options *options);
 void run_options_print_help(const run_options *options);

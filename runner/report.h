@@ -1,4 +1,4 @@
-/* What vkd-run prints: each report as text for people, or as a part of one JSON object. */
+/* What vkd-run prints: each report as text for people, or as a part of one JSON object, which is there whatever went wrong. */
 #ifndef VKD_RUNNER_REPORT_H
 #define VKD_RUNNER_REPORT_H
 
@@ -22,18 +22,22 @@ typedef struct run_output {
 } run_output;
 
 typedef struct run_report_form {
+    void (*version)(run_report *report, const char *runner, const char *library); /* library: null if it cannot be loaded */
     void (*devices)(run_report *report, const vkd_device_info *devices, size_t count);
     /* The header: model, device, time to load. describe: the inputs, outputs and methods as well (JSON has them always). */
     void (*model)(run_report *report, const run_session *session, bool describe);
     /* file: the image, or null if the input was raw. aligned: the width to which file names are filled up. */
     void (*classes)(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms);
+    /* In the place of classes for an image that could not be read; the reason is on stderr already. */
+    void (*failure)(run_report *report, const char *file, const char *reason);
     void (*output)(run_report *report, const run_output *output);
     void (*bench)(run_report *report, const run_bench *bench);
     void (*throughput)(run_report *report, const run_throughput *throughput);
     void (*profile)(run_report *report, const run_profile *profile);
     void (*explain)(run_report *report, const run_session *session);
     void (*memory)(run_report *report, const vkd_memory_info *memory);
-    run_exit (*finish)(run_report *report);
+    /* Last, in any case. result: how it went so far; what finish returns is how it went in the end. */
+    run_exit (*finish)(run_report *report, run_exit result);
 } run_report_form;
 
 extern const run_report_form run_report_text, run_report_json;

@@ -1,6 +1,10 @@
 #include "runner/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "runner/file.h"
+#include "runner/utf8.h"
 
 /* A part that does not fit into memory makes the whole report fail at its end: half an object would be read as a whole one. */
 static cJSON *root_of(run_report *report)
@@ -18,7 +22,9 @@ static void number(run_report *report, cJSON *object, const char *name, double v
 
 static void text(run_report *report, cJSON *object, const char *name, const char *value)
 {
-    report->failed |= !cJSON_AddStringToObject(object, name, value ? value : "");
+    char *valid = run_utf8(value ? value : "");
+    report->failed |= !valid || !cJSON_AddStringToObject(object, name, valid);
+    free(valid);
 }
 
 static void flag(run_report *report, cJSON *object, const char *name, bool value)
@@ -42,6 +48,14 @@ static cJSON *element(run_report *report, cJSON *list)
         return NULL;
     }
     return result;
+}
+
+static void add_version(run_report *report, const char *runner, const char *library)
+{
+    text(report, root_of(report), "vkd-run", runner);
+    number(report, root_of(report), "plugin_abi", VKD_BACKEND_ABI);
+    if (library)
+        text(report, root_of(report), "libvkdelegate", library);
 }
 
 static void add_devices(run_report *report, const vkd_device_info *devices, size_t count)
@@ -108,14 +122,24 @@ static void add_model(run_report *report, const run_session *session, bool descr
             add_tensor(report, session, outputs, &info);
 }
 
+static cJSON *add_result(run_report *report)
+{
+    cJSON *root = root_of(report);
+    cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
+    return element(report, results ? results : array(report, root, "results"));
+}
+
+static void add_failure(run_report *report, const char *file, const char *reason)
+{
+    cJSON *result = add_result(report);
+    text(report, result, "file", file);
+    text(report, result, "error", reason);
+}
+
 static void add_classes(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms)
 {
     (void)aligned;
-    cJSON *root = root_of(report);
-    cJSON *results = cJSON_GetObjectItemCaseSensitive(root, "results");
-    if (!results)
-        results = array(report, root, "results");
-    cJSON *result = element(report, results);
+    cJSON *result = add_result(report);
     if (file)
         text(report, result, "file", file);
     number(report, result, "ms", ms);
@@ -224,21 +248,32 @@ static void add_memory(run_report *report, const vkd_memory_info *memory)
     number(report, object, "host_peak", (double)memory->host_peak);
 }
 
-static run_exit finish(run_report *report)
+static void add_error(run_report *report, run_exit result)
 {
+    text(report, root_of(report), "error", run_last_error());
+    number(report, root_of(report), "exit_code", result);
+}
+
+static run_exit finish(run_report *report, run_exit result)
+{
+    if (result)
+        add_error(report, result);
     char *printed = report->failed ? NULL : cJSON_Print(root_of(report));
-    if (printed)
-        puts(printed);
+    if (!printed)
+        result = run_fail_memory();
+    fprintf(run_result_stream(), "%s\n", printed ? printed : "{\"error\": \"out of memory\", \"exit_code\": 7}");
     cJSON_free(printed);
     cJSON_Delete(report->root);
     report->root = NULL;
-    return printed ? RUN_OK : run_fail_memory();
+    return result;
 }
 
 const run_report_form run_report_json = {
+    .version = add_version,
     .devices = add_devices,
     .model = add_model,
     .classes = add_classes,
+    .failure = add_failure,
     .output = add_output,
     .bench = add_bench,
     .throughput = add_throughput,

@@ -16,6 +16,14 @@ const char *run_dot_name(vkd_int8_dot dot)
 
 double run_gops(uint64_t macs, double us) { return macs && us > 0 ? (double)macs * 2e-3 / us : NAN; }
 
+static void print_version(run_report *report, const char *runner, const char *library)
+{
+    (void)report;
+    printf("vkd-run %s, plug-in ABI %u\n", runner, VKD_BACKEND_ABI);
+    if (library)
+        printf("libvkdelegate %s\n", library);
+}
+
 static void print_devices(run_report *report, const vkd_device_info *devices, size_t count)
 {
     (void)report;
@@ -269,12 +277,16 @@ static void print_memory(run_report *report, const vkd_memory_info *memory)
     print_bytes("host: peak of init", memory->host_peak);
 }
 
-static run_exit finish(run_report *report) { return report->failed ? run_fail_memory() : RUN_OK; }
+static void print_failure(run_report *report, const char *file, const char *reason) { (void)report, (void)file, (void)reason; }
+
+static run_exit finish(run_report *report, run_exit result) { return result || !report->failed ? result : run_fail_memory(); }
 
 const run_report_form run_report_text = {
+    .version = print_version,
     .devices = print_devices,
     .model = print_model,
     .classes = print_classes,
+    .failure = print_failure,
     .output = print_output,
     .bench = print_bench,
     .throughput = print_throughput,

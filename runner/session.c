@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/file.h"
+
 /* The library beside this program, as in a build folder, or in the lib folder that belongs to its bin folder, as installed;
  * else the bare name, which the dynamic loader looks up. The run path of the program would do, if AddressSanitizer's dlopen saw
  * it. */
@@ -77,15 +79,27 @@ run_exit run_session_start(const run_options *options, run_session *out)
     return load_library(path, &out->backend);
 }
 
+static run_exit open_program(run_session *session)
+{
+    const char *path = session->options->model;
+    size_t size;
+    if (!run_file_is_standard(path))
+        return run_exit_of(session->backend->program_open(path, &session->vkd, &session->program));
+    run_exit result = run_file_read(path, &session->file, &size);
+    return result ? result
+                  : run_exit_of(session->backend->program_open_bytes(session->file, size, &session->vkd, &session->program));
+}
+
 run_exit run_session_load(run_session *session)
 {
     const run_options *options = session->options;
     const vkd_backend_table *backend = session->backend;
     double start = run_now_ms();
     run_progress("loading %s ...", options->model);
-    vkd_status status = backend->program_open(options->model, &session->vkd, &session->program);
-    if (status == VKD_OK)
-        status = backend->method_load(session->program, options->method, &session->vkd, &session->method);
+    run_exit result = open_program(session);
+    if (result)
+        return result;
+    vkd_status status = backend->method_load(session->program, options->method, &session->vkd, &session->method);
     if (status != VKD_OK)
         return run_exit_of(status);
     session->init_ms = run_now_ms() - start;
@@ -124,6 +138,7 @@ void run_session_end(run_session *session)
     free(session->inputs);
     session->backend->method_unload(session->method);
     session->backend->program_close(session->program);
+    free(session->file);
 }
 
 run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count)

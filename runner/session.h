@@ -9,6 +9,7 @@ typedef struct run_session {
     const vkd_backend_table *backend;
     vkd_options vkd; /* the options as the library takes them */
     run_log log;
+    char *file; /* the program, where it came from standard input */
     vkd_program *program;
     vkd_method *method;
     vkd_delegate *delegate; /* of method */

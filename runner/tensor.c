@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/file.h"
+
 static bool is_row_major(const vkd_tensor_info *info)
 {
     for (uint32_t i = 0; i < info->rank; i++)
@@ -57,7 +59,7 @@ static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_te
     struct stat status;
     bool regular = !fstat(fileno(file), &status) && S_ISREG(status.st_mode);
     uintmax_t size = regular ? (uintmax_t)status.st_size : got;
-    return run_fail(RUN_USAGE, "%s: has %s%" PRIuMAX " bytes, but %s is %s %s and needs exactly %zu", path,
+    return run_fail(RUN_USAGE, "%s: has %s%" PRIuMAX " bytes, but %s is %s %s and needs exactly %zu", run_file_name(path),
                     !regular && got > info->size ? "at least " : "", size, name, dtype_name,
                     run_tensor_shape(info, shape, sizeof shape), info->size);
 }
@@ -65,7 +67,7 @@ static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_te
 run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name, const char *dtype_name, void **out)
 {
     run_exit result = RUN_OK;
-    FILE *file = fopen(path, "rb");
+    FILE *file = run_file_open(path);
     if (!file)
         return run_fail(RUN_IO, "%s: %s", path, strerror(errno));
     char *data = malloc(info->size + 1); /* one more, to see whether the file goes on */
@@ -75,7 +77,7 @@ run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const ch
     }
     size_t got = fread(data, 1, info->size + 1, file);
     if (ferror(file))
-        result = run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+        result = run_fail(RUN_IO, "%s: %s", run_file_name(path), strerror(errno));
     else if (got != info->size)
         result = fail_size(path, file, got, info, name, dtype_name);
     fclose(file);
@@ -147,6 +149,9 @@ static run_exit write_regular(const char *path, mode_t mode, const void *data, s
 run_exit run_tensor_write(const char *path, const void *data, size_t size)
 {
     struct stat status;
+    if (run_file_is_standard(path)) /* what fails shows when the stream is closed */
+        return fwrite(data, 1, size, run_result_stream()) == size ? RUN_OK
+                                                                  : run_fail(RUN_IO, "standard output: %s", strerror(errno));
     bool exists = !stat(path, &status);
     if (exists && !S_ISREG(status.st_mode))
         return write_special(path, data, size);

@@ -11,11 +11,12 @@ enum { RUN_SHAPE_SIZE = VKD_MAX_RANK * 24 + 16 };
 /* Brings the elements of a row-major float tensor into the order of the tensor's bytes. */
 run_exit run_tensor_arrange(const vkd_tensor_info *info, float *data);
 
-/* Reads a file of exactly info->size bytes into *out; free it. name ("input 0") and dtype_name are for the error message. */
+/* Reads a file ("-": standard input) of exactly info->size bytes into *out; free it. name ("input 0") and dtype_name are for
+ * the error message. */
 run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name, const char *dtype_name, void **out);
 
 /* Writes beside the file and renames, so that a failure leaves what was there. A path that exists and is no regular file, a
- * device or a pipe, is written to directly. */
+ * device or a pipe, is written to directly; "-" is the result's stream (file.h). */
 run_exit run_tensor_write(const char *path, const void *data, size_t size);
 
 /* Where output `index` of `count` goes: "OUT.f32", or "OUT.0.f32" if there are several. Null without memory; free it. */

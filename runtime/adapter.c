@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_FAMILIES = 32 };
-
 /* One row per optional extension. Where the device's version has it in its core nothing needs to be enabled by name. */
 static const struct {
     const char *name;
@@ -36,31 +34,57 @@ uint32_t vkd_family_choose(const VkQueueFamilyProperties *families, uint32_t cou
     return apart || general == VKD_ANY_FAMILY ? compute : general;
 }
 
+/* Whose lists the functions below give. */
+typedef struct owner {
+    const vkd_instance *instance;
+    VkPhysicalDevice device;
+} owner;
+
+static VkResult list_extensions(const void *of, uint32_t *count, void *out)
+{
+    const owner *o = of;
+    return o->instance->vkEnumerateDeviceExtensionProperties(o->device, NULL, count, out);
+}
+
+static VkResult list_families(const void *of, uint32_t *count, void *out)
+{
+    const owner *o = of;
+    o->instance->vkGetPhysicalDeviceQueueFamilyProperties(o->device, count, out);
+    return VK_SUCCESS;
+}
+
+static VkResult list_devices(const void *of, uint32_t *count, void *out)
+{
+    const owner *o = of;
+    VkResult result = o->instance->vkEnumeratePhysicalDevices(o->instance->handle, count, out);
+    if (result != VK_ERROR_INITIALIZATION_FAILED)
+        return result;
+    *count = 0; /* it is what the loader says when every driver has failed */
+    return VK_SUCCESS;
+}
+
 /* Which optional extensions the device has, and which of them have to be enabled by name. */
 static vkd_status find_extensions(const vkd_instance *instance, uint32_t version, vkd_adapter *adapter)
 {
     vkd_context *context = instance->context;
-    uint32_t count = 0;
-    VkResult result = instance->vkEnumerateDeviceExtensionProperties(adapter->handle, NULL, &count, NULL);
-    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateDeviceExtensionProperties"));
-    VkExtensionProperties *extensions = vkd_alloc(context, count, sizeof *extensions);
-    if (!extensions)
-        return vkd_fail_memory(context, "the list of device extensions");
-    result = instance->vkEnumerateDeviceExtensionProperties(adapter->handle, NULL, &count, extensions);
-    if (result == VK_INCOMPLETE) /* a layer has added one in between: an extension less costs nothing */
-        result = VK_SUCCESS;
-    for (size_t row = 0; result == VK_SUCCESS && row < OPTIONAL_COUNT; row++) {
+    void *list;
+    uint32_t count;
+    VKD_TRY(vkd_enumerate(context, list_extensions, &(owner){instance, adapter->handle}, sizeof(VkExtensionProperties),
+                          "vkEnumerateDeviceExtensionProperties", &list, &count));
+    const VkExtensionProperties *extensions = list;
+    for (size_t row = 0; row < OPTIONAL_COUNT; row++) {
+        const char *name = optional_extensions[row].name;
         bool *present = (bool *)((char *)&adapter->features + optional_extensions[row].present);
         uint32_t core = optional_extensions[row].core_version;
         *present = core && version >= core;
         for (uint32_t i = 0; i < count && !*present; i++)
-            if (strcmp(extensions[i].extensionName, optional_extensions[row].name) == 0) {
-                adapter->extensions[adapter->extension_count++] = optional_extensions[row].name;
+            if (strncmp(extensions[i].extensionName, name, sizeof extensions[i].extensionName) == 0) {
+                adapter->extensions[adapter->extension_count++] = name;
                 *present = true;
             }
     }
-    vkd_free(context, extensions);
-    return vkd_vk_status(context, result, "vkEnumerateDeviceExtensionProperties");
+    vkd_free(context, list);
+    return VKD_OK;
 }
 
 static vkd_device_type type_of(VkPhysicalDeviceType type)
@@ -81,6 +105,9 @@ static vkd_device_type type_of(VkPhysicalDeviceType type)
 
 static uint32_t min32(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
+/* A limit that the driver has not written is the least that Vulkan promises. */
+static uint32_t promised(uint32_t limit, uint32_t least) { return limit ? limit : least; }
+
 static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQueueFamilyProperties *family, vkd_caps *caps)
 {
     const VkPhysicalDeviceLimits *limits = &properties->limits;
@@ -93,19 +120,21 @@ static void fill_limits(const VkPhysicalDeviceProperties *properties, const VkQu
     caps->device_id = properties->deviceID;
     caps->driver_version = properties->driverVersion;
     caps->api_version = properties->apiVersion;
-    caps->max_workgroup_invocations = limits->maxComputeWorkGroupInvocations;
-    memcpy(caps->max_workgroup_size, limits->maxComputeWorkGroupSize, sizeof caps->max_workgroup_size);
-    memcpy(caps->max_workgroup_count, limits->maxComputeWorkGroupCount, sizeof caps->max_workgroup_count);
-    caps->shared_memory = limits->maxComputeSharedMemorySize;
-    caps->max_push_constants = limits->maxPushConstantsSize;
-    caps->max_storage_range = limits->maxStorageBufferRange;
+    caps->max_workgroup_invocations = promised(limits->maxComputeWorkGroupInvocations, 128);
+    for (int axis = 0; axis < 3; axis++) {
+        caps->max_workgroup_size[axis] = promised(limits->maxComputeWorkGroupSize[axis], axis < 2 ? 128 : 64);
+        caps->max_workgroup_count[axis] = promised(limits->maxComputeWorkGroupCount[axis], 65535);
+    }
+    caps->shared_memory = promised(limits->maxComputeSharedMemorySize, 16384);
+    caps->max_push_constants = promised(limits->maxPushConstantsSize, 128);
+    caps->max_storage_range = promised(limits->maxStorageBufferRange, 1u << 27);
     /* One alignment serves both ways of binding a range. */
-    caps->storage_alignment = (uint32_t)(limits->minStorageBufferOffsetAlignment > limits->minTexelBufferOffsetAlignment
-                                             ? limits->minStorageBufferOffsetAlignment
-                                             : limits->minTexelBufferOffsetAlignment);
-    caps->max_texels = limits->maxTexelBufferElements;
-    caps->max_storage_buffers = min32(limits->maxPerStageDescriptorStorageBuffers,
-                                      min32(limits->maxDescriptorSetStorageBuffers, limits->maxPerStageResources));
+    uint64_t storage = limits->minStorageBufferOffsetAlignment, texel = limits->minTexelBufferOffsetAlignment;
+    caps->storage_alignment = promised((uint32_t)(storage > texel ? storage : texel), 256);
+    caps->max_texels = promised(limits->maxTexelBufferElements, 65536);
+    caps->max_storage_buffers =
+        min32(promised(limits->maxPerStageDescriptorStorageBuffers, 4),
+              min32(promised(limits->maxDescriptorSetStorageBuffers, 24), promised(limits->maxPerStageResources, 128)));
     caps->max_loops = caps->type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0;
     caps->timestamp_bits = family->timestampValidBits;
     caps->timestamp_ns = family->timestampValidBits ? limits->timestampPeriod : 0;
@@ -132,10 +161,10 @@ static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
                                                    .pNext = &maintenance};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &subgroup};
     instance->vkGetPhysicalDeviceProperties2(adapter->handle, &properties);
-    caps->subgroup_size = subgroup.subgroupSize;
+    caps->subgroup_size = promised(subgroup.subgroupSize, 1);
     caps->subgroup_shuffle = (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) &&
                              (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
-    caps->max_allocation = maintenance.maxMemoryAllocationSize;
+    caps->max_allocation = maintenance.maxMemoryAllocationSize ? maintenance.maxMemoryAllocationSize : 1u << 30;
     caps->multiprocessors = multiprocessors.shaderSMCount;
     if (dot) {
         VkPhysicalDeviceShaderIntegerDotProductFeatures feature = {
@@ -158,10 +187,11 @@ static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handl
         shapes[i] = (VkCooperativeMatrixPropertiesNV){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_NV};
     if (!instance->vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)
         return false;
+    const uint32_t room = count;
     VkResult result = instance->vkGetPhysicalDeviceCooperativeMatrixPropertiesNV(handle, &count, shapes);
     if (result != VK_SUCCESS && result != VK_INCOMPLETE)
         return false;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && i < room; i++)
         if (shapes[i].MSize == 16 && shapes[i].NSize == 16 && shapes[i].KSize == 32 &&
             shapes[i].scope == VK_SCOPE_SUBGROUP_NV && shapes[i].AType == VK_COMPONENT_TYPE_SINT8_NV &&
             shapes[i].BType == VK_COMPONENT_TYPE_SINT8_NV && shapes[i].CType == VK_COMPONENT_TYPE_SINT32_NV &&
@@ -187,21 +217,35 @@ static void fill_matrix(const vkd_instance *instance, vkd_adapter *adapter)
         matrix.cooperativeMatrix && model.vulkanMemoryModel && int8.shaderInt8 && multiplies_int8(instance, adapter->handle);
 }
 
+/* The family that fits the wish, with its number in *out_index: VKD_ANY_FAMILY if there is none. */
+static vkd_status find_family(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t wanted, uint32_t *out_index,
+                              VkQueueFamilyProperties *out)
+{
+    void *list;
+    uint32_t count;
+    VKD_TRY(vkd_enumerate(instance->context, list_families, &(owner){instance, physical}, sizeof *out,
+                          "vkGetPhysicalDeviceQueueFamilyProperties", &list, &count));
+    const VkQueueFamilyProperties *families = list;
+    *out_index = vkd_family_choose(families, count, wanted);
+    if (*out_index != VKD_ANY_FAMILY)
+        *out = families[*out_index];
+    vkd_free(instance->context, list);
+    return VKD_OK;
+}
+
 vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice physical, uint32_t queue_family, vkd_adapter *out,
                              bool *out_fits)
 {
     *out = (vkd_adapter){.handle = physical};
     *out_fits = false;
-    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceProperties properties = {0};
+    VkQueueFamilyProperties family = {0};
     instance->vkGetPhysicalDeviceProperties(physical, &properties);
-    VkQueueFamilyProperties families[MAX_FAMILIES];
-    uint32_t family_count = MAX_FAMILIES;
-    instance->vkGetPhysicalDeviceQueueFamilyProperties(physical, &family_count, families);
-    out->queue_family = vkd_family_choose(families, family_count, queue_family);
+    VKD_TRY(find_family(instance, physical, queue_family, &out->queue_family, &family));
     if (properties.apiVersion < VK_API_VERSION_1_1 || out->queue_family == VKD_ANY_FAMILY)
         return VKD_OK;
-    out->queue_count = min32(families[out->queue_family].queueCount, VKD_MAX_IN_FLIGHT);
-    fill_limits(&properties, &families[out->queue_family], &out->caps);
+    out->queue_count = min32(promised(family.queueCount, 1), VKD_MAX_IN_FLIGHT);
+    fill_limits(&properties, &family, &out->caps);
     VKD_TRY(find_extensions(instance, min32(properties.apiVersion, instance->version), out));
     fill_properties(instance, out);
     fill_matrix(instance, out);
@@ -209,36 +253,33 @@ vkd_status vkd_adapter_query(const vkd_instance *instance, VkPhysicalDevice phys
     return VKD_OK;
 }
 
+/* Queries so many devices into as many adapters; those that fit come first. */
+static vkd_status query_all(const vkd_instance *instance, const VkPhysicalDevice *devices, uint32_t count,
+                            uint32_t queue_family, vkd_adapter *adapters, uint32_t *out_fitting)
+{
+    *out_fitting = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool fits = false;
+        if (devices[i])
+            VKD_TRY(vkd_adapter_query(instance, devices[i], queue_family, &adapters[*out_fitting], &fits));
+        *out_fitting += fits;
+    }
+    return VKD_OK;
+}
+
 vkd_status vkd_adapter_list(const vkd_instance *instance, uint32_t queue_family, vkd_adapter **out, uint32_t *out_count)
 {
     vkd_context *context = instance->context;
+    void *devices;
+    uint32_t count, fitting = 0;
     *out = NULL;
     *out_count = 0;
-    uint32_t count = 0;
-    VkResult result = instance->vkEnumeratePhysicalDevices(instance->handle, &count, NULL);
-    if (result == VK_ERROR_INITIALIZATION_FAILED) /* what the loader says when every driver has failed */
-        count = 0;
-    else
-        VKD_TRY(vkd_vk_status(context, result, "vkEnumeratePhysicalDevices"));
-    if (!count)
-        return VKD_OK;
-    VkPhysicalDevice *handles = vkd_alloc(context, count, sizeof *handles);
+    VKD_TRY(vkd_enumerate(context, list_devices, &(owner){instance, NULL}, sizeof(VkPhysicalDevice),
+                          "vkEnumeratePhysicalDevices", &devices, &count));
     vkd_adapter *adapters = vkd_alloc(context, count, sizeof *adapters);
-    vkd_status status = VKD_OK;
-    if (!handles || !adapters)
-        status = vkd_fail_memory(context, "the list of devices");
-    if (status == VKD_OK) {
-        result = instance->vkEnumeratePhysicalDevices(instance->handle, &count, handles);
-        if (result != VK_INCOMPLETE) /* one was plugged in meanwhile; it can wait for the next call */
-            status = vkd_vk_status(context, result, "vkEnumeratePhysicalDevices");
-    }
-    uint32_t fitting = 0;
-    for (uint32_t i = 0; status == VKD_OK && i < count; i++) {
-        bool fits;
-        status = vkd_adapter_query(instance, handles[i], queue_family, &adapters[fitting], &fits);
-        fitting += fits;
-    }
-    vkd_free(context, handles);
+    vkd_status status = adapters ? query_all(instance, devices, count, queue_family, adapters, &fitting)
+                                 : vkd_fail_memory(context, "the list of devices");
+    vkd_free(context, devices);
     if (status != VKD_OK || !fitting) {
         vkd_free(context, adapters);
         return status;

@@ -31,9 +31,10 @@ uint32_t vkd_memory_candidates(const VkPhysicalDeviceMemoryProperties *memory, v
 {
     uint32_t count = 0, taken = 0;
     for (uint32_t p = 0; p < preferences[kind].count; p++)
-        for (uint32_t i = 0; i < memory->memoryTypeCount; i++) {
+        for (uint32_t i = 0; i < memory->memoryTypeCount && i < VK_MAX_MEMORY_TYPES; i++) {
             VkMemoryPropertyFlags wanted = preferences[kind].wanted[p], flags = memory->memoryTypes[i].propertyFlags;
-            bool fits = type_bits >> i & 1 && size <= memory->memoryHeaps[memory->memoryTypes[i].heapIndex].size;
+            uint32_t heap = memory->memoryTypes[i].heapIndex;
+            bool fits = type_bits >> i & 1 && heap < VK_MAX_MEMORY_HEAPS && size <= memory->memoryHeaps[heap].size;
             if (fits && (flags & wanted) == wanted && !(flags & unusable) && !(taken >> i & 1)) {
                 taken |= 1u << i;
                 out[count++] = i;
@@ -50,13 +51,15 @@ static VkResult allocate(vkd_device *device, uint32_t type, uint64_t size, bool 
         .allocationSize = size,
         .memoryTypeIndex = type,
     };
-    VkDeviceMemory memory;
+    VkDeviceMemory memory = VK_NULL_HANDLE;
     void *mapped = NULL;
     VkResult result = device->vk.vkAllocateMemory(device->handle, &info, NULL, &memory);
     if (result != VK_SUCCESS)
         return result;
     if (map)
         result = device->vk.vkMapMemory(device->handle, memory, 0, VK_WHOLE_SIZE, 0, &mapped);
+    if (result == VK_SUCCESS && map && !mapped)
+        result = VK_ERROR_MEMORY_MAP_FAILED;
     if (result != VK_SUCCESS) {
         device->vk.vkFreeMemory(device->handle, memory, NULL);
         return result;
@@ -67,10 +70,11 @@ static VkResult allocate(vkd_device *device, uint32_t type, uint64_t size, bool 
     return VK_SUCCESS;
 }
 
-static vkd_status give_memory(vkd_device *device, vkd_memory_kind kind, const char *what, vkd_buffer *buffer)
+static vkd_status give_memory(vkd_device *device, vkd_memory_kind kind, uint64_t size, const char *what, vkd_buffer *buffer)
 {
-    VkMemoryRequirements needs;
+    VkMemoryRequirements needs = {0};
     device->vk.vkGetBufferMemoryRequirements(device->handle, buffer->handle, &needs);
+    needs.size = needs.size < size ? size : needs.size;
     uint32_t types[VK_MAX_MEMORY_TYPES];
     uint32_t count = vkd_memory_candidates(&device->memory, kind, needs.memoryTypeBits, needs.size, types);
     /* The best memory may be a small window (host-visible device memory often is) that is full: then the next best will do. */
@@ -100,11 +104,11 @@ vkd_status vkd_buffer_create(vkd_device *device, vkd_memory_kind kind, uint64_t 
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
         .sharingMode = VK_SHARING_MODE_EXCLUSIVE,
     };
-    VkBuffer handle;
+    VkBuffer handle = VK_NULL_HANDLE;
     VkResult result = device->vk.vkCreateBuffer(device->handle, &info, NULL, &handle);
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateBuffer of %llu bytes for %s", (unsigned long long)size, what));
     out->handle = handle;
-    vkd_status status = give_memory(device, kind, what, out);
+    vkd_status status = give_memory(device, kind, size, what, out);
     if (status != VKD_OK) {
         vkd_buffer_destroy(device, out);
         return status;

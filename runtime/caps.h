@@ -38,6 +38,7 @@ typedef struct vkd_caps {
     uint32_t storage_alignment;   /* of a binding's offset */
     uint32_t max_texels;          /* of 16 bytes one texel buffer binding may have */
     uint32_t max_storage_buffers; /* bindings one pipeline may have: Vulkan promises 4, convolutions need 5 */
+    float large_tiles;            /* of CPU devices: how fast gemm_lanes' large tiles are for their estimates; 0: not probed */
     uint32_t max_loops;           /* iterations of all loops of an invocation, as vkd_node.loops; 0: any number */
     float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;

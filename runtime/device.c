@@ -83,7 +83,7 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .enabledExtensionCount = adapter.extension_count,
         .ppEnabledExtensionNames = adapter.extensions,
     };
-    VkDevice handle;
+    VkDevice handle = VK_NULL_HANDLE;
     vkd_library_lock();
     VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &handle);
     vkd_library_unlock();
@@ -93,6 +93,10 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     device->queue_count = queues.queueCount;
     for (uint32_t i = 0; i < device->queue_count; i++)
         device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
+    for (uint32_t i = 0; i < device->queue_count; i++)
+        if (!device->queues[i])
+            return vkd_fail(device->context, VKD_DEVICE_ERROR, "%s does not give queue %u of family %u", device->caps.name, i,
+                            device->queue_family);
     return VKD_OK;
 }
 

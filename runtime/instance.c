@@ -22,37 +22,44 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     return VK_FALSE;
 }
 
+static VkResult list_layers(const void *of, uint32_t *count, void *out)
+{
+    (void)of;
+    return vkEnumerateInstanceLayerProperties(count, out);
+}
+
+static VkResult list_extensions(const void *layer, uint32_t *count, void *out)
+{
+    return vkEnumerateInstanceExtensionProperties(layer, count, out);
+}
+
 static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
 {
+    void *list;
+    uint32_t count;
     *out = false;
-    uint32_t count = 0;
-    VkResult result = vkEnumerateInstanceLayerProperties(&count, NULL);
-    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateInstanceLayerProperties"));
-    VkLayerProperties *layers = vkd_alloc(context, count, sizeof *layers);
-    if (!layers)
-        return vkd_fail_memory(context, "the list of layers");
-    result = vkEnumerateInstanceLayerProperties(&count, layers);
-    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && !*out; i++) /* VK_INCOMPLETE is positive */
-        *out = strcmp(layers[i].layerName, name) == 0;
-    vkd_free(context, layers);
-    return result >= VK_SUCCESS ? VKD_OK : vkd_vk_status(context, result, "vkEnumerateInstanceLayerProperties");
+    VKD_TRY(vkd_enumerate(context, list_layers, NULL, sizeof(VkLayerProperties), "vkEnumerateInstanceLayerProperties", &list,
+                          &count));
+    const VkLayerProperties *layers = list;
+    for (uint32_t i = 0; i < count && !*out; i++)
+        *out = strncmp(layers[i].layerName, name, sizeof layers[i].layerName) == 0;
+    vkd_free(context, list);
+    return VKD_OK;
 }
 
 /* layer null: extensions of the loader and the drivers. */
 static vkd_status find_extension(vkd_context *context, const char *layer, const char *name, bool *out)
 {
+    void *list;
+    uint32_t count;
     *out = false;
-    uint32_t count = 0;
-    VkResult result = vkEnumerateInstanceExtensionProperties(layer, &count, NULL);
-    VKD_TRY(vkd_vk_status(context, result, "vkEnumerateInstanceExtensionProperties"));
-    VkExtensionProperties *extensions = vkd_alloc(context, count, sizeof *extensions);
-    if (!extensions)
-        return vkd_fail_memory(context, "the list of instance extensions");
-    result = vkEnumerateInstanceExtensionProperties(layer, &count, extensions);
-    for (uint32_t i = 0; result >= VK_SUCCESS && i < count && !*out; i++)
-        *out = strcmp(extensions[i].extensionName, name) == 0;
-    vkd_free(context, extensions);
-    return result >= VK_SUCCESS ? VKD_OK : vkd_vk_status(context, result, "vkEnumerateInstanceExtensionProperties");
+    VKD_TRY(vkd_enumerate(context, list_extensions, layer, sizeof(VkExtensionProperties),
+                          "vkEnumerateInstanceExtensionProperties", &list, &count));
+    const VkExtensionProperties *extensions = list;
+    for (uint32_t i = 0; i < count && !*out; i++)
+        *out = strncmp(extensions[i].extensionName, name, sizeof extensions[i].extensionName) == 0;
+    vkd_free(context, list);
+    return VKD_OK;
 }
 
 static vkd_status check_validation(vkd_context *context)

@@ -125,6 +125,8 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
         .layout = layout,
     };
     result = device->vk.vkCreateComputePipelines(device->handle, device->cache.handle, 1, &info, NULL, out);
+    if (result != VK_SUCCESS)
+        *out = VK_NULL_HANDLE;
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
     return result;
 }

@@ -49,6 +49,17 @@ static VkResult create_cache(vkd_device *device, const void *data, size_t size)
     return result;
 }
 
+/* What the driver says that its data takes; 0, with a line in the log, if it says nothing. */
+static size_t data_size(vkd_device *device)
+{
+    size_t size = 0;
+    VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, &size, NULL);
+    if (result == VK_SUCCESS)
+        return size;
+    vkd_log(device->context, VKD_LOG_WARNING, "the size of the pipeline cache: %s", vkd_vk_result_name(result));
+    return 0;
+}
+
 vkd_status vkd_pipeline_cache_open(vkd_device *device, const vkd_options *options)
 {
     vkd_pipeline_cache *cache = &device->cache;
@@ -59,8 +70,7 @@ vkd_status vkd_pipeline_cache_open(vkd_device *device, const vkd_options *option
         vkd_log(device->context, VKD_LOG_INFO, "cache file %s is ignored: its contents are no pipeline cache of this device",
                 cache->path);
     } else if (data && create_cache(device, data, size) == VK_SUCCESS) {
-        cache->saved_size = size;
-        cache->saved_sum = vkd_checksum(data, size);
+        cache->size = data_size(device);
         vkd_log(device->context, VKD_LOG_DEBUG, "cache file %s: %zu bytes", cache->path, size);
     }
     vkd_free(device->context, data);
@@ -70,36 +80,38 @@ vkd_status vkd_pipeline_cache_open(vkd_device *device, const vkd_options *option
 }
 
 /* The cache's data as the driver gives it, for vkd_free; null on failure. */
-static void *get_data(vkd_device *device, size_t *out_size)
+static void *get_data(vkd_device *device, size_t room, size_t *out_size)
 {
-    VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, out_size, NULL);
-    void *data = result == VK_SUCCESS ? vkd_alloc(device->context, *out_size, 1) : NULL;
+    void *data = vkd_alloc(device->context, room, 1);
+    VkResult result = VK_SUCCESS;
+    *out_size = room;
     if (data)
         result = device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, out_size, data);
-    if (data && result == VK_SUCCESS)
+    *out_size = *out_size < room ? *out_size : room;
+    const char *fault = !data ? "out of host memory" : result < VK_SUCCESS ? vkd_vk_result_name(result) : NULL;
+    if (!fault && !driver_data_fits(&device->caps, data, *out_size)) /* VK_INCOMPLETE: a part of the pipelines is of use too */
+        fault = "the driver's data does not begin as it should";
+    if (!fault)
         return data;
-    vkd_log(device->context, VKD_LOG_WARNING, "the pipeline cache cannot be saved: %s",
-            result == VK_SUCCESS ? "out of host memory" : vkd_vk_result_name(result));
+    vkd_log(device->context, VKD_LOG_WARNING, "the pipeline cache cannot be saved: %s", fault);
     vkd_free(device->context, data);
     return NULL;
 }
 
+/* Drivers exist whose data is longer than what they were given, at every start: so it is compared with what they said after
+ * reading the file, not with the file. */
 void vkd_device_save_cache(vkd_device *device)
 {
     vkd_pipeline_cache *cache = &device->cache;
     if (!cache->path || !cache->grown || device->lost)
         return;
     cache->grown = false;
-    size_t size;
-    void *data = get_data(device, &size);
-    if (!data)
+    size_t size, now = data_size(device);
+    if (!now || now == cache->size)
         return;
-    uint64_t sum = vkd_checksum(data, size);
-    if ((size != cache->saved_size || sum != cache->saved_sum) &&
-        vkd_cache_file_write(device->context, cache->directory, cache->path, &device->caps, data, size)) {
-        cache->saved_size = size;
-        cache->saved_sum = sum;
-    }
+    void *data = get_data(device, now, &size);
+    if (data && vkd_cache_file_write(device->context, cache->directory, cache->path, &device->caps, data, size))
+        cache->size = now;
     vkd_free(device->context, data);
 }
 

@@ -19,6 +19,15 @@ _Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_
 VKD_MUST_USE vkd_status vkd_vk_status(vkd_context *context, VkResult result, const char *what, ...) VKD_PRINTF(3, 4);
 const char *vkd_vk_result_name(VkResult result);
 
+/* --------------------------------------------------------------------------------------------- lists: enumerate.c */
+
+/* A function of Vulkan's that is called twice: `out` null asks for the count. */
+typedef VkResult (*vkd_list_fn)(const void *of, uint32_t *count, void *out);
+/* The items of a list, `size` bytes each, for vkd_free. Nothing that the driver says is trusted: there are never more than
+ * there is room for, and what it has not written is zero. what: the Vulkan function, for messages. */
+VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, const void *of, size_t size, const char *what,
+                                      void **out, uint32_t *out_count);
+
 /* -------------------------------------------------------------------- library and instance: loader.c, instance.c */
 
 /* The instance-level functions that we use. */
@@ -74,7 +83,7 @@ typedef struct vkd_pipeline_cache {
     VkPipelineCache handle;
     const char *directory, *path; /* null: nothing is kept on disk */
     bool grown;                   /* pipelines were created since the last save */
-    uint64_t saved_size, saved_sum;
+    size_t size;                  /* of the driver's data, as the driver says, when the file was as it is */
 } vkd_pipeline_cache;
 
 typedef struct vkd_pipeline_entry vkd_pipeline_entry;

@@ -242,6 +242,12 @@ vkd_status read_operators(method_reader *m)
             name[name_size] = '.';
             memcpy(name + name_size + 1, op->overload()->c_str(), overload_size);
         }
+        if (strncmp(name, VKD_OWN_PREFIX, strlen(VKD_OWN_PREFIX)) == 0)
+            return vkd_fail(
+                r->context, VKD_INVALID_MODEL,
+                "%s: method \"%.100s\": operators[%zu] (%.100s): names that begin with \"%s\" are the rewrites' own, "
+                "expected none in a file",
+                PROGRAM, m->out->name, i, name, VKD_OWN_PREFIX);
         names[i] = name;
     }
     m->out->operators = names;
@@ -266,6 +272,23 @@ vkd_status read_call(method_reader *m, size_t number, const char *what, int inde
     return vkd_flatbuffer_list(&r->buffer, args, "step arguments", &out->args, &out->arg_count);
 }
 
+vkd_status read_move(method_reader *m, size_t number, const program::MoveCall *move, vkd_container_step *out)
+{
+    const int32_t ids[] = {move->from(), move->to()};
+    uint32_t *args;
+    VKD_TRY(vkd_flatbuffer_alloc(&m->r->buffer, 2, "step arguments", &args));
+    for (size_t i = 0; i < 2; i++) {
+        if (ids[i] < 0 || (size_t)ids[i] >= m->out->value_count)
+            return vkd_fail(m->r->context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": step %zu moves from value %d to value %d of %zu", PROGRAM, m->out->name,
+                            number, ids[0], ids[1], m->out->value_count);
+        args[i] = static_cast<uint32_t>(ids[i]);
+    }
+    out->args = args;
+    out->arg_count = 2;
+    return VKD_OK;
+}
+
 vkd_status read_step(method_reader *m, size_t number, const program::Instruction *instruction, vkd_container_step *out)
 {
     program::Call type = instruction->call_type();
@@ -282,7 +305,7 @@ vkd_status read_step(method_reader *m, size_t number, const program::Instruction
         const program::DelegateCall *call = instruction->call_as_DelegateCall();
         return read_call(m, number, "delegate", call->delegate_index(), m->out->delegate_count, call->args(), out);
     }
-    return VKD_OK;
+    return type == program::Call::MoveCall ? read_move(m, number, instruction->call_as_MoveCall(), out) : VKD_OK;
 }
 
 vkd_status read_steps(method_reader *m)
@@ -369,12 +392,12 @@ vkd_status check_tensor(method_reader *m, size_t id, const program::Tensor *tens
     return VKD_OK;
 }
 
-/* Describes a tensor that is well-formed. Returns null, or why vkd_tensor_info cannot describe it. */
-const char *describe_tensor(const program::Tensor *tensor, vkd_tensor_info *out)
+/* Describes a tensor that is well-formed. Returns null, or why vkd_model_tensor cannot describe it. */
+const char *describe_tensor(const program::Tensor *tensor, vkd_model_tensor *out)
 {
-    vkd_tensor_info info = {};
+    vkd_model_tensor described = {};
     size_t rank = vkd_flatbuffer_count(tensor->sizes());
-    if (!map_scalar_type(tensor->scalar_type(), &info.dtype))
+    if (!map_scalar_type(tensor->scalar_type(), &described.dtype))
         return "its scalar_type is not one of uint8, int8, int32, int64, float16, float32, float64, bool";
     if (rank > VKD_MAX_RANK)
         return "its rank is above 8";
@@ -383,41 +406,195 @@ const char *describe_tensor(const program::Tensor *tensor, vkd_tensor_info *out)
         return "its shape_dynamism is neither STATIC nor DYNAMIC_BOUND";
     uint64_t count = 1;
     for (size_t i = 0; i < rank; i++) {
-        info.dims[i] = tensor->sizes()->Get(static_cast<uoffset_t>(i));
-        info.dim_order[i] = tensor->dim_order()->Get(static_cast<uoffset_t>(i));
-        count *= static_cast<uint64_t>(info.dims[i]);
+        described.dims[i] = static_cast<uint32_t>(tensor->sizes()->Get(static_cast<uoffset_t>(i)));
+        count *= described.dims[i];
         if (count > INT32_MAX)
             return "its sizes multiply to more than 2^31 - 1 elements";
     }
-    if (count > SIZE_MAX / vkd_dtype_size(info.dtype))
+    if (count > SIZE_MAX / vkd_dtype_size(described.dtype))
         return "its sizes need more bytes than can be addressed";
-    info.rank = static_cast<uint32_t>(rank);
-    info.size = static_cast<size_t>(count) * vkd_dtype_size(info.dtype);
-    *out = info;
+    described.staging_dtype = described.dtype;
+    described.rank = static_cast<uint32_t>(rank);
+    described.size = static_cast<size_t>(count) * vkd_dtype_size(described.dtype);
+    described.dynamic = tensor->shape_dynamism() == program::ShapeDynamism::DYNAMIC_BOUND;
+    *out = described;
     return nullptr;
+}
+
+/* The data of an older file, each in a buffer of its own. */
+vkd_status read_buffer(method_reader *m, size_t id, uint64_t index, vkd_bytes *out)
+{
+    reader *r = m->r;
+    size_t count = vkd_flatbuffer_count(r->root->constant_buffer());
+    if (index >= count)
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": values[%zu] refers to constant_buffer %llu of %zu", PROGRAM, m->out->name, id,
+                        (unsigned long long)index, count);
+    const flatbuffers::Vector<uint8_t> *data = r->root->constant_buffer()->Get(static_cast<uoffset_t>(index))->data();
+    out->data = data ? r->file + (data->data() - r->buffer.base) : nullptr;
+    out->size = data ? data->size() : 0;
+    return VKD_OK;
+}
+
+/* What lies in a segment from the index'th of its offsets on. field: "constant_segment". */
+vkd_status read_subsegment(method_reader *m, size_t id, const char *field, const program::Subsegments *parts, uint64_t index,
+                           vkd_bytes *out)
+{
+    reader *r = m->r;
+    size_t count = parts ? vkd_flatbuffer_count(parts->offsets()) : 0;
+    if (index >= count)
+        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu] refers to offset %llu of %zu in %s",
+                        PROGRAM, m->out->name, id, (unsigned long long)index, count, field);
+    VKD_TRY(read_segment(r, "values", id, parts->segment_index(), out));
+    uint64_t offset = vkd_load(parts->offsets()->Data() + index * 8, 8);
+    if (offset > out->size)
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": values[%zu]: its data begins at %llu of a segment of %zu bytes", PROGRAM,
+                        m->out->name, id, (unsigned long long)offset, out->size);
+    out->data = static_cast<const uint8_t *>(out->data) + offset;
+    out->size -= static_cast<size_t>(offset);
+    return VKD_OK;
+}
+
+/* Where the bytes are that a tensor begins with. */
+vkd_status find_data(method_reader *m, size_t id, const program::Tensor *tensor, vkd_bytes *out)
+{
+    const program::Program *root = m->r->root;
+    uint32_t index = tensor->data_buffer_idx();
+    if (tensor->allocation()) {
+        uint32_t part = tensor->extra_info() ? tensor->extra_info()->mutable_data_segment() : 0;
+        size_t count = vkd_flatbuffer_count(root->mutable_data_segments());
+        const program::Subsegments *parts = part < count ? root->mutable_data_segments()->Get(part) : nullptr;
+        return read_subsegment(m, id, "mutable_data_segments", parts, index, out);
+    }
+    if (vkd_flatbuffer_count(root->constant_buffer()) > 0)
+        return read_buffer(m, id, index, out);
+    return read_subsegment(m, id, "constant_segment", root->constant_segment(), index, out);
+}
+
+vkd_status read_data(method_reader *m, size_t id, const program::Tensor *tensor, vkd_container_value *out)
+{
+    reader *r = m->r;
+    const program::ExtraInfo *extra = tensor->extra_info();
+    vkd_model_tensor *described = &out->value.tensor;
+    out->is_planned = tensor->allocation() != nullptr;
+    if (extra && extra->location() != program::DataLocation::SEGMENT) {
+        if (extra->location() != program::DataLocation::EXTERNAL || !extra->name())
+            return vkd_fail(r->context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: data at location %d, with%s a name", PROGRAM, m->out->name, id,
+                            static_cast<int>(extra->location()), extra->name() ? "" : "out");
+        return vkd_flatbuffer_string(&r->buffer, extra->name(), &out->external);
+    }
+    if (tensor->data_buffer_idx() == 0)
+        return VKD_OK;
+    vkd_bytes bytes = {};
+    VKD_TRY(find_data(m, id, tensor, &bytes));
+    if (bytes.size < described->size)
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": values[%zu]: %zu bytes of data, but the tensor needs %zu", PROGRAM,
+                        m->out->name, id, bytes.size, described->size);
+    described->data = described->size ? bytes.data : r->file; /* an empty tensor: any address that is not null */
+    return VKD_OK;
+}
+
+vkd_status read_tensor(method_reader *m, size_t id, const program::Tensor *tensor, vkd_container_value *out)
+{
+    out->value.kind = VKD_VALUE_TENSOR;
+    VKD_TRY(check_tensor(m, id, tensor));
+    out->problem = describe_tensor(tensor, &out->value.tensor);
+    if (out->problem)
+        return VKD_OK;
+    for (uint32_t i = 0; i < out->value.tensor.rank; i++)
+        out->dim_order[i] = tensor->dim_order()->Get(i);
+    return read_data(m, id, tensor, out);
+}
+
+/* A list of ids, of whichever integers. none: whether an item may be -1. */
+template <typename In>
+vkd_status read_ids(method_reader *m, size_t id, const flatbuffers::Vector<In> *items, bool none, vkd_model_value *out)
+{
+    reader *r = m->r;
+    uint32_t *ids;
+    size_t count = vkd_flatbuffer_count(items);
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "value lists", &ids));
+    for (size_t i = 0; i < count; i++) {
+        int64_t item = static_cast<In>(vkd_load(items->Data() + i * sizeof(In), sizeof(In)));
+        bool is_none = none && item == -1;
+        if (!is_none && (item < 0 || static_cast<uint64_t>(item) >= vkd_flatbuffer_count(m->method->values())))
+            return vkd_fail(r->context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: item %zu refers to value %lld of %zu", PROGRAM, m->out->name,
+                            id, i, static_cast<long long>(item), vkd_flatbuffer_count(m->method->values()));
+        program::Content kind =
+            is_none ? program::Content::Null : m->method->values()->Get(static_cast<uoffset_t>(item))->content_type();
+        if (kind >= program::Content::IntList) /* the lists are the last kinds */
+            return vkd_fail(r->context, VKD_INVALID_MODEL,
+                            "%s: method \"%.100s\": values[%zu]: item %zu is a list, expected no list in a list", PROGRAM,
+                            m->out->name, id, i);
+        ids[i] = is_none ? VKD_CONTAINER_NONE : static_cast<uint32_t>(item);
+    }
+    out->kind = VKD_VALUE_VALUE_LIST;
+    out->list.count = count;
+    out->list.values = ids;
+    return VKD_OK;
+}
+
+vkd_status read_value(method_reader *m, size_t id, const program::Value *source, vkd_container_value *out)
+{
+    vkd_flatbuffer *buffer = &m->r->buffer;
+    vkd_model_value *value = &out->value;
+    program::Content type = source->content_type();
+    if (type > program::Content::MAX || (type != program::Content::Null && !source->content()))
+        return vkd_fail(m->r->context, VKD_INVALID_MODEL,
+                        "%s: method \"%.100s\": values[%zu]: unknown type %u, or nothing behind it", PROGRAM, m->out->name, id,
+                        static_cast<unsigned>(type));
+    switch (type) {
+    case program::Content::NONE:
+    case program::Content::Null:
+        value->kind = VKD_VALUE_NULL;
+        return VKD_OK;
+    case program::Content::Int:
+        value->kind = VKD_VALUE_INT;
+        value->i = source->content_as_Int()->value();
+        return VKD_OK;
+    case program::Content::Bool:
+        value->kind = VKD_VALUE_BOOL;
+        value->b = source->content_as_Bool()->value();
+        return VKD_OK;
+    case program::Content::Double:
+        value->kind = VKD_VALUE_DOUBLE;
+        value->d = source->content_as_Double()->value();
+        return VKD_OK;
+    case program::Content::Tensor:
+        return read_tensor(m, id, source->content_as_Tensor(), out);
+    case program::Content::String:
+        value->kind = VKD_VALUE_STRING;
+        return vkd_flatbuffer_string(buffer, source->content_as_String()->value(), &value->string);
+    case program::Content::IntList:
+        return read_ids(m, id, source->content_as_IntList()->items(), false, value);
+    case program::Content::TensorList:
+        return read_ids(m, id, source->content_as_TensorList()->items(), false, value);
+    case program::Content::OptionalTensorList:
+        return read_ids(m, id, source->content_as_OptionalTensorList()->items(), true, value);
+    case program::Content::DoubleList:
+        value->kind = VKD_VALUE_DOUBLE_LIST;
+        return vkd_flatbuffer_list(buffer, source->content_as_DoubleList()->items(), "double lists", &value->list.doubles,
+                                   &value->list.count);
+    case program::Content::BoolList:
+        value->kind = VKD_VALUE_BOOL_LIST;
+        return vkd_flatbuffer_list(buffer, source->content_as_BoolList()->items(), "bool lists", &value->list.bools,
+                                   &value->list.count);
+    }
+    return VKD_OK;
 }
 
 vkd_status read_values(method_reader *m)
 {
-    reader *r = m->r;
-    vkd_tensor_info *tensors;
-    bool *is_tensor;
+    vkd_container_value *values;
     size_t count = vkd_flatbuffer_count(m->method->values());
-    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "values", &tensors));
-    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "values", &is_tensor));
-    for (size_t i = 0; i < count; i++) {
-        const program::Value *value = m->method->values()->Get(static_cast<uoffset_t>(i));
-        const program::Tensor *tensor = value->content_as_Tensor();
-        if (value->content_type() != program::Content::Tensor)
-            continue;
-        if (!tensor)
-            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": values[%zu]: a tensor without contents",
-                            PROGRAM, m->out->name, i);
-        VKD_TRY(check_tensor(m, i, tensor));
-        is_tensor[i] = describe_tensor(tensor, &tensors[i]) == nullptr;
-    }
-    m->out->tensors = tensors;
-    m->out->is_tensor = is_tensor;
+    VKD_TRY(vkd_flatbuffer_alloc(&m->r->buffer, count, "values", &values));
+    for (size_t i = 0; i < count; i++)
+        VKD_TRY(read_value(m, i, m->method->values()->Get(static_cast<uoffset_t>(i)), &values[i]));
+    m->out->values = values;
     m->out->value_count = count;
     return VKD_OK;
 }
@@ -432,14 +609,10 @@ vkd_status read_ends(method_reader *m, const char *field, const flatbuffers::Vec
         return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: method \"%.100s\": %s[%zu] refers to value %d of %zu", PROGRAM,
                         m->out->name, field, at, ids->Get(static_cast<uoffset_t>(at)), m->out->value_count);
     VKD_TRY(vkd_flatbuffer_list(&r->buffer, ids, field, out, out_count));
-    for (size_t i = 0; i < *out_count; i++) {
-        const program::Tensor *tensor = m->method->values()->Get((*out)[i])->content_as_Tensor();
-        vkd_tensor_info ignored;
-        const char *reason = tensor ? describe_tensor(tensor, &ignored) : nullptr;
-        if (reason)
+    for (size_t i = 0; i < *out_count; i++)
+        if (m->out->values[(*out)[i]].problem)
             return vkd_fail(r->context, VKD_UNSUPPORTED, "%s: method \"%.100s\": %s[%zu] (value %u): %s", PROGRAM, m->out->name,
-                            field, i, (*out)[i], reason);
-    }
+                            field, i, (*out)[i], m->out->values[(*out)[i]].problem);
     return VKD_OK;
 }
 
@@ -474,6 +647,7 @@ vkd_status read_methods(reader *r, const vkd_container_method **out, size_t *out
 vkd_status read_program(reader *r, vkd_container *out)
 {
     vkd_container container = {};
+    container.size = static_cast<size_t>(r->size);
     r->root = program::GetProgram(r->buffer.base);
     VKD_TRY(check_segments(r));
     VKD_TRY(read_named(r, &container.named, &container.named_count));

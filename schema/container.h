@@ -1,9 +1,9 @@
-/* What the .pte container says, verified once, as plain C structs: the part of ExecuTorch's program that a runner of delegated
+/* What the .pte container says, verified once, as plain C structs: the part of ExecuTorch's program that a runner of its
  * methods needs. */
 #ifndef VKD_SCHEMA_CONTAINER_H
 #define VKD_SCHEMA_CONTAINER_H
 
-#include "runtime/arena.h"
+#include "schema/model.h"
 
 typedef struct vkd_bytes {
     const void *data; /* in the file, as it was given */
@@ -28,16 +28,27 @@ typedef enum vkd_step_kind {
 typedef struct vkd_container_step {
     vkd_step_kind kind;
     uint32_t index;       /* KERNEL: operator, DELEGATE: delegate; in range */
-    size_t arg_count;     /* KERNEL and DELEGATE */
+    size_t arg_count;     /* KERNEL, DELEGATE, and MOVE: from, to */
     const uint32_t *args; /* value ids, in range */
 } vkd_container_step;
+
+#define VKD_CONTAINER_NONE UINT32_MAX /* the item of an optional list that has no value */
+
+/* An entry of a method's table of values. */
+typedef struct vkd_container_value {
+    vkd_model_value value; /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
+                              or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
+                              in the file; state is not set */
+    bool is_planned;       /* TENSOR: in memory of the method, which steps may write */
+    uint8_t dim_order[VKD_MAX_RANK]; /* TENSOR: each dim once, outermost in memory first */
+    const char *external;            /* TENSOR: the name under which another file has its data; else null */
+    const char *problem;             /* TENSOR: why vkd_model_tensor cannot describe it, all else is unset then; else null */
+} vkd_container_value;
 
 typedef struct vkd_container_method {
     const char *name;
     size_t value_count;
-    const vkd_tensor_info
-        *tensors;          /* one a value; rank and size are 0 and is_tensor false for what is no tensor, or none that */
-    const bool *is_tensor; /* vkd_tensor_info can describe: another scalar type, a higher rank, unbounded shapes */
+    const vkd_container_value *values;
     size_t input_count, output_count, operator_count, delegate_count, step_count;
     const uint32_t *inputs, *outputs; /* value ids */
     const char *const *operators;     /* "aten::mean.out" */
@@ -51,6 +62,7 @@ typedef struct vkd_container_named {
 } vkd_container_named;
 
 typedef struct vkd_container {
+    size_t size; /* bytes of the file: what is made of it may take so much memory for each */
     size_t method_count, named_count;
     const vkd_container_method *methods;
     const vkd_container_named *named; /* sorted by key */
@@ -58,7 +70,7 @@ typedef struct vkd_container {
 
 /* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and
  * the compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED
- * for an input or output that is a tensor which vkd_tensor_info cannot describe; VKD_OUT_OF_MEMORY. */
+ * for an input or output that is a tensor which vkd_model_tensor cannot describe; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out);
 
 /* A vkd_named_data_fn over a container: user is a const vkd_container *. */

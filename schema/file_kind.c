@@ -74,6 +74,8 @@ const char *vkd_file_kind(const void *bytes, size_t size)
         if (size >= signatures[i].at + signatures[i].size &&
             !memcmp((const char *)bytes + signatures[i].at, signatures[i].bytes, signatures[i].size))
             return signatures[i].kind;
+    if (!size)
+        return "an empty file";
     if (is_html(bytes, size))
         return "a web page: a download gave it instead of the file, perhaps an error or a login";
     if (is_onnx(bytes, size))

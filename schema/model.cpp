@@ -20,7 +20,6 @@ namespace
 {
 
 const char BLOB[] = "delegate blob";
-const char OWN[] = "vkd.";         /* operators that the rewrites make, whose arguments nobody checks as a file's */
 const uint64_t NAMED = UINT64_MAX; /* as a constant's offset: the bytes are named data */
 
 struct blob_header {
@@ -263,10 +262,10 @@ vkd_status read_op(reader *r, size_t index, const vkgraph::Op *op, vkd_model_op 
     if (!op->name() || op->name()->size() == 0)
         return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: op %zu has no name", BLOB, index);
     VKD_TRY(vkd_flatbuffer_string(&r->buffer, op->name(), &out->name));
-    if (strncmp(out->name, OWN, sizeof OWN - 1) == 0)
+    if (strncmp(out->name, VKD_OWN_PREFIX, strlen(VKD_OWN_PREFIX)) == 0)
         return vkd_fail(r->context, VKD_INVALID_MODEL,
                         "%s: op %zu (%.100s): names that begin with \"%s\" are the rewrites' own, expected none in a file",
-                        BLOB, index, out->name, OWN);
+                        BLOB, index, out->name, VKD_OWN_PREFIX);
     out->node_id = op->node_id();
     size_t at;
     if (!vkd_flatbuffer_in_range(op->args(), r->value_count, &at))

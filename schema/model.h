@@ -1,5 +1,5 @@
-/* What a delegate blob says, verified once, as plain C structs. After vkd_model_read succeeded, every id in a model is in
- * range, every byte count is exact, and nothing here needs to be checked again. */
+/* What a delegate blob says (vkd_model_read), or a whole method (schema/inline.h), verified once, as plain C structs. Every id
+ * in a model is in range, every byte count is exact, and nothing here needs to be checked again. */
 #ifndef VKD_SCHEMA_MODEL_H
 #define VKD_SCHEMA_MODEL_H
 
@@ -26,6 +26,9 @@ typedef struct vkd_model_tensor {
     uint32_t dims[VKD_MAX_RANK]; /* outermost first; an element count always fits in 31 bits */
     const void *data;            /* constants: exactly `size` bytes in the blob or of named data, any alignment; else null */
     size_t size;                 /* bytes of the contiguous tensor */
+    bool state;   /* kept between executions, and written by operators, whose result it is as it may be their argument. Begins as
+                     `data`, as zeros where that is null. Of a method; in a blob vkd_net_bind finds out */
+    bool dynamic; /* of a method: its dims are upper bounds. What a blob has may be dynamic all the same */
 } vkd_model_tensor;
 
 typedef struct vkd_model_value {
@@ -47,6 +50,9 @@ typedef struct vkd_model_value {
         } list;
     };
 } vkd_model_value;
+
+/* How names of operators begin that the rewrites make, whose arguments nobody checks as a file's. */
+#define VKD_OWN_PREFIX "vkd."
 
 typedef struct vkd_model_op {
     const char *name; /* "et_vk.q8ta_conv2d.default" */

@@ -2,7 +2,7 @@
 // build: KERNEL = 3x3(KERNEL=3) 5x5(KERNEL=5)
 // build: STRIDE = s1(STRIDE=1) s2(STRIDE=2)
 // family: lanes
-// glslc: -O0
+// glslc -O0
 // The depthwise convolution of conv_dw_row.comp for llvmpipe; see gemm_lanes.comp for what makes code fast there. One
 // invocation computes 16 channels, a texel, of TILE_W neighbouring pixels of a row. Needs channels in whole texels.
 #extension GL_EXT_control_flow_attributes : require

@@ -23,7 +23,7 @@ int dot_operand(int a) { return a ^ int(0x80808080u); }
 ivec4 dot_operand(ivec4 a) { return a ^ int(0x80808080u); }
 int dot_int8(int a, int b) { return op_sudot(b, a, 0); }
 
-#else
+#elif defined DOT_NONE
 #define DOT_SHIFT 0
 int dot_operand(int a) { return a; }
 ivec4 dot_operand(ivec4 a) { return a; }
@@ -32,6 +32,8 @@ int dot_int8(int a, int b)
     ivec4 p = (ivec4(a << 24, a << 16, a << 8, a) >> 24) * (ivec4(b << 24, b << 16, b << 8, b) >> 24);
     return (p.x + p.y) + (p.z + p.w);
 }
+#else
+#error "a kernel with dot products has // build: DOT = none signed mixed"
 #endif
 
 // The same for 16 values, added to a sum. One chain, not a tree: then every dot product is an instruction that accumulates.

@@ -1,11 +1,13 @@
 #version 450
-// build: TILE = 2x32(TILE_M=2 TILE_N=32 WORDS=0) 4x16(TILE_M=4 TILE_N=16 WORDS=0)
-// build: TILE = 7x32(TILE_M=7 TILE_N=32 WORDS=0) words_7x32(TILE_M=7 TILE_N=32 WORDS=1)
+// build: TILE = 2x32(TILE_M=2 TILE_N=32 WORDS=0 CHANNELS_FIRST=0)
+// build: TILE = 4x16(TILE_M=4 TILE_N=16 WORDS=0 CHANNELS_FIRST=1)
+// build: TILE = 7x32(TILE_M=7 TILE_N=32 WORDS=0 CHANNELS_FIRST=0)
+// build: TILE = words_7x32(TILE_M=7 TILE_N=32 WORDS=1 CHANNELS_FIRST=0)
 // family: lanes
-// glslc: -O0
+// glslc -O0
 // The GEMM of gemm_params.h for llvmpipe, Mesa's rasteriser on the CPU, whose subgroup of eight invocations is one SIMD register.
 // A tile has TILE_M rows an invocation and TILE_N channels, a multiple of 16. WORDS: 0 loads 16 bytes of a pixel at once, 1 loads word
-// by word, so that pixels may have any number of words (a first layer with 3 channels).
+// by word, so that pixels may have any number of words (a first layer with 3 channels). CHANNELS_FIRST: below.
 //
 // What makes it fast there:
 //   - Loads go through texel buffers: a fetch is straight-line code for all lanes, while a storage buffer load inside control flow
@@ -14,6 +16,9 @@
 //     lane spreads each to all lanes: one permutation instruction.
 //   - Activations are shifted to unsigned and widened with their upper bits zero, which lets the compiler use the 16-bit
 //     multiply-add instructions of the CPU for the 32-bit products.
+//   - CHANNELS_FIRST finishes a step of k for one channel after the other, whose sums stay in registers meanwhile; else all channels take
+//     a value of k in turn, which spreads less and wants a multiply-add that adds to the sum by itself (AVX-512 VNNI). LLVM uses that
+//     where it knows the processor by name; for others it has a multiplication and an addition, and spills what is between.
 //   - The test of the loop is at its end: llvmpipe runs a body once more, masked, after a test at the top has failed.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
@@ -133,6 +138,20 @@ void main()
 #endif
         [[unroll]] for (int j = 0; j < TILE_N / 8; j++)
             columns[j] = texelFetch(b, b_at[j] + k * 8);
+#if CHANNELS_FIRST
+        [[unroll]] for (int j = 0; j < TILE_N / 8; j++) {
+            ivec4 bytes[4];
+            [[unroll]] for (int byte = 0; byte < 4; byte++)
+                bytes[byte] = columns[j] << (24 - 8 * byte) >> 24;
+            [[unroll]] for (int n = 0; n < 8; n++)
+                [[unroll]] for (int w = 0; w < 4; w++)
+                    [[unroll]] for (int byte = 0; byte < 4; byte++) {
+                        int value = spread(bytes[byte][w], n);
+                        [[unroll]] for (int i = 0; i < TILE_M; i++)
+                            acc[i][j * 8 + n] += int((uint(rows[i][w]) >> (8 * byte)) & 255u) * value;
+                    }
+        }
+#else
         [[unroll]] for (int w = 0; w < 4; w++)
             [[unroll]] for (int byte = 0; byte < 4; byte++) {
                 int row[TILE_M];
@@ -147,6 +166,7 @@ void main()
                     }
                 }
             }
+#endif
         k++;
     } while (k < int(p.k_steps));
 

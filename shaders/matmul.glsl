@@ -9,13 +9,14 @@ layout(constant_id = 6) const uint Y_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 7) const uint A_GROUPS = 0; // 1: k is contiguous in a, rows and matrices are whole groups
 layout(constant_id = 8) const uint B_FORM = VKD_B_STRIDED;
 layout(constant_id = 9) const uint HAS_C = 0;
-layout(constant_id = 10) const uint Y_GROUPS = 0; // 1: rows of y are whole groups; 2: whole words
+layout(constant_id = 10) const uint Y_GROUPS = 0; // row.glsl
 
 layout(push_constant) uniform params_block { matmul_params params; };
 ELEMENTS_IN(0, a, A_TYPE)
 ELEMENTS_IN(1, b, B_TYPE)
 ELEMENTS_IN(2, c, C_TYPE)
 ELEMENTS_OUT(3, y, Y_TYPE)
+#include "row.glsl"
 
 // a[m, k .. k + 3] at a row's first slot; 0 behind the end.
 vec4 load_a(uint row, uint k)
@@ -23,7 +24,7 @@ vec4 load_a(uint row, uint k)
     if (A_GROUPS == 1)
         return a_load4((row + k) / 4);
     vec4 v = vec4(0.0);
-    for (uint i = 0; i < 4; i++)
+    [[unroll]] for (uint i = 0; i < 4; i++)
         if (k + i < params.k)
             v[i] = a_load(row + (k + i) * params.a_k);
     return v;
@@ -63,16 +64,5 @@ void finish(uint batch, uint m, uint n, vec4 sum)
         for (uint j = 0; j < 4; j++)
             v[j] += params.beta * c_load(at + min(n + j, params.n - 1) * params.c_n);
     }
-    uint slot = (batch * params.m + m) * params.n + n;
-    if (Y_GROUPS == 1)
-        y_store4(slot / 4, v);
-    else if (Y_GROUPS == 2) { // pairs of halves, of which the second may be behind the end
-        y_words[slot / 2] = half_bits(v.x) | half_bits(v.y) << 16;
-        if (n + 2 < params.n)
-            y_words[slot / 2 + 1] = half_bits(v.z) | half_bits(v.w) << 16;
-    } else {
-        for (uint j = 0; j < 4; j++)
-            if (n + j < params.n)
-                y_words[slot + j] = floatBitsToUint(v[j]);
-    }
+    y_store_row((batch * params.m + m) * params.n, n, params.n, v);
 }

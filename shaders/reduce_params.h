@@ -20,6 +20,7 @@
 #define VKD_STATS_SOFTMAX 0 /* maximum, and sum of e^(x - maximum) */
 #define VKD_STATS_MOMENTS 1 /* mean, and 1 / sqrt(variance + eps), biased */
 #define VKD_STATS_RMS 2     /* 0, and 1 / sqrt(mean of squares + eps) */
+#define VKD_STATS_EXTREMES 4 /* the least and the largest */
 #define VKD_STATS_VAR 3     /* mean, and the variance with `eps` taken from the count */
 
 VKD_PARAMS_STRUCT(reduce_params)

@@ -52,6 +52,14 @@ void main()
         for (uint i = lane; i < params.count; i += lanes)
             add(sum, lost, exp(x_load(first + run_at(i)) - most));
         result = vec2(most, combined(sum, SUM));
+    } else if (OP == VKD_STATS_EXTREMES) {
+        float least = uintBitsToFloat(0xff800000u), most = least; // of -x, so that one rule serves both
+        for (uint i = lane; i < params.count; i += lanes) {
+            float v = x_load(first + run_at(i));
+            least = isnan(least) || -v <= least ? least : -v;
+            most = isnan(most) || v <= most ? most : v;
+        }
+        result = vec2(-combined(least, MAXIMUM), combined(most, MAXIMUM));
     } else {
         float mean = 0.0, sum = 0.0, lost = 0.0, count = float(params.count);
         if (OP != VKD_STATS_RMS) {

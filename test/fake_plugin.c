@@ -8,6 +8,7 @@
  *   load-N.pte       loading its method fails with status N
  *   execute-N.pte    like classes.pte, and executing it fails with status N
  *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out wrong
+ *   noise.pte        like classes.pte, and loading it prints to standard output, as drivers do
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
 #include <stdio.h>
@@ -133,6 +134,11 @@ static vkd_status program_open(const char *path, const vkd_options *options, vkd
     return VKD_OK;
 }
 
+static vkd_status program_open_bytes(const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
+{
+    return bytes && size == 16 ? program_open("bytes.pte", options, out) : fail(options, VKD_INVALID_MODEL);
+}
+
 static void program_close(vkd_program *program) { free(program); }
 static size_t program_method_count(const vkd_program *program)
 {
@@ -164,6 +170,8 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
     memcpy(method->info, row->info, sizeof method->info);
     if (sscanf(program->name, "execute-%d", &status) == 1)
         method->execute_status = (vkd_status)status;
+    if (!strcmp(program->name, "noise.pte"))
+        puts("noise of a driver");
     method->message = !strcmp(program->name, "message.pte");
     method->torn = !strcmp(program->name, "torn.pte");
     method->in_flight = options->in_flight;
@@ -284,6 +292,7 @@ const vkd_backend_table vkd_backend = {
     .selection_count = two_nodes,
     .selection = selection,
     .program_open = program_open,
+    .program_open_bytes = program_open_bytes,
     .program_close = program_close,
     .program_method_count = program_method_count,
     .program_method_name = program_method_name,

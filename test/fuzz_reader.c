@@ -1,12 +1,11 @@
-/* Fuzz target over both readers: a .pte file with its delegates, and the same bytes as a delegate blob.
+/* Fuzz target over the readers: a .pte file with its methods, and the same bytes as a delegate blob.
  *     clang -fsanitize=fuzzer,address,undefined     libFuzzer drives it
  *     -DVKD_FUZZ_MAIN                               a main that reads the files named on the command line once each */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "schema/container.h"
-#include "schema/model.h"
+#include "schema/inline.h"
 
 static void be_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
 
@@ -17,11 +16,9 @@ static void read_program(const uint8_t *data, size_t size, vkd_arena *arena)
     if (vkd_container_read(data, size, arena, &container) != VKD_OK)
         return;
     for (size_t i = 0; i < container.method_count; i++)
-        for (size_t k = 0; k < container.methods[i].delegate_count; k++) {
-            vkd_bytes blob = container.methods[i].delegates[k].blob;
-            if (vkd_model_read(blob.data, blob.size, vkd_container_find, &container, arena, &model) != VKD_OK)
-                return;
-        }
+        if (vkd_inline_method(&container, &container.methods[i], "VulkanBackend", vkd_container_find, &container, arena,
+                              &model) != VKD_OK)
+            return;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -111,6 +111,12 @@ static const VkPhysicalDeviceMemoryProperties phone = {
     .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
 };
 
+/* A driver that claims more types than there can be, in a heap that cannot be. */
+static const VkPhysicalDeviceMemoryProperties broken = {
+    .memoryTypeCount = 1000000,
+    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MAX_MEMORY_HEAPS}, {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 1000000}},
+};
+
 static void memory_choice(void **state)
 {
     static const struct {
@@ -121,6 +127,7 @@ static void memory_choice(void **state)
         uint32_t count, types[6];
     } rows[] = {
         {&desktop, VKD_MEMORY_DEVICE, 0xff, 10, 4, {1, 4, 2, 3}},
+        {&broken, VKD_MEMORY_DEVICE, UINT32_MAX, 10, 0, {0}},
         {&desktop, VKD_MEMORY_DEVICE, 0xff, 1500, 2, {2, 3}}, /* larger than the device's heaps */
         {&desktop, VKD_MEMORY_DEVICE, 0xff, 2001, 0, {0}},
         {&desktop, VKD_MEMORY_UPLOAD, 0xff, 10, 3, {4, 2, 3}},

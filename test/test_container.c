@@ -5,8 +5,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "support/blob_builder.h"
 #include "support/flat.h"
+#include "support/pte_builder.h"
 #include "support/reading.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -42,14 +42,20 @@ static void check_values(const vkd_container_method *method)
     assert_int_equal(method->input_count, 2);
     assert_int_equal(method->output_count, 1);
     assert_true(method->inputs[0] == 0 && method->inputs[1] == 1 && method->outputs[0] == 2);
-    const vkd_tensor_info *t = method->tensors;
-    assert_true(method->is_tensor[0] && method->is_tensor[1] && method->is_tensor[2]);
-    assert_true(t[0].dtype == VKD_DTYPE_FLOAT32 && t[0].rank == 4 && t[0].size == 768);
-    assert_true(t[0].dims[0] == 1 && t[0].dims[1] == 3 && t[0].dims[2] == 8 && t[0].dims[3] == 8);
-    assert_memory_equal(t[0].dim_order, ((const uint8_t[]){0, 2, 3, 1}), 4);
-    assert_memory_equal(t[2].dim_order, ((const uint8_t[]){0, 1}), 2);
-    assert_true(t[1].dtype == VKD_DTYPE_INT64 && t[1].rank == 0 && t[1].size == 8);
-    assert_true(t[2].dtype == VKD_DTYPE_BOOL && t[2].rank == 2 && t[2].size == 10);
+    const vkd_model_tensor *t[3];
+    for (size_t i = 0; i < COUNT(t); i++) {
+        const vkd_container_value *value = &method->values[i];
+        t[i] = &value->value.tensor;
+        assert_int_equal(value->value.kind, VKD_VALUE_TENSOR);
+        assert_true(value->is_planned && !value->external && !value->problem);
+        assert_true(t[i]->staging_dtype == t[i]->dtype && !t[i]->data && !t[i]->dynamic && !t[i]->state);
+    }
+    assert_true(t[0]->dtype == VKD_DTYPE_FLOAT32 && t[0]->rank == 4 && t[0]->size == 768);
+    assert_true(t[0]->dims[0] == 1 && t[0]->dims[1] == 3 && t[0]->dims[2] == 8 && t[0]->dims[3] == 8);
+    assert_memory_equal(method->values[0].dim_order, ((const uint8_t[]){0, 2, 3, 1}), 4);
+    assert_memory_equal(method->values[2].dim_order, ((const uint8_t[]){0, 1}), 2);
+    assert_true(t[1]->dtype == VKD_DTYPE_INT64 && t[1]->rank == 0 && t[1]->size == 8);
+    assert_true(t[2]->dtype == VKD_DTYPE_BOOL && t[2]->rank == 2 && t[2]->size == 10);
 }
 
 static void check_delegate(const vkd_container_method *method, const uint8_t *file, size_t size)
@@ -181,7 +187,7 @@ static const struct {
     {"6 [0] 8 [0] 6 .20", 1, 1, VKD_OK, ""},
     {"6 [0] 8 [0] 6 .20", 1, 2, VKD_UNSUPPORTED, "its shape_dynamism"},
     {"6 [0] 8 [0] .4", 1, 1, VKD_OK, ""}, /* an input that is no tensor */
-    {"6 [0] 8 [0] .4", 1, 200, VKD_OK, ""},
+    {"6 [0] 8 [0] .4", 1, 200, VKD_INVALID_MODEL, "values[0]: unknown type 200"},
     {"6 [0] 10 #1", 4, 3, VKD_INVALID_MODEL, "method \"forward\": inputs[1] refers to value 3 of 3"},
     {"6 [0] 12 #0", 4, UINT32_MAX, VKD_INVALID_MODEL, "method \"forward\": outputs[0] refers to value -1 of 3"},
     {"6 [0] 14 [0] 8 [0] .4", 1, 6, VKD_INVALID_MODEL, "step 0: unknown or missing instruction (type 6)"},
@@ -277,38 +283,146 @@ static void test_undescribed_tensor(void **state)
     assert_int_equal(vkd_container_read(file, size, &r.arena, &r.container), VKD_OK);
     const vkd_container_method *method = &r.container.methods[0];
     assert_int_equal(method->input_count, 1);
-    assert_true(method->is_tensor[0] && !method->is_tensor[1] && method->is_tensor[2]);
-    assert_true(method->tensors[1].rank == 0 && method->tensors[1].size == 0);
+    assert_true(!method->values[0].problem && !method->values[2].problem);
+    assert_non_null(strstr(method->values[1].problem, "scalar_type"));
+    assert_int_equal(method->values[1].value.tensor.size, 0);
     reading_end(&r);
     free(file);
 }
 
-/* The second input with another rank: its sizes and its order are appended to the file. */
-static void expect_rank(const uint8_t *file, size_t size, uint32_t rank, vkd_status status, const char *says)
+/* -------------------------------------------------------------------------------------------- values of every kind */
+
+static const float data[6] = {1, 2, 3, 4, 5, 6};
+static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0};
+
+/* 0 constant, 1 with initial contents, 2 external and bounded, 3 to 12 others, 13 a move's target. */
+static uint8_t *build_values(bool no_segments, size_t *out_size)
 {
-    const size_t sizes = (size + 3) / 4 * 4, order = sizes + 4 + 4 * rank, end = order + 4 + rank;
-    uint8_t *longer = calloc(1, end);
-    assert_non_null(longer);
-    memcpy(longer, file, size);
-    flat_set(longer, sizes, rank, 4);
-    flat_set(longer, order, rank, 4);
-    for (uint32_t i = 0; i < rank; i++) {
-        flat_set(longer, sizes + 4 + 4 * i, 1, 4);
-        flat_set(longer, order + 4 + i, i, 1);
+    vkd_pte_builder *b = pte_new();
+    if (no_segments)
+        pte_no_segments(b);
+    pte_constant(b, &matrix, data);
+    pte_tensor(b, &matrix);
+    if (!no_segments)
+        pte_initial(b, data, sizeof data);
+    pte_tensor(b, &matrix);
+    pte_external(b, "layer.weight");
+    pte_dynamic(b);
+    pte_null(b);
+    pte_int(b, INT64_MIN);
+    pte_double(b, 0.25);
+    pte_bool(b, true);
+    pte_string(b, "trunc");
+    pte_int_list(b, (const uint32_t[]){4, 4}, 2);
+    pte_double_list(b, (const double[]){-1.5}, 1);
+    pte_bool_list(b, (const bool[]){false, true}, 2);
+    pte_tensor_list(b, (const uint32_t[]){0, 2}, 2);
+    pte_optional_list(b, (const int32_t[]){-1, 1}, 2);
+    uint32_t target = pte_int(b, 0);
+    pte_move(b, 4, target);
+    pte_jump(b, 6);
+    pte_free(b, 0);
+    return pte_finish(b, out_size);
+}
+
+static void check_list(const vkd_model_value *v, uint32_t first, uint32_t second)
+{
+    assert_int_equal(v->kind, VKD_VALUE_VALUE_LIST);
+    assert_int_equal(v->list.count, 2);
+    assert_true(v->list.values[0] == first && v->list.values[1] == second);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    for (int no_segments = 0; no_segments <= 1; no_segments++) {
+        size_t size;
+        uint8_t *file = build_values(no_segments, &size);
+        reading r;
+        reading_begin(&r, NULL);
+        if (vkd_container_read(file, size, &r.arena, &r.container) != VKD_OK)
+            fail_msg("%s", r.context.error);
+        assert_int_equal(r.container.size, size);
+        const vkd_container_method *method = &r.container.methods[0];
+        const vkd_container_value *v = method->values;
+        assert_true(!v[0].is_planned && v[1].is_planned && !v[2].is_planned);
+        assert_memory_equal(v[0].value.tensor.data, data, sizeof data);
+        assert_in_range((uintptr_t)v[0].value.tensor.data, (uintptr_t)file, (uintptr_t)file + size);
+        assert_true((v[1].value.tensor.data != NULL) == !no_segments && !v[2].value.tensor.data);
+        if (!no_segments)
+            assert_memory_equal(v[1].value.tensor.data, data, sizeof data);
+        assert_string_equal(v[2].external, "layer.weight");
+        assert_true(!v[0].external && v[2].value.tensor.dynamic && !v[0].value.tensor.dynamic);
+        assert_int_equal(v[3].value.kind, VKD_VALUE_NULL);
+        assert_true(v[4].value.kind == VKD_VALUE_INT && v[4].value.i == INT64_MIN);
+        assert_true(v[5].value.kind == VKD_VALUE_DOUBLE && v[5].value.d == 0.25);
+        assert_true(v[6].value.kind == VKD_VALUE_BOOL && v[6].value.b);
+        assert_true(v[7].value.kind == VKD_VALUE_STRING && !strcmp(v[7].value.string, "trunc"));
+        check_list(&v[8].value, 4, 4);
+        assert_true(v[9].value.kind == VKD_VALUE_DOUBLE_LIST && v[9].value.list.count == 1 &&
+                    v[9].value.list.doubles[0] == -1.5);
+        assert_true(v[10].value.kind == VKD_VALUE_BOOL_LIST && v[10].value.list.count == 2 && v[10].value.list.bools[1]);
+        check_list(&v[11].value, 0, 2);
+        check_list(&v[12].value, VKD_CONTAINER_NONE, 1);
+        const vkd_container_step *steps = method->steps;
+        assert_true(steps[0].kind == VKD_STEP_MOVE && steps[0].arg_count == 2 && steps[0].args[0] == 4 &&
+                    steps[0].args[1] == 13);
+        assert_true(steps[1].kind == VKD_STEP_JUMP_FALSE && steps[2].kind == VKD_STEP_FREE);
+        reading_end(&r);
+        free(file);
     }
-    const size_t fields[] = {find(file, "6 [0] 8 [1] 6 .8", 4), find(file, "6 [0] 8 [1] 6 .10", 4)};
-    flat_set(longer, fields[0], sizes - fields[0], 4);
-    flat_set(longer, fields[1], order - fields[1], 4);
-    expect(longer, end, status, says);
-    free(longer);
+}
+
+static const struct {
+    const char *path;
+    unsigned width;
+    uint64_t value;
+    const char *says;
+} bad_values[] = {
+    {"6 [0] 8 [0] 6 .14", 4, 2, "values[0] refers to offset 2 of 2 in constant_segment"},
+    {"6 [0] 8 [1] 6 .14", 4, 2, "values[1] refers to offset 2 of 2 in mutable_data_segments"},
+    {"6 [0] 8 [0] 6 8 #0", 4, 3, "values[0]: 24 bytes of data, but the tensor needs 36"},
+    {"6 [0] 8 [1] 6 8 #0", 4, 3, "values[1]: 24 bytes of data, but the tensor needs 36"},
+    {"6 [0] 8 [2] 6 22 .8", 1, 2, "values[2]: data at location 2"},
+    {"6 [0] 8 [8] 6 4 #1", 8, 14, "values[8]: item 1 refers to value 14 of 14"},
+    {"6 [0] 8 [8] 6 4 #1", 8, UINT64_MAX, "values[8]: item 1 refers to value -1 of 14"},
+    {"6 [0] 8 [8] 6 4 #0", 8, 11, "values[8]: item 0 is a list, expected no list in a list"},
+    {"6 [0] 8 [11] 6 4 #0", 4, UINT32_MAX, "values[11]: item 0 refers to value -1 of 14"},
+    {"6 [0] 8 [12] 6 4 #1", 4, UINT32_MAX - 1, "values[12]: item 1 refers to value -2 of 14"},
+    {"6 [0] 14 [0] 8 [0] 6 .6", 4, 14, "step 0 moves from value 4 to value 14 of 14"},
+    {"6 [0] 14 [0] 8 [0] 6 .4", 4, UINT32_MAX, "step 0 moves from value -1 to value 13 of 14"},
+    {"14 .4", 4, 9, "values[0] refers to segment 9 of 2"},
+    {"14 6 #1", 8, 25, "values[0]: its data begins at 25 of a segment of 24 bytes"},
+    {"14 6 #1", 8, UINT64_MAX, "values[0]: its data begins at 18446744073709551615"},
+    {"16 [0] 6 #1", 8, 1, "values[1]: 23 bytes of data, but the tensor needs 24"},
+};
+
+static void test_bad_values(void **state)
+{
+    (void)state;
+    size_t size;
+    uint8_t *file = build_values(false, &size), *changed = malloc(size);
+    assert_non_null(changed);
+    for (size_t i = 0; i < COUNT(bad_values); i++) {
+        memcpy(changed, file, size);
+        flat_set(changed, find(file, bad_values[i].path, bad_values[i].width), bad_values[i].value, bad_values[i].width);
+        expect(changed, size, VKD_INVALID_MODEL, bad_values[i].says);
+    }
+    free(changed);
+    free(file);
+    file = build_values(true, &size);
+    flat_set(file, find(file, "6 [0] 8 [0] 6 .14", 4), 2, 4);
+    expect(file, size, VKD_INVALID_MODEL, "values[0] refers to constant_buffer 2 of 2");
+    flat_set(file, find(file, "6 [0] 8 [0] 6 .14", 4), 1, 4);
+    flat_set(file, find(file, "8 [1] 4 =", 4), 23, 4);
+    expect(file, size, VKD_INVALID_MODEL, "values[0]: 23 bytes of data, but the tensor needs 24");
+    free(file);
 }
 
 static void test_bad_samples(void **state)
 {
     (void)state;
     static const blob_named twice[] = {{"same", "1", 1}, {"other", "2", 1}, {"same", "3", 1}};
-    static const vkd_tensor_info deep[2] = {{VKD_DTYPE_INT8, VKD_MAX_RANK, {1, 1, 1, 1, 1, 1, 1, 1}, 0},
-                                            {VKD_DTYPE_INT8, VKD_MAX_RANK, {1, 1, 1, 1, 1, 1, 1, 1}, 0}};
     blob_pte pte = sample;
     size_t size;
     pte.named = twice;
@@ -316,13 +430,33 @@ static void test_bad_samples(void **state)
     expect(file, size, VKD_INVALID_MODEL, "named_data has the key \"same\" twice");
     free(file);
 
-    pte = (blob_pte){.blob = blob, .blob_size = sizeof blob, .inputs = deep, .input_count = COUNT(deep), .no_segments = true};
+    static const char *const own[] = {"vkd.q8_conv2d"};
+    pte = sample;
+    pte.kernels = own;
+    pte.kernel_count = 1;
     file = blob_wrap_pte(&pte, &size);
-    expect(file, size, VKD_OK, "");
-    expect_rank(file, size, 9, VKD_UNSUPPORTED, "inputs[1] (value 1): its rank is above 8");
-    expect_rank(file, size, 16, VKD_UNSUPPORTED, "inputs[1] (value 1): its rank is above 8");
-    expect_rank(file, size, 17, VKD_INVALID_MODEL, "a tensor of rank 17, expected at most 16");
+    expect(file, size, VKD_INVALID_MODEL, "operators[0] (vkd.q8_conv2d): names that begin with \"vkd.\"");
     free(file);
+
+    static const struct {
+        size_t rank;
+        vkd_status status;
+        const char *says;
+    } ranks[] = {
+        {8, VKD_OK, ""},
+        {9, VKD_UNSUPPORTED, "inputs[0] (value 0): its rank is above 8"},
+        {16, VKD_UNSUPPORTED, "inputs[0] (value 0): its rank is above 8"},
+        {17, VKD_INVALID_MODEL, "a tensor of rank 17, expected at most 16"},
+    };
+    for (size_t i = 0; i < COUNT(ranks); i++) {
+        vkd_pte_builder *b = pte_new();
+        uint32_t x = pte_tensor(b, &inputs[1]);
+        pte_ones(b, ranks[i].rank);
+        pte_io(b, &x, 1, NULL, 0);
+        file = pte_finish(b, &size);
+        expect(file, size, ranks[i].status, ranks[i].says);
+        free(file);
+    }
 }
 
 /* Every prefix, each in an allocation of its own size so that a sanitizer sees a read beyond it. */
@@ -357,6 +491,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sample),         cmocka_unit_test(test_changed_fields),
         cmocka_unit_test(test_changed_header), cmocka_unit_test(test_undescribed_tensor),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_bad_values),
         cmocka_unit_test(test_bad_samples),    cmocka_unit_test(test_truncation),
     };
     return cmocka_run_group_tests_name("container", tests, NULL, NULL);

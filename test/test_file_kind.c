@@ -47,7 +47,7 @@ static const struct {
     {BYTES("\0\0\0\0\0\0\0\0\0\0"), "nothing but zeros"},
     {BYTES("\034\0\0\0\xde\xad\xbe\xef\001\002\003"), NULL},
     {BYTES("x\001"), NULL},
-    {BYTES(""), NULL},
+    {BYTES(""), "an empty file"},
 };
 
 static void every_kind(void **state)

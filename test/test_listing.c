@@ -59,15 +59,15 @@ static bool is_whole(const char *text)
 }
 
 /* "f32[1,3,8,8]" */
-static void want_type(listing *l, vkd_dtype dtype, uint32_t rank, const int64_t *dims)
+static void want_type(listing *l, const vkd_model_tensor *t)
 {
     static const char *const names[VKD_DTYPE_COUNT] = {"bool", "u8", "i8", "i32", "f16", "f32", "f64", "i64"};
-    want(l, names[dtype]);
+    want(l, names[t->dtype]);
     want(l, "[");
-    for (uint32_t i = 0; i < rank; i++) {
+    for (uint32_t i = 0; i < t->rank; i++) {
         if (i)
             want(l, ",");
-        if (number(l) != dims[i])
+        if (number(l) != t->dims[i])
             differ(l, "another dimension was read");
     }
     want(l, "]");
@@ -75,15 +75,12 @@ static void want_type(listing *l, vkd_dtype dtype, uint32_t rank, const int64_t 
 
 static void want_tensor(listing *l, uint32_t id, const vkd_model_tensor *t)
 {
-    int64_t dims[VKD_MAX_RANK];
-    for (uint32_t i = 0; i < t->rank; i++)
-        dims[i] = t->dims[i];
     want(l, "%");
     if (number(l) != id)
         differ(l, "another value id was read");
     if (accept(l, "const") != (t->data != NULL))
         differ(l, "constness differs");
-    want_type(l, t->dtype, t->rank, dims);
+    want_type(l, t);
     if (t->size != vkd_dims_count(t->rank, t->dims) * vkd_dtype_size(t->dtype))
         differ(l, "the size does not fit the dims");
 }
@@ -197,17 +194,17 @@ static void want_method(listing *l)
     want(l, method->name);
     want(l, ": (");
     for (size_t i = 0; i < method->input_count; i++) {
-        const vkd_tensor_info *t = &method->tensors[method->inputs[i]];
+        const vkd_model_tensor *t = &method->values[method->inputs[i]].value.tensor;
         if (i)
             want(l, ",");
-        want_type(l, t->dtype, t->rank, t->dims);
+        want_type(l, t);
     }
     want(l, ") -> (");
     for (size_t i = 0; i < method->output_count; i++) {
-        const vkd_tensor_info *t = &method->tensors[method->outputs[i]];
+        const vkd_model_tensor *t = &method->values[method->outputs[i]].value.tensor;
         if (i)
             want(l, ",");
-        want_type(l, t->dtype, t->rank, t->dims);
+        want_type(l, t);
     }
     want(l, ")\n");
 }

@@ -588,8 +588,8 @@ static void release(void *user, void *memory)
 static void refuses_kernels_left_out(void **state)
 {
     lowering_fixture *f = *state;
-    const vkd_model_op op = {.name = "aten.some.default", .node_id = 7};
-    vkd_lowering lowering = {.context = &f->context, .graph = &f->graph, .caps = &f->caps, .op = &op};
+    const vkd_call call = {.name = "aten.some.default", .node_id = 7};
+    vkd_lowering lowering = {.context = &f->context, .graph = &f->graph, .caps = &f->caps, .call = &call};
     vkd_tensor_id x;
     assert_int_equal(vkd_graph_add_tensor(&f->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, image, &x), VKD_OK);
     for (int left_out = 0; left_out < 2; left_out++) {

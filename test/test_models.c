@@ -84,6 +84,7 @@ static const char *const running[] = {
     "linear_1x20o7",
     "linear_5x20o12_relu",
     "linear_chain_1x64o20o10",
+    "mean_linear_c12o7_13x13",
     "pixelshuffle_pw_6x6",
     "pw_c20o5_relu_8x13",
     "pw_c3o7_9x11",

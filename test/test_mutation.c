@@ -7,11 +7,14 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "schema/inline.h"
 #include "support/flat.h"
+#include "support/pte_builder.h"
 #include "support/random.h"
 #include "support/reading.h"
 
 enum { MAX_SAMPLES = 64, MUTATIONS = 20000, LARGE = 64 * 1024 };
+enum { BUILT = 8 }; /* how often the built method is among them */
 
 typedef struct sample {
     char folder[64];
@@ -25,13 +28,14 @@ static struct {
     sample items[MAX_SAMPLES];
 } samples; /* filled by the group's setup: all but the large ones */
 
-static void load_sample(const char *folder, void *user)
+/* Takes over the bytes. */
+static void add_sample(const char *name, uint8_t *bytes, size_t size)
 {
-    (void)user;
     assert_true(samples.count < MAX_SAMPLES);
     sample *s = &samples.items[samples.count];
-    snprintf(s->folder, sizeof s->folder, "%s", folder);
-    s->bytes = reading_sample_file(folder, "model.pte", &s->size);
+    snprintf(s->folder, sizeof s->folder, "%s", name);
+    s->bytes = bytes;
+    s->size = size;
     if (s->size >= LARGE) {
         free(s->bytes);
         return;
@@ -46,11 +50,60 @@ static void load_sample(const char *folder, void *user)
     samples.count++;
 }
 
+static void load_sample(const char *folder, void *user)
+{
+    (void)user;
+    size_t size;
+    uint8_t *bytes = reading_sample_file(folder, "model.pte", &size);
+    add_sample(folder, bytes, size);
+}
+
+/* A method with every kind of value and step, which the models do not have. */
+static uint8_t *build_method(size_t *out_size)
+{
+    static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0}, wide = {VKD_DTYPE_INT64, 2, {2, 3}, 0};
+    static const int64_t data[6] = {1, 2, 3, 4, 5, 6};
+    vkd_blob_builder *blob = blob_new();
+    const uint32_t dims[] = {2, 3};
+    uint32_t in = blob_tensor(blob, VKD_DTYPE_FLOAT16, 2, dims, NULL), sym = blob_symint(blob, 0),
+             out = blob_tensor(blob, VKD_DTYPE_FLOAT16, 2, dims, NULL);
+    blob_op(blob, "a", 0, (const uint32_t[]){in, blob_value_list(blob, &in, 1), sym, out}, 4);
+    blob_io(blob, &in, 1, (const uint32_t[]){out, sym}, 2);
+    size_t blob_size;
+    void *bytes = blob_finish(blob, &blob_size);
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &matrix), y = pte_tensor(b, &matrix), z = pte_tensor(b, &matrix),
+             constant = pte_constant(b, &wide, data), state = pte_tensor(b, &matrix);
+    pte_initial(b, data, 24);
+    uint32_t n = pte_int(b, 3), length = pte_int(b, 0), ints = pte_int_list(b, (const uint32_t[]){n, length}, 2),
+             null = pte_null(b), tensors = pte_tensor_list(b, (const uint32_t[]){x, constant}, 2),
+             optional = pte_optional_list(b, (const int32_t[]){-1, (int32_t)x}, 2),
+             both = pte_tensor_list(b, (const uint32_t[]){y, z}, 2);
+    const uint32_t args[] = {tensors, optional, ints, pte_double(b, 1), pte_bool(b, true), pte_string(b, "s"), null, state,
+                             y,       z,        both};
+    for (uint32_t i = 0; i < 2; i++) {
+        pte_delegate(b, "VulkanBackend", bytes, blob_size);
+        pte_call(b, i, (const uint32_t[]){x, i ? z : y, length}, 3);
+    }
+    pte_kernel(b, "aten::k.two", args, sizeof args / sizeof *args);
+    pte_kernel(b, "aten::copy_", (const uint32_t[]){state, y, null, state}, 4);
+    pte_move(b, y, x);
+    pte_free(b, y);
+    pte_io(b, &x, 1, (const uint32_t[]){x, z, length}, 3);
+    free(bytes);
+    return pte_finish(b, out_size);
+}
+
 static int load_samples(void **state)
 {
     (void)state;
     reading_each_sample(load_sample, NULL);
-    return samples.count > 0 ? 0 : -1;
+    for (int i = 0; i < BUILT; i++) {
+        size_t size;
+        uint8_t *bytes = build_method(&size);
+        add_sample("a method that is built", bytes, size);
+    }
+    return samples.count > BUILT ? 0 : -1;
 }
 
 static int free_samples(void **state)
@@ -152,7 +205,7 @@ static uint64_t touch_model(const vkd_model *model)
     return sum;
 }
 
-static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size)
+static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size, size_t *inlined)
 {
     uint64_t sum = 0;
     VKD_TRY(vkd_container_read(file, size, &r->arena, &r->container));
@@ -168,6 +221,10 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size)
             VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, vkd_container_find, &r->container, &r->arena, &model));
             sum += touch_model(&model);
         }
+        vkd_model whole;
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, vkd_container_find, &r->container, &r->arena, &whole));
+        sum += touch_model(&whole);
+        (*inlined)++;
     }
     volatile uint64_t keep = sum;
     (void)keep;
@@ -178,14 +235,14 @@ static void test_mutations(void **state)
 {
     (void)state;
     vkd_random random = random_begin("mutations");
-    size_t accepted = 0, unsupported = 0, blobs = 0;
+    size_t accepted = 0, unsupported = 0, blobs = 0, inlined = 0;
     for (int i = 0; i < MUTATIONS; i++) {
         const sample *s = &samples.items[draw(&random, samples.count)];
         size_t size;
         uint8_t *file = damaged(s, &random, &size);
         reading r;
         reading_begin(&r, NULL);
-        vkd_status status = read_and_touch(&r, file, size);
+        vkd_status status = read_and_touch(&r, file, size, &inlined);
         if (status != VKD_OK && status != VKD_INVALID_MODEL && status != VKD_UNSUPPORTED)
             fail_msg("mutation %d of %s: status %d: %s", i, s->folder, status, r.context.error);
         assert_int_equal(r.messages, status == VKD_OK ? 0 : 1);
@@ -198,7 +255,7 @@ static void test_mutations(void **state)
     }
     print_message("%d mutations: %zu accepted, %zu unsupported; of the others %zu refused for the blob\n", MUTATIONS, accepted,
                   unsupported, blobs);
-    assert_true(accepted > 0 && accepted < MUTATIONS && blobs > MUTATIONS / 10);
+    assert_true(accepted > 0 && accepted < MUTATIONS && blobs > MUTATIONS / 10 && inlined > MUTATIONS / 10);
 }
 
 /* ------------------------------------------------------------------------------------------------------- truncation */
@@ -291,14 +348,15 @@ static void test_truncated_large(void **state)
 
 typedef struct failing_allocator {
     size_t until_failure, live;
+    size_t least; /* smaller ones neither count nor fail */
 } failing_allocator;
 
 static void *allocate(void *user, size_t size)
 {
     failing_allocator *f = user;
-    if (f->until_failure == 0)
+    if (size >= f->least && f->until_failure == 0)
         return NULL;
-    f->until_failure--;
+    f->until_failure -= size >= f->least;
     f->live++;
     return malloc(size);
 }
@@ -309,10 +367,11 @@ static void release(void *user, void *memory)
     free(memory);
 }
 
-/* Reads with an allocator that fails after `allowed` allocations, and an arena of which `used` bytes are taken. */
-static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t used)
+/* Reads with an allocator that fails after `allowed` allocations of at least so many bytes, and an arena of which `used` bytes
+ * are taken. */
+static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t least, size_t used)
 {
-    failing_allocator f = {allowed, 0};
+    failing_allocator f = {allowed, 0, least};
     vkd_allocator allocator = {allocate, release, &f};
     reading r;
     reading_begin(&r, &allocator);
@@ -331,25 +390,27 @@ static void test_allocation_failure(void **state)
     (void)state;
     size_t size, failures = 0;
     uint8_t *file = reading_sample_file("resnet50-fashion", "model.pte", &size);
-    while (read_failing(file, size, failures, 0) != VKD_OK)
+    while (read_failing(file, size, failures, 0, 0) != VKD_OK)
         failures++;
     print_message("%zu allocations failed in turn\n", failures);
     assert_true(failures > 2);
     free(file);
 }
 
-/* The arena asks for a block at a time. With one block and less and less room in it, and the readers' two copies, each of the
- * readers' own allocations is the one that fails. */
+/* The arena asks for a block at a time. With one block and less and less room in it, each of the readers' own allocations is
+ * the one that fails; their copies of the flatbuffers are smaller. */
 static void test_arena_failure(void **state)
 {
     (void)state;
     enum { BLOCK = 32 * 1024, STEP = 16 };
-    const sample *s = &samples.items[0];
-    size_t failures = 0;
-    for (size_t used = STEP; used <= BLOCK; used += STEP)
-        failures += read_failing(s->bytes, s->size, 3, used) != VKD_OK;
-    print_message("%zu of %d readings ran out of memory\n", failures, BLOCK / STEP);
-    assert_true(failures > 0 && failures < BLOCK / STEP);
+    const sample *read[] = {&samples.items[0], &samples.items[samples.count - 1]}; /* the last is built */
+    for (size_t i = 0; i < 2; i++) {
+        size_t failures = 0;
+        for (size_t used = STEP; used <= BLOCK; used += STEP)
+            failures += read_failing(read[i]->bytes, read[i]->size, 1, BLOCK, used) != VKD_OK;
+        print_message("%s: %zu of %d readings ran out of memory\n", read[i]->folder, failures, BLOCK / STEP);
+        assert_true(failures > 0 && failures < BLOCK / STEP);
+    }
 }
 
 int main(void)

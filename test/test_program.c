@@ -484,11 +484,11 @@ static vkd_status load_pte(const blob_pte *pte, const char *name, watch *w, vkd_
     return status;
 }
 
-static void programs_that_are_no_single_call(void **state)
+static void programs_that_cannot_run(void **state)
 {
     (void)state;
     gpu_needed();
-    static const char *const kernels[] = {"aten::mean.out", "aten::softmax.out"};
+    static const char *const kernels[] = {"aten::cumsum.out", "aten::softmax.out"};
     small_model m;
     small_begin(&m, false, NULL);
     const blob_pte good = {
@@ -509,10 +509,10 @@ static void programs_that_are_no_single_call(void **state)
         {&good, NULL, VKD_OK, ""},
         {&other_name, "encode", VKD_OK, ""},
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
-        {&twice, NULL, VKD_UNSUPPORTED, "2 of them"},
-        {&with_kernels, NULL, VKD_UNSUPPORTED, "aten::mean.out, aten::softmax.out"},
+        {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::cumsum.out' (node 1), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
-        {&other_shape, NULL, VKD_INVALID_MODEL, "output 0"},
+        {&other_shape, NULL, VKD_INVALID_MODEL, "output 0 of delegate 0 (value 1) has another shape"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         watch w;
@@ -607,7 +607,7 @@ int main(void)
         cmocka_unit_test(inputs_and_outputs),
         cmocka_unit_test(bytes_equal_file),
         cmocka_unit_test(bytes_anywhere),
-        cmocka_unit_test(programs_that_are_no_single_call),
+        cmocka_unit_test(programs_that_cannot_run),
         cmocka_unit_test(named_data_of_the_program),
         cmocka_unit_test(specs_of_the_program),
     };

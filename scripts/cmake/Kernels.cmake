@@ -8,7 +8,7 @@
 #   // module: TEXT             what modules are called, where it is not the file's name and the values' with _ between them:
 #                               {AXIS} stands for the value's name.
 #   // family: NAME             VKD_KERNELS can leave the kernel out.
-#   // glslc: OPTIONS           instead of -O.
+#   // glslc OPTIONS[: WHY]     instead of -O.
 #
 # Included, this defines vkd_read_kernel(). Run,
 #   cmake -DSHADERS=FOLDER -P Kernels.cmake
@@ -57,7 +57,7 @@ function(vkd_read_kernel file)
   set(optimise -O)
   set(axes "")
   set(module "")
-  file(STRINGS ${file} lines REGEX "^// (build|module|family|glslc):")
+  file(STRINGS ${file} lines REGEX "^// ((build|module|family):|glslc )")
   foreach(line IN LISTS lines)
     if(line MATCHES "^// build: DOT = none signed mixed$")
       set(kernel_flavours none signed mixed)
@@ -74,7 +74,7 @@ function(vkd_read_kernel file)
       set(module ${CMAKE_MATCH_1})
     elseif(line MATCHES "^// family: ([a-z0-9_]+)$")
       set(kernel_family ${CMAKE_MATCH_1})
-    elseif(line MATCHES "^// glslc: (.+)$")
+    elseif(line MATCHES "^// glslc (-[^:]+)(:|$)")
       string(REPLACE " " ";" optimise "${CMAKE_MATCH_1}")
     else()
       message(FATAL_ERROR "${file}: '${line}' is not understood; scripts/cmake/Kernels.cmake says what is")

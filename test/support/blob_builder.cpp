@@ -1,10 +1,9 @@
 #include "support/blob_builder.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <vector>
 
-#include "schema/program_generated.h"
+#include "support/bytes.h"
 #include "schema/vkgraph_generated.h"
 
 using flatbuffers::FlatBufferBuilder;
@@ -12,32 +11,6 @@ using flatbuffers::Offset;
 
 namespace
 {
-
-typedef std::vector<uint8_t> bytes;
-
-void align(bytes *out, size_t alignment) { out->resize((out->size() + alignment - 1) / alignment * alignment); }
-
-void append(bytes *out, const void *data, size_t size)
-{
-    const uint8_t *first = static_cast<const uint8_t *>(data);
-    out->insert(out->end(), first, first + size);
-}
-
-void store(bytes *out, size_t at, uint64_t value, unsigned size)
-{
-    for (unsigned i = 0; i < size; i++)
-        (*out)[at + i] = static_cast<uint8_t>(value >> 8 * i);
-}
-
-void *hand_over(const bytes &source, size_t *out_size)
-{
-    void *memory = malloc(source.size() + 1);
-    if (!memory)
-        abort();
-    memcpy(memory, source.data(), source.size());
-    *out_size = source.size();
-    return memory;
-}
 
 /* What a tensor is built from at the end, since blob_staging may still change it. */
 struct tensor_fields {
@@ -218,147 +191,4 @@ void *blob_finish(vkd_blob_builder *b, size_t *out_size)
     align(&blob, 16);
     delete b;
     return hand_over(blob, out_size);
-}
-
-/* ------------------------------------------------------------------------------------------------------------- .pte */
-
-static program::ScalarType scalar_type(vkd_dtype dtype)
-{
-    static const program::ScalarType types[VKD_DTYPE_COUNT] = {
-        program::ScalarType::BOOL, program::ScalarType::BYTE,  program::ScalarType::CHAR,   program::ScalarType::INT,
-        program::ScalarType::HALF, program::ScalarType::FLOAT, program::ScalarType::DOUBLE, program::ScalarType::LONG};
-    return types[dtype];
-}
-
-static Offset<program::Value> build_tensor(FlatBufferBuilder *flat, const vkd_tensor_info *info)
-{
-    std::vector<int32_t> sizes;
-    std::vector<uint8_t> order;
-    bool row_major = true;
-    for (uint32_t i = 0; i < info->rank; i++)
-        row_major = row_major && info->dim_order[i] == 0;
-    for (uint32_t i = 0; i < info->rank; i++) {
-        sizes.push_back(static_cast<int32_t>(info->dims[i]));
-        order.push_back(row_major ? static_cast<uint8_t>(i) : info->dim_order[i]);
-    }
-    auto tensor = program::CreateTensorDirect(*flat, scalar_type(info->dtype), 0, &sizes, &order);
-    return program::CreateValue(*flat, program::Content::Tensor, tensor.Union());
-}
-
-/* The blob and the named data, one segment each. */
-static bytes build_segments(FlatBufferBuilder *flat, const blob_pte *pte, std::vector<Offset<program::Segment>> *segments)
-{
-    bytes data;
-    append(&data, pte->blob, pte->blob_size);
-    segments->push_back(program::CreateSegment(*flat, 0, pte->blob_size));
-    for (size_t i = 0; i < pte->named_count; i++) {
-        align(&data, 16);
-        segments->push_back(program::CreateSegment(*flat, data.size(), pte->named[i].size));
-        append(&data, pte->named[i].data, pte->named[i].size);
-    }
-    return data;
-}
-
-static Offset<program::Delegate> build_delegate(FlatBufferBuilder *flat, const blob_pte *pte)
-{
-    std::vector<Offset<program::CompileSpec>> specs;
-    for (size_t i = 0; i < pte->spec_count; i++) {
-        const vkd_compile_spec *spec = &pte->specs[i];
-        auto value = flat->CreateVector(static_cast<const uint8_t *>(spec->value), spec->size);
-        specs.push_back(program::CreateCompileSpec(*flat, flat->CreateString(spec->key), value));
-    }
-    auto location = pte->no_segments ? program::Location::INLINE : program::Location::SEGMENT;
-    auto processed = program::CreateDataReference(*flat, location, 0);
-    return program::CreateDelegateDirect(*flat, pte->delegate_id ? pte->delegate_id : "VulkanBackend", processed, &specs);
-}
-
-/* "aten::mean.out": name and overload are apart in the file. */
-static Offset<program::Operator> build_operator(FlatBufferBuilder *flat, const char *name)
-{
-    const char *dot = strrchr(name, '.');
-    size_t length = dot ? static_cast<size_t>(dot - name) : strlen(name);
-    auto first = flat->CreateString(name, length);
-    return program::CreateOperator(*flat, first, flat->CreateString(dot ? dot + 1 : ""));
-}
-
-static Offset<program::Chain> build_chain(FlatBufferBuilder *flat, const blob_pte *pte)
-{
-    std::vector<int32_t> args;
-    for (size_t i = 0; i < pte->input_count + pte->output_count; i++)
-        args.push_back(static_cast<int32_t>(i));
-    std::vector<Offset<program::Instruction>> steps;
-    for (uint32_t i = 0; i < (pte->calls ? pte->calls : 1); i++) {
-        auto call = program::CreateDelegateCallDirect(*flat, 0, &args);
-        steps.push_back(program::CreateInstruction(*flat, program::Call::DelegateCall, call.Union()));
-    }
-    for (size_t i = 0; i < pte->kernel_count; i++) {
-        auto call = program::CreateKernelCall(*flat, static_cast<int32_t>(i));
-        steps.push_back(program::CreateInstruction(*flat, program::Call::KernelCall, call.Union()));
-    }
-    return program::CreateChainDirect(*flat, &steps);
-}
-
-static Offset<program::Method> build_method(FlatBufferBuilder *flat, const blob_pte *pte)
-{
-    std::vector<Offset<program::Value>> values;
-    std::vector<int32_t> inputs, outputs;
-    for (size_t i = 0; i < pte->input_count; i++) {
-        inputs.push_back(static_cast<int32_t>(values.size()));
-        values.push_back(build_tensor(flat, &pte->inputs[i]));
-    }
-    for (size_t i = 0; i < pte->output_count; i++) {
-        outputs.push_back(static_cast<int32_t>(values.size()));
-        values.push_back(build_tensor(flat, &pte->outputs[i]));
-    }
-    std::vector<Offset<program::Operator>> operators;
-    for (size_t i = 0; i < pte->kernel_count; i++)
-        operators.push_back(build_operator(flat, pte->kernels[i]));
-    std::vector<Offset<program::Chain>> chains = {build_chain(flat, pte)};
-    std::vector<Offset<program::Delegate>> delegates = {build_delegate(flat, pte)};
-    return program::CreateMethodDirect(*flat, pte->method ? pte->method : "forward", &values, &inputs, &outputs, &chains,
-                                       &operators, &delegates);
-}
-
-/* Puts the extended header between the root offset with the identifier and the rest, which moves everything else by its size.
- */
-static bytes with_segments(const FlatBufferBuilder &flat, const bytes &data)
-{
-    const size_t header = 32, alignment = 128;
-    bytes file(flat.GetBufferPointer(), flat.GetBufferPointer() + 8);
-    uint32_t root = flatbuffers::ReadScalar<uint32_t>(flat.GetBufferPointer());
-    file.resize(8 + header);
-    append(&file, flat.GetBufferPointer() + 8, flat.GetSize() - 8);
-    store(&file, 0, root + header, 4);
-    memcpy(&file[8], "eh00", 4);
-    store(&file, 12, header, 4);
-    store(&file, 16, file.size(), 8);
-    align(&file, alignment);
-    store(&file, 24, file.size(), 8);
-    store(&file, 32, data.size(), 8);
-    append(&file, data.data(), data.size());
-    return file;
-}
-
-void *blob_wrap_pte(const blob_pte *pte, size_t *out_size)
-{
-    FlatBufferBuilder flat;
-    flat.ForceDefaults(true); /* every scalar field is there, so that a test can change it in place */
-    bytes data;
-    std::vector<Offset<program::Segment>> segments;
-    std::vector<Offset<program::InlineData>> inline_data;
-    std::vector<Offset<program::NamedData>> named;
-    if (pte->no_segments) {
-        flat.ForceVectorAlignment(pte->blob_size, 1, 16);
-        auto blob = flat.CreateVector(static_cast<const uint8_t *>(pte->blob), pte->blob_size);
-        inline_data.push_back(program::CreateInlineData(flat, blob));
-    } else {
-        data = build_segments(&flat, pte, &segments);
-        for (size_t i = 0; i < pte->named_count; i++)
-            named.push_back(program::CreateNamedDataDirect(flat, pte->named[i].key, static_cast<uint32_t>(i + 1)));
-    }
-    std::vector<Offset<program::Method>> methods = {build_method(&flat, pte)};
-    program::FinishProgramBuffer(flat, program::CreateProgramDirect(flat, 0, &methods, &inline_data, &segments, &named));
-    if (pte->no_segments)
-        return hand_over(bytes(flat.GetBufferPointer(), flat.GetBufferPointer() + flat.GetSize()), out_size);
-    return hand_over(with_segments(flat, data), out_size);
 }

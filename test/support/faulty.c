@@ -198,6 +198,165 @@ static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t cou
     return queues.submit(queue, count, infos, fence);
 }
 
+/* --------------------------------------------------------------------------------------------------- odd drivers */
+
+static struct {
+    const char *function;
+    faulty_oddity kind;
+    uint32_t calls;
+    size_t given; /* bytes of `initial`, what a pipeline cache was made from */
+    unsigned char initial[1 << 16];
+} odd;
+
+static faulty_oddity oddity_of(const char *function)
+{
+    if (!odd.function || strcmp(odd.function, function))
+        return FAULTY_NO_ODDITY;
+    odd.calls++;
+    return odd.kind;
+}
+
+enum { CLAIMED = 1000000 };
+
+/* What a list of `written` items of so many bytes becomes where there was room for `room`. */
+static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written, size_t size, uint32_t *count, void *items)
+{
+    unsigned char *bytes = items;
+    *count = written;
+    switch (oddity) {
+    case FAULTY_LIST_LONG:
+        *count = CLAIMED;
+        return VK_SUCCESS;
+    case FAULTY_LIST_SHORT:
+        *count = written ? written - 1 : 0;
+        return VK_INCOMPLETE;
+    case FAULTY_LIST_REPEATED:
+        for (uint32_t i = written; written && i < room; i++)
+            memcpy(bytes + i * size, bytes + (written - 1) * size, size);
+        *count = room;
+        return VK_SUCCESS;
+    default:
+        return VK_SUCCESS;
+    }
+}
+
+/* The functions that list: name, type of an item, parameters, arguments. */
+#define LISTING(X)                                                                                                             \
+    X(vkEnumerateInstanceLayerProperties, VkLayerProperties, (uint32_t * count, VkLayerProperties * items), (count, items))    \
+    X(vkEnumerateInstanceExtensionProperties, VkExtensionProperties,                                                           \
+      (const char *a, uint32_t *count, VkExtensionProperties *items), (a, count, items))                                       \
+    X(vkEnumeratePhysicalDevices, VkPhysicalDevice, (VkInstance a, uint32_t * count, VkPhysicalDevice * items),                \
+      (a, count, items))                                                                                                       \
+    X(vkEnumerateDeviceExtensionProperties, VkExtensionProperties,                                                             \
+      (VkPhysicalDevice a, const char *b, uint32_t *count, VkExtensionProperties *items), (a, b, count, items))
+
+#define ODD_LIST(name, item, parameters, arguments)                                                                            \
+    static PFN_##name listed_##name;                                                                                           \
+    static VKAPI_ATTR VkResult VKAPI_CALL odd_##name parameters                                                                \
+    {                                                                                                                          \
+        faulty_oddity oddity = items ? oddity_of(#name) : FAULTY_NO_ODDITY;                                                    \
+        uint32_t room = *count;                                                                                                \
+        if (oddity == FAULTY_LIST_UNWRITTEN)                                                                                   \
+            return VK_SUCCESS;                                                                                                 \
+        VkResult result = listed_##name arguments;                                                                             \
+        return oddity ? spoil_list(oddity, room, *count, sizeof(item), count, items) : result;                                 \
+    }
+LISTING(ODD_LIST)
+#undef ODD_LIST
+
+static VKAPI_ATTR void VKAPI_CALL odd_families(VkPhysicalDevice device, uint32_t *count, VkQueueFamilyProperties *items)
+{
+    faulty_oddity oddity = items ? oddity_of("vkGetPhysicalDeviceQueueFamilyProperties") : FAULTY_NO_ODDITY;
+    uint32_t room = *count;
+    if (oddity == FAULTY_LIST_UNWRITTEN)
+        return;
+    pretend_families(device, count, items);
+    if (oddity)
+        spoil_list(oddity, room, *count, sizeof *items, count, items);
+}
+
+/* Structs that are asked for one at a time. */
+#define STRUCTS(X)                                                                                                             \
+    X(vkGetPhysicalDeviceProperties2, VkPhysicalDeviceProperties2)                                                             \
+    X(vkGetPhysicalDeviceFeatures2, VkPhysicalDeviceFeatures2)                                                                 \
+    X(vkGetPhysicalDeviceMemoryProperties, VkPhysicalDeviceMemoryProperties)
+#define ODD_STRUCT(name, type)                                                                                                 \
+    static PFN_##name asked_##name;                                                                                            \
+    static VKAPI_ATTR void VKAPI_CALL odd_##name(VkPhysicalDevice device, type *out)                                           \
+    {                                                                                                                          \
+        if (oddity_of(#name) != FAULTY_UNWRITTEN)                                                                              \
+            asked_##name(device, out);                                                                                         \
+    }
+STRUCTS(ODD_STRUCT)
+#undef ODD_STRUCT
+
+static PFN_vkGetPhysicalDeviceProperties asked_properties;
+static VKAPI_ATTR void VKAPI_CALL odd_properties(VkPhysicalDevice device, VkPhysicalDeviceProperties *out)
+{
+    const faulty_oddity oddity = oddity_of("vkGetPhysicalDeviceProperties");
+    if (oddity != FAULTY_UNWRITTEN)
+        asked_properties(device, out);
+    if (oddity == FAULTY_NO_LIMITS)
+        memset(&out->limits, 0, sizeof out->limits);
+}
+
+static PFN_vkGetBufferMemoryRequirements asked_needs;
+static VKAPI_ATTR void VKAPI_CALL odd_needs(VkDevice device, VkBuffer buffer, VkMemoryRequirements *out)
+{
+    if (oddity_of("vkGetBufferMemoryRequirements") != FAULTY_UNWRITTEN)
+        asked_needs(device, buffer, out);
+}
+
+static PFN_vkCreatePipelineCache make_cache;
+static VKAPI_ATTR VkResult VKAPI_CALL odd_create_cache(VkDevice device, const VkPipelineCacheCreateInfo *info,
+                                                       const VkAllocationCallbacks *callbacks, VkPipelineCache *out)
+{
+    odd.given = info->initialDataSize < sizeof odd.initial ? info->initialDataSize : sizeof odd.initial;
+    if (odd.given)
+        memcpy(odd.initial, info->pInitialData, odd.given);
+    return make_cache(device, info, callbacks, out);
+}
+
+enum { CACHE_HEADER = 32 };
+
+static PFN_vkGetPipelineCacheData get_cache;
+static VKAPI_ATTR VkResult VKAPI_CALL odd_get_cache(VkDevice device, VkPipelineCache cache, size_t *size, void *data)
+{
+    unsigned char whole[CACHE_HEADER + sizeof odd.initial];
+    size_t header = sizeof whole, room = *size;
+    VkResult result;
+    switch (oddity_of("vkGetPipelineCacheData")) {
+    case FAULTY_CACHE_HEADER:
+        result = get_cache(device, cache, &header, whole); /* begins with one */
+        memcpy(whole + CACHE_HEADER, odd.initial, odd.given);
+        *size = CACHE_HEADER + odd.given;
+        if (data)
+            memcpy(data, whole, *size < room ? *size : room);
+        return result < VK_SUCCESS ? result : VK_SUCCESS;
+    case FAULTY_CACHE_LONG:
+        result = get_cache(device, cache, size, data);
+        *size += data ? CLAIMED : 0;
+        return result;
+    case FAULTY_CACHE_SHORT:
+        result = get_cache(device, cache, size, data);
+        *size /= data ? 2 : 1;
+        return data ? VK_INCOMPLETE : result;
+    case FAULTY_CACHE_UNWRITTEN:
+        return data ? VK_SUCCESS : get_cache(device, cache, size, data);
+    default:
+        return get_cache(device, cache, size, data);
+    }
+}
+
+void faulty_driver_be_odd(const char *function, faulty_oddity oddity)
+{
+    odd.function = function;
+    odd.kind = oddity;
+    odd.calls = 0;
+}
+
+uint32_t faulty_driver_odd_calls(void) { return odd.calls; }
+
 /* What stands between the wrappers and the driver. */
 static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
 {
@@ -206,7 +365,16 @@ static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
         void *real;
         PFN_vkVoidFunction ours;
     } rows[] = {
-        {"vkGetPhysicalDeviceQueueFamilyProperties", &queues.families, (PFN_vkVoidFunction)pretend_families},
+#define LIST_ROW(function, item, parameters, arguments) {#function, &listed_##function, (PFN_vkVoidFunction)odd_##function},
+#define STRUCT_ROW(function, type) {#function, &asked_##function, (PFN_vkVoidFunction)odd_##function},
+        LISTING(LIST_ROW) STRUCTS(STRUCT_ROW)
+#undef LIST_ROW
+#undef STRUCT_ROW
+            {"vkGetPhysicalDeviceQueueFamilyProperties", &queues.families, (PFN_vkVoidFunction)odd_families},
+        {"vkGetPhysicalDeviceProperties", &asked_properties, (PFN_vkVoidFunction)odd_properties},
+        {"vkGetBufferMemoryRequirements", &asked_needs, (PFN_vkVoidFunction)odd_needs},
+        {"vkCreatePipelineCache", &make_cache, (PFN_vkVoidFunction)odd_create_cache},
+        {"vkGetPipelineCacheData", &get_cache, (PFN_vkVoidFunction)odd_get_cache},
         {"vkCreateDevice", &queues.create, (PFN_vkVoidFunction)pretend_create},
         {"vkGetDeviceQueue", &queues.get, (PFN_vkVoidFunction)pretend_get},
         {"vkQueueSubmit", &queues.submit, (PFN_vkVoidFunction)pretend_submit},

@@ -42,6 +42,25 @@ void faulty_driver_arm(const char *function, int64_t at, int result);
 void faulty_driver_pretend_queues(uint32_t count);
 /* How many submissions the queue of this number has had since. */
 uint32_t faulty_driver_queue_uses(uint32_t queue);
+/* What a driver may do that none should, and some do. */
+typedef enum faulty_oddity {
+    FAULTY_NO_ODDITY,
+    FAULTY_LIST_LONG,      /* a list claims to have more items than there was room for */
+    FAULTY_LIST_SHORT,     /* VK_INCOMPLETE, and the last item is missing */
+    FAULTY_LIST_UNWRITTEN, /* VK_SUCCESS, and nothing is written */
+    FAULTY_LIST_REPEATED,  /* as many items as there is room for, the last over and over; the count is not written */
+    FAULTY_UNWRITTEN,      /* a struct of properties stays as it was */
+    FAULTY_NO_LIMITS,      /* of vkGetPhysicalDeviceProperties those are zero */
+    FAULTY_CACHE_HEADER,   /* a pipeline cache is what it was made from, behind a header of 32 bytes */
+    FAULTY_CACHE_LONG,     /* its data claims to be longer than there was room for */
+    FAULTY_CACHE_SHORT,    /* VK_INCOMPLETE, and the second half is missing */
+    FAULTY_CACHE_UNWRITTEN,
+} faulty_oddity;
+/* From now on `function` does that: one that lists, one of vkGetPhysicalDevice*, or vkGetPipelineCacheData. */
+void faulty_driver_be_odd(const char *function, faulty_oddity oddity);
+/* How often it has since. */
+uint32_t faulty_driver_odd_calls(void);
+
 /* Ends what faulty_driver_arm began. The name of the function that failed; null if none has. */
 const char *faulty_driver_disarm(void);
 

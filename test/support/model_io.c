@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "ops/lower.h"
+#include "schema/inline.h"
 
 /* --------------------------------------------------------------------------------------------------------- samples */
 
@@ -19,10 +20,9 @@ void sample_open(sample *s, const char *folder)
     reading_begin(&s->reading, NULL);
     assert_int_equal(vkd_container_read(s->file, s->file_size, &s->reading.arena, &s->reading.container), VKD_OK);
     s->method = &s->reading.container.methods[0];
-    assert_true(s->method->delegate_count >= 1);
-    vkd_bytes blob = s->method->delegates[0].blob;
-    assert_int_equal(
-        vkd_model_read(blob.data, blob.size, vkd_container_find, &s->reading.container, &s->reading.arena, &s->model), VKD_OK);
+    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, vkd_container_find,
+                                       &s->reading.container, &s->reading.arena, &s->model),
+                     VKD_OK);
     s->input_count = s->method->input_count;
     assert_true(s->input_count <= SAMPLE_INPUTS);
     for (size_t i = 0; i < s->input_count; i++) {
@@ -47,8 +47,6 @@ void sample_close(sample *s)
 
 const char *sample_unsupported(const sample *s)
 {
-    if (s->method->operator_count)
-        return s->method->operators[0];
     for (size_t i = 0; i < s->model.op_count; i++)
         if (!vkd_op_find(&vkd_ops, s->model.ops[i].name, s->model.ops[i].arg_count))
             return s->model.ops[i].name;

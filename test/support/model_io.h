@@ -12,11 +12,11 @@ typedef struct sample {
     size_t file_size;
     reading reading;
     const vkd_container_method *method; /* the first */
-    vkd_model model;                    /* of its first delegate */
+    vkd_model model;                    /* all of it */
     size_t input_count;
     uint8_t *inputs[SAMPLE_INPUTS];
     size_t input_sizes[SAMPLE_INPUTS];
-    float *expected; /* of pte_reference.py: what the delegate is to give */
+    float *expected; /* of pte_reference.py: what the program is to give */
     size_t count;    /* of expected */
 } sample;
 
@@ -24,8 +24,7 @@ typedef struct sample {
 void sample_open(sample *s, const char *folder);
 void sample_close(sample *s);
 
-/* An operator that keeps the library from running the sample: one outside its delegate, or one without a row.
- * Null: there is none. */
+/* An operator that keeps the library from running the sample, since it has no row. Null: there is none. */
 const char *sample_unsupported(const sample *s);
 
 /* What one step of int8 means in the output: the scale of the last dequantize; 0 if there is none. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "schema/inline.h"
 #include "support/flat.h"
 
 static void count_message(void *user, vkd_log_level level, const char *message)
@@ -41,6 +42,8 @@ vkd_status reading_all(reading *r, const void *file, size_t size)
             VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, &r->container, &r->arena, &model));
             r->model_count++;
         }
+        vkd_model whole;
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, vkd_container_find, &r->container, &r->arena, &whole));
     }
     return VKD_OK;
 }

@@ -17,7 +17,7 @@ typedef struct reading {
 void reading_begin(reading *r, const vkd_allocator *allocator);
 void reading_end(reading *r);
 
-/* A whole program: the container, then the model of every delegate with the container's named data. */
+/* A whole program: the container, then the model of every delegate with the container's named data, and of every method. */
 vkd_status reading_all(reading *r, const void *file, size_t size);
 
 /* Calls visit for every sample model with its folder under VKD_MODELS ("tiny/linear_1x20o7"), in order. Returns their number.

@@ -515,6 +515,7 @@ static const struct {
     {"aten.max_pool2d_with_indices.default", max_pool},
     {"aten.avg_pool2d.default", avg_pool},
     {"aten.mean.dim", mean},
+    {"aten::mean.out", mean},
     {"aten.cat.default", concatenate},
     {"aten.hardtanh.default", clamp},
     {"aten.clamp.default", clamp},

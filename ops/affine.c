@@ -1,0 +1,343 @@
+/* Quantisation with parameters that are tensors: by tensor, channel, token or block, and the choice of such parameters. */
+#include "ops/reduction.h"
+#include "ops/tables.h"
+#include "shaders/affine_params.h"
+#include "shaders/choose_params.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------------------------- arguments */
+
+typedef struct affine_args {
+    uint32_t x, scales, zeros, y;
+    vkd_int_list block; /* elements of each dim that share a scale; by code otherwise */
+    int32_t axis;
+    vkd_number low, high; /* null: those of the integers' type */
+} affine_args;
+
+/* Which elements share a scale. */
+typedef enum affine_code { BY_TENSOR, BY_CHANNEL, BY_TOKEN, BY_BLOCK } affine_code;
+enum { DEQUANTIZES = 16 }; /* added to a code */
+
+#define BOUNDS VKD_OPTIONAL_NUMBER(affine_args, low), VKD_OPTIONAL_NUMBER(affine_args, high)
+#define HEAD VKD_TENSOR(affine_args, x), VKD_TENSOR(affine_args, scales), VKD_OPTIONAL_TENSOR(affine_args, zeros)
+#define BLOCKS                                                                                                                 \
+    VKD_TENSOR(affine_args, x), VKD_INT_LIST(affine_args, block), VKD_TENSOR(affine_args, scales),                             \
+        VKD_OPTIONAL_TENSOR(affine_args, zeros)
+#define RESULT VKD_OUTPUT(affine_args, y), VKD_PARAMS_END
+
+static const vkd_param quantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"), RESULT};
+static const vkd_param dequantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"), RESULT};
+static const vkd_param channel_quantize_params[] = {HEAD, VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), RESULT};
+static const vkd_param channel_dequantize_params[] = {
+    HEAD, VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"), RESULT};
+static const vkd_param block_quantize_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS, RESULT};
+static const vkd_param block_quantize_domain_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS,
+                                                         VKD_IGNORED("zero_point_domain"), RESULT};
+static const vkd_param block_dequantize_params[] = {BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS, RESULT};
+static const vkd_param block_dequantize_dtype_params[] = {BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS,
+                                                          VKD_IGNORED("output_dtype"), RESULT};
+static const vkd_param block_dequantize_domain_params[] = {
+    BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS, VKD_IGNORED("zero_point_domain"), VKD_IGNORED("output_dtype"), RESULT};
+static const affine_args no_zeros = {.zeros = VKD_NO_VALUE};
+
+static affine_code code_of(const vkd_call *call) { return (affine_code)(call->row->code % DEQUANTIZES); }
+
+/* ----------------------------------------------------------------------------------------------------------- shapes */
+
+/* Elements of each dim that share a scale. False: the arguments fit no such tensor. */
+static bool block_sizes(affine_code code, const affine_args *args, const vkd_model_tensor *x, uint32_t out[VKD_MAX_RANK])
+{
+    const int32_t axis = args->axis < 0 ? args->axis + (int32_t)x->rank : args->axis;
+    if ((code == BY_CHANNEL && (axis < 0 || axis >= (int32_t)x->rank)) || (code == BY_TOKEN && !x->rank) ||
+        (code == BY_BLOCK && args->block.count != x->rank))
+        return false;
+    for (uint32_t d = 0; d < x->rank; d++) {
+        uint32_t whole = x->dims[d];
+        out[d] = code == BY_TENSOR                       ? whole
+                 : code == BY_CHANNEL                    ? (d == (uint32_t)axis ? 1 : whole)
+                 : code == BY_TOKEN                      ? (d + 1 == x->rank ? whole : 1)
+                 : args->block.items[d] == -1            ? whole
+                                                         : (uint32_t)args->block.items[d];
+        if (!out[d] ? whole != 0 : whole % out[d] != 0)
+            return false;
+    }
+    return true;
+}
+
+static uint64_t block_count(const vkd_model_tensor *x, const uint32_t block[VKD_MAX_RANK])
+{
+    uint64_t count = 1;
+    for (uint32_t d = 0; d < x->rank; d++)
+        count *= block[d] ? x->dims[d] / block[d] : 0;
+    return count;
+}
+
+static vkd_status fail_blocks(vkd_shaping *shaping, const vkd_model_tensor *x, const vkd_model_tensor *scales)
+{
+    char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
+    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "scales of %s for a tensor of %s",
+                          vkd_dims_format(scales->rank, scales->dims, by), vkd_dims_format(x->rank, x->dims, is));
+}
+
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const affine_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *scales = vkd_shape_of(shaping, args->scales);
+    uint32_t block[VKD_MAX_RANK];
+    bool fits = block_sizes(code_of(shaping->call), args, x, block);
+    uint64_t count = fits ? block_count(x, block) : 0;
+    fits = fits && vkd_dims_count(scales->rank, scales->dims) == count;
+    if (fits && args->zeros != VKD_NO_VALUE) {
+        const vkd_model_tensor *zeros = vkd_shape_of(shaping, args->zeros);
+        fits = vkd_dims_count(zeros->rank, zeros->dims) == count;
+    }
+    return fits ? vkd_shape_set_as(shaping, args->y, args->x) : fail_blocks(shaping, x, scales);
+}
+
+/* -------------------------------------------------------------------------------------------------------- lowering */
+
+/* Dims that have several blocks of several elements become two. False: more than a view has. */
+static bool split_blocks(const vkd_view *x, const uint32_t block[VKD_MAX_RANK], vkd_view *elements, vkd_view *scales)
+{
+    int32_t step = 1;
+    *elements = (vkd_view){.tensor = x->tensor, .offset = x->offset};
+    *scales = (vkd_view){.tensor = scales->tensor};
+    uint32_t rank = 0;
+    for (uint32_t d = 0; d < x->rank; d++)
+        rank += block[d] != 1 && block[d] != x->dims[d] ? 2 : 1;
+    if (rank > VKD_MAX_RANK)
+        return false;
+    elements->rank = scales->rank = rank;
+    for (uint32_t d = x->rank; d-- > 0;) {
+        const uint32_t blocks = x->dims[d] / block[d];
+        if (block[d] != 1) { /* within a block the scale stays */
+            elements->dims[--rank] = block[d];
+            elements->strides[rank] = x->strides[d];
+        }
+        if (block[d] == 1 || blocks != 1) {
+            elements->dims[--rank] = blocks;
+            elements->strides[rank] = x->strides[d] * (int32_t)block[d];
+            scales->strides[rank] = step;
+            step *= (int32_t)blocks;
+        }
+    }
+    memcpy(scales->dims, elements->dims, sizeof scales->dims);
+    return true;
+}
+
+static bool bounds_of(const affine_args *args, vkd_dtype integer, int32_t *low, int32_t *high)
+{
+    *low = integer == VKD_DTYPE_INT8 ? INT8_MIN : integer == VKD_DTYPE_UINT8 ? 0 : INT32_MIN / 2;
+    *high = integer == VKD_DTYPE_INT8 ? INT8_MAX : integer == VKD_DTYPE_UINT8 ? UINT8_MAX : INT32_MAX / 2;
+    if (args->low.kind == VKD_NUMBER_SYM || args->high.kind == VKD_NUMBER_SYM)
+        return false;
+    *low = args->low.kind == VKD_NUMBER_NULL || args->low.real < *low ? *low : (int32_t)args->low.real;
+    *high = args->high.kind == VKD_NUMBER_NULL || args->high.real > *high ? *high : (int32_t)args->high.real;
+    return *low <= *high;
+}
+
+static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool has_zeros, int32_t low, int32_t high,
+                       vkd_tensor_id y)
+{
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    const uint32_t first = VKD_VIEW_DIMS - VKD_AFFINE_DIMS;
+    const bool quantizes = lowering->call->row->code < DEQUANTIZES;
+    vkd_walk walk;
+    vkd_walk_make(lowering->graph, y, operands, 3, &walk);
+    if (walk.dim_count > VKD_AFFINE_DIMS)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks of %u dims: %d are supported", walk.dim_count, VKD_AFFINE_DIMS);
+    affine_params params = {.groups = walk.groups,
+                            .slots = walk.slots,
+                            .inner = walk.inner,
+                            .x_offset = walk.offsets[0],
+                            .scale_offset = walk.offsets[1],
+                            .zero_offset = walk.offsets[2],
+                            .low = low,
+                            .high = high};
+    memcpy(params.dims, walk.dims + first, sizeof params.dims);
+    memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
+    memcpy(params.scale_strides, walk.strides[1] + first, sizeof params.scale_strides);
+    memcpy(params.zero_strides, walk.strides[2] + first, sizeof params.zero_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_AFFINE, vkd_loop(12, VKD_AFFINE_DIMS) + 8, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    for (int i = 0; i < 3; i++)
+        vkd_node_read(&node, operands[i].tensor);
+    vkd_node_write(&node, y);
+    for (int i = 0; i < 3; i++)
+        vkd_node_spec(&node, tensors[operands[i].tensor].dtype);
+    vkd_node_spec(&node, tensors[y].dtype);
+    vkd_node_spec(&node, quantizes);
+    vkd_node_spec(&node, has_zeros);
+    vkd_node_spec(&node, walk.dim_count);
+    vkd_node_spec(&node, walk.whole);
+    return vkd_op_add_node(lowering, &node, operands[0].tensor, y);
+}
+
+static vkd_status parameter(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
+{
+    return vkd_op_input(lowering, value, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, out);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const affine_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *result = vkd_value_tensor(lowering, args->y);
+    const bool has_zeros = args->zeros != VKD_NO_VALUE;
+    uint32_t block[VKD_MAX_RANK];
+    int32_t low, high;
+    vkd_view all, operands[3];
+    vkd_tensor_id y, wide;
+    block_sizes(code_of(lowering->call), args, x, block);
+    if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low, &high))
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "bounds of %g and %g", args->low.real, args->high.real);
+    VKD_TRY(vkd_op_view(lowering, args->x, &all));
+    VKD_TRY(parameter(lowering, args->scales, &operands[1].tensor));
+    if (!split_blocks(&all, block, &operands[0], &operands[1]))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+    operands[2] = operands[1];
+    if (has_zeros)
+        VKD_TRY(parameter(lowering, args->zeros, &operands[2].tensor));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, result->dtype, VKD_ROWS, operands[0].rank,
+                                 operands[0].dims, &wide));
+    lowering->graph->tensors[wide].storage = y;
+    return emit(lowering, operands, has_zeros, low, high, wide);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- choose */
+
+typedef struct choose_args {
+    uint32_t x, y[2]; /* y: scales, zero points */
+    vkd_int_list block;
+    const char *mapping;
+    vkd_number low, high, eps;
+} choose_args;
+
+#define AFFINE_HEAD                                                                                                            \
+    VKD_TENSOR(choose_args, x), VKD_OPTIONAL_STRING(choose_args, mapping), VKD_INT_LIST(choose_args, block),                   \
+        VKD_IGNORED("target_dtype"), VKD_OPTIONAL_NUMBER(choose_args, low), VKD_OPTIONAL_NUMBER(choose_args, high),            \
+        VKD_OPTIONAL_NUMBER(choose_args, eps), VKD_IGNORED("scale_dtype"), VKD_IGNORED("zero_point_dtype")
+
+static const vkd_param choose_tensor_params[] = {VKD_TENSOR(choose_args, x),
+                                                 VKD_OPTIONAL_NUMBER(choose_args, low),
+                                                 VKD_OPTIONAL_NUMBER(choose_args, high),
+                                                 VKD_OPTIONAL_NUMBER(choose_args, eps),
+                                                 VKD_IGNORED("dtype"),
+                                                 VKD_OUTPUTS(choose_args, y, 2),
+                                                 VKD_PARAMS_END};
+static const vkd_param choose_token_params[] = {VKD_TENSOR(choose_args, x), VKD_IGNORED("dtype"),
+                                                VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
+static const vkd_param choose_affine_params[] = {AFFINE_HEAD, VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
+static const vkd_param choose_affine_keepdim_params[] = {AFFINE_HEAD, VKD_IGNORED("keepdim"), VKD_OUTPUTS(choose_args, y, 2),
+                                                         VKD_PARAMS_END};
+static const choose_args int8_range = {.mapping = "ASYMMETRIC",
+                                       .low = {.kind = VKD_NUMBER_INT, .number = -128, .real = -128},
+                                       .high = {.kind = VKD_NUMBER_INT, .number = 127, .real = 127}};
+
+static bool choose_blocks(affine_code code, const choose_args *args, const vkd_model_tensor *x, uint32_t out[VKD_MAX_RANK])
+{
+    const affine_args blocks = {.block = args->block};
+    return block_sizes(code, &blocks, x, out);
+}
+
+/* As many as there are blocks, in the shape that the file has, or one of these. */
+static vkd_status shape_choose(vkd_shaping *shaping, const void *arguments)
+{
+    const choose_args *args = arguments;
+    const affine_code code = code_of(shaping->call);
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    uint32_t block[VKD_MAX_RANK], dims[VKD_MAX_RANK], rank = 0;
+    if (!choose_blocks(code, args, &x, block))
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the blocks do not fit a tensor of rank %u", x.rank);
+    const bool keeps = vkd_shape_of(shaping, args->y[0])->rank == x.rank || code == BY_TOKEN;
+    for (uint32_t d = 0; d < x.rank; d++)
+        if (keeps || block[d] != x.dims[d] || x.dims[d] == 1)
+            dims[rank++] = block[d] ? x.dims[d] / block[d] : 0;
+    if (code == BY_TENSOR || rank == 0)
+        rank = 1, dims[0] = 1;
+    VKD_TRY(vkd_shape_set(shaping, args->y[1], rank, dims));
+    return vkd_shape_set(shaping, args->y[0], rank, dims);
+}
+
+static float number_or(const vkd_number *number, float otherwise)
+{
+    return number->kind == VKD_NUMBER_NULL || number->kind == VKD_NUMBER_SYM ? otherwise : (float)number->real;
+}
+
+static vkd_status add_choose(vkd_lowering *lowering, const choose_args *args, uint32_t rule, vkd_tensor_id extremes,
+                             uint32_t rows)
+{
+    vkd_tensor_id y[2];
+    const choose_params params = {.groups = (uint32_t)vkd_divide_up(rows, 4),
+                                  .rows = rows,
+                                  .low = number_or(&args->low, -128),
+                                  .high = number_or(&args->high, 127),
+                                  .eps = number_or(&args->eps, 1.1920929e-07f)}; /* of a float, as in torch.finfo */
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CHOOSE, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, extremes);
+    for (int i = 0; i < 2; i++) {
+        const vkd_dtype dtype = vkd_value_tensor(lowering, args->y[i])->dtype;
+        VKD_TRY(vkd_op_output_in(lowering, args->y[i], dtype, VKD_ROWS, &y[i]));
+        vkd_node_write(&node, y[i]);
+        vkd_node_spec(&node, dtype);
+    }
+    vkd_node_spec(&node, rule);
+    return vkd_op_add_node(lowering, &node, extremes, y[0]);
+}
+
+static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
+{
+    const choose_args *args = arguments;
+    const affine_code code = code_of(lowering->call);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    uint32_t block[VKD_MAX_RANK];
+    bool reduced[VKD_MAX_RANK];
+    vkd_view all, elements, blocks = {.tensor = VKD_NO_TENSOR};
+    vkd_reduction reduction;
+    vkd_tensor_id extremes;
+    if (args->y[0] == VKD_NO_VALUE || args->y[1] == VKD_NO_VALUE)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a scale and a zero point are needed as outputs");
+    VKD_TRY(vkd_op_view(lowering, args->x, &all));
+    choose_blocks(code, args, x, block);
+    if (!split_blocks(&all, block, &elements, &blocks))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+    for (uint32_t d = 0; d < elements.rank; d++)
+        reduced[d] = blocks.strides[d] == 0;
+    VKD_TRY(vkd_reduction_split(lowering, &elements, reduced, &reduction));
+    VKD_TRY(vkd_reduction_stats(lowering, &reduction, VKD_STATS_EXTREMES, 0, &extremes));
+    const bool symmetric = !strncmp(args->mapping, "SYMMETRIC", 9);
+    const uint32_t rule = code == BY_TOKEN ? VKD_CHOOSE_TOKEN : symmetric ? VKD_CHOOSE_SYMMETRIC : VKD_CHOOSE_ASYMMETRIC;
+    return add_choose(lowering, args, rule, extremes, (uint32_t)block_count(x, block));
+}
+
+#define AFFINE(name_, params_, code_)                                                                                          \
+    {                                                                                                                          \
+        name_, params_, sizeof(affine_args), shape, lower, .code = code_, .defaults = &no_zeros                                \
+    }
+#define CHOOSE(name_, params_, code_)                                                                                          \
+    {                                                                                                                          \
+        name_, params_, sizeof(choose_args), shape_choose, lower_choose, .code = code_, .defaults = &int8_range                \
+    }
+#define BOTH(name_, quantize_params_, dequantize_params_, code_)                                                               \
+    AFFINE("quantized_decomposed.quantize_" name_, quantize_params_, code_),                                                   \
+        AFFINE("quantized_decomposed.dequantize_" name_, dequantize_params_, DEQUANTIZES + code_)
+
+static const vkd_op rows[] = {
+    BOTH("per_tensor.tensor", quantize_params, dequantize_params, BY_TENSOR),
+    BOTH("per_channel.default", channel_quantize_params, channel_dequantize_params, BY_CHANNEL),
+    BOTH("per_token.default", quantize_params, dequantize_params, BY_TOKEN),
+    AFFINE("torchao.quantize_affine.default", block_quantize_params, BY_BLOCK),
+    AFFINE("torchao.quantize_affine.default", block_quantize_domain_params, BY_BLOCK),
+    AFFINE("torchao.dequantize_affine.default", block_dequantize_params, DEQUANTIZES + BY_BLOCK),
+    AFFINE("torchao.dequantize_affine.default", block_dequantize_dtype_params, DEQUANTIZES + BY_BLOCK),
+    AFFINE("torchao.dequantize_affine.default", block_dequantize_domain_params, DEQUANTIZES + BY_BLOCK),
+    CHOOSE("quantized_decomposed.choose_qparams.tensor", choose_tensor_params, BY_TENSOR),
+    CHOOSE("quantized_decomposed.choose_qparams_per_token_asymmetric.default", choose_token_params, BY_TOKEN),
+    CHOOSE("torchao.choose_qparams_affine.default", choose_affine_params, BY_BLOCK),
+    CHOOSE("torchao.choose_qparams_affine.default", choose_affine_keepdim_params, BY_BLOCK),
+};
+
+const vkd_op_table vkd_affine_ops = VKD_OP_TABLE(rows);

@@ -1,0 +1,42 @@
+// What the convolutions of floats have in common: operands, window, bias and clamp.
+#include "conv_float_params.h"
+#include "element.glsl"
+
+layout(constant_id = 3) const uint TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const bool BIAS = false;
+layout(constant_id = 5) const bool TRANSPOSED = false;
+
+layout(push_constant) uniform params_block { conv_float_params p; };
+ELEMENTS_IN(0, x, TYPE)
+ELEMENTS_IN(1, w, TYPE)
+ELEMENTS_IN(2, b, TYPE) // bound, but not read, where there is none
+ELEMENTS_OUT(3, y, TYPE)
+
+// What window_tap counts from, for an output pixel.
+ivec2 window_start(uint out_x, uint out_y)
+{
+    ivec2 out_at = ivec2(out_x, out_y), padding = ivec2(p.padding_w, p.padding_h);
+    return TRANSPOSED ? out_at + padding : out_at * ivec2(p.stride_w, p.stride_h) - padding;
+}
+
+// The input's x or y under a tap; beyond any size where there is none.
+uint window_tap(int start, uint k, uint dilation, uint stride)
+{
+    if (!TRANSPOSED)
+        return uint(start + int(k * dilation));
+    int at = start - int(k * dilation);
+    return at < 0 || uint(at) % stride != 0 ? ~0u : uint(at) / stride;
+}
+uvec2 window_tap(ivec2 start, uint kx, uint ky)
+{
+    return uvec2(window_tap(start.x, kx, p.dilation_w, p.stride_w), window_tap(start.y, ky, p.dilation_h, p.stride_h));
+}
+
+// NaN stays NaN.
+void finish(uint pixel, uint word, vec4 sum)
+{
+    if (BIAS)
+        sum += b_load4(word);
+    sum = mix(sum, vec4(p.low), lessThan(sum, vec4(p.low)));
+    y_store4(pixel * p.out_c4 + word, mix(sum, vec4(p.high), greaterThan(sum, vec4(p.high))));
+}

@@ -1,0 +1,109 @@
+// Linear layers with integer weights: the x invocations of a workgroup share k, each of its rows along y makes up to four rows of four
+// columns of y.
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_GOOGLE_include_directive : require
+layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+#include "element.glsl"
+#include "qlinear_params.h"
+
+layout(constant_id = 3) const uint X_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 4) const uint Y_TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 5) const uint BITS = 8;
+layout(constant_id = 6) const uint MODE = VKD_QLINEAR_FLOAT;
+layout(constant_id = 7) const uint ROWS = 1;
+layout(constant_id = 8) const uint Y_GROUPS = 0;
+layout(constant_id = 9) const uint WHOLE_SUM = 0; // 1: one scale for all of k, so that integers are added up first
+
+layout(push_constant) uniform params_block { qlinear_params params; };
+ELEMENTS_IN(0, x, X_TYPE)
+layout(binding = 1) readonly buffer weights_buffer { uvec4 weights[]; };
+layout(binding = 2) readonly buffer channels_buffer { vec4 channels[]; };
+layout(binding = 3) readonly buffer pairs_buffer { vec2 pairs[]; };
+ELEMENTS_OUT(4, y, Y_TYPE)
+#include "row.glsl"
+
+const uint STEP = BITS == 8 ? 4 : 8;
+shared vec4 partial[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
+
+ivec4 weights_at(uvec4 words, uint i)
+{
+    return BITS == 8 ? ivec4(words << (24 - 8 * i)) >> 24 : ivec4(words >> (4 * i) & 15u) - 8;
+}
+
+// x[k] of a row, without its zero point where it is quantised; 0 behind the end.
+float x_at(uint row, uint k, vec2 pair)
+{
+    if (k >= params.k)
+        return 0.0;
+    uint slot = row * params.k + k;
+    if (MODE == VKD_QLINEAR_FLOAT)
+        return x_load(slot);
+    if (MODE == VKD_QLINEAR_STATIC && X_TYPE == VKD_ELEMENT_I8)
+        return float(x_loadi(slot)) - params.x_zero;
+    precise float q = roundEven(x_load(slot) * pair.x) + pair.y;
+    return clamp(q, -128.0, 127.0) - pair.y;
+}
+
+void main()
+{
+    uint blocks = (params.n + 3) / 4, lanes = gl_WorkGroupSize.x, lane = gl_LocalInvocationID.x;
+    uint unit = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
+    uint block = unit % blocks, m = unit / blocks * ROWS;
+    bool within = m < params.m;
+    vec4 sum[ROWS];
+    ivec4 whole[ROWS];
+    vec2 pair[ROWS]; // 1 / scale, zero point
+    float x_scale[ROWS];
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        sum[r] = vec4(0.0);
+        whole[r] = ivec4(0);
+        pair[r] = vec2(params.x_inverse_scale, params.x_zero);
+        x_scale[r] = MODE == VKD_QLINEAR_STATIC ? params.x_scale : 1.0;
+        if (MODE == VKD_QLINEAR_DYNAMIC) {
+            vec2 own = pairs[min(m + r, params.m - 1)];
+            pair[r] = vec2(1.0 / own.x, own.y);
+            x_scale[r] = own.x;
+        }
+    }
+    for (uint step = lane; step < params.steps && within; step += lanes) {
+        uvec4 words = weights[block * params.steps + step];
+        vec4 scale = channels[(step / params.group_steps) * blocks + block];
+        vec4 part[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++)
+            part[r] = vec4(0.0);
+        [[unroll]] for (uint i = 0; i < STEP; i++) {
+            ivec4 w = weights_at(words, i);
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                float v = x_at(min(m + r, params.m - 1), step * STEP + i, pair[r]);
+                if (WHOLE_SUM == 1)
+                    whole[r] += int(v) * w;
+                else
+                    part[r] += v * vec4(w);
+            }
+        }
+        if (WHOLE_SUM == 0)
+            [[unroll]] for (uint r = 0; r < ROWS; r++)
+                sum[r] += part[r] * scale;
+    }
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        vec4 own = WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r];
+        if (lanes > 1) {
+            uint place = gl_LocalInvocationID.y * lanes + lane;
+            barrier();
+            partial[place] = own;
+            barrier();
+            for (uint span = lanes / 2; span > 0; span /= 2) {
+                if (lane < span)
+                    partial[place] += partial[place + span];
+                barrier();
+            }
+            own = partial[gl_LocalInvocationID.y * lanes];
+        }
+        if (lane == 0 && m + r < params.m) {
+            precise vec4 scaled = own * x_scale[r];
+            precise vec4 result = scaled + channels[params.bias_at / 4 + block];
+            y_store_row((m + r) * params.n, 4 * block, params.n, result);
+        }
+    }
+}

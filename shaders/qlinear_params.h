@@ -1,0 +1,22 @@
+/* shaders/qlinear.comp: y[m, n] = sum over k of x[m, k] * w[n, k] * scale[k / group, n] + bias[n], w being integers of 8 or 4 bits.
+ * Weights: for every four n and every 4 (8 bits) or 8 (4 bits, plus 8) k a group of four words, a word for each n, the first k lowest.
+ * Channels: floats, scales [k / group][n padded to 4], then the biases [n padded to 4]. */
+#ifndef VKD_SHADERS_QLINEAR_PARAMS_H
+#define VKD_SHADERS_QLINEAR_PARAMS_H
+
+#include "types.h"
+
+#define VKD_QLINEAR_FLOAT 0   /* x as it is */
+#define VKD_QLINEAR_DYNAMIC 1 /* x quantised by a pair (scale, zero point) for each row */
+#define VKD_QLINEAR_STATIC 2  /* x quantised by scale and zero point, or int8 by them */
+
+VKD_PARAMS_STRUCT(qlinear_params)
+{
+    u32 m, n, k;
+    u32 steps;         /* of 4 or 8 k */
+    u32 group_steps;   /* of a scale */
+    u32 bias_at;       /* floats before the biases */
+    f32 x_scale, x_inverse_scale, x_zero;
+};
+
+#endif
