@@ -8,7 +8,7 @@
 //     math_exp.glsl    exp 1 ulp; expm1, tanh, erf 2; sinh, cosh, sigmoid 3; gelu 5; gelu_tanh 5, and for negative x, where little
 //                      is left of it, 1e-6 of x
 //     math_log.glsl    log, log2, log10, log1p 1; asinh, acosh, atanh 2; pow 4
-//     math_angle.glsl  atan, atan2, acos 2; sin, cos, asin 3; tan 4
+//     math_angle.glsl  atan, atan2, acos 2; sin, cos, asin 3; tan 5
 //     math_divide.glsl fmod exact; remainder, quotients that are rounded to whole numbers
 //
 // Here is what they share. `precise` keeps a compiler from contracting or reordering what cancels.

@@ -46,7 +46,8 @@ float divide_floor(float a, float b)
     return quotient - whole > 0.5f ? whole + 1.0f : whole;
 }
 
-// The quotient towards zero. Where the rounded quotient is the next whole number, that is it: as if a / b were correctly rounded.
+// The quotient towards zero. Where the rounded quotient is the next whole number, that is it: as if a / b were correctly rounded;
+// from 2^22 on, where floats are half a unit apart, to a unit.
 float divide_trunc(float a, float b)
 {
     float rest = abs(fmod_of(a, b)), divisor = abs(b);
