@@ -115,6 +115,8 @@ void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);
 void table_ints(table *t, size_t count, const int64_t *items);
+/* A list of sizes: of Ints, or of Ints and SymInts. */
+void table_sizes(table *t, size_t count, const int64_t *items);
 /* The last `count` arguments become one: a list of them (null entries too). */
 void table_gather(table *t, size_t count);
 
@@ -127,8 +129,9 @@ void table_uniform(table *t, table_tensor *x, double low, double high);
 void table_extremes(table *t, table_tensor *x);
 /* A value as the type stores it. */
 double table_stored(vkd_dtype dtype, double value);
-/* An int as 32 bits keep it. */
+/* An int as 32 bits keep it, or as the bits of another type do. */
 double table_wrapped(int64_t value);
+double table_wrapped_to(vkd_dtype dtype, int64_t value);
 double *table_scales(table *t, table_tensor *y);
 
 /* ---------------------------------------------------------------------------------------------------------- running */
