@@ -24,8 +24,10 @@ static const double default_budget_us = 2e6;
 static uint64_t kernels_sum(uint64_t sum)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
-        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++)
-            sum = sum * 31 + vkd_checksum(vkd_shaders[i].flavours[f].code, vkd_shaders[i].flavours[f].size);
+        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
+            vkd_shader_code code = vkd_shaders[i].flavours[f];
+            sum = sum * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+        }
     return sum;
 }
 
@@ -295,14 +297,17 @@ static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_i
     return status;
 }
 
-/* What tells the kernels of a graph from others. */
-static uint64_t kernels_of(const vkd_graph *graph)
+/* What tells the work of a graph from that of others: kernels, their constants of both kinds, and how many workgroups. A kernel
+ * that is right for one window may be wrong for another, whose loops are longer, say. */
+static uint64_t work_of(const vkd_graph *graph)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < graph->node_count; i++) {
         const vkd_node *node = &graph->nodes[i];
         sum = sum * 31 + node->shader;
         sum = sum * 31 + vkd_checksum(node->specs, node->spec_count * sizeof node->specs[0]);
+        sum = sum * 31 + vkd_checksum(node->push, node->push_size);
+        sum = sum * 31 + vkd_checksum(node->groups, sizeof node->groups);
     }
     return sum;
 }
@@ -313,7 +318,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
 {
     char subject[40];
     uint64_t known;
-    snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)kernels_of(graph));
+    snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)work_of(graph));
     if (vkd_tuning_file_find(tuner->file, subject, variant, &known)) {
         *out = known;
         return VKD_OK;

@@ -41,8 +41,8 @@ VKD_MUST_USE vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem,
 VKD_MUST_USE vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
                                         const vkd_trial *trial);
 
-/* Whether a candidate's kernels, with their specialisation constants, compute what they should on this device: from the tuning
- * file, or by running them once. Wrong ones are a warning in the log. True where the options say no_self_check, and for a
+/* Whether a candidate's kernels, with all their constants and in as many workgroups, compute what they should on this device:
+ * from the tuning file, or by running them once. Wrong ones are a warning in the log. True where the options say no_self_check, and for a
  * candidate that cannot be tried. */
 VKD_MUST_USE vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate, const vkd_trial *trial,
                                         bool *out);

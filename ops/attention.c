@@ -92,7 +92,7 @@ static vkd_status add_values(vkd_lowering *lowering, const attention *a, vkd_ten
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const attention_params params = params_of(a, &a->v, word);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 4), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, vkd_divide_up((uint64_t)a->heads * a->queries * a->width, 4));
     vkd_node_read(&node, p);
     vkd_node_read(&node, a->v.tensor);

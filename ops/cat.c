@@ -62,21 +62,21 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
     cat_params params = {
         .words = x->n * x->h * x->w * part,
         .n_at = axis == AXIS_N ? at : 0,
+        .c_at = c_at,
         .h_at = axis == AXIS_H ? at : 0,
         .w_at = axis == AXIS_W ? at : 0,
+        .x_c = x->c,
+        .x_h = x->h,
+        .x_w = x->w,
+        .y_c = y->c,
+        .y_h = y->h,
+        .y_w = y->w,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
     vkd_node_spec(&node, size);
-    vkd_node_spec(&node, x->c);
-    vkd_node_spec(&node, x->h);
-    vkd_node_spec(&node, x->w);
-    vkd_node_spec(&node, y->c);
-    vkd_node_spec(&node, y->h);
-    vkd_node_spec(&node, y->w);
-    vkd_node_spec(&node, c_at);
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 

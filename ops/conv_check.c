@@ -71,22 +71,28 @@ conv2d_place conv2d_sample(const conv2d_problem *p, uint32_t index)
 
 uint32_t conv2d_sample_count(const conv2d_problem *p)
 {
-    const uint64_t work = 500000; /* multiply-adds */
+    const uint64_t work = 500000; /* multiply-adds: about a millisecond */
     uint64_t k = conv2d_k(p);
     return work / k < 32 ? 32 : work / k > 1024 ? 1024 : (uint32_t)(work / k);
 }
 
+/* By how much a result may be off: one for each rounding. But a rounding seldom falls the other way: where many results are off
+ * by a little, something is missing in their sums. */
 bool conv2d_trial_check(const conv2d_trial *trial, const void *y)
 {
+    enum { SELDOM = 8 };
     const conv2d_problem *p = &trial->problem;
     if (conv2d_is_float(p))
         return conv2d_float_trial_check(trial, y);
-    float tolerance = trial->residual ? 2 : 1; /* one for each rounding */
-    for (uint32_t i = 0, count = conv2d_sample_count(p); i < count; i++) {
+    uint32_t count = conv2d_sample_count(p), off = 0;
+    float tolerance = trial->residual ? 2 : 1;
+    for (uint32_t i = 0; i < count; i++) {
         conv2d_place at = conv2d_sample(p, i);
         size_t byte = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
-        if (fabsf((float)((const int8_t *)y)[byte] - expected_at(trial, &at, byte)) > tolerance)
+        float difference = fabsf((float)((const int8_t *)y)[byte] - expected_at(trial, &at, byte));
+        if (difference > tolerance)
             return false;
+        off += difference > 0;
     }
-    return true;
+    return off <= count / SELDOM;
 }

@@ -1,5 +1,6 @@
 #include "ops/conv_trial.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Names of the values that hold a trial's channel parameters. */
@@ -24,10 +25,21 @@ static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_b
 
 /* ----------------------------------------------------------------------------------------------------------- operands */
 
-void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
+/* Of the bits below the sign three of four are set: all values occur, and the mean is not 0, so that what is left out of a sum
+ * shows in one direction. */
+static uint64_t activation_bits(uint64_t state)
+{
+    const uint64_t below_sign = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return random_bits(state) | (random_bits(state ^ UINT64_C(1) << 63) & below_sign);
+}
+static const float activation_mean = 31.25f, activation_deviation = 71.6f;
+
+typedef uint64_t (*bits_fn)(uint64_t state);
+
+static void make_bytes(bits_fn bits_at, uint64_t stream, size_t first, size_t count, int8_t *out)
 {
     for (size_t at = first, end = first + count; at < end;) {
-        uint64_t bits = random_bits(((uint64_t)which << 40) + at / 8);
+        uint64_t bits = bits_at((stream << 40) + at / 8);
         size_t skipped = at % 8, size = 8 - skipped < end - at ? 8 - skipped : end - at;
         if (size == 8)
             memcpy(out, &bits, 8); /* an instruction, where a size that is not known is a call */
@@ -36,6 +48,11 @@ void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
         out += size;
         at += size;
     }
+}
+
+void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
+{
+    make_bytes(activation_bits, which, first, count, out);
 }
 
 static void pack_input(const void *source, void *dst, size_t size)
@@ -56,20 +73,23 @@ enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
 static void fill_weights(const conv2d_problem *problem, int8_t *weights)
 {
     size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
-    conv2d_trial_bytes(WEIGHT_STREAM, 0, problem->out_c * row, weights);
+    make_bytes(random_bits, WEIGHT_STREAM, 0, problem->out_c * row, weights);
     for (uint32_t oc = 0; oc < problem->out_c; oc++)
         memset(weights + oc * row + k, 0, row - k);
 }
 
-/* Of a channel. */
-static int32_t sum_of(const conv2d_trial *trial, uint32_t channel)
+/* The sum of a channel's weights, and of their squares. */
+static int32_t sum_of(const conv2d_trial *trial, uint32_t channel, float *squares)
 {
     const size_t taps = conv2d_taps(&trial->problem), ic_group = conv2d_ic_group(&trial->problem);
     int32_t sum = 0;
+    *squares = 0;
     for (size_t tap = 0; tap < taps; tap++) {
         const int8_t *weight = vkd_weights_at(&trial->weights, channel, tap * ic_group);
-        for (size_t i = 0; i < ic_group; i++)
+        for (size_t i = 0; i < ic_group; i++) {
             sum += weight[i];
+            *squares += (float)(weight[i] * weight[i]);
+        }
     }
     return sum;
 }
@@ -81,28 +101,61 @@ static vkd_model_value channel_values(vkd_dtype dtype, uint32_t count, const voi
         .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = 1, .dims = {count}, .size = count * 4u, .data = data}};
 }
 
-/* The square root, near enough. */
-static float rough_root(float value)
+/* What share of a window is inside the image: over all its positions, the mean and the variance. */
+typedef struct coverage {
+    float mean, variance;
+} coverage;
+
+static coverage coverage_of(const conv2d_problem *p)
 {
-    float root = 1;
-    while (root * root < value)
-        root *= 1.25f;
-    return root;
+    const uint32_t in[2] = {p->in_h, p->in_w}, out[2] = {p->out_h, p->out_w};
+    double mean = 1, square = 1;
+    for (int axis = 0; axis < 2; axis++) {
+        double shares = 0, squares = 0;
+        int64_t step = p->dilation[axis], count = p->kernel[axis];
+        for (uint32_t i = 0; i < out[axis]; i++) {
+            int64_t start = (int64_t)i * p->stride[axis] - p->padding[axis], room = in[axis] - start;
+            int64_t first = start < 0 ? (-start + step - 1) / step : 0, end = room > 0 ? (room + step - 1) / step : 0;
+            end = end < count ? end : count;
+            double share = end > first ? (double)(end - first) / (double)count : 0;
+            shares += share;
+            squares += share * share;
+        }
+        mean *= shares / out[axis];
+        square *= squares / out[axis];
+    }
+    return (coverage){(float)mean, (float)(square - mean * mean)};
+}
+
+/* Scale and bias of a channel: whatever its weights, results spread over the range, and few saturate, which would hide what is
+ * wrong with a sum. */
+static void fill_channel(conv2d_trial *trial, uint32_t oc, const coverage *inside)
+{
+    const float spread = 40; /* the deviation of a result */
+    const requantize_args *r = &trial->requantize;
+    float squares;
+    int32_t sum = sum_of(trial, oc, &squares);
+    float whole = (activation_mean - (float)r->x_zero) * (float)sum;
+    float variance = activation_deviation * activation_deviation * squares * inside->mean + whole * whole * inside->variance;
+    float deviation = variance > 1 ? sqrtf(variance) : 1;
+    float real = spread * r->y_scale / deviation * (0.75f + 0.5f * random_unit(SCALE_STREAM, oc)); /* of one of the sum */
+    trial->sums[oc] = sum;
+    trial->scales[oc] = real / r->x_scale;
+    trial->bias[oc] = (random_unit(BIAS_STREAM, oc) - 0.5f) * spread * r->y_scale - whole * inside->mean * real;
 }
 
 void conv2d_trial_fill(conv2d_trial *trial)
 {
-    if (conv2d_is_float(&trial->problem)) {
+    const conv2d_problem *problem = &trial->problem;
+    if (conv2d_is_float(problem)) {
         conv2d_float_trial_fill(trial);
         return;
     }
+    const coverage inside = coverage_of(problem);
     if (trial->made_weights)
-        fill_weights(&trial->problem, trial->made_weights);
-    for (uint32_t oc = 0; oc < trial->problem.out_c; oc++) {
-        trial->sums[oc] = sum_of(trial, oc);
-        trial->scales[oc] = 0.005f + 0.005f * random_unit(SCALE_STREAM, oc);
-        trial->bias[oc] = random_unit(BIAS_STREAM, oc) - 0.5f;
-    }
+        fill_weights(problem, trial->made_weights);
+    for (uint32_t oc = 0; oc < problem->out_c; oc++)
+        fill_channel(trial, oc, &inside);
 }
 
 vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
@@ -110,15 +163,13 @@ vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial 
     const conv2d_problem *problem = &conv->problem;
     if (conv2d_is_float(problem))
         return conv2d_float_trial_make(arena, conv, out);
-    size_t k = (size_t)conv2d_k(problem), row = conv2d_weight_row(problem);
+    size_t row = conv2d_weight_row(problem);
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);
     int8_t *made_weights = conv->weights.data ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
     if (!sums || !scales || !bias || (!conv->weights.data && !made_weights))
         return vkd_fail_memory(arena->context, "a convolution to try");
-    float x_mean = (float)conv->x_zero; /* random bytes are 0 on average, with a deviation of 74 */
-    /* The output's range is about that of the sums, so that few results saturate. */
     *out = (conv2d_trial){
         .problem = *problem,
         .residual = conv->residual != VKD_NO_TENSOR,
@@ -133,8 +184,7 @@ vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial 
                        .x_scale = 0.02f,
                        .x_zero = conv->x_zero,
                        .y_zero = -5,
-                       .y_scale =
-                           0.0075f * 0.02f * 74.0f * rough_root(74.0f * 74.0f + x_mean * x_mean) * rough_root((float)k) / 40.0f,
+                       .y_scale = 0.05f,
                        .activation = "none"},
     };
     out->values[SUMS] = channel_values(VKD_DTYPE_INT32, problem->out_c, sums);

@@ -144,6 +144,10 @@ VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_t
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                         size_t source_size, vkd_tensor_id *out);
 
+/* The same for a tensor in VKD_ROWS. */
+VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                                               vkd_pack_fn pack, const void *source, size_t source_size, vkd_tensor_id *out);
+
 /* Which dims a list names that vkd_shape_listed has accepted. */
 void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK]);
 

@@ -106,7 +106,7 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
     const uint32_t lanes = lanes_of(lowering->caps, &params), columns = (uint32_t)vkd_divide_up(params.n, 4);
     const uint64_t rounds = vkd_divide_up(params.k, 4 * (uint64_t)lanes);
     vkd_node node = vkd_op_node(lowering, lanes > 1 ? VKD_SHADER_MATMUL_ROWS : VKD_SHADER_MATMUL,
-                                vkd_loop(rounds, lanes > 1 ? 0 : 8) + vkd_loop(32, 0), &params, sizeof params);
+                                vkd_loop(rounds, 0) + vkd_loop(32, 0), &params, sizeof params);
     if (lanes > 1) {
         node.specs[0] = lanes;
         vkd_node_groups(&node, lowering->caps, (uint64_t)params.batch * params.m * columns);

@@ -219,7 +219,7 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
         tiles *= 2;
     node->specs[0] = lanes;
     node->specs[1] = tiles;
-    node->loops = vkd_loop(vkd_divide_up(params->steps, lanes), 48) + 64;
+    node->loops = vkd_loop(vkd_divide_up(params->steps, lanes), 0) + 64;
     vkd_node_groups(node, caps, vkd_divide_up(units, tiles));
 }
 

@@ -1,6 +1,5 @@
 /* Sums, means, extremes and where they are, over any dims: shaders/reduce.comp. */
 #include "ops/reduction.h"
-#include "graph/operators.h"
 #include "ops/tables.h"
 
 #include <string.h>
@@ -41,13 +40,23 @@ vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const 
 
 /* -------------------------------------------------------------------------------------------------------- dispatch */
 
-/* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of two. */
-static uint32_t lanes_of(const vkd_caps *caps, uint32_t units, uint32_t count)
+/* A run of several dims looks for each element's place in a loop, an extreme compares four in one; statistics pass twice. */
+static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint32_t lanes)
 {
-    enum { CPU_RUN = 16384, GPU_UNITS = 16384, SHORT = 16 };
+    enum { PLACES = 64 }; /* of the first elements */
+    const uint64_t rounds = vkd_divide_up(reduction->count, lanes), place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
+    return shader == VKD_SHADER_STATS ? 2 * (vkd_loop(rounds, place) + vkd_loop(8, 0)) + PLACES
+                                      : vkd_loop(rounds, place + vkd_loop(4, 0)) + vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
+}
+
+/* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of two. */
+static uint32_t lanes_of(const vkd_caps *caps, vkd_shader shader, const vkd_reduction *reduction, uint32_t units)
+{
+    enum { GPU_UNITS = 16384, SHORT = 16 };
     uint32_t lanes = 1, most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
-    while (lanes * 2 <= most && (caps->max_loops ? count / lanes > CPU_RUN
-                                                 : (uint64_t)units * lanes < GPU_UNITS && count / lanes > SHORT))
+    while (lanes * 2 <= most &&
+           (caps->max_loops ? loops_of(shader, reduction, lanes) > VKD_CPU_MAX_LOOPS
+                            : (uint64_t)units * lanes < GPU_UNITS && reduction->count / lanes > SHORT))
         lanes *= 2;
     return lanes;
 }
@@ -74,10 +83,8 @@ static vkd_node node_of(vkd_lowering *lowering, vkd_shader shader, const vkd_red
     memcpy(params.x_strides, walk->strides[0], sizeof params.x_strides);
     memcpy(params.run, reduction->run, sizeof params.run);
     memcpy(params.run_strides, reduction->run_strides, sizeof params.run_strides);
-    const uint32_t lanes = lanes_of(lowering->caps, units, reduction->count), width = width_of(lowering->caps, lanes);
-    const uint64_t rounds = vkd_divide_up(reduction->count, lanes);
-    vkd_node node = vkd_op_node(lowering, shader, 2 * vkd_loop(rounds, VKD_REDUCE_DIMS + 4) + vkd_loop(lanes, 8) + 64, &params,
-                                sizeof params);
+    const uint32_t lanes = lanes_of(lowering->caps, shader, reduction, units), width = width_of(lowering->caps, lanes);
+    vkd_node node = vkd_op_node(lowering, shader, loops_of(shader, reduction, lanes), &params, sizeof params);
     node.specs[0] = width;
     node.specs[1] = lanes;
     vkd_node_groups(&node, lowering->caps, vkd_divide_up(units, width));
@@ -170,10 +177,8 @@ static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *r
     return needs && !reduction->count ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements") : VKD_OK;
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op)
 {
-    const reduce_args *args = arguments;
-    const uint32_t op = (uint32_t)lowering->call->row->code;
     bool reduced[VKD_MAX_RANK];
     vkd_reduction reduction;
     vkd_view x;
@@ -184,6 +189,11 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_not_empty(lowering, &reduction, op));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
     return vkd_reduction_emit(lowering, &reduction, op, y);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    return vkd_op_reduce(lowering, arguments, (uint32_t)lowering->call->row->code);
 }
 
 #define REDUCE(name_, params_, code_)                                                                                          \

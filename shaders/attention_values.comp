@@ -1,5 +1,6 @@
 // The values of attention: an invocation makes four elements of y, which lies [s][h][d] with d a multiple of 4, or a word of it.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
 #include "attention.glsl"
@@ -28,7 +29,7 @@ void main()
     uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position), keys_of(s.w, position));
     uint most = max(max(count.x, count.y), max(count.z, count.w));
     for (uint l = 0; l < most; l++)
-        for (uint i = 0; i < 4; i++)
+        [[unroll]] for (uint i = 0; i < 4; i++)
             if (l < count[i])
                 result[i] += p[row[i] + l] * v_load(at[i] + l * params.k_l);
     y_store4(group, result);

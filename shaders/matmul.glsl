@@ -24,7 +24,7 @@ vec4 load_a(uint row, uint k)
     if (A_GROUPS == 1)
         return a_load4((row + k) / 4);
     vec4 v = vec4(0.0);
-    for (uint i = 0; i < 4; i++)
+    [[unroll]] for (uint i = 0; i < 4; i++)
         if (k + i < params.k)
             v[i] = a_load(row + (k + i) * params.a_k);
     return v;

@@ -1,5 +1,6 @@
 // Matrix products of few rows: a workgroup makes four columns of a row, and its invocations share k.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 #include "matmul.glsl"

@@ -1,6 +1,7 @@
 // Linear layers with integer weights: the x invocations of a workgroup share k, each of its rows along y makes up to four rows of four
 // columns of y.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 #include "element.glsl"
@@ -54,7 +55,7 @@ void main()
     ivec4 whole[ROWS];
     vec2 pair[ROWS]; // 1 / scale, zero point
     float x_scale[ROWS];
-    for (uint r = 0; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
         sum[r] = vec4(0.0);
         whole[r] = ivec4(0);
         pair[r] = vec2(params.x_inverse_scale, params.x_zero);
@@ -69,11 +70,11 @@ void main()
         uvec4 words = weights[block * params.steps + step];
         vec4 scale = channels[(step / params.group_steps) * blocks + block];
         vec4 part[ROWS];
-        for (uint r = 0; r < ROWS; r++)
+        [[unroll]] for (uint r = 0; r < ROWS; r++)
             part[r] = vec4(0.0);
-        for (uint i = 0; i < STEP; i++) {
+        [[unroll]] for (uint i = 0; i < STEP; i++) {
             ivec4 w = weights_at(words, i);
-            for (uint r = 0; r < ROWS; r++) {
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 float v = x_at(min(m + r, params.m - 1), step * STEP + i, pair[r]);
                 if (WHOLE_SUM == 1)
                     whole[r] += int(v) * w;
@@ -82,10 +83,10 @@ void main()
             }
         }
         if (WHOLE_SUM == 0)
-            for (uint r = 0; r < ROWS; r++)
+            [[unroll]] for (uint r = 0; r < ROWS; r++)
                 sum[r] += part[r] * scale;
     }
-    for (uint r = 0; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
         vec4 own = WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r];
         if (lanes > 1) {
             uint place = gl_LocalInvocationID.y * lanes + lane;

@@ -327,6 +327,195 @@ static void decodes_optional_numbers_and_tensor_lists(void **state)
     assert_non_null(strstr(f->context.error, "(parts)"));
 }
 
+/* -------------------------------------------------------------------------------- numbers, SymInts, sizes, several outputs */
+
+typedef struct kind_args {
+    vkd_number number, optional_number;
+    vkd_sym sym, optional_sym;
+    vkd_sym_list sizes;
+    vkd_size_list size_list;
+    uint32_t state, optional_tensor;
+    vkd_tensor_list parts;
+    int32_t optional_int;
+    const char *optional_string;
+    vkd_tensor_list outputs;
+    uint32_t output_sym, fused;
+} kind_args;
+
+static const vkd_param kind_params[] = {
+    VKD_NUMBER(kind_args, number),
+    VKD_OPTIONAL_NUMBER(kind_args, optional_number),
+    VKD_SYM(kind_args, sym),
+    VKD_OPTIONAL_SYM(kind_args, optional_sym),
+    VKD_SIZES(kind_args, sizes),
+    VKD_SIZE_LIST(kind_args, size_list),
+    VKD_MUTATED(kind_args, state),
+    VKD_OPTIONAL_TENSOR(kind_args, optional_tensor),
+    VKD_OPTIONAL_TENSOR_LIST(kind_args, parts),
+    VKD_OPTIONAL_INT(kind_args, optional_int),
+    VKD_OPTIONAL_STRING(kind_args, optional_string),
+    VKD_OUTPUT_LIST(kind_args, outputs),
+    VKD_OUTPUT_SYM(kind_args, output_sym),
+    VKD_FUSED(kind_args, fused),
+    VKD_PARAMS_END,
+};
+enum kind { NUMBER, OPT_NUMBER, SYM, OPT_SYM, SIZES, SIZE_LIST, STATE, OPT_TENSOR, PARTS, OPT_INT, OPT_STRING, OUTPUTS, OUT_SYM, KINDS };
+
+/* Good arguments for kind_params, and what one of them may be besides. */
+typedef struct kinds {
+    uint32_t args[KINDS];
+    uint32_t x, null, symint, integer, real, flag, text, empty, mixed;
+} kinds;
+
+static void prepare_kinds(fixture *f, kinds *k)
+{
+    hand_model *m = &f->m;
+    prepare(f);
+    k->x = f->args[X], k->null = f->args[DTYPE], k->symint = hand_symint(m, 12), k->integer = f->args[ZERO];
+    k->real = f->args[SCALE], k->flag = f->args[FLAG], k->text = f->args[TEXT], k->empty = hand_list(m, 0, NULL);
+    k->mixed = hand_list(m, 3, (uint32_t[]){k->symint, k->integer, hand_int(m, INT64_C(1) << 40)});
+    const uint32_t args[KINDS] = {
+        [NUMBER] = k->real,
+        [OPT_NUMBER] = k->integer,
+        [SYM] = k->symint,
+        [OPT_SYM] = k->integer,
+        [SIZES] = k->mixed,
+        [SIZE_LIST] = k->mixed,
+        [STATE] = k->x,
+        [OPT_TENSOR] = k->x,
+        [PARTS] = hand_list(m, 2, (uint32_t[]){k->x, k->null}),
+        [OPT_INT] = k->integer,
+        [OPT_STRING] = k->text,
+        [OUTPUTS] = hand_list(m, 2, (uint32_t[]){f->args[Y], hand_tensor(m, VKD_DTYPE_INT32, 2, dims)}),
+        [OUT_SYM] = k->symint,
+    };
+    memcpy(k->args, args, sizeof args);
+}
+
+/* With argument `which` exchanged. */
+static vkd_status decode_kind(fixture *f, const kinds *k, enum kind which, uint32_t id, kind_args *out)
+{
+    uint32_t args[KINDS];
+    memcpy(args, k->args, sizeof args);
+    args[which] = id;
+    *out = (kind_args){.optional_int = 31, .fused = VKD_NO_VALUE};
+    vkd_model_op op = {.name = "test.op", .node_id = 17, .arg_count = KINDS, .args = args};
+    return vkd_args_decode(&f->arena, hand_finish(&f->m), &op, kind_params, out);
+}
+
+static void decodes_the_other_kinds(void **state)
+{
+    fixture *f = *state;
+    kinds k;
+    kind_args a;
+    prepare_kinds(f, &k);
+    if (decode_kind(f, &k, NUMBER, k.real, &a) != VKD_OK)
+        fail_msg("%s", f->context.error);
+    assert_true(a.number.kind == VKD_NUMBER_DOUBLE && a.number.real == 0.25);
+    assert_true(a.optional_number.kind == VKD_NUMBER_INT && a.optional_number.number == -7 && a.optional_number.real == -7.0);
+    assert_true(a.sym.value == k.symint);
+    assert_true(a.optional_sym.value == VKD_NO_VALUE && a.optional_sym.number == -7);
+    assert_true(a.sizes.count == 3 && a.sizes.items[0].value == k.symint && a.sizes.items[1].number == -7);
+    assert_true(a.sizes.items[2].value == VKD_NO_VALUE && a.sizes.items[2].number == INT64_C(1) << 40);
+    assert_true(a.size_list.count == 3 && a.size_list.items[0].value == k.symint && a.size_list.items[1].number == -7);
+    assert_true(a.state == k.x && a.optional_tensor == k.x && a.output_sym == k.symint);
+    assert_true(a.parts.count == 2 && a.parts.values[0] == k.x && a.parts.values[1] == VKD_NO_VALUE);
+    assert_int_equal(a.optional_int, -7);
+    assert_string_equal(a.optional_string, "relu");
+    assert_true(a.outputs.count == 2 && a.outputs.values[0] == f->args[Y]);
+    assert_int_equal(a.fused, VKD_NO_VALUE); /* no argument of a file */
+}
+
+/* A bool is a number, a SymInt one that is known later. */
+static void numbers_know_what_they_are(void **state)
+{
+    fixture *f = *state;
+    kinds k;
+    kind_args a;
+    prepare_kinds(f, &k);
+    assert_int_equal(decode_kind(f, &k, NUMBER, k.flag, &a), VKD_OK);
+    assert_true(a.number.kind == VKD_NUMBER_INT && a.number.number == 1 && a.number.real == 1.0);
+    assert_int_equal(decode_kind(f, &k, NUMBER, k.symint, &a), VKD_OK);
+    assert_true(a.number.kind == VKD_NUMBER_SYM && a.number.value == k.symint);
+    assert_int_equal(decode_kind(f, &k, NUMBER, hand_int(&f->m, (INT64_C(1) << 53) + 1), &a), VKD_OK);
+    assert_true(a.number.number == (INT64_C(1) << 53) + 1); /* no double has it */
+}
+
+static void what_is_optional_may_be_null(void **state)
+{
+    fixture *f = *state;
+    kinds k;
+    kind_args a;
+    prepare_kinds(f, &k);
+    assert_int_equal(decode_kind(f, &k, OPT_NUMBER, k.null, &a), VKD_OK);
+    assert_int_equal(a.optional_number.kind, VKD_NUMBER_NULL);
+    assert_int_equal(decode_kind(f, &k, OPT_SYM, k.null, &a), VKD_OK);
+    assert_true(a.optional_sym.number == VKD_SYM_NULL && a.optional_sym.value == VKD_NO_VALUE);
+    assert_int_equal(decode_kind(f, &k, OPT_TENSOR, k.null, &a), VKD_OK);
+    assert_int_equal(a.optional_tensor, VKD_NO_VALUE);
+    assert_int_equal(decode_kind(f, &k, OPT_INT, k.null, &a), VKD_OK);
+    assert_int_equal(a.optional_int, 31); /* the default stays */
+    assert_int_equal(decode_kind(f, &k, OPT_STRING, k.null, &a), VKD_OK);
+    assert_null(a.optional_string);
+    for (int empty = 0; empty < 2; empty++) {
+        assert_int_equal(decode_kind(f, &k, SIZES, empty ? k.empty : k.null, &a), VKD_OK);
+        assert_int_equal(a.sizes.count, 0);
+    }
+    assert_int_equal(decode_kind(f, &k, OUTPUTS, f->args[Y], &a), VKD_OK); /* a tensor is a list of one */
+    assert_true(a.outputs.count == 1 && a.outputs.values[0] == f->args[Y]);
+}
+
+static void refuses_the_other_kinds(void **state)
+{
+    fixture *f = *state;
+    kinds k;
+    kind_args a;
+    prepare_kinds(f, &k);
+    uint32_t wrong_items = hand_list(&f->m, 2, (uint32_t[]){k.integer, k.real});
+    uint32_t nine = hand_ints(&f->m, VKD_MAX_RANK, (int64_t[VKD_MAX_RANK]){0});
+    static const int64_t zeros[VKD_MAX_RANK + 1];
+    f->m.values[nine].list.ints = zeros;
+    f->m.values[nine].list.count = VKD_MAX_RANK + 1;
+    uint32_t null_items = hand_list(&f->m, 2, (uint32_t[]){k.x, k.null});
+    const struct {
+        enum kind which;
+        uint32_t id;
+    } cases[] = {
+        {NUMBER, k.null},         {NUMBER, k.text},       {NUMBER, k.x},         {OPT_NUMBER, k.empty},
+        {SYM, k.null},            {SYM, k.real},          {SYM, k.flag},         {SYM, k.x},
+        {OPT_SYM, k.real},        {SIZES, k.integer},     {SIZES, wrong_items},  {SIZES, nine},
+        {SIZES, k.text},          {SIZE_LIST, k.integer}, {STATE, k.null},       {STATE, k.integer},
+        {OPT_TENSOR, k.integer},  {PARTS, k.x},           {PARTS, wrong_items},  {PARTS, k.null},
+        {OPT_INT, k.text},        {OPT_STRING, k.x},      {OUTPUTS, null_items}, {OUTPUTS, wrong_items},
+        {OUTPUTS, k.integer},     {OUT_SYM, k.x},         {OUT_SYM, k.null},     {OUT_SYM, k.integer},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "(%s)", kind_params[cases[i].which].name);
+        assert_int_equal(decode_kind(f, &k, cases[i].which, cases[i].id, &a), VKD_INVALID_MODEL);
+        if (!strstr(f->context.error, "'test.op' (node 17)") || !strstr(f->context.error, name))
+            fail_msg("case %zu: '%s' does not name %s", i, f->context.error, name);
+    }
+}
+
+/* A SymInt is no plain int: it would be compiled into what is good for one number only. */
+static void symints_are_no_plain_ints(void **state)
+{
+    fixture *f = *state;
+    prepare(f);
+    f->args[ZERO] = hand_symint(&f->m, 3);
+    assert_refused(f, "zero");
+    prepare(f);
+    f->args[SCALE] = hand_symint(&f->m, 3);
+    assert_refused(f, "scale");
+    prepare(f);
+    f->args[PAIR] = hand_list(&f->m, 2, (uint32_t[]){hand_symint(&f->m, 3), f->args[ZERO]});
+    assert_refused(f, "pair");
+    prepare(f);
+    f->args[DIMS] = hand_symint(&f->m, 3);
+    assert_refused(f, "dims");
+}
+
 static void refuses_wrong_arity(void **state)
 {
     fixture *f = *state;
@@ -351,6 +540,11 @@ int main(void)
         TEST(refuses_wrong_tensors),
         TEST(takes_outputs_from_lists),
         TEST(decodes_optional_numbers_and_tensor_lists),
+        TEST(decodes_the_other_kinds),
+        TEST(numbers_know_what_they_are),
+        TEST(what_is_optional_may_be_null),
+        TEST(refuses_the_other_kinds),
+        TEST(symints_are_no_plain_ints),
         TEST(refuses_wrong_arity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -382,6 +382,26 @@ static void compile_specs(void **state)
     }
 }
 
+/* Whether init has executed the model is told by the time of the last execution. */
+static void warm_up_is_an_execution(void **state)
+{
+    static const unsigned char off[] = {0}, on[] = {1};
+    const vkd_compile_spec specs[] = {{"warmup_execute_after_compile", off, 1}, {"warmup_execute_after_compile", on, 1}};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        fixture f;
+        begin(&f, false);
+        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, NULL, &f.options, &f.delegate), VKD_OK);
+        uint64_t at_init = vkd_gpu_ns(f.delegate);
+        small_check(&f.model, f.delegate);
+        bool times = vkd_gpu_ns(f.delegate) > 0; /* a device may have no time stamps */
+        end(&f);
+        if (!times)
+            skip();
+        assert_int_equal(at_init > 0, i == 1);
+    }
+}
+
 /* ---------------------------------------------------------------------------------------------------- broken blobs */
 
 static void assert_refused(const void *blob, size_t size, vkd_status expected, vkd_status or_expected, const char *says)
@@ -608,12 +628,11 @@ static void operators_are_named_before_values(void **state)
     (void)state;
     static const uint32_t image[4] = {1, 2, 3, 4}, nothing[1] = {0}, nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     static const char *const rows[][3] = {
-        {"aten._native_batch_norm_legit_no_training.default", "aten.permute_copy.default",
-         "operators 'aten._native_batch_norm_legit_no_training.default' (node 3), 'aten.permute_copy.default' (node 4) are not "
-         "supported"},
-        {"aten._native_batch_norm_legit_no_training.default", "aten.relu.default",
-         "operator 'aten._native_batch_norm_legit_no_training.default' (node 3) is not supported"},
-        {"aten.relu.default", "aten.relu.default", "values[1]: an empty tensor that is no constant is not supported"},
+        {"my.norm.default", "my.permute.default",
+         "operators 'my.norm.default' (node 3), 'my.permute.default' (node 4) are not supported"},
+        {"my.norm.default", "aten.relu.default",
+         "operator 'my.norm.default' (node 3) is not supported"},
+        {"aten.relu.default", "aten.relu.default", "values[3]: a tensor of rank above 8 is not supported"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         vkd_blob_builder *b = blob_new();
@@ -678,6 +697,7 @@ int main(void)
         cmocka_unit_test(smaller_inputs_run),
         cmocka_unit_test(arguments_between_inputs_and_outputs_are_ignored),
         cmocka_unit_test(compile_specs),
+        cmocka_unit_test(warm_up_is_an_execution),
         cmocka_unit_test(broken_operators),
         cmocka_unit_test(every_rank_runs),
         cmocka_unit_test(odd_tensors),

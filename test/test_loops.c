@@ -1,6 +1,7 @@
 /* What nodes say of their loops (vkd_node.loops) against what a device does. A CPU device ends the loops of an invocation
  * after so many iterations; here the rule that keeps them shorter is lifted, and sums grow until the device gets one wrong. */
 #include "ops/conv.h"
+#include "runtime/spirv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
 #include "support/lowering.h"
@@ -204,6 +205,66 @@ static void build_linear(problem *p, const probe *which, uint32_t n, vkd_random 
     expect(p, y);
 }
 
+static void *float_ones(size_t count)
+{
+    float *ones = make(count, sizeof *ones);
+    for (size_t i = 0; i < count; i++)
+        ones[i] = 1;
+    return ones;
+}
+
+/* A sum counts the ones of x; softmax of zeros gives all of them what one has. */
+static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_random *random)
+{
+    hand_model *m = &p->m;
+    const bool softmax = which->shader == VKD_SHADER_STATS;
+    const uint32_t dims[] = {1, n}, one[] = {1, 1};
+    p->x = softmax ? make(n, sizeof(float)) : sparse(random, n, 1, true);
+    finish(p, softmax ? n : 1, true);
+    for (uint32_t i = 0; i < n; i++)
+        p->expected[softmax ? i : 0] += softmax ? 1.0 / n : (double)((float *)p->x)[i];
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 2, dims), y = hand_output(m, VKD_DTYPE_FLOAT32, 2, softmax ? dims : one);
+    if (softmax)
+        HAND_OP(m, "aten._softmax.default", x, hand_int(m, 1), hand_bool(m, false), y);
+    else
+        HAND_OP(m, "aten.sum.dim_IntList", x, hand_ints(m, 1, (int64_t[]){1}), hand_bool(m, true), hand_null(m), y);
+}
+
+static void build_product(problem *p, const probe *which, uint32_t n, vkd_random *random)
+{
+    hand_model *m = &p->m;
+    const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1}, w_dims[] = {1, n}, y_dims[] = {rows, 1}, one = 1;
+    p->x = sparse(random, (size_t)rows * n, 4, true);
+    finish(p, rows, true);
+    for (size_t i = 0; i < (size_t)rows * n; i++)
+        p->expected[i / n] += (double)((float *)p->x)[i];
+    uint32_t a = hand_input(m, VKD_DTYPE_FLOAT32, 2, a_dims), y = hand_output(m, VKD_DTYPE_FLOAT32, 2, y_dims);
+    if (which->shader == VKD_SHADER_MATMUL) {
+        p->weights = float_ones(n);
+        HAND_OP(m, "aten.mm.default", a, hand_constant(m, VKD_DTYPE_FLOAT32, 2, b_dims, p->weights), y);
+    } else {
+        p->weights = memset(make(n, 1), 1, n);
+        p->scales[0] = 1;
+        HAND_OP(m, "et_vk.linear_q8csw.default", a, hand_constant(m, VKD_DTYPE_INT8, 2, w_dims, p->weights),
+                hand_constant(m, VKD_DTYPE_FLOAT32, 1, &one, p->scales), hand_null(m), y);
+    }
+}
+
+/* A query of zeros attends to all of n keys alike: the mean of the values. width: of a row. */
+static void build_attention(problem *p, const probe *which, uint32_t n, vkd_random *random)
+{
+    hand_model *m = &p->m;
+    const uint32_t q_dims[] = {1, 1, 1, which->width}, k_dims[] = {1, 1, n, which->width};
+    p->x = make(which->width, sizeof(float));
+    p->weights = sparse(random, (size_t)n * which->width, which->width, true);
+    finish(p, which->width, true);
+    for (size_t i = 0; i < (size_t)n * which->width; i++)
+        p->expected[i % which->width] += (double)((float *)(void *)p->weights)[i] / n;
+    uint32_t keys = hand_constant(m, VKD_DTYPE_FLOAT32, 4, k_dims, p->weights), null = hand_null(m);
+    HAND_OP(m, "et_vk.sdpa.default", hand_input(m, VKD_DTYPE_FLOAT32, 4, q_dims), keys, keys, null, null,
+            hand_output(m, VKD_DTYPE_FLOAT32, 4, q_dims));
+}
+
 /* ---------------------------------------------------------------------------------------------------------- probing */
 
 enum { TALLEST = 1 << 15 }; /* window of a convolution that there may be */
@@ -229,6 +290,13 @@ static const probe probes[] = {
     {VKD_SHADER_GEMM_LANES_WORDS_7X32, "implicit lanes words 7x32", build_conv, 1, 1, 2, TALLEST, 0},
     {VKD_SHADER_LINEAR_WORDS, NULL, build_linear, 2, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_LINEAR, NULL, build_linear, 1, 1, 1, VKD_MAX_K, 0},
+    {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
+    {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
+    {VKD_SHADER_MATMUL, NULL, build_product, 1, 1, 1, 1 << 20, 1.01},
+    {VKD_SHADER_QLINEAR, NULL, build_product, 1, 1, 1, 1 << 19, 1.01},
+    {VKD_SHADER_QLINEAR, NULL, build_product, 4, 1, 1, 1 << 19, 1.01}, /* rows */
+    {VKD_SHADER_ATTENTION_WEIGHTS, NULL, build_attention, 1, 1, 64, 1 << 14, 1.1},
+    {VKD_SHADER_ATTENTION_VALUES, NULL, build_attention, 1, 1, 2, 1 << 17, 1.01},
 };
 enum { PROBES = sizeof probes / sizeof *probes };
 
@@ -330,6 +398,7 @@ static void check_probe(harness *h, const probe *which, vkd_random *random)
 static void statements_hold_on_the_device(void **state)
 {
     harness *h = harness_get(state);
+    assert_int_equal(h->caps.max_loops, h->caps.type == VKD_TYPE_CPU ? VKD_CPU_MAX_LOOPS : 0);
     if (!h->caps.max_loops) {
         print_message("skipped: this device does not limit loops\n");
         skip();
@@ -352,11 +421,12 @@ static void statements_hold_on_the_device(void **state)
 
 /* --------------------------------------------------------------------------------------------------------- coverage */
 
-/* Kernels whose loops go round as often as the code says, whatever the problem; and those for matrix units, which no CPU has.
- */
+/* Kernels whose loops go round as often as the code says, whatever the problem; and those that no CPU device is given: for matrix
+ * units, and for few rows of a product. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy", "move", "paste", "gather", "im2col", "conv_dw_", "gemm_coop_"};
+    static const char *const prefixes[] = {"copy",   "move",     "paste",      "gather",      "pad", "normalise", "affine", "nibble_codes",
+                                           "im2col", "conv_dw_", "gemm_coop_", "matmul_rows"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
@@ -375,10 +445,13 @@ static bool is_probed(vkd_shader shader)
 static bool has_loop(vkd_shader_code code)
 {
     enum { HEADER = 5, LOOP_MERGE = 246, UNROLL = 1 };
-    for (size_t at = HEADER; at < code.size / 4; at += code.code[at] >> 16)
-        if ((code.code[at] & 0xffff) == LOOP_MERGE && !(code.code[at + 3] & UNROLL))
-            return true;
-    return false;
+    uint32_t *words = make(code.count, sizeof *words);
+    size_t count = vkd_spirv_unpack(code.packed, code.count, words);
+    bool has = false;
+    for (size_t at = HEADER; at < count; at += words[at] >> 16)
+        has = has || ((words[at] & 0xffff) == LOOP_MERGE && !(words[at + 3] & UNROLL));
+    free(words);
+    return has;
 }
 
 /* Whoever adds a loop to a kernel has to say what it costs, and to add it here. */

@@ -424,6 +424,19 @@ static void test_other_clamps_stay(void **state)
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
 
+    for (int bound = 1; bound <= 2; bound++) { /* a NaN has no place among the bytes, neither has 0 times an infinite reciprocal */
+        clamp_model(&f, &c, 0.5);
+        f.values[f.args[1][bound]] = (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = NAN};
+        rewrite(&f);
+        assert_int_equal(f.net.call_count, 3);
+        vkd_arena_release(&f.arena);
+    }
+    const clamp_case tiniest = {"aten.clamp.default", 0, NAN, {1e-40f, 3}};
+    clamp_model(&f, &tiniest, (double)1e-40f);
+    rewrite(&f);
+    assert_int_equal(f.net.call_count, 3);
+    vkd_arena_release(&f.arena);
+
     clamp_model(&f, &c, 0.5);
     f.values[f.args[1][1]].kind = VKD_VALUE_SYMINT; /* no bound that we know */
     rewrite(&f);
