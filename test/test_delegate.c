@@ -386,12 +386,13 @@ static void compile_specs(void **state)
 static void warm_up_is_an_execution(void **state)
 {
     static const unsigned char off[] = {0}, on[] = {1};
-    const vkd_compile_spec specs[] = {{"warmup_execute_after_compile", off, 1}, {"warmup_execute_after_compile", on, 1}};
+    const vkd_compile_spec specs[] = {{sizeof *specs, "warmup_execute_after_compile", off, 1},
+                                      {sizeof *specs, "warmup_execute_after_compile", on, 1}};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         fixture f;
         begin(&f, false);
-        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, NULL, &f.options, &f.delegate), VKD_OK);
+        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, &f.options, &f.delegate), VKD_OK);
         uint64_t at_init = vkd_gpu_ns(f.delegate);
         small_check(&f.model, f.delegate);
         bool times = vkd_gpu_ns(f.delegate) > 0; /* a device may have no time stamps */
