@@ -66,20 +66,20 @@ static vkd_status open_file(vkd_program *program, const char *path)
     return program->path ? vkd_program_read(program) : vkd_fail_memory(&program->context, "the program's path");
 }
 
-static vkd_status open_program(const char *path, const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
+static vkd_status open_program(const char *path, const void *bytes, size_t size, const vkd_options *given, vkd_program **out)
 {
     vkd_context context;
-    vkd_context_init(&context, options);
+    vkd_options options;
     vkd_program *program = NULL;
-    vkd_status status = VKD_OK;
+    vkd_status status = vkd_options_read(&options, given, &context);
     if (out)
         *out = NULL;
-    if (!out || (!path && !bytes))
+    if (status == VKD_OK && (!out || (!path && !bytes)))
         status =
             vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_program_open: a null pointer for the %s", out ? "file" : "result");
-    else if (!(program = vkd_alloc(&context, 1, sizeof *program)))
+    else if (status == VKD_OK && !(program = vkd_alloc(&context, 1, sizeof *program)))
         status = vkd_fail_memory(&context, "the program");
-    else {
+    else if (status == VKD_OK) {
         program->context = context;
         program->bytes = bytes;
         program->size = size;
@@ -93,7 +93,7 @@ static vkd_status open_program(const char *path, const void *bytes, size_t size,
         program->context.file = NULL;
         context = program->context;
     }
-    vkd_context_report(&context, options, status);
+    vkd_context_report(&context, &options, status);
     if (status == VKD_OK)
         *out = program;
     else

@@ -41,7 +41,7 @@ vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint
     *tuner = (vkd_tuner){
         .device = device,
         .context = context,
-        .measures = options->conv_select == VKD_SELECT_MEASURE,
+        .measures = options->select == VKD_SELECT_MEASURE,
         .checks = !options->no_self_check,
         .left_us = options->measure_budget_ms ? options->measure_budget_ms * 1e3 : default_budget_us,
     };

@@ -22,13 +22,22 @@ static const vkd_param add_parameters[] = {
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const add_args *args = arguments;
-    const vkd_model_tensor *a = vkd_shape_of(shaping, args->a), *b = vkd_shape_of(shaping, args->b);
-    if (a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0])) {
-        char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the sum of %s and %s: both must have the same shape",
-                              vkd_dims_format(a->rank, a->dims, left), vkd_dims_format(b->rank, b->dims, right));
-    }
-    return vkd_shape_set_as(shaping, args->y, args->a);
+    vkd_shape y;
+    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->a, args->b}, 2, &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+/* An operand under y's dims: the kernel adds what lies at the same places. */
+static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_model_tensor *y, vkd_tensor_id *out)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
+    vkd_view view;
+    if (x->dtype != VKD_DTYPE_INT8 || (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
+        return vkd_op_input(lowering, value, VKD_DTYPE_INT8, VKD_4C, out);
+    VKD_TRY(vkd_op_view(lowering, value, &view));
+    vkd_view_broadcast(&view, y->rank, y->dims);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, y->rank, y->dims, out));
+    return vkd_op_move(lowering, &view, *out);
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -38,8 +47,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_check_qparams(lowering, "first operand's", args->a_scale, args->a_zero));
     VKD_TRY(vkd_check_qparams(lowering, "second operand's", args->b_scale, args->b_zero));
     VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
-    VKD_TRY(vkd_op_input(lowering, args->a, VKD_DTYPE_INT8, VKD_4C, &a));
-    VKD_TRY(vkd_op_input(lowering, args->b, VKD_DTYPE_INT8, VKD_4C, &b));
+    VKD_TRY(operand(lowering, args->a, vkd_value_tensor(lowering, args->y), &a));
+    VKD_TRY(operand(lowering, args->b, vkd_value_tensor(lowering, args->y), &b));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
 
     /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */

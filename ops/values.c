@@ -246,7 +246,8 @@ vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 
 vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
-    return vkd_op_output_in(lowering, value, dtype, lowering->use[value].is_output ? VKD_ROWS : VKD_4C, out);
+    bool rows = lowering->use[value].is_output || vkd_value_tensor(lowering, value)->rank > 4;
+    return vkd_op_output_in(lowering, value, dtype, rows ? VKD_ROWS : VKD_4C, out);
 }
 
 vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)

@@ -188,7 +188,7 @@ static run_exit parse_values(run_options *options)
     if (!result && options->select_text)
         result = parse_name("select", "auto,measure", options->select_text, &select);
     options->int8_dot = (vkd_int8_dot)dot;
-    options->select = (vkd_conv_select)select;
+    options->select = (vkd_select)select;
     return result;
 }
 

@@ -28,7 +28,7 @@ typedef struct run_options {
 
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;
-    vkd_conv_select select;
+    vkd_select select;
     int measure_ms, no_self_check;
     int timeout_ms, validate, no_cache, no_rewrites, verbose;
 

@@ -177,10 +177,11 @@ vkd_status read_specs(reader *r, size_t delegate, const program::Delegate *sourc
         if (!spec->key())
             return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: delegates[%zu]: compile_specs[%zu] has no key", PROGRAM,
                             delegate, i);
+        specs[i].size = sizeof specs[i];
         VKD_TRY(vkd_flatbuffer_string(&r->buffer, spec->key(), &specs[i].key));
         if (spec->value()) {
             specs[i].value = r->file + (spec->value()->data() - r->buffer.base);
-            specs[i].size = spec->value()->size();
+            specs[i].value_size = spec->value()->size();
         }
     }
     out->specs = specs;
@@ -656,6 +657,20 @@ vkd_status read_program(reader *r, vkd_container *out)
     return VKD_OK;
 }
 
+/* vkd_named_data.find over a container. */
+vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
+{
+    const vkd_container *container = static_cast<const vkd_container *>(user);
+    vkd_container_named wanted = {key, {nullptr, 0}};
+    const void *found = bsearch(&wanted, container->named, container->named_count, sizeof wanted, compare_keys);
+    if (!found)
+        return VKD_NOT_FOUND;
+    const vkd_bytes *data = &static_cast<const vkd_container_named *>(found)->data;
+    *out_data = data->data;
+    *out_size = data->size;
+    return VKD_OK;
+}
+
 } // namespace
 
 extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out)
@@ -670,18 +685,8 @@ extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_aren
         vkd_flatbuffer_open<program::Program>(arena, PROGRAM, r.file, program_size, program::ProgramIdentifier(), &r.buffer);
     if (status == VKD_OK)
         status = read_program(&r, out);
+    if (status == VKD_OK)
+        out->named_data = {sizeof out->named_data, find_named, nullptr, out};
     vkd_flatbuffer_close(&r.buffer);
     return status;
-}
-
-extern "C" const void *vkd_container_find(void *user, const char *key, size_t *out_size)
-{
-    const vkd_container *container = static_cast<const vkd_container *>(user);
-    vkd_container_named wanted = {key, {nullptr, 0}};
-    const void *found = bsearch(&wanted, container->named, container->named_count, sizeof wanted, compare_keys);
-    if (!found)
-        return nullptr;
-    const vkd_bytes *data = &static_cast<const vkd_container_named *>(found)->data;
-    *out_size = data->size;
-    return data->data;
 }

@@ -66,14 +66,12 @@ typedef struct vkd_container {
     size_t method_count, named_count;
     const vkd_container_method *methods;
     const vkd_container_named *named; /* sorted by key */
+    vkd_named_data named_data;        /* the same to be looked up: it points to this struct, which must stay where it is */
 } vkd_container;
 
 /* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and
  * the compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED
  * for an input or output that is a tensor which vkd_model_tensor cannot describe; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out);
-
-/* A vkd_named_data_fn over a container: user is a const vkd_container *. */
-const void *vkd_container_find(void *container, const char *key, size_t *out_size);
 
 #endif

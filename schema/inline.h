@@ -26,7 +26,7 @@
  * VKD_INVALID_MODEL with a message that names what is at fault; VKD_UNSUPPORTED for a JumpFalseCall, a delegate of another
  * backend or called twice, and for tensors that cannot be described; what vkd_model_read returns. */
 VKD_MUST_USE vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method,
-                                          const char *delegate_id, vkd_named_data_fn named_data, void *named_data_user,
-                                          vkd_arena *arena, vkd_model *out);
+                                          const char *delegate_id, const vkd_named_data *named_data, vkd_arena *arena,
+                                          vkd_model *out);
 
 #endif

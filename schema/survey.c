@@ -128,7 +128,7 @@ static vkd_status read_blobs(vkd_survey *s)
         bytes += blob->size;
         if (bytes > s->container->size)
             return vkd_survey_fail(s, VKD_INVALID_MODEL, "the blobs of its delegates lie over each other");
-        VKD_TRY(vkd_model_read(blob->data, blob->size, s->named_data, s->named_data_user, s->arena, model));
+        VKD_TRY(vkd_model_read(blob->data, blob->size, s->named_data, s->arena, model));
     }
     return VKD_OK;
 }
@@ -271,12 +271,16 @@ static vkd_status find_external(vkd_survey *s, uint32_t value)
 {
     const vkd_container_value *v = &s->method->values[value];
     size_t size = 0;
-    const void *data = s->named_data(s->named_data_user, v->external, &size);
-    if (!data)
+    const void *data = NULL;
+    vkd_status status = s->named_data->find(s->named_data->user, v->external, &data, &size);
+    if (status == VKD_NOT_FOUND || (status == VKD_OK && !data))
         return vkd_survey_fail(
             s, VKD_INVALID_MODEL,
             "value %u is the external constant '%.200s', which was not found: give the program its .ptd file", value,
             v->external);
+    if (status != VKD_OK)
+        return vkd_survey_fail(s, status, "value %u: the external constant '%.200s' cannot be had: %s", value, v->external,
+                               vkd_status_name(status));
     if (size < v->value.tensor.size)
         return vkd_survey_fail(s, VKD_INVALID_MODEL,
                                "value %u: the external constant '%.200s' has %zu bytes, but %zu are needed", value, v->external,

@@ -16,8 +16,8 @@ static void read_program(const uint8_t *data, size_t size, vkd_arena *arena)
     if (vkd_container_read(data, size, arena, &container) != VKD_OK)
         return;
     for (size_t i = 0; i < container.method_count; i++)
-        if (vkd_inline_method(&container, &container.methods[i], "VulkanBackend", vkd_container_find, &container, arena,
-                              &model) != VKD_OK)
+        if (vkd_inline_method(&container, &container.methods[i], "VulkanBackend", &container.named_data, arena, &model) !=
+            VKD_OK)
             return;
 }
 
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     vkd_context_init(&context, &options);
     vkd_arena_init(&arena, &context);
     read_program(data, size, &arena);
-    if (vkd_model_read(data, size, NULL, NULL, &arena, &model) != VKD_OK)
+    if (vkd_model_read(data, size, NULL, &arena, &model) != VKD_OK)
         context.error[0] = 0; /* any answer will do */
     vkd_arena_release(&arena);
     return 0;

@@ -40,8 +40,8 @@ static bool read_model(check *c, const char *path)
         return false;
     }
     if (method)
-        status = vkd_model_read(method->delegates[0].blob.data, method->delegates[0].blob.size, vkd_container_find,
-                                &c->reading.container, &c->reading.arena, &c->model);
+        status = vkd_model_read(method->delegates[0].blob.data, method->delegates[0].blob.size,
+                                &c->reading.container.named_data, &c->reading.arena, &c->model);
     if (status != VKD_OK)
         fprintf(stderr, "%s: %s\n", path, c->reading.context.error);
     return status == VKD_OK;

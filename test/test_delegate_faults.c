@@ -133,9 +133,10 @@ static void each_allocation_of_a_program_fails(void **state)
         vkd_method *method = NULL;
         options.validate = false;
         w.memory.fail_at = failures;
+        float output[7];
         vkd_status status = sample_load(&s, &options, &program, &method);
         if (status == VKD_OK)
-            status = vkd_method_execute(method);
+            status = sample_execute(&s, method, output);
         failed = w.memory.failed;
         if (status != (failed ? VKD_OUT_OF_MEMORY : VKD_OK))
             fail_msg("allocation %d: %s, \"%s\"", (int)failures, vkd_status_name(status), w.error);
@@ -413,7 +414,7 @@ static int find_no_device(void)
     good = vkd_list_devices(&options, &info, 1, &count) == VKD_NO_DEVICE && count == 0 && good;
     good = w.counts[VKD_LOG_ERROR] == 2 && w.memory.live == 0 && good;
     /* what is wrong with the blob is found without a device */
-    good = vkd_init(m.blob, m.size - 1, NULL, 0, NULL, NULL, &options, &delegate) == VKD_INVALID_MODEL && good;
+    good = vkd_init(m.blob, m.size - 1, NULL, 0, NULL, &options, &delegate) == VKD_INVALID_MODEL && good;
     fprintf(stderr, "%s", good ? "" : w.text);
     small_end(&m);
     return good ? 0 : 1;

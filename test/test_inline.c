@@ -104,12 +104,13 @@ static void say_model(text *t, const vkd_model *model)
 
 /* External data, and what the blobs name. */
 static const float weights[6] = {1, 2, 3, 4, 5, 6};
-static const void *find_data(void *user, const char *key, size_t *out_size)
+static vkd_status find_data(void *user, const char *key, const void **out_data, size_t *out_size)
 {
     size_t *requests = user;
     ++*requests;
+    *out_data = weights;
     *out_size = strcmp(key, "short") ? sizeof weights : sizeof weights - 1;
-    return !strcmp(key, "weights") || !strcmp(key, "short") || !strcmp(key, "twin") ? weights : NULL;
+    return !strcmp(key, "weights") || !strcmp(key, "short") || !strcmp(key, "twin") ? VKD_OK : VKD_NOT_FOUND;
 }
 
 typedef struct fixture {
@@ -124,8 +125,8 @@ static vkd_status inline_file(fixture *f)
 {
     reading_begin(&f->r, NULL);
     VKD_TRY(vkd_container_read(f->file, f->size, &f->r.arena, &f->r.container));
-    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend", find_data, &f->requests, &f->r.arena,
-                             &f->model);
+    const vkd_named_data data = {sizeof data, find_data, NULL, &f->requests};
+    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend", &data, &f->r.arena, &f->model);
 }
 
 static void end(fixture *f)
@@ -224,11 +225,10 @@ static void compare_sample(const char *folder, void *user)
     assert_int_equal(vkd_container_read(file, size, &r.arena, &r.container), VKD_OK);
     const vkd_container_method *method = &r.container.methods[0];
     if (method->step_count == 1 && size < 100000) {
-        assert_int_equal(
-            vkd_inline_method(&r.container, method, "VulkanBackend", vkd_container_find, &r.container, &r.arena, &model),
-            VKD_OK);
+        assert_int_equal(vkd_inline_method(&r.container, method, "VulkanBackend", &r.container.named_data, &r.arena, &model),
+                         VKD_OK);
         vkd_bytes bytes = method->delegates[0].blob;
-        assert_int_equal(vkd_model_read(bytes.data, bytes.size, vkd_container_find, &r.container, &r.arena, &alone), VKD_OK);
+        assert_int_equal(vkd_model_read(bytes.data, bytes.size, &r.container.named_data, &r.arena, &alone), VKD_OK);
         assert_int_equal(model.value_count, alone.value_count);
         say_model(&whole, &model);
         say_model(&blob, &alone);

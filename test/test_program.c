@@ -1,5 +1,6 @@
 /* The .pte container through the public interface: files that are none, methods, inputs and outputs in the wrong order. */
 #include "support/blob_builder.h"
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
@@ -312,12 +313,13 @@ static void null_pointers(void **state)
     assert_string_equal(vkd_method_error(NULL), "");
     assert_null(vkd_program_method_name(NULL, 0));
     assert_null(vkd_method_delegate(NULL));
-    assert_null(vkd_method_output(NULL, 0, NULL));
     assert_int_equal(vkd_program_method_count(NULL) + vkd_method_input_count(NULL) + vkd_method_output_count(NULL), 0);
     assert_int_equal(vkd_method_input_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_method_output_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(NULL, 0, "", 0), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(NULL), VKD_INVALID_ARGUMENT);
+    uint64_t ticket;
+    assert_int_equal(vkd_method_execute(NULL, NULL, 0), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_submit(NULL, NULL, 0, &ticket), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_wait(NULL, 1), VKD_INVALID_ARGUMENT);
     watch_end(&w);
 }
 
@@ -375,7 +377,6 @@ static void inputs_and_outputs(void **state)
     (void)state;
     fixture f;
     vkd_tensor_info info;
-    size_t size = 0;
     begin(&f);
     const uint8_t *x = f.sample.inputs[0];
     size_t x_size = f.sample.input_sizes[0];
@@ -387,34 +388,30 @@ static void inputs_and_outputs(void **state)
     assert_int_equal(vkd_method_input_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_method_output_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
 
-    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT);
-    assert_non_null(strstr(vkd_method_error(f.method), "input 0 was not set"));
-    assert_null(vkd_method_output(f.method, 0, &size));
-    assert_int_equal(vkd_method_set_input(f.method, 1, x, x_size), VKD_NOT_FOUND);
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size - 1), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size + 1), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(f.method, 0, NULL, x_size), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT); /* none of these counts */
-
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size), VKD_OK);
-    assert_null(vkd_method_output(f.method, 0, &size)); /* not before execute */
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
-    assert_null(vkd_method_output(f.method, 1, &size));
-    assert_non_null(vkd_method_output(f.method, 0, NULL));
-    const void *y = vkd_method_output(f.method, 0, &size);
-    assert_int_equal(size, f.sample.count * sizeof(float));
-    float *first = malloc(size);
-    memcpy(first, y, size);
-
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, 3), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK); /* the input of before is still there */
-    assert_memory_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    vkd_tensor_info declared;
+    assert_int_equal(vkd_method_output_info(f.method, 0, &declared), VKD_OK);
+    assert_int_equal(declared.size, f.sample.count * sizeof(float));
+    float *first = malloc(declared.size), *y = malloc(declared.size);
     uint8_t *zeros = calloc(1, x_size);
-    assert_int_equal(vkd_method_set_input(f.method, 0, zeros, x_size), VKD_OK);
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
-    assert_memory_not_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    vkd_tensor_arg args[] = {call_input(&info, x), call_output(&declared, first)};
+    assert_int_equal(vkd_method_execute(f.method, args, 1), VKD_INVALID_ARGUMENT);
+    assert_non_null(strstr(vkd_method_error(f.method), "1 arguments"));
+    assert_int_equal(vkd_method_execute(f.method, NULL, 2), VKD_INVALID_ARGUMENT);
+    args[0].capacity--;
+    assert_int_equal(vkd_method_execute(f.method, args, 2), VKD_INVALID_ARGUMENT);
+    args[0].capacity++;
+    args[1].rank = 0; /* what an output is is not asked, but told */
+    memset(args[1].dims, 0xff, sizeof args[1].dims);
+    assert_int_equal(vkd_method_execute(f.method, args, 2), VKD_OK);
+    assert_int_equal(args[1].rank, declared.rank);
+    assert_memory_equal(args[1].dims, declared.dims, declared.rank * sizeof *declared.dims);
+    assert_int_equal(call_method(f.method, x, y), VKD_OK);
+    assert_memory_equal(y, first, declared.size);
+    assert_int_equal(call_method(f.method, zeros, y), VKD_OK);
+    assert_memory_not_equal(y, first, declared.size);
     free(zeros);
     free(first);
+    free(y);
     end(&f);
 }
 
@@ -429,14 +426,13 @@ static void bytes_equal_file(void **state)
     assert_int_equal(vkd_program_open(path, &f.options, &program), VKD_OK);
     assert_int_equal(vkd_method_load(program, "forward", &f.options, &method), VKD_OK);
     vkd_method *both[] = {f.method, method};
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(vkd_method_set_input(both[i], 0, f.sample.inputs[0], f.sample.input_sizes[0]), VKD_OK);
-        assert_int_equal(vkd_method_execute(both[i]), VKD_OK);
-    }
-    size_t size, other_size;
-    const void *output = vkd_method_output(f.method, 0, &size), *other = vkd_method_output(method, 0, &other_size);
-    assert_int_equal(size, other_size);
-    assert_memory_equal(output, other, size);
+    const size_t size = f.sample.count * sizeof(float);
+    float *outputs[] = {malloc(size), malloc(size)};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sample_execute(&f.sample, both[i], outputs[i]), VKD_OK);
+    assert_memory_equal(outputs[0], outputs[1], size);
+    free(outputs[0]);
+    free(outputs[1]);
     vkd_method_unload(method);
     vkd_program_close(program);
     free(path);
@@ -578,7 +574,7 @@ static void specs_of_the_program(void **state)
     vkd_program *program;
     vkd_method *method;
     small_begin(&m, false, NULL);
-    const vkd_compile_spec spec = {"storage_type_override", "\1\0\0", 3};
+    const vkd_compile_spec spec = {sizeof spec, "storage_type_override", "\1\0\0", 3};
     const blob_pte pte = {.blob = m.blob,
                           .blob_size = m.size,
                           .inputs = &x_info,

@@ -131,8 +131,7 @@ static void times_are_remembered(void **state)
 {
     harness *h = harness_get(state);
     char *directory = new_directory();
-    const vkd_options automatic = {.cache_dir = directory},
-                      measure = {.cache_dir = directory, .conv_select = VKD_SELECT_MEASURE};
+    const vkd_options automatic = {.cache_dir = directory}, measure = {.cache_dir = directory, .select = VKD_SELECT_MEASURE};
     size_t lowered;
     assert_int_equal(measure_with(h, &automatic, VKD_OK, &lowered), 0);
     assert_int_equal(lowered, 0);
@@ -142,7 +141,7 @@ static void times_are_remembered(void **state)
         assert_int_equal(measure_with(h, again ? &automatic : &measure, VKD_OK, &lowered), CANDIDATES);
         assert_int_equal(lowered, 0);
     }
-    const vkd_options no_cache = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE};
+    const vkd_options no_cache = {.no_cache = true, .select = VKD_SELECT_MEASURE};
     assert_int_equal(measure_with(h, &no_cache, VKD_OK, &lowered), CANDIDATES);
     assert_int_equal(lowered, CANDIDATES);
     remove_tree(directory);
@@ -176,7 +175,7 @@ static void the_probe_is_remembered(void **state)
 static void the_budget_is_kept(void **state)
 {
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     vkd_tuner *tuner = make_tuner(h, &options);
     for (int problem = 0; problem < 3; problem++) {
         counted c;
@@ -197,7 +196,7 @@ static void the_budget_is_kept(void **state)
 static void candidates_that_fail(void **state)
 {
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE};
+    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE};
     size_t lowered;
     uint32_t errors = h->gpu.log_counts[VKD_LOG_ERROR];
     h->gpu.context.error[0] = 0;
@@ -401,7 +400,7 @@ static void right_kernels_pass(void **state)
 static void no_memory(void **state)
 {
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     gpu *g = &h->gpu;
     char winner[16];
     factory.variants = with_broken;
@@ -443,13 +442,14 @@ static void models_start_measured(void **state)
     float *outputs[3];
     for (int start = 0; start < 3; start++) {
         log_counts counts = {0};
-        const vkd_options options = {.log = count_message,
+        const vkd_options options = {.size = sizeof options,
+                                     .log = count_message,
                                      .log_user = &counts,
                                      .log_level = VKD_LOG_INFO,
                                      .error = error,
                                      .error_size = sizeof error,
                                      .cache_dir = directory,
-                                     .conv_select = start < 2 ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO};
+                                     .select = start < 2 ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO};
         outputs[start] = sample_run(&s, &options, 1);
         assert_int_equal(counts.measured, start == 0);
         assert_int_equal(counts.checked, start == 0);

@@ -215,7 +215,7 @@ uint32_t pte_delegate(vkd_pte_builder *b, const char *id, const void *blob, size
 
 void pte_spec(vkd_pte_builder *b, const vkd_compile_spec *spec)
 {
-    auto value = b->flat.CreateVector(static_cast<const uint8_t *>(spec->value), spec->size);
+    auto value = b->flat.CreateVector(static_cast<const uint8_t *>(spec->value), spec->value_size);
     b->delegates.back().specs.push_back(program::CreateCompileSpec(b->flat, b->flat.CreateString(spec->key), value));
 }
 
