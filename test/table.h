@@ -153,4 +153,9 @@ double *table_scales(table *t, table_tensor *y);
  * results that are not what is expected. */
 const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row);
 
+/* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size), binds, shapes and lowers it for a
+ * device. Fails the test for a refusal without a message; whether the rest goes well, sanitizers say. Returns whether it was
+ * refused. */
+bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random, const table_case *row);
+
 #endif
