@@ -45,8 +45,7 @@ static vkd_status read_method(const void *user, vkd_arena *arena, vkd_model *out
         VKD_TRY(vkd_read_specs(arena->context, delegate->specs, delegate->spec_count, &warm_up));
         *out_warm_up |= warm_up;
     }
-    return vkd_inline_method(source->container, source->method, vkd_backend.id, vkd_container_find, (void *)source->container,
-                             arena, out);
+    return vkd_inline_method(source->container, source->method, vkd_backend.id, arena, out);
 }
 
 /* An int is an int64 without dims. */
@@ -106,8 +105,8 @@ static vkd_status init_delegate(vkd_method *method, vkd_program *program, const 
         memcpy(method->context.error, program->context.error, sizeof method->context.error);
     else
         status = vkd_delegate_create(&(vkd_source){read_method, source}, options, &method->delegate);
-    if (status == VKD_OK && program->path)
-        method->delegate->host_peak += program->size;
+    if (status == VKD_OK)
+        method->delegate->host_peak += vkd_program_held(program);
     vkd_program_forget(program);
     return status;
 }

@@ -46,4 +46,6 @@ const vkd_backend_table vkd_backend = {
     .method_output = vkd_method_output,
     .submit = vkd_submit,
     .wait = vkd_wait,
+    .program_add_data = vkd_program_add_data,
+    .program_add_data_bytes = vkd_program_add_data_bytes,
 };

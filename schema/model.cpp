@@ -81,7 +81,9 @@ vkd_status named_constant(reader *r, uint32_t id, int constant_id, const char *k
     size_t size = 0;
     const void *data = r->named_data(r->named_data_user, key, &size);
     if (!data)
-        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: constants[%d]: no named data \"%.100s\"", BLOB, constant_id, key);
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: constants[%d]: no named data \"%.100s\": where it is not in the program a .ptd file has it", BLOB,
+                        constant_id, key);
     if (size < needed)
         return vkd_fail(r->context, VKD_INVALID_MODEL,
                         "%s: constants[%d]: named data \"%.100s\" has %llu bytes, but the tensor values[%u] needs %llu", BLOB,
