@@ -51,4 +51,6 @@ const vkd_backend_table vkd_backend = {
     .method_execute = vkd_method_execute,
     .method_submit = vkd_method_submit,
     .method_wait = vkd_method_wait,
+    .program_add_data = vkd_program_add_data,
+    .program_add_data_bytes = vkd_program_add_data_bytes,
 };

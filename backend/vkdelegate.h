@@ -379,6 +379,11 @@ VKD_API VKD_MUST_USE vkd_status vkd_program_open(const char *path, const vkd_opt
  * ends the process (SIGBUS). */
 VKD_API VKD_MUST_USE vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
                                                        vkd_program **out);
+/* Gives a program the constants of a .ptd file, under whose keys vkd_method_load looks first; any number of files, before that.
+ * Where a method needs a constant that is in none, the error names its key. VKD_INVALID_MODEL if the bytes are no such file, or
+ * if one of its tensors is in the program, or in a file before, too. A file, and bytes, are treated as the program's own. */
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data(vkd_program *program, const char *path);
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data_bytes(vkd_program *program, const void *bytes, size_t size);
 VKD_API void vkd_program_close(vkd_program *program); /* after its methods */
 VKD_API const char *vkd_program_error(const vkd_program *program);
 VKD_API size_t vkd_program_method_count(const vkd_program *program);
@@ -469,6 +474,9 @@ typedef struct vkd_backend_table {
     vkd_status (*method_execute)(vkd_method *, vkd_tensor_arg *, size_t);
     vkd_status (*method_submit)(vkd_method *, vkd_tensor_arg *, size_t, uint64_t *);
     vkd_status (*method_wait)(vkd_method *, uint64_t);
+
+    vkd_status (*program_add_data)(vkd_program *, const char *);
+    vkd_status (*program_add_data_bytes)(vkd_program *, const void *, size_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

@@ -13,6 +13,8 @@ typedef struct run_options {
     const char **images;
     size_t image_count;
 
+    char **data_files; /* .ptd files beside the model */
+    size_t data_file_count;
     char **inputs; /* raw tensor files, in the order of the model's inputs */
     size_t input_count;
     char *output;

@@ -115,6 +115,14 @@ static run_exit make_args(run_session *session)
     return RUN_OK;
 }
 
+static run_exit add_data_files(run_session *session)
+{
+    vkd_status status = VKD_OK;
+    for (size_t i = 0; i < session->options->data_file_count && status == VKD_OK; i++)
+        status = session->backend->program_add_data(session->program, session->options->data_files[i]);
+    return run_exit_of(status);
+}
+
 run_exit run_session_load(run_session *session)
 {
     const run_options *options = session->options;
@@ -122,6 +130,8 @@ run_exit run_session_load(run_session *session)
     double start = run_now_ms();
     run_progress("loading %s ...", options->model);
     run_exit result = open_program(session);
+    if (!result)
+        result = add_data_files(session);
     if (result)
         return result;
     vkd_status status = backend->method_load(session->program, options->method, &session->vkd, &session->method);

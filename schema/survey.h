@@ -24,7 +24,6 @@ typedef struct vkd_survey {
     const vkd_container *container;
     const vkd_container_method *method;
     const char *delegate_id;
-    const vkd_named_data *named_data;
     /* found */
     uint64_t budget;  /* bytes that may still be taken for the method */
     vkd_model *blobs; /* by delegate: of those that are called, each once */

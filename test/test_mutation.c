@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/random.h"
@@ -222,7 +223,7 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size, s
             sum += touch_model(&model);
         }
         vkd_model whole;
-        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->container.named_data, &r->arena, &whole));
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->arena, &whole));
         sum += touch_model(&whole);
         (*inlined)++;
     }

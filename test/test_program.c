@@ -4,6 +4,7 @@
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
+#include "support/pte_builder.h"
 #include "support/small_model.h"
 
 #include <setjmp.h>
@@ -564,6 +565,88 @@ static void named_data_of_the_program(void **state)
     small_end(&m);
 }
 
+/* Constants of a .ptd file reach the delegate, from a path and from bytes; methods that are loaded one after the other read the
+ * file again, and see when it was cut short. */
+static void data_files(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    small_begin(&m, true, NULL);
+    const blob_named first[] = {{"bias", m.bias, sizeof m.bias}, {"scales", m.scales, sizeof m.scales}};
+    const ptd_entry second[] = {{{"sums", m.sums, sizeof m.sums}, NULL}, {{"weight", m.weight, sizeof m.weight}, NULL}};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1,
+                          .named = first,
+                          .named_count = 2};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&pte, &size), *data = ptd_build(second, 2, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    write_file(path, data, data_size);
+    for (int by_path = 0; by_path <= 1; by_path++) {
+        watch w;
+        vkd_options options = watch_begin(&w);
+        vkd_program *program;
+        vkd_method *method;
+        assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+        assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_INVALID_MODEL);
+        assert_non_null(strstr(w.error, "a .ptd file has it"));
+        assert_int_equal(by_path ? vkd_program_add_data(program, path) : vkd_program_add_data_bytes(program, data, data_size),
+                         VKD_OK);
+        for (int i = 0; i < 2; i++) {
+            if (vkd_method_load(program, NULL, &options, &method) != VKD_OK)
+                fail_msg("%s", w.error);
+            small_check(&m, vkd_method_delegate(method));
+            vkd_method_unload(method);
+        }
+        if (by_path) {
+            assert_int_equal(truncate(path, (off_t)data_size / 2), 0);
+            assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_IO_ERROR);
+            assert_non_null(strstr(w.error, "weights.ptd"));
+        }
+        vkd_program_close(program);
+        watch_end(&w);
+    }
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+    small_end(&m);
+}
+
+/* A data file that is refused leaves the program as it was, and names itself. */
+static void data_files_that_are_none(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info one = {VKD_DTYPE_BOOL, 0, {0}, 0};
+    const ptd_entry entry = {{"key", "1", 1}, &one};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&(blob_pte){.blob = "", .blob_size = 1}, &size), *data = ptd_build(&entry, 1, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+    assert_int_equal(vkd_program_add_data(NULL, path), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data_bytes(program, NULL, 3), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_IO_ERROR);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd"));
+    write_file(path, file, size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd: not a data file (.ptd), it looks like a program"));
+    write_file(path, data, data_size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_OK);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL); /* its tensor is there already */
+    assert_non_null(strstr(vkd_program_error(program), "the tensor \"key\""));
+    vkd_program_close(program);
+    watch_end(&w);
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+}
+
 /* Compile specs of the program reach the delegate. */
 static void specs_of_the_program(void **state)
 {
@@ -605,6 +688,8 @@ int main(void)
         cmocka_unit_test(bytes_anywhere),
         cmocka_unit_test(programs_that_cannot_run),
         cmocka_unit_test(named_data_of_the_program),
+        cmocka_unit_test(data_files),
+        cmocka_unit_test(data_files_that_are_none),
         cmocka_unit_test(specs_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
