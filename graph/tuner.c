@@ -4,6 +4,7 @@
 #include "runtime/cache_file.h"
 #include "runtime/tuning_file.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,15 +21,23 @@ struct vkd_tuner {
 
 static const double default_budget_us = 2e6;
 
-/* A checksum of all kernels: times are of these and no others. */
-static uint64_t kernels_sum(uint64_t sum)
+/* A checksum of all kernels, once for the process: times are of these and no others. */
+static uint64_t kernels;
+
+static void sum_kernels(void)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
         for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
             vkd_shader_code code = vkd_shaders[i].flavours[f];
-            sum = sum * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+            kernels = kernels * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
         }
-    return sum;
+}
+
+static uint64_t kernels_sum(uint64_t sum)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, sum_kernels);
+    return sum * 31 + kernels;
 }
 
 vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code, vkd_tuner **out)
