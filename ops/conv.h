@@ -63,6 +63,9 @@ uint64_t conv2d_table_sum(void);
 /* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). */
 enum { CONV2D_TEXT = 192 };
 void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
+/* With what else matters for the time of a convolution: a key of the tuning file. */
+enum { CONV2D_KEY = CONV2D_TEXT + 8 };
+void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem) { return problem->in_c / problem->groups; }
 static inline uint32_t conv2d_oc_group(const conv2d_problem *problem) { return problem->out_c / problem->groups; }

@@ -24,3 +24,9 @@ void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
     append_pair(out, CONV2D_TEXT, 'd', p->dilation);
     snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u", p->groups);
 }
+
+void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
+{
+    conv2d_problem_format(&conv->problem, out);
+    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s", conv->residual != VKD_NO_TENSOR ? " +add" : "");
+}

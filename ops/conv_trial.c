@@ -203,14 +203,16 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
     const conv2d_problem *p = &trial->problem;
     const vkd_model model = {.value_count = CONV2D_TRIAL_VALUES, .values = trial->values};
     vkd_selection_info selection = {.op = op.name, .winner = variant->name, .problem = ""};
+    conv2d conv = {.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
+    const conv2d *convs[] = {&conv};
     vkd_lowering lowering = {.context = graph->arena->context,
                              .graph = graph,
                              .model = &model,
                              .caps = caps,
                              .op = &op,
                              .selections = &selection,
+                             .convs = convs,
                              .selection_count = 1};
-    conv2d conv = {.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
     const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
     VKD_TRY(add_activation(graph, x_dims, pack_input, &conv.x));
     VKD_TRY(add_activation(graph, y_dims, NULL, &conv.y));

@@ -165,6 +165,6 @@ vkd_status vkd_lower_model(vkd_context *context, const vkd_model *model, const v
         VKD_TRY(vkd_op_find(lowering.op->name)->lower(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
-    *out = (vkd_lowered){lowering.tensors, lowering.selection_count, lowering.selections};
+    *out = (vkd_lowered){lowering.tensors, lowering.selection_count, lowering.selections, lowering.convs};
     return VKD_OK;
 }

@@ -20,8 +20,9 @@ typedef struct vkd_lowering {
     vkd_tensor_id *tensors;   /* by value id; VKD_NO_TENSOR until produced */
     vkd_tensor_id *copies;    /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
     bool *is_output;          /* by value id: an output of the graph */
-    size_t selection_count, selection_capacity;
+    size_t selection_count, selection_capacity, conv_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
+    const struct conv2d **convs;    /* about what */
 } vkd_lowering;
 
 typedef vkd_status (*vkd_lower_fn)(vkd_lowering *lowering);
@@ -39,6 +40,7 @@ typedef struct vkd_lowered {
     vkd_tensor_id *tensors; /* by value id; VKD_NO_TENSOR for values that no operator produced */
     size_t selection_count;
     vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
+    const struct conv2d **convs;    /* the convolutions */
 } vkd_lowered;
 
 /* VKD_UNSUPPORTED for operators that are not in the registry, and names all of them; else for values that no tensor can be.
