@@ -485,7 +485,7 @@ static void programs_that_cannot_run(void **state)
 {
     (void)state;
     gpu_needed();
-    static const char *const kernels[] = {"aten::cumsum.out", "aten::softmax.out"};
+    static const char *const kernels[] = {"aten::nonzero.out", "aten::softmax.out"};
     small_model m;
     small_begin(&m, false, NULL);
     const blob_pte good = {
@@ -507,7 +507,7 @@ static void programs_that_cannot_run(void **state)
         {&other_name, "encode", VKD_OK, ""},
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
         {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
-        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::cumsum.out' (node 1), 'aten::softmax.out' (node 2)"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
         {&other_shape, NULL, VKD_INVALID_MODEL, "output 0 of delegate 0 (value 1) has another shape"},
     };
