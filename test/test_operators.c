@@ -65,7 +65,7 @@ static void check_operator(vkd_delegate *delegate, const sample *s, const vkd_mo
     if (!d.accepted)
         fail_msg("%s: operator %s (node %u): %zu of %zu elements differ, by at most %g", s->folder, op->name, op->node_id,
                  d.differing, d.count, d.largest);
-    if (tensor->dtype == VKD_DTYPE_FLOAT32) {
+    if (tensor->dtype == VKD_DTYPE_FLOAT32 || tensor->dtype == VKD_DTYPE_FLOAT16) {
         t->float_operators++;
         t->largest_relative = fmax(t->largest_relative, d.largest);
     } else {
