@@ -101,6 +101,14 @@ void reference_set(reference *r, uint32_t value, const void *bytes)
     reference_load(tensor(r, value)->dtype, count, bytes, r->values[value]);
 }
 
+void reference_give(reference *r, uint32_t value, const double *numbers)
+{
+    size_t count = elements(r, value);
+    free(r->values[value]);
+    r->values[value] = make(count, sizeof(double));
+    memcpy(r->values[value], numbers, count * sizeof *numbers);
+}
+
 static const double *contents(reference *r, uint32_t value)
 {
     if (!r->values[value] && tensor(r, value)->data)
@@ -605,6 +613,8 @@ static compute_fn find(const char *name)
             return operators[i].compute;
     return NULL;
 }
+
+bool reference_moves(const char *op) { return find(op) == move; }
 
 bool reference_knows(const char *op) { return find(op); }
 
