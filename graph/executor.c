@@ -88,8 +88,8 @@ static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *n
     const vkd_shader_code *code = &shader->flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
     return (vkd_pipeline_desc){
         .name = shader->name,
-        .code = code->code,
-        .code_size = code->size,
+        .code = code->packed,
+        .code_count = code->count,
         .binding_count = node->binding_count,
         .texel_mask = node->texel_mask,
         .push_size = node->push_size,

@@ -24,8 +24,10 @@ static const double default_budget_us = 2e6;
 static uint64_t kernels_sum(uint64_t sum)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
-        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++)
-            sum = sum * 31 + vkd_checksum(vkd_shaders[i].flavours[f].code, vkd_shaders[i].flavours[f].size);
+        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
+            vkd_shader_code code = vkd_shaders[i].flavours[f];
+            sum = sum * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+        }
     return sum;
 }
 

@@ -223,6 +223,9 @@ static const vkd_op rows[] = {
     {"aten.index_select.default", select_parameters, sizeof(gather_args), shape_select, lower_select},
     {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding, lower_embedding},
     {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index},
+    {"aten::gather.out", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
+    {"aten::index_select.out", select_parameters, sizeof(gather_args), shape_select, lower_select},
+    {"aten::embedding.out", embedding_parameters, sizeof(gather_args), shape_embedding, lower_embedding},
     {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index},
 };
 

@@ -307,6 +307,111 @@ static vkd_status lower_unfold(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &view);
 }
 
+/* --------------------------------------------------------------------------------------------------- pixel shuffle */
+
+typedef struct shuffle_args {
+    uint32_t x, y;
+    int32_t factor;
+} shuffle_args;
+
+static const vkd_param shuffle_params[] = {VKD_TENSOR(shuffle_args, x), VKD_INT(shuffle_args, factor),
+                                           VKD_OUTPUT(shuffle_args, y), VKD_PARAMS_END};
+
+/* Channels in [.., c, factor, factor] become pixels, or back where the row's code says so. */
+static vkd_status shape_shuffle(vkd_shaping *shaping, const void *arguments)
+{
+    const shuffle_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    const bool back = shaping->call->row->code;
+    const uint64_t factor = (uint64_t)args->factor;
+    bool fits = x->rank >= 3 && x->rank <= VKD_MAX_RANK - 2 && args->factor >= 1 && args->factor <= 1 << 15;
+    uint32_t dims[VKD_MAX_RANK];
+    memcpy(dims, x->dims, sizeof dims);
+    uint32_t *c = fits ? &dims[x->rank - 3] : dims;
+    if (fits)
+        fits = back ? c[1] % factor == 0 && c[2] % factor == 0 && c[0] * factor * factor <= INT32_MAX
+                    : c[0] % (factor * factor) == 0 && c[1] * factor <= INT32_MAX && c[2] * factor <= INT32_MAX;
+    if (!fits)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for a tensor of rank %u", args->factor, x->rank);
+    uint32_t f = args->factor ? (uint32_t)args->factor : 1;
+    c[0] = back ? c[0] * f * f : c[0] / (f * f);
+    c[1] = back ? c[1] / f : c[1] * f;
+    c[2] = back ? c[2] / f : c[2] * f;
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
+/* The result's dims taken apart, so that it is a permutation of x's. */
+static vkd_status lower_shuffle(vkd_lowering *lowering, const void *arguments)
+{
+    const shuffle_args *args = arguments;
+    const bool back = lowering->call->row->code;
+    const int32_t f = args->factor;
+    vkd_view x;
+    vkd_tensor_id y, apart;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    const uint32_t at = x.rank - 3;
+    const int32_t c = x.strides[at], h = x.strides[at + 1], w = x.strides[at + 2];
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
+    const vkd_tensor *result = &lowering->graph->tensors[y];
+    const uint32_t *d = &result->dims[at], factor = (uint32_t)f;
+    const uint32_t pixels[] = {d[0], d[1] / factor, factor, d[2] / factor, factor};
+    const uint32_t channels[] = {d[0] / (factor * factor), factor, factor, d[1], d[2]};
+    const int32_t from_channels[] = {c * f * f, h, c * f, w, c}, from_pixels[] = {c, h, w, h * f, w * f};
+    vkd_view view = x;
+    view.rank += 2;
+    memcpy(view.dims + at, back ? channels : pixels, sizeof pixels);
+    memcpy(view.strides + at, back ? from_pixels : from_channels, sizeof from_pixels);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, view.rank, view.dims, &apart));
+    lowering->graph->tensors[apart].storage = y;
+    return vkd_op_move(lowering, &view, apart);
+}
+
+/* ------------------------------------------------------------------------------------------------- strides by hand */
+
+typedef struct strided_args {
+    uint32_t x, y;
+    vkd_sym_list size, strides;
+    vkd_sym offset; /* null: 0 */
+} strided_args;
+
+static const vkd_param strided_params[] = {VKD_TENSOR(strided_args, x),      VKD_SIZES(strided_args, size),
+                                           VKD_SIZES(strided_args, strides), VKD_OPTIONAL_SYM(strided_args, offset),
+                                           VKD_OUTPUT(strided_args, y),      VKD_PARAMS_END};
+
+static vkd_status shape_strided(vkd_shaping *shaping, const void *arguments)
+{
+    const strided_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dims[VKD_MAX_RANK], rank = (uint32_t)args->size.count;
+    int64_t last = is_null(args->offset) ? 0 : vkd_shape_number(shaping, args->offset);
+    bool fits = args->strides.count == rank && last >= 0, empty = false;
+    for (uint32_t i = 0; fits && i < rank; i++) {
+        int64_t size = vkd_shape_number(shaping, args->size.items[i]), stride = vkd_shape_number(shaping, args->strides.items[i]);
+        fits = size >= 0 && size <= INT32_MAX && stride >= 0 && stride <= INT32_MAX && last <= INT32_MAX;
+        last += fits && size ? (size - 1) * stride : 0;
+        empty |= !size;
+        dims[i] = (uint32_t)size;
+    }
+    if (!fits || (!empty && last >= (int64_t)vkd_dims_count(x->rank, x->dims)))
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "sizes and strides that reach beyond the input's %llu elements",
+                              (unsigned long long)vkd_dims_count(x->rank, x->dims));
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+/* Strides are of the elements in row-major order. */
+static vkd_status lower_strided(vkd_lowering *lowering, const void *arguments)
+{
+    const strided_args *args = arguments;
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    vkd_tensor_id x;
+    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
+    vkd_view view = {.tensor = x, .rank = y->rank, .offset = is_null(args->offset) ? 0 : (int32_t)vkd_op_number(lowering, args->offset)};
+    memcpy(view.dims, y->dims, sizeof view.dims);
+    for (uint32_t i = 0; i < y->rank; i++)
+        view.strides[i] = (int32_t)vkd_op_number(lowering, args->strides.items[i]);
+    return vkd_op_output_view(lowering, args->y, &view);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
 static const vkd_op rows[] = {
@@ -320,6 +425,18 @@ static const vkd_op rows[] = {
     {"aten.select.int", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten.split_with_sizes_copy.default", split_params, sizeof(split_args), shape_split, lower_split},
     {"aten.flip.default", permute_params, sizeof(permute_args), shape_flip, lower_flip},
+    {"aten.pixel_shuffle.default", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle},
+    {"aten::pixel_shuffle.out", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle},
+    {"aten::pixel_unshuffle.out", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle, .code = true},
+    {"aten::as_strided_copy.out", strided_params, sizeof(strided_args), shape_strided, lower_strided},
+    {"aten::permute_copy.out", permute_params, sizeof(permute_args), shape_permute, lower_permute},
+    {"aten::t_copy.out", transpose_params, sizeof(permute_args), shape_permute, lower_permute, .code = true},
+    {"aten::expand_copy.out", expand_params, sizeof(expand_args), shape_expand, lower_expand},
+    {"aten::slice_copy.Tensor_out", slice_params, sizeof(slice_args), shape_slice, lower_slice},
+    {"aten::select_copy.int_out", select_params, sizeof(slice_args), shape_select, lower_select},
+    {"aten::split_with_sizes_copy.out", split_params, sizeof(split_args), shape_split, lower_split},
+    {"aten::flip.out", permute_params, sizeof(permute_args), shape_flip, lower_flip},
+    {"aten::unfold_copy.out", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},
     {"aten.unfold_copy.default", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},
 };
 

@@ -380,6 +380,44 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, &n, y);
 }
 
+/* The same with the means and variances of x itself: each channel over all images. */
+static const vkd_param batch_stats_params[] = {VKD_TENSOR(norm_args, x),
+                                               VKD_OPTIONAL_TENSOR(norm_args, weight),
+                                               VKD_OPTIONAL_TENSOR(norm_args, bias),
+                                               VKD_IGNORED("training"),
+                                               VKD_IGNORED("momentum"),
+                                               VKD_FLOAT(norm_args, eps),
+                                               VKD_OUTPUTS(norm_args, y, 3),
+                                               VKD_PARAMS_END};
+
+static vkd_status shape_batch_stats(vkd_shaping *shaping, const void *arguments)
+{
+    const norm_args *args = arguments;
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
+    if (x.rank < 2)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels", x.rank);
+    for (uint32_t i = 1; i < 3; i++)
+        VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &x.dims[1]));
+    return vkd_shape_set_as(shaping, args->y[0], args->x);
+}
+
+static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *arguments)
+{
+    const norm_args *args = arguments;
+    normalisation n = {.op = VKD_NORMALISE_SCALE};
+    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
+    for (uint32_t d = 0; d < n.x.rank; d++)
+        reduced[d] = d != 1;
+    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_MOMENTS, args->eps, &n.stats));
+    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
+    VKD_TRY(output(lowering, args->x, args->y[0], &y));
+    VKD_TRY(emit(lowering, &n, y));
+    return output_stats(lowering, args, &n.stats);
+}
+
 #define NORM(name_, params_, shape_, lower_)                                                                                   \
     {                                                                                                                          \
         name_, params_, sizeof(norm_args), shape_, lower_, .defaults = &no_parameters                                          \
@@ -401,6 +439,7 @@ static const vkd_op rows[] = {
     NORM("aten::native_group_norm.out", group_params, shape_group, lower_group),
     NORM("aten._native_batch_norm_legit_no_training.default", batch_params, shape_batch, lower_batch),
     NORM("aten::_native_batch_norm_legit_no_training.out", batch_params, shape_batch, lower_batch),
+    NORM("aten::_native_batch_norm_legit.no_stats_out", batch_stats_params, shape_batch_stats, lower_batch_stats),
 };
 
 const vkd_op_table vkd_norm_ops = VKD_OP_TABLE(rows);

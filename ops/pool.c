@@ -84,9 +84,9 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 
 static uint64_t taps_of(const pool_args *args) { return (uint64_t)args->kernel[0] * (uint64_t)args->kernel[1]; }
 
-/* One invocation for each group of four channels of y. */
+/* One invocation for each group of four channels of y. places: where maxima are, or VKD_NO_TENSOR. */
 static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
-                             vkd_tensor_id y_id)
+                             vkd_tensor_id y_id, vkd_tensor_id places)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     pool2d_params params = {
@@ -111,17 +111,23 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(&node, y->h);
     vkd_node_spec(&node, y->w);
+    if (shader != VKD_SHADER_Q8_MAX_POOL2D)
+        vkd_node_spec(&node, y->dtype);
+    if (shader == VKD_SHADER_MAX_POOL2D) {
+        vkd_node_spec(&node, places != VKD_NO_TENSOR);
+        vkd_node_write(&node, places != VKD_NO_TENSOR ? places : y_id);
+    }
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
 /* A large window is one along w, then one along h: a maximum of maxima, a mean of means over as many values each. The first has
  * more outputs, which GPUs need, and both together far fewer steps. */
 static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
-                           vkd_tensor_id y_id)
+                           vkd_tensor_id y_id, vkd_tensor_id places)
 {
     enum { LARGE = 65534 };
-    if (taps_of(args) <= LARGE || args->kernel[0] == 1 || args->kernel[1] == 1)
-        return add_window(lowering, args, shader, x_id, y_id);
+    if (taps_of(args) <= LARGE || args->kernel[0] == 1 || args->kernel[1] == 1 || places != VKD_NO_TENSOR)
+        return add_window(lowering, args, shader, x_id, y_id, places);
     pool_args along[2] = {*args, *args};
     memcpy(along[0].stride, strides_of(args), sizeof along[0].stride);
     memcpy(along[1].stride, strides_of(args), sizeof along[1].stride);
@@ -137,21 +143,33 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
     dims[y->rank - 2] = x->h;
     vkd_tensor_id between;
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_4C, y->rank, dims, &between));
-    VKD_TRY(add_window(lowering, &along[0], shader, x_id, between));
-    return add_window(lowering, &along[1], shader, between, y_id);
+    VKD_TRY(add_window(lowering, &along[0], shader, x_id, between, VKD_NO_TENSOR));
+    return add_window(lowering, &along[1], shader, between, y_id, VKD_NO_TENSOR);
+}
+
+/* Floats of the operand, in 4C. */
+static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_tensor_id *x, vkd_tensor_id *y)
+{
+    vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
+    if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16 && dtype != VKD_DTYPE_INT8)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "images of dtype %s: f32, f16 and i8 are supported", vkd_dtype_name(dtype));
+    VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, x));
+    return vkd_op_output_4c(lowering, args->y[0], dtype, y);
 }
 
 static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
 {
     const pool_args *args = arguments;
-    vkd_tensor_id x, y;
-    if (args->y[1] != VKD_NO_VALUE && (lowering->use[args->y[1]].reads || lowering->use[args->y[1]].is_output))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices, value %u, are used", args->y[1]);
-    bool is_int8 = vkd_value_tensor(lowering, args->x)->dtype == VKD_DTYPE_INT8;
-    vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
-    VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, &x));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y[0], dtype, &y));
-    return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x, y);
+    const bool wants_places =
+        args->y[1] != VKD_NO_VALUE && (lowering->use[args->y[1]].reads || lowering->use[args->y[1]].is_output);
+    vkd_tensor_id x, y, places = VKD_NO_TENSOR;
+    VKD_TRY(operands(lowering, args, &x, &y));
+    bool is_int8 = lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8;
+    if (wants_places && is_int8)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices of int8 maxima, value %u, are used", args->y[1]);
+    if (wants_places)
+        VKD_TRY(vkd_op_output_4c(lowering, args->y[1], VKD_DTYPE_INT32, &places));
+    return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x, y, places);
 }
 
 static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
@@ -164,9 +182,10 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
                            args->padding[0], args->padding[1], args->kernel[0], args->kernel[1]);
     if (args->divisor == 0)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y[0], VKD_DTYPE_FLOAT32, &y));
-    return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y);
+    VKD_TRY(operands(lowering, args, &x, &y));
+    if (lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "an average of int8");
+    return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y, VKD_NO_TENSOR);
 }
 
 static const pool_args maximum = {.divisor = NAN, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
@@ -175,6 +194,8 @@ static const pool_args average = {.dilation = {1, 1}, .y = {VKD_NO_VALUE, VKD_NO
 static const vkd_op rows[] = {
     {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
     {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten::max_pool2d_with_indices.out", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten::avg_pool2d.out", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
     {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
 };
 

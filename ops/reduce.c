@@ -1,5 +1,6 @@
 #include "graph/operators.h"
 #include "ops/tables.h"
+#include "ops/reduction.h"
 #include "ops/requantize.h"
 #include "shaders/mean_params.h"
 #include "shaders/q8_mean_params.h"
@@ -137,16 +138,20 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
     return slices == 1 ? add_mean(lowering, &params, x_id, y_id) : emit_sliced_mean(lowering, &params, slices, x_id, y_id);
 }
 
+/* Images of f32 have a kernel of their own; all else is reduced where it lies. */
 static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
 {
     const reduce_args *args = arguments;
+    const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
     vkd_tensor_id x, y;
+    if (from->rank > 4 || from->dtype != VKD_DTYPE_FLOAT32 || vkd_value_tensor(lowering, args->y)->dtype != VKD_DTYPE_FLOAT32 ||
+        !vkd_dims_count(from->rank, from->dims))
+        return vkd_op_reduce(lowering, args, VKD_REDUCE_MEAN);
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
     if (args->keepdim) {
         VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
         return emit_mean(lowering, x, y);
     }
-    const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
     bool reduced[VKD_MAX_RANK];
     uint32_t kept[VKD_MAX_RANK];
     vkd_op_listed(&args->dims, from->rank, reduced);

@@ -1,6 +1,5 @@
 /* Sums, means, extremes and where they are, over any dims: shaders/reduce.comp. */
 #include "ops/reduction.h"
-#include "graph/operators.h"
 #include "ops/tables.h"
 
 #include <string.h>
@@ -178,10 +177,8 @@ static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *r
     return needs && !reduction->count ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements") : VKD_OK;
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op)
 {
-    const reduce_args *args = arguments;
-    const uint32_t op = (uint32_t)lowering->call->row->code;
     bool reduced[VKD_MAX_RANK];
     vkd_reduction reduction;
     vkd_view x;
@@ -192,6 +189,11 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_not_empty(lowering, &reduction, op));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
     return vkd_reduction_emit(lowering, &reduction, op, y);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    return vkd_op_reduce(lowering, arguments, (uint32_t)lowering->call->row->code);
 }
 
 #define REDUCE(name_, params_, code_)                                                                                          \

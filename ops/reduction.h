@@ -2,6 +2,7 @@
 #ifndef VKD_OPS_REDUCTION_H
 #define VKD_OPS_REDUCTION_H
 
+#include "graph/operators.h"
 #include "ops/lower.h"
 #include "shaders/reduce_params.h"
 
@@ -20,6 +21,9 @@ VKD_MUST_USE vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_vi
 
 /* Appends y = the reduction; y has the dims that stay, with or without ones for the others. op: VKD_REDUCE_*. */
 VKD_MUST_USE vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, vkd_tensor_id y);
+
+/* The reduction of a whole operator. */
+VKD_MUST_USE vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op);
 
 /* Appends the two numbers of each run, an f32 tensor [kept dims.., 2]. op: VKD_STATS_*. */
 VKD_MUST_USE vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, float eps,

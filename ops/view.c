@@ -147,6 +147,11 @@ static const vkd_op rows[] = {
     {"aten.squeeze_copy.dim", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
     {"aten.squeeze_copy.dims", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
     {"aten.unsqueeze_copy.default", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower, .kind = VKD_OP_VIEW},
+    {"aten::view_copy.out", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
+    {"aten::squeeze_copy.dim_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
+    {"aten::squeeze_copy.dims_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
+    {"aten::unsqueeze_copy.out", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower, .kind = VKD_OP_VIEW},
+    {"executorch_prim::et_view.default", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
     {"aten.clone.default", clone_parameters, sizeof(view_args), vkd_shape_same, lower, .kind = VKD_OP_CLONE},
 };
 

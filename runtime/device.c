@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/adapter.h"
 
@@ -90,6 +91,7 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
     device->handle = handle;
     vkd_device_load(&device->instance, device->handle, &device->vk);
+    vkd_library_pin((PFN_vkVoidFunction)device->vk.vkQueueSubmit);
     device->queue_count = queues.queueCount;
     for (uint32_t i = 0; i < device->queue_count; i++)
         device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
@@ -166,6 +168,7 @@ vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd
     if (!device)
         return vkd_fail_memory(context, "the device");
     device->context = context;
+    device->opener = getpid();
     vkd_arena_init(&device->arena, context);
     vkd_status status = open_device(device, options);
     if (status != VKD_OK) {
@@ -193,7 +196,7 @@ void vkd_device_close(vkd_device *device)
     }
     if (!device->stuck)
         vkd_instance_destroy(&device->instance);
-    else if (device->instance.messenger) /* it points into what is freed here */
+    else if (device->instance.messenger && vkd_device_is_ours(device)) /* it points into what is freed here */
         device->instance.vkDestroyDebugUtilsMessengerEXT(device->instance.handle, device->instance.messenger, NULL);
     vkd_context *context = device->context;
     vkd_arena_release(&device->arena);

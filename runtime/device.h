@@ -79,8 +79,8 @@ enum { VKD_PIPELINE_MAX_BINDINGS = 16, VKD_PIPELINE_MAX_SPECS = 32 };
 
 typedef struct vkd_pipeline_desc {
     const char *name;       /* for messages */
-    const uint32_t *code;   /* SPIR-V with the entry point "main"; must stay where it is while the device lives */
-    size_t code_size;       /* bytes */
+    const uint16_t *code;   /* packed SPIR-V (spirv.h) with the entry point "main"; must stay where it is while the device lives */
+    size_t code_count;      /* of numbers */
     uint32_t binding_count; /* buffers 0 .. count-1 of set 0 */
     uint32_t texel_mask;    /* bit i: binding i is a uniform texel buffer (isamplerBuffer), not a storage buffer */
     uint32_t push_size;     /* bytes, a multiple of 4 */

@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/vulkan.h"
 
@@ -156,9 +158,35 @@ vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_inst
     return VKD_OK;
 }
 
-/* The first instance that is not needed any more stays, so that the Vulkan library never unloads the drivers: NVIDIA's uses up
- * thread-local storage each time it is loaded, and after ten times none is left in the process ("found no driver"). */
-static VkInstance kept;
+/* The first instance that is not needed any more stays, so that the Vulkan library does not unload the drivers: NVIDIA's uses
+ * up thread-local storage each time it is loaded, and after ten times none is left in the process ("found no driver"). It goes
+ * when this library does; the driver of a device then stays (vkd_library_pin). */
+static struct {
+    VkInstance handle;
+    PFN_vkDestroyInstance destroy;
+    pid_t owner;
+} kept;
+
+/* When this library is unloaded, or at exit: there it is called before the handlers of the drivers, which were loaded before it
+ * was registered. A process that was forked has none of the instance's threads, and must not wait for them. */
+static void give_back(void)
+{
+    if (kept.owner != getpid() || !vkd_library_try_lock())
+        return;
+    kept.destroy(kept.handle, NULL);
+    kept.owner = 0;
+    vkd_library_unlock();
+}
+
+static bool keep(const vkd_instance *instance)
+{
+    if (kept.handle || atexit(give_back) != 0)
+        return false;
+    kept.handle = instance->handle;
+    kept.destroy = instance->vkDestroyInstance;
+    kept.owner = getpid();
+    return true;
+}
 
 void vkd_instance_destroy(vkd_instance *instance)
 {
@@ -167,10 +195,8 @@ void vkd_instance_destroy(vkd_instance *instance)
         instance->vkDestroyDebugUtilsMessengerEXT(instance->handle, instance->messenger, NULL);
     if (instance->handle && !instance->borrowed && instance->vkDestroyInstance) {
         vkd_library_lock();
-        if (kept || validates)
+        if (validates || !keep(instance))
             instance->vkDestroyInstance(instance->handle, NULL);
-        else
-            kept = instance->handle;
         vkd_library_unlock();
     }
     *instance = (vkd_instance){0};

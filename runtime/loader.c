@@ -1,9 +1,11 @@
 /* The one file in which volk's functions and globals come to life. */
+#define _GNU_SOURCE /* dladdr */
 #define VOLK_IMPLEMENTATION
 #include "runtime/vulkan.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <string.h>
 
 /* One mutex for the process, because two things exist once in it. volk keeps what it loads in process-wide variables: they are
  * written only in this file, and everything that belongs to an instance or a device is looked up into our own structs, so that
@@ -14,6 +16,7 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void vkd_library_lock(void) { pthread_mutex_lock(&mutex); }
+bool vkd_library_try_lock(void) { return pthread_mutex_trylock(&mutex) == 0; }
 void vkd_library_unlock(void) { pthread_mutex_unlock(&mutex); }
 
 /* Not volkInitialize, which trusts every library of that name to have the entry point. */
@@ -70,4 +73,16 @@ void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkD
     vkGetDeviceProcAddr = instance->vkGetDeviceProcAddr; /* what volkLoadDeviceTable asks */
     volkLoadDeviceTable(out, device);
     vkd_library_unlock();
+}
+
+void vkd_library_pin(PFN_vkVoidFunction function)
+{
+    Dl_info info;
+    void *address;
+    memcpy(&address, &function, sizeof address);
+    if (!function || !dladdr(address, &info) || !info.dli_fname)
+        return;
+    void *library = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+    if (library)
+        dlclose(library);
 }

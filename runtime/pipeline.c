@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/spirv.h"
 #include "runtime/vulkan.h"
 
 /* Set and pipeline layout, shared by the pipelines with the same bindings and as large push constants. */
@@ -15,7 +16,7 @@ struct vkd_layout_entry {
 
 struct vkd_pipeline_entry {
     vkd_pipeline_entry *next;
-    const uint32_t *code;
+    const uint16_t *code;
     uint32_t *specs;
     uint32_t spec_count;
     const vkd_layout_entry *layout;
@@ -79,13 +80,13 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, 
 static vkd_status check_desc(vkd_device *device, const vkd_pipeline_desc *desc)
 {
     const vkd_caps *caps = &device->caps;
-    if (!desc->code || !desc->code_size || desc->code_size % 4 || desc->push_size % 4 ||
-        desc->spec_count > VKD_PIPELINE_MAX_SPECS || desc->binding_count > VKD_PIPELINE_MAX_BINDINGS)
+    if (!desc->code || !desc->code_count || desc->push_size % 4 || desc->spec_count > VKD_PIPELINE_MAX_SPECS ||
+        desc->binding_count > VKD_PIPELINE_MAX_BINDINGS)
         return vkd_fail(
             device->context, VKD_INVALID_ARGUMENT,
-            "the pipeline %s has %zu bytes of code, %u of push constants, %u specialisation constants (at most %d) and "
+            "the pipeline %s has %zu numbers of code, %u of push constants, %u specialisation constants (at most %d) and "
             "%u bindings (at most %d)",
-            desc->name, desc->code_size, desc->push_size, desc->spec_count, VKD_PIPELINE_MAX_SPECS, desc->binding_count,
+            desc->name, desc->code_count, desc->push_size, desc->spec_count, VKD_PIPELINE_MAX_SPECS, desc->binding_count,
             VKD_PIPELINE_MAX_BINDINGS);
     if (desc->binding_count > caps->max_storage_buffers || desc->push_size > caps->max_push_constants)
         return vkd_fail(device->context, VKD_UNSUPPORTED,
@@ -95,12 +96,29 @@ static vkd_status check_desc(vkd_device *device, const vkd_pipeline_desc *desc)
     return VKD_OK;
 }
 
-static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, VkPipelineLayout layout, VkPipeline *out)
+/* A description's code as Vulkan takes it; the words are for vkd_free. */
+typedef struct spirv {
+    uint32_t *words;
+    size_t count;
+} spirv;
+
+static vkd_status unpack_code(vkd_device *device, const vkd_pipeline_desc *desc, spirv *out)
+{
+    out->words = vkd_alloc(device->context, desc->code_count, sizeof *out->words);
+    if (!out->words)
+        return vkd_fail_memory(device->context, "the code of a pipeline");
+    out->count = vkd_spirv_unpack(desc->code, desc->code_count, out->words);
+    return VKD_OK;
+}
+
+/* Only Vulkan calls, which may run side by side. */
+static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, spirv code, VkPipelineLayout layout,
+                                VkPipeline *out)
 {
     const VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = desc->code_size,
-        .pCode = desc->code,
+        .codeSize = code.count * sizeof *code.words,
+        .pCode = code.words,
     };
     VkShaderModule module;
     VkResult result = device->vk.vkCreateShaderModule(device->handle, &module_info, NULL, &module);
@@ -185,8 +203,13 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
 {
     vkd_pipeline_entry *entry = NULL;
     VKD_TRY(get_entry(device, desc, &entry));
-    if (!entry->handle)
-        VKD_TRY(finish_entry(device, entry, create_pipeline(device, desc, entry->layout->layout, &entry->handle)));
+    if (!entry->handle) {
+        spirv code;
+        VKD_TRY(unpack_code(device, desc, &code));
+        VkResult result = create_pipeline(device, desc, code, entry->layout->layout, &entry->handle);
+        vkd_free(device->context, code.words);
+        VKD_TRY(finish_entry(device, entry, result));
+    }
     *out = (vkd_pipeline){
         .handle = entry->handle,
         .layout = entry->layout->layout,
@@ -204,6 +227,7 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
 typedef struct pipeline_job {
     const vkd_pipeline_desc *desc;
     vkd_pipeline_entry *entry;
+    spirv code;
     VkResult result;
 } pipeline_job;
 
@@ -214,13 +238,13 @@ typedef struct pipeline_jobs {
     atomic_uint next;
 } pipeline_jobs;
 
-/* A thread's work: whichever job is next. Only Vulkan calls, which may run side by side; the context is the caller's alone. */
+/* A thread's work: whichever job is next. The context is the caller's alone. */
 static void *create_pipelines(void *user)
 {
     pipeline_jobs *all = user;
     for (uint32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count;) {
         pipeline_job *job = &all->jobs[i];
-        job->result = create_pipeline(all->device, job->desc, job->entry->layout->layout, &job->entry->handle);
+        job->result = create_pipeline(all->device, job->desc, job->code, job->entry->layout->layout, &job->entry->handle);
     }
     return NULL;
 }
@@ -249,8 +273,11 @@ static vkd_status collect_jobs(pipeline_jobs *all, const vkd_pipeline_desc *desc
         bool known = entry->handle != VK_NULL_HANDLE;
         for (uint32_t j = 0; j < all->count && !known; j++)
             known = all->jobs[j].entry == entry;
-        if (!known)
-            all->jobs[all->count++] = (pipeline_job){&descs[i], entry, VK_ERROR_UNKNOWN};
+        if (known)
+            continue;
+        pipeline_job job = {.desc = &descs[i], .entry = entry, .result = VK_ERROR_UNKNOWN};
+        VKD_TRY(unpack_code(all->device, job.desc, &job.code));
+        all->jobs[all->count++] = job;
     }
     return VKD_OK;
 }
@@ -263,8 +290,11 @@ vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *de
     vkd_status status = collect_jobs(&all, descs, count);
     if (status == VKD_OK)
         run_jobs(&all);
-    for (uint32_t i = 0; i < all.count && status == VKD_OK; i++)
-        status = finish_entry(device, all.jobs[i].entry, all.jobs[i].result);
+    for (uint32_t i = 0; i < all.count; i++) {
+        vkd_free(device->context, all.jobs[i].code.words);
+        if (status == VKD_OK)
+            status = finish_entry(device, all.jobs[i].entry, all.jobs[i].result);
+    }
     vkd_free(device->context, all.jobs);
     return status;
 }

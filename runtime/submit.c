@@ -1,4 +1,5 @@
 #include <time.h>
+#include <unistd.h>
 
 #include "runtime/vulkan.h"
 
@@ -46,9 +47,17 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static vkd_status lost_earlier(vkd_device *device)
+bool vkd_device_is_ours(const vkd_device *device) { return device->opener == getpid(); }
+
+static vkd_status check_usable(vkd_device *device)
 {
-    return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
+    if (!vkd_device_is_ours(device))
+        return vkd_fail(device->context, VKD_DEVICE_LOST,
+                        "the device %s was opened by another process: after fork() its objects can only be destroyed",
+                        device->caps.name);
+    if (device->lost)
+        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
+    return VKD_OK;
 }
 
 vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, uint32_t queue)
@@ -58,8 +67,7 @@ vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, ui
         .commandBufferCount = 1,
         .pCommandBuffers = &recording->commands,
     };
-    if (device->lost)
-        return lost_earlier(device);
+    VKD_TRY(check_usable(device));
     VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
     VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
     if (device->lock)
@@ -104,8 +112,7 @@ static void forget_pending(vkd_device *device, const vkd_recording *recording)
 
 vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint64_t timeout_ns)
 {
-    if (device->lost)
-        return lost_earlier(device);
+    VKD_TRY(check_usable(device));
     VkResult result = VK_SUCCESS;
     /* What was submitted to the queue before ends before: each has the whole time. */
     for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS; at = at->next)
@@ -126,10 +133,12 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
 
 bool vkd_device_idle(vkd_device *device)
 {
-    /* Work that no time-out was found of gets its whole time; and nothing gets less than the usual time. */
-    const bool patient = !device->lost && device->timeout_ns > VKD_DEFAULT_TIMEOUT_NS;
-    const uint64_t timeout_ns = patient ? device->timeout_ns : VKD_DEFAULT_TIMEOUT_NS;
+    if (!vkd_device_is_ours(device))
+        device->lost = device->stuck = true;
+    const uint64_t start = now_ns();
     for (; device->pending && !device->stuck; device->pending = device->pending->next) {
+        const uint64_t gone = device->lost ? now_ns() - start : 0;
+        const uint64_t timeout_ns = gone < device->timeout_ns ? device->timeout_ns - gone : 0;
         VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending->fence, VK_TRUE, timeout_ns);
         device->lost |= result != VK_SUCCESS;
         device->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; /* a lost device is idle */

@@ -2,6 +2,7 @@
 #ifndef VKD_RUNTIME_VULKAN_H
 #define VKD_RUNTIME_VULKAN_H
 
+#include <sys/types.h>
 #include <volk.h>
 
 #include "runtime/arena.h"
@@ -66,9 +67,12 @@ typedef struct vkd_instance {
 VKD_MUST_USE vkd_status vkd_library_open(vkd_context *context);
 /* Around every creation and destruction of an instance or a device; loader.c says why. */
 void vkd_library_lock(void);
+bool vkd_library_try_lock(void);
 void vkd_library_unlock(void);
 /* Fills in the functions of instance->handle. */
 VKD_MUST_USE vkd_status vkd_instance_load(vkd_instance *instance);
+/* Keeps the library that a function of a driver is in, for the life of the process. */
+void vkd_library_pin(PFN_vkVoidFunction function);
 /* Fills in the functions of a device. */
 void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkDeviceTable *out);
 
@@ -97,6 +101,7 @@ struct vkd_device {
     vkd_instance instance;
     VkDevice handle;
     bool borrowed;
+    pid_t opener;                      /* the process that opened it */
     VkQueue queues[VKD_MAX_IN_FLIGHT]; /* of one family */
     uint32_t queue_count, queue_family;
     void (*lock)(void *user);
@@ -139,10 +144,13 @@ VKD_MUST_USE vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *re
 void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
                  VkPipelineStageFlags dst_stage, VkAccessFlags dst_access);
 
-/* Whether objects may be destroyed. Waits for whatever is still in flight; after a time-out that is the GPU's last chance to
- * finish. If it fails the answer is no for good, and the caller leaks its Vulkan objects on purpose, because freeing memory in
- * use is worse. */
+/* Whether objects may be destroyed. Waits for whatever is still in flight, the time-out for each; after a time-out, as long
+ * again for all of it, which is the GPU's last chance to finish. If it fails the answer is no for good, and the caller leaks
+ * its Vulkan objects on purpose, because freeing memory in use is worse. No at once in a process that was forked: the driver's
+ * threads, which it would wait for, are not in it. */
 bool vkd_device_idle(vkd_device *device);
+/* Whether this is the process that opened the device. */
+bool vkd_device_is_ours(const vkd_device *device);
 
 /* --------------------------------------------------------------------------------------------------- memory: buffer.c */
 

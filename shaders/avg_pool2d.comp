@@ -1,10 +1,12 @@
-// Average pooling of a float 4C tensor: one invocation per group of four channels.
+// Average pooling of a 4C tensor of floats: one invocation per group of four channels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#include "element.glsl"
 #include "pool2d.glsl"
 
-layout(binding = 0) readonly buffer x_buffer { vec4 x[]; };
-layout(binding = 1) writeonly buffer y_buffer { vec4 y[]; };
+layout(constant_id = 8) const uint TYPE = VKD_ELEMENT_F32;
+ELEMENTS_IN(0, x, TYPE)
+ELEMENTS_OUT(1, y, TYPE)
 
 void main()
 {
@@ -22,10 +24,10 @@ void main()
     vec4 sum = vec4(0);
     ivec2 covered = max(last - first, ivec2(0)), at = first;
     for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.comp
-        sum += x[((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) * BLOCKS + block];
+        sum += x_load4(((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) * BLOCKS + block);
         bool ends = at.y + 1 == last.y;
         at = ends ? ivec2(at.x + 1, first.y) : ivec2(at.x, at.y + 1);
     }
     ivec2 counted = params.count_padding != 0 ? end - start : last - first;
-    y[group] = sum / (params.divisor != 0.0 ? params.divisor : float(counted.x * counted.y));
+    y_store4(group, sum / (params.divisor != 0.0 ? params.divisor : float(counted.x * counted.y)));
 }

@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -16,6 +19,7 @@
 
 #include "runtime/cache_file.h"
 #include "support/gpu.h"
+#include "support/skip.h"
 
 enum { HEADER_SIZE = 56, PAYLOAD_SIZE = 1000 };
 
@@ -72,6 +76,17 @@ static void expect(fixture *f, const vkd_caps *caps, size_t size)
     assert_int_equal(found, size);
     assert_memory_equal(payload, f->payload, size);
     vkd_free(&f->g.context, payload);
+}
+
+static int count_files(const char *directory)
+{
+    int count = 0;
+    DIR *entries = opendir(directory);
+    assert_non_null(entries);
+    for (struct dirent *entry; (entry = readdir(entries));)
+        count += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+    closedir(entries);
+    return count;
 }
 
 static void round_trip(void **state)
@@ -191,6 +206,109 @@ static void full_disk(void **state)
     free(only_file(f->directory));
 }
 
+static bool exists(const char *path)
+{
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+/* A process that was killed while it wrote leaves a temporary file, which the next one that reads removes. */
+static void killed_while_writing(void **state)
+{
+    fixture *f = *state;
+    assert_true(write_payload(f, 10));
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit limit = {HEADER_SIZE + 100, HEADER_SIZE + 100}, no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        if (setrlimit(RLIMIT_FSIZE, &limit) == 0)
+            write_payload(f, PAYLOAD_SIZE); /* SIGXFSZ */
+        _exit(1);
+    }
+    int result;
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFSIGNALED(result) && WTERMSIG(result) == SIGXFSZ);
+    assert_int_equal(count_files(f->directory), 2);
+    expect(f, &f->caps, 10);
+    assert_int_equal(count_files(f->directory), 1);
+    assert_true(exists(f->path));
+}
+
+/* What somebody is writing stays, and so does what only looks like it. */
+static void files_that_are_no_leftovers(void **state)
+{
+    fixture *f = *state;
+    static const char *const others[] = {"file.bin.abcde", "file.bin.abcdefg", "file2bin.abcdef", "file.binabcdefg", "other"};
+    assert_true(write_payload(f, 10));
+    char *written = join_path(f->directory, "file.bin.Abc123");
+    int file = open(written, O_CREAT | O_RDWR, 0600);
+    assert_true(file >= 0 && flock(file, LOCK_EX) == 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char *path = join_path(f->directory, others[i]);
+        FILE *other = fopen(path, "w");
+        assert_non_null(other);
+        fclose(other);
+        free(path);
+    }
+    expect(f, &f->caps, 10);
+    assert_int_equal(count_files(f->directory), 2 + sizeof others / sizeof *others);
+    close(file);
+    expect(f, &f->caps, 10);
+    assert_false(exists(written));
+    assert_int_equal(count_files(f->directory), 1 + sizeof others / sizeof *others);
+    free(written);
+}
+
+static void files_that_others_could_write(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        mode_t file, directory;
+        const char *fault; /* null: trusted */
+    } cases[] = {
+        {0600, 0700, NULL},
+        {0644, 0755, NULL},
+        {0400, 0770, NULL},
+        {0620, 0700, "it is writable by others"},
+        {0602, 0700, "it is writable by others"},
+        {0666, 0700, "it is writable by others"},
+        {0600, 0777, "its directory is writable by everybody"},
+        {0600, 0703, "its directory is writable by everybody"},
+        {0600, 01777, NULL}, /* as /tmp, where nobody replaces what is another's */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(write_payload(f, PAYLOAD_SIZE));
+        assert_int_equal(chmod(f->path, cases[i].file), 0);
+        assert_int_equal(chmod(f->directory, cases[i].directory), 0);
+        f->g.log[f->g.log_length = 0] = 0;
+        expect(f, &f->caps, cases[i].fault ? SIZE_MAX : PAYLOAD_SIZE);
+        if (cases[i].fault && !strstr(f->g.log, cases[i].fault))
+            fail_msg("case %zu: \"%s\"", i, f->g.log);
+        assert_int_equal(write_payload(f, PAYLOAD_SIZE), !cases[i].fault || !strstr(cases[i].fault, "directory"));
+        assert_int_equal(chmod(f->directory, 0700), 0);
+    }
+}
+
+static void files_of_another_user(void **state)
+{
+    fixture *f = *state;
+    enum { SOMEBODY = 12345 };
+    if (geteuid() != 0)
+        test_skip("only root can give files away");
+    assert_true(write_payload(f, PAYLOAD_SIZE));
+    assert_int_equal(chown(f->path, SOMEBODY, SOMEBODY), 0);
+    expect(f, &f->caps, SIZE_MAX);
+    assert_non_null(strstr(f->g.log, "it belongs to another user"));
+    assert_true(write_payload(f, PAYLOAD_SIZE)); /* in its place */
+    expect(f, &f->caps, PAYLOAD_SIZE);
+    assert_int_equal(chown(f->directory, SOMEBODY, SOMEBODY), 0);
+    f->g.log[f->g.log_length = 0] = 0;
+    expect(f, &f->caps, SIZE_MAX);
+    assert_non_null(strstr(f->g.log, "its directory belongs to another user"));
+    assert_false(write_payload(f, PAYLOAD_SIZE));
+}
+
 static void no_memory(void **state)
 {
     fixture *f = *state;
@@ -243,6 +361,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(things_that_are_no_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(unwritable_directories, set_up, tear_down),
         cmocka_unit_test_setup_teardown(full_disk, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(killed_while_writing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_that_are_no_leftovers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_that_others_could_write, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(files_of_another_user, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_memory, set_up, tear_down),
         cmocka_unit_test(directory_choice),
     };

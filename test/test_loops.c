@@ -1,6 +1,7 @@
 /* What nodes say of their loops (vkd_node.loops) against what a device does. A CPU device ends the loops of an invocation
  * after so many iterations; here the rule that keeps them shorter is lifted, and sums grow until the device gets one wrong. */
 #include "ops/conv.h"
+#include "runtime/spirv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
 #include "support/lowering.h"
@@ -444,10 +445,13 @@ static bool is_probed(vkd_shader shader)
 static bool has_loop(vkd_shader_code code)
 {
     enum { HEADER = 5, LOOP_MERGE = 246, UNROLL = 1 };
-    for (size_t at = HEADER; at < code.size / 4; at += code.code[at] >> 16)
-        if ((code.code[at] & 0xffff) == LOOP_MERGE && !(code.code[at + 3] & UNROLL))
-            return true;
-    return false;
+    uint32_t *words = make(code.count, sizeof *words);
+    size_t count = vkd_spirv_unpack(code.packed, code.count, words);
+    bool has = false;
+    for (size_t at = HEADER; at < count; at += words[at] >> 16)
+        has = has || ((words[at] & 0xffff) == LOOP_MERGE && !(words[at + 3] & UNROLL));
+    free(words);
+    return has;
 }
 
 /* Whoever adds a loop to a kernel has to say what it costs, and to add it here. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/vulkan.h"
@@ -367,7 +368,7 @@ static vkd_commands *record_spin(gpu *g, const vkd_buffer *buffer, int dispatche
     return commands;
 }
 
-/* Work that really takes longer than allowed. Closing waits for it, for all that was in flight, and nothing leaks. */
+/* Work that really takes longer than allowed. What ends before the device is closed leaks nothing. */
 static void time_out(void **state)
 {
     gpu_needed();
@@ -391,6 +392,7 @@ static void time_out(void **state)
         assert_int_equal(vkd_commands_wait(commands[0]), VKD_DEVICE_LOST);
         assert_non_null(strstr(g->context.error, "lost earlier"));
         assert_int_equal(vkd_commands_run(commands[waited]), VKD_DEVICE_LOST);
+        assert_int_equal(g->device->vk.vkDeviceWaitIdle(g->device->handle), VK_SUCCESS); /* closing would not wait so long */
         for (int i = 0; i < RECORDINGS; i++) {
             vkd_commands_destroy(commands[i]);
             vkd_buffer_destroy(g->device, &buffers[i]);
@@ -399,6 +401,138 @@ static void time_out(void **state)
         gpu_close(g);
     }
     opens_and_works(g);
+}
+
+/* ------------------------------------------------------------------------------------------------- who waits how long */
+
+enum { WAITS = 8 };
+
+/* Submissions and waits as the driver sees them. */
+static struct {
+    PFN_vkWaitForFences real_wait;
+    PFN_vkQueueSubmit real_submit;
+    VkFence submitted[WAITS], waited[WAITS];
+    uint64_t timeouts[WAITS];
+    int submits, waits, refusals; /* refusals: waits that time out at once */
+    uint64_t sleep_ns;            /* how long each wait seems to take */
+} seen;
+
+static VKAPI_ATTR VkResult VKAPI_CALL see_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+{
+    if (seen.submits < WAITS)
+        seen.submitted[seen.submits++] = fence;
+    return seen.real_submit(queue, count, infos, fence);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL see_wait(VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all,
+                                               uint64_t timeout)
+{
+    const struct timespec pause = {.tv_nsec = (long)seen.sleep_ns};
+    if (seen.waits < WAITS) {
+        seen.waited[seen.waits] = fences[0];
+        seen.timeouts[seen.waits++] = timeout;
+    }
+    if (seen.refusals && seen.refusals--)
+        return VK_TIMEOUT;
+    nanosleep(&pause, NULL);
+    return seen.real_wait(device, count, fences, all, UINT64_MAX);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL never_ready(VkDevice device, VkFence fence)
+{
+    (void)device, (void)fence;
+    return VK_NOT_READY;
+}
+
+/* A device with two queues, or one that stands for both, and so many recordings in flight. */
+static gpu *watch_waits(void **state, uint32_t timeout_ms, int recordings, vkd_buffer *buffer, vkd_commands **commands)
+{
+    gpu_needed();
+    gpu *g = *state;
+    gpu_init(g);
+    g->options.timeout_ms = timeout_ms;
+    assert_int_equal(gpu_open(g), VKD_OK);
+    memset(&seen, 0, sizeof seen);
+    if (g->device->queue_count == 1)
+        g->device->queues[g->device->queue_count++] = g->device->queues[0];
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 128, "spin", buffer), VKD_OK);
+    for (int i = 0; i < recordings; i++)
+        commands[i] = record_spin(g, buffer, 1);
+    seen.real_wait = g->device->vk.vkWaitForFences;
+    seen.real_submit = g->device->vk.vkQueueSubmit;
+    g->device->vk.vkWaitForFences = see_wait;
+    g->device->vk.vkQueueSubmit = see_submit;
+    g->device->vk.vkGetFenceStatus = never_ready; /* what is asked for before a wait */
+    return g;
+}
+
+/* An execution's own time begins when those before it on its queue have ended: each of them is waited for, with the whole time.
+ */
+static void earlier_work_is_waited_for(void **state)
+{
+    enum { RECORDINGS = 5 };
+    static const uint32_t queues[RECORDINGS] = {0, 1, 0, 1, 0};
+    vkd_buffer buffer;
+    vkd_commands *commands[RECORDINGS];
+    gpu *g = watch_waits(state, 5000, RECORDINGS, &buffer, commands);
+    for (int i = 0; i < RECORDINGS; i++)
+        assert_int_equal(vkd_commands_submit(commands[i], queues[i]), VKD_OK);
+    assert_int_equal(vkd_commands_wait(commands[2]), VKD_OK);
+    assert_int_equal(seen.waits, 2);
+    assert_true(seen.waited[0] == seen.submitted[0] && seen.waited[1] == seen.submitted[2]);
+    assert_int_equal(vkd_commands_wait(commands[3]), VKD_OK);
+    assert_int_equal(seen.waits, 4);
+    assert_true(seen.waited[2] == seen.submitted[1] && seen.waited[3] == seen.submitted[3]);
+    for (int i = 0; i < seen.waits; i++)
+        assert_true(seen.timeouts[i] > UINT64_C(4900000000) && seen.timeouts[i] <= UINT64_C(5000000000));
+    for (int i = 0; i < RECORDINGS; i++)
+        vkd_commands_destroy(commands[i]);
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
+}
+
+/* After a time-out, destroying waits as long again for everything, and no longer. */
+static void last_chance_is_bounded(void **state)
+{
+    enum { RECORDINGS = 4, TIMEOUT_MS = 400 };
+    vkd_buffer buffer;
+    vkd_commands *commands[RECORDINGS];
+    gpu *g = watch_waits(state, TIMEOUT_MS, RECORDINGS, &buffer, commands);
+    for (int i = 0; i < RECORDINGS; i++)
+        assert_int_equal(vkd_commands_submit(commands[i], 0), VKD_OK);
+    seen.refusals = 1;
+    assert_int_equal(vkd_commands_wait(commands[0]), VKD_DEVICE_LOST);
+    assert_int_equal(seen.waits, 1);
+    seen.sleep_ns = UINT64_C(50000000);
+    for (int i = 0; i < RECORDINGS; i++)
+        vkd_commands_destroy(commands[i]);
+    assert_false(g->device->stuck);
+    assert_int_equal(seen.waits, 1 + RECORDINGS);
+    assert_true(seen.timeouts[1] <= TIMEOUT_MS * UINT64_C(1000000));
+    for (int i = 2; i <= RECORDINGS; i++)
+        assert_true(seen.timeouts[i] <= seen.timeouts[i - 1] - seen.sleep_ns);
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
+}
+
+/* What is in flight, and has not failed, has the whole time each when it is destroyed. */
+static void destroying_waits_for_each(void **state)
+{
+    enum { RECORDINGS = 3, TIMEOUT_MS = 400 };
+    vkd_buffer buffer;
+    vkd_commands *commands[RECORDINGS];
+    gpu *g = watch_waits(state, TIMEOUT_MS, RECORDINGS, &buffer, commands);
+    for (int i = 0; i < RECORDINGS; i++)
+        assert_int_equal(vkd_commands_submit(commands[i], 0), VKD_OK);
+    seen.sleep_ns = UINT64_C(10000000);
+    for (int i = 0; i < RECORDINGS; i++)
+        vkd_commands_destroy(commands[i]);
+    assert_int_equal(seen.waits, RECORDINGS);
+    for (int i = 0; i < RECORDINGS; i++)
+        assert_int_equal(seen.timeouts[i], TIMEOUT_MS * UINT64_C(1000000));
+    assert_false(g->device->stuck || g->device->lost);
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
 }
 
 /* Nothing has failed, so what is destroyed in flight may take its time. */
@@ -486,6 +620,9 @@ int main(void)
         TEST(full_memory_type),
         TEST(device_lost),
         TEST(time_out),
+        TEST(earlier_work_is_waited_for),
+        TEST(last_chance_is_bounded),
+        TEST(destroying_waits_for_each),
         TEST(destroyed_in_flight),
         TEST(stuck_device),
         TEST(stuck_in_flight),

@@ -12,17 +12,23 @@ file(GLOB_RECURSE shader_includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shader
 set(shader_dir ${PROJECT_BINARY_DIR}/generated/shaders)
 file(MAKE_DIRECTORY ${shader_dir})
 
-# Compiles one flavour of a module: adds its array, and its place in the module's row. ARGN: glslc's options.
+# Compiles a kernel to ${name}.num, SPIR-V in words, and to ${name}.inc, the same packed. ARGN: glslc's options.
+function(vkd_compile_spirv file name)
+  set(pack ${PROJECT_SOURCE_DIR}/scripts/cmake/PackSpirv.cmake)
+  add_custom_command(OUTPUT ${name}.inc BYPRODUCTS ${name}.num
+    COMMAND ${GLSLC} --target-env=vulkan1.1 -Werror -mfmt=num ${ARGN} -I ${PROJECT_SOURCE_DIR}/shaders -I ${PROJECT_SOURCE_DIR}
+            ${file} -o ${name}.num
+    COMMAND ${CMAKE_COMMAND} -DIN=${name}.num -DOUT=${name}.inc -P ${pack}
+    DEPENDS ${file} ${shader_includes} ${pack} VERBATIM)
+endfunction()
+
+# One flavour of a module: its array, and its place in the module's row. ARGN: glslc's options.
 macro(vkd_compile_module file module flavour)
   set(array ${module}_${flavour})
-  set(output ${shader_dir}/${module}.${flavour}.inc)
-  add_custom_command(OUTPUT ${output}
-    COMMAND ${GLSLC} --target-env=vulkan1.1 -Werror -mfmt=num ${ARGN} -I ${PROJECT_SOURCE_DIR}/shaders -I ${PROJECT_SOURCE_DIR}
-            ${file} -o ${output}
-    DEPENDS ${file} ${shader_includes} VERBATIM)
-  list(APPEND shader_outputs ${output})
-  string(APPEND shader_arrays "static const uint32_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
-  string(APPEND row " {${array}, sizeof ${array}},")
+  vkd_compile_spirv(${file} ${shader_dir}/${module}.${flavour} ${ARGN})
+  list(APPEND shader_outputs ${shader_dir}/${module}.${flavour}.inc)
+  string(APPEND shader_arrays "static const uint16_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
+  string(APPEND row " {${array}, sizeof ${array} / 2},")
 endmacro()
 
 set(shader_enum "")
@@ -110,8 +116,8 @@ typedef enum vkd_shader {
 } vkd_shader;
 
 typedef struct vkd_shader_code {
-    const uint32_t *code; /* null in a family that is left out */
-    size_t size;          /* bytes */
+    const uint16_t *packed; /* as in runtime/spirv.h; null in a family that is left out */
+    size_t count;           /* of numbers */
 } vkd_shader_code;
 
 typedef struct vkd_shader_entry {

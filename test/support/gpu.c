@@ -16,10 +16,10 @@
 #include "support/gpu.h"
 #include "support/skip.h"
 
-static const uint32_t scale_code[] = {
+static const uint16_t scale_code[] = {
 #include "test/shaders/scale.inc"
 };
-static const uint32_t spin_code[] = {
+static const uint16_t spin_code[] = {
 #include "test/shaders/spin.inc"
 };
 static const uint32_t scale_specs[] = {64, 3};
@@ -27,7 +27,7 @@ static const uint32_t scale_specs[] = {64, 3};
 const vkd_pipeline_desc gpu_scale = {
     .name = "scale",
     .code = scale_code,
-    .code_size = sizeof scale_code,
+    .code_count = sizeof scale_code / sizeof *scale_code,
     .binding_count = 2,
     .push_size = 8,
     .spec_count = 2,
@@ -36,7 +36,7 @@ const vkd_pipeline_desc gpu_scale = {
 const vkd_pipeline_desc gpu_spin = {
     .name = "spin",
     .code = spin_code,
-    .code_size = sizeof spin_code,
+    .code_count = sizeof spin_code / sizeof *spin_code,
     .binding_count = 1,
     .push_size = 4,
 };

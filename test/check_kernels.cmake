@@ -1,0 +1,54 @@
+# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... -DCXX=... -DGENERATOR=... -DMAKE=... -DLIBRARY=... [-DVKD_RUN=...]
+#   -P check_kernels.cmake
+# A library without any family of kernels that may be left out: it builds, is smaller than LIBRARY, and runs a model to the same
+# bits, while it says which kernels it has not. A family that there is not is refused.
+set(work ${BUILD_DIR}/check-kernels)
+set(model ${SOURCE_DIR}/models/tiny/bottleneck_c12m7o20_s2_11x11)
+set(configure ${CMAKE_COMMAND} -S ${SOURCE_DIR} -G ${GENERATOR} -DCMAKE_MAKE_PROGRAM=${MAKE} -DCMAKE_C_COMPILER=${CC}
+    -DCMAKE_CXX_COMPILER=${CXX} -DVKD_BUILD_RUNNER=OFF -DVKD_BUILD_TESTS=OFF)
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: ${result}\n${output}")
+  endif()
+endfunction()
+
+execute_process(COMMAND ${configure} -B ${work}/refused "-DVKD_KERNELS=lanes;nonsense" RESULT_VARIABLE result
+                OUTPUT_QUIET ERROR_VARIABLE output)
+if(result EQUAL 0 OR NOT output MATCHES "no[ \n]+family[ \n]+'nonsense'")
+  message(FATAL_ERROR "a family of kernels that there is not: ${result}\n${output}")
+endif()
+
+run(${configure} -B ${work}/core -DVKD_KERNELS=)
+run(${CMAKE_COMMAND} --build ${work}/core --target vkdelegate)
+set(core ${work}/core/libvkdelegate.so)
+file(SIZE ${LIBRARY} size)
+file(SIZE ${core} core_size)
+message(STATUS "without optional kernels: ${core_size} bytes instead of ${size}")
+if(NOT core_size LESS size)
+  message(FATAL_ERROR "leaving kernels out makes the library no smaller")
+endif()
+
+if(NOT VKD_RUN)
+  return()
+endif()
+foreach(library ${LIBRARY} ${core})
+  get_filename_component(folder ${library} DIRECTORY)
+  get_filename_component(name ${folder} NAME)
+  execute_process(COMMAND ${VKD_RUN} --library ${library} ${model}/model.pte --input ${model}/input0.f32 --no-cache --explain
+                          --output ${work}/${name}.f32
+                  RESULT_VARIABLE result OUTPUT_VARIABLE explained ERROR_VARIABLE errors)
+  if(result EQUAL 4)
+    message(STATUS "the model is skipped: there is no device")
+    return()
+  elseif(NOT result EQUAL 0)
+    message(FATAL_ERROR "vkd-run with ${library}: ${result}\n${errors}")
+  endif()
+  list(APPEND outputs ${work}/${name}.f32)
+endforeach()
+run(${CMAKE_COMMAND} -E compare_files ${outputs})
+if(NOT explained MATCHES "left out of this build")
+  message(FATAL_ERROR "vkd-run --explain does not say what is left out:\n${explained}")
+endif()
+message(STATUS "a model has the same result without them")

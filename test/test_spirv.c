@@ -1,0 +1,122 @@
+/* The packed form of SPIR-V: every module of the library, and a kernel of awkward constants,
+ * unpack to what glslc wrote, but for names. Needs no device. */
+#include "runtime/spirv.h"
+#include "shaders/shaders.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const uint16_t literals[] = {
+#include "test/shaders/literals.inc"
+};
+
+/* What glslc wrote: the words of a file of generated/. */
+static uint32_t *read_words(const char *file, size_t *out_count)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s.num", VKD_GENERATED, file);
+    FILE *stream = fopen(path, "r");
+    if (!stream)
+        fail_msg("there is no %s", path);
+    enum { MOST = 1 << 20 };
+    uint32_t *words = calloc(MOST, sizeof *words);
+    assert_non_null(words);
+    size_t count = 0;
+    while (count < MOST && fscanf(stream, " %x ,", &words[count]) == 1)
+        count++;
+    assert_true(feof(stream));
+    fclose(stream);
+    *out_count = count;
+    return words;
+}
+
+/* Drops OpSource, OpSourceExtension, OpName and OpMemberName; the instructions must fill the words. */
+static size_t without_names(uint32_t *words, size_t count)
+{
+    enum { HEADER = 5 };
+    size_t kept = HEADER, at = HEADER;
+    for (size_t length; at < count; at += length) {
+        uint32_t opcode = words[at] & 0xffff;
+        length = words[at] >> 16;
+        assert_true(length > 0 && length <= count - at);
+        if (opcode >= 3 && opcode <= 6)
+            continue;
+        memmove(words + kept, words + at, length * sizeof *words);
+        kept += length;
+    }
+    assert_int_equal(at, count);
+    return kept;
+}
+
+static void check(const char *file, const uint16_t *packed, size_t count)
+{
+    size_t expected_count;
+    uint32_t *expected = read_words(file, &expected_count), *got = calloc(count, sizeof *got);
+    assert_non_null(got);
+    size_t words = vkd_spirv_unpack(packed, count, got);
+    assert_int_equal(got[0], 0x07230203); /* SPIR-V's magic number */
+    expected_count = without_names(expected, expected_count);
+    if (words != expected_count)
+        fail_msg("%s: %zu words, expected %zu", file, words, expected_count);
+    for (size_t i = 0; i < words; i++)
+        if (got[i] != expected[i])
+            fail_msg("%s: word %zu is %#x, expected %#x", file, i, got[i], expected[i]);
+    free(expected);
+    free(got);
+}
+
+static void every_module(void **state)
+{
+    static const char *const names[] = {"none", "signed", "mixed"};
+    (void)state;
+    size_t checked = 0;
+    for (size_t s = 0; s < VKD_SHADER_COUNT; s++)
+        for (size_t f = 0; f < 3; f++) {
+            const vkd_shader_code *flavours = vkd_shaders[s].flavours;
+            const bool same = flavours[0].packed == flavours[1].packed;
+            assert_int_equal(!flavours[f].packed, (VKD_FAMILIES_LEFT_OUT & vkd_shaders[s].family) != 0);
+            if (!flavours[f].packed || (same && f > 0))
+                continue;
+            char file[256];
+            snprintf(file, sizeof file, "shaders/%s.%s", vkd_shaders[s].name, same ? "all" : names[f]);
+            check(file, flavours[f].packed, flavours[f].count);
+            checked++;
+        }
+    print_message("%zu flavours of %d modules\n", checked, VKD_SHADER_COUNT);
+    assert_true(checked > 40);
+}
+
+static void awkward_constants(void **state)
+{
+    (void)state;
+    check("test/shaders/literals", literals, sizeof literals / sizeof *literals);
+}
+
+static void numbers(void **state)
+{
+    (void)state;
+    static const uint16_t packed[] = {0, 0x7fff, 0xffff, 0x1234, 0x8765, 0x8000, 0xfffe, 0xffff, 0xffff, 0xffff, 0x8205};
+    static const uint32_t expected[] = {0, 0x7fff, 0x12348765, 0, 0x003f01fe, 0xffffffff, 0x00010005};
+    uint32_t got[sizeof packed / sizeof *packed];
+    size_t count = vkd_spirv_unpack(packed, sizeof packed / sizeof *packed, got);
+    assert_int_equal(count, sizeof expected / sizeof *expected);
+    assert_memory_equal(got, expected, sizeof expected);
+    assert_int_equal(vkd_spirv_unpack(packed, 0, got), 0);
+    assert_int_equal(vkd_spirv_unpack(packed + 2, 2, got), 2); /* an end in the midst of a word: nothing beyond is read */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(awkward_constants),
+        cmocka_unit_test(every_module),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
