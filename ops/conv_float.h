@@ -13,13 +13,15 @@ const char *conv2d_float_depthwise_refuses(const conv2d_problem *problem, const 
 double conv2d_float_depthwise_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
 vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
-/* What an invocation of the matrix product computes: TILE(id, name, pixels, channels). */
+/* What an invocation of the matrix product computes: TILE(kernel, name, pixels, channels, kind). */
 /* clang-format off */
 #define CONV2D_FLOAT_TILES(TILE)  \
-    TILE(4X4, "4x4", 4, 4)
+    TILE(TILE_4X4, "4x4", 4, 4, GEMM_INVOCATIONS) \
+    TILE(LANES_4X32, "lanes 4x32", 4, 32, GEMM_IN_LANES) \
+    TILE(LANES_2X16, "lanes 2x16", 2, 16, GEMM_IN_LANES)
 /* clang-format on */
 
-#define CONV2D_FLOAT_ID(id, ...) CONV2D_FLOAT_##id,
+#define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
 enum { CONV2D_FLOAT_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_TILE_COUNT };
 #undef CONV2D_FLOAT_ID
 extern const gemm_tile conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT];
@@ -28,7 +30,29 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *problem, const vkd_c
 double conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
 vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
-/* Brings weights to a kernel's form: of so many of a tap and output channel, w_tap of conv_float_params.h. */
-VKD_MUST_USE vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv, uint32_t w_tap, vkd_tensor_id *out);
+/* What a device does in a microsecond, by its type; measured on a 2-core machine with llvmpipe, else reckoned. */
+typedef struct conv2d_float_rates {
+    double start;        /* of a dispatch */
+    double scalar, tile; /* multiply-adds: of the sliding window, of a product in registers */
+    double depthwise;    /* of the depthwise kernel */
+    double invocations;  /* that keep it busy */
+    double latency;      /* of an invocation's step */
+} conv2d_float_rates;
+const conv2d_float_rates *conv2d_float_rates_of(const vkd_caps *caps);
+
+/* Estimated microseconds of so many invocations that share `macs`, each in so many steps. */
+double conv2d_float_cost(const vkd_caps *caps, double rate, double macs, double invocations, double steps);
+
+/* The form in which a kernel wants weights: conv_weights_params of shaders/conv_float_params.h. */
+typedef struct conv2d_packing {
+    uint32_t unit, grain;
+    uint32_t w_tap; /* weights of a tap for an output channel, a multiple of grain */
+} conv2d_packing;
+VKD_MUST_USE vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv, const conv2d_packing *packing,
+                                             vkd_tensor_id *out);
+
+/* A dispatch with its operands and the constants that all kernels have; the grid is the caller's. */
+VKD_MUST_USE vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops,
+                                           const conv2d_packing *packing, vkd_node *out);
 
 #endif

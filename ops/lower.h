@@ -127,7 +127,7 @@ VKD_MUST_USE vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value,
 /* Makes `value`, an output of the current operator, another name of a tensor that exists: no work. */
 VKD_MUST_USE vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_id tensor);
 
-/* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel
+/* Creates the tensor for a value that the current operator produces. Outputs of the graph and ranks above 4 are plain, all others 4C; the kernel
  * must take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
@@ -143,6 +143,10 @@ VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_t
  * beyond 2 GiB. */
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                         size_t source_size, vkd_tensor_id *out);
+
+/* The same for a tensor in VKD_ROWS. */
+VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                                               vkd_pack_fn pack, const void *source, size_t source_size, vkd_tensor_id *out);
 
 /* Which dims a list names that vkd_shape_listed has accepted. */
 void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK]);

@@ -11,6 +11,7 @@ ELEMENTS_IN(0, x, TYPE)
 ELEMENTS_IN(1, w, TYPE)
 ELEMENTS_IN(2, b, TYPE) // bound, but not read, where there is none
 ELEMENTS_OUT(3, y, TYPE)
+#include "conv_float_finish.glsl"
 
 // What window_tap counts from, for an output pixel.
 ivec2 window_start(uint out_x, uint out_y)
@@ -30,13 +31,4 @@ uint window_tap(int start, uint k, uint dilation, uint stride)
 uvec2 window_tap(ivec2 start, uint kx, uint ky)
 {
     return uvec2(window_tap(start.x, kx, p.dilation_w, p.stride_w), window_tap(start.y, ky, p.dilation_h, p.stride_h));
-}
-
-// NaN stays NaN.
-void finish(uint pixel, uint word, vec4 sum)
-{
-    if (BIAS)
-        sum += b_load4(word);
-    sum = mix(sum, vec4(p.low), lessThan(sum, vec4(p.low)));
-    y_store4(pixel * p.out_c4 + word, mix(sum, vec4(p.high), greaterThan(sum, vec4(p.high))));
 }

@@ -15,11 +15,12 @@ VKD_PARAMS_STRUCT(conv_float_params)
     f32 low, high;
 };
 
-/* From PyTorch's order, [out_c][ic_group][taps], transposed [in_c][oc_group][taps], to [out_c / 4][taps][w_tap][4 channels],
- * with zeros where there are none. */
+/* From PyTorch's order, [out_c][ic_group][taps], transposed [in_c][oc_group][taps], to [out_c / unit][taps][tap_steps][unit
+ * output channels][grain input channels], with zeros where there are none. */
 VKD_PARAMS_STRUCT(conv_weights_params)
 {
-    u32 out_c, ic_group, oc_group, taps, w_tap;
+    u32 out_c, ic_group, oc_group, taps;
+    u32 tap_steps, unit, grain; /* unit * grain is a multiple of 4 */
     u32 transposed;
 };
 

@@ -1,12 +1,11 @@
+#version 450
+// build: TILE = 4x4(ROWS=4)
 // Convolution of floats as a matrix product over the window's taps, in registers: an invocation computes four output channels, which
 // must be of one group whose channels begin at a group of four, of ROWS pixels. The workgroup is x: fours of channels, y: tiles of
 // pixels, z: slices of k, whose sums are added through shared memory. Tiles beyond what a grid's y can have are along z.
-#version 450
-#extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "conv_float.glsl"
-
-#define ROWS 4
+#include "conv_float_product.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 6) const bool OVERHANG = true; // windows may reach beyond the image
@@ -54,42 +53,44 @@ void add_slices()
 
 void main()
 {
-    uint tile = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
-    uint first = tile * ROWS, pixels = p.n * p.out_h * p.out_w;
+    uint fold = gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y;
+    conv_tile tile = tile_at(fold * gl_WorkGroupSize.y + gl_LocalInvocationID.y, ROWS);
     uint word = min(gl_GlobalInvocationID.x, p.out_c4 - 1), tap_steps = p.w_tap / 4;
     uint x_group = word * 4 / p.oc_group * tap_steps;
 
-    // Rows beyond the end are computed as the last one is, and not stored.
-    ivec2 at[ROWS];
+    ivec2 start[ROWS]; // of the windows, in the input
     uint image[ROWS];
     [[unroll]] for (int i = 0; i < ROWS; i++) {
-        uint pixel = min(first + i, pixels - 1), line = pixel / p.out_w;
-        image[i] = line / p.out_h;
-        at[i] = window_start(pixel - line * p.out_w, line - image[i] * p.out_h);
+        uvec3 at = position_at(tile.first + i);
+        start[i] = ivec2(at.xy) * ivec2(tile.h.scale, tile.v.scale) + ivec2(tile.h.offset, tile.v.offset);
+        image[i] = at.z;
         sum[i] = vec4(0.0);
     }
 
-    uint steps = p.kernel_h * p.kernel_w * tap_steps;
+    uint steps = tile.v.count * tile.h.count * tap_steps;
     uint share = (steps + gl_WorkGroupSize.z - 1) / gl_WorkGroupSize.z;
     uint step = min(gl_LocalInvocationID.z * share, steps), end = min(step + share, steps);
     while (step < end) {
-        uint tap = step / tap_steps, tap_start = tap * tap_steps, stop = min(end, tap_start + tap_steps);
-        uint ky = tap / p.kernel_w, kx = tap - ky * p.kernel_w;
+        uint number = step / tap_steps, from = step - number * tap_steps, to = min(end - step + from, tap_steps);
+        int ky = int(number) / tile.h.count, kx = int(number) - ky * tile.h.count;
+        uint tap = (tile.v.first + ky * tile.v.step) * p.kernel_w + tile.h.first + kx * tile.h.step;
         uint x_at[ROWS];
         bool inside[ROWS];
         [[unroll]] for (int i = 0; i < ROWS; i++) {
-            uvec2 in_at = window_tap(at[i], kx, ky);
-            inside[i] = in_at.x < p.in_w && in_at.y < p.in_h;
-            x_at[i] = (inside[i] ? (image[i] * p.in_h + in_at.y) * p.in_w + in_at.x : 0) * p.in_c4 + x_group;
+            uvec2 at = uvec2(start[i] + ivec2(kx, ky) * ivec2(tile.h.dilation, tile.v.dilation));
+            inside[i] = at.x < p.in_w && at.y < p.in_h;
+            x_at[i] = (inside[i] ? (image[i] * p.in_h + at.y) * p.in_w + at.x : 0) * p.in_c4 + x_group;
         }
-        accumulate(x_at, inside, (word * steps + step) * 4, step - tap_start, stop - tap_start);
-        step = stop;
+        accumulate(x_at, inside, ((word * p.kernel_h * p.kernel_w + tap) * tap_steps + from) * 4, from, to);
+        step += to - from;
     }
 
     if (gl_WorkGroupSize.z > 1)
         add_slices();
     if (gl_LocalInvocationID.z == 0 && gl_GlobalInvocationID.x < p.out_c4)
-        [[unroll]] for (int i = 0; i < ROWS; i++)
-            if (first + i < pixels)
-                finish(first + i, word, sum[i]);
+        [[unroll]] for (int i = 0; i < ROWS; i++) {
+            uint pixel = pixel_at(tile, tile.first + i);
+            if (pixel != ~0u)
+                finish(pixel, word, sum[i]);
+        }
 }

@@ -11,8 +11,13 @@ layout(push_constant) uniform params_block { conv_weights_params p; };
 ELEMENTS_IN(0, w, TYPE)
 ELEMENTS_OUT(1, y, TYPE)
 
-uint bits_of(uint oc, uint tap, uint ic)
+// The bits of an element of the packed form.
+uint bits_of(uint at)
 {
+    uint ic = at % p.grain, unit = at / p.grain, oc = unit % p.unit, step = unit / p.unit, place = step / p.tap_steps;
+    uint tap = place % p.taps;
+    ic += step % p.tap_steps * p.grain;
+    oc += place / p.taps * p.unit;
     if (oc >= p.out_c || ic >= p.ic_group)
         return 0;
     uint group = oc / p.oc_group;
@@ -22,8 +27,7 @@ uint bits_of(uint oc, uint tap, uint ic)
 
 void main()
 {
-    uint index = linear_index(), ic = index % p.w_tap, place = index / p.w_tap, tap = place % p.taps, oc = place / p.taps * 4;
-    if (oc >= p.out_c)
-        return;
-    y_store4_bits(index, uvec4(bits_of(oc, tap, ic), bits_of(oc + 1, tap, ic), bits_of(oc + 2, tap, ic), bits_of(oc + 3, tap, ic)));
+    uint group = linear_index(), at = 4 * group, units = (p.out_c + p.unit - 1) / p.unit;
+    if (at < units * p.unit * p.taps * p.tap_steps * p.grain)
+        y_store4_bits(group, uvec4(bits_of(at), bits_of(at + 1), bits_of(at + 2), bits_of(at + 3)));
 }

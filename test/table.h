@@ -48,7 +48,9 @@ typedef struct table table;
 typedef struct table_case {
     const char *name; /* of the row. Rows that share it are told apart by the number of arguments */
     void (*draw)(table *t);
-    int code; /* for draw: t->row->code */
+    int code;            /* for draw: t->row->code */
+    const char *variant; /* of a convolution, forced where it can run; null: chosen */
+    size_t *ran;         /* counts the draws that it did run, where not null */
 } table_case;
 
 typedef struct table_family {
@@ -113,6 +115,8 @@ void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);
 void table_ints(table *t, size_t count, const int64_t *items);
+/* A list of sizes: of Ints, or of Ints and SymInts. */
+void table_sizes(table *t, size_t count, const int64_t *items);
 /* The last `count` arguments become one: a list of them (null entries too). */
 void table_gather(table *t, size_t count);
 
@@ -125,8 +129,9 @@ void table_uniform(table *t, table_tensor *x, double low, double high);
 void table_extremes(table *t, table_tensor *x);
 /* A value as the type stores it. */
 double table_stored(vkd_dtype dtype, double value);
-/* An int as 32 bits keep it. */
+/* An int as 32 bits keep it, or as the bits of another type do. */
 double table_wrapped(int64_t value);
+double table_wrapped_to(vkd_dtype dtype, int64_t value);
 double *table_scales(table *t, table_tensor *y);
 
 /* ---------------------------------------------------------------------------------------------------------- running */

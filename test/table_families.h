@@ -5,8 +5,14 @@
 #include "table.h"
 
 extern const table_family table_cast, table_symbols;
+extern const table_family table_unary, table_clamp;
+extern const table_family table_binary, table_compare;
+extern const table_family table_where, table_creation, table_conv;
 
-/* One a line, so that merges are easy. */
-#define TABLE_FAMILIES &table_cast, &table_symbols
+/* clang-format off: a few a line, so that merges are easy */
+#define TABLE_FAMILIES                                                                                                         \
+    &table_cast, &table_symbols, &table_unary, &table_clamp, &table_binary, &table_compare, &table_where, &table_creation, \
+    &table_conv
+/* clang-format on */
 
 #endif

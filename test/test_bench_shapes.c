@@ -17,22 +17,26 @@ static bool same(const conv2d_problem *a, const conv2d_problem *b) { return !mem
 static void texts(void **state)
 {
     (void)state;
-    const conv2d_problem expected = {.n = 1,
-                                     .in_c = 64,
-                                     .in_h = 56,
-                                     .in_w = 48,
-                                     .out_c = 32,
-                                     .out_h = 28,
-                                     .out_w = 48,
-                                     .kernel = {3, 1},
-                                     .stride = {2, 1},
-                                     .padding = {1, 0},
-                                     .dilation = {1, 2},
-                                     .groups = 2};
+    conv2d_problem expected = {.n = 1,
+                               .in_c = 64,
+                               .in_h = 56,
+                               .in_w = 48,
+                               .out_c = 32,
+                               .out_h = 28,
+                               .out_w = 48,
+                               .kernel = {3, 1},
+                               .stride = {2, 1},
+                               .padding = {1, 0},
+                               .dilation = {1, 2},
+                               .groups = 2,
+                               .dtype = VKD_DTYPE_INT8};
     conv2d_problem p;
     assert_null(bench_shape_parse("1x64x56x48 -> 1x32x28x48 3x1 s2x1 p1x0 d1x2 g2", &p));
     assert_true(same(&p, &expected));
     assert_null(bench_shape_parse("\t1x64x56x48 32 g2 d1x2 s2x1  p1x0 3x1\n", &p)); /* shorter, and in any order */
+    assert_true(same(&p, &expected));
+    expected.dtype = VKD_DTYPE_FLOAT16;
+    assert_null(bench_shape_parse("1x64x56x48 -> 32 3x1 s2x1 p1x0 d1x2 g2 f16", &p));
     assert_true(same(&p, &expected));
 }
 
@@ -58,6 +62,9 @@ static void faults(void **state)
         "1x64x56x56 -> 64 99999999999x3",
         "1x-4x5x5 -> 4 1x1",
         "1x70000x5x5 -> 4 1x1",
+        "1x8x5x5 -> 4 1x1 f64",
+        "1x8x5x5 -> 4 1x1 t", /* only floats are */
+        "1x8x5x5 -> 1x4x12x10 2x2 s2 f32 t",
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         conv2d_problem p;
@@ -72,7 +79,12 @@ static void round_trips(void **state)
     (void)state;
     vkd_random random = random_begin("shapes as text");
     for (int round = 0; round < 3000; round++) {
-        conv2d_problem p = {.n = (uint32_t)random_range(&random, 1, 3), .groups = (uint32_t)random_range(&random, 1, 4)}, read;
+        static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_FLOAT16};
+        conv2d_problem p = {.n = (uint32_t)random_range(&random, 1, 3),
+                            .groups = (uint32_t)random_range(&random, 1, 4),
+                            .dtype = dtypes[random_range(&random, 0, 2)]},
+                       read;
+        p.transposed = conv2d_is_float(&p) && random_range(&random, 0, 1);
         char text[CONV2D_TEXT];
         p.in_c = p.groups * (uint32_t)random_range(&random, 1, 30);
         p.out_c = p.groups * (uint32_t)random_range(&random, 1, 30);
@@ -85,6 +97,10 @@ static void round_trips(void **state)
             uint32_t reach = p.dilation[axis] * (p.kernel[axis] - 1) + 1;
             *in[axis] = reach + (uint32_t)random_range(&random, 0, 50);
             *out[axis] = (*in[axis] + 2 * p.padding[axis] - reach) / p.stride[axis] + 1;
+            if (p.transposed) /* at least 1 pixel, and some of padding */
+                *out[axis] = (*in[axis] + 5) * p.stride[axis] - 2 * p.padding[axis] + reach +
+                             (uint32_t)random_range(&random, 0, (int32_t)p.stride[axis] - 1);
+            *in[axis] += p.transposed ? 6 : 0;
         }
         conv2d_problem_format(&p, text);
         const char *fault = bench_shape_parse(text, &read);

@@ -426,7 +426,7 @@ static void statements_hold_on_the_device(void **state)
 static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {"copy",   "move",     "paste",      "gather",      "pad", "normalise", "affine", "nibble_codes",
-                                           "im2col", "conv_dw_", "gemm_coop_", "matmul_rows"};
+                                           "im2col", "conv_dw_", "gemm_coop_", "matmul_rows", "unary", "binary", "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

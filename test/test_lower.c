@@ -442,7 +442,7 @@ static void other_dtypes_are_unsupported(void **state)
     static const vkd_dtype dtypes[] = {VKD_DTYPE_UINT8, VKD_DTYPE_INT32, VKD_DTYPE_BOOL};
     lowering_fixture *f = *state;
     for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
-        for (int which = 0; which < 8; which++) {
+        for (int which = 0; which < 6; which++) {
             memset(&f->m, 0, sizeof f->m);
             vkd_graph_init(&f->graph, &f->arena);
             uint32_t x = hand_input(&f->m, dtypes[i], 4, image), y = hand_output(&f->m, dtypes[i], 4, image);
@@ -455,18 +455,12 @@ static void other_dtypes_are_unsupported(void **state)
                 dequantize(&f->m, x, hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image));
                 break;
             case 2:
-                HAND_OP(&f->m, "aten.relu.default", x, y);
-                break;
-            case 3:
-                HAND_OP(&f->m, "aten.relu.default", real, y);
-                break;
-            case 4:
                 HAND_OP(&f->m, "aten.mean.dim", real, hand_pair(&f->m, 2, 3), hand_bool(&f->m, true), hand_null(&f->m), small);
                 break;
-            case 5:
+            case 3:
                 add(&f->m, x, x, y);
                 break;
-            case 6:
+            case 4:
                 clone(&f->m, real, y);
                 break;
             default: /* the zero point is one of uint8 */
