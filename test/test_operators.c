@@ -92,8 +92,11 @@ static void check_operators(const char *folder, operator_tally *t)
     options.no_rewrites = true;
     if (sample_load(&s, &options, &program, &method) != VKD_OK)
         fail_msg("%s: %s", folder, w.error);
-    if (vkd_method_execute(method) != VKD_OK)
+    float *output = malloc(s.count * sizeof *output);
+    assert_non_null(output);
+    if (sample_execute(&s, method, output) != VKD_OK)
         fail_msg("%s: %s", folder, vkd_method_error(method));
+    free(output);
     for (size_t i = 0; i < s.model.op_count; i++)
         check_operator(vkd_method_delegate(method), &s, &s.model.ops[i], t);
     vkd_method_unload(method);
