@@ -170,7 +170,9 @@ typedef struct vkd_options {
      * tuning file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it,
      * whatever `select` says there. */
     vkd_select select;
-    uint32_t measure_budget_ms; /* how long one vkd_init may measure, compiling included; 0: 2000 */
+    /* How long one vkd_init may measure; 0: 2000. Getting ready for it, compiling above all, may take four times as long
+     * beside. What was not measured then is left to the next one. */
+    uint32_t measure_budget_ms;
     /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is
      * compared with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning
      * file. */
