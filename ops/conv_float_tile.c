@@ -93,12 +93,7 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps)
 {
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
-    if (p->groups > 1 && conv2d_oc_group(p) % 8)
-        return "the output channels of a group are no multiple of 8";
-    uint64_t texel = p->dtype == VKD_DTYPE_FLOAT16 ? 2 : 4; /* elements of one */
-    uint64_t x = (uint64_t)p->n * p->in_h * p->in_w * vkd_align_up(p->in_c, 4);
-    uint64_t w = vkd_align_up(p->out_c, 8) * conv2d_taps(p) * tap_steps(p) * 4;
-    return (x > w ? x : w) / texel > caps->max_texels ? "its tensors are larger than a texel buffer" : NULL;
+    return conv2d_float_texels(p) > caps->max_texels ? "its tensors are larger than a texel buffer" : NULL;
 }
 
 const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -107,6 +102,8 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *c
         return "the channels of a group are no multiple of 4";
     if (p->transposed && (p->dilation[0] > 1 || p->dilation[1] > 1))
         return "it is transposed and dilated";
+    if (p->groups > 1 && tile->n > 4 && conv2d_oc_group(p) % 8) /* which weights come in, or a tile's channels */
+        return "the output channels of a group are no multiple of 8";
     const char *reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps) : NULL;
     if (reason)
         return reason;
@@ -143,8 +140,7 @@ vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, co
     node.groups[0] = (uint32_t)vkd_divide_up(columns_of(p, tile), in_lanes ? 1 : local[0]);
     tile_rows(p, lowering->caps, tile, local, &node.groups[1]);
     if (in_lanes) {
-        node.texel_mask = 0x3;
-        node.word_mask = p->dtype == VKD_DTYPE_FLOAT16 ? 0x3 : 0;
+        conv2d_float_fetch_texels(&node, p->dtype);
     } else {
         vkd_node_spec(&node, hangs_over(p));
         vkd_node_spec(&node, conv2d_ic_group(p) % 4 != 0);

@@ -47,7 +47,8 @@ static void as_other_devices(void **state)
     vkd_random random = random_begin("convolutions of floats as for other devices");
     const vkd_caps own = h->caps;
     h->caps.type = VKD_TYPE_DISCRETE;
-    check_variant(h, &random, "4x4", draws_of(60));
+    check_variant(h, &random, "implicit 4x4", draws_of(60) / 2);
+    check_variant(h, &random, "implicit 8x8", draws_of(60) / 2);
     h->caps = own;
     h->caps.max_workgroup_count[1] = 3;
     for (size_t v = 0; v < conv2d_float_variant_count; v++)
