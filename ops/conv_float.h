@@ -47,18 +47,15 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *problem, const vkd_c
 double conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
 vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
-/* What a device does in a microsecond, by its type; measured on a 2-core machine with llvmpipe, else reckoned. */
+/* What a kernel does in a microsecond, by kind of device: units of work, which are multiply-adds where nothing else is said,
+ * and outputs, which are counted apart on CPUs. Measured with llvmpipe on 2 cores; reckoned for GPUs, from what their loads
+ * take. */
 typedef struct conv2d_float_rates {
-    double start;        /* of a dispatch */
-    double scalar, tile; /* multiply-adds: of the sliding window, of a product in registers */
-    double depthwise;    /* of the depthwise kernel */
-    double invocations;  /* that keep it busy */
-    double latency;      /* of an invocation's step */
+    double cpu, cpu_outputs, discrete, mobile;
 } conv2d_float_rates;
-const conv2d_float_rates *conv2d_float_rates_of(const vkd_caps *caps);
 
-/* Estimated microseconds of so many invocations that share `macs`, each in so many steps. */
-double conv2d_float_cost(const vkd_caps *caps, double rate, double macs, double invocations, double steps);
+/* Estimated microseconds. steps: of the longest invocation, each of which waits for memory. */
+double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work, double outputs, double steps);
 
 /* The form in which a kernel wants weights: conv_weights_params of shaders/conv_float_params.h. */
 typedef struct conv2d_packing {

@@ -2,6 +2,8 @@
  * not wide. */
 #include "ops/conv_float.h"
 
+#include <math.h>
+
 enum { RUN = 4 }; /* pixels of an invocation */
 
 static uint64_t depthwise_loops(const conv2d_problem *p) { return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0)); }
@@ -22,8 +24,9 @@ const char *conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_ca
 double conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
-    double invocations = (double)runs_of(p, RUN), steps = conv2d_taps(p);
-    return conv2d_float_cost(caps, conv2d_float_rates_of(caps)->depthwise, invocations * steps * 4 * RUN, invocations, steps);
+    static const conv2d_float_rates rates = {1.3e3, INFINITY, 5e6, 100e3};
+    double outputs = (double)runs_of(p, RUN) * 4 * RUN, taps = conv2d_taps(p);
+    return conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
 }
 
 vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
@@ -60,11 +63,13 @@ const char *conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps *ca
     return vkd_loops_refuse(caps, row_loops(p));
 }
 
+/* Its work is loads, of inputs and of weights. */
 double conv2d_float_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    double invocations = (double)runs_of(p, tile->m), steps = conv2d_taps(p);
-    double rate = conv2d_float_rates_of(caps)->depthwise * (tile->kind == GEMM_IN_LANES ? 4 : 2);
-    return conv2d_float_cost(caps, rate, invocations * steps * 4 * tile->m, invocations, steps);
+    static const conv2d_float_rates rates[] = {
+        [CONV2D_FLOAT_ROW] = {400, INFINITY, 1e6, 20e3}, [CONV2D_FLOAT_ROW_LANES] = {650, INFINITY, 1e6, 20e3}};
+    double runs = (double)runs_of(p, tile->m), loads = p->kernel[0] * ((tile->m - 1.0) * p->stride[1] + 2.0 * p->kernel[1]);
+    return conv2d_float_cost(caps, &rates[tile - conv2d_float_row_tiles], runs * loads, runs * tile->m * tile->n, p->kernel[0]);
 }
 
 vkd_status conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)

@@ -69,22 +69,13 @@ static uint32_t words_of(const conv2d_problem *p) { return (uint32_t)vkd_divide_
 
 /* -------------------------------------------------------------------------------------------------------- estimates */
 
-static const conv2d_float_rates cpu = {6, 300, 3e3, 2e3, 1, 0};
-static const conv2d_float_rates discrete = {2, 300e3, 6e6, 1.5e6, 1 << 16, 0.1};
-static const conv2d_float_rates mobile = {2, 10e3, 200e3, 60e3, 1 << 13, 0.4};
-
-const conv2d_float_rates *conv2d_float_rates_of(const vkd_caps *caps)
+double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work, double outputs, double steps)
 {
-    return caps->type == VKD_TYPE_CPU ? &cpu : caps->type == VKD_TYPE_DISCRETE ? &discrete : &mobile;
-}
-
-/* Of so many invocations that share `macs`, each in so many steps. */
-double conv2d_float_cost(const vkd_caps *caps, double rate, double macs, double invocations, double steps)
-{
-    const conv2d_float_rates *rates = conv2d_float_rates_of(caps);
-    double filled = invocations / rates->invocations, work = macs / (rate * (filled < 1 ? filled : 1));
-    double alone = steps * rates->latency;
-    return rates->start + (work > alone ? work : alone);
+    if (caps->type == VKD_TYPE_CPU)
+        return 6.0 + work / rates->cpu + outputs / rates->cpu_outputs;
+    const bool discrete = caps->type == VKD_TYPE_DISCRETE;
+    double together = work / (discrete ? rates->discrete : rates->mobile), alone = steps * (discrete ? 0.15 : 0.6);
+    return 2.0 + (together > alone ? together : alone);
 }
 
 /* ---------------------------------------------------------------------------------------------------- any convolution */
@@ -103,8 +94,9 @@ const char *conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps
 double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
-    double invocations = (double)conv2d_pixels(p) * words_of(p), steps = (double)conv2d_k(p);
-    return conv2d_float_cost(caps, conv2d_float_rates_of(caps)->scalar, invocations * steps * 4, invocations, steps);
+    static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3};
+    double outputs = (double)conv2d_pixels(p) * words_of(p) * 4, k = (double)conv2d_k(p);
+    return conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
 }
 
 vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
