@@ -1,69 +1,246 @@
-#include "graph/operators.h"
+/* Arithmetic of two operands that broadcast, element by element: one kernel. */
+#include "ops/elementwise.h"
 #include "ops/tables.h"
-#include "ops/requantize.h"
-#include "shaders/q8ta_add_params.h"
 
 #include <string.h>
 
-static const vkd_param add_parameters[] = {
-    VKD_TENSOR(add_args, a),
-    VKD_TENSOR(add_args, b),
-    VKD_FLOAT(add_args, a_scale),
-    VKD_INT(add_args, a_zero),
-    VKD_FLOAT(add_args, b_scale),
-    VKD_INT(add_args, b_zero),
-    VKD_FLOAT(add_args, y_scale),
-    VKD_INT(add_args, y_zero),
-    VKD_FLOAT(add_args, alpha),
-    VKD_OUTPUT(add_args, y),
-    VKD_PARAMS_END,
-};
+typedef struct binary_args {
+    uint32_t a, b, y;
+    vkd_number number, alpha; /* number: in place of b, or of a */
+    const char *mode;         /* rounding of quotients */
+} binary_args;
+static const binary_args no_tensors = {.a = VKD_NO_VALUE, .b = VKD_NO_VALUE};
 
-static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+static const vkd_param tensor_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_OUTPUT(binary_args, y),
+                                          VKD_PARAMS_END};
+static const vkd_param tensor_alpha_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
+                                                VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param tensor_mode_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
+                                               VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y),
+                                               VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
+                                          VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_alpha_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
+                                                VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_mode_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
+                                               VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y),
+                                               VKD_PARAMS_END};
+static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b), VKD_OUTPUT(binary_args, y),
+                                        VKD_PARAMS_END};
+
+/* ------------------------------------------------------------------------------------------------------------ shape */
+
+static vkd_status check_mode(vkd_shaping *shaping, const char *mode)
 {
-    const add_args *args = arguments;
-    const vkd_model_tensor *a = vkd_shape_of(shaping, args->a), *b = vkd_shape_of(shaping, args->b);
-    if (a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0])) {
-        char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the sum of %s and %s: both must have the same shape",
-                              vkd_dims_format(a->rank, a->dims, left), vkd_dims_format(b->rank, b->dims, right));
+    if (!mode || !strcmp(mode, "floor") || !strcmp(mode, "trunc"))
+        return VKD_OK;
+    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "rounding_mode is '%s', expected 'floor', 'trunc' or null", mode);
+}
+
+static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
+{
+    const binary_args *args = arguments;
+    uint32_t operands[2];
+    size_t count = 0;
+    vkd_shape y;
+    if (args->a != VKD_NO_VALUE)
+        operands[count++] = args->a;
+    if (args->b != VKD_NO_VALUE)
+        operands[count++] = args->b;
+    VKD_TRY(check_mode(shaping, args->mode));
+    VKD_TRY(vkd_shape_broadcast(shaping, operands, count, &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ lower */
+
+/* A number meets an int tensor as an int where the result is one, else everything as the real number that it is. */
+static vkd_status view_number(vkd_lowering *lowering, const binary_args *args, vkd_view *out)
+{
+    const vkd_number number = vkd_op_plain(lowering, args->number);
+    uint32_t tensor = args->a == VKD_NO_VALUE ? args->b : args->a;
+    bool real = vkd_is_float(vkd_value_tensor(lowering, tensor)->dtype) ||
+                vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype) || number.kind == VKD_NUMBER_DOUBLE;
+    return vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32, &number, out);
+}
+
+static vkd_status view_operand(vkd_lowering *lowering, const binary_args *args, uint32_t value, vkd_view *out)
+{
+    return value == VKD_NO_VALUE ? view_number(lowering, args, out) : vkd_op_view(lowering, value, out);
+}
+
+static vkd_status emit(vkd_lowering *lowering, const binary_args *args, int function)
+{
+    const vkd_number alpha = vkd_op_plain(lowering, args->alpha);
+    uint32_t operands[2];
+    size_t count = 0;
+    vkd_view a, b;
+    vkd_tensor_id y;
+    if (args->a != VKD_NO_VALUE)
+        operands[count++] = args->a;
+    if (args->b != VKD_NO_VALUE)
+        operands[count++] = args->b;
+    VKD_TRY(view_operand(lowering, args, args->a, &a));
+    VKD_TRY(view_operand(lowering, args, args->b, &b));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, operands, count, &y));
+    return vkd_op_binary(lowering, function, &alpha, &a, &b, y);
+}
+
+static vkd_status lower_binary(vkd_lowering *lowering, const void *arguments)
+{
+    return emit(lowering, arguments, lowering->call->row->code);
+}
+
+static vkd_status lower_div_mode(vkd_lowering *lowering, const void *arguments)
+{
+    const binary_args *args = arguments;
+    int function = !args->mode ? BINARY_DIV : !strcmp(args->mode, "floor") ? BINARY_DIV_FLOOR : BINARY_DIV_TRUNC;
+    return emit(lowering, args, function);
+}
+
+/* other - alpha self */
+static vkd_status lower_rsub(vkd_lowering *lowering, const void *arguments)
+{
+    binary_args turned = *(const binary_args *)arguments;
+    turned.b = turned.a;
+    turned.a = VKD_NO_VALUE;
+    return emit(lowering, &turned, BINARY_SUB);
+}
+
+/* ------------------------------------------------------------------------------------------- bounds that are tensors */
+
+typedef struct bounds_args {
+    uint32_t x, low, high, y; /* low, high: VKD_NO_VALUE for none */
+} bounds_args;
+
+static const vkd_param bounds_params[] = {VKD_TENSOR(bounds_args, x), VKD_OPTIONAL_TENSOR(bounds_args, low),
+                                          VKD_OPTIONAL_TENSOR(bounds_args, high), VKD_OUTPUT(bounds_args, y), VKD_PARAMS_END};
+
+static size_t list_operands(const bounds_args *args, uint32_t out[3])
+{
+    const uint32_t all[] = {args->x, args->low, args->high};
+    size_t count = 0;
+    for (size_t i = 0; i < 3; i++)
+        if (all[i] != VKD_NO_VALUE)
+            out[count++] = all[i];
+    return count;
+}
+
+static vkd_status shape_bounds(vkd_shaping *shaping, const void *arguments)
+{
+    const bounds_args *args = arguments;
+    uint32_t operands[3];
+    vkd_shape y;
+    if (args->low == VKD_NO_VALUE && args->high == VKD_NO_VALUE)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "neither min nor max is given");
+    VKD_TRY(vkd_shape_broadcast(shaping, operands, list_operands(args, operands), &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+/* The maximum of x and low, then the minimum of that and high. */
+static vkd_status lower_bounds(vkd_lowering *lowering, const void *arguments)
+{
+    const bounds_args *args = arguments;
+    uint32_t operands[3];
+    size_t count = list_operands(args, operands);
+    vkd_view x, bound;
+    vkd_tensor_id y, between;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, operands, count, &y));
+    if (args->low != VKD_NO_VALUE) {
+        VKD_TRY(vkd_op_view(lowering, args->low, &bound));
+        if (args->high == VKD_NO_VALUE)
+            return vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, y);
+        const vkd_tensor t = lowering->graph->tensors[y];
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, t.dtype, t.layout, t.rank, t.dims, &between));
+        VKD_TRY(vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, between));
+        x = vkd_view_of(lowering->graph, between);
     }
-    return vkd_shape_set_as(shaping, args->y, args->a);
+    VKD_TRY(vkd_op_view(lowering, args->high, &bound));
+    return vkd_op_binary(lowering, BINARY_MIN, NULL, &x, &bound, y);
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+/* -------------------------------------------------------------------------------------------------------------- glu */
+
+typedef struct glu_args {
+    uint32_t x, y;
+    int32_t dim;
+} glu_args;
+
+static const vkd_param glu_params[] = {VKD_TENSOR(glu_args, x), VKD_INT(glu_args, dim), VKD_OUTPUT(glu_args, y),
+                                       VKD_PARAMS_END};
+
+static vkd_status shape_glu(vkd_shaping *shaping, const void *arguments)
 {
-    const add_args *args = arguments;
-    vkd_tensor_id a, b, y;
-    VKD_TRY(vkd_check_qparams(lowering, "first operand's", args->a_scale, args->a_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "second operand's", args->b_scale, args->b_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
-    VKD_TRY(vkd_op_input(lowering, args->a, VKD_DTYPE_INT8, VKD_4C, &a));
-    VKD_TRY(vkd_op_input(lowering, args->b, VKD_DTYPE_INT8, VKD_4C, &b));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
-
-    /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */
-    uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
-    q8ta_add_params params = {
-        .quads = quads,
-        .a_scale = args->a_scale,
-        .a_zero = (float)args->a_zero,
-        .b_scale = args->b_scale,
-        .b_zero = (float)args->b_zero,
-        .alpha = args->alpha,
-        .y_inverse_scale = vkd_inverse_scale(args->y_scale),
-        .y_zero = args->y_zero,
-    };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_ADD, VKD_NO_LOOPS, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, quads);
-    vkd_node_read(&node, a);
-    vkd_node_read(&node, b);
-    vkd_node_write(&node, y);
-    return vkd_op_add_node(lowering, &node, a, y);
+    const glu_args *args = arguments;
+    vkd_model_tensor y = *vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0;
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, y.rank, &dim));
+    if (y.rank == 0 || y.dims[dim] % 2 != 0)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %d cannot be halved", args->dim);
+    y.dims[dim] /= 2;
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
+
+/* The first half along a dim times the sigmoid of the second. */
+static vkd_status lower_glu(vkd_lowering *lowering, const void *arguments)
+{
+    const glu_args *args = arguments;
+    uint32_t rank = vkd_value_tensor(lowering, args->x)->rank;
+    uint32_t dim = (uint32_t)(args->dim < 0 ? args->dim + (int32_t)rank : args->dim);
+    vkd_view a, b;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->x, &a));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, &args->x, 1, &y));
+    a.dims[dim] /= 2;
+    b = a;
+    b.offset += (int32_t)a.dims[dim] * a.strides[dim];
+    return vkd_op_binary(lowering, BINARY_GLU, NULL, &a, &b, y);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+/* clang-format off */
+#define ROW(name_, params_, lower_, function_) \
+    {name_, params_, sizeof(binary_args), shape_binary, lower_, .code = function_, .defaults = &no_tensors}
+#define TENSOR(name_, function_) ROW(name_, tensor_params, lower_binary, function_)
+#define TENSOR_ALPHA(name_, function_) ROW(name_, tensor_alpha_params, lower_binary, function_)
+#define SCALAR(name_, function_) ROW(name_, scalar_params, lower_binary, function_)
+#define SCALAR_ALPHA(name_, function_) ROW(name_, scalar_alpha_params, lower_binary, function_)
+/* clang-format on */
 
 static const vkd_op rows[] = {
-    {"et_vk.q8ta_add.default", add_parameters, sizeof(add_args), shape, lower, .kind = VKD_OP_Q8_ADD},
+    TENSOR_ALPHA("aten.add.Tensor", BINARY_ADD),
+    TENSOR_ALPHA("aten.sub.Tensor", BINARY_SUB),
+    TENSOR("aten.mul.Tensor", BINARY_MUL),
+    TENSOR("aten.div.Tensor", BINARY_DIV),
+    ROW("aten.div.Tensor_mode", tensor_mode_params, lower_div_mode, 0),
+    TENSOR("aten.minimum.default", BINARY_MIN),
+    TENSOR("aten.pow.Tensor_Tensor", BINARY_POW),
+    /* between delegates */
+    TENSOR_ALPHA("aten::add.out", BINARY_ADD),
+    SCALAR_ALPHA("aten::add.Scalar_out", BINARY_ADD),
+    TENSOR_ALPHA("aten::sub.out", BINARY_SUB),
+    SCALAR_ALPHA("aten::sub.Scalar_out", BINARY_SUB),
+    ROW("aten::rsub.Scalar_out", scalar_alpha_params, lower_rsub, 0),
+    TENSOR("aten::mul.out", BINARY_MUL),
+    SCALAR("aten::mul.Scalar_out", BINARY_MUL),
+    TENSOR("aten::div.out", BINARY_DIV),
+    SCALAR("aten::div.Scalar_out", BINARY_DIV),
+    ROW("aten::div.out_mode", tensor_mode_params, lower_div_mode, 0),
+    ROW("aten::div.Scalar_mode_out", scalar_mode_params, lower_div_mode, 0),
+    TENSOR("aten::floor_divide.out", BINARY_DIV_FLOOR),
+    TENSOR("aten::fmod.Tensor_out", BINARY_FMOD),
+    SCALAR("aten::fmod.Scalar_out", BINARY_FMOD),
+    TENSOR("aten::remainder.Tensor_out", BINARY_REMAINDER),
+    SCALAR("aten::remainder.Scalar_out", BINARY_REMAINDER),
+    TENSOR("aten::pow.Tensor_Tensor_out", BINARY_POW),
+    ROW("aten::pow.Scalar_out", base_params, lower_binary, BINARY_POW),
+    TENSOR("aten::minimum.out", BINARY_MIN),
+    TENSOR("aten::maximum.out", BINARY_MAX),
+    TENSOR("aten::atan2.out", BINARY_ATAN2),
+    {"aten::clamp.Tensor_out", bounds_params, sizeof(bounds_args), shape_bounds, lower_bounds},
+    {"aten::glu.out", glu_params, sizeof(glu_args), shape_glu, lower_glu},
 };
 
-const vkd_op_table vkd_q8_add_ops = VKD_OP_TABLE(rows);
+const vkd_op_table vkd_binary_ops = VKD_OP_TABLE(rows);

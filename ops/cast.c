@@ -6,13 +6,16 @@ static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(
 
 /* A layout, a memory format or a dim order says nothing here. */
 static const vkd_param to_copy_params[] = {
-    VKD_TENSOR(view_args, x),    VKD_IGNORED("dtype"),        VKD_IGNORED("layout"),    VKD_IGNORED("device"),
-    VKD_IGNORED("pin_memory"),   VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),
-    VKD_PARAMS_END,
+    VKD_TENSOR(view_args, x), VKD_IGNORED("dtype"),      VKD_IGNORED("layout"),
+    VKD_IGNORED("device"),    VKD_IGNORED("pin_memory"), VKD_IGNORED("non_blocking"),
+    VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),  VKD_PARAMS_END,
 };
 
-static const vkd_param clone_dim_order_params[] = {
-    VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+static const vkd_param clone_dim_order_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"),
+                                                   VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+
+static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("memory_format"), VKD_OUTPUT(view_args, y),
+                                         VKD_PARAMS_END};
 
 /* y is x, in y's dtype. */
 static vkd_status lower_cast(vkd_lowering *lowering, const void *arguments)
@@ -25,6 +28,40 @@ static vkd_status lower_cast(vkd_lowering *lowering, const void *arguments)
     if (from == to)
         return vkd_op_output_view(lowering, args->y, &x);
     VKD_TRY(vkd_op_output_in(lowering, args->y, to, vkd_op_layout(lowering, &args->x, 1), &y));
+    return vkd_op_move(lowering, &x, y);
+}
+
+/* src, in the place of what it is broadcast to. */
+typedef struct copy_args {
+    view_args view;
+    uint32_t like;
+} copy_args;
+
+static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x), VKD_IGNORED("non_blocking"),
+                                        VKD_OUTPUT(copy_args, view.y), VKD_PARAMS_END};
+static const vkd_param fill_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x),
+                                        VKD_OUTPUT(copy_args, view.y), VKD_PARAMS_END};
+
+static vkd_status shape_copy(vkd_shaping *shaping, const void *arguments)
+{
+    const copy_args *args = arguments;
+    vkd_shape y;
+    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->like, args->view.x}, 2, &y));
+    VKD_TRY(vkd_shape_set_as(shaping, args->view.y, args->like));
+    return vkd_shape_set(shaping, args->view.y, y.rank, y.dims);
+}
+
+static vkd_status lower_copy(vkd_lowering *lowering, const void *arguments)
+{
+    const copy_args *args = arguments;
+    const vkd_model_tensor *to = vkd_value_tensor(lowering, args->view.y);
+    vkd_tensor_id y;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->view.x, &x));
+    vkd_view_broadcast(&x, to->rank, to->dims);
+    if (vkd_value_tensor(lowering, args->view.x)->dtype == to->dtype)
+        return vkd_op_output_view(lowering, args->view.y, &x);
+    VKD_TRY(vkd_op_output_in(lowering, args->view.y, to->dtype, VKD_ROWS, &y));
     return vkd_op_move(lowering, &x, y);
 }
 
@@ -45,6 +82,20 @@ static const vkd_op rows[] = {
     {"dim_order_ops._clone_dim_order.default", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CLONE},
     {"aten.alias_copy.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten.copy.default", copy_params, sizeof(copy_args), shape_copy, lower_copy},
+    /* between delegates */
+    {"aten::copy.out", copy_params, sizeof(copy_args), shape_copy, lower_copy},
+    {"aten::fill.Tensor_out", fill_params, sizeof(copy_args), shape_copy, lower_copy},
+    {"aten::_to_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CAST},
+    {"dim_order_ops::_to_dim_order_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CAST},
+    {"dim_order_ops::_clone_dim_order.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CLONE},
+    {"aten::clone.out", clone_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::alias_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::detach_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::lift_fresh_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::_conj_physical.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
 };
 
 const vkd_op_table vkd_cast_ops = VKD_OP_TABLE(rows);

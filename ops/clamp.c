@@ -1,7 +1,7 @@
-/* Clamps of float tensors by bounds, and of int8 tensors where a rewrite rule made one of them. */
+/* Clamps by bounds, and of int8 tensors where a rewrite rule made one of them. */
 #include "graph/operators.h"
+#include "ops/elementwise.h"
 #include "ops/tables.h"
-#include "shaders/clamp_params.h"
 #include "shaders/q8_clamp_params.h"
 
 #include <math.h>
@@ -20,6 +20,8 @@ static const vkd_param relu_parameters[] = {
     VKD_PARAMS_END,
 };
 static const clamp_args relu_bounds = {.low = {.kind = VKD_NUMBER_INT}};
+static const clamp_args relu6_bounds = {.low = {.kind = VKD_NUMBER_INT},
+                                        .high = {.kind = VKD_NUMBER_INT, .number = 6, .real = 6}};
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
@@ -27,7 +29,16 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
-static float bound(const vkd_number *number, float unbounded)
+/* Towards zero, which is where a bound between two ints leaves an int that is cut off. */
+static int32_t int_bound(const vkd_number *number, int32_t unbounded)
+{
+    double real = number->real; /* an int beyond 2^53 is beyond 32 bits, too */
+    if (number->kind == VKD_NUMBER_NULL || isnan(real))
+        return unbounded;
+    return real <= INT32_MIN ? INT32_MIN : real >= INT32_MAX ? INT32_MAX : (int32_t)real;
+}
+
+static float real_bound(const vkd_number *number, float unbounded)
 {
     return number->kind == VKD_NUMBER_NULL ? unbounded : (float)number->real;
 }
@@ -35,20 +46,13 @@ static float bound(const vkd_number *number, float unbounded)
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const clamp_args *args = arguments;
-    vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, lowering->graph->tensors[y].layout, &x));
-
-    clamp_params params = {
-        .groups = vkd_tensor_groups(&lowering->graph->tensors[y]),
-        .low = bound(&args->low, -INFINITY),
-        .high = bound(&args->high, INFINITY),
-    };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, params.groups);
-    vkd_node_read(&node, x);
-    vkd_node_write(&node, y);
-    return vkd_op_add_node(lowering, &node, x, y);
+    const vkd_number low = vkd_op_plain(lowering, args->low), high = vkd_op_plain(lowering, args->high);
+    const vkd_unary clamp = {.function = UNARY_CLAMP,
+                             .low = real_bound(&low, -INFINITY),
+                             .high = real_bound(&high, INFINITY),
+                             .low_int = int_bound(&low, INT32_MIN),
+                             .high_int = int_bound(&high, INT32_MAX)};
+    return vkd_op_unary(lowering, &clamp, args->x, args->y);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ int8 */
@@ -86,12 +90,21 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
+/* clang-format off */
+#define CLAMP(name_) {name_, clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP}
+#define RELU(name_, bounds_) \
+    {name_, relu_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP, .defaults = &bounds_}
+/* clang-format on */
+
 static const vkd_op rows[] = {
-    {"aten.hardtanh.default", clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP},
-    {"aten.clamp.default", clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP},
-    {"aten.relu.default", relu_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP, .defaults = &relu_bounds},
-    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP,
-     .internal = true},
+    CLAMP("aten.hardtanh.default"),
+    CLAMP("aten.clamp.default"),
+    RELU("aten.relu.default", relu_bounds),
+    RELU("aten.relu6.default", relu6_bounds),
+    CLAMP("aten::hardtanh.out"),
+    CLAMP("aten::clamp.out"),
+    RELU("aten::relu.out", relu_bounds),
+    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP, .internal = true},
 };
 
 const vkd_op_table vkd_clamp_ops = VKD_OP_TABLE(rows);

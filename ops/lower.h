@@ -39,8 +39,9 @@ struct vkd_lowering {
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t written_count, written_capacity;
     vkd_written_state *written; /* by the current call, beside the states themselves */
-    size_t selection_count, selection_capacity;
+    size_t selection_count, selection_capacity, conv_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
+    const struct conv2d **convs;    /* about what */
 };
 
 /* The tables of all families (ops/table.c). */
@@ -52,6 +53,7 @@ typedef struct vkd_lowered {
     const bool *baked;      /* by value id: the graph holds only while these SymInts keep their numbers */
     size_t selection_count;
     vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
+    const struct conv2d **convs;    /* the convolutions */
 } vkd_lowered;
 
 /* Lowers a whole net into a graph that vkd_graph_init has prepared. values: what vkd_shape_net made; used while the graph lives.
@@ -127,7 +129,7 @@ VKD_MUST_USE vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value,
 /* Makes `value`, an output of the current operator, another name of a tensor that exists: no work. */
 VKD_MUST_USE vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_id tensor);
 
-/* Creates the tensor for a value that the current operator produces. Outputs of the graph are plain, all others 4C; the kernel
+/* Creates the tensor for a value that the current operator produces. Outputs of the graph and ranks above 4 are plain, all others 4C; the kernel
  * must take either (`tensor_layout` in tensor_params) or use vkd_op_output_4c. */
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out);
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to a plain one. */
@@ -143,6 +145,10 @@ VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_t
  * beyond 2 GiB. */
 VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source,
                                         size_t source_size, vkd_tensor_id *out);
+
+/* The same for a tensor in VKD_ROWS. */
+VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                                               vkd_pack_fn pack, const void *source, size_t source_size, vkd_tensor_id *out);
 
 /* Which dims a list names that vkd_shape_listed has accepted. */
 void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK]);

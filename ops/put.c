@@ -445,48 +445,6 @@ static vkd_status lower_cumsum(vkd_lowering *lowering, const void *arguments)
     return vkd_op_move(lowering, &all, y);
 }
 
-/* ---------------------------------------------------------------------------------------------------- uninitialised */
-
-typedef struct empty_args {
-    vkd_sym_list size;
-    uint32_t y;
-} empty_args;
-
-static const vkd_param empty_params[] = {VKD_SIZES(empty_args, size), VKD_IGNORED("dim_order"), VKD_OUTPUT(empty_args, y),
-                                         VKD_PARAMS_END};
-
-static vkd_status shape_empty(vkd_shaping *shaping, const void *arguments)
-{
-    const empty_args *args = arguments;
-    uint32_t dims[VKD_MAX_RANK];
-    for (size_t i = 0; i < args->size.count; i++) {
-        int64_t size = vkd_shape_number(shaping, args->size.items[i]);
-        if (size < 0 || size > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %zu", (long long)size, i);
-        dims[i] = (uint32_t)size;
-    }
-    return vkd_shape_set(shaping, args->y, (uint32_t)args->size.count, dims);
-}
-
-static void pack_zero(const void *source, void *dst, size_t size)
-{
-    (void)source;
-    memset(dst, 0, size);
-}
-
-/* Zeros, so that runs are the same. */
-static vkd_status lower_empty(vkd_lowering *lowering, const void *arguments)
-{
-    const empty_args *args = arguments;
-    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
-    const uint32_t nothing = 0;
-    vkd_view zero = {.rank = y->rank};
-    memcpy(zero.dims, y->dims, sizeof zero.dims);
-    VKD_TRY(vkd_op_constant(lowering, 16, pack_zero, &nothing, sizeof nothing, &zero.tensor));
-    lowering->graph->tensors[zero.tensor].dtype = y->dtype;
-    return vkd_op_output_view(lowering, args->y, &zero);
-}
-
 /* ------------------------------------------------------------------------------------------------------------ rows */
 
 static const vkd_op rows[] = {
@@ -497,7 +455,6 @@ static const vkd_op rows[] = {
     {"aten::scatter_add.out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter, .code = true},
     {"aten::copy_", copy_params, sizeof(copy_args), shape_copy, lower_copy, .effect = true},
     {"aten::cumsum.out", cumsum_params, sizeof(scan_args), shape_scan, lower_cumsum},
-    {"dim_order_ops::_empty_dim_order.out", empty_params, sizeof(empty_args), shape_empty, lower_empty},
 };
 
 const vkd_op_table vkd_put_ops = VKD_OP_TABLE(rows);

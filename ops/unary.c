@@ -1,51 +1,200 @@
+/* Functions of one tensor, element by element: one kernel. Operators with bounds are in clamp.c. */
+#include "graph/operators.h"
+#include "ops/elementwise.h"
 #include "ops/tables.h"
-#include "ops/requantize.h"
-#include "shaders/q8ta_relu_params.h"
 
-typedef struct relu_args {
+#include <math.h>
+#include <string.h>
+
+typedef struct unary_args {
     uint32_t x, y;
-    float x_scale;
-    int32_t x_zero;
-    float y_scale;
-    int32_t y_zero;
-} relu_args;
+    vkd_number numbers[3];
+    const char *approximate;
+} unary_args;
 
-static const vkd_param relu_parameters[] = {
-    VKD_TENSOR(relu_args, x),
-    VKD_FLOAT(relu_args, x_scale),
-    VKD_INT(relu_args, x_zero),
-    VKD_FLOAT(relu_args, y_scale),
-    VKD_INT(relu_args, y_zero),
-    VKD_OUTPUT(relu_args, y),
-    VKD_PARAMS_END,
-};
+static const vkd_param plain_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+static vkd_status lower_plain(vkd_lowering *lowering, const void *arguments)
 {
-    const relu_args *args = arguments;
-    vkd_tensor_id x, y;
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
-
-    uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
-    q8ta_relu_params params = {
-        .quads = quads,
-        .x_scale = args->x_scale,
-        .x_zero = (float)args->x_zero,
-        .y_inverse_scale = vkd_inverse_scale(args->y_scale),
-        .y_zero = args->y_zero,
-    };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_RELU, VKD_NO_LOOPS, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, quads);
-    vkd_node_read(&node, x);
-    vkd_node_write(&node, y);
-    return vkd_op_add_node(lowering, &node, x, y);
+    const unary_args *args = arguments;
+    return vkd_op_unary(lowering, &(vkd_unary){.function = lowering->call->row->code}, args->x, args->y);
 }
 
-static const vkd_op rows[] = {
-    {"et_vk.q8ta_relu.default", relu_parameters, sizeof(relu_args), vkd_shape_same, lower},
+/* ------------------------------------------------------------------------------------------------------- with numbers */
+
+static const vkd_param one_params[] = {VKD_TENSOR(unary_args, x), VKD_OPTIONAL_NUMBER(unary_args, numbers[0]),
+                                       VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+static const vkd_param three_params[] = {VKD_TENSOR(unary_args, x),          VKD_NUMBER(unary_args, numbers[0]),
+                                         VKD_NUMBER(unary_args, numbers[1]), VKD_NUMBER(unary_args, numbers[2]),
+                                         VKD_OUTPUT(unary_args, y),          VKD_PARAMS_END};
+
+static float number_or(vkd_lowering *lowering, vkd_number number, float otherwise)
+{
+    return number.kind == VKD_NUMBER_NULL ? otherwise : (float)vkd_op_plain(lowering, number).real;
+}
+
+static vkd_status lower_leaky_relu(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    const vkd_unary f = {.function = UNARY_LEAKY_RELU, .low = number_or(lowering, args->numbers[0], 0.01f)};
+    return vkd_op_unary(lowering, &f, args->x, args->y);
+}
+
+static vkd_status lower_hardshrink(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    float bound = number_or(lowering, args->numbers[0], 0.5f);
+    return vkd_op_unary(lowering, &(vkd_unary){.function = UNARY_HARDSHRINK, .low = -bound, .high = bound}, args->x, args->y);
+}
+
+static vkd_status lower_logit(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    float eps = number_or(lowering, args->numbers[0], NAN);
+    return vkd_op_unary(lowering, &(vkd_unary){.function = UNARY_LOGIT, .low = eps, .high = 1 - eps}, args->x, args->y);
+}
+
+/* alpha, scale, input_scale */
+static vkd_status lower_elu(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    float alpha = number_or(lowering, args->numbers[0], 1), scale = number_or(lowering, args->numbers[1], 1);
+    const vkd_unary f = {
+        .function = UNARY_ELU, .low = alpha * scale, .high = scale, .third = number_or(lowering, args->numbers[2], 1)};
+    return vkd_op_unary(lowering, &f, args->x, args->y);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- gelu */
+
+static const vkd_param gelu_params[] = {VKD_TENSOR(unary_args, x), VKD_OPTIONAL_STRING(unary_args, approximate),
+                                        VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_gelu(vkd_shaping *shaping, const void *arguments)
+{
+    const unary_args *args = arguments;
+    const char *form = args->approximate;
+    if (form && strcmp(form, "none") && strcmp(form, "tanh"))
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "approximate is '%s', expected 'none' or 'tanh'", form);
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+static vkd_status lower_gelu(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    bool tanh_form = args->approximate && !strcmp(args->approximate, "tanh");
+    return vkd_op_unary(lowering, &(vkd_unary){.function = tanh_form ? UNARY_GELU_TANH : UNARY_GELU}, args->x, args->y);
+}
+
+/* -------------------------------------------------------------------------------------------------------------- pow */
+
+/* The exponents that nets have most, as products and roots. */
+static const struct {
+    double exponent;
+    int function;
+} powers[] = {
+    {1, UNARY_COPY},
+    {2, UNARY_SQUARE},
+    {3, UNARY_CUBE},
+    {0.5, UNARY_SQRT},
+    {-0.5, UNARY_RSQRT},
+    {-1, UNARY_RECIPROCAL},
+    {-2, UNARY_RECIPROCAL_SQUARE},
 };
 
-const vkd_op_table vkd_q8_relu_ops = VKD_OP_TABLE(rows);
+static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *args, const vkd_number *exponent)
+{
+    bool real = exponent->kind == VKD_NUMBER_DOUBLE || vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
+    vkd_tensor_id y;
+    vkd_view x, power;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    VKD_TRY(vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32, exponent, &power));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, &args->x, 1, &y));
+    return vkd_op_binary(lowering, BINARY_POW, NULL, &x, &power, y);
+}
+
+static vkd_status lower_pow(vkd_lowering *lowering, const void *arguments)
+{
+    const unary_args *args = arguments;
+    vkd_number exponent = vkd_op_plain(lowering, args->numbers[0]);
+    bool real = vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
+    for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
+        if (exponent.real == powers[i].exponent && (real || powers[i].function < UNARY_FLOATS))
+            return vkd_op_unary(lowering, &(vkd_unary){.function = powers[i].function}, args->x, args->y);
+    return lower_general_pow(lowering, args, &exponent);
+}
+
+static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x), VKD_NUMBER(unary_args, numbers[0]), VKD_OUTPUT(unary_args, y),
+                                       VKD_PARAMS_END};
+
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+/* clang-format off */
+#define ROW(name_, params_, lower_) {name_, params_, sizeof(unary_args), vkd_shape_same, lower_}
+#define PLAIN(name_, function_) {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, .code = function_}
+#define GELU(name_) {name_, gelu_params, sizeof(unary_args), shape_gelu, lower_gelu}
+/* clang-format on */
+
+static const vkd_op rows[] = {
+    PLAIN("aten.abs.default", UNARY_ABS),
+    PLAIN("aten.neg.default", UNARY_NEG),
+    PLAIN("aten.exp.default", UNARY_EXP),
+    PLAIN("aten.sin.default", UNARY_SIN),
+    PLAIN("aten.cos.default", UNARY_COS),
+    PLAIN("aten.tan.default", UNARY_TAN),
+    PLAIN("aten.sqrt.default", UNARY_SQRT),
+    PLAIN("aten.rsqrt.default", UNARY_RSQRT),
+    PLAIN("aten.log10.default", UNARY_LOG10),
+    PLAIN("aten.tanh.default", UNARY_TANH),
+    PLAIN("aten.sigmoid.default", UNARY_SIGMOID),
+    PLAIN("aten.round.default", UNARY_ROUND),
+    PLAIN("aten.hardswish.default", UNARY_HARDSWISH),
+    PLAIN("aten.hardsigmoid.default", UNARY_HARDSIGMOID),
+    PLAIN("aten.bitwise_not.default", UNARY_BITWISE_NOT),
+    PLAIN("aten.logical_not.default", UNARY_LOGICAL_NOT),
+    ROW("aten.leaky_relu.default", one_params, lower_leaky_relu),
+    ROW("aten.hardshrink.default", one_params, lower_hardshrink),
+    ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow),
+    GELU("aten.gelu.default"),
+    /* between delegates */
+    PLAIN("aten::abs.out", UNARY_ABS),
+    PLAIN("aten::neg.out", UNARY_NEG),
+    PLAIN("aten::sign.out", UNARY_SIGN),
+    PLAIN("aten::exp.out", UNARY_EXP),
+    PLAIN("aten::expm1.out", UNARY_EXPM1),
+    PLAIN("aten::log.out", UNARY_LOG),
+    PLAIN("aten::log2.out", UNARY_LOG2),
+    PLAIN("aten::log10.out", UNARY_LOG10),
+    PLAIN("aten::log1p.out", UNARY_LOG1P),
+    PLAIN("aten::sin.out", UNARY_SIN),
+    PLAIN("aten::cos.out", UNARY_COS),
+    PLAIN("aten::tan.out", UNARY_TAN),
+    PLAIN("aten::asin.out", UNARY_ASIN),
+    PLAIN("aten::acos.out", UNARY_ACOS),
+    PLAIN("aten::atan.out", UNARY_ATAN),
+    PLAIN("aten::sinh.out", UNARY_SINH),
+    PLAIN("aten::cosh.out", UNARY_COSH),
+    PLAIN("aten::tanh.out", UNARY_TANH),
+    PLAIN("aten::asinh.out", UNARY_ASINH),
+    PLAIN("aten::acosh.out", UNARY_ACOSH),
+    PLAIN("aten::atanh.out", UNARY_ATANH),
+    PLAIN("aten::erf.out", UNARY_ERF),
+    PLAIN("aten::sqrt.out", UNARY_SQRT),
+    PLAIN("aten::rsqrt.out", UNARY_RSQRT),
+    PLAIN("aten::reciprocal.out", UNARY_RECIPROCAL),
+    PLAIN("aten::floor.out", UNARY_FLOOR),
+    PLAIN("aten::ceil.out", UNARY_CEIL),
+    PLAIN("aten::trunc.out", UNARY_TRUNC),
+    PLAIN("aten::round.out", UNARY_ROUND),
+    PLAIN("aten::isnan.out", UNARY_ISNAN),
+    PLAIN("aten::isinf.out", UNARY_ISINF),
+    PLAIN("aten::sigmoid.out", UNARY_SIGMOID),
+    PLAIN("aten::bitwise_not.out", UNARY_BITWISE_NOT),
+    PLAIN("aten::logical_not.out", UNARY_LOGICAL_NOT),
+    ROW("aten::leaky_relu.out", one_params, lower_leaky_relu),
+    ROW("aten::logit.out", one_params, lower_logit),
+    ROW("aten::elu.out", three_params, lower_elu),
+    ROW("aten::pow.Tensor_Scalar_out", pow_params, lower_pow),
+    GELU("aten::gelu.out"),
+};
+
+const vkd_op_table vkd_unary_ops = VKD_OP_TABLE(rows);

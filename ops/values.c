@@ -85,6 +85,21 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     return VKD_OK;
 }
 
+vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                                  vkd_pack_fn pack, const void *source, size_t source_size, vkd_tensor_id *out)
+{
+    void *copy = vkd_arena_alloc(lowering->graph->arena, 1, source_size);
+    if (!copy)
+        return vkd_fail_memory(lowering->context, "a constant");
+    memcpy(copy, source, source_size);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, dtype, VKD_ROWS, rank, dims, out));
+    vkd_tensor *added = &lowering->graph->tensors[*out];
+    added->pack = pack;
+    added->source = copy;
+    added->source_size = source_size;
+    return VKD_OK;
+}
+
 vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
@@ -231,7 +246,8 @@ vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 
 vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
 {
-    return vkd_op_output_in(lowering, value, dtype, lowering->use[value].is_output ? VKD_ROWS : VKD_4C, out);
+    bool rows = lowering->use[value].is_output || vkd_value_tensor(lowering, value)->rank > 4;
+    return vkd_op_output_in(lowering, value, dtype, rows ? VKD_ROWS : VKD_4C, out);
 }
 
 vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
@@ -324,7 +340,7 @@ void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RAN
 {
     for (uint32_t i = 0; i < VKD_MAX_RANK; i++)
         out[i] = list->count == 0 && i < rank;
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count && rank; i++)
         out[(uint32_t)list->items[i] + (list->items[i] < 0 ? rank : 0)] = true;
 }
 

@@ -85,6 +85,19 @@ static void align_right(vkd_walk *walk, uint32_t rank, uint32_t count)
     }
 }
 
+/* Of an operand's walk before it is aligned. */
+static uint32_t read_of(const vkd_walk *walk, uint32_t rank, uint32_t operand)
+{
+    const uint32_t *strides = walk->strides[operand], offset = walk->offsets[operand];
+    bool same = offset == 0, one = true, group = walk->whole && offset % 4 == 0 && strides[rank - 1] == 1;
+    for (uint32_t d = rank, step = 1; d-- > 0; step *= walk->dims[d]) {
+        same &= walk->dims[d] == 1 || strides[d] == step;
+        one &= walk->dims[d] == 1 || strides[d] == 0;
+        group &= d + 1 == rank || strides[d] % 4 == 0;
+    }
+    return same ? VKD_READ_SAME : one ? VKD_READ_ONE : group ? VKD_READ_GROUP : VKD_READ_EACH;
+}
+
 void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *operands, uint32_t count, vkd_walk *out)
 {
     const vkd_tensor *y = &graph->tensors[id];
@@ -112,6 +125,8 @@ void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *ope
     out->groups = (uint32_t)vkd_divide_up(out->slots, 4);
     out->whole = out->dims[rank - 1] % 4 == 0;
     out->dim_count = rank;
+    for (uint32_t o = 0; o < count; o++)
+        out->reads[o] = read_of(out, rank, o);
     out->rank = flat ? 0 : rank;
     align_right(out, rank, count);
 }

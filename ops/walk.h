@@ -26,6 +26,7 @@ typedef struct vkd_walk {
     uint32_t whole; /* a group lies within one row */
     uint32_t groups, slots, inner, dims[VKD_VIEW_DIMS]; /* view_params.h */
     uint32_t strides[VKD_WALK_OPERANDS][VKD_VIEW_DIMS], offsets[VKD_WALK_OPERANDS];
+    uint32_t reads[VKD_WALK_OPERANDS]; /* VKD_READ_* of view_params.h, for kernels that tell their operands apart */
 } vkd_walk;
 
 /* y's elements, and views that have its dims. */

@@ -38,6 +38,17 @@ ivec4 float_to_int(vec4 v) { return ivec4(float_to_int(v.x), float_to_int(v.y), 
 
 uint pack_bytes(uvec4 b) { return (b.x & 255u) | (b.y & 255u) << 8 | (b.z & 255u) << 16 | b.w << 24; }
 
+// Elements from their bits.
+vec4 bits_to_floats(uvec4 bits, uint type)
+{
+    if (type == VKD_ELEMENT_F32)
+        return uintBitsToFloat(bits);
+    if (type == VKD_ELEMENT_F16)
+        return vec4(unpackHalf2x16(bits.x | bits.y << 16), unpackHalf2x16(bits.z | bits.w << 16));
+    return vec4(type == VKD_ELEMENT_I8 ? ivec4(bits) << 24 >> 24 : ivec4(bits));
+}
+ivec4 bits_to_ints(uvec4 bits, uint type) { return type == VKD_ELEMENT_I8 ? ivec4(bits) << 24 >> 24 : ivec4(bits); }
+
 #define ELEMENTS_IN(number, name, TYPE)                                                                                        \
     layout(binding = number) readonly buffer name##_buffer1 { uint name##_words[]; };                                          \
     layout(binding = number) readonly buffer name##_buffer2 { uvec2 name##_pairs[]; };                                         \

@@ -9,4 +9,10 @@
 
 #define VKD_VIEW_DIMS 8
 
+/* How a group of the result finds its operand's elements. */
+#define VKD_READ_SAME 0u  /* the group of the same number */
+#define VKD_READ_ONE 1u   /* one element for all */
+#define VKD_READ_GROUP 2u /* a group, by the walk */
+#define VKD_READ_EACH 3u  /* four elements, each by the walk */
+
 #endif

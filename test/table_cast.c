@@ -48,6 +48,29 @@ static void draw_copy(table *t)
     finish(t, x, x->dtype);
 }
 
+/* src broadcasts to what it is copied to. code: how many arguments there are between src and y. */
+static void draw_broadcast(table *t)
+{
+    vkd_shape full = table_shape(t, 0, 8);
+    table_tensor *like = table_input(t, table_dtype(t, TABLE_ALL), full);
+    table_tensor *x = table_input(t, table_dtype(t, TABLE_ALL), t->row->code ? table_narrowed(t, full) : (vkd_shape){0});
+    table_uniform(t, x, -300, 300);
+    table_extremes(t, x);
+    for (int i = 0; i < t->row->code; i++)
+        table_null(t);
+    table_tensor *y = table_output(t, like->dtype, full);
+    for (size_t i = 0; i < y->count; i++)
+        y->values[i] = converted(x->dtype, y->dtype, x->values[table_broadcast_index(&x->shape, &full, i)]);
+}
+
+static void draw_cast_out(table *t)
+{
+    table_tensor *x = draw_x(t, table_dtype(t, TABLE_ALL));
+    table_null(t);
+    table_null(t);
+    finish(t, x, table_dtype(t, TABLE_ALL));
+}
+
 static const table_case cases[] = {
     {"et_vk.prepack.default", draw_copy, 0},
     {"aten._to_copy.default", draw_cast},
@@ -55,5 +78,16 @@ static const table_case cases[] = {
     {"dim_order_ops._clone_dim_order.default", draw_copy, 2},
     {"aten.alias_copy.default", draw_copy, 0},
     {"aten.clone.default", draw_copy, 1},
+    {"aten.copy.default", draw_broadcast, 1},
+    {"aten::copy.out", draw_broadcast, 1},
+    {"aten::fill.Tensor_out", draw_broadcast, 0},
+    {"aten::_to_copy.out", draw_cast_out},
+    {"dim_order_ops::_to_dim_order_copy.out", draw_cast_out},
+    {"dim_order_ops::_clone_dim_order.out", draw_copy, 2},
+    {"aten::clone.out", draw_copy, 1},
+    {"aten::alias_copy.out", draw_copy, 0},
+    {"aten::detach_copy.out", draw_copy, 0},
+    {"aten::lift_fresh_copy.out", draw_copy, 0},
+    {"aten::_conj_physical.out", draw_copy, 0},
 };
 const table_family table_cast = TABLE_FAMILY(cases);

@@ -299,7 +299,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_GENERAL, "general", build_conv, 1, 1, 20, VKD_MAX_K / 20, 1.05},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 1, TALLEST, 1.01},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 30, VKD_MAX_K / 30, 1.05},
-    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.3},
+    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.5},
     {VKD_SHADER_GEMM_4X4_WORDS, "implicit 4x4 words", build_conv, 1, 1, 1, TALLEST, 1.05},
     {VKD_SHADER_GEMM_4X4_WORDS, "im2col 4x4 words", build_conv, 4, 1, 1, VKD_MAX_K / 4, 0},
     {VKD_SHADER_GEMM_4X4, "implicit 4x4", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
@@ -454,8 +454,9 @@ static void statements_hold_on_the_device(void **state)
  * matrix units, and for few rows of a product. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy",   "move",         "paste",  "gather",   "pad",        "normalise",
-                                           "affine", "nibble_codes", "im2col", "conv_dw_", "gemm_coop_", "matmul_rows"};
+    static const char *const prefixes[] = {"copy",       "move",        "paste",        "gather", "pad",
+                                           "normalise",  "affine",      "nibble_codes", "im2col", "conv_dw_",
+                                           "gemm_coop_", "matmul_rows", "unary",        "binary", "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

@@ -94,6 +94,15 @@ uint32_t hand_ints(hand_model *m, size_t count, const int64_t *items)
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = copy}});
 }
 
+uint32_t hand_doubles(hand_model *m, size_t count, const double *items)
+{
+    check_room(m->list_count, HAND_LISTS);
+    check_room(count, HAND_LIST + 1);
+    double *copy = m->doubles[m->list_count++];
+    memcpy(copy, items, count * sizeof *items);
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE_LIST, .list = {.count = count, .doubles = copy}});
+}
+
 uint32_t hand_pair(hand_model *m, int64_t a, int64_t b) { return hand_ints(m, 2, (const int64_t[]){a, b}); }
 
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids)
@@ -202,15 +211,14 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
     return status;
 }
 
-vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_variant, const void *const *inputs,
-                       void *const *outputs)
+vkd_status harness_run(harness *h, const vkd_model *model, const char *variant, const void *const *inputs, void *const *outputs)
 {
     vkd_arena arena;
     vkd_graph graph;
     vkd_lowered lowered;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, conv_variant, &graph, &lowered);
+    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)

@@ -1,0 +1,131 @@
+/* Comparisons, and what is done with truths and bits, element by element. */
+#include "ops/elementwise.h"
+#include "ops/tables.h"
+
+#include <math.h>
+
+typedef struct compare_args {
+    uint32_t a, b, y;
+    vkd_number number;
+} compare_args;
+
+static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b), VKD_OUTPUT(compare_args, y),
+                                          VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a), VKD_NUMBER(compare_args, number),
+                                          VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_tensors(vkd_shaping *shaping, const void *arguments)
+{
+    const compare_args *args = arguments;
+    vkd_shape y;
+    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->a, args->b}, 2, &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+static vkd_status shape_scalar(vkd_shaping *shaping, const void *arguments)
+{
+    const compare_args *args = arguments;
+    return vkd_shape_set_as(shaping, args->y, args->a);
+}
+
+static vkd_status lower_tensors(vkd_lowering *lowering, const void *arguments)
+{
+    const compare_args *args = arguments;
+    vkd_view a, b;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_view(lowering, args->a, &a));
+    VKD_TRY(vkd_op_view(lowering, args->b, &b));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->a, args->b}, 2, &y));
+    return vkd_op_binary(lowering, lowering->call->row->code, NULL, &a, &b, y);
+}
+
+/* ---------------------------------------------------------------------------------------------- ints against numbers */
+
+/* What an int of 32 bits is to be compared with so that the answer is the one that the real number `real` gives: against what
+ * is between two ints, the one below or above it; against what no int reaches, with all of them on one side. */
+static vkd_number between_ints(int *function, double real)
+{
+    bool fits = real >= INT32_MIN && real <= INT32_MAX, whole = fits && real == floor(real);
+    int below = *function == BINARY_GT || *function == BINARY_LE; /* x > 2.5 is x > 2; x < 2.5 is x < 3 */
+    if (whole || (fits && *function != BINARY_EQ && *function != BINARY_NE))
+        return (vkd_number){.kind = VKD_NUMBER_INT, .number = (int64_t)(below ? floor(real) : ceil(real))};
+    bool always = *function == BINARY_NE;
+    if (*function != BINARY_EQ && !isnan(real))
+        always |= (real > 0) == (*function == BINARY_LT || *function == BINARY_LE);
+    *function = always ? BINARY_LE : BINARY_GT;
+    return (vkd_number){.kind = VKD_NUMBER_INT, .number = INT32_MAX};
+}
+
+/* An int of 64 bits is exact as it is. */
+static double real_of(const vkd_number *number)
+{
+    if (number->kind != VKD_NUMBER_INT || (number->number >= INT32_MIN && number->number <= INT32_MAX))
+        return number->real;
+    return number->number < 0 ? -INFINITY : INFINITY;
+}
+
+static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
+{
+    const compare_args *args = arguments;
+    vkd_dtype dtype = vkd_value_tensor(lowering, args->a)->dtype;
+    vkd_number number = vkd_op_plain(lowering, args->number);
+    int function = lowering->call->row->code;
+    bool compares = function >= BINARY_EQ && function <= BINARY_GE;
+    vkd_view a, b;
+    vkd_tensor_id y;
+    if (compares && !vkd_is_float(dtype))
+        number = between_ints(&function, real_of(&number));
+    VKD_TRY(vkd_op_view(lowering, args->a, &a));
+    VKD_TRY(vkd_op_scalar(lowering, vkd_is_float(dtype) ? dtype : VKD_DTYPE_INT32, &number, &b));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, &args->a, 1, &y));
+    return vkd_op_binary(lowering, function, NULL, &a, &b, y);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+/* clang-format off */
+#define TENSORS(name_, function_) {name_, tensor_params, sizeof(compare_args), shape_tensors, lower_tensors, .code = function_}
+#define SCALAR(name_, function_) {name_, scalar_params, sizeof(compare_args), shape_scalar, lower_scalar, .code = function_}
+/* clang-format on */
+
+static const vkd_op rows[] = {
+    TENSORS("aten.eq.Tensor", BINARY_EQ),
+    TENSORS("aten.lt.Tensor", BINARY_LT),
+    TENSORS("aten.le.Tensor", BINARY_LE),
+    TENSORS("aten.gt.Tensor", BINARY_GT),
+    TENSORS("aten.ge.Tensor", BINARY_GE),
+    SCALAR("aten.eq.Scalar", BINARY_EQ),
+    SCALAR("aten.ne.Scalar", BINARY_NE),
+    SCALAR("aten.lt.Scalar", BINARY_LT),
+    SCALAR("aten.le.Scalar", BINARY_LE),
+    SCALAR("aten.gt.Scalar", BINARY_GT),
+    SCALAR("aten.ge.Scalar", BINARY_GE),
+    TENSORS("aten.logical_and.default", BINARY_LOGICAL_AND),
+    TENSORS("aten.logical_or.default", BINARY_LOGICAL_OR),
+    TENSORS("aten.bitwise_and.Tensor", BINARY_BITWISE_AND),
+    TENSORS("aten.bitwise_or.Tensor", BINARY_BITWISE_OR),
+    /* between delegates */
+    TENSORS("aten::eq.Tensor_out", BINARY_EQ),
+    TENSORS("aten::ne.Tensor_out", BINARY_NE),
+    TENSORS("aten::lt.Tensor_out", BINARY_LT),
+    TENSORS("aten::le.Tensor_out", BINARY_LE),
+    TENSORS("aten::gt.Tensor_out", BINARY_GT),
+    TENSORS("aten::ge.Tensor_out", BINARY_GE),
+    SCALAR("aten::eq.Scalar_out", BINARY_EQ),
+    SCALAR("aten::ne.Scalar_out", BINARY_NE),
+    SCALAR("aten::lt.Scalar_out", BINARY_LT),
+    SCALAR("aten::le.Scalar_out", BINARY_LE),
+    SCALAR("aten::gt.Scalar_out", BINARY_GT),
+    SCALAR("aten::ge.Scalar_out", BINARY_GE),
+    TENSORS("aten::logical_and.out", BINARY_LOGICAL_AND),
+    TENSORS("aten::logical_or.out", BINARY_LOGICAL_OR),
+    TENSORS("aten::logical_xor.out", BINARY_LOGICAL_XOR),
+    TENSORS("aten::bitwise_and.Tensor_out", BINARY_BITWISE_AND),
+    TENSORS("aten::bitwise_or.Tensor_out", BINARY_BITWISE_OR),
+    TENSORS("aten::bitwise_xor.Tensor_out", BINARY_BITWISE_XOR),
+    SCALAR("aten::bitwise_and.Scalar_out", BINARY_BITWISE_AND),
+    SCALAR("aten::bitwise_or.Scalar_out", BINARY_BITWISE_OR),
+    SCALAR("aten::bitwise_xor.Scalar_out", BINARY_BITWISE_XOR),
+};
+
+const vkd_op_table vkd_compare_ops = VKD_OP_TABLE(rows);

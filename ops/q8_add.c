@@ -1,0 +1,78 @@
+#include "graph/operators.h"
+#include "ops/tables.h"
+#include "ops/requantize.h"
+#include "shaders/q8ta_add_params.h"
+
+#include <string.h>
+
+static const vkd_param add_parameters[] = {
+    VKD_TENSOR(add_args, a),
+    VKD_TENSOR(add_args, b),
+    VKD_FLOAT(add_args, a_scale),
+    VKD_INT(add_args, a_zero),
+    VKD_FLOAT(add_args, b_scale),
+    VKD_INT(add_args, b_zero),
+    VKD_FLOAT(add_args, y_scale),
+    VKD_INT(add_args, y_zero),
+    VKD_FLOAT(add_args, alpha),
+    VKD_OUTPUT(add_args, y),
+    VKD_PARAMS_END,
+};
+
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const add_args *args = arguments;
+    vkd_shape y;
+    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->a, args->b}, 2, &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+/* An operand under y's dims: the kernel adds what lies at the same places. */
+static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_model_tensor *y, vkd_tensor_id *out)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
+    vkd_view view;
+    if (x->dtype != VKD_DTYPE_INT8 || (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
+        return vkd_op_input(lowering, value, VKD_DTYPE_INT8, VKD_4C, out);
+    VKD_TRY(vkd_op_view(lowering, value, &view));
+    vkd_view_broadcast(&view, y->rank, y->dims);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, y->rank, y->dims, out));
+    return vkd_op_move(lowering, &view, *out);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const add_args *args = arguments;
+    vkd_tensor_id a, b, y;
+    VKD_TRY(vkd_check_qparams(lowering, "first operand's", args->a_scale, args->a_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "second operand's", args->b_scale, args->b_zero));
+    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(operand(lowering, args->a, vkd_value_tensor(lowering, args->y), &a));
+    VKD_TRY(operand(lowering, args->b, vkd_value_tensor(lowering, args->y), &b));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
+
+    /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */
+    uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
+    q8ta_add_params params = {
+        .quads = quads,
+        .a_scale = args->a_scale,
+        .a_zero = (float)args->a_zero,
+        .b_scale = args->b_scale,
+        .b_zero = (float)args->b_zero,
+        .alpha = args->alpha,
+        .y_inverse_scale = vkd_inverse_scale(args->y_scale),
+        .y_zero = args->y_zero,
+    };
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_ADD, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, quads);
+    vkd_node_read(&node, a);
+    vkd_node_read(&node, b);
+    vkd_node_write(&node, y);
+    return vkd_op_add_node(lowering, &node, a, y);
+}
+
+static const vkd_op rows[] = {
+    {"et_vk.q8ta_add.default", add_parameters, sizeof(add_args), shape, lower, .kind = VKD_OP_Q8_ADD},
+};
+
+const vkd_op_table vkd_q8_add_ops = VKD_OP_TABLE(rows);

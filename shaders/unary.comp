@@ -1,0 +1,59 @@
+// Functions that need no series: unary.glsl.
+// glslc -O0: its optimiser's unroller forgets what is precise
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "math.glsl"
+#include "unary.glsl"
+
+// NaN stays; a bound that is NaN wins.
+float clamped(float x)
+{
+    float y = x < params.low ? params.low : x;
+    y = y > params.high ? params.high : y;
+    return is_nan(params.low) || is_nan(params.high) ? nan() : y;
+}
+
+float hardswish(float x) { return x * (x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : x + 3.0) / 6.0; }
+
+float of_float(float x)
+{
+    switch (FUNCTION) {
+    case UNARY_ABS: return uintBitsToFloat(floatBitsToUint(x) & 0x7fffffffu);
+    case UNARY_NEG: return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u);
+    case UNARY_SIGN: return float(x > 0.0) - float(x < 0.0);
+    case UNARY_CLAMP: return clamped(x);
+    case UNARY_LOGICAL_NOT: return float(x == 0.0);
+    case UNARY_SQUARE: return x * x;
+    case UNARY_CUBE: return x * x * x;
+    case UNARY_FLOOR: return floor(x);
+    case UNARY_CEIL: return ceil(x);
+    case UNARY_TRUNC: return trunc(x);
+    case UNARY_ROUND: return round_even(x);
+    case UNARY_SQRT: return root_of(x);
+    case UNARY_RSQRT: return 1.0 / root_of(x);
+    case UNARY_RECIPROCAL: return 1.0 / x;
+    case UNARY_RECIPROCAL_SQUARE: return 1.0 / (x * x);
+    case UNARY_ISNAN: return float(is_nan(x));
+    case UNARY_ISINF: return float(is_infinite(x));
+    case UNARY_HARDSWISH: return hardswish(x);
+    case UNARY_HARDSIGMOID: return x <= -3.0 ? 0.0 : x >= 3.0 ? 1.0 : (x + 3.0) / 6.0;
+    case UNARY_HARDSHRINK: return x >= params.low && x <= params.high ? 0.0 : x;
+    case UNARY_LEAKY_RELU: return x > 0.0 ? x : x * params.low;
+    default: return x;
+    }
+}
+
+int of_int(int x)
+{
+    switch (FUNCTION) {
+    case UNARY_ABS: return abs(x);
+    case UNARY_NEG: return -x;
+    case UNARY_SIGN: return sign(x);
+    case UNARY_CLAMP: return min(max(x, params.low_int), params.high_int);
+    case UNARY_LOGICAL_NOT: return int(x == 0);
+    case UNARY_BITWISE_NOT: return X_TYPE == VKD_ELEMENT_BOOL ? 1 - x : ~x;
+    case UNARY_SQUARE: return x * x;
+    case UNARY_CUBE: return x * x * x;
+    default: return x;
+    }
+}
