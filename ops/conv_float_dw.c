@@ -24,7 +24,7 @@ const char *conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_ca
 double conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
-    static const conv2d_float_rates rates = {1.3e3, INFINITY, 5e6, 100e3};
+    static const conv2d_float_rates rates = {2.1e3, 860, 5e6, 100e3};
     double outputs = (double)runs_of(p, RUN) * 4 * RUN, taps = conv2d_taps(p);
     return conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
 }
