@@ -584,12 +584,10 @@ static void several_delegates(void **state)
     float in[CHANNELS * PIXELS], nothing[CHANNELS] = {0};
     for (size_t i = 0; i < CHANNELS * PIXELS; i++)
         in[i] = (float)((int)(random_bits(&random) % 257) - 128) / 256;
-    assert_int_equal(vkd_method_set_input(method, 0, nothing, sizeof nothing), VKD_OK);
-    assert_int_equal(vkd_method_set_input(method, 1, in, sizeof in), VKD_OK);
-    assert_int_equal(vkd_method_execute(method), VKD_OK);
-    size_t z_size, y_size;
-    const float *got_z = vkd_method_output(method, 0, &z_size), *got_y = vkd_method_output(method, 1, &y_size);
-    assert_true(z_size == sizeof nothing && y_size == sizeof in);
+    float got_z[CHANNELS], got_y[CHANNELS * PIXELS];
+    vkd_tensor_arg args[] = {call_input(&means, nothing), call_input(&image, in), call_output(&column, got_z),
+                             call_output(&image, got_y)};
+    assert_int_equal(vkd_method_execute(method, args, sizeof args / sizeof args[0]), VKD_OK);
     for (size_t c = 0; c < CHANNELS; c++) {
         float sum = 0; /* multiples of 2^-8: exact */
         for (size_t i = c * PIXELS; i < (c + 1) * PIXELS; i++) {
