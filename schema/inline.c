@@ -32,9 +32,27 @@ typedef struct inliner {
 
 /* -------------------------------------------------------------------------------------------------- values, operators */
 
+/* Room for what the blobs have and for the method's own, which is most of what will be; both arrays grow all the same. */
+static vkd_status reserve(inliner *in)
+{
+    const vkd_container_method *method = in->survey.method;
+    in->value_capacity = method->value_count + 1;
+    in->op_capacity = method->step_count + 1;
+    for (size_t i = 0; i < method->step_count; i++) {
+        if (method->steps[i].kind != VKD_STEP_DELEGATE)
+            continue;
+        const vkd_model *blob = &in->survey.blobs[method->steps[i].index];
+        in->value_capacity += blob->value_count;
+        in->op_capacity += blob->op_count;
+    }
+    VKD_TRY(vkd_survey_take(&in->survey, in->value_capacity, sizeof *in->values, &in->values));
+    return vkd_survey_take(&in->survey, in->op_capacity, sizeof *in->ops, &in->ops);
+}
+
 static vkd_status add_value(inliner *in, const vkd_model_value *value, uint32_t *out)
 {
-    VKD_TRY(vkd_survey_charge(&in->survey, sizeof *value));
+    if (in->value_count == in->value_capacity)
+        VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->value_capacity * sizeof *value));
     vkd_model_value *values =
         vkd_arena_grow(in->survey.arena, in->values, in->value_count, &in->value_capacity, sizeof *in->values);
     if (!values)
@@ -57,7 +75,8 @@ static vkd_status add_null(inliner *in, uint32_t *out)
 /* args: in the arena. */
 static vkd_status add_op(inliner *in, const char *name, uint32_t node_id, const uint32_t *args, size_t arg_count)
 {
-    VKD_TRY(vkd_survey_charge(&in->survey, sizeof *in->ops));
+    if (in->op_count == in->op_capacity)
+        VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->op_capacity * sizeof *in->ops));
     vkd_model_op *ops = vkd_arena_grow(in->survey.arena, in->ops, in->op_count, &in->op_capacity, sizeof *in->ops);
     if (!ops)
         return vkd_fail_memory(in->survey.context, "a method's operators");
@@ -618,6 +637,7 @@ vkd_status vkd_inline_method(const vkd_container *container, const vkd_container
     in.uses = in.survey.uses;
     VKD_TRY(vkd_survey_take(&in.survey, method->value_count, sizeof *in.bindings, &in.bindings));
     begin_bindings(&in);
+    VKD_TRY(reserve(&in));
     VKD_TRY(inline_steps(&in));
     VKD_TRY(list_inputs(&in, &inputs));
     VKD_TRY(list_outputs(&in, &outputs));

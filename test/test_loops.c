@@ -230,10 +230,29 @@ static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_rand
         HAND_OP(m, "aten.sum.dim_IntList", x, hand_ints(m, 1, (int64_t[]){1}), hand_bool(m, true), hand_null(m), y);
 }
 
+static void build_conv_float(problem *p, const probe *which, uint32_t n, vkd_random *random)
+{
+    hand_model *m = &p->m;
+    const uint32_t channels = which->channels, group = channels / which->groups;
+    const uint32_t x_dims[] = {1, channels, n, which->width}, w_dims[] = {which->groups, group, n, which->width};
+    const uint32_t y_dims[] = {1, which->groups, 1, 1};
+    const size_t k = (size_t)group * n * which->width;
+    p->x = sparse(random, (size_t)channels * n * which->width, k, true);
+    p->weights = float_ones(which->groups * k);
+    finish(p, which->groups, true);
+    for (size_t i = 0; i < which->groups * k; i++)
+        p->expected[i / k] += (double)((float *)p->x)[i];
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 4, x_dims), one = hand_pair(m, 1, 1), zero = hand_pair(m, 0, 0);
+    uint32_t y = hand_output(m, VKD_DTYPE_FLOAT32, 4, y_dims);
+    HAND_OP(m, "aten.convolution.default", x, hand_constant(m, VKD_DTYPE_FLOAT32, 4, w_dims, p->weights), hand_null(m), one,
+            zero, one, hand_bool(m, false), zero, hand_int(m, which->groups), y);
+}
+
 static void build_product(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
-    const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1}, w_dims[] = {1, n}, y_dims[] = {rows, 1}, one = 1;
+    const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1}, w_dims[] = {1, n}, y_dims[] = {rows, 1},
+                   one = 1;
     p->x = sparse(random, (size_t)rows * n, 4, true);
     finish(p, rows, true);
     for (size_t i = 0; i < (size_t)rows * n; i++)
@@ -288,6 +307,16 @@ static const probe probes[] = {
     {VKD_SHADER_GEMM_LANES_4X16, "implicit lanes 4x16", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
     {VKD_SHADER_GEMM_LANES_7X32, "implicit lanes 7x32", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
     {VKD_SHADER_GEMM_LANES_WORDS_7X32, "implicit lanes words 7x32", build_conv, 1, 1, 2, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT, "general", build_conv_float, 60, 1, 1, TALLEST, 1.05},
+    {VKD_SHADER_CONV_FLOAT, "general", build_conv_float, 1, 1, 40, TALLEST, 1.05},
+    {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_conv_float, 4, 4, 30, TALLEST, 1.01},
+    {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_conv_float, 64, 1, 1, TALLEST, 1.01},
+    {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_conv_float, 1, 1, 2, TALLEST, 1.01},
+    {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_conv_float, 64, 1, 1, TALLEST, 1.01},
+    {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_conv_float, 4, 4, 3, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_conv_float, 4, 4, 2, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_conv_float, 4, 1, 4, TALLEST, 1.01},
+    {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_conv_float, 4, 1, 4, TALLEST, 1.01},
     {VKD_SHADER_LINEAR_WORDS, NULL, build_linear, 2, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_LINEAR, NULL, build_linear, 1, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
@@ -421,12 +450,13 @@ static void statements_hold_on_the_device(void **state)
 
 /* --------------------------------------------------------------------------------------------------------- coverage */
 
-/* Kernels whose loops go round as often as the code says, whatever the problem; and those that no CPU device is given: for matrix
- * units, and for few rows of a product. */
+/* Kernels whose loops go round as often as the code says, whatever the problem; and those that no CPU device is given: for
+ * matrix units, and for few rows of a product. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy",   "move",     "paste",      "gather",      "pad", "normalise", "affine", "nibble_codes",
-                                           "im2col", "conv_dw_", "gemm_coop_", "matmul_rows", "unary", "binary", "where"};
+    static const char *const prefixes[] = {"copy",       "move",        "paste",        "gather", "pad",
+                                           "normalise",  "affine",      "nibble_codes", "im2col", "conv_dw_",
+                                           "gemm_coop_", "matmul_rows", "unary",        "binary", "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
