@@ -230,6 +230,29 @@ static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_rand
         HAND_OP(m, "aten.sum.dim_IntList", x, hand_ints(m, 1, (int64_t[]){1}), hand_bool(m, true), hand_null(m), y);
 }
 
+/* A sum of all that was added to one place, or of each element and those in front of it. */
+static void build_put(problem *p, const probe *which, uint32_t n, vkd_random *random)
+{
+    hand_model *m = &p->m;
+    const bool scans = which->shader == VKD_SHADER_SCAN;
+    const uint32_t one = 1;
+    double sum = 0;
+    p->x = sparse(random, n, 1, true);
+    finish(p, scans ? n : 1, true);
+    for (uint32_t i = 0; i < n; i++)
+        p->expected[scans ? i : 0] = sum += (double)((float *)p->x)[i];
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 1, &n), y = hand_output(m, VKD_DTYPE_FLOAT32, 1, scans ? &n : &one);
+    if (scans) {
+        HAND_OP(m, "aten::cumsum.out", x, hand_int(m, 0), hand_null(m), y);
+        return;
+    }
+    static const float nothing = 0;
+    p->weights = make(n, sizeof(int32_t)); /* indices: all 0 */
+    const uint32_t indices = hand_constant(m, VKD_DTYPE_INT32, 1, &n, p->weights);
+    HAND_OP(m, "aten::index_put.out", hand_constant(m, VKD_DTYPE_FLOAT32, 1, &one, &nothing), hand_list(m, 1, &indices), x,
+            hand_bool(m, true), y);
+}
+
 static void build_conv_float(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
@@ -321,6 +344,8 @@ static const probe probes[] = {
     {VKD_SHADER_LINEAR, NULL, build_linear, 1, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
+    {VKD_SHADER_PUT, NULL, build_put, 1, 1, 1, 1 << 18, 4.1}, /* the four elements of a group */
+    {VKD_SHADER_SCAN, NULL, build_put, 1, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_MATMUL, NULL, build_product, 1, 1, 1, 1 << 20, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 1, 1, 1, 1 << 19, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 4, 1, 1, 1 << 19, 1.01}, /* rows */
@@ -456,7 +481,8 @@ static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {"copy",       "move",        "paste",        "gather", "pad",
                                            "normalise",  "affine",      "nibble_codes", "im2col", "conv_dw_",
-                                           "gemm_coop_", "matmul_rows", "unary",        "binary", "where"};
+                                           "gemm_coop_", "matmul_rows", "unary",        "binary", "where",
+                                           "resample",   "places"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
