@@ -2,6 +2,7 @@
 #include "backend/delegate.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
+#include "ops/conv_measure.h"
 #include "ops/conv_trial.h"
 
 #include <inttypes.h>
@@ -31,26 +32,84 @@ static const struct {
     {"warmup_execute_after_compile", 1},
 };
 
-vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up)
+static vkd_status check_size(vkd_context *context, const vkd_compile_spec *spec)
 {
-    *out_warm_up = false;
+    for (size_t k = 0; k < sizeof known_specs / sizeof *known_specs; k++)
+        if (!strcmp(spec->key, known_specs[k].key) && spec->value_size != known_specs[k].size)
+            return vkd_fail(context, VKD_INVALID_MODEL, "compile spec '%s' has %zu bytes: it must have %zu", spec->key,
+                            spec->value_size, known_specs[k].size);
+    return VKD_OK;
+}
+
+static bool is_set(const vkd_compile_spec *spec, const char *key)
+{
+    return !strcmp(spec->key, key) && *(const unsigned char *)spec->value;
+}
+
+vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, vkd_wishes *wishes)
+{
     for (size_t i = 0; i < count; i++) {
-        if (!specs[i].key || (specs[i].size && !specs[i].value))
+        vkd_compile_spec spec;
+        if (!vkd_struct_read(&spec, sizeof spec, specs, i))
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu: vkd_compile_spec.size is wrong", i);
+        if (!spec.key || (spec.value_size && !spec.value))
             return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu has a null pointer", i);
-        for (size_t k = 0; k < sizeof known_specs / sizeof *known_specs; k++)
-            if (!strcmp(specs[i].key, known_specs[k].key) && specs[i].size != known_specs[k].size)
-                return vkd_fail(context, VKD_INVALID_MODEL, "compile spec '%s' has %zu bytes: it must have %zu", specs[i].key,
-                                specs[i].size, known_specs[k].size);
-        if (!strcmp(specs[i].key, "warmup_execute_after_compile"))
-            *out_warm_up = *(const unsigned char *)specs[i].value != 0;
+        VKD_TRY(check_size(context, &spec));
+        wishes->warm_up |= is_set(&spec, "warmup_execute_after_compile");
+        wishes->dynamic |= is_set(&spec, "require_dynamic_shapes");
     }
     return VKD_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ named data */
+
+static void release(const vkd_named_data *named_data, const vkd_held *held)
+{
+    if (named_data->release)
+        named_data->release(named_data->user, held->key, held->data, held->size);
+}
+
+static void release_held(vkd_delegate *delegate)
+{
+    for (; delegate->held; delegate->held = delegate->held->next)
+        release(&delegate->named_data, delegate->held);
+}
+
+/* A vkd_named_data's find over the caller's, which remembers what is to be released. */
+static vkd_status find_and_hold(void *user, const char *key, const void **out_data, size_t *out_size)
+{
+    vkd_delegate *delegate = user;
+    const vkd_named_data *named_data = &delegate->named_data;
+    vkd_held found = {0};
+    VKD_TRY(named_data->find(named_data->user, key, &found.data, &found.size));
+    vkd_held *held = vkd_arena_alloc(&delegate->arena, 1, sizeof *held);
+    found.key = held ? vkd_arena_printf(&delegate->arena, "%s", key) : NULL;
+    if (!found.key) {
+        release(named_data, &(vkd_held){NULL, key, found.data, found.size});
+        return vkd_fail_memory(&delegate->context, "named data");
+    }
+    found.next = delegate->held;
+    *held = found;
+    delegate->held = held;
+    *out_data = found.data;
+    *out_size = found.size;
+    return VKD_OK;
+}
+
+static vkd_status read_model(vkd_delegate *delegate, const vkd_source *source, vkd_wishes *wishes)
+{
+    const vkd_named_data holding = {sizeof holding, find_and_hold, NULL, delegate};
+    if (source->named_data && (!vkd_struct_read(&delegate->named_data, sizeof delegate->named_data, source->named_data, 0) ||
+                               !delegate->named_data.find))
+        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
+                        "vkd_named_data: size must be sizeof(vkd_named_data), and find not null");
+    return source->read(source->user, source->named_data ? &holding : NULL, &delegate->arena, &delegate->model, wishes);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ init */
 
 /* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
-static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, const char *conv_variant, vkd_graph *all,
+static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, const char *variant, vkd_graph *all,
                               vkd_lowered *out)
 {
     const vkd_planner *planner = &delegate->planner;
@@ -60,8 +119,7 @@ static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, cons
     if (!values)
         return vkd_fail_memory(&delegate->context, "a model's values");
     VKD_TRY(vkd_shape_net(&delegate->context, planner->net, NULL, values));
-    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, caps, conv_variant, NULL,
-                          &graph, out));
+    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, caps, variant, NULL, &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
@@ -105,24 +163,30 @@ static double estimate_of(const vkd_lowered *lowered)
     return sum;
 }
 
-/* Compiles the kernels that the tuner will look at one after another all at once. The estimates of a CPU device are probed
- * before, where that is worth it: a small model would have to run very often. */
-static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
-                                vkd_caps *caps)
+/* What goes before lowering with a tuner: compiles the kernels that it will look at one after another all at once, and measures
+ * where the options ask for it. The estimates of a CPU device are probed before, where that is worth it: a small model would
+ * have to run very often. */
+static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
+                          vkd_caps *caps)
 {
     const double worth_probing_us = 3000;
     vkd_graph all;
     vkd_lowered lowered;
     vkd_graph_init(&all, arena);
-    VKD_TRY(lower_ahead(delegate, caps, options->conv_variant, &all, &lowered));
-    if (caps->type == VKD_TYPE_CPU && !options->conv_variant && estimate_of(&lowered) > worth_probing_us) {
+    VKD_TRY(lower_ahead(delegate, caps, options->variant, &all, &lowered));
+    if (caps->type == VKD_TYPE_CPU && !options->variant && estimate_of(&lowered) > worth_probing_us) {
         VKD_TRY(conv2d_probe(&delegate->context, tuner, caps));
         vkd_graph_init(&all, arena);
         VKD_TRY(lower_ahead(delegate, caps, NULL, &all, &lowered));
     }
-    if (options->conv_select == VKD_SELECT_MEASURE && !options->conv_variant)
-        VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
-    return vkd_executor_prepare(delegate->device, &all);
+    if (options->select != VKD_SELECT_MEASURE || options->variant)
+        return vkd_executor_prepare(delegate->device, &all);
+    conv2d_wish *wishes;
+    size_t wish_count;
+    VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
+    VKD_TRY(vkd_executor_prepare(delegate->device, &all));
+    VKD_TRY(conv2d_wishes(arena, &lowered, &wishes, &wish_count));
+    return conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
 }
 
 static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
@@ -130,7 +194,7 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_planner *planner = &delegate->planner;
     vkd_arena arena;
     vkd_arena_init(&arena, &delegate->context);
-    vkd_status status = compile_ahead(delegate, options, planner->tuner, &arena, &planner->caps);
+    vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
     return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan) : status;
 }
@@ -147,22 +211,30 @@ static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *opt
     return status == VKD_OK ? vkd_plan_prepare(&delegate->planner, delegate->plan) : status;
 }
 
+static vkd_status create_arguments(vkd_delegate *delegate)
+{
+    const vkd_net *net = &delegate->net;
+    delegate->values = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
+    delegate->inputs = vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
+    delegate->destinations = vkd_arena_alloc(&delegate->arena, net->output_count, sizeof *delegate->destinations);
+    if (!delegate->values || !delegate->inputs || !delegate->destinations)
+        return vkd_fail_memory(&delegate->context, "a model's values");
+    return VKD_OK;
+}
+
 static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_net *net = &delegate->net;
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(net, options->skip_rewrites));
-    delegate->values = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
-    delegate->inputs = vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
-    if (!delegate->values || !delegate->inputs)
-        return vkd_fail_memory(&delegate->context, "a model's values");
+    VKD_TRY(create_arguments(delegate));
     VKD_TRY(vkd_residents_create(delegate->device, &delegate->residents));
     delegate->planner = (vkd_planner){
         .device = delegate->device,
         .caps = *vkd_device_caps(delegate->device),
         .net = net,
         .residents = delegate->residents,
-        .variant = options->conv_variant,
+        .variant = options->variant,
         .keep_intermediates = options->keep_intermediates,
         .profile = options->profile,
     };
@@ -199,20 +271,20 @@ static vkd_status check_variant(vkd_context *context, const char *name)
     list_parts(family_of, families, sizeof families);
     list_parts(tile_of, tiles, sizeof tiles);
     return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                    "vkd_options.conv_variant is '%.64s', no such variant: there are the families %s, with the tiles %s", name,
+                    "vkd_options.variant is '%.64s', no such variant: there are the families %s, with the tiles %s", name,
                     families, tiles);
 }
 
 /* Numbers that have a largest value, the enums among them; an enum that is negative is a large number here. */
 static vkd_status check_numbers(vkd_context *context, const vkd_options *options)
 {
-    enum { ALL_REWRITES = 2 * VKD_REWRITE_FUSE_DEQUANTIZE - 1 };
+    enum { ALL_REWRITES = 2 * VKD_REWRITE_FOLD - 1 };
     const struct {
         const char *field;
         uint32_t value, most;
     } numbers[] = {
         {"log_level", (uint32_t)options->log_level, VKD_LOG_DEBUG},
-        {"conv_select", (uint32_t)options->conv_select, VKD_SELECT_MEASURE},
+        {"select", (uint32_t)options->select, VKD_SELECT_MEASURE},
         {"skip_rewrites", options->skip_rewrites, ALL_REWRITES},
         {"in_flight", options->in_flight, VKD_MAX_IN_FLIGHT},
     };
@@ -256,46 +328,63 @@ static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *opti
     return vkd_delegate_fill_slots(delegate, delegate->plan);
 }
 
+static vkd_status warm_up(vkd_delegate *delegate)
+{
+    VKD_TRY(vkd_executor_run(delegate->plan->executor));
+    return delegate->state_count ? vkd_residents_reset(delegate->residents) : VKD_OK;
+}
+
+static bool can_change(const vkd_net *net)
+{
+    bool dynamic = net->has_symbols;
+    for (size_t i = 0; i < net->value_count; i++)
+        dynamic |= net->values[i].kind == VKD_VALUE_TENSOR && net->values[i].tensor.dynamic;
+    return dynamic;
+}
+
 static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const vkd_options *options)
 {
     vkd_context *context = &delegate->context;
-    bool warm_up = false;
-    VKD_TRY(check_variant(context, options->conv_variant));
+    vkd_wishes wishes = {0};
+    VKD_TRY(check_variant(context, options->variant));
     VKD_TRY(check_numbers(context, options));
-    VKD_TRY(source->read(source->user, &delegate->arena, &delegate->model, &warm_up));
+    VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
+    delegate->is_dynamic = wishes.dynamic || can_change(&delegate->net);
     VKD_TRY(vkd_device_open(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
     VKD_TRY(create_orders(delegate));
     VKD_TRY(create_flights(delegate, options));
-    if (warm_up)
-        VKD_TRY(vkd_executor_run(delegate->plan->executor));
+    VKD_TRY(vkd_delegate_find_states(delegate));
+    if (wishes.warm_up)
+        VKD_TRY(warm_up(delegate));
+    if (!vkd_needs_constants(delegate))
+        release_held(delegate);
     delegate->keeps_intermediates = options->keep_intermediates;
     delegate->host_peak = context->host_peak + vkd_residents_staging_bytes(delegate->residents);
     return VKD_OK;
 }
 
-vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out)
+vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *given, vkd_delegate **out)
 {
-    static const vkd_options defaults;
     vkd_context context;
-    vkd_context_init(&context, options);
+    vkd_options options;
     vkd_delegate *delegate = NULL;
-    vkd_status status;
+    vkd_status status = vkd_options_read(&options, given, &context);
     if (out)
         *out = NULL;
-    if (!out)
+    if (status == VKD_OK && !out)
         status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the result");
-    else if (!(delegate = vkd_alloc(&context, 1, sizeof *delegate)))
+    else if (status == VKD_OK && !(delegate = vkd_alloc(&context, 1, sizeof *delegate)))
         status = vkd_fail_memory(&context, "the delegate");
-    else {
+    else if (status == VKD_OK) {
         delegate->context = context;
         vkd_arena_init(&delegate->arena, &delegate->context);
-        status = init(delegate, source, options ? options : &defaults);
+        status = init(delegate, source, &options);
         context = delegate->context;
     }
-    vkd_context_report(&context, options, status);
+    vkd_context_report(&context, &options, status);
     if (status == VKD_OK)
         *out = delegate;
     else
@@ -308,25 +397,24 @@ typedef struct blob_source {
     size_t size;
     const vkd_compile_spec *specs;
     size_t spec_count;
-    vkd_named_data_fn named_data;
-    void *named_data_user;
 } blob_source;
 
-static vkd_status read_blob(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up)
+static vkd_status read_blob(const void *user, const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out,
+                            vkd_wishes *wishes)
 {
     const blob_source *source = user;
     if (!source->blob || (source->spec_count && !source->specs))
         return vkd_fail(arena->context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the %s",
                         source->blob ? "compile specs" : "blob");
-    VKD_TRY(vkd_read_specs(arena->context, source->specs, source->spec_count, out_warm_up));
-    return vkd_model_read(source->blob, source->size, source->named_data, source->named_data_user, arena, out);
+    VKD_TRY(vkd_read_specs(arena->context, source->specs, source->spec_count, wishes));
+    return vkd_model_read(source->blob, source->size, named_data, arena, out);
 }
 
 vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
-                    vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options, vkd_delegate **out)
+                    const vkd_named_data *named_data, const vkd_options *options, vkd_delegate **out)
 {
-    const blob_source source = {blob, blob_size, specs, spec_count, named_data, named_data_user};
-    return vkd_delegate_create(&(vkd_source){read_blob, &source}, options, out);
+    const blob_source source = {blob, blob_size, specs, spec_count};
+    return vkd_delegate_create(&(vkd_source){read_blob, &source, named_data}, options, out);
 }
 
 void vkd_destroy(vkd_delegate *delegate)
@@ -337,6 +425,7 @@ void vkd_destroy(vkd_delegate *delegate)
         vkd_plan_destroy(delegate->plans[i]);
     vkd_residents_destroy(delegate->residents);
     vkd_device_close(delegate->device);
+    release_held(delegate);
     vkd_arena_release(&delegate->arena);
     vkd_context context = delegate->context;
     vkd_free(&context, delegate);

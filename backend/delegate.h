@@ -7,6 +7,7 @@
 
 /* Where a result goes. */
 typedef struct vkd_destination {
+    vkd_tensor_arg *arg; /* the caller's, to which the dims are written */
     vkd_dtype dtype;
     void *data;
 } vkd_destination;
@@ -26,6 +27,14 @@ typedef struct vkd_failure {
     vkd_status status;
 } vkd_failure;
 
+/* Bytes that a caller's named data has given and that are not released yet. */
+typedef struct vkd_held {
+    struct vkd_held *next;
+    const char *key;
+    const void *data;
+    size_t size;
+} vkd_held;
+
 struct vkd_delegate {
     vkd_context context;
     vkd_arena arena; /* model, net and everything they point to */
@@ -37,8 +46,15 @@ struct vkd_delegate {
     vkd_plan *plans[VKD_MAX_PLANS];
     size_t plan_count;
     vkd_plan *plan; /* of the last execution, or the first one */
-    vkd_model_value *values; /* of an execution to come; null for a net whose shapes cannot change */
-    vkd_input *inputs;       /* net.input_count: of an execution to come */
+    bool is_dynamic; /* executions may have other dims than the file */
+    /* Of an execution to come: */
+    vkd_model_value *values;
+    vkd_input *inputs;             /* net.input_count */
+    vkd_destination *destinations; /* net.output_count */
+    size_t state_count;
+    uint32_t *states; /* their values */
+    vkd_named_data named_data;
+    vkd_held *held;
     vkd_device_info device_info;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
@@ -49,37 +65,41 @@ struct vkd_delegate {
     uint64_t last_ticket;
     vkd_failure failures[VKD_MAX_IN_FLIGHT]; /* the last ones: failure i at i modulo their number */
     uint64_t failure_count;
-    uint32_t method_slot; /* where the inputs of vkd_method_set_input are */
-    bool inputs_replaced; /* there, by a submit */
 };
 
-/* Where a delegate's model comes from: reads it into the delegate's arena, and checks the compile specs. *out_warm_up begins as
- * false. */
+/* What compile specs ask for. */
+typedef struct vkd_wishes {
+    bool warm_up; /* an execution after init */
+    bool dynamic; /* shapes can change */
+} vkd_wishes;
+
+/* Where a delegate's model comes from. */
 typedef struct vkd_source {
-    vkd_status (*read)(const void *user, vkd_arena *arena, vkd_model *out, bool *out_warm_up);
+    /* Reads it into the delegate's arena, and adds to the wishes. named_data: what `data` is behind, with a memory of what it
+     * gave; null where that is. */
+    vkd_status (*read)(const void *user, const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out,
+                       vkd_wishes *wishes);
     const void *user;
+    const vkd_named_data *named_data;
 } vkd_source;
 /* vkd_init, from any source. options may be null. */
 VKD_MUST_USE vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out);
-/* Whether they ask for an execution after init. */
-VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, bool *out_warm_up);
+/* Checks compile specs and adds what they ask for. */
+VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, vkd_wishes *wishes);
 
-/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; null: row-major, as vkd_init leaves it. */
+/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; row-major is what vkd_init leaves. */
 void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK]);
-
-/* Copies a caller's tensor of the input's shape to where the device reads it / a result to the caller's memory; the dtypes are
- * convertible (convert.h). The slot is not in flight. */
-void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data);
-void vkd_delegate_get_output(vkd_delegate *delegate, vkd_plan *plan, uint32_t slot, size_t index, vkd_dtype dtype, void *data);
 
 /* As many slots as executions may be in flight. */
 VKD_MUST_USE vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan);
 
-/* For vkd_method, whose inputs stay on the device between executions: gives it a slot that no submit uses, but lets it share
- * the only one where several executions are not wanted. */
-VKD_MUST_USE vkd_status vkd_delegate_add_method_slot(vkd_delegate *delegate);
-/* Before delegate->method_slot is used: completes what is in flight there. Whether its inputs were replaced since the last call
- * is told in any case. */
-VKD_MUST_USE vkd_status vkd_delegate_take_method_slot(vkd_delegate *delegate, bool *out_replaced);
+/* Once the graph has its residents. */
+VKD_MUST_USE vkd_status vkd_delegate_find_states(vkd_delegate *delegate);
+
+/* What a model says of a tensor, in row-major order. */
+void vkd_tensor_info_of(const vkd_model_tensor *tensor, vkd_tensor_info *out);
+
+/* Waits for whatever is in flight and brings its results to their memory. */
+VKD_MUST_USE vkd_status vkd_delegate_complete_all(vkd_delegate *delegate);
 
 #endif

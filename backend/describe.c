@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static void tensor_info(const vkd_tensor *tensor, vkd_tensor_info *out)
+void vkd_tensor_info_of(const vkd_model_tensor *tensor, vkd_tensor_info *out)
 {
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
     for (uint32_t i = 0; i < tensor->rank && i < VKD_MAX_RANK; i++) { /* gcc for arm64 sees the second alone */
@@ -23,16 +23,9 @@ static vkd_status io_info(const vkd_net *net, const uint32_t *ids, uint8_t (*ord
     if (index >= count)
         return VKD_NOT_FOUND;
     const vkd_model_value *value = &net->values[ids[index]];
-    const vkd_model_tensor *tensor = &value->tensor;
-    if (value->kind != VKD_VALUE_TENSOR) {
-        *out = (vkd_tensor_info){.dtype = VKD_DTYPE_INT32, .size = 4};
-        return VKD_OK;
-    }
-    *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank; i++)
-        out->dims[i] = tensor->dims[i];
+    const vkd_model_tensor number = {.dtype = VKD_DTYPE_INT32};
+    vkd_tensor_info_of(value->kind == VKD_VALUE_TENSOR ? &value->tensor : &number, out);
     memcpy(out->dim_order, orders[index], sizeof out->dim_order);
-    out->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
     return VKD_OK;
 }
 
@@ -87,6 +80,7 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
         .shape = node->shape ? node->shape : "",
         .macs = node->macs,
         .groups = {node->groups[0], node->groups[1], node->groups[2]},
+        .start_ns = vkd_executor_node_start_ns(delegate->plan->executor, index),
         .gpu_ns = vkd_executor_node_ns(delegate->plan->executor, index),
     };
     return VKD_OK;
@@ -130,7 +124,9 @@ vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, si
     if (value >= delegate->net.value_count || delegate->plan->lowered.tensors[value] == VKD_NO_TENSOR)
         return VKD_NOT_FOUND;
     const vkd_tensor *tensor = &delegate->plan->graph.tensors[delegate->plan->lowered.tensors[value]];
-    tensor_info(tensor, out_info);
+    vkd_model_tensor shape = {.dtype = tensor->dtype, .rank = tensor->rank};
+    memcpy(shape.dims, tensor->dims, sizeof shape.dims);
+    vkd_tensor_info_of(&shape, out_info);
     if (size < out_info->size)
         return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size,
                         size);

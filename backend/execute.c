@@ -6,92 +6,133 @@
 
 /* ------------------------------------------------------------------------------------------------------- arguments */
 
-/* A SymInt is passed as a tensor of rank 0. */
+/* A number is passed as a tensor of rank 0. */
 static vkd_model_tensor boundary(const vkd_model_value *value)
 {
     return value->kind == VKD_VALUE_TENSOR ? value->tensor : (vkd_model_tensor){.dtype = VKD_DTYPE_INT32};
 }
 
-static vkd_status check_arg(vkd_context *context, const vkd_tensor_arg *arg, const vkd_model_tensor *tensor, const char *kind,
-                            size_t index)
+/* Which argument a message is about. */
+typedef struct argument {
+    const char *kind;
+    size_t index;
+} argument;
+
+static vkd_status check_dtype(vkd_context *context, const vkd_tensor_arg *arg, vkd_dtype dtype, argument a)
 {
-    if ((!arg->data && arg->size) || (arg->rank && !arg->dims))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer", kind, index);
-    if (!vkd_convertible(arg->dtype, tensor->dtype))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", kind, index,
-                        vkd_dtype_name(arg->dtype), vkd_dtype_name(tensor->dtype));
+    if (!vkd_convertible(arg->dtype, dtype))
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", a.kind, a.index,
+                        vkd_dtype_name(arg->dtype), vkd_dtype_name(dtype));
+    return VKD_OK;
+}
+
+static vkd_status check_room(vkd_context *context, const vkd_tensor_arg *arg, const void *data, const vkd_model_tensor *tensor,
+                             argument a)
+{
+    const size_t needed = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(arg->dtype);
+    if (!data && needed)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer for its bytes", a.kind, a.index);
+    if (arg->capacity < needed)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed", a.kind, a.index, arg->capacity,
+                        needed);
+    return VKD_OK;
+}
+
+static vkd_status read_arg(vkd_context *context, const vkd_tensor_arg *args, size_t place, argument a, vkd_tensor_arg *out)
+{
+    if (!vkd_struct_read(out, sizeof *out, args, place))
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "%s %zu: vkd_tensor_arg.size must be sizeof(vkd_tensor_arg), and what this library does not know "
+                        "there zero",
+                        a.kind, a.index);
+    return VKD_OK;
+}
+
+/* The dims of an input: the model's, or at most as large where shapes can change. */
+static vkd_status read_dims(const vkd_delegate *delegate, vkd_context *context, const vkd_tensor_arg *arg,
+                            vkd_model_tensor *tensor, argument a)
+{
     if (arg->rank != tensor->rank)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", kind, index, arg->rank,
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", a.kind, a.index, arg->rank,
                         tensor->rank);
+    for (uint32_t i = 0; i < arg->rank; i++) {
+        const int64_t given = arg->dims[i], most = tensor->dims[i];
+        if (given < 0 || given > most || (given < most && !delegate->is_dynamic))
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has size %lld in dim %u: the model has %s%lld", a.kind,
+                            a.index, (long long)given, i, delegate->is_dynamic ? "at most " : "", (long long)most);
+        tensor->dims[i] = (uint32_t)given;
+    }
     return VKD_OK;
 }
 
-static vkd_status check_size(vkd_context *context, const vkd_tensor_arg *arg, const uint32_t *dims, const char *kind,
-                             size_t index)
-{
-    size_t needed = (size_t)vkd_dims_count(arg->rank, dims) * vkd_dtype_size(arg->dtype);
-    if (arg->size < needed || (needed && !arg->data))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed", kind, index,
-                        arg->data ? arg->size : 0, needed);
-    return VKD_OK;
-}
-
-/* Reads an input's dims, which may be smaller than the model's, and its number. */
-static vkd_status read_input(vkd_delegate *delegate, const vkd_tensor_arg *arg, size_t index)
+static vkd_status read_input(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t index)
 {
     vkd_context *context = &delegate->context;
+    const argument a = {"input", index};
     const vkd_model_value *value = &delegate->net.values[delegate->net.inputs[index]];
-    const vkd_model_tensor tensor = boundary(value);
+    vkd_model_tensor tensor = boundary(value);
     vkd_input *input = &delegate->inputs[index];
-    VKD_TRY(check_arg(context, arg, &tensor, "input", index));
-    *input = (vkd_input){.shape.rank = arg->rank, .dtype = arg->dtype, .data = arg->data};
-    for (uint32_t i = 0; i < arg->rank; i++) {
-        if (arg->dims[i] < 0 || arg->dims[i] > tensor.dims[i])
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "input %zu has size %lld in dim %u: the model takes at most %u",
-                            index, (long long)arg->dims[i], i, tensor.dims[i]);
-        input->shape.dims[i] = (uint32_t)arg->dims[i];
-    }
-    VKD_TRY(check_size(context, arg, input->shape.dims, "input", index));
+    vkd_tensor_arg arg;
+    VKD_TRY(read_arg(context, args, index, a, &arg));
+    VKD_TRY(check_dtype(context, &arg, tensor.dtype, a));
+    VKD_TRY(read_dims(delegate, context, &arg, &tensor, a));
+    VKD_TRY(check_room(context, &arg, arg.input, &tensor, a));
+    *input = (vkd_input){.shape.rank = arg.rank, .dtype = arg.dtype, .data = arg.input};
+    memcpy(input->shape.dims, tensor.dims, sizeof input->shape.dims);
     if (value->kind == VKD_VALUE_SYMINT)
-        input->number = (int64_t)vkd_element_get(arg->dtype, arg->data, 0);
+        input->number = (int64_t)vkd_element_get(arg.dtype, arg.input, 0);
     return VKD_OK;
 }
 
-static vkd_status check_outputs(vkd_delegate *delegate, const vkd_plan *plan, const vkd_tensor_arg *outputs)
+/* Where the results go, into destinations. first: the place of the first output in args. */
+static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd_tensor_arg *args, size_t first)
 {
+    vkd_context *context = &delegate->context;
     for (size_t i = 0; i < delegate->net.output_count; i++) {
+        const argument a = {"output", i};
         const vkd_model_tensor tensor = boundary(&plan->values[delegate->net.outputs[i]]);
-        VKD_TRY(check_arg(&delegate->context, &outputs[i], &tensor, "output", i));
-        VKD_TRY(check_size(&delegate->context, &outputs[i], tensor.dims, "output", i));
+        vkd_tensor_arg arg;
+        VKD_TRY(read_arg(context, args, first + i, a, &arg));
+        VKD_TRY(check_dtype(context, &arg, tensor.dtype, a));
+        VKD_TRY(check_room(context, &arg, arg.output, &tensor, a));
+        delegate->destinations[i] = (vkd_destination){
+            .arg = (vkd_tensor_arg *)((unsigned char *)args + (first + i) * args->size),
+            .dtype = arg.dtype,
+            .data = arg.output,
+        };
     }
     return VKD_OK;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ border */
 
-void vkd_delegate_set_input(vkd_delegate *delegate, uint32_t slot, size_t index, vkd_dtype dtype, const void *data)
+static void set_input(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index)
 {
-    vkd_plan *plan = delegate->plan;
     if (plan->graph.inputs[index] == VKD_NO_TENSOR)
         return;
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.inputs[index]];
+    const vkd_input *input = &delegate->inputs[index];
     vkd_border border;
     vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[index]);
-    vkd_border_in(&border, dtype, data, tensor->dtype, vkd_executor_input(plan->executor, slot, index));
+    vkd_border_in(&border, input->dtype, input->data, tensor->dtype, vkd_executor_input(plan->executor, slot, index));
 }
 
-void vkd_delegate_get_output(vkd_delegate *delegate, vkd_plan *plan, uint32_t slot, size_t index, vkd_dtype dtype, void *data)
+static void get_output(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index, const vkd_destination *to)
 {
+    const vkd_model_value *value = &plan->values[delegate->net.outputs[index]];
+    const vkd_model_tensor declared = boundary(value);
+    to->arg->rank = declared.rank;
+    for (uint32_t i = 0; i < declared.rank; i++)
+        to->arg->dims[i] = declared.dims[i];
     if (plan->graph.outputs[index] == VKD_NO_TENSOR) {
-        vkd_element_set(dtype, data, 0, (double)plan->values[delegate->net.outputs[index]].i);
+        vkd_element_set(to->dtype, to->data, 0, (double)value->i);
         return;
     }
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.outputs[index]];
     vkd_border border;
     vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[delegate->net.input_count + index]);
-    vkd_border_out(&border, tensor->dtype, vkd_executor_output(plan->executor, slot, index), dtype, data);
+    vkd_border_out(&border, tensor->dtype, vkd_executor_output(plan->executor, slot, index), to->dtype, to->data);
 }
-
 /* ------------------------------------------------------------------------------------------------------- in flight */
 
 static void remember_failure(vkd_delegate *delegate, uint64_t ticket, vkd_status status)
@@ -120,7 +161,7 @@ static vkd_status complete(vkd_delegate *delegate, uint32_t slot)
         return status;
     }
     for (size_t i = 0; i < delegate->net.output_count; i++)
-        vkd_delegate_get_output(delegate, flight->plan, slot, i, flight->outputs[i].dtype, flight->outputs[i].data);
+        get_output(delegate, flight->plan, slot, i, &flight->outputs[i]);
     return VKD_OK;
 }
 
@@ -212,7 +253,7 @@ static uint32_t choose_slot(const vkd_delegate *delegate)
     return chosen;
 }
 
-vkd_status vkd_submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
 {
     if (!delegate)
         return VKD_INVALID_ARGUMENT;
@@ -223,23 +264,20 @@ vkd_status vkd_submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t
         return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs",
                         args ? count : 0, net->input_count, net->output_count);
     for (size_t i = 0; i < net->input_count; i++)
-        VKD_TRY(read_input(delegate, &args[i], i));
+        VKD_TRY(read_input(delegate, args, i));
     vkd_plan *plan;
     VKD_TRY(choose_plan(delegate, &plan));
-    const vkd_tensor_arg *outputs = args + count - net->output_count;
-    VKD_TRY(check_outputs(delegate, plan, outputs));
+    VKD_TRY(read_outputs(delegate, plan, args, count - net->output_count));
     const uint32_t slot = choose_slot(delegate);
     vkd_flight *flight = &delegate->flights[slot];
     if (flight->ticket)
         VKD_TRY(complete(delegate, slot));
     delegate->plan = plan;
-    delegate->inputs_replaced |= slot == delegate->method_slot;
     for (size_t i = 0; i < net->input_count; i++)
-        vkd_delegate_set_input(delegate, slot, i, args[i].dtype, args[i].data);
+        set_input(delegate, plan, slot, i);
     write_symbols(delegate, plan, slot);
     VKD_TRY(vkd_executor_submit(plan->executor, slot));
-    for (size_t i = 0; i < net->output_count; i++)
-        flight->outputs[i] = (vkd_destination){outputs[i].dtype, outputs[i].data};
+    memcpy(flight->outputs, delegate->destinations, net->output_count * sizeof *flight->outputs);
     flight->plan = plan;
     flight->ticket = plan->used = ++delegate->last_ticket;
     *out_ticket = flight->ticket;
@@ -259,31 +297,17 @@ vkd_status vkd_wait(vkd_delegate *delegate, uint64_t ticket)
     return status_of(delegate, ticket);
 }
 
-vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
+vkd_status vkd_execute(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count)
 {
     uint64_t ticket;
     VKD_TRY(vkd_submit(delegate, args, count, &ticket));
     return vkd_wait(delegate, ticket);
 }
 
-/* -------------------------------------------------------------------------------------------------- for the method */
-
-vkd_status vkd_delegate_add_method_slot(vkd_delegate *delegate)
+vkd_status vkd_delegate_complete_all(vkd_delegate *delegate)
 {
-    if (delegate->flight_count == 1)
-        return VKD_OK;
-    VKD_TRY(vkd_executor_add_slot(delegate->plan->executor));
-    delegate->method_slot = delegate->flight_count;
-    if (delegate->context.host_peak > delegate->host_peak)
-        delegate->host_peak = delegate->context.host_peak;
-    return VKD_OK;
-}
-
-vkd_status vkd_delegate_take_method_slot(vkd_delegate *delegate, bool *out_replaced)
-{
-    *out_replaced = delegate->inputs_replaced;
-    delegate->inputs_replaced = false;
-    if (delegate->method_slot < delegate->flight_count && delegate->flights[delegate->method_slot].ticket)
-        return complete(delegate, delegate->method_slot);
+    for (uint32_t slot = 0; slot < delegate->flight_count; slot++)
+        if (delegate->flights[slot].ticket)
+            VKD_TRY(complete(delegate, slot));
     return VKD_OK;
 }

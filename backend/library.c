@@ -47,13 +47,15 @@ bool vkd_is_available(void)
     return vkd_device_list(&context, NULL, 0, &count) == VKD_OK && count > 0;
 }
 
-vkd_status vkd_list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+vkd_status vkd_list_devices(const vkd_options *given, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
 {
     vkd_context context;
-    vkd_context_init(&context, options);
-    vkd_status status = !out_count || (capacity && !entries)
-                            ? vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_list_devices: a null pointer for the results")
-                            : vkd_device_list(&context, entries, capacity, out_count);
-    vkd_context_report(&context, options, status);
+    vkd_options options;
+    vkd_status status = vkd_options_read(&options, given, &context);
+    if (status == VKD_OK && (!out_count || (capacity && !entries)))
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_list_devices: a null pointer for the results");
+    if (status == VKD_OK)
+        status = vkd_device_list(&context, entries, capacity, out_count);
+    vkd_context_report(&context, &options, status);
     return status;
 }

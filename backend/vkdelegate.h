@@ -8,7 +8,10 @@
  * Conventions
  *   - Every call that can fail returns vkd_status. Nothing aborts. The reason of a failure is logged once (vkd_options.log)
  *     and kept as text: vkd_last_error() where an object exists, vkd_options.error where none came into being.
- *   - Options structs: all zero means the defaults, so `(vkd_options){0}` or a null pointer is a valid choice.
+ *   - Structs that the caller fills begin with their size, which tells the library what the caller knows of: `vkd_options
+ *     options = {.size = sizeof options};`. All else may be zero, which means the defaults; so do fields that a caller's older header
+ *     lacks. What a newer header has more must be zero. A size that is wrong is VKD_INVALID_ARGUMENT. Of an array of such
+ *     structs all have the same size.
  *   - Results come last, in parameters named `out`. On failure `*out` is null or untouched.
  *   - Ownership: what vkd_*_init / _open / _load return is released by the matching _destroy / _close / _unload, which accept
  *     null. Strings and structs that a query returns belong to the object and live as long as it does.
@@ -78,10 +81,11 @@ typedef enum vkd_dtype {
 
 #define VKD_MAX_RANK 8
 
-/* Host memory. `allocate` returns size bytes aligned for any type, or null; `release` takes what it returned, never null.
- * Both null: malloc and free. The Vulkan driver's own memory does not come from here. */
+/* Host memory. `allocate` returns so many bytes, aligned for any type, or null; `release` takes what it returned, never null.
+ * The Vulkan driver's own memory does not come from here. */
 typedef struct vkd_allocator {
-    void *(*allocate)(void *user, size_t size);
+    size_t size; /* sizeof(vkd_allocator) */
+    void *(*allocate)(void *user, size_t bytes);
     void (*release)(void *user, void *memory);
     void *user;
 } vkd_allocator;
@@ -95,15 +99,16 @@ typedef enum vkd_int8_dot {
     VKD_DOT_MIXED     /* OpSUDot, signed weights x unsigned activations */
 } vkd_int8_dot;
 
-typedef enum vkd_conv_select {
+typedef enum vkd_select {
     VKD_SELECT_AUTO = 0, /* by a cost model, or by measurements where the tuning file has them */
     VKD_SELECT_MEASURE   /* by measuring, once for each shape: takes time in vkd_init, and none once the tuning file has the
                             shapes */
-} vkd_conv_select;
+} vkd_select;
 
 /* An existing Vulkan device to work on instead of one of our own. Everything stays the caller's and must outlive the object.
  * The queue must support compute. lock/unlock, when set, are called around every use of the queue. */
 typedef struct vkd_vulkan {
+    size_t size; /* sizeof(vkd_vulkan) */
     struct VkInstance_T *instance;
     struct VkPhysicalDevice_T *physical_device;
     struct VkDevice_T *device;
@@ -128,12 +133,13 @@ typedef enum vkd_rewrites {
 } vkd_rewrites;
 
 typedef struct vkd_options {
+    size_t size;    /* sizeof(vkd_options) */
     vkd_log_fn log; /* null: warnings and errors go to stderr */
     void *log_user;
     vkd_log_level log_level; /* the most detailed level to report; 0 = errors only */
     char *error;             /* when a call fails before there is an object: receives the reason, zero-terminated */
     size_t error_size;
-    vkd_allocator allocator;
+    const vkd_allocator *allocator; /* copied; null: malloc and free */
 
     /* Which device. A number ("1", as listed by vkd_list_devices), or a part of its name, any case ("llvmpipe").
      * Null: the environment variable VKD_DEVICE in the same form, else discrete GPUs before integrated before virtual before
@@ -152,17 +158,19 @@ typedef struct vkd_options {
 
     /* Use this variant, family or tile ("im2col 4x4", "im2col", "4x4") for every convolution that it can run; null: auto.
      * VKD_INVALID_ARGUMENT if there is none of that name. */
-    const char *conv_variant;
+    const char *variant;
     vkd_int8_dot int8_dot;   /* force a flavour of int8 kernels (for tests; the device must support it) */
     bool no_rewrites;        /* run every operator as the file has it (for tests) */
     bool keep_intermediates; /* no memory is shared between tensors, so that vkd_read_value can read each (for tests) */
     bool profile;            /* take a time stamp around every dispatch */
 
-    /* How the kernel of each convolution is chosen where conv_variant does not say it. What was measured is kept in a tuning
-     * file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it, whatever
-     * conv_select says there. */
-    vkd_conv_select conv_select;
-    uint32_t measure_budget_ms; /* how long one vkd_init may measure, compiling included; 0: 2000 */
+    /* How kernels are chosen where there are several for the same and `variant` does not say it. What was measured is kept in a
+     * tuning file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it,
+     * whatever `select` says there. */
+    vkd_select select;
+    /* How long one vkd_init may measure; 0: 2000. Getting ready for it, compiling above all, may take four times as long
+     * beside. What was not measured then is left to the next one. */
+    uint32_t measure_budget_ms;
     /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is
      * compared with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning
      * file. */
@@ -171,8 +179,8 @@ typedef struct vkd_options {
 
     /* How many executions may be in flight at once, see vkd_submit; 0: 1, VKD_MAX_IN_FLIGHT at most. Each has memory for
      * inputs, outputs and intermediate tensors (vkd_memory_info: io and scratch), and a recorded command buffer, of its own;
-     * the constants are there once. A method has one more of these beside several, for vkd_method_execute. On a device of our
-     * own they are spread over as many queues as the device has, so that a GPU with several can overlap them. */
+     * the constants are there once. On a device of our own they are spread over as many queues as the device has, so that a GPU
+     * with several can overlap them; executions that share a state follow each other. */
     uint32_t in_flight;
 } vkd_options;
 
@@ -204,44 +212,60 @@ VKD_API VKD_MUST_USE vkd_status vkd_list_devices(const vkd_options *options, vkd
 typedef struct vkd_delegate vkd_delegate;
 
 typedef struct vkd_compile_spec {
+    size_t size; /* sizeof(vkd_compile_spec) */
     const char *key;
     const void *value;
-    size_t size;
+    size_t value_size;
 } vkd_compile_spec;
 
-/* Finds constant bytes by key. Returns null if there are none; *out_size receives their number. The memory must stay valid
- * until vkd_init returns, no longer. */
-typedef const void *(*vkd_named_data_fn)(void *user, const char *key, size_t *out_size);
+/* Constants that lie beside the blob. */
+typedef struct vkd_named_data {
+    size_t size; /* sizeof(vkd_named_data) */
+    /* Finds bytes by key: VKD_OK, with where and how many they are; VKD_NOT_FOUND, or another failure, which vkd_init returns.
+     * The bytes must stay where they are, unchanged, until their release, or without one until vkd_destroy. */
+    vkd_status (*find)(void *user, const char *key, const void **out_data, size_t *out_size);
+    /* For each find that succeeded, once: the bytes are not needed any more. Called from within vkd_init as soon as all that is
+     * made of them is on the device; but from vkd_destroy where shapes can change, as constants may be packed in another way
+     * then, or where there is state, which can be reset. May be null. */
+    void (*release)(void *user, const char *key, const void *data, size_t size);
+    void *user;
+} vkd_named_data;
 
-/* Builds the graph of one delegate blob and makes it ready to run: everything that can be done once is done here.
- * blob is not needed after the call, during which it and the named data must not change, as the bytes of
- * vkd_program_open_bytes. specs may be null if spec_count is 0; named_data may be null if the blob's constants are
- * inline. options may be null. */
+/* Builds the graph of one delegate blob and makes it ready to run: everything that can be done once is done here. blob must not
+ * change during the call, as the bytes of vkd_program_open_bytes, and not until vkd_destroy where shapes can change or there is
+ * state (vkd_needs_constants). specs may be null if spec_count is 0; named_data may be null if the blob's constants are inline.
+ * options may be null. */
 VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
-                                         vkd_named_data_fn named_data, void *named_data_user, const vkd_options *options,
-                                         vkd_delegate **out);
+                                         const vkd_named_data *named_data, const vkd_options *options, vkd_delegate **out);
 
-/* One argument of vkd_execute and vkd_submit: contiguous, in the dim_order that vkd_input_info and vkd_output_info tell, which
- * is row-major but for the delegate of a method whose program declares otherwise. */
+/* Whether constants are needed until vkd_destroy: the blob and the named data must stay. */
+VKD_API bool vkd_needs_constants(const vkd_delegate *delegate);
+
+/* One argument of an execution. Its bytes are contiguous, in the dim_order that vkd_input_info and vkd_output_info tell, which
+ * is row-major but for methods whose program declares otherwise. A number, an int, a double or a bool of the program's, is an
+ * argument without dims. */
 typedef struct vkd_tensor_arg {
+    size_t size; /* sizeof(vkd_tensor_arg) */
     vkd_dtype dtype;
-    uint32_t rank;
-    const int64_t *dims; /* rank entries */
-    void *data;
-    size_t size; /* bytes at data, at least what dtype and dims need */
+    uint32_t rank; /* of an input; of an output it is written at completion, as the dims are */
+    int64_t dims[VKD_MAX_RANK];
+    const void *input; /* an input's bytes */
+    void *output;      /* where an output's bytes go */
+    size_t capacity;   /* how many bytes there are, at least what dtype and dims need */
 } vkd_tensor_arg;
 
 /* Runs the graph once. args: the inputs in order, then the outputs in order (as many as the delegate has; further arguments
- * between them are ignored, as ExecuTorch does). Each must have the rank and sizes that vkd_input_info / vkd_output_info tell.
- * The dtype must be the same or a wider one of the same kind (int64 for int32, float64 or float16 for float32).
- * Blocks until the results are in the outputs' memory. On failure the outputs' contents are undefined. */
-VKD_API VKD_MUST_USE vkd_status vkd_execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t arg_count);
+ * between them are ignored, as ExecuTorch does). An input has the rank that vkd_input_info tells, and its sizes; where shapes
+ * can change those are the largest. The dtype must be the same or a wider one of the same kind (int64 for int32, float64 or
+ * float16 for float32). Blocks until the results are in the outputs' memory and their dims in args. On failure the outputs'
+ * contents are undefined. */
+VKD_API VKD_MUST_USE vkd_status vkd_execute(vkd_delegate *delegate, vkd_tensor_arg *args, size_t arg_count);
 
-/* Starts an execution with such arguments and does not wait for it: the inputs are copied, and the outputs' memory, that alone,
- * must stay valid until the execution is complete. *out_ticket names it; tickets count up from 1. Where vkd_options.in_flight
- * executions are in flight already the oldest of them is completed first, as by vkd_wait; if that fails, so does this, and
- * nothing was started. */
-VKD_API VKD_MUST_USE vkd_status vkd_submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t arg_count,
+/* Starts an execution with such arguments and does not wait for it: the inputs are copied; the outputs' memory and their
+ * structs in args must stay valid until the execution is complete. *out_ticket names it; tickets count up from 1. Where
+ * vkd_options.in_flight executions are in flight already the oldest of them is completed first, as by vkd_wait; if that fails,
+ * so does this, and nothing was started. */
+VKD_API VKD_MUST_USE vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t arg_count,
                                            uint64_t *out_ticket);
 /* Completes an execution: blocks until its results are in its outputs' memory. In any order; each wait may take as long as the
  * time-out. For one that is complete already, by an earlier wait or by a submit, it returns its status again at once (of those
@@ -255,6 +279,17 @@ VKD_API void vkd_destroy(vkd_delegate *delegate);
 
 /* The message of the last failed call on this delegate, "" if none failed. */
 VKD_API const char *vkd_last_error(const vkd_delegate *delegate);
+
+/* State: tensors that the graph writes and keeps from one execution to the next, a KV cache for instance. Each delegate has its
+ * own. Its executions follow each other in the order of their submits. Reading and resetting complete what is in flight first.
+ */
+VKD_API size_t vkd_state_count(const vkd_delegate *delegate);
+struct vkd_tensor_info;
+VKD_API VKD_MUST_USE vkd_status vkd_state_info(const vkd_delegate *delegate, size_t index, struct vkd_tensor_info *out);
+/* Its elements, row-major; capacity: bytes at data. */
+VKD_API VKD_MUST_USE vkd_status vkd_state_read(vkd_delegate *delegate, size_t index, void *data, size_t capacity);
+/* Makes all of it what it was before the first execution. */
+VKD_API VKD_MUST_USE vkd_status vkd_state_reset(vkd_delegate *delegate);
 
 /* -------------------------------------------------------------------------------------------------- introspection */
 
@@ -292,11 +327,12 @@ typedef struct vkd_node_info {
     const char *op;      /* the file's operator that it implements, "et_vk.q8ta_conv2d.default" */
     uint32_t op_id;      /* its node_id in the file */
     const char *kernel;  /* shader name */
-    const char *variant; /* conv variant, "" for others */
+    const char *variant; /* which of several kernels for the same; "" where there is one */
     const char *shape;   /* "1x64x56x56 -> 1x64x56x56 3x3 s1 p1" */
     uint64_t macs;       /* multiply-adds, 0 where that says nothing */
     uint32_t groups[3];  /* workgroups */
-    uint64_t gpu_ns;     /* GPU time in the execution completed last; 0 without vkd_options.profile */
+    uint64_t start_ns;   /* in the execution completed last, from its start; 0 without vkd_options.profile */
+    uint64_t gpu_ns;     /* GPU time in that execution; 0 without vkd_options.profile */
 } vkd_node_info;
 VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
 VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out);
@@ -304,7 +340,7 @@ VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, 
 /* GPU time of the whole execution completed last, 0 where the device has no time stamps. */
 VKD_API uint64_t vkd_gpu_ns(const vkd_delegate *delegate);
 
-/* How the conv node factory decided, one entry per convolution. */
+/* How a kernel was chosen among several for the same, one entry per choice. */
 typedef struct vkd_candidate_info {
     const char *variant;
     bool eligible;
@@ -345,6 +381,11 @@ VKD_API VKD_MUST_USE vkd_status vkd_program_open(const char *path, const vkd_opt
  * ends the process (SIGBUS). */
 VKD_API VKD_MUST_USE vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
                                                        vkd_program **out);
+/* Gives a program the constants of a .ptd file, under whose keys vkd_method_load looks first; any number of files, before that.
+ * Where a method needs a constant that is in none, the error names its key. VKD_INVALID_MODEL if the bytes are no such file, or
+ * if one of its tensors is in the program, or in a file before, too. A file, and bytes, are treated as the program's own. */
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data(vkd_program *program, const char *path);
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data_bytes(vkd_program *program, const void *bytes, size_t size);
 VKD_API void vkd_program_close(vkd_program *program); /* after its methods */
 VKD_API const char *vkd_program_error(const vkd_program *program);
 VKD_API size_t vkd_program_method_count(const vkd_program *program);
@@ -356,8 +397,7 @@ VKD_API VKD_MUST_USE vkd_status vkd_method_load(vkd_program *program, const char
                                                 vkd_method **out);
 VKD_API void vkd_method_unload(vkd_method *method);
 VKD_API const char *vkd_method_error(const vkd_method *method);
-/* The whole method's graph: for the introspection above, and for vkd_submit and vkd_wait, whose arguments are the method's
- * inputs and outputs. It belongs to the method. */
+/* The whole method's graph: for the introspection and the state above. It belongs to the method. */
 VKD_API vkd_delegate *vkd_method_delegate(vkd_method *method);
 
 /* Metadata of the method's own inputs and outputs, as the program declares them; dim_order included, in which their bytes are
@@ -367,14 +407,11 @@ VKD_API size_t vkd_method_output_count(const vkd_method *method);
 VKD_API VKD_MUST_USE vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 VKD_API VKD_MUST_USE vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_tensor_info *out);
 
-/* Copies `size` bytes, which must be the input's whole size, to where the device reads them. They stay for later executions;
- * but where only one execution can be in flight, vkd_execute and vkd_submit on the method's delegate use the same memory, and
- * all inputs must be set anew after them. */
-VKD_API VKD_MUST_USE vkd_status vkd_method_set_input(vkd_method *method, size_t index, const void *data, size_t size);
-/* All inputs must have been set once. */
-VKD_API VKD_MUST_USE vkd_status vkd_method_execute(vkd_method *method);
-/* The output's bytes, valid until the next execute or unload; *out_size may be null. Null before the first execute. */
-VKD_API const void *vkd_method_output(const vkd_method *method, size_t index, size_t *out_size);
+/* As vkd_execute, vkd_submit and vkd_wait, with the method's inputs and outputs. */
+VKD_API VKD_MUST_USE vkd_status vkd_method_execute(vkd_method *method, vkd_tensor_arg *args, size_t arg_count);
+VKD_API VKD_MUST_USE vkd_status vkd_method_submit(vkd_method *method, vkd_tensor_arg *args, size_t arg_count,
+                                                  uint64_t *out_ticket);
+VKD_API VKD_MUST_USE vkd_status vkd_method_wait(vkd_method *method, uint64_t ticket);
 
 /* ------------------------------------------------------------------------------------------------------- plug-in */
 
@@ -396,9 +433,16 @@ typedef struct vkd_backend_table {
     bool (*is_available)(void);
     vkd_status (*list_devices)(const vkd_options *, vkd_device_info *, uint32_t, uint32_t *);
 
-    vkd_status (*init)(const void *, size_t, const vkd_compile_spec *, size_t, vkd_named_data_fn, void *, const vkd_options *,
+    vkd_status (*init)(const void *, size_t, const vkd_compile_spec *, size_t, const vkd_named_data *, const vkd_options *,
                        vkd_delegate **);
-    vkd_status (*execute)(vkd_delegate *, const vkd_tensor_arg *, size_t);
+    bool (*needs_constants)(const vkd_delegate *);
+    vkd_status (*execute)(vkd_delegate *, vkd_tensor_arg *, size_t);
+    vkd_status (*submit)(vkd_delegate *, vkd_tensor_arg *, size_t, uint64_t *);
+    vkd_status (*wait)(vkd_delegate *, uint64_t);
+    size_t (*state_count)(const vkd_delegate *);
+    vkd_status (*state_info)(const vkd_delegate *, size_t, vkd_tensor_info *);
+    vkd_status (*state_read)(vkd_delegate *, size_t, void *, size_t);
+    vkd_status (*state_reset)(vkd_delegate *);
     void (*destroy)(vkd_delegate *);
     const char *(*last_error)(const vkd_delegate *);
 
@@ -429,12 +473,12 @@ typedef struct vkd_backend_table {
     size_t (*method_output_count)(const vkd_method *);
     vkd_status (*method_input_info)(const vkd_method *, size_t, vkd_tensor_info *);
     vkd_status (*method_output_info)(const vkd_method *, size_t, vkd_tensor_info *);
-    vkd_status (*method_set_input)(vkd_method *, size_t, const void *, size_t);
-    vkd_status (*method_execute)(vkd_method *);
-    const void *(*method_output)(const vkd_method *, size_t, size_t *);
+    vkd_status (*method_execute)(vkd_method *, vkd_tensor_arg *, size_t);
+    vkd_status (*method_submit)(vkd_method *, vkd_tensor_arg *, size_t, uint64_t *);
+    vkd_status (*method_wait)(vkd_method *, uint64_t);
 
-    vkd_status (*submit)(vkd_delegate *, const vkd_tensor_arg *, size_t, uint64_t *);
-    vkd_status (*wait)(vkd_delegate *, uint64_t);
+    vkd_status (*program_add_data)(vkd_program *, const char *);
+    vkd_status (*program_add_data_bytes)(vkd_program *, const void *, size_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

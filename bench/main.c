@@ -84,7 +84,7 @@ static vkd_status run(bench_app *app)
 {
     VKD_TRY(vkd_device_open(&app->context, &app->options, &app->opened));
     VKD_TRY(load_shapes(app));
-    const vkd_options tuner_options = {.conv_select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
+    const vkd_options tuner_options = {.select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
     vkd_caps caps = *vkd_device_caps(app->opened);
     VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
     VKD_TRY(conv2d_probe(&app->context, app->tuner, &caps));

@@ -1,3 +1,4 @@
+#include "schema/named.h"
 #include "bench/shapes.h"
 
 #include <ctype.h>
@@ -258,7 +259,7 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
     vkd_net net;
     vkd_graph graph;
     vkd_lowered lowered;
-    VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, (void *)container, arena, &model));
+    VKD_TRY(vkd_model_read(blob.data, blob.size, &container->named_data, arena, &model));
     VKD_TRY(vkd_net_bind(&net, &model, &vkd_ops, arena));
     VKD_TRY(vkd_rewrite(&net, 0));
     vkd_model_value *values = vkd_arena_alloc(arena, net.value_count, sizeof *values);

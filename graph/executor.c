@@ -298,6 +298,11 @@ uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node)
     return vkd_commands_dispatch_ns(executor->slots[executor->last].commands, (uint32_t)node);
 }
 
+uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node)
+{
+    return vkd_commands_dispatch_start_ns(executor->slots[executor->last].commands, (uint32_t)node);
+}
+
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
 {
     const vkd_slot *slot = &executor->slots[0];

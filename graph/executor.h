@@ -43,6 +43,7 @@ VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor); /* both, slot 
 /* Of the slot that was waited for last; 0 without time stamps, without profile. */
 uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);
+uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node); /* from the start of the whole */
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor);      /* of one slot */
 
 /* Copies a tensor's device bytes to dst (at least its `bytes`), from the slot that was waited for last. VKD_INVALID_ARGUMENT if

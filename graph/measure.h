@@ -9,9 +9,12 @@ double vkd_now_us(void); /* monotonic */
 /* A graph ready to be timed. */
 typedef struct vkd_measurement vkd_measurement;
 
-/* Plans and prepares the graph, which must stay until the end and have neither inputs nor outputs, and runs it twice:
- * afterwards its pipelines are compiled, its memory has been touched, and *out_us is a first coarse time. */
-VKD_MUST_USE vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out, double *out_us);
+/* Plans and prepares the graph, which must stay until the end and have neither inputs nor outputs, and runs it once: afterwards
+ * its pipelines are compiled, by drivers too that do it in the first run, and its memory has been touched. */
+VKD_MUST_USE vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out);
+/* A first coarse time: the best of a few runs, because another process may disturb any one of them; of a single one when that
+ * takes as long as give_up_us. */
+VKD_MUST_USE vkd_status vkd_measurement_time(vkd_measurement *measurement, double give_up_us, double *out_us);
 void vkd_measurement_end(vkd_measurement *measurement); /* accepts null */
 
 /* One of several graphs that are timed against each other. */

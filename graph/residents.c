@@ -233,6 +233,16 @@ vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph,
     return status;
 }
 
+bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice *out)
+{
+    const resident *r = residents->states;
+    while (r && r->state != key)
+        r = r->next_state;
+    if (r)
+        *out = (vkd_slice){.buffer = r->buffer, .offset = r->offset, .size = r->size};
+    return r != NULL;
+}
+
 vkd_status vkd_residents_reset(vkd_residents *residents)
 {
     uint64_t largest = 0, total = 0;

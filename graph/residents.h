@@ -26,6 +26,9 @@ void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_
  * so that what they point to must not change while the residents live. */
 VKD_MUST_USE vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph, vkd_slice *slices);
 
+/* Where the state with such a key is (vkd_tensor.state); false if no graph has it. */
+bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice *out);
+
 /* Packs every state anew: what it was before the first execution. Its sources are read again. Nothing may be in flight. */
 VKD_MUST_USE vkd_status vkd_residents_reset(vkd_residents *residents);
 

@@ -25,13 +25,25 @@ static const enum axis axes[5][4] = {
 /* A part without elements may have any rank: it is skipped, as PyTorch does. */
 static bool is_skipped(const vkd_model_tensor *part) { return vkd_dims_count(part->rank, part->dims) == 0; }
 
+/* The one whose rank the result has: a tensor of rank 1 without elements stands for nothing, whatever the others' rank. */
+static const vkd_model_tensor *leading_part(vkd_shaping *shaping, const cat_args *args)
+{
+    const vkd_model_tensor *leading = vkd_shape_of(shaping, args->parts.values[0]);
+    for (size_t i = 0; i < args->parts.count; i++) {
+        const vkd_model_tensor *part = vkd_shape_of(shaping, args->parts.values[i]);
+        if (!is_skipped(part))
+            return part;
+        if (leading->rank == 1)
+            leading = part;
+    }
+    return leading;
+}
+
 /* The parts' dims must agree but for `dim`, along which they add up. */
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const cat_args *args = arguments;
-    const vkd_model_tensor *first = vkd_shape_of(shaping, args->parts.values[0]);
-    for (size_t i = 0; i < args->parts.count && is_skipped(first); i++)
-        first = vkd_shape_of(shaping, args->parts.values[i]);
+    const vkd_model_tensor *first = leading_part(shaping, args);
     uint32_t dim = 0, dims[VKD_MAX_RANK];
     uint64_t sum = 0;
     VKD_TRY(vkd_shape_dim(shaping, args->dim, first->rank, &dim));

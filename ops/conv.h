@@ -82,6 +82,9 @@ uint64_t conv2d_table_sum(void);
  * or " f16" for floats, and " t" where it is transposed. */
 enum { CONV2D_TEXT = 192 };
 void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
+/* With what else matters for the time of a convolution: a key of the tuning file. */
+enum { CONV2D_KEY = CONV2D_TEXT + 8 };
+void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem) { return problem->in_c / problem->groups; }
 static inline uint32_t conv2d_oc_group(const conv2d_problem *problem) { return problem->out_c / problem->groups; }

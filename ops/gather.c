@@ -1,6 +1,7 @@
 /* Operators that read at places named by an index tensor. */
 #include "ops/tables.h"
 #include "shaders/gather_params.h"
+#include "shaders/places_params.h"
 
 #include <string.h>
 
@@ -202,19 +203,132 @@ static bool single_index(const index_args *args, gather_args *out)
     return found == 1;
 }
 
+/* Several indices: what they broadcast to takes the place of the indexed dims, or goes in front of all where those are apart. */
+static vkd_status broadcast_indices(vkd_shaping *shaping, const index_args *args, vkd_shape *out)
+{
+    uint32_t found[VKD_MAX_RANK];
+    size_t count = 0;
+    for (size_t i = 0; i < args->indices.count && count < VKD_MAX_RANK; i++)
+        if (args->indices.values[i] != VKD_NO_VALUE)
+            found[count++] = args->indices.values[i];
+    if (!count)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "no indices");
+    return vkd_shape_broadcast(shaping, found, count, out);
+}
+
+/* Where the indices' dims begin in the result, which has `rank` dims of x in front of them. */
+static uint32_t indices_at(const index_args *args)
+{
+    size_t first = args->indices.count, last = 0, count = 0;
+    for (size_t i = 0; i < args->indices.count; i++)
+        if (args->indices.values[i] != VKD_NO_VALUE) {
+            first = i < first ? i : first;
+            last = i;
+            count++;
+        }
+    return last - first + 1 == count ? (uint32_t)first : 0;
+}
+
+static bool is_indexed(const index_args *args, uint32_t dim)
+{
+    return dim < args->indices.count && args->indices.values[dim] != VKD_NO_VALUE;
+}
+
 static vkd_status shape_index(vkd_shaping *shaping, const void *arguments)
 {
-    gather_args args;
-    if (!single_index(arguments, &args))
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "indices along several dims: one is supported");
-    return shape_slices(shaping, &args);
+    const index_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->gather.x);
+    gather_args single;
+    vkd_shape indices;
+    if (single_index(arguments, &single))
+        return shape_slices(shaping, &single);
+    if (args->indices.count > x->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u", args->indices.count, x->rank);
+    VKD_TRY(broadcast_indices(shaping, args, &indices));
+    uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = indices_at(args), d = 0;
+    for (; d < x->rank && rank < at; d++)
+        if (!is_indexed(args, d))
+            dims[rank++] = x->dims[d];
+    for (uint32_t i = 0; i < indices.rank; i++)
+        dims[rank++] = indices.dims[i];
+    for (; d < x->rank; d++)
+        if (!is_indexed(args, d))
+            dims[rank++] = x->dims[d];
+    return vkd_shape_set(shaping, args->gather.y, rank, dims);
+}
+
+/* Adds what one more index chooses to `places`, which has the dims that all of them broadcast to. */
+static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint32_t size, int32_t stride, uint32_t rank,
+                             const uint32_t *dims, vkd_tensor_id *places)
+{
+    vkd_view index;
+    vkd_tensor_id others = *places;
+    vkd_walk walk;
+    VKD_TRY(vkd_op_view(lowering, index_value, &index));
+    vkd_view_broadcast(&index, rank, dims);
+    const vkd_dtype dtype = lowering->graph->tensors[index.tensor].dtype;
+    if (dtype != VKD_DTYPE_INT32)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported", vkd_dtype_name(dtype));
+    if (!size)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS, rank, dims, places));
+    vkd_walk_make(lowering->graph, *places, &index, 1, &walk);
+    places_params params = {.groups = walk.groups,
+                            .slots = walk.slots,
+                            .inner = walk.inner,
+                            .index_offset = walk.offsets[0],
+                            .size = (int32_t)size,
+                            .stride = stride};
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.index_strides, walk.strides[0], sizeof params.index_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PLACES, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    vkd_node_read(&node, index.tensor);
+    vkd_node_read(&node, others == VKD_NO_TENSOR ? index.tensor : others);
+    vkd_node_write(&node, *places);
+    vkd_node_spec(&node, dtype);
+    vkd_node_spec(&node, walk.dim_count);
+    vkd_node_spec(&node, walk.whole);
+    vkd_node_spec(&node, others == VKD_NO_TENSOR);
+    return vkd_op_add_node(lowering, &node, index.tensor, *places);
+}
+
+/* As one index, which numbers x's elements in row-major order. */
+static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
+{
+    const vkd_model_tensor *x_tensor = vkd_value_tensor(lowering, args->gather.x), *y = vkd_value_tensor(lowering, args->gather.y);
+    vkd_tensor_id x, places = VKD_NO_TENSOR;
+    VKD_TRY(vkd_op_input(lowering, args->gather.x, x_tensor->dtype, VKD_ROWS, &x));
+    const vkd_view all = vkd_view_of(lowering->graph, x);
+    const uint32_t at = indices_at(args);
+    uint32_t kept = 0, rank, d = 0;
+    for (uint32_t i = 0; i < x_tensor->rank; i++)
+        kept += !is_indexed(args, i);
+    rank = y->rank - kept;
+    for (uint32_t i = 0; i < x_tensor->rank; i++)
+        if (is_indexed(args, i))
+            VKD_TRY(add_places(lowering, args->indices.values[i], x_tensor->dims[i], all.strides[i], rank, y->dims + at, &places));
+    gathering g = {.x = {.tensor = x, .rank = y->rank}, .size = INT32_MAX, .x_stride = 1};
+    const vkd_view numbers = vkd_view_of(lowering->graph, places);
+    g.index = (vkd_view){.tensor = places, .rank = y->rank};
+    for (uint32_t i = 0; i < y->rank; i++) {
+        g.x.dims[i] = g.index.dims[i] = y->dims[i];
+        if (i >= at && i < at + rank) {
+            g.index.strides[i] = numbers.strides[i - at];
+            continue;
+        }
+        while (is_indexed(args, d))
+            d++;
+        g.x.strides[i] = all.strides[d++];
+    }
+    return add_gather(lowering, &g, args->gather.y);
 }
 
 static vkd_status lower_index(vkd_lowering *lowering, const void *arguments)
 {
     gather_args args;
     if (!single_index(arguments, &args))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices along several dims: one is supported");
+        return gather_places(lowering, arguments);
     return gather_slices(lowering, &args, vkd_value_tensor(lowering, args.index)->rank);
 }
 

@@ -24,29 +24,15 @@ static run_exit input_info(const run_app *app, size_t index, vkd_tensor_info *ou
     return run_exit_of(app->session.backend->method_input_info(app->session.method, index, out));
 }
 
-/* Output `index` with its bytes; never null after an execute that succeeded. */
-static run_exit output_data(const run_app *app, size_t index, vkd_tensor_info *info, const void **out)
-{
-    const vkd_backend_table *backend = app->session.backend;
-    size_t size = 0;
-    vkd_status status = backend->method_output_info(app->session.method, index, info);
-    if (status != VKD_OK)
-        return run_exit_of(status);
-    *out = backend->method_output(app->session.method, index, &size);
-    if (!*out || size < info->size)
-        return run_fail(RUN_FAILED, "the library gives %zu bytes for output %zu, %zu are expected", size, index, info->size);
-    return RUN_OK;
-}
-
 static run_exit report_classes(run_app *app, const char *file, int aligned, size_t top, double ms)
 {
     const vkd_backend_table *backend = app->session.backend;
     vkd_tensor_info info;
     const void *data;
     run_class *classes;
-    if (!backend->method_output_count(app->session.method))
+    if (!app->session.output_count)
         return run_fail(RUN_USAGE, "the model has no output to take classes from");
-    run_exit result = output_data(app, 0, &info, &data);
+    run_exit result = run_session_output(&app->session, 0, &info, &data);
     if (result)
         return result;
     size_t count = info.size / backend->dtype_size(info.dtype);
@@ -75,12 +61,12 @@ static run_output describe_output(const run_app *app, size_t index, const vkd_te
 /* Writes the outputs where --output says so, and reports each. */
 static run_exit give_outputs(run_app *app)
 {
-    size_t count = app->session.backend->method_output_count(app->session.method);
+    size_t count = app->session.output_count;
     for (size_t i = 0; i < count; i++) {
         vkd_tensor_info info;
         const void *data;
         char *path = NULL;
-        run_exit result = output_data(app, i, &info, &data);
+        run_exit result = run_session_output(&app->session, i, &info, &data);
         if (!result && app->options.output) {
             path = run_tensor_output_path(app->options.output, i, count);
             result = path ? run_tensor_write(path, data, info.size) : run_fail_memory();
@@ -106,7 +92,7 @@ static run_exit load_image(run_app *app, size_t index, const vkd_tensor_info *in
     float *pixels = malloc(info->size);
     if (!pixels)
         return run_fail_memory();
-    run_session_set_input(&app->session, 0, pixels, info->size);
+    run_session_set_input(&app->session, 0, info, pixels);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
     return result ? result : run_tensor_arrange(info, pixels);
 }
@@ -152,7 +138,7 @@ static run_exit run_images(run_app *app)
     const run_options *options = &app->options;
     vkd_tensor_info info;
     char shape[RUN_SHAPE_SIZE];
-    size_t inputs = app->session.backend->method_input_count(app->session.method);
+    size_t inputs = app->session.input_count;
     if (inputs != 1)
         return run_fail(RUN_USAGE, "the model has %zu inputs, an image can be given to a model with one: use --input", inputs);
     run_exit result = input_info(app, 0, &info);
@@ -175,13 +161,13 @@ static run_exit set_raw_input(run_app *app, size_t index)
     if (!result)
         result = run_tensor_read(app->options.inputs[index], &info, name, app->session.backend->dtype_name(info.dtype), &data);
     if (!result)
-        run_session_set_input(&app->session, index, data, info.size);
+        run_session_set_input(&app->session, index, &info, data);
     return result;
 }
 
 static run_exit run_raw(run_app *app)
 {
-    size_t wanted = app->session.backend->method_input_count(app->session.method);
+    size_t wanted = app->session.input_count;
     double ms;
     run_exit result = RUN_OK;
     if (app->options.input_count != wanted)
@@ -198,7 +184,7 @@ static run_exit run_raw(run_app *app)
 static run_exit fill_inputs(run_app *app)
 {
     const vkd_backend_table *backend = app->session.backend;
-    for (size_t i = 0; i < backend->method_input_count(app->session.method); i++) {
+    for (size_t i = 0; i < app->session.input_count; i++) {
         vkd_tensor_info info;
         run_exit result = input_info(app, i, &info);
         if (result)
@@ -207,7 +193,7 @@ static run_exit fill_inputs(run_app *app)
         if (!data)
             return run_fail_memory();
         run_tensor_fill(info.dtype, data, info.size / backend->dtype_size(info.dtype));
-        run_session_set_input(&app->session, i, data, info.size);
+        run_session_set_input(&app->session, i, &info, data);
     }
     return RUN_OK;
 }

@@ -53,7 +53,7 @@ static const char help_text[] = "\n"
 
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
 typedef struct option_tables {
-    struct poptOption data[9], report[10], device[15], other[4], all[6];
+    struct poptOption data[10], report[10], device[15], other[4], all[6];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                                                        \
@@ -82,6 +82,7 @@ static void fill_data_tables(run_options *o, option_tables *t)
         FLAG("gray", 0, gray, "turn colour images into gray first"),
         {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order", "FILE"},
         VALUE("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
+        {"ptd", 0, POPT_ARG_ARGV, &o->data_files, 0, "a .ptd file with constants of the model; once for each", "FILE"},
         VALUE("method", 0, method, "the program's method to run (default: forward)", "NAME"),
         POPT_TABLEEND,
     };
@@ -188,7 +189,7 @@ static run_exit parse_values(run_options *options)
     if (!result && options->select_text)
         result = parse_name("select", "auto,measure", options->select_text, &select);
     options->int8_dot = (vkd_int8_dot)dot;
-    options->select = (vkd_conv_select)select;
+    options->select = (vkd_select)select;
     return result;
 }
 
@@ -212,6 +213,7 @@ static run_exit check_effects(const run_options *o)
         {"--cache-dir", o->cache_dir, !o->no_cache, "the cache, without --no-cache"},
         {"MODEL", o->model, model, "to be without --list-devices"},
         {"--input", o->input_count, model, "a model"},
+        {"--ptd", o->data_file_count, model, "a model"},
         {"--method", o->method, model, "a model"},
         {"--bench", o->bench, model, "a model"},
         {"--throughput", o->throughput, model, "a model"},
@@ -242,6 +244,9 @@ static run_exit check_streams(const run_options *o)
         readers += run_file_is_standard(o->images[i]);
     for (size_t i = 0; i < o->input_count; i++)
         readers += run_file_is_standard(o->inputs[i]);
+    for (size_t i = 0; i < o->data_file_count; i++)
+        if (run_file_is_standard(o->data_files[i]))
+            return run_fail(RUN_USAGE, "--ptd cannot be '-', standard input");
     if (readers > 1)
         return run_fail(RUN_USAGE, "'-', standard input, is given %zu times: it can be read once", readers);
     if (run_file_is_standard(o->output) && o->json)
@@ -275,6 +280,8 @@ static void take_arguments(run_options *options)
     }
     while (options->inputs && options->inputs[options->input_count])
         options->input_count++;
+    while (options->data_files && options->data_files[options->data_file_count])
+        options->data_file_count++;
 }
 
 /* The options that take a number. 0 in the field: the option is not given. */
@@ -396,7 +403,10 @@ void run_options_release(run_options *options)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)
         free(options->inputs[i]);
+    for (size_t i = 0; options->data_files && options->data_files[i]; i++)
+        free(options->data_files[i]);
     free(options->inputs);
+    free(options->data_files);
     if (options->context)
         poptFreeContext(options->context);
 }

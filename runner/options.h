@@ -13,6 +13,8 @@ typedef struct run_options {
     const char **images;
     size_t image_count;
 
+    char **data_files; /* .ptd files beside the model */
+    size_t data_file_count;
     char **inputs; /* raw tensor files, in the order of the model's inputs */
     size_t input_count;
     char *output;
@@ -28,7 +30,7 @@ typedef struct run_options {
 
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;
-    vkd_conv_select select;
+    vkd_select select;
     int measure_ms, no_self_check;
     int timeout_ms, validate, no_cache, no_rewrites, verbose;
 

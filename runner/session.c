@@ -53,6 +53,7 @@ run_exit run_session_start(const run_options *options, run_session *out)
     char found[PATH_MAX];
     *out = (run_session){.options = options};
     out->vkd = (vkd_options){
+        .size = sizeof out->vkd,
         .log = run_log_message,
         .log_user = &out->log,
         .log_level = options->verbose > 1 ? VKD_LOG_DEBUG
@@ -63,8 +64,8 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .timeout_ms = (uint32_t)options->timeout_ms,
         .cache_dir = options->cache_dir,
         .no_cache = options->no_cache,
-        .conv_variant = options->variant,
-        .conv_select = options->select,
+        .variant = options->variant,
+        .select = options->select,
         .measure_budget_ms = (uint32_t)options->measure_ms,
         .no_self_check = options->no_self_check,
         .int8_dot = options->int8_dot,
@@ -90,6 +91,38 @@ static run_exit open_program(run_session *session)
                   : run_exit_of(session->backend->program_open_bytes(session->file, size, &session->vkd, &session->program));
 }
 
+/* Room for every output at its largest. */
+static run_exit make_args(run_session *session)
+{
+    const vkd_backend_table *backend = session->backend;
+    session->input_count = backend->method_input_count(session->method);
+    session->output_count = backend->method_output_count(session->method);
+    session->args = calloc(session->input_count + session->output_count + 1, sizeof *session->args);
+    if (!session->args)
+        return run_fail_memory();
+    for (size_t i = 0; i < session->input_count; i++)
+        session->args[i].size = sizeof(vkd_tensor_arg);
+    for (size_t i = 0; i < session->output_count; i++) {
+        vkd_tensor_arg *arg = &session->args[session->input_count + i];
+        vkd_tensor_info info;
+        run_exit result = run_exit_of(backend->method_output_info(session->method, i, &info));
+        if (result)
+            return result;
+        *arg = (vkd_tensor_arg){sizeof *arg, info.dtype, 0, {0}, NULL, calloc(info.size + 1, 1), info.size};
+        if (!arg->output)
+            return run_fail_memory();
+    }
+    return RUN_OK;
+}
+
+static run_exit add_data_files(run_session *session)
+{
+    vkd_status status = VKD_OK;
+    for (size_t i = 0; i < session->options->data_file_count && status == VKD_OK; i++)
+        status = session->backend->program_add_data(session->program, session->options->data_files[i]);
+    return run_exit_of(status);
+}
+
 run_exit run_session_load(run_session *session)
 {
     const run_options *options = session->options;
@@ -97,6 +130,8 @@ run_exit run_session_load(run_session *session)
     double start = run_now_ms();
     run_progress("loading %s ...", options->model);
     run_exit result = open_program(session);
+    if (!result)
+        result = add_data_files(session);
     if (result)
         return result;
     vkd_status status = backend->method_load(session->program, options->method, &session->vkd, &session->method);
@@ -104,40 +139,53 @@ run_exit run_session_load(run_session *session)
         return run_exit_of(status);
     session->init_ms = run_now_ms() - start;
     session->delegate = backend->method_delegate(session->method);
-    session->input_count = backend->method_input_count(session->method);
-    session->inputs = calloc(session->input_count + 1, sizeof *session->inputs);
     run_progress_end();
-    return session->inputs ? RUN_OK : run_fail_memory();
+    return make_args(session);
 }
 
-void run_session_set_input(run_session *session, size_t index, void *data, size_t size)
+void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info, void *data)
 {
-    free(session->inputs[index].data);
-    session->inputs[index].data = data;
-    session->inputs[index].size = size;
+    vkd_tensor_arg *arg = &session->args[index];
+    free((void *)arg->input);
+    *arg = (vkd_tensor_arg){sizeof *arg, info->dtype, info->rank, {0}, data, NULL, info->size};
+    memcpy(arg->dims, info->dims, sizeof arg->dims);
 }
 
 run_exit run_session_execute(run_session *session, double *out_ms)
 {
     double start = run_now_ms();
-    vkd_status status = VKD_OK;
-    for (size_t i = 0; i < session->input_count && status == VKD_OK; i++)
-        status = session->backend->method_set_input(session->method, i, session->inputs[i].data, session->inputs[i].size);
-    if (status == VKD_OK)
-        status = session->backend->method_execute(session->method);
+    vkd_status status =
+        session->backend->method_execute(session->method, session->args, session->input_count + session->output_count);
     *out_ms = run_now_ms() - start;
     return run_exit_of(status);
+}
+
+run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, const void **out)
+{
+    const vkd_tensor_arg *arg = &session->args[session->input_count + index];
+    vkd_status status = session->backend->method_output_info(session->method, index, info);
+    if (status != VKD_OK)
+        return run_exit_of(status);
+    info->size = session->backend->dtype_size(info->dtype);
+    for (uint32_t i = 0; i < info->rank; i++)
+        info->size *= (size_t)(info->dims[i] = arg->dims[i]);
+    if (arg->rank != info->rank || info->size > arg->capacity)
+        return run_fail(RUN_FAILED, "the library gives output %zu more dims or elements than it can have", index);
+    *out = arg->output;
+    return RUN_OK;
 }
 
 void run_session_end(run_session *session)
 {
     if (!session->backend)
         return;
-    for (size_t i = 0; session->inputs && i < session->input_count; i++)
-        free(session->inputs[i].data);
-    free(session->inputs);
     session->backend->method_unload(session->method);
     session->backend->program_close(session->program);
+    for (size_t i = 0; session->args && i < session->input_count + session->output_count; i++) {
+        free((void *)session->args[i].input);
+        free(session->args[i].output);
+    }
+    free(session->args);
     free(session->file);
 }
 

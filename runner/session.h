@@ -14,11 +14,8 @@ typedef struct run_session {
     vkd_method *method;
     vkd_delegate *delegate; /* of method */
     double init_ms;         /* opening the program and loading the method */
-    size_t input_count;
-    struct run_input {
-        void *data; /* malloc'ed */
-        size_t size;
-    } * inputs;
+    size_t input_count, output_count;
+    vkd_tensor_arg *args; /* inputs, then outputs; their bytes are malloc'ed */
 } run_session;
 
 /* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its log. */
@@ -27,10 +24,12 @@ run_exit run_session_start(const run_options *options, run_session *out);
 run_exit run_session_load(run_session *session);
 void run_session_end(run_session *session);
 
-/* Keeps `data` (malloc'ed, now the session's) as an input of every following execution. */
-void run_session_set_input(run_session *session, size_t index, void *data, size_t size);
-/* Gives all inputs to the method and executes it; *out_ms is the time of both. */
+/* Keeps `data` (malloc'ed, now the session's), of the dims and the size of *info, as an input of every following execution. */
+void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info, void *data);
+/* Executes the method; *out_ms is the time it takes. */
 run_exit run_session_execute(run_session *session, double *out_ms);
+/* An output of the execution before, with the dims that it has. */
+run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, const void **out);
 
 /* Allocates *out; free it. *out_count may be 0. */
 run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count);

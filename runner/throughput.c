@@ -13,7 +13,6 @@ typedef struct request {
 typedef struct pipeline {
     run_session *session;
     size_t input_count, arg_count;
-    vkd_tensor_info *infos; /* of the arguments */
     size_t depth;
     request *requests; /* depth, then the reference */
 } pipeline;
@@ -24,24 +23,10 @@ static void release(pipeline *p)
 {
     for (size_t i = 0; p->requests && i <= p->depth; i++) {
         for (size_t k = p->input_count; p->requests[i].args && k < p->arg_count; k++)
-            free(p->requests[i].args[k].data);
+            free(p->requests[i].args[k].output);
         free(p->requests[i].args);
     }
     free(p->requests);
-    free(p->infos);
-}
-
-static run_exit describe(pipeline *p)
-{
-    const vkd_backend_table *backend = p->session->backend;
-    for (size_t k = 0; k < p->arg_count; k++) {
-        bool is_input = k < p->input_count;
-        vkd_status status = is_input ? backend->method_input_info(p->session->method, k, &p->infos[k])
-                                     : backend->method_output_info(p->session->method, k - p->input_count, &p->infos[k]);
-        if (status != VKD_OK)
-            return run_exit_of(status);
-    }
-    return RUN_OK;
 }
 
 static run_exit make_request(pipeline *p, request *out)
@@ -49,28 +34,26 @@ static run_exit make_request(pipeline *p, request *out)
     out->args = calloc(p->arg_count + 1, sizeof *out->args);
     if (!out->args)
         return run_fail_memory();
-    for (size_t k = 0; k < p->arg_count; k++) {
-        const vkd_tensor_info *info = &p->infos[k];
-        void *data = k < p->input_count ? p->session->inputs[k].data : calloc(info->size + 1, 1);
-        if (!data)
+    memcpy(out->args, p->session->args, p->input_count * sizeof *out->args);
+    for (size_t k = p->input_count; k < p->arg_count; k++) {
+        out->args[k] = p->session->args[k];
+        out->args[k].output = calloc(out->args[k].capacity + 1, 1);
+        if (!out->args[k].output)
             return run_fail_memory();
-        out->args[k] = (vkd_tensor_arg){info->dtype, info->rank, info->dims, data, info->size};
     }
     return RUN_OK;
 }
 
 static run_exit prepare(pipeline *p, run_session *session)
 {
-    const vkd_backend_table *backend = session->backend;
     *p = (pipeline){
         .session = session,
         .input_count = session->input_count,
-        .arg_count = session->input_count + backend->method_output_count(session->method),
+        .arg_count = session->input_count + session->output_count,
         .depth = (size_t)session->options->in_flight,
     };
-    p->infos = calloc(p->arg_count + 1, sizeof *p->infos);
     p->requests = calloc(p->depth + 1, sizeof *p->requests);
-    run_exit result = p->infos && p->requests ? describe(p) : run_fail_memory();
+    run_exit result = p->requests ? RUN_OK : run_fail_memory();
     for (size_t i = 0; i <= p->depth && !result; i++)
         result = make_request(p, &p->requests[i]);
     return result;
@@ -82,15 +65,15 @@ static run_exit prepare(pipeline *p, run_session *session)
 static run_exit run_pipeline(pipeline *p, size_t count, double *out_ms)
 {
     const vkd_backend_table *backend = p->session->backend;
-    vkd_delegate *delegate = p->session->delegate;
+    vkd_method *method = p->session->method;
     vkd_status status = VKD_OK;
     double start = run_now_ms();
     for (size_t i = 0; i < count + p->depth && status == VKD_OK; i++) {
         request *r = &p->requests[i % p->depth];
         if (i >= p->depth && i - p->depth < count)
-            status = backend->wait(delegate, r->ticket);
+            status = backend->method_wait(method, r->ticket);
         if (i < count && status == VKD_OK)
-            status = backend->submit(delegate, r->args, p->arg_count, &r->ticket);
+            status = backend->method_submit(method, r->args, p->arg_count, &r->ticket);
     }
     *out_ms = run_now_ms() - start;
     return run_exit_of(status);
@@ -116,17 +99,17 @@ static void clear_outputs(pipeline *p)
 {
     for (size_t i = 0; i < p->depth; i++)
         for (size_t k = p->input_count; k < p->arg_count; k++)
-            memset(p->requests[i].args[k].data, 0, p->infos[k].size);
+            memset(p->requests[i].args[k].output, 0, p->requests[i].args[k].capacity);
 }
 
 /* The last `count` requests against the reference. */
 static run_exit compare(pipeline *p, size_t count)
 {
     const request *reference = &p->requests[p->depth];
-    run_exit result = run_exit_of(p->session->backend->execute(p->session->delegate, reference->args, p->arg_count));
+    run_exit result = run_exit_of(p->session->backend->method_execute(p->session->method, reference->args, p->arg_count));
     for (size_t i = 0; i < count && i < p->depth && !result; i++)
         for (size_t k = p->input_count; k < p->arg_count && !result; k++)
-            if (memcmp(p->requests[i].args[k].data, reference->args[k].data, p->infos[k].size))
+            if (memcmp(p->requests[i].args[k].output, reference->args[k].output, reference->args[k].capacity))
                 result =
                     run_fail(RUN_FAILED, "output %zu of an execution among %zu in flight differs from that of one by itself",
                              k - p->input_count, p->depth);
@@ -152,7 +135,7 @@ run_exit run_throughput_measure(run_session *session, size_t executions, run_thr
         *out = (run_throughput){
             .executions = executions,
             .in_flight = p.depth,
-            .batch = p.input_count && p.infos[0].rank ? (size_t)p.infos[0].dims[0] : 1,
+            .batch = p.input_count && session->args[0].rank ? (size_t)session->args[0].dims[0] : 1,
             .per_second = (double)executions / ms * 1e3,
         };
     release(&p);

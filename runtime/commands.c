@@ -351,6 +351,13 @@ uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatc
     return interval_ns(commands, STAMP_DISPATCHES + 2 * dispatch, STAMP_DISPATCHES + 2 * dispatch + 1);
 }
 
+uint64_t vkd_commands_dispatch_start_ns(const vkd_commands *commands, uint32_t dispatch)
+{
+    if (!commands->timed || !commands->stamps || dispatch >= commands->dispatch_count)
+        return 0;
+    return interval_ns(commands, STAMP_START, STAMP_DISPATCHES + 2 * dispatch);
+}
+
 uint32_t vkd_commands_barrier_count(const vkd_commands *commands) { return commands->barrier_count; }
 
 void vkd_commands_destroy(vkd_commands *commands)

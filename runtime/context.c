@@ -34,10 +34,47 @@ void vkd_context_init(vkd_context *context, const vkd_options *options)
         .log = options->log ? options->log : log_to_stderr,
         .log_user = options->log_user,
         .log_level = options->log ? options->log_level : VKD_LOG_WARNING,
-        .allocator = options->allocator,
+        .allocator = {sizeof(vkd_allocator), default_allocate, default_release, NULL},
     };
-    if (!context->allocator.allocate || !context->allocator.release)
-        context->allocator = (vkd_allocator){default_allocate, default_release, NULL};
+    if (options->allocator)
+        context->allocator = *options->allocator;
+}
+
+bool vkd_struct_read(void *out, size_t known, const void *array, size_t index)
+{
+    enum { MOST = 4096 }; /* a number beyond is no size */
+    size_t size, own;
+    memcpy(&size, array, sizeof size);
+    if (size < sizeof size || size > MOST || size % sizeof(void *))
+        return false;
+    const unsigned char *from = (const unsigned char *)array + index * size;
+    memcpy(&own, from, sizeof own);
+    for (size_t i = known; i < size; i++)
+        if (from[i])
+            return false;
+    memset(out, 0, known);
+    memcpy(out, from, size < known ? size : known);
+    memcpy(out, &known, sizeof known);
+    return own == size;
+}
+
+vkd_status vkd_options_read(vkd_options *out, const vkd_options *given, vkd_context *context)
+{
+    static const vkd_options defaults = {sizeof defaults};
+    vkd_allocator allocator;
+    *out = defaults;
+    const bool is_known = !given || vkd_struct_read(out, sizeof *out, given, 0);
+    const bool allocates = !out->allocator || (vkd_struct_read(&allocator, sizeof allocator, out->allocator, 0) &&
+                                               allocator.allocate && allocator.release);
+    if (!allocates)
+        out->allocator = NULL;
+    vkd_context_init(context, out);
+    if (!is_known)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "vkd_options.size must be sizeof(vkd_options), and what this library does not know there zero");
+    return allocates ? VKD_OK
+                     : vkd_fail(context, VKD_INVALID_ARGUMENT,
+                                "vkd_options.allocator: size must be sizeof(vkd_allocator), and both functions be there");
 }
 
 vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format, ...)

@@ -17,6 +17,14 @@ typedef struct vkd_context {
 /* Fills in the defaults. options may be null. */
 void vkd_context_init(vkd_context *context, const vkd_options *options);
 
+/* Copies element `index` of an array of a caller's structs, which begin with their size, into one as we know it, of `known`
+ * bytes: what the caller's lacks is zero. False if that is no size, or not the first element's, or if what we do not know is
+ * not zero. */
+bool vkd_struct_read(void *out, size_t known, const void *array, size_t index);
+
+/* The same for a caller's options, and the context of a call with them. given may be null. */
+VKD_MUST_USE vkd_status vkd_options_read(vkd_options *out, const vkd_options *given, vkd_context *context);
+
 /* Logs the message once as an error, keeps it as context->error, and returns `status`, so that the place that finds a fault
  * says `return vkd_fail(...)` and every caller passes the code up. */
 VKD_MUST_USE vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);

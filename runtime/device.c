@@ -102,9 +102,13 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     return VKD_OK;
 }
 
-static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *vulkan)
+static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *given)
 {
+    vkd_vulkan copy;
+    const vkd_vulkan *vulkan = &copy;
     device->borrowed = true;
+    if (!vkd_struct_read(&copy, sizeof copy, given, 0))
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "vkd_options.vulkan: its size must be sizeof(vkd_vulkan)");
     if (!vulkan->instance || !vulkan->physical_device || !vulkan->device || !vulkan->queue || !vulkan->lock != !vulkan->unlock)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
                         "vkd_options.vulkan needs an instance, physical device, device and queue, and both of lock and unlock "

@@ -134,6 +134,7 @@ VKD_MUST_USE vkd_status vkd_commands_wait(vkd_commands *commands);
 VKD_MUST_USE vkd_status vkd_commands_run(vkd_commands *commands); /* both, on the first queue */
 uint64_t vkd_commands_gpu_ns(const vkd_commands *commands);       /* whole run that was waited for last, 0: no time stamps */
 uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatch); /* 0 without stamps */
+uint64_t vkd_commands_dispatch_start_ns(const vkd_commands *commands, uint32_t dispatch); /* from the start of the run */
 uint32_t vkd_commands_barrier_count(const vkd_commands *commands); /* those that hazards asked for, with stamps too */
 void vkd_commands_destroy(vkd_commands *commands);                 /* accepts null */
 

@@ -56,24 +56,38 @@ typedef struct vkd_container_method {
     const vkd_container_step *steps; /* all chains, in order */
 } vkd_container_method;
 
+/* How a data file's tensor lies in its bytes. */
+typedef struct vkd_data_layout {
+    vkd_dtype dtype; /* VKD_DTYPE_COUNT: one that vkd_model_tensor has not, or a rank that it has not; all else is unset then */
+    uint32_t rank, dims[VKD_MAX_RANK];
+    uint8_t dim_order[VKD_MAX_RANK];
+} vkd_data_layout;
+
 typedef struct vkd_container_named {
     const char *key;
     vkd_bytes data;
+    const vkd_data_layout *layout; /* null: bytes, of which only the one who asks for them knows more */
 } vkd_container_named;
 
+/* What a .ptd file has for programs. */
+typedef struct vkd_data_file {
+    size_t size, named_count;
+    const vkd_container_named *named; /* sorted by key */
+    const struct vkd_data_file *next; /* of the program's */
+} vkd_data_file;
+
 typedef struct vkd_container {
-    size_t size; /* bytes of the file: what is made of it may take so much memory for each */
+    size_t size; /* bytes of the file, and of data files: what is made of them may take so much memory for each */
     size_t method_count, named_count;
     const vkd_container_method *methods;
     const vkd_container_named *named; /* sorted by key */
+    vkd_named_data named_data;        /* the same to be looked up: it points to this struct, which must stay where it is */
+    const vkd_data_file *data_files;  /* that were added, see schema/named.h */
 } vkd_container;
 
 /* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and
  * the compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED
  * for an input or output that is a tensor which vkd_model_tensor cannot describe; VKD_OUT_OF_MEMORY. */
 VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out);
-
-/* A vkd_named_data_fn over a container: user is a const vkd_container *. */
-const void *vkd_container_find(void *container, const char *key, size_t *out_size);
 
 #endif

@@ -543,15 +543,13 @@ static vkd_status list_outputs(inliner *in, uint32_t **out)
 }
 
 vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method, const char *delegate_id,
-                             vkd_named_data_fn named_data, void *named_data_user, vkd_arena *arena, vkd_model *out)
+                             vkd_arena *arena, vkd_model *out)
 {
     inliner in = {.survey = {.context = arena->context,
                              .arena = arena,
                              .container = container,
                              .method = method,
-                             .delegate_id = delegate_id,
-                             .named_data = named_data,
-                             .named_data_user = named_data_user},
+                             .delegate_id = delegate_id},
                   .table = method->values,
                   .null = NO_VALUE};
     uint32_t *inputs, *outputs;

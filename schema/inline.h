@@ -20,13 +20,12 @@
 
 #include "schema/container.h"
 
-/* delegate_id: the backend whose delegates are understood, "VulkanBackend". named_data: finds constants of blobs by key, and
- * tensors' external data by name; not null. What is made lies in `arena`; constants point into the file or to what named_data
- * returned, but those of 64-bit elements.
- * VKD_INVALID_MODEL with a message that names what is at fault; VKD_UNSUPPORTED for a JumpFalseCall, a delegate of another
- * backend or called twice, and for tensors that cannot be described; what vkd_model_read returns. */
+/* delegate_id: the backend whose delegates are understood, "VulkanBackend". What is made lies in `arena`; constants point into
+ * the program's file and data files, but those of 64-bit elements.
+ * VKD_INVALID_MODEL with a message that names what is at fault, external data that is missing too; VKD_UNSUPPORTED for a
+ * JumpFalseCall, a delegate of another backend or called twice, and for tensors that cannot be described; what vkd_model_read
+ * returns. */
 VKD_MUST_USE vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method,
-                                          const char *delegate_id, vkd_named_data_fn named_data, void *named_data_user,
-                                          vkd_arena *arena, vkd_model *out);
+                                          const char *delegate_id, vkd_arena *arena, vkd_model *out);
 
 #endif

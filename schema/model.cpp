@@ -33,8 +33,7 @@ struct reader {
     size_t value_count;
     const uint8_t *bytes; /* the region of inline constants */
     uint64_t bytes_size;
-    vkd_named_data_fn named_data;
-    void *named_data_user;
+    const vkd_named_data *named_data;
     const char *unsupported; /* vkd_model's */
     uint32_t unsupported_value;
 };
@@ -79,9 +78,15 @@ vkd_status named_constant(reader *r, uint32_t id, int constant_id, const char *k
                         "%s: constants[%d]: named data \"%.100s\" is needed, but there is no named_data", BLOB, constant_id,
                         key);
     size_t size = 0;
-    const void *data = r->named_data(r->named_data_user, key, &size);
-    if (!data)
-        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: constants[%d]: no named data \"%.100s\"", BLOB, constant_id, key);
+    const void *data = nullptr;
+    vkd_status status = r->named_data->find(r->named_data->user, key, &data, &size);
+    if (status == VKD_NOT_FOUND || (status == VKD_OK && !data))
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: constants[%d]: no named data \"%.100s\": where it is not in the program a .ptd file has it", BLOB,
+                        constant_id, key);
+    if (status != VKD_OK)
+        return vkd_fail(r->context, status, "%s: constants[%d]: named data \"%.100s\" cannot be had: %s", BLOB, constant_id,
+                        key, vkd_status_name(status));
     if (size < needed)
         return vkd_fail(r->context, VKD_INVALID_MODEL,
                         "%s: constants[%d]: named data \"%.100s\" has %llu bytes, but the tensor values[%u] needs %llu", BLOB,
@@ -324,8 +329,8 @@ vkd_status read_graph(reader *r, vkd_model *out)
 
 } // namespace
 
-extern "C" vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
-                                     vkd_arena *arena, vkd_model *out)
+extern "C" vkd_status vkd_model_read(const void *blob, size_t size, const vkd_named_data *named_data, vkd_arena *arena,
+                                     vkd_model *out)
 {
     const uint8_t *bytes = static_cast<const uint8_t *>(blob);
     blob_header header = {};
@@ -335,7 +340,6 @@ extern "C" vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_da
     r.bytes = bytes + header.bytes_offset;
     r.bytes_size = header.bytes_size;
     r.named_data = named_data;
-    r.named_data_user = named_data_user;
     vkd_status status = vkd_flatbuffer_open<vkgraph::Graph>(arena, BLOB, bytes + header.flatbuffer_offset,
                                                             header.flatbuffer_size, vkgraph::GraphIdentifier(), &r.buffer);
     if (status == VKD_OK)

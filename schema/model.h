@@ -77,8 +77,8 @@ typedef struct vkd_model {
  * A tensor of rank above VKD_MAX_RANK is left to vkd_net_bind, which looks at the operators first.
  * VKD_INVALID_MODEL with a message that names the field at fault; VKD_INVALID_ARGUMENT when a constant needs named_data and
  * that is null; VKD_OUT_OF_MEMORY. */
-VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, vkd_named_data_fn named_data, void *named_data_user,
-                                       vkd_arena *arena, vkd_model *out);
+VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, const vkd_named_data *named_data, vkd_arena *arena,
+                                       vkd_model *out);
 
 /* The element count of a rank and dims; the reader has made sure that it fits. */
 uint64_t vkd_dims_count(uint32_t rank, const uint32_t *dims);

@@ -1,4 +1,5 @@
 #include "schema/survey.h"
+#include "schema/named.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,7 +129,7 @@ static vkd_status read_blobs(vkd_survey *s)
         bytes += blob->size;
         if (bytes > s->container->size)
             return vkd_survey_fail(s, VKD_INVALID_MODEL, "the blobs of its delegates lie over each other");
-        VKD_TRY(vkd_model_read(blob->data, blob->size, s->named_data, s->named_data_user, s->arena, model));
+        VKD_TRY(vkd_model_read(blob->data, blob->size, &s->container->named_data, s->arena, model));
     }
     return VKD_OK;
 }
@@ -267,21 +268,31 @@ static void note_all(vkd_survey *s)
 
 /* ------------------------------------------------------------------------------------------------------------ data */
 
+/* Whether data is such a tensor, as far as is known. */
+static bool has_layout(const vkd_container_named *named, const vkd_container_value *value)
+{
+    const vkd_data_layout *layout = named->layout;
+    const vkd_model_tensor *tensor = &value->value.tensor;
+    return !layout || (layout->dtype == tensor->dtype && layout->rank == tensor->rank &&
+                       !memcmp(layout->dims, tensor->dims, tensor->rank * sizeof *tensor->dims) &&
+                       !memcmp(layout->dim_order, value->dim_order, tensor->rank));
+}
+
 static vkd_status find_external(vkd_survey *s, uint32_t value)
 {
     const vkd_container_value *v = &s->method->values[value];
-    size_t size = 0;
-    const void *data = s->named_data(s->named_data_user, v->external, &size);
-    if (!data)
+    const vkd_container_named *found = vkd_container_entry(s->container, v->external);
+    if (!found)
         return vkd_survey_fail(
             s, VKD_INVALID_MODEL,
-            "value %u is the external constant '%.200s', which was not found: give the program its .ptd file", value,
-            v->external);
-    if (size < v->value.tensor.size)
+            "value %u is the external constant '%.200s', which is not there: a .ptd file has it, to be added to the program",
+            value, v->external);
+    if (!has_layout(found, v) || found->data.size < v->value.tensor.size)
         return vkd_survey_fail(s, VKD_INVALID_MODEL,
-                               "value %u: the external constant '%.200s' has %zu bytes, but %zu are needed", value, v->external,
-                               size, v->value.tensor.size);
-    s->uses[value].data = data;
+                               "value %u: the external constant '%.200s', of %zu bytes, has another dtype or shape than in the "
+                               "program, where it needs %zu",
+                               value, v->external, found->data.size, v->value.tensor.size);
+    s->uses[value].data = found->data.data;
     return VKD_OK;
 }
 

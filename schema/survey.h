@@ -24,8 +24,6 @@ typedef struct vkd_survey {
     const vkd_container *container;
     const vkd_container_method *method;
     const char *delegate_id;
-    vkd_named_data_fn named_data;
-    void *named_data_user;
     /* found */
     uint64_t budget;  /* bytes that may still be taken for the method */
     vkd_model *blobs; /* by delegate: of those that are called, each once */

@@ -155,6 +155,16 @@ static int check_model(const vkd_method *method, vkd_tensor_info *input)
     return 0;
 }
 
+static vkd_status execute(vkd_method *method, const vkd_tensor_info *input, const float *tensor, float logits[CLASSES])
+{
+    vkd_tensor_arg args[2] = {
+        {sizeof args[0], VKD_DTYPE_FLOAT32, input->rank, {0}, tensor, NULL, input->size},
+        {sizeof args[1], VKD_DTYPE_FLOAT32, 0, {0}, NULL, logits, CLASSES * sizeof *logits},
+    };
+    memcpy(args[0].dims, input->dims, sizeof args[0].dims);
+    return vkd_method_execute(method, args, 2);
+}
+
 static int evaluate(vkd_method *method, const eval_options *options, const test_set *set, eval_score *out)
 {
     vkd_tensor_info input;
@@ -162,17 +172,16 @@ static int evaluate(vkd_method *method, const eval_options *options, const test_
     float *tensor = result ? NULL : malloc(input.size);
     if (!tensor)
         return result ? result : fail("input", "out of memory");
+    float logits[CLASSES];
     double start = now_seconds();
     for (int i = 0; i < options->count && !result; i++) {
         preprocess(set->pixels + (size_t)i * PIXELS, &input, tensor);
-        vkd_status status = vkd_method_set_input(method, 0, tensor, input.size);
-        if (status == VKD_OK)
-            status = vkd_method_execute(method);
+        vkd_status status = execute(method, &input, tensor, logits);
         if (status != VKD_OK) {
             result = fail(vkd_status_name(status), vkd_method_error(method));
             break;
         }
-        int class = largest(vkd_method_output(method, 0, NULL));
+        int class = largest(logits);
         out->right += class == set->labels[i];
         out->agreeing += set->logits && class == largest(set->logits + (size_t)i * CLASSES);
         if (isatty(STDERR_FILENO) && (i + 1) % 10 == 0)
@@ -188,7 +197,7 @@ static int evaluate(vkd_method *method, const eval_options *options, const test_
 static int run(const eval_options *options, const test_set *set, eval_score *out)
 {
     /* A CPU implementation compiles its shaders in the first execution, which takes seconds, and more on a busy machine. */
-    vkd_options how = {.device = options->device, .timeout_ms = 120000};
+    vkd_options how = {.size = sizeof how, .device = options->device, .timeout_ms = 120000};
     vkd_program *program = NULL;
     vkd_method *method = NULL;
     vkd_status status = vkd_program_open(options->model, &how, &program);

@@ -9,6 +9,7 @@
  *   execute-N.pte    like classes.pte, and executing it fails with status N
  *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out wrong
  *   noise.pte        like classes.pte, and loading it prints to standard output, as drivers do
+ *   data.pte         like classes.pte, and loading its method fails without two data files
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
 #include <stdio.h>
@@ -30,7 +31,7 @@ enum { MAX_TENSORS = 2, MAX_BYTES = 1024 };
 typedef struct flight {
     uint64_t ticket; /* 0: nothing */
     unsigned char out[MAX_TENSORS][MAX_BYTES];
-    void *to[MAX_TENSORS];
+    vkd_tensor_arg *to;
 } flight;
 
 struct vkd_method {
@@ -38,8 +39,6 @@ struct vkd_method {
     void *log_user;
     size_t count;
     vkd_tensor_info info[MAX_TENSORS];
-    unsigned char in[MAX_TENSORS][MAX_BYTES], out[MAX_TENSORS][MAX_BYTES];
-    bool set[MAX_TENSORS], executed;
     vkd_status execute_status;
     bool message, torn;
     uint64_t runs;
@@ -50,6 +49,8 @@ struct vkd_method {
 
 struct vkd_program {
     char name[64];
+    const vkd_options *options;
+    int data_files;
 };
 
 typedef struct shape {
@@ -108,7 +109,8 @@ static size_t two_nodes(const vkd_delegate *delegate)
 static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
 {
     (void)delegate;
-    *out = (vkd_node_info){"test.conv", (uint32_t)index + 7, "kernel", "general", "1x2 -> 3x4", 500000, {1, 1, 1}, 250000};
+    *out =
+        (vkd_node_info){"test.conv", (uint32_t)index + 7, "kernel", "general", "1x2 -> 3x4", 500000, {1, 1, 1}, 125000, 250000};
     return VKD_OK;
 }
 /* 1, 2, 3 ... ms: the number of the run, so that the statistics can be checked. */
@@ -131,7 +133,15 @@ static vkd_status program_open(const char *path, const vkd_options *options, vkd
     if (!*out)
         return VKD_OUT_OF_MEMORY;
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
+    (*out)->options = options;
     return VKD_OK;
+}
+
+/* "bad.ptd" is no such file. */
+static vkd_status program_add_data(vkd_program *program, const char *path)
+{
+    program->data_files++;
+    return strstr(path, "bad.ptd") ? fail(program->options, VKD_INVALID_MODEL) : VKD_OK;
 }
 
 static vkd_status program_open_bytes(const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
@@ -159,6 +169,8 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
         return fail(options, status);
     if (name && strcmp(name, "forward"))
         return fail(options, VKD_NOT_FOUND);
+    if (!strcmp(program->name, "data.pte") && program->data_files != 2)
+        return fail(options, VKD_INVALID_MODEL);
     while (*row->name && strcmp(row->name, program->name))
         row++;
     vkd_method *method = calloc(1, sizeof *method);
@@ -193,85 +205,78 @@ static vkd_status tensor_info(const vkd_method *method, size_t index, vkd_tensor
     return VKD_OK;
 }
 
-static vkd_status method_set_input(vkd_method *method, size_t index, const void *data, size_t size)
+/* Gives an output its bytes and its dims. */
+static void put(const vkd_method *method, size_t index, const void *data, vkd_tensor_arg *to)
 {
-    if (index >= method->count || size != method->info[index].size)
-        return VKD_INVALID_ARGUMENT;
-    memcpy(method->in[index], data, size);
-    method->set[index] = true;
-    return VKD_OK;
+    to->rank = method->info[index].rank;
+    memcpy(to->dims, method->info[index].dims, sizeof to->dims);
+    memcpy(to->output, data, method->info[index].size);
 }
 
-static vkd_status method_execute(vkd_method *method)
+/* The inputs, then the outputs. */
+static vkd_status check_args(vkd_method *method, const vkd_tensor_arg *args, size_t count, const char *what)
 {
-    for (size_t i = 0; i < method->count; i++)
-        if (!method->set[i])
-            return VKD_INVALID_ARGUMENT;
-    if (method->execute_status) {
-        method->log(method->log_user, VKD_LOG_ERROR, "fake failure of an execution");
-        return method->execute_status;
+    char text[64];
+    bool fits = count == 2 * method->count;
+    for (size_t i = 0; fits && i < count; i++) {
+        const vkd_tensor_info *info = &method->info[i % method->count];
+        fits = args[i].size == sizeof *args && args[i].dtype == info->dtype && args[i].capacity >= info->size;
+        fits = fits && (i < method->count ? args[i].rank == info->rank && args[i].input : args[i].output != NULL);
     }
+    if (!fits)
+        return VKD_INVALID_ARGUMENT;
+    snprintf(text, sizeof text, "fake failure of %s", what);
+    if (method->execute_status)
+        method->log(method->log_user, VKD_LOG_ERROR, text);
+    return method->execute_status;
+}
+
+static vkd_status method_execute(vkd_method *method, vkd_tensor_arg *args, size_t count)
+{
+    vkd_status status = check_args(method, args, count, "an execution");
+    if (status != VKD_OK)
+        return status;
     if (method->message)
         method->log(method->log_user, VKD_LOG_ERROR, "fake validation message");
-    memcpy(method->out, method->in, sizeof method->out);
-    method->executed = true;
+    for (size_t i = 0; i < method->count; i++)
+        put(method, i, args[i].input, &args[method->count + i]);
     method->runs++;
     return VKD_OK;
 }
 
-static vkd_method *method_of(vkd_delegate *delegate) { return (vkd_method *)(void *)delegate; }
-
-static vkd_status wait(vkd_delegate *delegate, uint64_t ticket)
+static vkd_status method_wait(vkd_method *method, uint64_t ticket)
 {
-    vkd_method *method = method_of(delegate);
     for (uint32_t i = 0; i < method->in_flight; i++) {
         flight *f = &method->flights[i];
         if (!ticket || f->ticket != ticket)
             continue;
         f->ticket = 0;
         for (size_t k = 0; k < method->count; k++)
-            memcpy(f->to[k], f->out[k], method->info[k].size);
+            put(method, k, f->out[k], &f->to[k]);
         return VKD_OK;
     }
     return VKD_INVALID_ARGUMENT; /* this one knows only what is in flight */
 }
 
-/* The inputs, then the outputs. More than vkd_options.in_flight is a mistake here. */
-static vkd_status submit(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+/* More than vkd_options.in_flight is a mistake here. */
+static vkd_status method_submit(vkd_method *method, vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
 {
-    vkd_method *method = method_of(delegate);
     flight *found = NULL;
     bool others = false;
     for (uint32_t i = 0; i < method->in_flight; i++) {
         others |= method->flights[i].ticket != 0;
         found = method->flights[i].ticket ? found : &method->flights[i];
     }
-    if (!found || count != 2 * method->count)
-        return VKD_INVALID_ARGUMENT;
-    if (method->execute_status) {
-        method->log(method->log_user, VKD_LOG_ERROR, "fake failure of a submission");
-        return method->execute_status;
-    }
+    vkd_status status = found ? check_args(method, args, count, "a submission") : VKD_INVALID_ARGUMENT;
+    if (status != VKD_OK)
+        return status;
     for (size_t k = 0; k < method->count; k++) {
-        memcpy(found->out[k], args[k].data, method->info[k].size);
+        memcpy(found->out[k], args[k].input, method->info[k].size);
         found->out[k][0] ^= method->torn && others;
-        found->to[k] = args[method->count + k].data;
     }
+    found->to = args + method->count;
     *out_ticket = found->ticket = ++method->last_ticket;
     return VKD_OK;
-}
-
-static vkd_status execute(vkd_delegate *delegate, const vkd_tensor_arg *args, size_t count)
-{
-    uint64_t ticket;
-    vkd_status status = submit(delegate, args, count, &ticket);
-    return status == VKD_OK ? wait(delegate, ticket) : status;
-}
-
-static const void *method_output(const vkd_method *method, size_t index, size_t *out_size)
-{
-    *out_size = method->info[index].size;
-    return method->executed ? method->out[index] : NULL;
 }
 
 VKD_API extern const vkd_backend_table vkd_backend;
@@ -283,7 +288,6 @@ const vkd_backend_table vkd_backend = {
     .dtype_name = dtype_name,
     .dtype_size = dtype_size,
     .list_devices = list_devices,
-    .execute = execute,
     .delegate_device = delegate_device,
     .memory = memory,
     .node_count = two_nodes,
@@ -303,9 +307,8 @@ const vkd_backend_table vkd_backend = {
     .method_output_count = tensor_count,
     .method_input_info = tensor_info,
     .method_output_info = tensor_info,
-    .method_set_input = method_set_input,
     .method_execute = method_execute,
-    .method_output = method_output,
-    .submit = submit,
-    .wait = wait,
+    .method_submit = method_submit,
+    .method_wait = method_wait,
+    .program_add_data = program_add_data,
 };

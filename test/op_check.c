@@ -3,6 +3,7 @@
  *
  * TRACE_DIR has one NNNN-<value id>-<operator>.npy for every result. INPUT.f32: the model's inputs, which no operator produces.
  * Exit status 0: every int8 or int32 element within 1, every float within 1e-5 of the tensor's largest magnitude. */
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/harness.h"
 #include "support/model_io.h"
@@ -40,8 +41,8 @@ static bool read_model(check *c, const char *path)
         return false;
     }
     if (method)
-        status = vkd_model_read(method->delegates[0].blob.data, method->delegates[0].blob.size, vkd_container_find,
-                                &c->reading.container, &c->reading.arena, &c->model);
+        status = vkd_model_read(method->delegates[0].blob.data, method->delegates[0].blob.size,
+                                &c->reading.container.named_data, &c->reading.arena, &c->model);
     if (status != VKD_OK)
         fprintf(stderr, "%s: %s\n", path, c->reading.context.error);
     return status == VKD_OK;

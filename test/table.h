@@ -99,6 +99,13 @@ vkd_shape table_shape_filled(table *t, uint32_t least_rank, uint32_t most_rank);
 vkd_shape table_narrowed(table *t, vkd_shape full);
 /* Where the element of an operand is that belongs to element `index` of a result that it broadcasts to. */
 size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, size_t index);
+/* Where an element is along each dim, and the element of such a place. */
+void table_places(const vkd_shape *shape, size_t index, uint32_t *places);
+size_t table_place(const vkd_shape *shape, const uint32_t *places);
+/* The numbers below count, in a drawn order. */
+void table_order(table *t, uint32_t count, uint32_t *order);
+/* at, or what names the same place from the end: at - size. */
+int64_t table_from_an_end(table *t, int64_t at, int64_t size);
 
 /* --------------------------------------------------------------------------------------------------------- arguments */
 
@@ -117,6 +124,12 @@ void table_string(table *t, const char *value);
 void table_ints(table *t, size_t count, const int64_t *items);
 /* A list of sizes: of Ints, or of Ints and SymInts. */
 void table_sizes(table *t, size_t count, const int64_t *items);
+/* An input of a drawn type, with values all over it; one with values between low and high. */
+table_tensor *table_any(table *t, uint32_t types, vkd_shape shape);
+table_tensor *table_drawn(table *t, vkd_dtype dtype, vkd_shape shape, double low, double high);
+/* A drawn dim, counted from either end; some dims in any order, how many. */
+uint32_t table_dim(table *t, uint32_t rank);
+size_t table_listed(table *t, uint32_t rank, bool listed[VKD_MAX_RANK]);
 /* The last `count` arguments become one: a list of them (null entries too). */
 void table_gather(table *t, size_t count);
 

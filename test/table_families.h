@@ -8,11 +8,13 @@ extern const table_family table_cast, table_symbols;
 extern const table_family table_unary, table_clamp;
 extern const table_family table_binary, table_compare;
 extern const table_family table_where, table_creation, table_conv;
+extern const table_family table_gathers, table_move, table_pad, table_view, table_cat, table_put;
 
 /* clang-format off: a few a line, so that merges are easy */
 #define TABLE_FAMILIES                                                                                                         \
     &table_cast, &table_symbols, &table_unary, &table_clamp, &table_binary, &table_compare, &table_where, &table_creation, \
-    &table_conv
+    &table_conv,                                                                                                               \
+    &table_gathers, &table_move, &table_pad, &table_view, &table_cat, &table_put
 /* clang-format on */
 
 #endif

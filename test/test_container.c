@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/reading.h"
@@ -14,7 +15,8 @@
 static const char blob[] = "the delegate's bytes";
 static const vkd_tensor_info inputs[] = {{VKD_DTYPE_FLOAT32, 4, {1, 3, 8, 8}, 0, {0, 2, 3, 1}}, {VKD_DTYPE_INT64, 0, {0}, 0}};
 static const vkd_tensor_info outputs[] = {{VKD_DTYPE_BOOL, 2, {1, 10}, 0}};
-static const vkd_compile_spec specs[] = {{"storage_type_override", "\1\0\0", 4}, {"empty", "", 0}};
+static const vkd_compile_spec specs[] = {{sizeof(vkd_compile_spec), "storage_type_override", "\1\0\0", 4},
+                                         {sizeof(vkd_compile_spec), "empty", "", 0}};
 static const blob_named named[] = {{"pear", "PPPP", 4}, {"apple", "AAAAA", 5}, {"fig", "F", 1}};
 static const char *const kernels[] = {"aten::mean.out", "my::op"};
 static const blob_pte sample = {
@@ -68,10 +70,10 @@ static void check_delegate(const vkd_container_method *method, const uint8_t *fi
     assert_in_range((uintptr_t)delegate->blob.data, (uintptr_t)file, (uintptr_t)file + size); /* not a copy */
     assert_int_equal(delegate->spec_count, 2);
     assert_string_equal(delegate->specs[0].key, "storage_type_override");
-    assert_int_equal(delegate->specs[0].size, 4);
+    assert_int_equal(delegate->specs[0].value_size, 4);
     assert_memory_equal(delegate->specs[0].value, "\1\0\0", 4);
     assert_string_equal(delegate->specs[1].key, "empty");
-    assert_int_equal(delegate->specs[1].size, 0);
+    assert_int_equal(delegate->specs[1].value_size, 0);
 }
 
 static void check_steps(const vkd_container_method *method)
@@ -91,18 +93,21 @@ static void check_steps(const vkd_container_method *method)
 
 static void check_named(vkd_container *container)
 {
+    const vkd_named_data *find = &container->named_data;
     assert_int_equal(container->named_count, 3);
     assert_string_equal(container->named[0].key, "apple");
     assert_string_equal(container->named[2].key, "pear");
     for (size_t i = 0; i < COUNT(named); i++) {
         size_t size = 0;
-        const void *data = vkd_container_find(container, named[i].key, &size);
+        const void *data = NULL;
+        assert_int_equal(find->find(find->user, named[i].key, &data, &size), VKD_OK);
         assert_int_equal(size, named[i].size);
         assert_memory_equal(data, named[i].data, size);
     }
     size_t size;
-    assert_null(vkd_container_find(container, "plum", &size));
-    assert_null(vkd_container_find(container, "", &size));
+    const void *data;
+    assert_int_equal(find->find(find->user, "plum", &data, &size), VKD_NOT_FOUND);
+    assert_int_equal(find->find(find->user, "", &data, &size), VKD_NOT_FOUND);
 }
 
 /* With segments and without, at any address. */

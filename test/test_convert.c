@@ -1,5 +1,6 @@
 /* What vkd_execute makes of arguments in another dtype than the tensor's: 64 bits and halves. Skips without a device. */
 #include "support/blob_builder.h"
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 
@@ -20,7 +21,7 @@ static vkd_delegate *copier(const vkd_options *options, vkd_dtype dtype, uint32_
     size_t size;
     void *blob = blob_finish(b, &size);
     vkd_delegate *delegate;
-    if (vkd_init(blob, size, NULL, 0, NULL, NULL, options, &delegate) != VKD_OK)
+    if (vkd_init(blob, size, NULL, 0, NULL, options, &delegate) != VKD_OK)
         fail_msg("%s", options->error);
     free(blob);
     return delegate;
@@ -28,8 +29,7 @@ static vkd_delegate *copier(const vkd_options *options, vkd_dtype dtype, uint32_
 
 static void copy(vkd_delegate *delegate, vkd_dtype in_dtype, const void *in, vkd_dtype out_dtype, void *out, int64_t n)
 {
-    const vkd_tensor_arg args[2] = {{in_dtype, 1, &n, (void *)in, (size_t)n * vkd_dtype_size(in_dtype)},
-                                    {out_dtype, 1, &n, out, (size_t)n * vkd_dtype_size(out_dtype)}};
+    vkd_tensor_arg args[2] = {call_arg(in_dtype, 1, &n, in, NULL), call_arg(out_dtype, 1, &n, NULL, out)};
     if (vkd_execute(delegate, args, 2) != VKD_OK)
         fail_msg("%s", vkd_last_error(delegate));
 }

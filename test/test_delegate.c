@@ -1,5 +1,6 @@
 /* The public interface, used rightly and misused: arguments, compile specs, broken blobs, messages. */
 #include "support/blob_builder.h"
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/small_model.h"
@@ -183,17 +184,19 @@ static void null_pointers_for_init(void **state)
     uint32_t count;
     vkd_options options = watch_begin(&w);
     small_begin(&m, true, NULL);
-    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, NULL, &options, NULL), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_init(NULL, 100, NULL, 0, NULL, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, &options, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(NULL, 100, NULL, 0, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_null(delegate);
     assert_non_null(strstr(w.error, "blob"));
-    assert_int_equal(vkd_init(m.blob, m.size, NULL, 1, NULL, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, NULL, 1, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "compile specs"));
-    assert_int_equal(vkd_init(m.blob, m.size, &(vkd_compile_spec){NULL, NULL, 0}, 1, NULL, NULL, &options, &delegate),
+    assert_int_equal(
+        vkd_init(m.blob, m.size, &(vkd_compile_spec){sizeof(vkd_compile_spec), NULL, NULL, 0}, 1, NULL, &options, &delegate),
+        VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, &(vkd_compile_spec){sizeof(vkd_compile_spec), "force_fp16", NULL, 1}, 1, NULL,
+                              &options, &delegate),
                      VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_init(m.blob, m.size, &(vkd_compile_spec){"force_fp16", NULL, 1}, 1, NULL, NULL, &options, &delegate),
-                     VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "named")); /* the constants are named, and nobody has them */
     assert_int_equal(vkd_list_devices(&options, NULL, 1, &count), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_list_devices(&options, NULL, 0, NULL), VKD_INVALID_ARGUMENT);
@@ -221,7 +224,6 @@ static void null_pointers_for_a_delegate(void **state)
 
 /* The small model's arguments with memory behind them, for changing. */
 typedef struct arguments {
-    int64_t dims[2][5];
     float x[SMALL_X], y[SMALL_Y];
     vkd_tensor_arg args[3];
     size_t count;
@@ -229,26 +231,29 @@ typedef struct arguments {
 
 static void right_arguments(const fixture *f, arguments *a)
 {
-    *a = (arguments){.dims = {{1, SMALL_IN, SMALL_H, SMALL_W, 1}, {1, SMALL_OUT, SMALL_H, SMALL_W, 1}}, .count = 2};
+    small_args args;
+    *a = (arguments){.count = 2};
     memcpy(a->x, f->model.x, sizeof a->x);
-    a->args[0] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[0], a->x, sizeof a->x};
-    a->args[1] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[1], a->y, sizeof a->y};
+    small_args_set(&args, a->x, a->y);
+    memcpy(a->args, args.args, sizeof args.args);
 }
 
-static void no_input_data(arguments *a) { a->args[0].data = NULL; }
-static void no_output_data(arguments *a) { a->args[1].data = NULL; }
-static void no_dims(arguments *a) { a->args[0].dims = NULL; }
+static void no_input_data(arguments *a) { a->args[0].input = NULL; }
+static void no_output_data(arguments *a) { a->args[1].output = NULL; }
+static void no_struct_size(arguments *a) { a->args[0].size = 0; }
+static void other_struct_size(arguments *a) { a->args[1].size -= sizeof(size_t); }
 static void other_dtype(arguments *a) { a->args[0].dtype = VKD_DTYPE_INT32; }
 static void other_output_dtype(arguments *a) { a->args[1].dtype = VKD_DTYPE_INT8; }
 static void no_dtype(arguments *a) { a->args[0].dtype = (vkd_dtype)99; }
 static void lower_rank(arguments *a) { a->args[0].rank = 3; }
-static void higher_rank(arguments *a) { a->args[1].rank = 5; }
+static void higher_rank(arguments *a) { a->args[0].rank = 5; }
 static void huge_rank(arguments *a) { a->args[0].rank = UINT32_MAX; }
-static void larger_dim(arguments *a) { a->dims[0][2] = SMALL_H + 1; }
-static void negative_dim(arguments *a) { a->dims[0][1] = -SMALL_IN; }
-static void wrapping_dim(arguments *a) { a->dims[0][1] = SMALL_IN + (INT64_C(1) << 32); }
-static void short_input(arguments *a) { a->args[0].size--; }
-static void short_output(arguments *a) { a->args[1].size = 0; }
+static void larger_dim(arguments *a) { a->args[0].dims[2] = SMALL_H + 1; }
+static void smaller_dim(arguments *a) { a->args[0].dims[2] = SMALL_H - 1; }
+static void negative_dim(arguments *a) { a->args[0].dims[1] = -SMALL_IN; }
+static void wrapping_dim(arguments *a) { a->args[0].dims[1] = SMALL_IN + (INT64_C(1) << 32); }
+static void short_input(arguments *a) { a->args[0].capacity--; }
+static void short_output(arguments *a) { a->args[1].capacity = 0; }
 static void short_for_its_dtype(arguments *a) { a->args[0].dtype = VKD_DTYPE_FLOAT64; }
 static void too_few(arguments *a) { a->count = 1; }
 static void none(arguments *a) { a->count = 0; }
@@ -259,11 +264,25 @@ static void wrong_arguments_for_execute(void **state)
         void (*change)(arguments *);
         const char *says;
     } cases[] = {
-        {no_input_data, "input 0"},     {no_output_data, "output 0"}, {no_dims, "input 0"},      {other_dtype, "i32"},
-        {other_output_dtype, "i8"},     {no_dtype, "input 0"},        {lower_rank, "rank 3"},    {higher_rank, "rank 5"},
-        {huge_rank, "rank 4294967295"}, {larger_dim, "dim 2"},        {negative_dim, "-3"},
-        {wrapping_dim, "dim 1"},        {short_input, "419 bytes"},   {short_output, "0 bytes"}, {short_for_its_dtype, "840"},
-        {too_few, "1 arguments"},       {none, "0 arguments"},
+        {no_input_data, "input 0"},
+        {no_output_data, "output 0"},
+        {no_struct_size, "input 0"},
+        {other_dtype, "i32"},
+        {other_output_dtype, "i8"},
+        {no_dtype, "input 0"},
+        {lower_rank, "rank 3"},
+        {higher_rank, "rank 5"},
+        {huge_rank, "rank 4294967295"},
+        {larger_dim, "dim 2"},
+        {negative_dim, "-3"},
+        {other_struct_size, "output 0"},
+        {smaller_dim, "size 4 in dim 2: the model has 5"},
+        {wrapping_dim, "dim 1"},
+        {short_input, "419 bytes"},
+        {short_output, "0 bytes"},
+        {short_for_its_dtype, "840"},
+        {too_few, "1 arguments"},
+        {none, "0 arguments"},
     };
     (void)state;
     fixture f;
@@ -288,24 +307,28 @@ static void smaller_inputs_run(void **state)
 {
     (void)state;
     fixture f;
-    begin_ready(&f);
+    begin(&f, false);
+    f.model.dynamic = true;
+    assert_int_equal(small_init(&f.model, &f.options, &f.delegate), VKD_OK);
     for (int64_t rows = SMALL_H - 1; rows > 0; rows--) {
         arguments a;
         right_arguments(&f, &a);
-        a.dims[0][2] = a.dims[1][2] = rows;
+        a.args[0].dims[2] = rows;
         const size_t plane = (size_t)rows * SMALL_W;
         for (size_t c = 0; c < SMALL_IN; c++)
             memcpy(a.x + c * plane, f.model.x + c * SMALL_H * SMALL_W, plane * sizeof *a.x);
         if (vkd_execute(f.delegate, a.args, a.count) != VKD_OK)
             fail_msg("%lld rows: %s", (long long)rows, vkd_last_error(f.delegate));
+        assert_true(a.args[1].dims[1] == SMALL_OUT && a.args[1].dims[2] == rows && a.args[1].dims[3] == SMALL_W);
         for (size_t c = 0; c < SMALL_OUT; c++)
             assert_memory_equal(a.y + c * plane, f.model.y + c * SMALL_H * SMALL_W, plane * sizeof *a.y);
         small_check(&f.model, f.delegate);
     }
     arguments none;
     right_arguments(&f, &none);
-    none.dims[0][0] = none.dims[1][0] = 0; /* images */
+    none.args[0].dims[0] = 0; /* images */
     assert_int_equal(vkd_execute(f.delegate, none.args, none.count), VKD_OK);
+    assert_true(none.args[1].rank == 4 && none.args[1].dims[0] == 0);
     end(&f);
 }
 
@@ -317,10 +340,10 @@ static void arguments_between_inputs_and_outputs_are_ignored(void **state)
     begin_ready(&f);
     right_arguments(&f, &a);
     a.args[2] = a.args[1];
-    a.args[1] = (vkd_tensor_arg){0};
+    a.args[1] = (vkd_tensor_arg){.size = sizeof(vkd_tensor_arg)};
     assert_int_equal(vkd_execute(f.delegate, a.args, 3), VKD_OK);
     assert_memory_equal(a.y, f.model.y, sizeof a.y);
-    a.args[0].size += 1000; /* more than needed is no fault */
+    a.args[0].capacity += 1000; /* more than needed is no fault */
     assert_int_equal(vkd_execute(f.delegate, a.args, 3), VKD_OK);
     end(&f);
 }
@@ -334,22 +357,22 @@ static void compile_specs(void **state)
         vkd_compile_spec spec;
         bool good;
     } cases[] = {
-        {{"storage_type_override", bytes, 4}, true},
-        {{"storage_type_override", bytes, 3}, false},
-        {{"memory_layout_override", bytes, 8}, false},
-        {{"require_dynamic_shapes", bytes, 0}, false},
-        {{"skip_memory_planning", bytes, 1}, true},
-        {{"warmup_execute_after_compile", bytes, 1}, true},
-        {{"warmup_execute_after_compile", bytes, 4}, false},
-        {{"a key of tomorrow", bytes, 7}, true},
-        {{"", NULL, 0}, true},
-        {{"texture_limits_x", bytes, 1}, false},
+        {{sizeof(vkd_compile_spec), "storage_type_override", bytes, 4}, true},
+        {{sizeof(vkd_compile_spec), "storage_type_override", bytes, 3}, false},
+        {{sizeof(vkd_compile_spec), "memory_layout_override", bytes, 8}, false},
+        {{sizeof(vkd_compile_spec), "require_dynamic_shapes", bytes, 0}, false},
+        {{sizeof(vkd_compile_spec), "skip_memory_planning", bytes, 1}, true},
+        {{sizeof(vkd_compile_spec), "warmup_execute_after_compile", bytes, 1}, true},
+        {{sizeof(vkd_compile_spec), "warmup_execute_after_compile", bytes, 4}, false},
+        {{sizeof(vkd_compile_spec), "a key of tomorrow", bytes, 7}, true},
+        {{sizeof(vkd_compile_spec), "", NULL, 0}, true},
+        {{sizeof(vkd_compile_spec), "texture_limits_x", bytes, 1}, false},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fixture f;
         begin(&f, false);
-        vkd_status status = vkd_init(f.model.blob, f.model.size, &cases[i].spec, 1, NULL, NULL, &f.options, &f.delegate);
+        vkd_status status = vkd_init(f.model.blob, f.model.size, &cases[i].spec, 1, NULL, &f.options, &f.delegate);
         assert_int_equal(status, cases[i].good ? VKD_OK : VKD_INVALID_MODEL);
         if (cases[i].good)
             small_check(&f.model, f.delegate);
@@ -363,12 +386,13 @@ static void compile_specs(void **state)
 static void warm_up_is_an_execution(void **state)
 {
     static const unsigned char off[] = {0}, on[] = {1};
-    const vkd_compile_spec specs[] = {{"warmup_execute_after_compile", off, 1}, {"warmup_execute_after_compile", on, 1}};
+    const vkd_compile_spec specs[] = {{sizeof *specs, "warmup_execute_after_compile", off, 1},
+                                      {sizeof *specs, "warmup_execute_after_compile", on, 1}};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         fixture f;
         begin(&f, false);
-        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, NULL, &f.options, &f.delegate), VKD_OK);
+        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, &f.options, &f.delegate), VKD_OK);
         uint64_t at_init = vkd_gpu_ns(f.delegate);
         small_check(&f.model, f.delegate);
         bool times = vkd_gpu_ns(f.delegate) > 0; /* a device may have no time stamps */
@@ -386,7 +410,7 @@ static void assert_refused(const void *blob, size_t size, vkd_status expected, v
     watch w;
     vkd_options options = watch_begin(&w);
     vkd_delegate *delegate = (vkd_delegate *)&w;
-    vkd_status status = vkd_init(blob, size, NULL, 0, NULL, NULL, &options, &delegate);
+    vkd_status status = vkd_init(blob, size, NULL, 0, NULL, &options, &delegate);
     if ((status != expected && status != or_expected) || !strstr(w.error, says))
         fail_msg("%s, \"%s\": expected %s, \"%s\"", vkd_status_name(status), w.error, vkd_status_name(expected), says);
     assert_null(delegate);
@@ -472,10 +496,10 @@ static void every_rank_runs(void **state)
         watch w;
         vkd_options options = watch_begin(&w);
         vkd_delegate *delegate;
-        if (vkd_init(blob, blob_size, NULL, 0, NULL, NULL, &options, &delegate) != VKD_OK)
+        if (vkd_init(blob, blob_size, NULL, 0, NULL, &options, &delegate) != VKD_OK)
             fail_msg("%s", w.error);
-        vkd_tensor_arg args[] = {{VKD_DTYPE_FLOAT32, cases[i].rank, dims, x, count * sizeof *x},
-                                 {VKD_DTYPE_FLOAT32, cases[i].rank, dims, y, count * sizeof *y}};
+        vkd_tensor_arg args[] = {call_arg(VKD_DTYPE_FLOAT32, cases[i].rank, dims, x, NULL),
+                                 call_arg(VKD_DTYPE_FLOAT32, cases[i].rank, dims, NULL, y)};
         if (vkd_execute(delegate, args, 2) != VKD_OK)
             fail_msg("%s", vkd_last_error(delegate));
         assert_memory_equal(x, y, count * sizeof *x);
@@ -519,6 +543,7 @@ static void named_data_that_does_not_fit(void **state)
         fixture f;
         begin(&f, true);
         *(i % 2 ? &f.model.missing_key : &f.model.short_key) = keys[i / 2];
+        f.model.missing_status = VKD_NOT_FOUND;
         assert_int_equal(small_init(&f.model, &f.options, &f.delegate), VKD_INVALID_MODEL);
         assert_non_null(strstr(f.watch.error, keys[i / 2]));
         assert_int_equal(f.watch.counts[VKD_LOG_ERROR], 1);
@@ -535,14 +560,14 @@ static void error_buffers_of_any_size(void **state)
     watch w;
     vkd_options options = watch_begin(&w);
     vkd_delegate *delegate;
-    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, NULL, &options, &delegate), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
     assert_true(strlen(w.error) > 20);
     for (size_t size = 0; size < 20; size++) {
         char error[32];
         memset(error, '#', sizeof error);
         options.error = error;
         options.error_size = size;
-        assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, NULL, &options, &delegate), VKD_INVALID_MODEL);
+        assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
         if (size) {
             assert_memory_equal(error, w.error, size - 1);
             assert_int_equal(error[size - 1], 0);
@@ -551,7 +576,7 @@ static void error_buffers_of_any_size(void **state)
     }
     options.error = NULL;
     options.error_size = 100;
-    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, NULL, &options, &delegate), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
     watch_end(&w);
 }
 
@@ -580,10 +605,10 @@ static void numbers_out_of_range(void **state)
         uint32_t value;
         const char *says;
     } rows[] = {
-        {offsetof(vkd_options, conv_select), 99, "vkd_options.conv_select is 99, the largest possible is 1"},
-        {offsetof(vkd_options, conv_select), UINT32_MAX, "vkd_options.conv_select is 4294967295"},
+        {offsetof(vkd_options, select), 99, "vkd_options.select is 99, the largest possible is 1"},
+        {offsetof(vkd_options, select), UINT32_MAX, "vkd_options.select is 4294967295"},
         {offsetof(vkd_options, log_level), VKD_LOG_DEBUG + 1, "vkd_options.log_level is 4"},
-        {offsetof(vkd_options, skip_rewrites), 64, "vkd_options.skip_rewrites is 64, the largest possible is 63"},
+        {offsetof(vkd_options, skip_rewrites), 128, "vkd_options.skip_rewrites is 128, the largest possible is 127"},
         {offsetof(vkd_options, in_flight), VKD_MAX_IN_FLIGHT + 1, "vkd_options.in_flight is 65"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -624,7 +649,7 @@ static void operators_are_named_before_values(void **state)
         watch w;
         vkd_options options = watch_begin(&w);
         vkd_delegate *delegate;
-        assert_int_equal(vkd_init(blob, size, NULL, 0, NULL, NULL, &options, &delegate), VKD_UNSUPPORTED);
+        assert_int_equal(vkd_init(blob, size, NULL, 0, NULL, &options, &delegate), VKD_UNSUPPORTED);
         assert_string_equal(w.error, rows[i][2]);
         assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
         watch_end(&w);

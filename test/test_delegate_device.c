@@ -79,12 +79,12 @@ static void odd_options(void **state)
     options.int8_dot = (vkd_int8_dot)7;
     assert_int_equal(small_init(&m, &options, &delegate), VKD_INVALID_ARGUMENT);
     options.int8_dot = VKD_DOT_AUTO;
-    options.conv_variant = "no such variant";
+    options.variant = "no such variant";
     assert_int_equal(small_init(&m, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "no such variant"));
     assert_non_null(strstr(w.error, "families general, ")); /* what there is */
     assert_non_null(strstr(w.error, "tiles 4x4"));
-    options.conv_variant = "im2col";
+    options.variant = "im2col";
     assert_int_equal(small_init(&m, &options, &delegate), VKD_OK);
     small_check(&m, delegate);
     vkd_destroy(delegate);
@@ -352,6 +352,7 @@ static void open_application(application *a, bool dot)
     open_instance(a);
     choose_device(a);
     open_device(a, dot);
+    a->vulkan.size = sizeof a->vulkan;
     a->vulkan.lock = lock;
     a->vulkan.unlock = unlock;
     a->vulkan.user = a;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "schema/named.h"
 #include "support/reading.h"
 
 /* Where the comparison is: a line of a listing, and what it is compared with. */
@@ -243,7 +244,7 @@ static void want_delegate(listing *l, reading *r, vkd_model *model)
     want(l, ": blob");
     if ((size_t)number(l) != delegate->blob.size)
         differ(l, "another size was read");
-    if (vkd_model_read(delegate->blob.data, delegate->blob.size, vkd_container_find, &r->container, &r->arena, model) != VKD_OK)
+    if (vkd_model_read(delegate->blob.data, delegate->blob.size, &r->container.named_data, &r->arena, model) != VKD_OK)
         differ(l, r->context.error);
     l->at = strstr(l->at, "+0, ") + 4; /* the sample files have no inline constants */
     if ((size_t)number(l) != model->value_count)

@@ -655,7 +655,8 @@ static void survives_running_out_of_memory(void **state)
     size_t failures = 0;
     for (limited memory = {0};; failures++) {
         limited now = memory;
-        vkd_context_init(&f->context, &(vkd_options){.log = lowering_keep_quiet, .allocator = {allocate_some, release, &now}});
+        const vkd_allocator allocator = {sizeof allocator, allocate_some, release, &now};
+        vkd_context_init(&f->context, &(vkd_options){.log = lowering_keep_quiet, .allocator = &allocator});
         vkd_graph_init(&f->graph, &f->arena);
         vkd_status status = lowering_run(f);
         vkd_arena_release(&f->arena);

@@ -33,7 +33,7 @@ static void test_scalars_and_strings(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
     free(blob); /* nothing of it may be referred to */
     assert_int_equal(model.value_count, 7);
     assert_int_equal(model.op_count + model.input_count + model.output_count, 0);
@@ -66,7 +66,7 @@ static void test_lists(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
     free(blob);
     const vkd_model_value *v = model.values;
     assert_int_equal(v[0].kind, VKD_VALUE_INT_LIST);
@@ -102,7 +102,7 @@ static void test_graph(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
     free(blob);
     const vkd_model_tensor *t = &model.values[x].tensor;
     assert_int_equal(model.values[x].kind, VKD_VALUE_TENSOR);
@@ -130,13 +130,16 @@ static void test_graph(void **state)
 
 /* ------------------------------------------------------------------------------------------------------- constants */
 
-static const void *find_named(void *user, const char *key, size_t *out_size)
+static vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
 {
     const blob_named *named = user;
+    if (!strcmp(named->key, "broken"))
+        return VKD_IO_ERROR;
     if (strcmp(key, named->key) != 0)
-        return NULL;
+        return VKD_NOT_FOUND;
+    *out_data = named->data;
     *out_size = named->size;
-    return named->data;
+    return VKD_OK;
 }
 
 static void test_inline_constants(void **state)
@@ -156,7 +159,7 @@ static void test_inline_constants(void **state)
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+        assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
         const vkd_model_value *v = model.values;
         assert_int_equal(v[first].tensor.size, sizeof weights);
         assert_memory_equal(v[first].tensor.data, weights, sizeof weights);
@@ -184,7 +187,7 @@ static void test_any_number_of_elements(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
     assert_int_equal(model.values[scalar].tensor.rank, 0);
     assert_int_equal(model.values[scalar].tensor.size, 4);
     assert_int_equal(model.values[empty].tensor.dims[0], 4);
@@ -212,12 +215,14 @@ static void test_named_constants(void **state)
          VKD_INVALID_MODEL,
          "constants[0]: named data \"key\" has 11 bytes, but the tensor values[0] needs 12"},
         {{"other", weights, sizeof weights}, VKD_INVALID_MODEL, "constants[0]: no named data \"key\""},
+        {{"broken", weights, sizeof weights}, VKD_IO_ERROR, "constants[0]: named data \"key\" cannot be had: VKD_IO_ERROR"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
+        const vkd_named_data named = {sizeof named, find_named, NULL, (void *)&cases[i].named};
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(blob, size, find_named, (void *)&cases[i].named, &r.arena, &model), cases[i].status);
+        assert_int_equal(vkd_model_read(blob, size, &named, &r.arena, &model), cases[i].status);
         if (cases[i].status == VKD_OK)
             assert_ptr_equal(model.values[0].tensor.data, weights);
         assert_non_null(strstr(r.context.error, cases[i].says));
@@ -226,7 +231,7 @@ static void test_named_constants(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(r.context.error, "named data \"key\" is needed"));
     reading_end(&r);
     free(blob);
@@ -355,7 +360,7 @@ static void test_unsupported_values(void **state)
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_OK);
+        assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
         assert_true(model.op_count == 1 && !strcmp(model.ops[0].name, "my.op"));
         assert_int_equal(!model.unsupported, !cases[i].says);
         assert_true(!cases[i].says || (strstr(model.unsupported, cases[i].says) && model.unsupported_value == odd));
@@ -369,7 +374,7 @@ static void assert_refused(const void *blob, size_t size, vkd_status status, con
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), status);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), status);
     if (!strstr(r.context.error, says))
         fail_msg("\"%s\" does not say \"%s\"", r.context.error, says);
     assert_int_equal(r.messages, 1);
@@ -450,8 +455,7 @@ static void test_truncation(void **state)
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(prefix, length, NULL, NULL, &r.arena, &model),
-                         length < needed ? VKD_INVALID_MODEL : VKD_OK);
+        assert_int_equal(vkd_model_read(prefix, length, NULL, &r.arena, &model), length < needed ? VKD_INVALID_MODEL : VKD_OK);
         reading_end(&r);
         free(prefix);
     }
@@ -470,7 +474,7 @@ static void test_any_address(void **state)
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(room + shift, size, NULL, NULL, &r.arena, &model), VKD_OK);
+        assert_int_equal(vkd_model_read(room + shift, size, NULL, &r.arena, &model), VKD_OK);
         assert_int_equal(model.value_count, 3);
         assert_ptr_equal(model.values[2].tensor.data, room + shift + flat_get(blob, 18, 4));
         reading_end(&r);
@@ -500,7 +504,7 @@ static void test_shared_lists(void **state)
     reading r;
     reading_begin(&r, NULL);
     vkd_model model;
-    assert_int_equal(vkd_model_read(blob, size, NULL, NULL, &r.arena, &model), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_INVALID_MODEL);
     assert_non_null(strstr(r.context.error, "referred to again and again"));
     assert_true(r.context.host_peak < 100 * size);
     reading_end(&r);

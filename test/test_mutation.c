@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/random.h"
@@ -217,12 +218,12 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size, s
             const vkd_container_delegate *d = &method->delegates[k];
             vkd_model model;
             for (size_t j = 0; j < d->spec_count; j++)
-                sum += sum_bytes(d->specs[j].value, d->specs[j].size) + strlen(d->specs[j].key);
-            VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, vkd_container_find, &r->container, &r->arena, &model));
+                sum += sum_bytes(d->specs[j].value, d->specs[j].value_size) + strlen(d->specs[j].key);
+            VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, &r->container.named_data, &r->arena, &model));
             sum += touch_model(&model);
         }
         vkd_model whole;
-        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, vkd_container_find, &r->container, &r->arena, &whole));
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->arena, &whole));
         sum += touch_model(&whole);
         (*inlined)++;
     }
@@ -297,8 +298,7 @@ static void test_truncated_blobs(void **state)
             reading part;
             reading_begin(&part, NULL);
             vkd_model model;
-            assert_int_equal(vkd_model_read(prefix, length, vkd_container_find, &r.container, &part.arena, &model),
-                             VKD_INVALID_MODEL);
+            assert_int_equal(vkd_model_read(prefix, length, &r.container.named_data, &part.arena, &model), VKD_INVALID_MODEL);
             reading_end(&part);
             free(prefix);
         }
@@ -372,7 +372,7 @@ static void release(void *user, void *memory)
 static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t least, size_t used)
 {
     failing_allocator f = {allowed, 0, least};
-    vkd_allocator allocator = {allocate, release, &f};
+    vkd_allocator allocator = {sizeof allocator, allocate, release, &f};
     reading r;
     reading_begin(&r, &allocator);
     if (used)

@@ -123,8 +123,11 @@ static void check_operators(const char *folder, operator_tally *t)
     options.no_rewrites = true;
     if (sample_load(&s, &options, &program, &method) != VKD_OK)
         fail_msg("%s: %s", folder, w.error);
-    if (vkd_method_execute(method) != VKD_OK)
+    float *output = malloc(s.count * sizeof *output);
+    assert_non_null(output);
+    if (sample_execute(&s, method, output) != VKD_OK)
         fail_msg("%s: %s", folder, vkd_method_error(method));
+    free(output);
     values v = {&s, vkd_method_delegate(method), calloc(s.model.value_count, sizeof *v.moved)};
     assert_non_null(v.moved);
     for (size_t i = 0; i < s.model.op_count; i++)

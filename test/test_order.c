@@ -1,6 +1,7 @@
 /* Inputs and outputs whose bytes are not row-major: a program's dim_order, honoured wherever tensors come and go. Skips without
  * a device. */
 #include "support/blob_builder.h"
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/random.h"
@@ -98,11 +99,10 @@ static void run_passer(passer *p)
 {
     void *x = make_input(&p->x), *y = malloc(p->y.size);
     assert_non_null(y);
-    assert_int_equal(vkd_method_set_input(p->method, 0, x, p->x.size), VKD_OK);
-    assert_int_equal(vkd_method_execute(p->method), VKD_OK);
-    check_output(&p->y, vkd_method_output(p->method, 0, NULL), "vkd_method_execute");
-    const vkd_tensor_arg args[2] = {{p->x.dtype, p->x.rank, p->x.dims, x, p->x.size},
-                                    {p->y.dtype, p->y.rank, p->y.dims, y, p->y.size}};
+    assert_int_equal(call_method(p->method, x, y), VKD_OK);
+    check_output(&p->y, y, "vkd_method_execute");
+    vkd_tensor_arg args[2] = {call_input(&p->x, x), call_output(&p->y, y)};
+    memset(y, 0xff, p->y.size);
     assert_int_equal(vkd_execute(vkd_method_delegate(p->method), args, 2), VKD_OK);
     check_output(&p->y, y, "vkd_execute");
     free(x);
@@ -165,9 +165,9 @@ static void channels_last(void **state)
     if (vkd_method_load(program, NULL, &options, &method) != VKD_OK)
         fail_msg("%s", w.error);
     const float in[4] = {1, 2, 3, 4}, expected[2] = {2, 3};
-    assert_int_equal(vkd_method_set_input(method, 0, in, sizeof in), VKD_OK);
-    assert_int_equal(vkd_method_execute(method), VKD_OK);
-    assert_memory_equal(vkd_method_output(method, 0, NULL), expected, sizeof expected);
+    float got[2];
+    assert_int_equal(call_method(method, in, got), VKD_OK);
+    assert_memory_equal(got, expected, sizeof expected);
     vkd_method_unload(method);
     vkd_program_close(program);
     free(file);

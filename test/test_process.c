@@ -71,7 +71,7 @@ static void *use_plugin(small_model *m, bool only_ask)
     if (only_ask) {
         assert_true(backend->is_available());
     } else {
-        assert_int_equal(backend->init(m->blob, m->size, NULL, 0, NULL, NULL, &options, &delegate), VKD_OK);
+        assert_int_equal(backend->init(m->blob, m->size, NULL, 0, NULL, &options, &delegate), VKD_OK);
         small_args_set(&a, m->x, y);
         assert_int_equal(backend->execute(delegate, a.args, 2), VKD_OK);
         assert_memory_equal(y, m->y, sizeof y);

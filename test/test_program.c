@@ -1,8 +1,10 @@
 /* The .pte container through the public interface: files that are none, methods, inputs and outputs in the wrong order. */
 #include "support/blob_builder.h"
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
+#include "support/pte_builder.h"
 #include "support/small_model.h"
 
 #include <setjmp.h>
@@ -312,12 +314,13 @@ static void null_pointers(void **state)
     assert_string_equal(vkd_method_error(NULL), "");
     assert_null(vkd_program_method_name(NULL, 0));
     assert_null(vkd_method_delegate(NULL));
-    assert_null(vkd_method_output(NULL, 0, NULL));
     assert_int_equal(vkd_program_method_count(NULL) + vkd_method_input_count(NULL) + vkd_method_output_count(NULL), 0);
     assert_int_equal(vkd_method_input_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_method_output_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(NULL, 0, "", 0), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(NULL), VKD_INVALID_ARGUMENT);
+    uint64_t ticket;
+    assert_int_equal(vkd_method_execute(NULL, NULL, 0), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_submit(NULL, NULL, 0, &ticket), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_method_wait(NULL, 1), VKD_INVALID_ARGUMENT);
     watch_end(&w);
 }
 
@@ -375,7 +378,6 @@ static void inputs_and_outputs(void **state)
     (void)state;
     fixture f;
     vkd_tensor_info info;
-    size_t size = 0;
     begin(&f);
     const uint8_t *x = f.sample.inputs[0];
     size_t x_size = f.sample.input_sizes[0];
@@ -387,34 +389,30 @@ static void inputs_and_outputs(void **state)
     assert_int_equal(vkd_method_input_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_method_output_info(f.method, 0, NULL), VKD_INVALID_ARGUMENT);
 
-    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT);
-    assert_non_null(strstr(vkd_method_error(f.method), "input 0 was not set"));
-    assert_null(vkd_method_output(f.method, 0, &size));
-    assert_int_equal(vkd_method_set_input(f.method, 1, x, x_size), VKD_NOT_FOUND);
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size - 1), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size + 1), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_set_input(f.method, 0, NULL, x_size), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(f.method), VKD_INVALID_ARGUMENT); /* none of these counts */
-
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, x_size), VKD_OK);
-    assert_null(vkd_method_output(f.method, 0, &size)); /* not before execute */
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
-    assert_null(vkd_method_output(f.method, 1, &size));
-    assert_non_null(vkd_method_output(f.method, 0, NULL));
-    const void *y = vkd_method_output(f.method, 0, &size);
-    assert_int_equal(size, f.sample.count * sizeof(float));
-    float *first = malloc(size);
-    memcpy(first, y, size);
-
-    assert_int_equal(vkd_method_set_input(f.method, 0, x, 3), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK); /* the input of before is still there */
-    assert_memory_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    vkd_tensor_info declared;
+    assert_int_equal(vkd_method_output_info(f.method, 0, &declared), VKD_OK);
+    assert_int_equal(declared.size, f.sample.count * sizeof(float));
+    float *first = malloc(declared.size), *y = malloc(declared.size);
     uint8_t *zeros = calloc(1, x_size);
-    assert_int_equal(vkd_method_set_input(f.method, 0, zeros, x_size), VKD_OK);
-    assert_int_equal(vkd_method_execute(f.method), VKD_OK);
-    assert_memory_not_equal(vkd_method_output(f.method, 0, NULL), first, size);
+    vkd_tensor_arg args[] = {call_input(&info, x), call_output(&declared, first)};
+    assert_int_equal(vkd_method_execute(f.method, args, 1), VKD_INVALID_ARGUMENT);
+    assert_non_null(strstr(vkd_method_error(f.method), "1 arguments"));
+    assert_int_equal(vkd_method_execute(f.method, NULL, 2), VKD_INVALID_ARGUMENT);
+    args[0].capacity--;
+    assert_int_equal(vkd_method_execute(f.method, args, 2), VKD_INVALID_ARGUMENT);
+    args[0].capacity++;
+    args[1].rank = 0; /* what an output is is not asked, but told */
+    memset(args[1].dims, 0xff, sizeof args[1].dims);
+    assert_int_equal(vkd_method_execute(f.method, args, 2), VKD_OK);
+    assert_int_equal(args[1].rank, declared.rank);
+    assert_memory_equal(args[1].dims, declared.dims, declared.rank * sizeof *declared.dims);
+    assert_int_equal(call_method(f.method, x, y), VKD_OK);
+    assert_memory_equal(y, first, declared.size);
+    assert_int_equal(call_method(f.method, zeros, y), VKD_OK);
+    assert_memory_not_equal(y, first, declared.size);
     free(zeros);
     free(first);
+    free(y);
     end(&f);
 }
 
@@ -429,14 +427,13 @@ static void bytes_equal_file(void **state)
     assert_int_equal(vkd_program_open(path, &f.options, &program), VKD_OK);
     assert_int_equal(vkd_method_load(program, "forward", &f.options, &method), VKD_OK);
     vkd_method *both[] = {f.method, method};
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(vkd_method_set_input(both[i], 0, f.sample.inputs[0], f.sample.input_sizes[0]), VKD_OK);
-        assert_int_equal(vkd_method_execute(both[i]), VKD_OK);
-    }
-    size_t size, other_size;
-    const void *output = vkd_method_output(f.method, 0, &size), *other = vkd_method_output(method, 0, &other_size);
-    assert_int_equal(size, other_size);
-    assert_memory_equal(output, other, size);
+    const size_t size = f.sample.count * sizeof(float);
+    float *outputs[] = {malloc(size), malloc(size)};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sample_execute(&f.sample, both[i], outputs[i]), VKD_OK);
+    assert_memory_equal(outputs[0], outputs[1], size);
+    free(outputs[0]);
+    free(outputs[1]);
     vkd_method_unload(method);
     vkd_program_close(program);
     free(path);
@@ -488,7 +485,7 @@ static void programs_that_cannot_run(void **state)
 {
     (void)state;
     gpu_needed();
-    static const char *const kernels[] = {"aten::cumsum.out", "aten::softmax.out"};
+    static const char *const kernels[] = {"aten::nonzero.out", "aten::softmax.out"};
     small_model m;
     small_begin(&m, false, NULL);
     const blob_pte good = {
@@ -510,7 +507,7 @@ static void programs_that_cannot_run(void **state)
         {&other_name, "encode", VKD_OK, ""},
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
         {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
-        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::cumsum.out' (node 1), 'aten::softmax.out' (node 2)"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
         {&other_shape, NULL, VKD_INVALID_MODEL, "output 0 of delegate 0 (value 1) has another shape"},
     };
@@ -568,6 +565,88 @@ static void named_data_of_the_program(void **state)
     small_end(&m);
 }
 
+/* Constants of a .ptd file reach the delegate, from a path and from bytes; methods that are loaded one after the other read the
+ * file again, and see when it was cut short. */
+static void data_files(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    small_begin(&m, true, NULL);
+    const blob_named first[] = {{"bias", m.bias, sizeof m.bias}, {"scales", m.scales, sizeof m.scales}};
+    const ptd_entry second[] = {{{"sums", m.sums, sizeof m.sums}, NULL}, {{"weight", m.weight, sizeof m.weight}, NULL}};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1,
+                          .named = first,
+                          .named_count = 2};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&pte, &size), *data = ptd_build(second, 2, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    write_file(path, data, data_size);
+    for (int by_path = 0; by_path <= 1; by_path++) {
+        watch w;
+        vkd_options options = watch_begin(&w);
+        vkd_program *program;
+        vkd_method *method;
+        assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+        assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_INVALID_MODEL);
+        assert_non_null(strstr(w.error, "a .ptd file has it"));
+        assert_int_equal(by_path ? vkd_program_add_data(program, path) : vkd_program_add_data_bytes(program, data, data_size),
+                         VKD_OK);
+        for (int i = 0; i < 2; i++) {
+            if (vkd_method_load(program, NULL, &options, &method) != VKD_OK)
+                fail_msg("%s", w.error);
+            small_check(&m, vkd_method_delegate(method));
+            vkd_method_unload(method);
+        }
+        if (by_path) {
+            assert_int_equal(truncate(path, (off_t)data_size / 2), 0);
+            assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_IO_ERROR);
+            assert_non_null(strstr(w.error, "weights.ptd"));
+        }
+        vkd_program_close(program);
+        watch_end(&w);
+    }
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+    small_end(&m);
+}
+
+/* A data file that is refused leaves the program as it was, and names itself. */
+static void data_files_that_are_none(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info one = {VKD_DTYPE_BOOL, 0, {0}, 0};
+    const ptd_entry entry = {{"key", "1", 1}, &one};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&(blob_pte){.blob = "", .blob_size = 1}, &size), *data = ptd_build(&entry, 1, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+    assert_int_equal(vkd_program_add_data(NULL, path), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data_bytes(program, NULL, 3), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_IO_ERROR);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd"));
+    write_file(path, file, size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd: not a data file (.ptd), it looks like a program"));
+    write_file(path, data, data_size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_OK);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL); /* its tensor is there already */
+    assert_non_null(strstr(vkd_program_error(program), "the tensor \"key\""));
+    vkd_program_close(program);
+    watch_end(&w);
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+}
+
 /* Compile specs of the program reach the delegate. */
 static void specs_of_the_program(void **state)
 {
@@ -578,7 +657,7 @@ static void specs_of_the_program(void **state)
     vkd_program *program;
     vkd_method *method;
     small_begin(&m, false, NULL);
-    const vkd_compile_spec spec = {"storage_type_override", "\1\0\0", 3};
+    const vkd_compile_spec spec = {sizeof spec, "storage_type_override", "\1\0\0", 3};
     const blob_pte pte = {.blob = m.blob,
                           .blob_size = m.size,
                           .inputs = &x_info,
@@ -609,6 +688,8 @@ int main(void)
         cmocka_unit_test(bytes_anywhere),
         cmocka_unit_test(programs_that_cannot_run),
         cmocka_unit_test(named_data_of_the_program),
+        cmocka_unit_test(data_files),
+        cmocka_unit_test(data_files_that_are_none),
         cmocka_unit_test(specs_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* ResNets of any input size and batch: a batch gives what its images give alone, every size runs, and shapes that cannot be are
  * refused. */
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/resnet.h"
@@ -29,7 +30,7 @@ static void load(const resnet_shape *shape, const char *variant, loaded *out)
 {
     *out = (loaded){.shape = *shape};
     vkd_options options = watch_begin(&out->watch);
-    options.conv_variant = variant;
+    options.variant = variant;
     if (!resnet_build(shape, &out->net))
         fail_msg("%s", out->net.error);
     if (vkd_program_open_bytes(out->net.file, out->net.file_size, &options, &out->program) != VKD_OK ||
@@ -45,8 +46,8 @@ static void unload(loaded *l)
     watch_end(&l->watch);
 }
 
-/* The output of a batch that starts with image `first`; valid until the next one. */
-static const float *execute(loaded *l, int first)
+/* The output of a batch that starts with image `first`; free it. */
+static float *execute(loaded *l, int first)
 {
     const resnet_shape *shape = &l->shape;
     const size_t image = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size, count = image * (size_t)shape->batch;
@@ -54,13 +55,11 @@ static const float *execute(loaded *l, int first)
     assert_non_null(images);
     for (int i = 0; i < shape->batch; i++)
         resnet_image(shape, first + i, images + (size_t)i * image);
-    assert_int_equal(vkd_method_set_input(l->method, 0, images, count * sizeof *images), VKD_OK);
-    free(images);
-    if (vkd_method_execute(l->method) != VKD_OK)
+    float *output = malloc(sizeof *output * (size_t)shape->batch * (size_t)shape->classes);
+    assert_non_null(output);
+    if (call_method(l->method, images, output) != VKD_OK)
         fail_msg("size %d, batch %d: %s", shape->size, shape->batch, vkd_method_error(l->method));
-    size_t size = 0;
-    const void *output = vkd_method_output(l->method, 0, &size);
-    assert_int_equal(size, sizeof(float) * (size_t)shape->batch * (size_t)shape->classes);
+    free(images);
     return output;
 }
 
@@ -97,10 +96,14 @@ static void assert_batch(resnet_shape shape)
     load(&shape, NULL, &batch);
     shape.batch = 1;
     load(&shape, NULL, &one);
-    const float *together = execute(&batch, 0);
-    for (int i = 0; i < batch.shape.batch; i++)
-        assert_same(&batch.shape, together + (size_t)i * classes, execute(&one, i), classes, "an image alone is different");
+    float *together = execute(&batch, 0);
+    for (int i = 0; i < batch.shape.batch; i++) {
+        float *alone = execute(&one, i);
+        assert_same(&batch.shape, together + (size_t)i * classes, alone, classes, "an image alone is different");
+        free(alone);
+    }
     assert_lively(together, together + classes, shape.classes);
+    free(together);
     unload(&batch), unload(&one);
 }
 
@@ -136,8 +139,10 @@ static void sizes(void **state)
         shape.size = tried[i], shape.batch = 2;
         loaded chosen, general;
         load(&shape, NULL, &chosen), load(&shape, "general", &general);
-        assert_same(&shape, execute(&chosen, 0), execute(&general, 0), (size_t)(shape.classes * shape.batch),
-                    "variant 'general' is different");
+        float *by_choice = execute(&chosen, 0), *by_general = execute(&general, 0);
+        assert_same(&shape, by_choice, by_general, (size_t)(shape.classes * shape.batch), "variant 'general' is different");
+        free(by_choice);
+        free(by_general);
         unload(&chosen), unload(&general);
     }
 }

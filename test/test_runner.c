@@ -168,6 +168,16 @@ static void raw_tensors_go_in_and_out(void **state)
     runner_expect(f, "x.pte --input b.f32", 1, "needs exactly 16");
 }
 
+static void data_files_are_given_to_the_program(void **state)
+{
+    runner *f = *state;
+    runner_expect(f, "data.pte --ptd a.ptd --ptd b.ptd", 0, "");
+    runner_expect(f, "data.pte --ptd a.ptd", 2, "");
+    runner_expect(f, "data.pte --ptd a.ptd --ptd bad.ptd", 2, "");
+    runner_expect(f, "data.pte --ptd -", 1, "--ptd cannot be '-'");
+    runner_expect(f, "--list-devices --ptd a.ptd", 1, "--ptd needs a model");
+}
+
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     runner *f = *state;
@@ -467,6 +477,7 @@ int main(void)
         cmocka_unit_test(the_library_option_wins_over_the_environment),
         cmocka_unit_test(help_explains),
         cmocka_unit_test(raw_tensors_go_in_and_out),
+        cmocka_unit_test(data_files_are_given_to_the_program),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
         cmocka_unit_test(a_full_disk_on_stdout_is_an_error),
         cmocka_unit_test(labels_and_top),

@@ -1,4 +1,5 @@
 /* Several executions in flight: vkd_submit and vkd_wait, alone and beside vkd_execute and methods. */
+#include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
@@ -14,6 +15,7 @@
 /* One execution: random numbers, and what vkd_execute makes of them. */
 typedef struct request {
     float x[SMALL_X], y[SMALL_Y], expected[SMALL_Y];
+    small_args args;
     uint64_t ticket;
 } request;
 
@@ -64,13 +66,12 @@ static void end(fixture *f)
 /* What only a submit may read is gone after it. */
 static void submit(fixture *f, request *r)
 {
-    small_args a;
     float x[SMALL_X];
     memcpy(x, r->x, sizeof x);
-    small_args_set(&a, x, r->y);
-    if (vkd_submit(f->delegate, a.args, 2, &r->ticket) != VKD_OK)
+    small_args_set(&r->args, x, r->y);
+    if (vkd_submit(f->delegate, r->args.args, 2, &r->ticket) != VKD_OK)
         fail_msg("%s", vkd_last_error(f->delegate));
-    memset(&a, 0xff, sizeof a);
+    memset(&r->args.args[0], 0xff, sizeof r->args.args[0]);
     memset(x, 0xff, sizeof x);
 }
 
@@ -224,7 +225,7 @@ static void wrong_submits(void **state)
     assert_int_equal(vkd_submit(f.delegate, a.args, 2, NULL), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_submit(f.delegate, NULL, 2, &ticket), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_submit(f.delegate, a.args, 1, &ticket), VKD_INVALID_ARGUMENT);
-    a.dims[0][2]++;
+    a.args[0].dims[2]++;
     assert_int_equal(vkd_submit(f.delegate, a.args, 2, &ticket), VKD_INVALID_ARGUMENT);
     assert_int_equal(ticket, 77);
     submit(&f, &f.requests[1]);
@@ -307,63 +308,56 @@ static void values_of_the_last_one_completed(void **state)
 
 /* --------------------------------------------------------------------------------------------------------- methods */
 
-static const void *method_result(vkd_method *method, size_t *size)
+static void check_method(vkd_method *method, const void *x, const void *expected, size_t size)
 {
-    if (vkd_method_execute(method) != VKD_OK)
+    float y[64];
+    assert_true(size <= sizeof y);
+    if (call_method(method, x, y) != VKD_OK)
         fail_msg("%s", vkd_method_error(method));
-    return vkd_method_output(method, 0, size);
+    assert_memory_equal(y, expected, size);
 }
 
-/* A method's inputs stay while its delegate works on others; where both share their memory, the method notices. */
+/* A method's executions and its delegate's are the same. */
 static void methods_and_submits(void **state)
 {
     (void)state;
     gpu_needed();
     enum { IN = 20, OUT = 7 };
+    const int64_t in[] = {1, IN}, out[] = {1, OUT};
     sample s;
-    uint64_t io_of_one = 0;
     sample_open(&s, "tiny/linear_1x20o7");
     for (uint32_t depth = 1; depth <= 3; depth++) {
         watch w;
         vkd_program *program;
         vkd_method *method;
         float x[IN], mine[OUT], other[OUT], y[4][OUT];
-        const int64_t in[] = {1, IN}, out[] = {1, OUT};
+        vkd_tensor_arg args[4][2];
         uint64_t tickets[4];
-        size_t size;
         vkd_options options = watch_begin(&w);
         options.in_flight = depth;
         if (sample_load(&s, &options, &program, &method) != VKD_OK)
             fail_msg("%u in flight: %s", depth, w.error);
         vkd_delegate *delegate = vkd_method_delegate(method);
-        vkd_memory_info memory;
-        vkd_describe_memory(delegate, &memory);
-        io_of_one = depth == 1 ? memory.io : io_of_one;
-        assert_int_equal(memory.io, io_of_one * (depth == 1 ? 1 : depth + 1)); /* the method's own beside several */
-        memcpy(mine, method_result(method, &size), sizeof mine);
-        assert_int_equal(size, sizeof mine);
+        assert_int_equal(sample_execute(&s, method, mine), VKD_OK);
         for (int i = 0; i < IN; i++)
             x[i] = (float)(gpu_random() % 601) * 0.01f - 3;
-        vkd_tensor_arg args[2] = {{VKD_DTYPE_FLOAT32, 2, in, x, sizeof x}, {VKD_DTYPE_FLOAT32, 2, out, other, sizeof other}};
-        assert_int_equal(vkd_execute(delegate, args, 2), VKD_OK);
+        assert_int_equal(call_method(method, x, other), VKD_OK);
+        assert_memory_not_equal(mine, other, sizeof other);
         for (int i = 0; i < 4; i++) {
-            args[1].data = y[i];
-            assert_int_equal(vkd_submit(delegate, args, 2, &tickets[i]), VKD_OK);
+            args[i][0] = call_arg(VKD_DTYPE_FLOAT32, 2, in, x, NULL);
+            args[i][1] = call_arg(VKD_DTYPE_FLOAT32, 2, out, NULL, y[i]);
+            assert_int_equal(i % 2 ? vkd_method_submit(method, args[i], 2, &tickets[i])
+                                   : vkd_submit(delegate, args[i], 2, &tickets[i]),
+                             VKD_OK);
         }
-        if (depth == 1) {
-            assert_int_equal(vkd_method_execute(method), VKD_INVALID_ARGUMENT);
-            assert_non_null(strstr(vkd_method_error(method), "input 0 was not set"));
-            assert_memory_equal(y[3], other, sizeof other);
-            assert_int_equal(vkd_submit(delegate, args, 2, &tickets[3]), VKD_OK);
-            assert_int_equal(vkd_method_set_input(method, 0, s.inputs[0], sizeof x), VKD_OK);
-        }
-        assert_memory_equal(method_result(method, &size), mine, sizeof mine);
+        check_method(method, s.inputs[0], mine, sizeof mine);
         for (int i = 3; i >= 0; i--) {
-            assert_int_equal(vkd_wait(delegate, tickets[i]), VKD_OK);
+            assert_int_equal(i % 2 ? vkd_wait(delegate, tickets[i]) : vkd_method_wait(method, tickets[i]), VKD_OK);
             assert_memory_equal(y[i], other, sizeof other);
         }
-        assert_memory_equal(method_result(method, &size), mine, sizeof mine);
-        assert_int_equal(vkd_submit(delegate, args, 2, &tickets[0]), VKD_OK); /* unloaded in flight */
+        assert_int_equal(vkd_method_wait(method, 99), VKD_INVALID_ARGUMENT);
+        assert_non_null(strstr(vkd_method_error(method), "ticket 99"));
+        assert_int_equal(vkd_method_submit(method, args[0], 2, &tickets[0]), VKD_OK); /* unloaded in flight */
         vkd_method_unload(method);
         vkd_program_close(program);
         watch_end(&w);

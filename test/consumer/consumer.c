@@ -4,7 +4,7 @@
 int main(void)
 {
     char error[256] = "";
-    vkd_options options = {.error = error, .error_size = sizeof error};
+    vkd_options options = {.size = sizeof options, .error = error, .error_size = sizeof error};
     vkd_program *program = NULL;
     vkd_status status = vkd_program_open("no such file.pte", &options, &program);
     vkd_program_close(program);

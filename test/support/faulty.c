@@ -32,8 +32,6 @@ static void release(void *user, void *block)
     free(block);
 }
 
-vkd_allocator faulty_allocator(faulty_memory *memory) { return (vkd_allocator){allocate, release, memory}; }
-
 /* ------------------------------------------------------------------------------------------------------------- log */
 
 static void keep(void *user, vkd_log_level level, const char *message)
@@ -49,14 +47,15 @@ static void keep(void *user, vkd_log_level level, const char *message)
 vkd_options watch_begin(watch *w)
 {
     const char *validate = getenv("VKD_TEST_VALIDATE");
-    *w = (watch){.memory = {.fail_at = -1}};
+    *w = (watch){.memory = {.fail_at = -1}, .allocator = {sizeof w->allocator, allocate, release, &w->memory}};
     return (vkd_options){
+        .size = sizeof(vkd_options),
         .log = keep,
         .log_user = w,
         .log_level = VKD_LOG_DEBUG,
         .error = w->error,
         .error_size = sizeof w->error,
-        .allocator = faulty_allocator(&w->memory),
+        .allocator = &w->allocator,
         .no_cache = true,
         .no_self_check = true,
         .validate = validate && !strcmp(validate, "1"),

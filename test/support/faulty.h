@@ -14,11 +14,10 @@ typedef struct faulty_memory {
     void *user;
 } faulty_memory;
 
-vkd_allocator faulty_allocator(faulty_memory *memory);
-
 /* The surroundings of one object under test. */
 typedef struct watch {
     faulty_memory memory;
+    vkd_allocator allocator;
     uint32_t counts[VKD_LOG_DEBUG + 1]; /* messages by level */
     uint32_t validation_messages;
     char error[512]; /* vkd_options.error */

@@ -95,12 +95,13 @@ static void keep(void *user, vkd_log_level level, const char *message)
 
 void gpu_init(gpu *g)
 {
-    *g = (gpu){0};
+    *g = (gpu){.allocator = {sizeof g->allocator, allocate, release, g}};
     g->options = (vkd_options){
         .log = keep,
         .log_user = g,
         .log_level = VKD_LOG_DEBUG,
-        .allocator = {allocate, release, g},
+        .size = sizeof(vkd_options),
+        .allocator = &g->allocator,
         .no_cache = true,
         .validate = true,
     };

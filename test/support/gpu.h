@@ -7,6 +7,7 @@
 
 typedef struct gpu {
     vkd_context context;
+    vkd_allocator allocator;
     vkd_options options; /* change it before gpu_open; starts with no_cache and this struct's log and allocator */
     vkd_device *device;
     int64_t live_allocations, total_allocations;

@@ -202,15 +202,14 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
     return status;
 }
 
-vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_variant, const void *const *inputs,
-                       void *const *outputs)
+vkd_status harness_run(harness *h, const vkd_model *model, const char *variant, const void *const *inputs, void *const *outputs)
 {
     vkd_arena arena;
     vkd_graph graph;
     vkd_lowered lowered;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, conv_variant, &graph, &lowered);
+    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)

@@ -73,8 +73,8 @@ void harness_close(harness *h);
 /* Calls body with a harness of every int8 flavour that the device has; says which ones it has not. */
 void harness_each_dot(void (*body)(harness *h, vkd_random *random), vkd_random *random);
 
-/* Lowers, plans, runs once and reads the outputs. conv_variant: forced, or null. */
-VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *conv_variant, const void *const *inputs,
+/* Lowers, plans, runs once and reads the outputs. variant: forced, or null. */
+VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *variant, const void *const *inputs,
                                     void *const *outputs);
 
 /* Fails the test unless both are the same; says which byte differs first. */

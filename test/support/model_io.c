@@ -1,4 +1,5 @@
 #include "support/model_io.h"
+#include "support/call.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,8 +21,7 @@ void sample_open(sample *s, const char *folder)
     reading_begin(&s->reading, NULL);
     assert_int_equal(vkd_container_read(s->file, s->file_size, &s->reading.arena, &s->reading.container), VKD_OK);
     s->method = &s->reading.container.methods[0];
-    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, vkd_container_find,
-                                       &s->reading.container, &s->reading.arena, &s->model),
+    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, &s->reading.arena, &s->model),
                      VKD_OK);
     s->input_count = s->method->input_count;
     assert_true(s->input_count <= SAMPLE_INPUTS);
@@ -67,11 +67,19 @@ double sample_output_step(const sample *s)
 
 /* --------------------------------------------------------------------------------------------------------- running */
 
-static vkd_status set_inputs(const sample *s, vkd_method *method)
+vkd_status sample_execute(const sample *s, vkd_method *method, float *out)
 {
-    for (size_t i = 0; i < s->input_count; i++)
-        VKD_TRY(vkd_method_set_input(method, i, s->inputs[i], s->input_sizes[i]));
-    return VKD_OK;
+    vkd_tensor_arg args[SAMPLE_INPUTS + 1];
+    vkd_tensor_info info;
+    for (size_t i = 0; i < s->input_count; i++) {
+        VKD_TRY(vkd_method_input_info(method, i, &info));
+        args[i] = call_input(&info, s->inputs[i]);
+        assert_int_equal(args[i].capacity, s->input_sizes[i]);
+    }
+    VKD_TRY(vkd_method_output_info(method, 0, &info));
+    args[s->input_count] = call_output(&info, out);
+    assert_int_equal(info.size, s->count * sizeof *out);
+    return vkd_method_execute(method, args, s->input_count + 1);
 }
 
 vkd_status sample_load(const sample *s, const vkd_options *options, vkd_program **out_program, vkd_method **out_method)
@@ -79,8 +87,6 @@ vkd_status sample_load(const sample *s, const vkd_options *options, vkd_program 
     *out_method = NULL;
     VKD_TRY(vkd_program_open_bytes(s->file, s->file_size, options, out_program));
     vkd_status status = vkd_method_load(*out_program, NULL, options, out_method);
-    if (status == VKD_OK)
-        status = set_inputs(s, *out_method);
     if (status == VKD_OK)
         return status;
     vkd_method_unload(*out_method);
@@ -97,19 +103,15 @@ float *sample_run(const sample *s, const vkd_options *options, int runs)
     vkd_status status = sample_load(s, options, &program, &method);
     if (status != VKD_OK)
         fail_msg("%s: %s: %s", s->folder, vkd_status_name(status), options->error);
-    float *result = malloc(s->count * sizeof *result);
-    assert_non_null(result);
+    float *result = malloc(s->count * sizeof *result), *again = malloc(s->count * sizeof *again);
+    assert_true(result && again);
     for (int run = 0; run < runs; run++) {
-        if (vkd_method_execute(method) != VKD_OK)
+        if (sample_execute(s, method, run ? again : result) != VKD_OK)
             fail_msg("%s: %s", s->folder, vkd_method_error(method));
-        size_t size;
-        const void *output = vkd_method_output(method, 0, &size);
-        assert_non_null(output);
-        assert_int_equal(size, s->count * sizeof *result);
-        if (run && memcmp(result, output, size))
+        if (run && memcmp(result, again, s->count * sizeof *result))
             fail_msg("%s: run %d gives another output than the first", s->folder, run);
-        memcpy(result, output, size);
     }
+    free(again);
     vkd_method_unload(method);
     vkd_program_close(program);
     return result;

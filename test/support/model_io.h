@@ -30,8 +30,10 @@ const char *sample_unsupported(const sample *s);
 /* What one step of int8 means in the output: the scale of the last dequantize; 0 if there is none. */
 double sample_output_step(const sample *s);
 
-/* Loads and sets the inputs. On failure nothing is left open, and options->error has the reason. */
+/* On failure nothing is left open, and options->error has the reason. */
 vkd_status sample_load(const sample *s, const vkd_options *options, vkd_program **out_program, vkd_method **out_method);
+/* Runs the sample's method on its inputs; out: s->count floats. */
+vkd_status sample_execute(const sample *s, vkd_method *method, float *out);
 
 /* Loads, runs `runs` times, and gives the output, s->count floats from malloc; the test fails when anything fails or when two
  * runs differ in a bit. */

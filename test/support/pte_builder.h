@@ -1,4 +1,4 @@
-/* Builds .pte files of one method in memory, step by step:
+/* Builds .pte files of one method, and .ptd files, in memory, step by step:
  *
  *     vkd_pte_builder *b = pte_new();
  *     uint32_t x = pte_tensor(b, &info), y = pte_tensor(b, &info);
@@ -62,6 +62,16 @@ void pte_io(vkd_pte_builder *b, const uint32_t *inputs, size_t input_count, cons
 
 /* The file's bytes, from malloc; the builder is gone. */
 void *pte_finish(vkd_pte_builder *b, size_t *out_size);
+
+/* ------------------------------------------------------------------------------------------------------------- .ptd */
+
+typedef struct ptd_entry {
+    blob_named named;
+    const vkd_tensor_info *layout; /* null: none. Its size is not read, and a dim_order of zeros is row-major */
+} ptd_entry;
+
+/* The bytes of a data file, from malloc. */
+void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size);
 
 #ifdef __cplusplus
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 
 static void count_message(void *user, vkd_log_level level, const char *message)
@@ -24,7 +25,7 @@ void reading_begin(reading *r, const vkd_allocator *allocator)
     *r = (reading){0};
     vkd_options options = {.log = count_message, .log_user = &r->messages};
     if (allocator)
-        options.allocator = *allocator;
+        options.allocator = allocator;
     vkd_context_init(&r->context, &options);
     vkd_arena_init(&r->arena, &r->context);
 }
@@ -39,11 +40,11 @@ vkd_status reading_all(reading *r, const void *file, size_t size)
         for (size_t k = 0; k < method->delegate_count; k++) {
             vkd_bytes blob = method->delegates[k].blob;
             vkd_model model;
-            VKD_TRY(vkd_model_read(blob.data, blob.size, vkd_container_find, &r->container, &r->arena, &model));
+            VKD_TRY(vkd_model_read(blob.data, blob.size, &r->container.named_data, &r->arena, &model));
             r->model_count++;
         }
         vkd_model whole;
-        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, vkd_container_find, &r->container, &r->arena, &whole));
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->arena, &whole));
     }
     return VKD_OK;
 }

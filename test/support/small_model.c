@@ -1,4 +1,5 @@
 #include "support/small_model.h"
+#include "support/call.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,9 +141,9 @@ void small_end(small_model *m) { free(m->blob); }
 
 /* --------------------------------------------------------------------------------------------------------- running */
 
-const void *small_named_data(void *user, const char *key, size_t *out_size)
+static vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
 {
-    const small_model *m = user;
+    small_model *m = user;
     const struct {
         const char *key;
         const void *data;
@@ -152,24 +153,35 @@ const void *small_named_data(void *user, const char *key, size_t *out_size)
                    {"scales", m->scales, sizeof m->scales},
                    {"bias", m->bias, sizeof m->bias}};
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
-        if (strcmp(key, entries[i].key) || (m->missing_key && !strcmp(key, m->missing_key)))
+        if (strcmp(key, entries[i].key))
             continue;
+        if (m->missing_key && !strcmp(key, m->missing_key))
+            return m->missing_status;
         *out_size = entries[i].size - (m->short_key && !strcmp(key, m->short_key));
-        return entries[i].data;
+        *out_data = entries[i].data;
+        m->held++;
+        return VKD_OK;
     }
-    return NULL;
+    return VKD_NOT_FOUND;
+}
+
+static void release_named(void *user, const char *key, const void *data, size_t size)
+{
+    (void)key, (void)data, (void)size;
+    ((small_model *)user)->held--;
 }
 
 vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate **out)
 {
-    return vkd_init(m->blob, m->size, NULL, 0, m->named ? small_named_data : NULL, m, options, out);
+    static const vkd_compile_spec dynamic = {sizeof dynamic, "require_dynamic_shapes", "\1", 1};
+    const vkd_named_data named_data = {sizeof named_data, find_named, release_named, m};
+    return vkd_init(m->blob, m->size, &dynamic, m->dynamic, m->named ? &named_data : NULL, options, out);
 }
 
 void small_args_set(small_args *a, float x[SMALL_X], float y[SMALL_Y])
 {
-    *a = (small_args){.dims = {{1, SMALL_IN, SMALL_H, SMALL_W}, {1, SMALL_OUT, SMALL_H, SMALL_W}}};
-    a->args[0] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[0], x, SMALL_X * sizeof *x};
-    a->args[1] = (vkd_tensor_arg){VKD_DTYPE_FLOAT32, 4, a->dims[1], y, SMALL_Y * sizeof *y};
+    a->args[0] = call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_IN, SMALL_H, SMALL_W}, x, NULL);
+    a->args[1] = call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_OUT, SMALL_H, SMALL_W}, NULL, y);
 }
 
 vkd_status small_execute(small_model *m, vkd_delegate *delegate, float y[SMALL_Y])

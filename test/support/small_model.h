@@ -19,26 +19,25 @@ typedef struct small_flaw {
 typedef struct small_model {
     void *blob;
     size_t size;
-    bool named; /* the constants are named data, not inline */
+    bool named; /* the constants are named data, not inline: "weight", "sums", "scales", "bias" */
     int8_t weight[SMALL_OUT * SMALL_ROW];
     int32_t sums[SMALL_PADDED];
     float scales[SMALL_PADDED], bias[SMALL_PADDED];
     float x[SMALL_X], y[SMALL_Y];        /* an input, and what comes out */
-    const char *missing_key, *short_key; /* named data that small_named_data does not have, or gives a byte short */
+    const char *missing_key, *short_key; /* named data that is not there, or a byte short */
+    vkd_status missing_status;           /* what is said of the first */
+    int held;                            /* named data that was found and is not released */
+    bool dynamic;                        /* inputs may be smaller */
 } small_model;
 
 /* flaw may be null. */
 void small_begin(small_model *m, bool named, const small_flaw *flaw);
 void small_end(small_model *m);
 
-/* A vkd_named_data_fn; user: the small_model. Keys "weight", "sums", "scales", "bias". */
-const void *small_named_data(void *user, const char *key, size_t *out_size);
-
 vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate **out);
 /* What runs the delegate on x into y: for vkd_execute and vkd_submit. */
 typedef struct small_args {
     vkd_tensor_arg args[2];
-    int64_t dims[2][4];
 } small_args;
 void small_args_set(small_args *a, float x[SMALL_X], float y[SMALL_Y]);
 /* Runs the delegate on m->x into y. */

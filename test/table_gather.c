@@ -1,0 +1,89 @@
+/* Cases of ops/gather.c. */
+#include "table_families.h"
+
+#include <string.h>
+
+/* Places along a dim of so many; they may count from the end where the operator lets them. */
+static table_tensor *draw_indices(table *t, vkd_shape shape, uint32_t size, bool wraps)
+{
+    return table_drawn(t, VKD_DTYPE_INT32, shape, wraps ? -(double)size : 0, (double)size - 1);
+}
+
+static void draw_gather(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 0, 8));
+    vkd_shape shape = x->shape;
+    uint32_t dim = table_dim(t, shape.rank), size = shape.rank ? shape.dims[dim] : 1;
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] = d == dim ? table_below(t, 10) : 1 + table_below(t, shape.dims[d]);
+    table_tensor *index = draw_indices(t, shape, size, false);
+    table_bool(t, false); /* sparse_grad */
+    table_tensor *y = table_output(t, x->dtype, shape);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK];
+        table_places(&shape, i, at);
+        at[dim] = (uint32_t)index->values[i];
+        y->values[i] = x->values[table_place(&x->shape, at)];
+    }
+}
+
+/* y is x with `kept` dims, those of the index, in place of dim. */
+static void expect_slices(table *t, const table_tensor *x, uint32_t dim, const table_tensor *index, uint32_t kept)
+{
+    vkd_shape shape = {.rank = x->shape.rank - 1 + kept};
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] = d < dim          ? x->shape.dims[d]
+                        : d < dim + kept ? index->shape.rank ? index->shape.dims[d - dim] : 1
+                                         : x->shape.dims[d - kept + 1];
+    table_tensor *y = table_output(t, x->dtype, shape);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK], from[VKD_MAX_RANK];
+        table_places(&shape, i, at);
+        double chosen = index->values[table_place(&index->shape, at + dim)];
+        memcpy(from, at, dim * sizeof *at);
+        for (uint32_t d = dim + 1; d < x->shape.rank; d++)
+            from[d] = at[d + kept - 1];
+        from[dim] = (uint32_t)(chosen < 0 ? chosen + x->shape.dims[dim] : chosen);
+        y->values[i] = x->values[table_place(&x->shape, from)];
+    }
+}
+
+static void draw_select(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 8));
+    uint32_t dim = table_dim(t, x->shape.rank);
+    vkd_shape shape = {table_below(t, 2), {table_below(t, 20)}};
+    expect_slices(t, x, dim, draw_indices(t, shape, x->shape.dims[dim], false), 1);
+}
+
+static void draw_embedding(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 2, 2));
+    table_tensor *index = draw_indices(t, table_shape(t, 0, 5), x->shape.dims[0], false);
+    table_int(t, -1); /* padding_idx, scale_grad_by_freq, sparse */
+    table_bool(t, false);
+    table_bool(t, false);
+    expect_slices(t, x, 0, index, index->shape.rank);
+}
+
+/* x[:, index], with or without the rest of the list. */
+static void draw_index(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 5));
+    uint32_t dim = table_below(t, x->shape.rank), behind = table_below(t, x->shape.rank - dim);
+    for (uint32_t d = 0; d < dim; d++)
+        table_null(t);
+    table_tensor *index = draw_indices(t, table_shape(t, 0, 4), x->shape.dims[dim], true);
+    for (uint32_t d = 0; d < behind; d++)
+        table_null(t);
+    table_gather(t, dim + 1 + behind);
+    expect_slices(t, x, dim, index, index->shape.rank);
+}
+
+static const table_case cases[] = {
+    {"aten.gather.default", draw_gather},       {"aten::gather.out", draw_gather},
+    {"aten.index_select.default", draw_select}, {"aten::index_select.out", draw_select},
+    {"aten.embedding.default", draw_embedding}, {"aten::embedding.out", draw_embedding},
+    {"aten.index.Tensor", draw_index},          {"aten::index.Tensor_out", draw_index},
+};
+const table_family table_gathers = TABLE_FAMILY(cases);

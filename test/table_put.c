@@ -1,0 +1,203 @@
+/* Cases of ops/put.c. */
+#include "table_families.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { RANKS = 4 };
+
+/* y, which is x at first. */
+static table_tensor *draw_result(table *t, const table_tensor *x)
+{
+    table_tensor *y = table_output(t, x->dtype, x->shape);
+    memcpy(y->values, x->values, y->count * sizeof *y->values);
+    return y;
+}
+
+/* ---------------------------------------------------------------------------------------------------- slices, places */
+
+/* Arguments are in the row's order: the source, of a shape that later ones decide, comes before them. */
+static table_tensor *draw_source(table *t, const table_tensor *x, vkd_shape shape)
+{
+    table_tensor *source = table_drawn(t, x->dtype, shape, -300, 300);
+    table_extremes(t, source);
+    return source;
+}
+
+static void draw_slice(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 1, RANKS));
+    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim], step = 1 + table_below(t, 3);
+    uint32_t start = table_below(t, size + 1), count = table_below(t, (size - start + step - 1) / step + 1);
+    vkd_shape shape = x->shape;
+    shape.dims[dim] = count;
+    table_tensor *source = draw_source(t, x, shape);
+    table_int(t, table_from_an_end(t, dim, x->shape.rank));
+    if (start == 0 && table_chance(t, 3))
+        table_null(t);
+    else
+        table_size(t, start < size ? table_from_an_end(t, start, size) : start + table_below(t, 3));
+    uint32_t end = count ? start + (count - 1) * step + 1 : start;
+    if (end == size && table_chance(t, 2))
+        table_int(t, INT64_MAX);
+    else
+        table_size(t, end);
+    table_size(t, step);
+    table_tensor *y = draw_result(t, x);
+    for (size_t i = 0; i < source->count; i++) {
+        uint32_t at[VKD_MAX_RANK];
+        table_places(&shape, i, at);
+        at[dim] = start + at[dim] * step;
+        y->values[table_place(&y->shape, at)] = source->values[i];
+    }
+}
+
+static void draw_select(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, RANKS));
+    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim], index = table_below(t, size);
+    vkd_shape shape = {.rank = x->shape.rank - 1};
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] = x->shape.dims[d + (d >= dim)];
+    table_tensor *source = draw_source(t, x, shape);
+    table_int(t, table_from_an_end(t, dim, x->shape.rank));
+    table_size(t, table_from_an_end(t, index, size));
+    table_tensor *y = draw_result(t, x);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK];
+        table_places(&y->shape, i, at);
+        if (at[dim] != index)
+            continue;
+        memmove(at + dim, at + dim + 1, (VKD_MAX_RANK - 1 - dim) * sizeof *at);
+        y->values[i] = source->values[table_place(&shape, at)];
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- by index */
+
+/* Entry by entry: of several at one place the last one stays, and sums are stored, which rounds them, at every one. */
+static void put(table_tensor *y, size_t at, double value, bool adds)
+{
+    if (adds && table_is_float(y->dtype))
+        value = table_stored(y->dtype, (float)(y->values[at] + value));
+    else if (adds)
+        value = table_wrapped_to(y->dtype, (int64_t)y->values[at] + (int64_t)value);
+    y->values[at] = value;
+}
+
+static uint32_t draw_types(bool adds) { return adds ? TABLE_FLOATS | TABLE_INTS : TABLE_ALL; }
+
+/* x[:, index] = source, which broadcasts to x's dims with those of the index in place of one. */
+static void draw_index_put(table *t)
+{
+    bool adds = table_chance(t, 2);
+    vkd_shape full = table_shape_filled(t, 1, RANKS), index_shape = table_shape(t, 0, 2), shape = {0};
+    table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
+    uint32_t dim = table_below(t, full.rank), size = full.dims[dim];
+    for (uint32_t d = 0; d < dim; d++)
+        table_null(t);
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, index_shape, -(double)size, (double)size - 1);
+    table_gather(t, dim + 1);
+    for (uint32_t d = 0; d < full.rank; d++) {
+        for (uint32_t k = 0; d == dim && k < index_shape.rank; k++)
+            shape.dims[shape.rank++] = index_shape.dims[k];
+        if (d != dim)
+            shape.dims[shape.rank++] = full.dims[d];
+    }
+    table_tensor *source = table_drawn(t, x->dtype, table_narrowed(t, shape), -300, 300);
+    table_bool(t, adds);
+    table_tensor *y = draw_result(t, x);
+    size_t count = (size_t)vkd_dims_count(shape.rank, shape.dims);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at[VKD_MAX_RANK], to[VKD_MAX_RANK];
+        table_places(&shape, i, at);
+        double chosen = index->values[table_place(&index_shape, at + dim)];
+        memcpy(to, at, dim * sizeof *at);
+        for (uint32_t d = dim + 1; d < full.rank; d++)
+            to[d] = at[d + index_shape.rank - 1];
+        to[dim] = (uint32_t)(chosen < 0 ? chosen + size : chosen);
+        put(y, table_place(&full, to), source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
+    }
+}
+
+enum { REPLACE, ADD };
+
+static void draw_scatter(table *t)
+{
+    bool adds = t->row->code == ADD;
+    vkd_shape full = table_shape_filled(t, 1, RANKS), shape = full;
+    table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
+    uint32_t dim = table_dim(t, full.rank);
+    shape.dims[dim] = 1 + table_below(t, 9);
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, 0, (double)full.dims[dim] - 1);
+    vkd_shape larger = shape;
+    for (uint32_t d = 0; d < larger.rank; d++)
+        larger.dims[d] += table_chance(t, 3);
+    table_tensor *source = table_drawn(t, x->dtype, larger, -300, 300);
+    table_tensor *y = draw_result(t, x);
+    for (size_t i = 0; i < index->count; i++) {
+        uint32_t at[VKD_MAX_RANK];
+        table_places(&shape, i, at);
+        double value = source->values[table_place(&larger, at)];
+        at[dim] = (uint32_t)index->values[i];
+        put(y, table_place(&full, at), value, adds);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------- copies, sums, no values */
+
+static void draw_copy(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 0, 6));
+    table_tensor *source = table_drawn(t, table_dtype(t, TABLE_ALL), table_narrowed(t, x->shape), 0, 120);
+    table_bool(t, false); /* non_blocking */
+    table_tensor *y = table_output(t, x->dtype, x->shape);
+    for (size_t i = 0; i < y->count; i++) {
+        double value = source->values[table_broadcast_index(&source->shape, &y->shape, i)];
+        bool truth = y->dtype == VKD_DTYPE_BOOL;
+        y->values[i] = truth ? value != 0 : table_is_float(y->dtype) ? table_stored(y->dtype, value) : trunc(value);
+    }
+}
+
+static void draw_cumsum(table *t)
+{
+    table_tensor *x = table_drawn(t, table_dtype(t, TABLE_ALL), table_shape(t, 0, 6), -300, 300);
+    bool real = table_is_float(x->dtype);
+    uint32_t dim = table_dim(t, x->shape.rank), count = x->shape.rank ? x->shape.dims[dim] : 1;
+    table_null(t); /* dtype */
+    table_tensor *y = table_output(t, real ? x->dtype : VKD_DTYPE_INT32, x->shape);
+    size_t step = 1;
+    for (uint32_t d = dim + 1; d < x->shape.rank; d++)
+        step *= x->shape.dims[d];
+    table_scales(t, y);
+    y->relative = real ? 1e-5 : 0;
+    for (size_t i = 0; i < y->count; i++) {
+        bool is_first = i / step % count == 0;
+        y->values[i] = x->values[i] + (is_first ? 0 : y->values[i - step]);
+        y->scales[i] = fabs(x->values[i]) + (is_first ? 0 : y->scales[i - step]);
+    }
+}
+
+/* Nobody may count on values; here they are 0s, so that runs are alike. */
+static void draw_empty(table *t)
+{
+    vkd_shape shape = table_shape(t, 0, 8);
+    int64_t sizes[VKD_MAX_RANK];
+    for (uint32_t d = 0; d < shape.rank; d++)
+        sizes[d] = shape.dims[d];
+    table_sizes(t, shape.rank, sizes);
+    table_null(t); /* dim_order */
+    table_output(t, table_dtype(t, TABLE_ALL), shape);
+}
+
+static const table_case cases[] = {
+    {"aten::slice_scatter.out", draw_slice},
+    {"aten::select_scatter.out", draw_select},
+    {"aten::index_put.out", draw_index_put},
+    {"aten::scatter.src_out", draw_scatter, REPLACE},
+    {"aten::scatter_add.out", draw_scatter, ADD},
+    {"aten::copy_", draw_copy},
+    {"aten::cumsum.out", draw_cumsum},
+    {"dim_order_ops::_empty_dim_order.out", draw_empty},
+};
+const table_family table_put = TABLE_FAMILY(cases);
