@@ -650,6 +650,7 @@ static const struct {
     {"aten.squeeze_copy.dims", move},
     {"aten.unsqueeze_copy.default", move},
     {"aten.clone.default", move},
+    {"dim_order_ops._to_dim_order_copy.default", move},
     {"et_vk.prepack.default", move},
 };
 
