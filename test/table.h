@@ -122,6 +122,7 @@ void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);
 void table_ints(table *t, size_t count, const int64_t *items);
+void table_pair(table *t, double a, double b); /* a list of two doubles */
 /* A list of sizes: of Ints, or of Ints and SymInts. */
 void table_sizes(table *t, size_t count, const int64_t *items);
 /* An input of a drawn type, with values all over it; one with values between low and high. */
