@@ -141,6 +141,51 @@ static void draw_custom(table *t)
     expect(t, &a);
 }
 
+/* Positions from `start` on are replaced in a copy of the cache. */
+static table_tensor cache_with(const table_tensor *cache, const table_tensor *x, int64_t start, double *values)
+{
+    table_tensor after = *cache;
+    size_t position = (size_t)cache->shape.dims[2] * cache->shape.dims[3];
+    after.values = values;
+    for (size_t i = 0; i < cache->count; i++) {
+        size_t first = (size_t)start * position;
+        values[i] = i >= first && i < first + x->count ? x->values[i - first] : cache->values[i];
+    }
+    return after;
+}
+
+/* The same, with new keys and values that are put into the cache before. */
+static void draw_cached(table *t)
+{
+    static double values[2][1 << 16];
+    attention a = draw_sizes(t);
+    vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
+    a.by_position = true;
+    a.keys = a.queries + table_below(t, 40);
+    a.start = table_below(t, a.keys - a.queries + 1);
+    const vkd_shape cache = {4, {1, a.keys, a.heads / a.group, a.width}};
+    const vkd_shape added = {4, {1, a.queries, a.heads / a.group, a.width}};
+    a.q = table_drawn(t, dtype, (vkd_shape){4, {1, a.queries, a.heads, a.width}}, -2, 2);
+    table_tensor *x[2], *caches[2], after[2];
+    for (int i = 0; i < 2; i++)
+        x[i] = table_drawn(t, dtype, added, -2, 2);
+    for (int i = 0; i < 2; i++) {
+        caches[i] = table_drawn(t, dtype, cache, -2, 2);
+        caches[i]->arrival = TABLE_STATE;
+        after[i] = cache_with(caches[i], x[i], a.start, values[i]);
+    }
+    a.k = &after[0];
+    a.v = &after[1];
+    table_size(t, a.start);
+    table_int(t, 1);    /* seq_len */
+    table_null(t);      /* mask */
+    table_double(t, 0); /* dropout */
+    a.causal = true;
+    table_bool(t, true);
+    draw_scale(t, &a);
+    expect(t, &a);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- rotary */
 
 typedef struct rotation {
@@ -209,6 +254,7 @@ static void draw_interleaved(table *t)
 static const table_case cases[] = {
     {"et_vk.sdpa.default", draw_sdpa},
     {"llama.custom_sdpa.default", draw_custom},
+    {"llama.sdpa_with_kv_cache.default", draw_cached},
     {"et_vk.apply_rotary_emb.default", draw_rotary, PAIRS},
     {"et_vk.apply_rotary_emb_hf.default", draw_rotary, HALVES},
     {"et_vk.apply_rotary_emb_interleaved.default", draw_interleaved},

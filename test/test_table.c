@@ -15,8 +15,6 @@ enum { FAMILIES = sizeof families / sizeof *families, ROWS = 1024 };
 
 /* Rows without a case. It must become empty. */
 static const char *const not_yet[] = {
-    "et_vk.adamw_step.default", /* it and the next ones change their operands */
-    "llama.sdpa_with_kv_cache.default",
     "llama.update_cache.default",
     "et_vk.q8ta_add.default",
     "et_vk.q8ta_conv2d.default",
