@@ -400,7 +400,11 @@ vkd_status read_data(method_reader *m, size_t id, const program::Tensor *tensor,
     reader *r = m->r;
     const program::ExtraInfo *extra = tensor->extra_info();
     vkd_model_tensor *described = &out->value.tensor;
-    out->is_planned = tensor->allocation() != nullptr;
+    if (const program::Allocation *allocation = tensor->allocation()) {
+        out->is_planned = true;
+        out->memory_id = allocation->memory_id();
+        out->memory_offset = static_cast<uint64_t>(allocation->offset_high()) << 32 | allocation->offset_low();
+    }
     if (extra && extra->location() != program::DataLocation::SEGMENT) {
         if (extra->location() != program::DataLocation::EXTERNAL || !extra->name())
             return vkd_fail(r->context, VKD_INVALID_MODEL,

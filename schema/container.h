@@ -36,10 +36,12 @@ typedef struct vkd_container_step {
 
 /* An entry of a method's table of values. */
 typedef struct vkd_container_value {
-    vkd_model_value value; /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
-                              or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
-                              in the file; state is not set */
-    bool is_planned;       /* TENSOR: in memory of the method, which steps may write */
+    vkd_model_value value;  /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
+                               or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
+                               in the file; state is not set */
+    bool is_planned;        /* TENSOR: in memory of the method, which steps may write: */
+    uint32_t memory_id;     /* in which of its buffers, */
+    uint64_t memory_offset; /* and where there. Tensors in one place are one after the other there, or views of one */
     uint8_t dim_order[VKD_MAX_RANK]; /* TENSOR: each dim once, outermost in memory first */
     const char *external;            /* TENSOR: the name under which another file has its data; else null */
     const char *problem;             /* TENSOR: why vkd_model_tensor cannot describe it, all else is unset then; else null */

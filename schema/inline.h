@@ -14,7 +14,8 @@
  * - Elements of 64 bits have 32 here, those of constants too. Where a delegate has other floats than the method
  *   (force_fp16), a _to_dim_order_copy stands between; but an input has the dtype that its readers agree on, an output that of
  *   its producer, and the program's as staging_dtype: the host converts.
- * - MoveCall gives a value another name, FreeCall does nothing. */
+ * - MoveCall gives a value another name, FreeCall does nothing. Views that the exporter dropped, since they are in the place of
+ *   what they view, are aten.view_copy again. */
 #ifndef VKD_SCHEMA_INLINE_H
 #define VKD_SCHEMA_INLINE_H
 

@@ -328,6 +328,41 @@ static vkd_status find_twins(vkd_survey *s)
     return VKD_OK;
 }
 
+/* ---------------------------------------------------------------------------------------------------------- places */
+
+typedef struct place {
+    uint64_t offset;
+    uint32_t memory, index;
+} place;
+
+static int compare_places(const void *left, const void *right)
+{
+    const place *a = left, *b = right;
+    int order = compare_numbers(a->memory, b->memory);
+    if (!order)
+        order = compare_numbers(a->offset, b->offset);
+    return order ? order : compare_numbers(a->index, b->index);
+}
+
+static vkd_status find_places(vkd_survey *s)
+{
+    place *places;
+    size_t count = 0;
+    VKD_TRY(vkd_survey_take(s, s->method->value_count, sizeof *places, &places));
+    for (uint32_t i = 0; i < s->method->value_count; i++) {
+        const vkd_container_value *v = &s->method->values[i];
+        s->uses[i].place = i;
+        if (v->is_planned)
+            places[count++] = (place){v->memory_offset, v->memory_id, i};
+    }
+    if (count)
+        qsort(places, count, sizeof *places, compare_places);
+    for (size_t i = 1; i < count; i++)
+        if (places[i].memory == places[i - 1].memory && places[i].offset == places[i - 1].offset)
+            s->uses[places[i].index].place = s->uses[places[i - 1].index].place;
+    return VKD_OK;
+}
+
 vkd_status vkd_survey_method(vkd_survey *s)
 {
     s->budget = (uint64_t)s->container->size * BUDGET_FACTOR + BUDGET_LEAST;
@@ -336,5 +371,6 @@ vkd_status vkd_survey_method(vkd_survey *s)
     VKD_TRY(vkd_survey_take(s, s->method->value_count, sizeof *s->uses, &s->uses));
     note_all(s);
     VKD_TRY(find_data(s));
+    VKD_TRY(find_places(s));
     return find_twins(s);
 }

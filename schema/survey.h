@@ -8,6 +8,7 @@
 typedef struct vkd_use {
     const void *data; /* TENSOR: what it begins with, in the file or external; else null */
     uint32_t twin;    /* of constants with the same bytes, dtype and dims the least; else itself */
+    uint32_t place;   /* of tensors in one place of the method's memory the least; else itself */
     vkd_dtype wanted; /* TENSOR: the elements that its first reader takes, */
     bool is_mixed;    /* and another one does not. An output is read as the method has it */
     bool is_input;

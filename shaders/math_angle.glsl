@@ -12,10 +12,11 @@ struct angle {
     uint quadrant;
 };
 
+// 32 digits, the first `shift` of 64 left out.
+uint digits_from(uint high, uint low, uint shift) { return shift == 0u ? high : high << shift | low >> (32u - shift); }
+
 angle reduce_angle(float x)
 {
-    const uint two_over_pi[10] = {0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u,
-                                          0xfe5163abu, 0xdebbc561u, 0u};
     angle result;
     result.rest = x;
     result.quadrant = 0u;
@@ -25,15 +26,19 @@ angle reduce_angle(float x)
     uint m = (bits & 0x7fffffu) | 0x800000u;
     uint first = (bits >> 23) - 120u; // the digit of weight 2^(1 - exponent), of those behind 32 zeros
     uint word = first >> 5, shift = first & 31u;
-    uint w[4];
-    for (uint i = 0u; i < 3u; i++) {
-        uint low = shift == 0u ? 0u : two_over_pi[word + i + 1u] >> (32u - shift);
-        w[i] = two_over_pi[word + i] << shift | low;
-    }
+    // 2/pi behind 32 zeros, from that word on. Not an array: indices that differ would send it to memory.
+    uint a = 0u, b = 0xa2f9836eu, c = 0x4e441529u, d = 0xfc2757d1u, e = 0xf534ddc0u, f = 0xdb629599u, g = 0x3c439041u;
+    if (word >= 4u)
+        a = e, b = f, c = g, d = 0xfe5163abu;
+    if ((word & 2u) != 0u)
+        a = c, b = d, c = e, d = f, e = g;
+    if ((word & 1u) != 0u)
+        a = b, b = c, c = d, d = e;
+    uint w0 = digits_from(a, b, shift), w1 = digits_from(b, c, shift), w2 = digits_from(c, d, shift);
     uint high1, low1, high2, low2;
-    umulExtended(m, w[2], high2, low2);
-    umulExtended(m, w[1], high1, low1);
-    uint middle = low1 + high2, top = m * w[0] + high1 + uint(middle < low1);
+    umulExtended(m, w2, high2, low2);
+    umulExtended(m, w1, high1, low1);
+    uint middle = low1 + high2, top = m * w0 + high1 + uint(middle < low1);
     // Fixed point: two digits before it, the quadrant.
     uint quadrant = top >> 30, fraction = top << 2 | middle >> 30, below = middle << 2 | low2 >> 30;
     bool up = fraction >> 31 == 1u; // nearer to the next one

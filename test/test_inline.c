@@ -576,6 +576,85 @@ static void buffers_are_state(void **state)
                    "out %10 f32[2,3], %1 f32[2,3]!\n");
 }
 
+/* ----------------------------------------------------------------------------------------------------------- views */
+
+/* No step writes a view that the exporter dropped: it is in the place of what it views, whatever that was last. */
+static void dropped_views(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info tall = {VKD_DTYPE_FLOAT32, 2, {3, 2}, 0}, flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &f32), x_view = pte_tensor(b, &flat);
+    pte_place(b, x);
+    uint32_t y = pte_tensor(b, &f32), y_view = pte_tensor(b, &tall);
+    pte_place(b, y);
+    uint32_t z = pte_tensor(b, &f32), z_view = pte_tensor(b, &flat);
+    pte_place(b, z);
+    uint32_t later = pte_tensor(b, &f32), later_view = pte_tensor(b, &flat);
+    pte_place(b, y); /* used again */
+    pte_kernel(b, "a", IDS(x_view, y, y));
+    pte_kernel(b, "b", IDS(y_view, y_view, later, later));
+    pte_kernel(b, "c", IDS(later, z, z));
+    pte_move(b, z, y);
+    pte_kernel(b, "d", IDS(later_view, later, later));
+    pte_io(b, &x, 1, IDS(z_view, later));
+    expect_text(b, "in %0 f32[2,3]\n"
+                   "0 aten.view_copy.default %0 f32[2,3], (6), %2 f32[6]\n"
+                   "0 a %2 f32[6], %3 f32[2,3]\n"
+                   "1 aten.view_copy.default %3 f32[2,3], (3, 2), %5 f32[3,2]\n"
+                   "1 b %5 f32[3,2], %5 f32[3,2], %6 f32[2,3]\n"
+                   "2 c %6 f32[2,3], %7 f32[2,3]\n"
+                   "4 aten.view_copy.default %7 f32[2,3], (6), %9 f32[6]\n"
+                   "4 d %9 f32[6], %10 f32[2,3]\n"
+                   "5 aten.view_copy.default %7 f32[2,3], (6), %12 f32[6]\n"
+                   "out %12 f32[6], %10 f32[2,3]\n");
+}
+
+/* A view of state is made anew, since state changes under it; one of a delegate's halves has halves. */
+static void views_of_state_and_halves(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &f32), s = pte_tensor(b, &f32), s_view = pte_tensor(b, &flat);
+    pte_place(b, s);
+    uint32_t h = pte_tensor(b, &f32), h_view = pte_tensor(b, &flat);
+    pte_place(b, h);
+    uint32_t y = pte_tensor(b, &f32), null = pte_null(b);
+    pte_kernel(b, "a", IDS(s_view, s, y, y));
+    pte_kernel(b, "aten::copy_", IDS(s, x, null, s));
+    pte_call(b, add_delegate(b, "halves", &f16, &f16), IDS(x, h));
+    pte_kernel(b, "b", IDS(s_view, h_view, y, y));
+    pte_io(b, &x, 1, &y, 1);
+    expect_text(b, "in %4 f32[2,3]\n"
+                   "0 aten.view_copy.default %0 f32[2,3]!, (6), %2 f32[6]\n"
+                   "0 a %2 f32[6], %0 f32[2,3]!, %3 f32[2,3]\n"
+                   "1 aten::copy_ %0 f32[2,3]!, %4 f32[2,3], -, %0 f32[2,3]!\n"
+                   "2 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %10 f16[2,3]\n"
+                   "40 halves %10 f16[2,3], (%6 f32[3]=, %10 f16[2,3]), %8 f16[2,3]\n"
+                   "3 aten.view_copy.default %0 f32[2,3]!, (6), %12 f32[6]\n"
+                   "3 aten.view_copy.default %8 f16[2,3], (6), %14 f16[6]<f32\n"
+                   "3 dim_order_ops._to_dim_order_copy.default %14 f16[6]<f32, -, -, -, -, -, -, %15 f32[6]\n"
+                   "3 b %12 f32[6], %15 f32[6], %16 f32[2,3]\n"
+                   "out %16 f32[2,3]\n");
+}
+
+static void what_is_no_view(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info short_row = {VKD_DTYPE_FLOAT32, 1, {5}, 0}, ints = {VKD_DTYPE_INT32, 1, {6}, 0};
+    const vkd_tensor_info *infos[] = {&short_row, &ints};
+    for (size_t i = 0; i < COUNT(infos); i++) {
+        vkd_pte_builder *b = pte_new();
+        uint32_t x = pte_tensor(b, &f32), view = pte_tensor(b, infos[i]);
+        pte_place(b, x);
+        uint32_t z = pte_tensor(b, &f32);
+        pte_kernel(b, "a", IDS(view, z, z));
+        pte_io(b, &x, 1, &z, 1);
+        expect_refused(b, VKD_INVALID_MODEL, "step 0 reads value 1, which nothing has written before");
+    }
+}
+
 /* --------------------------------------------------------------------------------------------------------- borders */
 
 /* int64 outside is int32 inside; an input and an output that only a delegate of halves sees are converted by the host. */
@@ -902,6 +981,9 @@ int main(void)
         cmocka_unit_test(refuses_missing_data),
         cmocka_unit_test(equal_constants_are_shared),
         cmocka_unit_test(buffers_are_state),
+        cmocka_unit_test(dropped_views),
+        cmocka_unit_test(views_of_state_and_halves),
+        cmocka_unit_test(what_is_no_view),
         cmocka_unit_test(the_host_converts_at_the_ends),
         cmocka_unit_test(casts_at_borders),
         cmocka_unit_test(an_input_that_is_an_output_is_not_rounded),

@@ -280,7 +280,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_GENERAL, "general", build_conv, 1, 1, 20, VKD_MAX_K / 20, 1.05},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 1, TALLEST, 1.01},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 30, VKD_MAX_K / 30, 1.05},
-    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.3},
+    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.5},
     {VKD_SHADER_GEMM_4X4_WORDS, "implicit 4x4 words", build_conv, 1, 1, 1, TALLEST, 1.05},
     {VKD_SHADER_GEMM_4X4_WORDS, "im2col 4x4 words", build_conv, 4, 1, 1, VKD_MAX_K / 4, 0},
     {VKD_SHADER_GEMM_4X4, "implicit 4x4", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},

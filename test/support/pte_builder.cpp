@@ -22,6 +22,7 @@ struct tensor_fields {
     bytes data;
     bool has_data, is_planned, is_dynamic, is_external;
     std::string name;
+    uint32_t place; /* the value that it has it from */
 };
 
 struct value_fields {
@@ -127,6 +128,7 @@ uint32_t pte_tensor(vkd_pte_builder *b, const vkd_tensor_info *info)
     tensor->dtype = info->dtype;
     tensor->sizes.assign(info->dims, info->dims + info->rank);
     tensor->is_planned = true;
+    tensor->place = id;
     tensor->order = order_of(info);
     return id;
 }
@@ -153,6 +155,8 @@ void pte_external(vkd_pte_builder *b, const char *name)
 }
 
 void pte_dynamic(vkd_pte_builder *b) { b->values.back().tensor.is_dynamic = true; }
+
+void pte_place(vkd_pte_builder *b, uint32_t other) { b->values.back().tensor.place = other; }
 
 void pte_ones(vkd_pte_builder *b, size_t rank)
 {
@@ -332,7 +336,7 @@ static Offset<program::Value> build_value(vkd_pte_builder *b, const value_fields
     if (value.type != program::Content::Tensor)
         return program::CreateValue(b->flat, value.type, value.content);
     const tensor_fields &t = value.tensor;
-    Offset<program::Allocation> allocation = t.is_planned ? program::CreateAllocation(b->flat, 1) : 0;
+    Offset<program::Allocation> allocation = t.is_planned ? program::CreateAllocation(b->flat, 1, 64 * t.place, 0) : 0;
     Offset<program::ExtraInfo> extra = 0;
     if (t.is_external)
         extra = program::CreateExtraInfoDirect(b->flat, 0, t.name.c_str(), program::DataLocation::EXTERNAL);

@@ -29,11 +29,12 @@ uint32_t pte_tensor(vkd_pte_builder *b, const vkd_tensor_info *info);
 /* A constant, of as many bytes as the info says. */
 uint32_t pte_constant(vkd_pte_builder *b, const vkd_tensor_info *info, const void *data);
 /* What the last added tensor differs in: memory of the method that begins with these bytes, data of another file, bounds in
- * place of dims, a rank that no info has. */
+ * place of dims, another place, a rank that no info has. */
 void pte_initial(vkd_pte_builder *b, const void *data, size_t size);
 void pte_external(vkd_pte_builder *b, const char *name);
 void pte_dynamic(vkd_pte_builder *b);
-void pte_ones(vkd_pte_builder *b, size_t rank); /* any number of dims of 1 */
+void pte_place(vkd_pte_builder *b, uint32_t other); /* the place in memory of another value; else each has its own */
+void pte_ones(vkd_pte_builder *b, size_t rank);     /* any number of dims of 1 */
 
 uint32_t pte_null(vkd_pte_builder *b);
 uint32_t pte_int(vkd_pte_builder *b, int64_t value);
