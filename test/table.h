@@ -25,8 +25,8 @@
 
 enum { TABLE_TENSORS = 16 };
 
-/* How an input reaches the operator. DRAWN: as any of the others, or as an image or a view. */
-typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT } table_arrival;
+/* How an input reaches the operator. DRAWN: as rows or a constant, or as an image or a view. STATE: what the operator changes. */
+typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT, TABLE_STATE } table_arrival;
 
 typedef struct table_tensor {
     vkd_dtype dtype;

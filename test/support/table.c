@@ -404,7 +404,8 @@ static void arrive(table *t, table_tensor *x)
     else if (kind == 2 && x->count)
         arrive_view(t, x);
     else
-        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || kind == 3);
+        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || x->arrival == TABLE_STATE || kind == 3);
+    t->model.values[x->value].tensor.state = x->arrival == TABLE_STATE;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- running */
