@@ -148,7 +148,7 @@ vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, co
     const conv2d_packing packing = {in_lanes ? 8 : 4, in_lanes ? 4 : 1, tap_steps(p) * 4};
     uint32_t local[3];
     vkd_node node;
-    tile_workgroup(p, lowering->caps, tile, local);
+    tile_workgroup(conv2d_choice(conv), lowering->caps, tile, local);
     VKD_TRY(conv2d_float_begin(lowering, conv, tile->shader, tile_loops(p, tile, local[2]), &packing, &node));
     memcpy(node.specs, local, sizeof local);
     node.groups[0] = (uint32_t)vkd_divide_up(columns_of(p, tile), in_lanes ? 1 : local[0]);

@@ -79,7 +79,9 @@ static drawn draw_shapes(table *t)
 {
     drawn d = {.dims = table_chance(t, 3) ? 1 : 2, .transposed = table_chance(t, 4), .pointwise = table_chance(t, 4)};
     if (is_for(t, "pointwise"))
-        d.transposed = !(d.pointwise = true);
+        d.pointwise = true;
+    if (d.pointwise || is_for(t, "depthwise_row"))
+        d.transposed = false;
     d.x.rank = d.w.rank = d.y.rank = d.dims + 2;
     d.x.dims[0] = d.y.dims[0] = 1 + table_below(t, 3);
     draw_channels(t, &d);

@@ -1,6 +1,7 @@
 /* The choice among the variants of convolutions of floats as pure functions: fabricated devices, every refusal. */
 #include "ops/conv_float.h"
 #include "support/fake_caps.h"
+#include "support/lowering.h"
 #include "support/random.h"
 
 #include <setjmp.h>
@@ -261,12 +262,155 @@ static void no_other_refusals(void **state)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------------ other shapes */
+
+static uint32_t add_conv(hand_model *m, uint32_t x, uint32_t y, const uint32_t weight[4], int64_t stride, int64_t padding,
+                         int64_t groups, bool transposed)
+{
+    static const float weights[64 * 64 * 9];
+    HAND_OP(m, "aten.convolution.default", x, hand_constant(m, VKD_DTYPE_FLOAT32, 4, weight, weights), hand_null(m),
+            hand_pair(m, stride, stride), hand_pair(m, padding, padding), hand_pair(m, 1, 1), hand_bool(m, transposed),
+            hand_pair(m, 0, 0), hand_int(m, groups), y);
+    return y;
+}
+
+/* A product, a depthwise one, one that splits fours, and one back to the input's size. */
+static void build_net(hand_model *m)
+{
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 6, 64, 96});
+    uint32_t a = add_conv(m, x, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}), (uint32_t[]){64, 6, 3, 3}, 2,
+                          1, 1, false);
+    uint32_t b = add_conv(m, a, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}), (uint32_t[]){64, 1, 3, 3}, 1,
+                          1, 64, false);
+    uint32_t c = add_conv(m, b, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 6, 32, 48}), (uint32_t[]){6, 32, 1, 1}, 1,
+                          0, 2, false);
+    add_conv(m, c, hand_output(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 16, 64, 96}), (uint32_t[]){6, 16, 2, 2}, 2, 0, 1, true);
+}
+
+static void lower_net(vkd_arena *arena, const vkd_net *net, const vkd_caps *caps, const vkd_input *inputs, vkd_graph *out)
+{
+    vkd_model_value *values = vkd_arena_alloc(arena, net->value_count, sizeof *values);
+    vkd_lowered lowered;
+    assert_non_null(values);
+    vkd_graph_init(out, arena);
+    assert_int_equal(vkd_shape_net(arena->context, net, inputs, values), VKD_OK);
+    assert_int_equal(vkd_lower_net(arena->context, net, values, caps, NULL, NULL, out, &lowered), VKD_OK);
+}
+
+/* What pipelines are made of does not depend on shapes. */
+static void other_shapes_need_no_other_kernels(void **state)
+{
+    lowering_fixture *f = *state;
+    vkd_random random = random_begin("shapes that change");
+    vkd_net net;
+    build_net(&f->m);
+    assert_int_equal(vkd_net_bind(&net, hand_finish(&f->m), &vkd_ops, &f->arena), VKD_OK);
+    for (int round = 0; round < 60; round++) {
+        const vkd_caps caps = fake_caps((fake_device)(round % FAKE_COUNT));
+        const vkd_input input = {
+            .shape = {4, {1 + below(&random, 3), 6, 2 * (1 + below(&random, 32)), 2 * (1 + below(&random, 48))}}};
+        vkd_graph largest, other;
+        lower_net(&f->arena, &net, &caps, NULL, &largest);
+        lower_net(&f->arena, &net, &caps, &input, &other);
+        assert_int_equal(largest.node_count, other.node_count);
+        for (size_t i = 0; i < other.node_count; i++) {
+            const vkd_node *a = &largest.nodes[i], *b = &other.nodes[i];
+            if (!a->variant[0])
+                continue;
+            assert_int_equal(a->shader, b->shader);
+            assert_int_equal(a->spec_count, b->spec_count);
+            assert_memory_equal(a->specs, b->specs, a->spec_count * sizeof *a->specs);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ bad arguments */
+
+/* What differs from 1x8x9x9 -> 1x4x7x7 by 3x3, in a group; 0: nothing. */
+typedef struct flaw {
+    uint32_t x[5], w[5], bias, y[5];           /* dims, ended by 0 */
+    int64_t stride, padding, dilation, groups; /* the first of two numbers; NONE for 0 */
+    size_t strides;
+    vkd_dtype x_dtype, w_dtype, y_dtype;
+    vkd_status status;
+    const char *part;
+} flaw;
+enum { NONE = INT32_MIN };
+
+static uint32_t rank_of(const uint32_t *dims)
+{
+    uint32_t rank = 0;
+    while (rank < 5 && dims[rank])
+        rank++;
+    return rank;
+}
+
+static int64_t number(int64_t value, int64_t otherwise) { return value == NONE ? 0 : value ? value : otherwise; }
+static vkd_dtype type(vkd_dtype dtype) { return dtype ? dtype : VKD_DTYPE_FLOAT32; }
+
+static void build_flaw(hand_model *m, const flaw *f)
+{
+    static const float zeros[4 * 8 * 9 * 9];
+    static const uint32_t good_x[5] = {1, 8, 9, 9}, good_w[5] = {4, 8, 3, 3}, good_y[5] = {1, 4, 7, 7};
+    const uint32_t *x_dims = f->x[0] ? f->x : good_x, *w_dims = f->w[0] ? f->w : good_w, *y_dims = f->y[0] ? f->y : good_y;
+    const uint32_t bias = f->bias ? f->bias : 4;
+    const int64_t strides[] = {number(f->stride, 1), 1, 1};
+    uint32_t x = hand_input(m, type(f->x_dtype), rank_of(x_dims), x_dims);
+    uint32_t y = hand_output(m, type(f->y_dtype), rank_of(y_dims), y_dims);
+    HAND_OP(m, "aten.convolution.default", x, hand_constant(m, type(f->w_dtype), rank_of(w_dims), w_dims, zeros),
+            hand_constant(m, type(f->w_dtype), 1, &bias, zeros), hand_ints(m, f->strides ? f->strides : 2, strides),
+            hand_pair(m, number(f->padding, 0), 0), hand_pair(m, number(f->dilation, 1), 1), hand_bool(m, false),
+            hand_pair(m, 0, 0), hand_int(m, number(f->groups, 1)), y);
+}
+
+static void bad_arguments(void **state)
+{
+    /* clang-format off */
+    static const flaw flaws[] = {
+        {.part = ""},
+        {.x = {8, 9, 9}, .status = VKD_UNSUPPORTED, .part = "the input has rank 3 and its weight rank 4"},
+        {.x = {8, 9}, .w = {4, 8}, .status = VKD_UNSUPPORTED, .part = "both of 3 or of 4"},
+        {.w = {4, 7, 3, 3}, .status = VKD_INVALID_MODEL, .part = "1x8x9x9 does not fit a weight of 4x7x3x3 in 1 groups"},
+        {.groups = 2, .status = VKD_INVALID_MODEL, .part = "in 2 groups"},
+        {.groups = NONE, .status = VKD_INVALID_MODEL, .part = "in 0 groups"},
+        {.groups = -1, .status = VKD_INVALID_MODEL, .part = "in -1 groups"},
+        {.x = {1, 9, 9, 9}, .w = {4, 3, 3, 3}, .groups = 3, .status = VKD_INVALID_MODEL, .part = "4x3x3x3 in 3 groups"},
+        {.bias = 5, .status = VKD_INVALID_MODEL, .part = "the bias is no vector of 4 numbers"},
+        {.stride = NONE, .status = VKD_INVALID_MODEL, .part = "the stride is 0"},
+        {.strides = 3, .status = VKD_INVALID_MODEL, .part = "the stride has 3 numbers for 2 dimensions"},
+        {.padding = -1, .status = VKD_INVALID_MODEL, .part = "the padding is -1"},
+        {.padding = 40000, .status = VKD_INVALID_MODEL, .part = "the padding is 40000: 0 to 32768"},
+        {.dilation = NONE, .status = VKD_INVALID_MODEL, .part = "the dilation is 0"},
+        {.dilation = 5, .status = VKD_INVALID_MODEL, .part = "the window does not fit its input: 0 pixels"},
+        {.y = {1, 4, 7, 8}, .status = VKD_INVALID_MODEL, .part = "1x4x7x7"},
+        {.x_dtype = VKD_DTYPE_INT32, .status = VKD_UNSUPPORTED, .part = "the input has dtype i32: f32 and f16"},
+        {.w_dtype = VKD_DTYPE_FLOAT16, .status = VKD_UNSUPPORTED, .part = "has dtype f16, expected the input's, f32"},
+        {.y_dtype = VKD_DTYPE_FLOAT16, .status = VKD_UNSUPPORTED, .part = "has dtype f16, expected the input's, f32"},
+    };
+    /* clang-format on */
+    for (size_t i = 0; i < sizeof flaws / sizeof *flaws; i++) {
+        lowering_fixture *f;
+        (void)state;
+        assert_int_equal(lowering_setup((void **)&f), 0);
+        build_flaw(&f->m, &flaws[i]);
+        vkd_status status = lowering_run(f);
+        if (status != flaws[i].status)
+            fail_msg("row %zu: %s (%s)", i, vkd_status_name(status), f->context.error);
+        if (status != VKD_OK && (!strstr(f->context.error, flaws[i].part) ||
+                                 !strstr(f->context.error, "operator 'aten.convolution.default' (node 0)")))
+            fail_msg("row %zu: '%s' does not say '%s'", i, f->context.error, flaws[i].part);
+        lowering_teardown((void **)&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices),
         cmocka_unit_test(every_refusal),
         cmocka_unit_test(no_other_refusals),
+        cmocka_unit_test(bad_arguments),
+        LOWERING_TEST(other_shapes_need_no_other_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
