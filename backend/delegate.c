@@ -1,7 +1,9 @@
 /* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
+#include "backend/engine.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
+#include "ops/conv_measure.h"
 #include "ops/conv_trial.h"
 
 #include <inttypes.h>
@@ -162,10 +164,11 @@ static double estimate_of(const vkd_lowered *lowered)
     return sum;
 }
 
-/* Compiles the kernels that the tuner will look at one after another all at once. The estimates of a CPU device are probed
- * before, where that is worth it: a small model would have to run very often. */
-static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
-                                vkd_caps *caps)
+/* What goes before lowering with a tuner: compiles the kernels that it will look at one after another all at once, and measures
+ * where the options ask for it. The estimates of a CPU device are probed before, where that is worth it: a small model would
+ * have to run very often. */
+static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
+                          vkd_caps *caps)
 {
     const double worth_probing_us = 3000;
     vkd_graph all;
@@ -177,9 +180,14 @@ static vkd_status compile_ahead(vkd_delegate *delegate, const vkd_options *optio
         vkd_graph_init(&all, arena);
         VKD_TRY(lower_ahead(delegate, caps, NULL, &all, &lowered));
     }
-    if (options->select == VKD_SELECT_MEASURE && !options->variant)
-        VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
-    return vkd_executor_prepare(delegate->device, &all);
+    if (options->select != VKD_SELECT_MEASURE || options->variant)
+        return vkd_executor_prepare(delegate->device, &all);
+    conv2d_wish *wishes;
+    size_t wish_count;
+    VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
+    VKD_TRY(vkd_executor_prepare(delegate->device, &all));
+    VKD_TRY(conv2d_wishes(arena, &lowered, &wishes, &wish_count));
+    return conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
 }
 
 static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
@@ -187,7 +195,7 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_planner *planner = &delegate->planner;
     vkd_arena arena;
     vkd_arena_init(&arena, &delegate->context);
-    vkd_status status = compile_ahead(delegate, options, planner->tuner, &arena, &planner->caps);
+    vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
     return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan) : status;
 }
@@ -344,7 +352,7 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     delegate->is_dynamic = wishes.dynamic || can_change(&delegate->net);
-    VKD_TRY(vkd_device_open(context, options, &delegate->device));
+    VKD_TRY(vkd_engine_open_device(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
     VKD_TRY(create_orders(delegate));

@@ -33,11 +33,12 @@ static vkd_status read_method(const void *user, const vkd_named_data *named_data
                               vkd_wishes *wishes)
 {
     const method_source *source = user;
+    (void)named_data; /* the container has it */
     for (size_t i = 0; i < source->method->delegate_count; i++) {
         const vkd_container_delegate *delegate = &source->method->delegates[i];
         VKD_TRY(vkd_read_specs(arena->context, delegate->specs, delegate->spec_count, wishes));
     }
-    return vkd_inline_method(source->container, source->method, vkd_backend.id, named_data, arena, out);
+    return vkd_inline_method(source->container, source->method, vkd_backend.id, arena, out);
 }
 
 /* An int is an int64 without dims. */
@@ -95,13 +96,12 @@ static vkd_status init_delegate(vkd_method *method, vkd_program *program, const 
     if (status != VKD_OK)
         memcpy(method->context.error, program->context.error, sizeof method->context.error);
     else
-        status =
-            vkd_delegate_create(&(vkd_source){read_method, source, &source->container->named_data}, options, &method->delegate);
+        status = vkd_delegate_create(&(vkd_source){read_method, source}, options, &method->delegate);
     /* Other shapes may need constants packed in other ways. */
     if (status == VKD_OK)
         vkd_residents_bytes_come_from(method->delegate->residents, &(vkd_constant_bytes){hold_file, release_file, program});
-    if (status == VKD_OK && program->path)
-        method->delegate->host_peak += program->size;
+    if (status == VKD_OK)
+        method->delegate->host_peak += vkd_program_held(program);
     vkd_program_forget(program);
     return status;
 }

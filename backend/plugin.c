@@ -11,6 +11,9 @@ const vkd_backend_table vkd_backend = {
     .dtype_size = vkd_dtype_size,
     .is_available = vkd_is_available,
     .list_devices = vkd_list_devices,
+    .engine_create = vkd_engine_create,
+    .engine_destroy = vkd_engine_destroy,
+    .engine_device = vkd_engine_device,
     .init = vkd_init,
     .needs_constants = vkd_needs_constants,
     .execute = vkd_execute,
@@ -51,4 +54,6 @@ const vkd_backend_table vkd_backend = {
     .method_execute = vkd_method_execute,
     .method_submit = vkd_method_submit,
     .method_wait = vkd_method_wait,
+    .program_add_data = vkd_program_add_data,
+    .program_add_data_bytes = vkd_program_add_data_bytes,
 };

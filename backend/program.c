@@ -1,69 +1,19 @@
-/* The .pte container: opens a program and finds what its methods consist of. */
+/* The .pte container: opens a program and finds what its methods consist of, in data files beside it too. */
 #include "backend/program.h"
+#include "schema/named.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* A file is read, not mapped: what another process does to it meanwhile must be an error at most, and a mapped file that is cut
- * short ends the process. Its memory is mapped so that the pages can be given back while pointers into them stay. */
-static vkd_status reserve(vkd_program *program, const char *path)
+/* Bytes of a file, or the caller's where path is null. */
+static vkd_status read_program(vkd_program *program, const char *path, const void *bytes, size_t size)
 {
-    vkd_context *context = &program->context;
-    struct stat info;
-    if (fstat(program->file, &info) != 0)
-        return vkd_fail(context, VKD_IO_ERROR, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return vkd_fail(context, VKD_IO_ERROR, "%s: not a regular file", path);
-    if (info.st_size <= 0 || (uint64_t)info.st_size > SIZE_MAX)
-        return vkd_fail(context, VKD_INVALID_MODEL, "%s: %lld bytes are no program", path, (long long)info.st_size);
-    const size_t size = (size_t)info.st_size;
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return vkd_fail(context, VKD_OUT_OF_MEMORY, "%s: no memory for its %zu bytes", path, size);
-#ifdef MADV_HUGEPAGE
-    madvise(memory, size, MADV_HUGEPAGE); /* a third of the time, most of which is page faults */
-#endif
-    program->bytes = program->memory = memory;
-    program->size = size;
-    return VKD_OK;
-}
-
-vkd_status vkd_program_read(vkd_program *program)
-{
-    if (!program->path || program->is_read)
-        return VKD_OK;
-    for (size_t done = 0; done < program->size;) {
-        ssize_t got = pread(program->file, (char *)program->memory + done, program->size - done, (off_t)done);
-        if (got == 0)
-            return vkd_fail(&program->context, VKD_IO_ERROR,
-                            "%s: it ends after %zu of %zu bytes: it was cut short since it was opened", program->path, done,
-                            program->size);
-        if (got < 0 && errno != EINTR)
-            return vkd_fail(&program->context, VKD_IO_ERROR, "%s: %s", program->path, strerror(errno));
-        done += got > 0 ? (size_t)got : 0;
+    if (path) {
+        VKD_TRY(vkd_file_open(&program->file, path, "program", &program->arena));
+        bytes = program->file.memory;
+        size = program->file.size;
     }
-    program->is_read = true;
-    return VKD_OK;
-}
-
-void vkd_program_forget(vkd_program *program)
-{
-    if (program->path)
-        program->is_read = madvise(program->memory, program->size, MADV_DONTNEED) != 0;
-}
-
-static vkd_status open_file(vkd_program *program, const char *path)
-{
-    program->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO in the file's place must not hang us */
-    if (program->file < 0)
-        return vkd_fail(&program->context, VKD_IO_ERROR, "%s: %s", path, strerror(errno));
-    VKD_TRY(reserve(program, path));
-    program->path = vkd_arena_printf(&program->arena, "%s", path);
-    return program->path ? vkd_program_read(program) : vkd_fail_memory(&program->context, "the program's path");
+    program->context.file = path;
+    vkd_status status = vkd_container_read(bytes, size, &program->arena, &program->container);
+    program->context.file = NULL;
+    return status;
 }
 
 static vkd_status open_program(const char *path, const void *bytes, size_t size, const vkd_options *given, vkd_program **out)
@@ -81,16 +31,8 @@ static vkd_status open_program(const char *path, const void *bytes, size_t size,
         status = vkd_fail_memory(&context, "the program");
     else if (status == VKD_OK) {
         program->context = context;
-        program->bytes = bytes;
-        program->size = size;
-        program->file = -1;
         vkd_arena_init(&program->arena, &program->context);
-        if (path)
-            status = open_file(program, path);
-        program->context.file = path;
-        if (status == VKD_OK)
-            status = vkd_container_read(program->bytes, program->size, &program->arena, &program->container);
-        program->context.file = NULL;
+        status = read_program(program, path, bytes, size);
         context = program->context;
     }
     vkd_context_report(&context, &options, status);
@@ -111,14 +53,83 @@ vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_opti
     return open_program(NULL, bytes, size, options, out);
 }
 
+/* -------------------------------------------------------------------------------------------------------- data files */
+
+static vkd_status read_data(vkd_program *program, vkd_program_data *data, const char *path, const void *bytes, size_t size)
+{
+    if (path) {
+        VKD_TRY(vkd_file_open(&data->file, path, "data file", &program->arena));
+        bytes = data->file.memory;
+        size = data->file.size;
+    }
+    program->context.file = path;
+    vkd_status status = vkd_data_file_read(bytes, size, &program->arena, &data->content);
+    if (status == VKD_OK)
+        status = vkd_container_add(&program->container, &program->context, &data->content);
+    program->context.file = NULL;
+    return status;
+}
+
+static vkd_status add_data(vkd_program *program, const char *path, const void *bytes, size_t size)
+{
+    if (!program)
+        return VKD_INVALID_ARGUMENT;
+    if (!path && !bytes)
+        return vkd_fail(&program->context, VKD_INVALID_ARGUMENT, "vkd_program_add_data: a null pointer for the file");
+    vkd_program_data *data = vkd_arena_alloc(&program->arena, 1, sizeof *data);
+    if (!data)
+        return vkd_fail_memory(&program->context, "a data file");
+    vkd_status status = read_data(program, data, path, bytes, size);
+    if (status != VKD_OK) {
+        vkd_file_close(&data->file);
+        return status;
+    }
+    data->next = program->data;
+    program->data = data;
+    return VKD_OK;
+}
+
+vkd_status vkd_program_add_data(vkd_program *program, const char *path) { return add_data(program, path, NULL, 0); }
+
+vkd_status vkd_program_add_data_bytes(vkd_program *program, const void *bytes, size_t size)
+{
+    return add_data(program, NULL, bytes, size);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ bytes */
+
+vkd_status vkd_program_read(vkd_program *program)
+{
+    VKD_TRY(vkd_file_read(&program->file, &program->context));
+    for (vkd_program_data *data = program->data; data; data = data->next)
+        VKD_TRY(vkd_file_read(&data->file, &program->context));
+    return VKD_OK;
+}
+
+void vkd_program_forget(vkd_program *program)
+{
+    vkd_file_forget(&program->file);
+    for (vkd_program_data *data = program->data; data; data = data->next)
+        vkd_file_forget(&data->file);
+}
+
+size_t vkd_program_held(const vkd_program *program)
+{
+    size_t bytes = program->file.size;
+    for (const vkd_program_data *data = program->data; data; data = data->next)
+        bytes += data->file.size;
+    return bytes;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ close */
+
 void vkd_program_close(vkd_program *program)
 {
     if (!program)
         return;
-    if (program->memory)
-        munmap(program->memory, program->size);
-    if (program->file >= 0)
-        close(program->file);
+    for (vkd_program_data *data = program->data; data; data = data->next)
+        vkd_file_close(&data->file);
+    vkd_file_close(&program->file);
     vkd_arena_release(&program->arena);
     vkd_context context = program->context;
     vkd_free(&context, program);

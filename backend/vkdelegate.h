@@ -132,6 +132,8 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FOLD = 64,            /* constants are prepacked and cast once */
 } vkd_rewrites;
 
+typedef struct vkd_engine vkd_engine;
+
 typedef struct vkd_options {
     size_t size;    /* sizeof(vkd_options) */
     vkd_log_fn log; /* null: warnings and errors go to stderr */
@@ -168,7 +170,9 @@ typedef struct vkd_options {
      * tuning file in the cache directory, by device, driver and version of the kernels, and any later vkd_init uses it,
      * whatever `select` says there. */
     vkd_select select;
-    uint32_t measure_budget_ms; /* how long one vkd_init may measure, compiling included; 0: 2000 */
+    /* How long one vkd_init may measure; 0: 2000. Getting ready for it, compiling above all, may take four times as long
+     * beside. What was not measured then is left to the next one. */
+    uint32_t measure_budget_ms;
     /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a sample of the results is
      * compared with plain C; a kernel that fails is not used there, which is a warning in the log and remembered in the tuning
      * file. */
@@ -180,6 +184,11 @@ typedef struct vkd_options {
      * the constants are there once. On a device of our own they are spread over as many queues as the device has, so that a GPU
      * with several can overlap them; executions that share a state follow each other. */
     uint32_t in_flight;
+
+    /* Work on this engine's device; null: on one of the object's own. The fields that choose a device, its queues and its pipeline
+     * cache (device, vulkan, validate, cache_dir, no_cache) are the engine's then: they are not read for its pipelines, cache_dir
+     * and no_cache only for what is known of kernels. */
+    vkd_engine *engine;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64
@@ -204,6 +213,18 @@ typedef struct vkd_device_info {
 /* Fills up to `capacity` entries and sets *out_count to how many devices there are. */
 VKD_API VKD_MUST_USE vkd_status vkd_list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity,
                                                  uint32_t *out_count);
+
+/* -------------------------------------------------------------------------------------------------------- engine */
+
+/* A device with its queues, compiled kernels and their cache, for any number of delegates, methods and programs: give it to them as
+ * vkd_options.engine. Any number of threads may do so at once; each of these objects is for one thread at a time. Of the options
+ * those count that choose the device and the cache, and in_flight: how many queues there are. They do not outlive the call, but for
+ * the log's user and the allocator, which any thread that uses the engine may call then. */
+VKD_API VKD_MUST_USE vkd_status vkd_engine_create(const vkd_options *options, vkd_engine **out);
+/* After the objects that work on it. Once its device is lost, whichever object found that, all refuse further work with
+ * VKD_DEVICE_LOST, and it gets no new ones: a new engine may work. */
+VKD_API void vkd_engine_destroy(vkd_engine *engine);
+VKD_API const vkd_device_info *vkd_engine_device(const vkd_engine *engine);
 
 /* ------------------------------------------------------------------------------------------------------ delegate */
 
@@ -379,6 +400,11 @@ VKD_API VKD_MUST_USE vkd_status vkd_program_open(const char *path, const vkd_opt
  * ends the process (SIGBUS). */
 VKD_API VKD_MUST_USE vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
                                                        vkd_program **out);
+/* Gives a program the constants of a .ptd file, under whose keys vkd_method_load looks first; any number of files, before that.
+ * Where a method needs a constant that is in none, the error names its key. VKD_INVALID_MODEL if the bytes are no such file, or
+ * if one of its tensors is in the program, or in a file before, too. A file, and bytes, are treated as the program's own. */
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data(vkd_program *program, const char *path);
+VKD_API VKD_MUST_USE vkd_status vkd_program_add_data_bytes(vkd_program *program, const void *bytes, size_t size);
 VKD_API void vkd_program_close(vkd_program *program); /* after its methods */
 VKD_API const char *vkd_program_error(const vkd_program *program);
 VKD_API size_t vkd_program_method_count(const vkd_program *program);
@@ -426,6 +452,10 @@ typedef struct vkd_backend_table {
     bool (*is_available)(void);
     vkd_status (*list_devices)(const vkd_options *, vkd_device_info *, uint32_t, uint32_t *);
 
+    vkd_status (*engine_create)(const vkd_options *, vkd_engine **);
+    void (*engine_destroy)(vkd_engine *);
+    const vkd_device_info *(*engine_device)(const vkd_engine *);
+
     vkd_status (*init)(const void *, size_t, const vkd_compile_spec *, size_t, const vkd_named_data *, const vkd_options *,
                        vkd_delegate **);
     bool (*needs_constants)(const vkd_delegate *);
@@ -469,6 +499,9 @@ typedef struct vkd_backend_table {
     vkd_status (*method_execute)(vkd_method *, vkd_tensor_arg *, size_t);
     vkd_status (*method_submit)(vkd_method *, vkd_tensor_arg *, size_t, uint64_t *);
     vkd_status (*method_wait)(vkd_method *, uint64_t);
+
+    vkd_status (*program_add_data)(vkd_program *, const char *);
+    vkd_status (*program_add_data_bytes)(vkd_program *, const void *, size_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

@@ -1,3 +1,4 @@
+#include "schema/named.h"
 #include "bench/shapes.h"
 
 #include <ctype.h>

@@ -43,7 +43,8 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
             return vkd_fail_memory(arena->context, "a graph");
         vkd_graph_init(graph, arena);
         VKD_TRY(conv2d_trial_lower(trial, caps, variant, graph, &y));
-        VKD_TRY(vkd_measurement_begin(device, graph, &contenders[i].measurement, &contenders[i].us));
+        VKD_TRY(vkd_measurement_begin(device, graph, &contenders[i].measurement));
+        VKD_TRY(vkd_measurement_time(contenders[i].measurement, INFINITY, &contenders[i].us));
         vkd_race_drop(contenders, result->count, plan->give_up);
     }
     return VKD_OK;
@@ -70,7 +71,8 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
     memcpy(candidates, result->candidates, result->count * sizeof *candidates);
     conv2d_problem_format(&trial->problem, problem);
     double start = vkd_now_us();
-    VKD_TRY(vkd_tuner_measure(tuner, problem, candidates, result->count, &how));
+    bool known;
+    VKD_TRY(vkd_tuner_measure(tuner, problem, candidates, result->count, &how, &known));
     result->measure_us = vkd_now_us() - start;
     result->measured = conv2d_choose(result->variants, result->count, candidates, NULL, &reason);
     return VKD_OK;

@@ -38,7 +38,7 @@ vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index)
 {
     vkd_call *call = &r->net->calls[index];
     const add_args *add = vkd_rw_args(call, VKD_OP_Q8_ADD);
-    if (!add || add->alpha != 1)
+    if (!add || add->alpha != 1 || !vkd_rw_alike(r, add->a, add->b)) /* an epilogue does not broadcast */
         return VKD_OK;
     /* Of two convolutions the later one: the earlier one runs while nothing waits for it. */
     vkd_call *a = open_conv(r, add->a, index), *b = open_conv(r, add->b, index);

@@ -32,32 +32,18 @@ static vkd_status run_once(vkd_measurement *measurement, double *out_us)
     return VKD_OK;
 }
 
-/* The best of a few runs, because another process may disturb any one of them. The very first run does not count. */
-static vkd_status run_coarsely(vkd_measurement *measurement, double *out_us)
-{
-    enum { RUNS = 3 };
-    const double long_us = 50e3; /* disturbances do not matter any more */
-    double us;
-    VKD_TRY(run_once(measurement, &us));
-    for (int i = 0; i < RUNS && (i == 0 || *out_us < long_us); i++) {
-        VKD_TRY(run_once(measurement, &us));
-        if (i == 0 || us < *out_us)
-            *out_us = us;
-    }
-    return VKD_OK;
-}
-
-static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_graph *graph, double *out_us)
+static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_graph *graph)
 {
     const vkd_caps *caps = vkd_device_caps(device);
+    double unused;
     measurement->by_clock = caps->type == VKD_TYPE_CPU || !caps->timestamp_bits;
     measurement->repeats = 1;
     VKD_TRY(vkd_plan_memory(graph, caps->storage_alignment, true));
     VKD_TRY(vkd_executor_create(device, graph, NULL, false, &measurement->executor));
-    return run_coarsely(measurement, out_us);
+    return run_once(measurement, &unused);
 }
 
-vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out, double *out_us)
+vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_measurement *measurement = vkd_alloc(context, 1, sizeof *measurement);
@@ -65,12 +51,25 @@ vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measu
     if (!measurement)
         return vkd_fail_memory(context, "a measurement");
     measurement->context = context;
-    vkd_status status = begin(measurement, device, graph, out_us);
+    vkd_status status = begin(measurement, device, graph);
     if (status == VKD_OK)
         *out = measurement;
     else
         vkd_measurement_end(measurement);
     return status;
+}
+
+vkd_status vkd_measurement_time(vkd_measurement *measurement, double give_up_us, double *out_us)
+{
+    enum { RUNS = 3 };
+    const double long_us = 50e3; /* disturbances do not matter any more */
+    double us;
+    for (int i = 0; i < RUNS && (i == 0 || *out_us < (give_up_us < long_us ? give_up_us : long_us)); i++) {
+        VKD_TRY(run_once(measurement, &us));
+        if (i == 0 || us < *out_us)
+            *out_us = us;
+    }
+    return VKD_OK;
 }
 
 void vkd_measurement_end(vkd_measurement *measurement)
@@ -103,10 +102,11 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static double median(double *values, size_t count)
+/* What others do at the same time only lengthens what a clock says: the least of it is nearest. */
+static double typical(const vkd_measurement *measurement, double *values, size_t count)
 {
     qsort(values, count, sizeof *values, by_size);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+    return measurement->by_clock ? values[0] : (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
 static vkd_status race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes, double deadline, double *times)
@@ -123,7 +123,7 @@ static vkd_status race(vkd_contender *contenders, size_t count, double span_us, 
     } while (pass < passes && vkd_now_us() < deadline);
     for (size_t i = 0; i < count; i++)
         if (contenders[i].measurement)
-            contenders[i].us = median(times + i * passes, pass);
+            contenders[i].us = typical(contenders[i].measurement, times + i * passes, pass);
     return VKD_OK;
 }
 

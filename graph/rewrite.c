@@ -9,12 +9,6 @@
 /* Each rule looks at the call at `index` as the last of its sequence. */
 typedef vkd_status (*rule)(vkd_rewriter *r, size_t index);
 
-static bool same_dims(const vkd_rewriter *r, uint32_t a, uint32_t b)
-{
-    const vkd_model_tensor *x = vkd_rw_tensor(r, a), *y = vkd_rw_tensor(r, b);
-    return x->dtype == y->dtype && x->rank == y->rank && !memcmp(x->dims, y->dims, x->rank * sizeof x->dims[0]);
-}
-
 /* Readers of a layout transition's result read its source. Forward, so that chains of clones resolve. */
 typedef struct skipping {
     vkd_rewriter *r;
@@ -41,7 +35,7 @@ static vkd_status skip_clones(vkd_rewriter *r)
             continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
-        if (clone && same_dims(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state && !vkd_rw_tensor(r, clone->y)->state)
+        if (clone && vkd_rw_alike(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state && !vkd_rw_tensor(r, clone->y)->state)
             source[clone->y] = clone->x;
     }
     return VKD_OK;

@@ -9,6 +9,12 @@ void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind)
     return call && call->row && call->row->kind == kind ? call->args : NULL;
 }
 
+bool vkd_rw_alike(const vkd_rewriter *r, uint32_t a, uint32_t b)
+{
+    const vkd_model_tensor *x = vkd_rw_tensor(r, a), *y = vkd_rw_tensor(r, b);
+    return x->dtype == y->dtype && x->rank == y->rank && !memcmp(x->dims, y->dims, x->rank * sizeof x->dims[0]);
+}
+
 vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before)
 {
     uint32_t index = id == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[id];

@@ -22,6 +22,8 @@ void vkd_rewriter_finish(vkd_rewriter *r);
 
 /* The arguments of a call of this kind; null for others and for removed ones. */
 void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind);
+/* Whether two tensors have the same dtype and dims. */
+bool vkd_rw_alike(const vkd_rewriter *r, uint32_t a, uint32_t b);
 /* The call that makes a value as its first result, if it comes before call `before`; null otherwise. */
 vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before);
 /* The same, if besides only one argument reads the value. */

@@ -4,8 +4,15 @@
 #include "runtime/cache_file.h"
 #include "runtime/tuning_file.h"
 
+#include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Time for measuring; for getting ready to: operands, memory, compiling. */
+typedef struct span {
+    double measuring_us, preparing_us;
+} span;
 
 struct vkd_tuner {
     vkd_device *device;
@@ -13,22 +20,30 @@ struct vkd_tuner {
     vkd_arena arena; /* the tuning file */
     vkd_tuning_file *file;
     bool measures, checks;
-    double left_us;                         /* of the budget */
-    uint32_t measured, unmeasured, checked; /* problems that were timed, or not any more; candidates that were checked */
-    double measure_us, check_us;            /* what that took */
+    span limit, spent;
+    uint32_t measured, checked; /* problems that were timed, candidates that were checked */
+    double check_us;            /* what that took */
 };
 
-static const double default_budget_us = 2e6;
+static const double default_budget_us = 2e6, preparing_factor = 4;
 
-/* A checksum of all kernels: times are of these and no others. */
-static uint64_t kernels_sum(uint64_t sum)
+/* A checksum of all kernels, once for the process: times are of these and no others. */
+static uint64_t kernels;
+
+static void sum_kernels(void)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
         for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
             vkd_shader_code code = vkd_shaders[i].flavours[f];
-            sum = sum * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+            kernels = kernels * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
         }
-    return sum;
+}
+
+static uint64_t kernels_sum(uint64_t sum)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, sum_kernels);
+    return sum * 31 + kernels;
 }
 
 vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code, vkd_tuner **out)
@@ -38,12 +53,13 @@ vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint
     *out = NULL;
     if (!tuner)
         return vkd_fail_memory(context, "the tuner");
+    double budget_us = options->measure_budget_ms ? options->measure_budget_ms * 1e3 : default_budget_us;
     *tuner = (vkd_tuner){
         .device = device,
         .context = context,
         .measures = options->select == VKD_SELECT_MEASURE,
         .checks = !options->no_self_check,
-        .left_us = options->measure_budget_ms ? options->measure_budget_ms * 1e3 : default_budget_us,
+        .limit = {budget_us, preparing_factor * budget_us},
     };
     vkd_arena_init(&tuner->arena, context);
     vkd_status status = vkd_tuning_file_open(&tuner->arena, vkd_device_caps(device), kernels_sum(code), options, &tuner->file);
@@ -58,10 +74,8 @@ static void report(const vkd_tuner *tuner)
 {
     vkd_context *context = tuner->context;
     if (tuner->measured)
-        vkd_log(context, VKD_LOG_INFO, "measured kernels for %u shapes in %.0f ms", tuner->measured, tuner->measure_us * 1e-3);
-    if (tuner->unmeasured)
-        vkd_log(context, VKD_LOG_INFO, "the time for measuring was used up: %u kernels were chosen by estimate",
-                tuner->unmeasured);
+        vkd_log(context, VKD_LOG_INFO, "measured kernels for %u shapes in %.0f ms, prepared in %.0f ms", tuner->measured,
+                tuner->spent.measuring_us * 1e-3, tuner->spent.preparing_us * 1e-3);
     if (tuner->checked)
         vkd_log(context, VKD_LOG_INFO, "checked %u kernels in %.0f ms", tuner->checked, tuner->check_us * 1e-3);
 }
@@ -111,17 +125,12 @@ static vkd_status unmute(vkd_context *context, const vkd_context *before, vkd_st
 
 /* ---------------------------------------------------------------------------------------------------------- measuring */
 
-static bool recall(const vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count)
+void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count)
 {
-    bool known = false;
-    for (size_t i = 0; i < count; i++) {
-        uint64_t ns;
-        if (!candidates[i].eligible || !vkd_tuning_file_find(tuner->file, problem, candidates[i].variant, &ns))
-            continue;
-        candidates[i].measured_us = (double)ns * 1e-3;
-        known = true;
-    }
-    return known;
+    uint64_t ns;
+    for (size_t i = 0; i < count; i++)
+        if (candidates[i].eligible && vkd_tuning_file_find(tuner->file, problem, candidates[i].variant, &ns))
+            candidates[i].measured_us = (double)ns * 1e-3; /* 0 where it cannot run */
 }
 
 static size_t eligible_count(const vkd_candidate_info *candidates, size_t count)
@@ -160,120 +169,199 @@ size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, siz
     return ordered;
 }
 
-/* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
-static vkd_status prepare(vkd_tuner *tuner, vkd_arena *arena, const vkd_trial *trial, size_t candidate, vkd_contender *out)
+/* One problem being measured. */
+typedef struct measuring {
+    vkd_tuner *tuner;
+    vkd_arena arena; /* graphs */
+    const char *problem;
+    vkd_candidate_info *candidates;
+    size_t count;
+    const vkd_trial *trial;
+    vkd_contender *contenders; /* by candidate */
+    const span *limit;
+    span *spent;
+    bool keeps_all; /* in the race, because all times are asked for, not the fastest */
+} measuring;
+
+static bool has_time(const measuring *m)
 {
-    vkd_graph *graph = vkd_arena_alloc(arena, 1, sizeof *graph);
-    vkd_tensor_id result;
-    vkd_context before;
-    if (!graph)
-        return vkd_fail_memory(tuner->context, "a graph to try");
-    vkd_graph_init(graph, arena);
-    mute(tuner->context, &before);
-    vkd_status status = trial->lower(trial->user, candidate, graph, &result);
-    if (status == VKD_OK)
-        trial->fill(trial->user);
-    if (status == VKD_OK)
-        status = vkd_measurement_begin(tuner->device, graph, &out->measurement, &out->us);
-    return unmute(tuner->context, &before, status);
+    return m->spent->measuring_us < m->limit->measuring_us && m->spent->preparing_us < m->limit->preparing_us;
 }
 
-/* The most promising first, so that a budget that ends here has been spent on the best ones. */
-static vkd_status line_up(vkd_tuner *tuner, vkd_arena *arena, const vkd_trial *trial, const vkd_candidate_info *candidates,
-                          size_t count, double deadline, vkd_contender *contenders)
+static vkd_status set_fact(const measuring *m, size_t candidate, double us)
+{
+    return vkd_tuning_file_set(m->tuner->file, m->problem, m->candidates[candidate].variant, (uint64_t)(us * 1e3 + 0.5));
+}
+
+/* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
+static vkd_status prepare(measuring *m, size_t candidate)
+{
+    vkd_context *context = m->tuner->context, before;
+    double start = vkd_now_us();
+    vkd_graph *graph = vkd_arena_alloc(&m->arena, 1, sizeof *graph);
+    vkd_tensor_id result;
+    if (!graph)
+        return vkd_fail_memory(context, "a graph to try");
+    vkd_graph_init(graph, &m->arena);
+    mute(context, &before);
+    vkd_status status = m->trial->lower(m->trial->user, candidate, graph, &result);
+    if (status == VKD_OK)
+        m->trial->fill(m->trial->user);
+    if (status == VKD_OK)
+        status = vkd_measurement_begin(m->tuner->device, graph, &m->contenders[candidate].measurement);
+    m->spent->preparing_us += vkd_now_us() - start;
+    bool never = status == VKD_UNSUPPORTED;
+    VKD_TRY(unmute(context, &before, status));
+    return never ? set_fact(m, candidate, 0) : VKD_OK;
+}
+
+/* A first time for a candidate, which is out of the race when that is hopeless. Those before it stay: machines are not always
+ * as fast, and only the race compares at the same time. */
+static vkd_status time_coarsely(measuring *m, size_t candidate)
 {
     const double hopeless_time = 2;
-    size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(candidates, count, order);
-    for (size_t k = 0; k < ordered && (!k || vkd_now_us() < deadline); k++) {
-        VKD_TRY(prepare(tuner, arena, trial, order[k], &contenders[order[k]]));
-        vkd_race_drop(contenders, count, hopeless_time);
+    double start = vkd_now_us(), best = INFINITY;
+    vkd_contender *contender = &m->contenders[candidate];
+    for (size_t i = 0; i < m->count; i++)
+        if (i != candidate && m->contenders[i].us > 0 && m->contenders[i].us < best)
+            best = m->contenders[i].us;
+    if (contender->measurement)
+        VKD_TRY(vkd_measurement_time(contender->measurement, hopeless_time * best, &contender->us));
+    if (!m->keeps_all && contender->us > hopeless_time * best) {
+        vkd_measurement_end(contender->measurement);
+        contender->measurement = NULL;
+    }
+    m->spent->measuring_us += vkd_now_us() - start;
+    return VKD_OK;
+}
+
+/* The most promising first, so that a budget that ends here has been spent on the best ones. *out_count: how many had their
+ * turn. */
+static vkd_status line_up(measuring *m, const size_t *order, size_t count, size_t *out_count)
+{
+    for (*out_count = 0; *out_count < count && (!*out_count || has_time(m)); ++*out_count) {
+        VKD_TRY(prepare(m, order[*out_count]));
+        VKD_TRY(time_coarsely(m, order[*out_count]));
     }
     return VKD_OK;
 }
 
 /* Every round costs more and decides more closely. */
-static vkd_status race(vkd_contender *contenders, size_t count, double deadline)
+static vkd_status race(measuring *m)
 {
     static const struct {
         double span_us, drop;
         uint32_t passes;
     } rounds[] = {{200, 1.3, 3}, {500, 1.1, 5}, {1000, 1.03, 7}};
+    double start = vkd_now_us(), deadline = start + m->limit->measuring_us - m->spent->measuring_us;
     for (size_t r = 0; r < sizeof rounds / sizeof *rounds && vkd_now_us() < deadline; r++) {
         size_t racing = 0;
-        for (size_t i = 0; i < count; i++)
-            racing += contenders[i].measurement != NULL;
+        for (size_t i = 0; i < m->count; i++)
+            racing += m->contenders[i].measurement != NULL;
         if (racing < 2)
             break;
-        VKD_TRY(vkd_race(contenders, count, rounds[r].span_us, rounds[r].passes, deadline));
-        vkd_race_drop(contenders, count, rounds[r].drop);
+        VKD_TRY(vkd_race(m->contenders, m->count, rounds[r].span_us, rounds[r].passes, deadline));
+        if (!m->keeps_all)
+            vkd_race_drop(m->contenders, m->count, rounds[r].drop);
     }
+    m->spent->measuring_us += vkd_now_us() - start;
     return VKD_OK;
 }
 
-static vkd_status remember(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                           const vkd_contender *contenders)
+static vkd_status remember(measuring *m)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (contenders[i].us <= 0)
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->contenders[i].us <= 0)
             continue;
-        candidates[i].measured_us = contenders[i].us;
-        VKD_TRY(vkd_tuning_file_set(tuner->file, problem, candidates[i].variant, (uint64_t)(contenders[i].us * 1e3 + 0.5)));
+        m->candidates[i].measured_us = m->contenders[i].us;
+        VKD_TRY(set_fact(m, i, m->contenders[i].us));
     }
     return VKD_OK;
 }
 
-static vkd_status measure_in(vkd_tuner *tuner, vkd_arena *arena, const char *problem, vkd_candidate_info *candidates,
-                             size_t count, const vkd_trial *trial, double deadline)
+static vkd_status measure(measuring *m, const size_t *order, size_t count, size_t *out_count)
 {
-    vkd_contender *contenders = vkd_arena_alloc(arena, count, sizeof *contenders);
-    if (!contenders)
-        return vkd_fail_memory(tuner->context, "candidates to try");
-    vkd_status status = line_up(tuner, arena, trial, candidates, count, deadline, contenders);
+    vkd_arena_init(&m->arena, m->tuner->context);
+    m->contenders = vkd_arena_alloc(&m->arena, m->count, sizeof *m->contenders);
+    vkd_status status = m->contenders ? VKD_OK : vkd_fail_memory(m->tuner->context, "candidates to try");
+    for (size_t i = 0; m->contenders && i < m->count; i++)
+        m->contenders[i].us = m->candidates[i].measured_us; /* by an earlier process */
     if (status == VKD_OK)
-        status = race(contenders, count, deadline);
+        status = line_up(m, order, count, out_count);
     if (status == VKD_OK)
-        status = remember(tuner, problem, candidates, count, contenders);
-    for (size_t i = 0; i < count; i++)
-        vkd_measurement_end(contenders[i].measurement);
+        status = race(m);
+    if (status == VKD_OK)
+        status = remember(m);
+    for (size_t i = 0; m->contenders && i < m->count; i++)
+        vkd_measurement_end(m->contenders[i].measurement);
+    vkd_arena_release(&m->arena);
     return status;
 }
 
-static vkd_status measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                          const vkd_trial *trial, double budget_us)
+/* The candidates that are worth a measurement and have none, and behind them, where *out_again, the fastest of those that have
+ * one: what an earlier process has left runs against the best that it had. Returns how many. */
+static size_t left_to_measure(const measuring *m, size_t order[VKD_TUNER_TRIES + 1], bool *out_again)
 {
-    vkd_arena arena;
-    vkd_arena_init(&arena, tuner->context);
-    vkd_status status = measure_in(tuner, &arena, problem, candidates, count, trial, vkd_now_us() + budget_us);
-    vkd_arena_release(&arena);
+    size_t all[VKD_TUNER_TRIES], count = vkd_tuner_line_up(m->candidates, m->count, all), left = 0, best = m->count;
+    for (size_t k = 0; k < count; k++) {
+        const vkd_candidate_info *c = &m->candidates[all[k]];
+        uint64_t ns;
+        if (!vkd_tuning_file_find(m->tuner->file, m->problem, c->variant, &ns))
+            order[left++] = all[k];
+        else if (ns && (best == m->count || c->measured_us < m->candidates[best].measured_us))
+            best = all[k];
+    }
+    *out_again = left && best < m->count;
+    if (*out_again)
+        order[left] = best;
+    return left;
+}
+
+/* Measures within limits what is not known. */
+static vkd_status measure_rest(measuring *m, bool *out_known)
+{
+    size_t order[VKD_TUNER_TRIES + 1], tried = 0;
+    bool again = false;
+    vkd_tuner_recall(m->tuner, m->problem, m->candidates, m->count);
+    size_t left = 0;
+    if (eligible_count(m->candidates, m->count) > 1) /* else there is no choice */
+        left = left_to_measure(m, order, &again);
+    vkd_status status = left && has_time(m) ? measure(m, order, left + again, &tried) : VKD_OK;
+    *out_known = tried >= left;
     return status;
 }
 
 vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
                            const vkd_trial *trial)
 {
-    const double long_enough_us = 10e6; /* compiling included */
-    if (recall(tuner, problem, candidates, count) || eligible_count(candidates, count) < 2)
-        return VKD_OK;
-    return measure(tuner, problem, candidates, count, trial, long_enough_us);
+    const span limit = {INFINITY, INFINITY};
+    span spent = {0};
+    bool known;
+    measuring m = {.tuner = tuner,
+                   .problem = problem,
+                   .candidates = candidates,
+                   .count = count,
+                   .trial = trial,
+                   .limit = &limit,
+                   .spent = &spent,
+                   .keeps_all = true};
+    return measure_rest(&m, &known);
 }
 
 vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                             const vkd_trial *trial)
+                             const vkd_trial *trial, bool *out_known)
 {
-    if (recall(tuner, problem, candidates, count) || !tuner->measures)
-        return VKD_OK;
-    if (eligible_count(candidates, count) < 2) /* there is nothing to choose */
-        return VKD_OK;
-    if (tuner->left_us <= 0) {
-        tuner->unmeasured++;
-        return VKD_OK;
-    }
-    double start = vkd_now_us();
-    vkd_status status = measure(tuner, problem, candidates, count, trial, tuner->left_us);
-    double spent = vkd_now_us() - start;
-    tuner->left_us -= spent;
-    tuner->measure_us += spent;
-    tuner->measured++;
+    const span none = {0};
+    measuring m = {.tuner = tuner,
+                   .problem = problem,
+                   .candidates = candidates,
+                   .count = count,
+                   .trial = trial,
+                   .limit = tuner->measures ? &tuner->limit : &none,
+                   .spent = &tuner->spent};
+    double before_us = tuner->spent.preparing_us;
+    vkd_status status = measure_rest(&m, out_known);
+    tuner->measured += tuner->spent.preparing_us > before_us;
     return status;
 }
 

@@ -31,19 +31,25 @@ typedef struct vkd_trial {
 enum { VKD_TUNER_TRIES = 10 };
 size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, size_t order[VKD_TUNER_TRIES]);
 
-/* Fills in measured_us of the eligible candidates: from the tuning file, or else, if the options ask for it and there is budget
- * left, by timing those whose estimates are not hopeless, of which the slower ones are dropped early. problem: one line that
- * says everything that matters for the time. A candidate that cannot run on the device just gets no time. */
-VKD_MUST_USE vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                                          const vkd_trial *trial);
+/* Fills in measured_us of the eligible candidates as far as the tuning file knows it. problem: one line that says everything
+ * that matters for the time. */
+void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count);
 
-/* The same whatever the options ask for: a few candidates whose times tell about the device. */
+/* The same, and measures what is not known if the options ask for it: times those candidates whose estimates are not hopeless,
+ * of which the slower ones are dropped early. All measuring of a tuner together stays within the budget. Getting ready for it,
+ * which is mostly compiling, is counted apart and may take a few times as long. Where time ends between candidates the others
+ * are left to a later call or process. A candidate that cannot run on the device just gets no time. *out_known: there is
+ * nothing left to measure. */
+VKD_MUST_USE vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
+                                          const vkd_trial *trial, bool *out_known);
+
+/* The same without a budget and whatever the options ask for: a few candidates whose times tell about the device. */
 VKD_MUST_USE vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
                                         const vkd_trial *trial);
 
 /* Whether a candidate's kernels, with all their constants and in as many workgroups, compute what they should on this device:
- * from the tuning file, or by running them once. Wrong ones are a warning in the log. True where the options say no_self_check, and for a
- * candidate that cannot be tried. */
+ * from the tuning file, or by running them once. Wrong ones are a warning in the log. True where the options say no_self_check,
+ * and for a candidate that cannot be tried. */
 VKD_MUST_USE vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate, const vkd_trial *trial,
                                         bool *out);
 

@@ -10,10 +10,10 @@
 static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t, const vkd_trial *trial, const char *problem,
                                vkd_candidate_info *candidates, size_t count, size_t *out_winner, const char **out_reason)
 {
-    char key[CONV2D_TEXT + 8];
-    snprintf(key, sizeof key, "%s%s", problem, t->conv->residual != VKD_NO_TENSOR ? " +add" : "");
+    char key[CONV2D_KEY];
+    conv2d_key_format(t->conv, key);
     if (!lowering->variant)
-        VKD_TRY(vkd_tuner_measure(lowering->tuner, key, candidates, count, trial));
+        vkd_tuner_recall(lowering->tuner, key, candidates, count);
     for (;;) {
         size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
         bool right;
@@ -66,11 +66,18 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     vkd_candidate_info *candidates = vkd_arena_alloc(arena, count, sizeof *candidates);
     vkd_selection_info *grown =
         vkd_arena_grow(arena, lowering->selections, lowering->selection_count, &lowering->selection_capacity, sizeof *grown);
-    if (!candidates || !grown || !problem)
+    const conv2d **convs =
+        vkd_arena_grow(arena, lowering->convs, lowering->selection_count, &lowering->conv_capacity, sizeof *convs);
+    conv2d *copy = vkd_arena_alloc(arena, 1, sizeof *copy);
+    if (!candidates || !grown || !problem || !convs || !copy)
         return vkd_fail_memory(lowering->context, "a selection");
+    *copy = *conv;
+    copy->problem = *conv2d_choice(conv);
+    lowering->convs = convs;
+    convs[lowering->selection_count] = copy;
     lowering->selections = grown;
     size_t winner;
-    VKD_TRY(choose(lowering, conv, variants, count, problem, candidates, &winner, &reason));
+    VKD_TRY(choose(lowering, copy, variants, count, problem, candidates, &winner, &reason));
     grown[lowering->selection_count++] = (vkd_selection_info){
         .op = lowering->call->name,
         .op_id = lowering->call->node_id,

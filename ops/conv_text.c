@@ -25,3 +25,9 @@ void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
     snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u%s%s%s", p->groups, conv2d_is_float(p) ? " " : "",
              conv2d_is_float(p) ? vkd_dtype_name(p->dtype) : "", p->transposed ? " t" : "");
 }
+
+void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
+{
+    conv2d_problem_format(&conv->problem, out);
+    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s", conv->residual != VKD_NO_TENSOR ? " +add" : "");
+}

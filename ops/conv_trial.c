@@ -232,14 +232,16 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
 {
     static const vkd_call call = {.name = "vkd.trial"};
     vkd_selection_info selection = {.op = call.name, .winner = variant->name, .problem = ""};
+    conv2d conv;
+    const conv2d *convs[] = {&conv};
     vkd_lowering lowering = {.context = graph->arena->context,
                              .graph = graph,
                              .values = trial->values,
                              .caps = caps,
                              .call = &call,
                              .selections = &selection,
+                             .convs = convs,
                              .selection_count = 1};
-    conv2d conv;
     VKD_TRY(conv2d_is_float(&trial->problem) ? conv2d_float_trial_operands(trial, graph, &conv)
                                              : add_operands(trial, &lowering, &conv));
     *out_y = conv.y;

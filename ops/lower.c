@@ -180,6 +180,6 @@ vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_mod
         VKD_TRY(vkd_op_finish_states(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
-    *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections};
+    *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections, lowering.convs};
     return VKD_OK;
 }

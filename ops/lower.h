@@ -39,8 +39,9 @@ struct vkd_lowering {
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t written_count, written_capacity;
     vkd_written_state *written; /* by the current call, beside the states themselves */
-    size_t selection_count, selection_capacity;
+    size_t selection_count, selection_capacity, conv_capacity;
     vkd_selection_info *selections; /* what the conv factory decided; in the graph's arena */
+    const struct conv2d **convs;    /* about what */
 };
 
 /* The tables of all families (ops/table.c). */
@@ -52,6 +53,7 @@ typedef struct vkd_lowered {
     const bool *baked;      /* by value id: the graph holds only while these SymInts keep their numbers */
     size_t selection_count;
     vkd_selection_info *selections; /* what the conv factory decided, a convolution each */
+    const struct conv2d **convs;    /* the convolutions */
 } vkd_lowered;
 
 /* Lowers a whole net into a graph that vkd_graph_init has prepared. values: what vkd_shape_net made; used while the graph lives.

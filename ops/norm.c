@@ -236,6 +236,16 @@ static vkd_status output_stats(vkd_lowering *lowering, const norm_args *args, co
     return VKD_OK;
 }
 
+/* Nobody kept these: nothing, where somebody reads them. */
+static vkd_status output_no_stats(vkd_lowering *lowering, const norm_args *args)
+{
+    vkd_tensor_id nothing;
+    for (uint32_t i = 1; i < 3; i++)
+        if (is_wanted(lowering, args->y[i]))
+            VKD_TRY(vkd_op_output_in(lowering, args->y[i], vkd_value_tensor(lowering, args->y[i])->dtype, VKD_ROWS, &nothing));
+    return VKD_OK;
+}
+
 /* Over the last `count` dims. */
 static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint32_t count, uint32_t stats_op)
 {
@@ -377,7 +387,8 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
-    return emit(lowering, &n, y);
+    VKD_TRY(emit(lowering, &n, y));
+    return output_no_stats(lowering, args);
 }
 
 /* The same with the means and variances of x itself: each channel over all images. */

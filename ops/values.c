@@ -340,7 +340,7 @@ void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RAN
 {
     for (uint32_t i = 0; i < VKD_MAX_RANK; i++)
         out[i] = list->count == 0 && i < rank;
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < list->count && rank; i++)
         out[(uint32_t)list->items[i] + (list->items[i] < 0 ? rank : 0)] = true;
 }
 

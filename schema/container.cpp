@@ -1,11 +1,8 @@
-#include <stdlib.h>
-
-#include "schema/flatbuffer.h"
-#include "schema/program_generated.h"
+#include "schema/segments.h"
 
 extern "C" {
-#include "schema/container.h"
 #include "schema/file_kind.h"
+#include "schema/named.h"
 }
 
 /* The extended header lies behind the flatbuffer's root offset and identifier: byte offsets of its fields in the file. */
@@ -26,7 +23,7 @@ struct reader {
     const program::Program *root;
     const uint8_t *file;
     uint64_t size;
-    uint64_t segment_base; /* 0: no segments */
+    vkd_segments<program::Segment> segments;
 };
 
 /* What the messages about one method begin with, and what its parts refer to. */
@@ -91,63 +88,20 @@ vkd_status read_header(vkd_context *context, const uint8_t *file, uint64_t size,
 
 /* ------------------------------------------------------------------------------------------------- segments, named data */
 
-vkd_status check_segments(reader *r)
-{
-    size_t count = r->segment_base ? vkd_flatbuffer_count(r->root->segments()) : 0;
-    uint64_t room = r->size - r->segment_base;
-    for (size_t i = 0; i < count; i++) {
-        const program::Segment *segment = r->root->segments()->Get(static_cast<uoffset_t>(i));
-        if (segment->offset() > room || segment->size() > room - segment->offset())
-            return vkd_fail(
-                r->context, VKD_INVALID_MODEL,
-                "%s: segments[%zu]: %llu bytes at %llu, expected them inside the %llu bytes that follow the segment base",
-                PROGRAM, i, (unsigned long long)segment->size(), (unsigned long long)segment->offset(),
-                (unsigned long long)room);
-    }
-    return VKD_OK;
-}
-
 /* user: what refers to the segment, for the message. */
 vkd_status read_segment(reader *r, const char *user, size_t user_index, uint64_t index, vkd_bytes *out)
 {
-    size_t count = vkd_flatbuffer_count(r->root->segments());
-    if (index >= count)
-        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: %s[%zu] refers to segment %llu of %zu", PROGRAM, user, user_index,
-                        (unsigned long long)index, count);
-    if (r->segment_base == 0)
-        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: %s[%zu] refers to segment %llu, but the file has no segment base",
-                        PROGRAM, user, user_index, (unsigned long long)index);
-    const program::Segment *segment = r->root->segments()->Get(static_cast<uoffset_t>(index));
-    out->data = r->file + r->segment_base + segment->offset();
-    out->size = static_cast<size_t>(segment->size());
-    return VKD_OK;
+    return vkd_segments_find(&r->buffer, &r->segments, user, user_index, index, out);
 }
 
-int compare_keys(const void *left, const void *right)
+vkd_status read_named(reader *r, vkd_container *out)
 {
-    return strcmp(static_cast<const vkd_container_named *>(left)->key, static_cast<const vkd_container_named *>(right)->key);
-}
-
-vkd_status read_named(reader *r, const vkd_container_named **out, size_t *out_count)
-{
-    size_t count = vkd_flatbuffer_count(r->root->named_data());
     vkd_container_named *named;
-    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, count, "named data", &named));
-    for (size_t i = 0; i < count; i++) {
-        const program::NamedData *entry = r->root->named_data()->Get(static_cast<uoffset_t>(i));
-        if (!entry->key())
-            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: named_data[%zu] has no key", PROGRAM, i);
-        VKD_TRY(vkd_flatbuffer_string(&r->buffer, entry->key(), &named[i].key));
-        VKD_TRY(read_segment(r, "named_data", i, entry->segment_index(), &named[i].data));
-    }
-    qsort(named, count, sizeof *named, compare_keys);
-    for (size_t i = 1; i < count; i++)
-        if (compare_keys(&named[i - 1], &named[i]) == 0)
-            return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: named_data has the key \"%.100s\" twice", PROGRAM,
-                            named[i].key);
-    *out = named;
-    *out_count = count;
-    return VKD_OK;
+    out->named_count = vkd_flatbuffer_count(r->root->named_data());
+    VKD_TRY(vkd_flatbuffer_alloc(&r->buffer, out->named_count, "named data", &named));
+    VKD_TRY(vkd_segments_read_named(&r->buffer, &r->segments, r->root->named_data(), named));
+    out->named = named;
+    return vkd_named_sort(r->context, PROGRAM, named, out->named_count);
 }
 
 /* ------------------------------------------------------------------------------------------------------- delegates */
@@ -328,38 +282,6 @@ vkd_status read_steps(method_reader *m)
 
 /* --------------------------------------------------------------------------------------------------------- values */
 
-bool map_scalar_type(program::ScalarType type, vkd_dtype *out)
-{
-    switch (type) {
-    case program::ScalarType::BYTE:
-        *out = VKD_DTYPE_UINT8;
-        return true;
-    case program::ScalarType::CHAR:
-        *out = VKD_DTYPE_INT8;
-        return true;
-    case program::ScalarType::INT:
-        *out = VKD_DTYPE_INT32;
-        return true;
-    case program::ScalarType::LONG:
-        *out = VKD_DTYPE_INT64;
-        return true;
-    case program::ScalarType::HALF:
-        *out = VKD_DTYPE_FLOAT16;
-        return true;
-    case program::ScalarType::FLOAT:
-        *out = VKD_DTYPE_FLOAT32;
-        return true;
-    case program::ScalarType::DOUBLE:
-        *out = VKD_DTYPE_FLOAT64;
-        return true;
-    case program::ScalarType::BOOL:
-        *out = VKD_DTYPE_BOOL;
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* What the format demands of any tensor. */
 vkd_status check_tensor(method_reader *m, size_t id, const program::Tensor *tensor)
 {
@@ -398,7 +320,7 @@ const char *describe_tensor(const program::Tensor *tensor, vkd_model_tensor *out
 {
     vkd_model_tensor described = {};
     size_t rank = vkd_flatbuffer_count(tensor->sizes());
-    if (!map_scalar_type(tensor->scalar_type(), &described.dtype))
+    if (!vkd_scalar_dtype(tensor->scalar_type(), &described.dtype))
         return "its scalar_type is not one of uint8, int8, int32, int64, float16, float32, float64, bool";
     if (rank > VKD_MAX_RANK)
         return "its rank is above 8";
@@ -478,7 +400,11 @@ vkd_status read_data(method_reader *m, size_t id, const program::Tensor *tensor,
     reader *r = m->r;
     const program::ExtraInfo *extra = tensor->extra_info();
     vkd_model_tensor *described = &out->value.tensor;
-    out->is_planned = tensor->allocation() != nullptr;
+    if (const program::Allocation *allocation = tensor->allocation()) {
+        out->is_planned = true;
+        out->memory_id = allocation->memory_id();
+        out->memory_offset = static_cast<uint64_t>(allocation->offset_high()) << 32 | allocation->offset_low();
+    }
     if (extra && extra->location() != program::DataLocation::SEGMENT) {
         if (extra->location() != program::DataLocation::EXTERNAL || !extra->name())
             return vkd_fail(r->context, VKD_INVALID_MODEL,
@@ -650,24 +576,11 @@ vkd_status read_program(reader *r, vkd_container *out)
     vkd_container container = {};
     container.size = static_cast<size_t>(r->size);
     r->root = program::GetProgram(r->buffer.base);
-    VKD_TRY(check_segments(r));
-    VKD_TRY(read_named(r, &container.named, &container.named_count));
+    r->segments.list = r->root->segments();
+    VKD_TRY(vkd_segments_check(&r->buffer, &r->segments));
+    VKD_TRY(read_named(r, &container));
     VKD_TRY(read_methods(r, &container.methods, &container.method_count));
     *out = container;
-    return VKD_OK;
-}
-
-/* vkd_named_data.find over a container. */
-vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
-{
-    const vkd_container *container = static_cast<const vkd_container *>(user);
-    vkd_container_named wanted = {key, {nullptr, 0}};
-    const void *found = bsearch(&wanted, container->named, container->named_count, sizeof wanted, compare_keys);
-    if (!found)
-        return VKD_NOT_FOUND;
-    const vkd_bytes *data = &static_cast<const vkd_container_named *>(found)->data;
-    *out_data = data->data;
-    *out_size = data->size;
     return VKD_OK;
 }
 
@@ -676,17 +589,19 @@ vkd_status find_named(void *user, const char *key, const void **out_data, size_t
 extern "C" vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out)
 {
     reader r = {};
-    uint64_t program_size = 0;
+    uint64_t program_size = 0, segment_base = 0;
     r.context = arena->context;
     r.file = static_cast<const uint8_t *>(file);
     r.size = size;
-    VKD_TRY(read_header(r.context, r.file, r.size, &program_size, &r.segment_base));
+    VKD_TRY(read_header(r.context, r.file, r.size, &program_size, &segment_base));
+    r.segments.base = segment_base ? r.file + segment_base : nullptr;
+    r.segments.room = r.size - segment_base;
     vkd_status status =
         vkd_flatbuffer_open<program::Program>(arena, PROGRAM, r.file, program_size, program::ProgramIdentifier(), &r.buffer);
     if (status == VKD_OK)
         status = read_program(&r, out);
     if (status == VKD_OK)
-        out->named_data = {sizeof out->named_data, find_named, nullptr, out};
+        out->named_data = {sizeof out->named_data, vkd_container_find, nullptr, out};
     vkd_flatbuffer_close(&r.buffer);
     return status;
 }

@@ -36,10 +36,12 @@ typedef struct vkd_container_step {
 
 /* An entry of a method's table of values. */
 typedef struct vkd_container_value {
-    vkd_model_value value; /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
-                              or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
-                              in the file; state is not set */
-    bool is_planned;       /* TENSOR: in memory of the method, which steps may write */
+    vkd_model_value value;  /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
+                               or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
+                               in the file; state is not set */
+    bool is_planned;        /* TENSOR: in memory of the method, which steps may write: */
+    uint32_t memory_id;     /* in which of its buffers, */
+    uint64_t memory_offset; /* and where there. Tensors in one place are one after the other there, or views of one */
     uint8_t dim_order[VKD_MAX_RANK]; /* TENSOR: each dim once, outermost in memory first */
     const char *external;            /* TENSOR: the name under which another file has its data; else null */
     const char *problem;             /* TENSOR: why vkd_model_tensor cannot describe it, all else is unset then; else null */
@@ -56,17 +58,33 @@ typedef struct vkd_container_method {
     const vkd_container_step *steps; /* all chains, in order */
 } vkd_container_method;
 
+/* How a data file's tensor lies in its bytes. */
+typedef struct vkd_data_layout {
+    vkd_dtype dtype; /* VKD_DTYPE_COUNT: one that vkd_model_tensor has not, or a rank that it has not; all else is unset then */
+    uint32_t rank, dims[VKD_MAX_RANK];
+    uint8_t dim_order[VKD_MAX_RANK];
+} vkd_data_layout;
+
 typedef struct vkd_container_named {
     const char *key;
     vkd_bytes data;
+    const vkd_data_layout *layout; /* null: bytes, of which only the one who asks for them knows more */
 } vkd_container_named;
 
+/* What a .ptd file has for programs. */
+typedef struct vkd_data_file {
+    size_t size, named_count;
+    const vkd_container_named *named; /* sorted by key */
+    const struct vkd_data_file *next; /* of the program's */
+} vkd_data_file;
+
 typedef struct vkd_container {
-    size_t size; /* bytes of the file: what is made of it may take so much memory for each */
+    size_t size; /* bytes of the file, and of data files: what is made of them may take so much memory for each */
     size_t method_count, named_count;
     const vkd_container_method *methods;
     const vkd_container_named *named; /* sorted by key */
     vkd_named_data named_data;        /* the same to be looked up: it points to this struct, which must stay where it is */
+    const vkd_data_file *data_files;  /* that were added, see schema/named.h */
 } vkd_container;
 
 /* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and

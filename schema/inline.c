@@ -10,6 +10,8 @@
 typedef struct binding {
     uint32_t first;   /* as the method begins */
     uint32_t current; /* at the step that is being inlined */
+    uint32_t viewed;  /* of which current is a view that an operator makes */
+    uint32_t holder;  /* of a place: the method's value that was written there last */
 } binding;
 
 typedef struct inliner {
@@ -30,9 +32,27 @@ typedef struct inliner {
 
 /* -------------------------------------------------------------------------------------------------- values, operators */
 
+/* Room for what the blobs have and for the method's own, which is most of what will be; both arrays grow all the same. */
+static vkd_status reserve(inliner *in)
+{
+    const vkd_container_method *method = in->survey.method;
+    in->value_capacity = method->value_count + 1;
+    in->op_capacity = method->step_count + 1;
+    for (size_t i = 0; i < method->step_count; i++) {
+        if (method->steps[i].kind != VKD_STEP_DELEGATE)
+            continue;
+        const vkd_model *blob = &in->survey.blobs[method->steps[i].index];
+        in->value_capacity += blob->value_count;
+        in->op_capacity += blob->op_count;
+    }
+    VKD_TRY(vkd_survey_take(&in->survey, in->value_capacity, sizeof *in->values, &in->values));
+    return vkd_survey_take(&in->survey, in->op_capacity, sizeof *in->ops, &in->ops);
+}
+
 static vkd_status add_value(inliner *in, const vkd_model_value *value, uint32_t *out)
 {
-    VKD_TRY(vkd_survey_charge(&in->survey, sizeof *value));
+    if (in->value_count == in->value_capacity)
+        VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->value_capacity * sizeof *value));
     vkd_model_value *values =
         vkd_arena_grow(in->survey.arena, in->values, in->value_count, &in->value_capacity, sizeof *in->values);
     if (!values)
@@ -55,7 +75,8 @@ static vkd_status add_null(inliner *in, uint32_t *out)
 /* args: in the arena. */
 static vkd_status add_op(inliner *in, const char *name, uint32_t node_id, const uint32_t *args, size_t arg_count)
 {
-    VKD_TRY(vkd_survey_charge(&in->survey, sizeof *in->ops));
+    if (in->op_count == in->op_capacity)
+        VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->op_capacity * sizeof *in->ops));
     vkd_model_op *ops = vkd_arena_grow(in->survey.arena, in->ops, in->op_count, &in->op_capacity, sizeof *in->ops);
     if (!ops)
         return vkd_fail_memory(in->survey.context, "a method's operators");
@@ -196,11 +217,57 @@ static vkd_status enter(inliner *in, uint32_t value)
 
 /* --------------------------------------------------------------------------------------------------------- reading */
 
+/* The exporter drops views whose shape is known: nothing writes their value, it is in the place of another. NO_VALUE if this is
+ * no such value, or nothing that it could be a view of is there. */
+static uint32_t find_viewed(const inliner *in, uint32_t value)
+{
+    const vkd_use *use = &in->uses[value];
+    const vkd_container_value *view = &in->table[value];
+    const uint32_t holder = in->bindings[use->place].holder;
+    if (!view->is_planned || use->is_written || use->is_input || use->data || holder == NO_VALUE)
+        return NO_VALUE;
+    const vkd_model_tensor *a = &view->value.tensor, *b = &in->table[holder].value.tensor;
+    return a->dtype == b->dtype && a->size == b->size ? holder : NO_VALUE;
+}
+
+/* Makes a view of what a value is now. */
+static vkd_status add_view(inliner *in, uint32_t value, uint32_t viewed)
+{
+    binding *b = &in->bindings[value];
+    if (in->bindings[viewed].current == NO_VALUE)
+        VKD_TRY(enter(in, viewed));
+    const uint32_t source = in->bindings[viewed].current;
+    if (b->viewed == source && !in->uses[viewed].is_state) /* state may have been written since */
+        return VKD_OK;
+    vkd_model_value view = in->table[value].value, shape = {.kind = VKD_VALUE_INT_LIST, .list.count = view.tensor.rank};
+    int64_t *sizes;
+    uint32_t list, result;
+    VKD_TRY(vkd_survey_take(&in->survey, view.tensor.rank, sizeof *sizes, &sizes));
+    for (uint32_t i = 0; i < view.tensor.rank; i++)
+        sizes[i] = view.tensor.dims[i];
+    shape.list.ints = sizes;
+    set_dtype(&view.tensor, in->values[source].tensor.dtype);
+    VKD_TRY(add_value(in, &shape, &list));
+    VKD_TRY(add_value(in, &view, &result));
+    b->current = result;
+    b->viewed = source;
+    const uint32_t args[] = {source, list, result};
+    return insert_op(in, "aten.view_copy.default", args, sizeof args / sizeof *args);
+}
+
+/* What a value is now. */
+static vkd_status settle(inliner *in, uint32_t value)
+{
+    const uint32_t viewed = find_viewed(in, value);
+    if (viewed != NO_VALUE)
+        return add_view(in, value, viewed);
+    return in->bindings[value].current == NO_VALUE ? enter(in, value) : VKD_OK;
+}
+
 /* A tensor's elements as a dtype. */
 static vkd_status read_tensor(inliner *in, uint32_t value, vkd_dtype dtype, uint32_t *out)
 {
-    if (in->bindings[value].current == NO_VALUE)
-        VKD_TRY(enter(in, value));
+    VKD_TRY(settle(in, value));
     const uint32_t current = in->bindings[value].current;
     const vkd_model_value *v = &in->values[current];
     if (v->kind != VKD_VALUE_TENSOR || !are_akin(v->tensor.dtype, dtype))
@@ -273,6 +340,7 @@ static vkd_status read_argument(inliner *in, uint32_t value, uint32_t *out)
 /* The value is from now on what already is in the model; state takes it over. */
 static vkd_status rename_value(inliner *in, uint32_t value, uint32_t id)
 {
+    in->bindings[in->uses[value].place].holder = value;
     if (!in->uses[value].is_state) {
         in->bindings[value].current = id;
         return VKD_OK;
@@ -292,6 +360,7 @@ static vkd_status write_item(inliner *in, uint32_t value, uint32_t *out)
     vkd_model_value written = source->value;
     if (source->problem)
         return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value, source->problem);
+    in->bindings[in->uses[value].place].holder = value;
     if (in->uses[value].is_state)
         return read_item(in, value, out);
     if (written.kind == VKD_VALUE_TENSOR) {
@@ -513,8 +582,8 @@ static vkd_status list_inputs(inliner *in, uint32_t **out)
 static vkd_status enter_output(inliner *in, const char *what, uint32_t value)
 {
     const vkd_use *use = &in->uses[value];
-    if (in->bindings[value].current != NO_VALUE)
-        return VKD_OK;
+    if (in->bindings[value].current != NO_VALUE || find_viewed(in, value) != NO_VALUE)
+        return settle(in, value);
     if (in->table[value].value.kind == VKD_VALUE_TENSOR && !use->data && !use->is_input && !use->is_state)
         return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) is never written", what, value);
     return enter(in, value);
@@ -542,23 +611,33 @@ static vkd_status list_outputs(inliner *in, uint32_t **out)
     return VKD_OK;
 }
 
+/* Inputs and state are in their places as the method begins. */
+static void begin_bindings(inliner *in)
+{
+    const size_t count = in->survey.method->value_count;
+    for (size_t i = 0; i < count; i++)
+        in->bindings[i] = (binding){NO_VALUE, NO_VALUE, NO_VALUE, NO_VALUE};
+    for (uint32_t i = 0; i < count; i++)
+        if (in->uses[i].is_input || in->uses[i].is_state)
+            in->bindings[in->uses[i].place].holder = i;
+}
+
 vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method, const char *delegate_id,
-                             const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out)
+                             vkd_arena *arena, vkd_model *out)
 {
     inliner in = {.survey = {.context = arena->context,
                              .arena = arena,
                              .container = container,
                              .method = method,
-                             .delegate_id = delegate_id,
-                             .named_data = named_data},
+                             .delegate_id = delegate_id},
                   .table = method->values,
                   .null = NO_VALUE};
     uint32_t *inputs, *outputs;
     VKD_TRY(vkd_survey_method(&in.survey));
     in.uses = in.survey.uses;
     VKD_TRY(vkd_survey_take(&in.survey, method->value_count, sizeof *in.bindings, &in.bindings));
-    for (size_t i = 0; i < method->value_count; i++)
-        in.bindings[i] = (binding){NO_VALUE, NO_VALUE};
+    begin_bindings(&in);
+    VKD_TRY(reserve(&in));
     VKD_TRY(inline_steps(&in));
     VKD_TRY(list_inputs(&in, &inputs));
     VKD_TRY(list_outputs(&in, &outputs));

@@ -14,19 +14,19 @@
  * - Elements of 64 bits have 32 here, those of constants too. Where a delegate has other floats than the method
  *   (force_fp16), a _to_dim_order_copy stands between; but an input has the dtype that its readers agree on, an output that of
  *   its producer, and the program's as staging_dtype: the host converts.
- * - MoveCall gives a value another name, FreeCall does nothing. */
+ * - MoveCall gives a value another name, FreeCall does nothing. Views that the exporter dropped, since they are in the place of
+ *   what they view, are aten.view_copy again. */
 #ifndef VKD_SCHEMA_INLINE_H
 #define VKD_SCHEMA_INLINE_H
 
 #include "schema/container.h"
 
-/* delegate_id: the backend whose delegates are understood, "VulkanBackend". named_data: finds constants of blobs by key, and
- * tensors' external data by name; not null. What is made lies in `arena`; constants point into the file or to what named_data
- * returned, but those of 64-bit elements.
- * VKD_INVALID_MODEL with a message that names what is at fault; VKD_UNSUPPORTED for a JumpFalseCall, a delegate of another
- * backend or called twice, and for tensors that cannot be described; what vkd_model_read returns. */
+/* delegate_id: the backend whose delegates are understood, "VulkanBackend". What is made lies in `arena`; constants point into
+ * the program's file and data files, but those of 64-bit elements.
+ * VKD_INVALID_MODEL with a message that names what is at fault, external data that is missing too; VKD_UNSUPPORTED for a
+ * JumpFalseCall, a delegate of another backend or called twice, and for tensors that cannot be described; what vkd_model_read
+ * returns. */
 VKD_MUST_USE vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method,
-                                          const char *delegate_id, const vkd_named_data *named_data, vkd_arena *arena,
-                                          vkd_model *out);
+                                          const char *delegate_id, vkd_arena *arena, vkd_model *out);
 
 #endif

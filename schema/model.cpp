@@ -81,7 +81,9 @@ vkd_status named_constant(reader *r, uint32_t id, int constant_id, const char *k
     const void *data = nullptr;
     vkd_status status = r->named_data->find(r->named_data->user, key, &data, &size);
     if (status == VKD_NOT_FOUND || (status == VKD_OK && !data))
-        return vkd_fail(r->context, VKD_INVALID_MODEL, "%s: constants[%d]: no named data \"%.100s\"", BLOB, constant_id, key);
+        return vkd_fail(r->context, VKD_INVALID_MODEL,
+                        "%s: constants[%d]: no named data \"%.100s\": where it is not in the program a .ptd file has it", BLOB,
+                        constant_id, key);
     if (status != VKD_OK)
         return vkd_fail(r->context, status, "%s: constants[%d]: named data \"%.100s\" cannot be had: %s", BLOB, constant_id,
                         key, vkd_status_name(status));

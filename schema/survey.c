@@ -1,4 +1,5 @@
 #include "schema/survey.h"
+#include "schema/named.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,7 +129,7 @@ static vkd_status read_blobs(vkd_survey *s)
         bytes += blob->size;
         if (bytes > s->container->size)
             return vkd_survey_fail(s, VKD_INVALID_MODEL, "the blobs of its delegates lie over each other");
-        VKD_TRY(vkd_model_read(blob->data, blob->size, s->named_data, s->arena, model));
+        VKD_TRY(vkd_model_read(blob->data, blob->size, &s->container->named_data, s->arena, model));
     }
     return VKD_OK;
 }
@@ -267,25 +268,31 @@ static void note_all(vkd_survey *s)
 
 /* ------------------------------------------------------------------------------------------------------------ data */
 
+/* Whether data is such a tensor, as far as is known. */
+static bool has_layout(const vkd_container_named *named, const vkd_container_value *value)
+{
+    const vkd_data_layout *layout = named->layout;
+    const vkd_model_tensor *tensor = &value->value.tensor;
+    return !layout || (layout->dtype == tensor->dtype && layout->rank == tensor->rank &&
+                       !memcmp(layout->dims, tensor->dims, tensor->rank * sizeof *tensor->dims) &&
+                       !memcmp(layout->dim_order, value->dim_order, tensor->rank));
+}
+
 static vkd_status find_external(vkd_survey *s, uint32_t value)
 {
     const vkd_container_value *v = &s->method->values[value];
-    size_t size = 0;
-    const void *data = NULL;
-    vkd_status status = s->named_data->find(s->named_data->user, v->external, &data, &size);
-    if (status == VKD_NOT_FOUND || (status == VKD_OK && !data))
+    const vkd_container_named *found = vkd_container_entry(s->container, v->external);
+    if (!found)
         return vkd_survey_fail(
             s, VKD_INVALID_MODEL,
-            "value %u is the external constant '%.200s', which was not found: give the program its .ptd file", value,
-            v->external);
-    if (status != VKD_OK)
-        return vkd_survey_fail(s, status, "value %u: the external constant '%.200s' cannot be had: %s", value, v->external,
-                               vkd_status_name(status));
-    if (size < v->value.tensor.size)
+            "value %u is the external constant '%.200s', which is not there: a .ptd file has it, to be added to the program",
+            value, v->external);
+    if (!has_layout(found, v) || found->data.size < v->value.tensor.size)
         return vkd_survey_fail(s, VKD_INVALID_MODEL,
-                               "value %u: the external constant '%.200s' has %zu bytes, but %zu are needed", value, v->external,
-                               size, v->value.tensor.size);
-    s->uses[value].data = data;
+                               "value %u: the external constant '%.200s', of %zu bytes, has another dtype or shape than in the "
+                               "program, where it needs %zu",
+                               value, v->external, found->data.size, v->value.tensor.size);
+    s->uses[value].data = found->data.data;
     return VKD_OK;
 }
 
@@ -321,6 +328,41 @@ static vkd_status find_twins(vkd_survey *s)
     return VKD_OK;
 }
 
+/* ---------------------------------------------------------------------------------------------------------- places */
+
+typedef struct place {
+    uint64_t offset;
+    uint32_t memory, index;
+} place;
+
+static int compare_places(const void *left, const void *right)
+{
+    const place *a = left, *b = right;
+    int order = compare_numbers(a->memory, b->memory);
+    if (!order)
+        order = compare_numbers(a->offset, b->offset);
+    return order ? order : compare_numbers(a->index, b->index);
+}
+
+static vkd_status find_places(vkd_survey *s)
+{
+    place *places;
+    size_t count = 0;
+    VKD_TRY(vkd_survey_take(s, s->method->value_count, sizeof *places, &places));
+    for (uint32_t i = 0; i < s->method->value_count; i++) {
+        const vkd_container_value *v = &s->method->values[i];
+        s->uses[i].place = i;
+        if (v->is_planned)
+            places[count++] = (place){v->memory_offset, v->memory_id, i};
+    }
+    if (count)
+        qsort(places, count, sizeof *places, compare_places);
+    for (size_t i = 1; i < count; i++)
+        if (places[i].memory == places[i - 1].memory && places[i].offset == places[i - 1].offset)
+            s->uses[places[i].index].place = s->uses[places[i - 1].index].place;
+    return VKD_OK;
+}
+
 vkd_status vkd_survey_method(vkd_survey *s)
 {
     s->budget = (uint64_t)s->container->size * BUDGET_FACTOR + BUDGET_LEAST;
@@ -329,5 +371,6 @@ vkd_status vkd_survey_method(vkd_survey *s)
     VKD_TRY(vkd_survey_take(s, s->method->value_count, sizeof *s->uses, &s->uses));
     note_all(s);
     VKD_TRY(find_data(s));
+    VKD_TRY(find_places(s));
     return find_twins(s);
 }

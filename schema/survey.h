@@ -8,6 +8,7 @@
 typedef struct vkd_use {
     const void *data; /* TENSOR: what it begins with, in the file or external; else null */
     uint32_t twin;    /* of constants with the same bytes, dtype and dims the least; else itself */
+    uint32_t place;   /* of tensors in one place of the method's memory the least; else itself */
     vkd_dtype wanted; /* TENSOR: the elements that its first reader takes, */
     bool is_mixed;    /* and another one does not. An output is read as the method has it */
     bool is_input;
@@ -24,7 +25,6 @@ typedef struct vkd_survey {
     const vkd_container *container;
     const vkd_container_method *method;
     const char *delegate_id;
-    const vkd_named_data *named_data;
     /* found */
     uint64_t budget;  /* bytes that may still be taken for the method */
     vkd_model *blobs; /* by delegate: of those that are called, each once */

@@ -9,6 +9,7 @@
  *   execute-N.pte    like classes.pte, and executing it fails with status N
  *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out wrong
  *   noise.pte        like classes.pte, and loading it prints to standard output, as drivers do
+ *   data.pte         like classes.pte, and loading its method fails without two data files
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
 #include <stdio.h>
@@ -48,6 +49,8 @@ struct vkd_method {
 
 struct vkd_program {
     char name[64];
+    const vkd_options *options;
+    int data_files;
 };
 
 typedef struct shape {
@@ -130,7 +133,15 @@ static vkd_status program_open(const char *path, const vkd_options *options, vkd
     if (!*out)
         return VKD_OUT_OF_MEMORY;
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
+    (*out)->options = options;
     return VKD_OK;
+}
+
+/* "bad.ptd" is no such file. */
+static vkd_status program_add_data(vkd_program *program, const char *path)
+{
+    program->data_files++;
+    return strstr(path, "bad.ptd") ? fail(program->options, VKD_INVALID_MODEL) : VKD_OK;
 }
 
 static vkd_status program_open_bytes(const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
@@ -158,6 +169,8 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
         return fail(options, status);
     if (name && strcmp(name, "forward"))
         return fail(options, VKD_NOT_FOUND);
+    if (!strcmp(program->name, "data.pte") && program->data_files != 2)
+        return fail(options, VKD_INVALID_MODEL);
     while (*row->name && strcmp(row->name, program->name))
         row++;
     vkd_method *method = calloc(1, sizeof *method);
@@ -297,4 +310,5 @@ const vkd_backend_table vkd_backend = {
     .method_execute = method_execute,
     .method_submit = method_submit,
     .method_wait = method_wait,
+    .program_add_data = program_add_data,
 };

@@ -3,6 +3,7 @@
  *
  * TRACE_DIR has one NNNN-<value id>-<operator>.npy for every result. INPUT.f32: the model's inputs, which no operator produces.
  * Exit status 0: every int8 or int32 element within 1, every float within 1e-5 of the tensor's largest magnitude. */
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/harness.h"
 #include "support/model_io.h"

@@ -25,8 +25,8 @@
 
 enum { TABLE_TENSORS = 16 };
 
-/* How an input reaches the operator. DRAWN: as any of the others, or as an image or a view. */
-typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT } table_arrival;
+/* How an input reaches the operator. DRAWN: as rows or a constant, or as an image or a view. STATE: what the operator changes. */
+typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT, TABLE_STATE } table_arrival;
 
 typedef struct table_tensor {
     vkd_dtype dtype;
@@ -122,6 +122,7 @@ void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);
 void table_ints(table *t, size_t count, const int64_t *items);
+void table_pair(table *t, double a, double b); /* a list of two doubles */
 /* A list of sizes: of Ints, or of Ints and SymInts. */
 void table_sizes(table *t, size_t count, const int64_t *items);
 /* An input of a drawn type, with values all over it; one with values between low and high. */

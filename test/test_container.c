@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/reading.h"

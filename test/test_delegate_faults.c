@@ -75,9 +75,9 @@ static void works(small_model *m)
 
 /* ------------------------------------------------------------------------------------------------------ host memory */
 
-/* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can do without, the cache and
- * the self-check of kernels, it does without. */
-static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check, uint32_t in_flight)
+/* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can do without, the cache, the
+ * self-check of kernels and measuring some, it does without. */
+static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check, bool measures, uint32_t in_flight)
 {
     int failures = 0;
     for (bool failed = true; failed; failures += failed) {
@@ -89,10 +89,12 @@ static int fail_each_allocation(small_model *m, const char *cache_dir, bool self
         options.no_self_check = !self_check;
         options.profile = true;
         options.in_flight = in_flight;
+        options.select = measures ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO;
+        options.measure_budget_ms = 1;
         w.memory.fail_at = failures;
         vkd_status status = use(m, &options);
         failed = w.memory.failed;
-        if (status != VKD_OUT_OF_MEMORY && !(status == VKD_OK && (!failed || cache_dir || self_check)))
+        if (status != VKD_OUT_OF_MEMORY && !(status == VKD_OK && (!failed || cache_dir || self_check || measures)))
             fail_msg("allocation %d: %s", failures, vkd_status_name(status));
         assert_int_equal(w.counts[VKD_LOG_ERROR], status != VKD_OK);
         watch_end(&w);
@@ -107,12 +109,14 @@ static void each_allocation_fails(void **state)
     small_model m;
     char *directory = new_directory();
     small_begin(&m, true, NULL);
-    int plain = fail_each_allocation(&m, NULL, false, 0), cached = fail_each_allocation(&m, directory, false, 0);
-    int checked = fail_each_allocation(&m, NULL, true, 0), both = fail_each_allocation(&m, directory, true, 0);
-    int several = fail_each_allocation(&m, NULL, false, 3);
-    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both, %d with 3 in flight\n",
-                  plain, cached, checked, both, several);
-    assert_true(plain > 10 && cached >= plain && checked >= plain && several > plain);
+    int plain = fail_each_allocation(&m, NULL, false, false, 0), cached = fail_each_allocation(&m, directory, false, false, 0);
+    int checked = fail_each_allocation(&m, NULL, true, false, 0), both = fail_each_allocation(&m, directory, true, false, 0);
+    int measured = fail_each_allocation(&m, NULL, false, true, 0), several = fail_each_allocation(&m, NULL, false, false, 3);
+    print_message(
+        "allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both, %d measuring, %d with 3 in "
+        "flight\n",
+        plain, cached, checked, both, measured, several);
+    assert_true(plain > 10 && cached >= plain && checked >= plain && measured > plain && several > plain);
     works(&m);
     small_end(&m);
     remove_tree(directory);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/reading.h"
@@ -102,21 +103,13 @@ static void say_model(text *t, const vkd_model *model)
 
 /* --------------------------------------------------------------------------------------------------------- fixture */
 
-/* External data, and what the blobs name. */
 static const float weights[6] = {1, 2, 3, 4, 5, 6};
-static vkd_status find_data(void *user, const char *key, const void **out_data, size_t *out_size)
-{
-    size_t *requests = user;
-    ++*requests;
-    *out_data = weights;
-    *out_size = strcmp(key, "short") ? sizeof weights : sizeof weights - 1;
-    return !strcmp(key, "weights") || !strcmp(key, "short") || !strcmp(key, "twin") ? VKD_OK : VKD_NOT_FOUND;
-}
 
 typedef struct fixture {
     reading r;
-    uint8_t *file;
-    size_t size, requests;
+    uint8_t *file, *data; /* data: of a data file, or null */
+    size_t size, data_size;
+    vkd_data_file data_file;
     vkd_model model;
     text text;
 } fixture;
@@ -125,14 +118,18 @@ static vkd_status inline_file(fixture *f)
 {
     reading_begin(&f->r, NULL);
     VKD_TRY(vkd_container_read(f->file, f->size, &f->r.arena, &f->r.container));
-    const vkd_named_data data = {sizeof data, find_data, NULL, &f->requests};
-    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend", &data, &f->r.arena, &f->model);
+    if (f->data) {
+        VKD_TRY(vkd_data_file_read(f->data, f->data_size, &f->r.arena, &f->data_file));
+        VKD_TRY(vkd_container_add(&f->r.container, &f->r.context, &f->data_file));
+    }
+    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend", &f->r.arena, &f->model);
 }
 
 static void end(fixture *f)
 {
     reading_end(&f->r);
     free(f->file);
+    free(f->data);
 }
 
 /* Finishes the program and takes its first method. */
@@ -225,8 +222,7 @@ static void compare_sample(const char *folder, void *user)
     assert_int_equal(vkd_container_read(file, size, &r.arena, &r.container), VKD_OK);
     const vkd_container_method *method = &r.container.methods[0];
     if (method->step_count == 1 && size < 100000) {
-        assert_int_equal(vkd_inline_method(&r.container, method, "VulkanBackend", &r.container.named_data, &r.arena, &model),
-                         VKD_OK);
+        assert_int_equal(vkd_inline_method(&r.container, method, "VulkanBackend", &r.arena, &model), VKD_OK);
         vkd_bytes bytes = method->delegates[0].blob;
         assert_int_equal(vkd_model_read(bytes.data, bytes.size, &r.container.named_data, &r.arena, &alone), VKD_OK);
         assert_int_equal(model.value_count, alone.value_count);
@@ -422,24 +418,112 @@ static void constants(void **state)
     }
 }
 
-static void external_constants(void **state)
+/* x: "weights" and "again", and "unused", which is not there; a blob's constant under the key "blob". */
+static vkd_pte_builder *build_external(void)
 {
-    (void)state;
+    vkd_blob_builder *blob = blob_new();
+    uint32_t in = blob_like(blob, &f32, NULL), out = blob_like(blob, &f32, NULL),
+             c = blob_named_tensor(blob, VKD_DTYPE_FLOAT32, 1, (const uint32_t[]){6}, "blob");
+    blob_op(blob, "a", 0, IDS(in, c, out));
+    blob_io(blob, &in, 1, &out, 1);
+    size_t size;
+    void *bytes = blob_finish(blob, &size);
     vkd_pte_builder *b = pte_new();
     uint32_t w = pte_tensor(b, &f32);
     pte_external(b, "weights");
-    uint32_t twin = pte_tensor(b, &f32);
-    pte_external(b, "twin");
+    uint32_t again = pte_tensor(b, &f32);
+    pte_external(b, "again");
     pte_tensor(b, &f32);
     pte_external(b, "unused"); /* that it is missing does not matter */
-    uint32_t y = pte_tensor(b, &f32);
-    pte_kernel(b, "k", IDS(w, twin, y, y));
-    pte_io(b, NULL, 0, &y, 1);
-    fixture f;
-    begin(&f, b);
-    assert_string_equal(f.text.chars, "in\n0 k %0 f32[2,3]=, %0 f32[2,3]=, %1 f32[2,3]\nout %1 f32[2,3]\n");
-    assert_ptr_equal(f.model.values[0].tensor.data, weights);
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32);
+    pte_call(b, pte_delegate(b, "VulkanBackend", bytes, size), IDS(x, y));
+    pte_kernel(b, "k", IDS(w, again, y, y));
+    pte_io(b, &x, 1, &y, 1);
+    free(bytes);
+    return b;
+}
+
+static const ptd_entry external[] = {
+    {{"weights", weights, sizeof weights}, &f32},
+    {{"blob", weights, sizeof weights}, NULL},
+    {{"again", weights, sizeof weights}, &f32},
+};
+
+static void external_constants(void **state)
+{
+    (void)state;
+    fixture f = {0};
+    f.file = pte_finish(build_external(), &f.size);
+    f.data = ptd_build(external, COUNT(external), &f.data_size);
+    if (inline_file(&f) != VKD_OK)
+        fail_msg("%s", f.r.context.error);
+    say_model(&f.text, &f.model);
+    assert_string_equal(f.text.chars, "in %0 f32[2,3]\n"
+                                      "0 a %0 f32[2,3], %2 f32[6]=, %1 f32[2,3]\n"
+                                      "1 k %3 f32[2,3]=, %4 f32[2,3]=, %5 f32[2,3]\n"
+                                      "out %5 f32[2,3]\n");
+    for (uint32_t value = 2; value < 5; value++) {
+        const uint8_t *data = f.model.values[value].tensor.data;
+        assert_in_range((uintptr_t)data, (uintptr_t)f.data, (uintptr_t)f.data + f.data_size);
+        assert_memory_equal(data, weights, sizeof weights);
+    }
+    assert_int_equal(f.r.container.size, f.size + f.data_size);
     end(&f);
+}
+
+/* What a data file has under a key comes before what the program has, except that a tensor may be in one of them alone. */
+static void keys_in_both(void **state)
+{
+    (void)state;
+    static const float others[6] = {0};
+    vkd_pte_builder *b = build_external();
+    pte_named(b, &(blob_named){"blob", others, sizeof others});
+    fixture f = {0};
+    f.file = pte_finish(b, &f.size);
+    f.data = ptd_build(external, COUNT(external), &f.data_size);
+    assert_int_equal(inline_file(&f), VKD_OK);
+    assert_memory_equal(f.model.values[2].tensor.data, weights, sizeof weights);
+    end(&f);
+
+    b = build_external();
+    pte_named(b, &(blob_named){"weights", others, sizeof others});
+    f = (fixture){0};
+    f.file = pte_finish(b, &f.size);
+    f.data = ptd_build(external, COUNT(external), &f.data_size);
+    expect_file_refused(&f, VKD_INVALID_MODEL, "the tensor \"weights\" is in the program, or in a data file before, too");
+    free(f.file);
+    free(f.data);
+}
+
+static void refuses_missing_data(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t entry;
+        ptd_entry other;
+        const char *says;
+    } cases[] = {
+        {0, {{"other", weights, sizeof weights}, &f32}, "value 0 is the external constant 'weights', which is not there"},
+        {0, {{"weights", weights, 20}, NULL}, "value 0: the external constant 'weights', of 20 bytes"},
+        {0, {{"weights", weights, sizeof weights}, &i32}, "'weights', of 24 bytes, has another dtype or shape"},
+        {0, {{"weights", weights, sizeof weights}, &row}, "'weights', of 24 bytes, has another dtype or shape"},
+        {0, {{"weights", weights, sizeof weights}, &turned}, "'weights', of 24 bytes, has another dtype or shape"},
+        {1,
+         {{"else", weights, sizeof weights}, NULL},
+         "no named data \"blob\": where it is not in the program a .ptd file has it"},
+        {1, {{"blob", weights, 20}, NULL}, "named data \"blob\" has 20 bytes"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ptd_entry entries[COUNT(external)];
+        memcpy(entries, external, sizeof entries);
+        entries[cases[i].entry] = cases[i].other;
+        fixture f = {0};
+        f.file = pte_finish(build_external(), &f.size);
+        f.data = ptd_build(entries, COUNT(entries), &f.data_size);
+        expect_file_refused(&f, VKD_INVALID_MODEL, cases[i].says);
+        free(f.file);
+        free(f.data);
+    }
 }
 
 /* Constants with the same bytes, dtype and dims are one value; others of the same bytes not. */
@@ -490,6 +574,85 @@ static void buffers_are_state(void **state)
                    "2 aten::copy_ %2 f32[2,3]=!, %8 f32[2,3], -, %2 f32[2,3]=!\n"
                    "4 m %2 f32[2,3]=!, %2 f32[2,3]=!, %10 f32[2,3]\n"
                    "out %10 f32[2,3], %1 f32[2,3]!\n");
+}
+
+/* ----------------------------------------------------------------------------------------------------------- views */
+
+/* No step writes a view that the exporter dropped: it is in the place of what it views, whatever that was last. */
+static void dropped_views(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info tall = {VKD_DTYPE_FLOAT32, 2, {3, 2}, 0}, flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &f32), x_view = pte_tensor(b, &flat);
+    pte_place(b, x);
+    uint32_t y = pte_tensor(b, &f32), y_view = pte_tensor(b, &tall);
+    pte_place(b, y);
+    uint32_t z = pte_tensor(b, &f32), z_view = pte_tensor(b, &flat);
+    pte_place(b, z);
+    uint32_t later = pte_tensor(b, &f32), later_view = pte_tensor(b, &flat);
+    pte_place(b, y); /* used again */
+    pte_kernel(b, "a", IDS(x_view, y, y));
+    pte_kernel(b, "b", IDS(y_view, y_view, later, later));
+    pte_kernel(b, "c", IDS(later, z, z));
+    pte_move(b, z, y);
+    pte_kernel(b, "d", IDS(later_view, later, later));
+    pte_io(b, &x, 1, IDS(z_view, later));
+    expect_text(b, "in %0 f32[2,3]\n"
+                   "0 aten.view_copy.default %0 f32[2,3], (6), %2 f32[6]\n"
+                   "0 a %2 f32[6], %3 f32[2,3]\n"
+                   "1 aten.view_copy.default %3 f32[2,3], (3, 2), %5 f32[3,2]\n"
+                   "1 b %5 f32[3,2], %5 f32[3,2], %6 f32[2,3]\n"
+                   "2 c %6 f32[2,3], %7 f32[2,3]\n"
+                   "4 aten.view_copy.default %7 f32[2,3], (6), %9 f32[6]\n"
+                   "4 d %9 f32[6], %10 f32[2,3]\n"
+                   "5 aten.view_copy.default %7 f32[2,3], (6), %12 f32[6]\n"
+                   "out %12 f32[6], %10 f32[2,3]\n");
+}
+
+/* A view of state is made anew, since state changes under it; one of a delegate's halves has halves. */
+static void views_of_state_and_halves(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &f32), s = pte_tensor(b, &f32), s_view = pte_tensor(b, &flat);
+    pte_place(b, s);
+    uint32_t h = pte_tensor(b, &f32), h_view = pte_tensor(b, &flat);
+    pte_place(b, h);
+    uint32_t y = pte_tensor(b, &f32), null = pte_null(b);
+    pte_kernel(b, "a", IDS(s_view, s, y, y));
+    pte_kernel(b, "aten::copy_", IDS(s, x, null, s));
+    pte_call(b, add_delegate(b, "halves", &f16, &f16), IDS(x, h));
+    pte_kernel(b, "b", IDS(s_view, h_view, y, y));
+    pte_io(b, &x, 1, &y, 1);
+    expect_text(b, "in %4 f32[2,3]\n"
+                   "0 aten.view_copy.default %0 f32[2,3]!, (6), %2 f32[6]\n"
+                   "0 a %2 f32[6], %0 f32[2,3]!, %3 f32[2,3]\n"
+                   "1 aten::copy_ %0 f32[2,3]!, %4 f32[2,3], -, %0 f32[2,3]!\n"
+                   "2 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %10 f16[2,3]\n"
+                   "40 halves %10 f16[2,3], (%6 f32[3]=, %10 f16[2,3]), %8 f16[2,3]\n"
+                   "3 aten.view_copy.default %0 f32[2,3]!, (6), %12 f32[6]\n"
+                   "3 aten.view_copy.default %8 f16[2,3], (6), %14 f16[6]<f32\n"
+                   "3 dim_order_ops._to_dim_order_copy.default %14 f16[6]<f32, -, -, -, -, -, -, %15 f32[6]\n"
+                   "3 b %12 f32[6], %15 f32[6], %16 f32[2,3]\n"
+                   "out %16 f32[2,3]\n");
+}
+
+static void what_is_no_view(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info short_row = {VKD_DTYPE_FLOAT32, 1, {5}, 0}, ints = {VKD_DTYPE_INT32, 1, {6}, 0};
+    const vkd_tensor_info *infos[] = {&short_row, &ints};
+    for (size_t i = 0; i < COUNT(infos); i++) {
+        vkd_pte_builder *b = pte_new();
+        uint32_t x = pte_tensor(b, &f32), view = pte_tensor(b, infos[i]);
+        pte_place(b, x);
+        uint32_t z = pte_tensor(b, &f32);
+        pte_kernel(b, "a", IDS(view, z, z));
+        pte_io(b, &x, 1, &z, 1);
+        expect_refused(b, VKD_INVALID_MODEL, "step 0 reads value 1, which nothing has written before");
+    }
 }
 
 /* --------------------------------------------------------------------------------------------------------- borders */
@@ -685,17 +848,6 @@ static void refuses_values(void **state)
     uint32_t k = pte_constant(r.b, &i64, huge);
     pte_kernel(r.b, "k", IDS(k, r.y, r.y));
     expect_refused(r.b, VKD_UNSUPPORTED, "value 3: element 2 of the constant is 2147483648");
-
-    static const char *const names[] = {"absent", "short"};
-    static const char *const says[] = {"value 3 is the external constant 'absent', which was not found",
-                                       "value 3: the external constant 'short' has 23 bytes, but 24 are needed"};
-    for (size_t i = 0; i < 2; i++) {
-        r = new_refusal(&f32, &f32);
-        k = pte_tensor(r.b, &f32);
-        pte_external(r.b, names[i]);
-        pte_kernel(r.b, "k", IDS(k, r.y, r.y));
-        expect_refused(r.b, VKD_INVALID_MODEL, says[i]);
-    }
 }
 
 static void refuses_orders(void **state)
@@ -786,17 +938,17 @@ static void blobs_are_read_once(void **state)
     free(bytes);
     pte_call(b, 0, IDS(x, y));
     pte_call(b, 1, IDS(y, z));
+    pte_named(b, &(blob_named){"weights", weights, sizeof weights});
     pte_io(b, &x, 1, &z, 1);
     fixture f = {0};
     f.file = pte_finish(b, &f.size);
     assert_int_equal(inline_file(&f), VKD_OK);
-    assert_int_equal(f.requests, 2);
+    assert_ptr_not_equal(f.model.ops[0].name, f.model.ops[1].name);
     reading_end(&f.r);
 
     flat_set(f.file, delegate_data(f.file, 1), 0, 4);
-    f.requests = 0;
     assert_int_equal(inline_file(&f), VKD_OK);
-    assert_int_equal(f.requests, 1);
+    assert_ptr_equal(f.model.ops[0].name, f.model.ops[1].name);
     say_model(&f.text, &f.model);
     assert_string_equal(f.text.chars, "in %0 f32[2,3]\n"
                                       "40 a %0 f32[2,3], %1 f32[6]=, %2 f32[2,3]\n"
@@ -825,8 +977,13 @@ int main(void)
         cmocka_unit_test(moves_are_names),
         cmocka_unit_test(constants),
         cmocka_unit_test(external_constants),
+        cmocka_unit_test(keys_in_both),
+        cmocka_unit_test(refuses_missing_data),
         cmocka_unit_test(equal_constants_are_shared),
         cmocka_unit_test(buffers_are_state),
+        cmocka_unit_test(dropped_views),
+        cmocka_unit_test(views_of_state_and_halves),
+        cmocka_unit_test(what_is_no_view),
         cmocka_unit_test(the_host_converts_at_the_ends),
         cmocka_unit_test(casts_at_borders),
         cmocka_unit_test(an_input_that_is_an_output_is_not_rounded),

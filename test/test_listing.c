@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "schema/named.h"
 #include "support/reading.h"
 
 /* Where the comparison is: a line of a listing, and what it is compared with. */

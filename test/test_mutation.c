@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 #include "support/pte_builder.h"
 #include "support/random.h"
@@ -76,11 +77,13 @@ static uint8_t *build_method(size_t *out_size)
              constant = pte_constant(b, &wide, data), state = pte_tensor(b, &matrix);
     pte_initial(b, data, 24);
     uint32_t n = pte_int(b, 3), length = pte_int(b, 0), ints = pte_int_list(b, (const uint32_t[]){n, length}, 2),
-             null = pte_null(b), tensors = pte_tensor_list(b, (const uint32_t[]){x, constant}, 2),
+             null = pte_null(b), view = pte_tensor(b, &matrix);
+    pte_place(b, x);
+    uint32_t tensors = pte_tensor_list(b, (const uint32_t[]){x, constant}, 2),
              optional = pte_optional_list(b, (const int32_t[]){-1, (int32_t)x}, 2),
              both = pte_tensor_list(b, (const uint32_t[]){y, z}, 2);
-    const uint32_t args[] = {tensors, optional, ints, pte_double(b, 1), pte_bool(b, true), pte_string(b, "s"), null, state,
-                             y,       z,        both};
+    const uint32_t args[] = {
+        tensors, optional, ints, pte_double(b, 1), pte_bool(b, true), pte_string(b, "s"), null, view, state, y, z, both};
     for (uint32_t i = 0; i < 2; i++) {
         pte_delegate(b, "VulkanBackend", bytes, blob_size);
         pte_call(b, i, (const uint32_t[]){x, i ? z : y, length}, 3);
@@ -222,7 +225,7 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size, s
             sum += touch_model(&model);
         }
         vkd_model whole;
-        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->container.named_data, &r->arena, &whole));
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->arena, &whole));
         sum += touch_model(&whole);
         (*inlined)++;
     }

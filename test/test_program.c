@@ -4,12 +4,15 @@
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
+#include "support/pte_builder.h"
+#include "support/random.h"
 #include "support/small_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -484,7 +487,7 @@ static void programs_that_cannot_run(void **state)
 {
     (void)state;
     gpu_needed();
-    static const char *const kernels[] = {"aten::cumsum.out", "aten::softmax.out"};
+    static const char *const kernels[] = {"aten::nonzero.out", "aten::softmax.out"};
     small_model m;
     small_begin(&m, false, NULL);
     const blob_pte good = {
@@ -506,7 +509,7 @@ static void programs_that_cannot_run(void **state)
         {&other_name, "encode", VKD_OK, ""},
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
         {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
-        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::cumsum.out' (node 1), 'aten::softmax.out' (node 2)"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
         {&other_shape, NULL, VKD_INVALID_MODEL, "output 0 of delegate 0 (value 1) has another shape"},
     };
@@ -526,6 +529,79 @@ static void programs_that_cannot_run(void **state)
         watch_end(&w);
     }
     small_end(&m);
+}
+
+/* A delegate of one operator over x, with two numbers behind it where it takes those. */
+static uint32_t add_operator(vkd_pte_builder *b, const char *name, const vkd_tensor_info *info, bool has_bounds)
+{
+    vkd_blob_builder *blob = blob_new();
+    uint32_t dims[VKD_MAX_RANK];
+    for (uint32_t i = 0; i < info->rank; i++)
+        dims[i] = (uint32_t)info->dims[i];
+    uint32_t x = blob_tensor(blob, info->dtype, info->rank, dims, NULL),
+             y = blob_tensor(blob, info->dtype, info->rank, dims, NULL);
+    uint32_t low = blob_double(blob, -0.25), high = blob_double(blob, 0.125);
+    const uint32_t with[] = {x, low, high, y}, without[] = {x, y};
+    blob_op(blob, name, 0, has_bounds ? with : without, has_bounds ? 4 : 2);
+    blob_io(blob, &x, 1, &y, 1);
+    size_t size;
+    void *bytes = blob_finish(blob, &size);
+    uint32_t delegate = pte_delegate(b, "VulkanBackend", bytes, size);
+    free(bytes);
+    return delegate;
+}
+
+/* Two delegates, a portable operator and a dropped view between them, an output from in between and inputs in another order
+ * than the delegate's: one graph, which gives what the operators one by one give. */
+static void several_delegates(void **state)
+{
+    (void)state;
+    gpu_needed();
+    enum { CHANNELS = 6, PIXELS = 35 };
+    static const vkd_tensor_info image = {VKD_DTYPE_FLOAT32, 4, {1, CHANNELS, 5, 7}, 0},
+                                 means = {VKD_DTYPE_FLOAT32, 2, {1, CHANNELS}, 0},
+                                 column = {VKD_DTYPE_FLOAT32, 2, {CHANNELS, 1}, 0};
+    vkd_pte_builder *b = pte_new();
+    uint32_t unread = pte_tensor(b, &means), x = pte_tensor(b, &image), y = pte_tensor(b, &image), m = pte_tensor(b, &means),
+             view = pte_tensor(b, &column);
+    pte_place(b, m);
+    uint32_t z = pte_tensor(b, &column), last = pte_int(b, -1), before = pte_int(b, -2), no = pte_bool(b, false),
+             null = pte_null(b), dims = pte_int_list(b, (const uint32_t[]){last, before}, 2);
+    pte_call(b, add_operator(b, "aten.relu.default", &image, false), (const uint32_t[]){x, y}, 2);
+    pte_kernel(b, "aten::mean.out", (const uint32_t[]){y, dims, no, null, m, m}, 6);
+    pte_call(b, add_operator(b, "aten.hardtanh.default", &column, true), (const uint32_t[]){view, z}, 2);
+    pte_io(b, (const uint32_t[]){unread, x}, 2, (const uint32_t[]){z, y}, 2);
+    size_t size;
+    void *file = pte_finish(b, &size);
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    vkd_method *method;
+    if (vkd_program_open_bytes(file, size, &options, &program) != VKD_OK ||
+        vkd_method_load(program, NULL, &options, &method) != VKD_OK)
+        fail_msg("%s", w.error);
+    vkd_random random = random_begin("several delegates");
+    float in[CHANNELS * PIXELS], nothing[CHANNELS] = {0};
+    for (size_t i = 0; i < CHANNELS * PIXELS; i++)
+        in[i] = (float)((int)(random_bits(&random) % 257) - 128) / 256;
+    float got_z[CHANNELS], got_y[CHANNELS * PIXELS];
+    vkd_tensor_arg args[] = {call_input(&means, nothing), call_input(&image, in), call_output(&column, got_z),
+                             call_output(&image, got_y)};
+    assert_int_equal(vkd_method_execute(method, args, sizeof args / sizeof args[0]), VKD_OK);
+    for (size_t c = 0; c < CHANNELS; c++) {
+        float sum = 0; /* multiples of 2^-8: exact */
+        for (size_t i = c * PIXELS; i < (c + 1) * PIXELS; i++) {
+            assert_true(got_y[i] == (in[i] > 0 ? in[i] : 0));
+            sum += got_y[i];
+        }
+        float mean = sum / PIXELS, expected = mean > 0.125f ? 0.125f : mean;
+        if (!(fabsf(got_z[c] - expected) <= 1e-6f))
+            fail_msg("channel %zu: %g, expected %g", c, (double)got_z[c], (double)expected);
+    }
+    vkd_method_unload(method);
+    vkd_program_close(program);
+    watch_end(&w);
+    free(file);
 }
 
 /* The data segments named in the program reach the delegate. */
@@ -564,6 +640,88 @@ static void named_data_of_the_program(void **state)
     small_end(&m);
 }
 
+/* Constants of a .ptd file reach the delegate, from a path and from bytes; methods that are loaded one after the other read the
+ * file again, and see when it was cut short. */
+static void data_files(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    small_begin(&m, true, NULL);
+    const blob_named first[] = {{"bias", m.bias, sizeof m.bias}, {"scales", m.scales, sizeof m.scales}};
+    const ptd_entry second[] = {{{"sums", m.sums, sizeof m.sums}, NULL}, {{"weight", m.weight, sizeof m.weight}, NULL}};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1,
+                          .named = first,
+                          .named_count = 2};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&pte, &size), *data = ptd_build(second, 2, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    write_file(path, data, data_size);
+    for (int by_path = 0; by_path <= 1; by_path++) {
+        watch w;
+        vkd_options options = watch_begin(&w);
+        vkd_program *program;
+        vkd_method *method;
+        assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+        assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_INVALID_MODEL);
+        assert_non_null(strstr(w.error, "a .ptd file has it"));
+        assert_int_equal(by_path ? vkd_program_add_data(program, path) : vkd_program_add_data_bytes(program, data, data_size),
+                         VKD_OK);
+        for (int i = 0; i < 2; i++) {
+            if (vkd_method_load(program, NULL, &options, &method) != VKD_OK)
+                fail_msg("%s", w.error);
+            small_check(&m, vkd_method_delegate(method));
+            vkd_method_unload(method);
+        }
+        if (by_path) {
+            assert_int_equal(truncate(path, (off_t)data_size / 2), 0);
+            assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_IO_ERROR);
+            assert_non_null(strstr(w.error, "weights.ptd"));
+        }
+        vkd_program_close(program);
+        watch_end(&w);
+    }
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+    small_end(&m);
+}
+
+/* A data file that is refused leaves the program as it was, and names itself. */
+static void data_files_that_are_none(void **state)
+{
+    (void)state;
+    static const vkd_tensor_info one = {VKD_DTYPE_BOOL, 0, {0}, 0};
+    const ptd_entry entry = {{"key", "1", 1}, &one};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&(blob_pte){.blob = "", .blob_size = 1}, &size), *data = ptd_build(&entry, 1, &data_size);
+    char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+    assert_int_equal(vkd_program_add_data(NULL, path), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data_bytes(program, NULL, 3), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_IO_ERROR);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd"));
+    write_file(path, file, size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL);
+    assert_non_null(strstr(vkd_program_error(program), "weights.ptd: not a data file (.ptd), it looks like a program"));
+    write_file(path, data, data_size);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_OK);
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL); /* its tensor is there already */
+    assert_non_null(strstr(vkd_program_error(program), "the tensor \"key\""));
+    vkd_program_close(program);
+    watch_end(&w);
+    remove_tree(directory);
+    free(directory), free(path), free(file), free(data);
+}
+
 /* Compile specs of the program reach the delegate. */
 static void specs_of_the_program(void **state)
 {
@@ -593,19 +751,14 @@ static void specs_of_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_that_are_no_program),
-        cmocka_unit_test(truncated_files),
-        cmocka_unit_test(file_cut_meanwhile),
-        cmocka_unit_test(file_cut_between),
-        cmocka_unit_test(bytes_change_meanwhile),
-        cmocka_unit_test(null_pointers),
-        cmocka_unit_test(methods_by_name),
-        cmocka_unit_test(inputs_and_outputs),
-        cmocka_unit_test(bytes_equal_file),
-        cmocka_unit_test(bytes_anywhere),
-        cmocka_unit_test(programs_that_cannot_run),
-        cmocka_unit_test(named_data_of_the_program),
-        cmocka_unit_test(specs_of_the_program),
+        cmocka_unit_test(files_that_are_no_program), cmocka_unit_test(truncated_files),
+        cmocka_unit_test(file_cut_meanwhile),        cmocka_unit_test(file_cut_between),
+        cmocka_unit_test(bytes_change_meanwhile),    cmocka_unit_test(null_pointers),
+        cmocka_unit_test(methods_by_name),           cmocka_unit_test(inputs_and_outputs),
+        cmocka_unit_test(bytes_equal_file),          cmocka_unit_test(bytes_anywhere),
+        cmocka_unit_test(programs_that_cannot_run),  cmocka_unit_test(several_delegates),
+        cmocka_unit_test(named_data_of_the_program), cmocka_unit_test(data_files),
+        cmocka_unit_test(data_files_that_are_none),  cmocka_unit_test(specs_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -522,6 +522,35 @@ static void test_clamps_apart_do_not_join(void **state)
     }
 }
 
+/* A residual has the result's shape; what broadcasts is added by itself. */
+static void test_addition_joins_a_convolution(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 4; which++) { /* the convolution second; another shape */
+        fixture f;
+        start(&f);
+        uint32_t conv = tensor4(&f, VKD_DTYPE_INT8, 4), other = tensor4(&f, VKD_DTYPE_INT8, which & 2 ? 1 : 4);
+        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4), scale = number(&f, 0.5), zero = integer(&f, 3), half = number(&f, 0.25);
+        uint32_t seven = integer(&f, 7), one = number(&f, 1);
+        if (which & 1)
+            OP(&f, "et_vk.q8ta_add.default", other, conv, half, seven, scale, zero, one, zero, one, y);
+        else
+            OP(&f, "et_vk.q8ta_add.default", conv, other, scale, zero, half, seven, one, zero, one, y);
+        output(&f, y);
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
+        rewrite(&f);
+        assert_int_equal(f.net.call_count, which & 2 ? 2 : 1);
+        const fused_args *fused = &ARGS(conv_args, &f, 0)->fused;
+        if (which & 2) {
+            assert_int_equal(fused->residual, VKD_NO_VALUE);
+        } else {
+            assert_true(fused->residual == other && fused->r_scale == 0.25f && fused->r_zero == 7);
+            assert_true(fused->sum_scale == 1 && fused->sum_zero == 3 && ARGS(conv_args, &f, 0)->y == y);
+        }
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* ---------------------------------------------------------------------------------------------------- concatenation */
 
 /* dequantize twice -> cat -> quantize */
@@ -682,6 +711,7 @@ int main(void)
         cmocka_unit_test(test_shared_dequantize_stays),
         cmocka_unit_test(test_clamp_joins_a_convolution),
         cmocka_unit_test(test_clamps_apart_do_not_join),
+        cmocka_unit_test(test_addition_joins_a_convolution),
         cmocka_unit_test(test_int8_cat),
         cmocka_unit_test(test_linear_takes_a_dequantize),
         cmocka_unit_test(test_other_dequantizes_stay),

@@ -56,7 +56,11 @@ static void exit_codes(void **state)
         {"x.pte --int8-dot signe", 1, "none of"},
         {"x.pte --select best", 1, "--select: 'best' is none of auto,measure"},
         {"x.pte --select measure --measure-ms -1", 1, "--measure-ms"},
-        {"x.pte --input a --input b", 1, "--input is given 2 times"},
+        {"two.pte --input a --input b --input c", 1, "--input is given 3 times"},
+        {"x.pte --input a --shape 1x", 1, "--shape: '1x' is not up to 8 sizes"},
+        {"x.pte --shape 4", 1, "--shape needs --input"},
+        {"--verify", 1, "which folders?"},
+        {"--verify none", 6, "none/meta.json"},
         {"x.pte a.png --input b", 1, "cannot be used together"},
         {"image.pte a.png b.png --output c", 1, "--output takes the result of one image"},
         {"x.pte a.png", 1, "an image needs f32"},
@@ -95,7 +99,7 @@ static void options_without_effect_are_refused(void **state)
         {"x.pte --input a --gray", "--gray needs an image"},
         {"x.pte --bench 1 --top 3", "--top needs an image or --input"},
         {"x.pte --labels l.txt", "--labels needs an image or --input"},
-        {"x.pte --explain --output o", "--output needs an image or --input"},
+        {"x.pte --explain --output o", "--output needs an image, --input or --verify"},
         {"x.pte --bench 1 --in-flight 4", "--in-flight needs --throughput"},
         {"x.pte --measure-ms 100", "--measure-ms needs --select measure"},
         {"x.pte --select auto --measure-ms 100", "--measure-ms needs --select measure"},
@@ -166,6 +170,16 @@ static void raw_tensors_go_in_and_out(void **state)
     assert_memory_equal(got, floats, sizeof floats);
     runner_expect(f, "two.pte --input b.f32 --input a.i8", 1, "b.f32: has 8 bytes, but input 0 is i8 5 and needs exactly 5");
     runner_expect(f, "x.pte --input b.f32", 1, "needs exactly 16");
+}
+
+static void data_files_are_given_to_the_program(void **state)
+{
+    runner *f = *state;
+    runner_expect(f, "data.pte --ptd a.ptd --ptd b.ptd", 0, "");
+    runner_expect(f, "data.pte --ptd a.ptd", 2, "");
+    runner_expect(f, "data.pte --ptd a.ptd --ptd bad.ptd", 2, "");
+    runner_expect(f, "data.pte --ptd -", 1, "--ptd cannot be '-'");
+    runner_expect(f, "--list-devices --ptd a.ptd", 1, "--ptd needs a model");
 }
 
 static void a_failed_write_leaves_the_old_file(void **state)
@@ -467,6 +481,7 @@ int main(void)
         cmocka_unit_test(the_library_option_wins_over_the_environment),
         cmocka_unit_test(help_explains),
         cmocka_unit_test(raw_tensors_go_in_and_out),
+        cmocka_unit_test(data_files_are_given_to_the_program),
         cmocka_unit_test(a_failed_write_leaves_the_old_file),
         cmocka_unit_test(a_full_disk_on_stdout_is_an_error),
         cmocka_unit_test(labels_and_top),

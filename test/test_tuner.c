@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* --------------------------------------------------------------------------------------------------- the pure choice */
 
@@ -54,11 +55,13 @@ typedef struct counted {
     vkd_candidate_info candidates[CANDIDATES];
     size_t count, lowered;
     vkd_status failure; /* of the first candidate */
+    long sleep_ms;      /* before a candidate is lowered */
 } counted;
 
 static vkd_status counted_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
 {
     counted *c = user;
+    nanosleep(&(struct timespec){.tv_nsec = c->sleep_ms * 1000000}, NULL);
     c->lowered++;
     if (candidate == 0 && c->failure != VKD_OK)
         return vkd_fail(c->arena.context, c->failure, "the first candidate fails");
@@ -114,11 +117,12 @@ static size_t measure_with(harness *h, const vkd_options *options, vkd_status fa
 {
     counted c;
     size_t timed = 0;
+    bool known;
     counted_begin(h, &c);
     c.failure = failure;
     const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
     vkd_tuner *tuner = make_tuner(h, options);
-    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial), VKD_OK);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known), VKD_OK);
     for (size_t i = 0; i < c.count; i++)
         timed += c.candidates[i].measured_us > 0;
     *out_lowered = c.lowered;
@@ -172,25 +176,87 @@ static void the_probe_is_remembered(void **state)
     free(directory);
 }
 
+static bool measure_problem(vkd_tuner *tuner, counted *c, const char *problem)
+{
+    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = c};
+    bool known;
+    assert_int_equal(vkd_tuner_measure(tuner, problem, c->candidates, c->count, &trial, &known), VKD_OK);
+    return known;
+}
+
 static void the_budget_is_kept(void **state)
 {
+    enum { PROBLEMS = 200 };
     harness *h = harness_get(state);
     const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     vkd_tuner *tuner = make_tuner(h, &options);
-    for (int problem = 0; problem < 3; problem++) {
+    bool used_up = false;
+    for (int problem = 0; problem < PROBLEMS; problem++) {
         counted c;
         char name[16];
         counted_begin(h, &c);
-        const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
         snprintf(name, sizeof name, "problem %d", problem);
-        assert_int_equal(vkd_tuner_measure(tuner, name, c.candidates, c.count, &trial), VKD_OK);
+        bool known = measure_problem(tuner, &c, name);
         if (problem == 0)
             assert_true(c.lowered >= 1); /* one candidate at least, or a long one would never be measured */
-        if (problem == 2)
-            assert_int_equal(c.lowered, 0);
+        assert_true(!used_up || c.lowered == 0);
+        assert_true(!known || c.lowered == CANDIDATES);
+        used_up |= !known;
         vkd_arena_release(&c.arena);
     }
+    assert_true(used_up);
     vkd_tuner_destroy(tuner);
+}
+
+/* What a start leaves is measured by the next ones, each candidate once, and against the best so far. */
+static void the_next_start_goes_on(void **state)
+{
+    harness *h = harness_get(state);
+    char *directory = new_directory();
+    const vkd_options options = {.cache_dir = directory, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    size_t starts = 0, lowered = 0, timed = 0;
+    for (bool known = false; !known; starts++) {
+        counted c;
+        size_t now = 0;
+        counted_begin(h, &c);
+        c.sleep_ms = 5; /* more than getting ready for one candidate may take */
+        vkd_tuner *tuner = make_tuner(h, &options);
+        known = measure_problem(tuner, &c, "a problem");
+        vkd_tuner_destroy(tuner);
+        for (size_t i = 0; i < c.count; i++)
+            now += c.candidates[i].measured_us > 0;
+        assert_true(now > timed || starts > 0);
+        assert_true(now >= timed);
+        timed = now;
+        lowered += c.lowered;
+        vkd_arena_release(&c.arena);
+        assert_true(starts < 2 * CANDIDATES);
+    }
+    assert_true(starts > 1);
+    assert_int_equal(timed, CANDIDATES);
+    assert_true(lowered <= 2 * CANDIDATES);
+    assert_int_equal(measure_with(h, &options, VKD_OK, &lowered), CANDIDATES);
+    assert_int_equal(lowered, 0);
+    remove_tree(directory);
+    free(directory);
+}
+
+/* A driver that compiles for longer than may be measured costs no measurement. */
+static void compiling_is_counted_apart(void **state)
+{
+    enum { BUDGET_MS = 200 };
+    harness *h = harness_get(state);
+    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = BUDGET_MS};
+    counted c;
+    size_t lowered;
+    measure_with(h, &options, VKD_OK, &lowered); /* the pipelines are there */
+    counted_begin(h, &c);
+    c.sleep_ms = BUDGET_MS + 10;
+    vkd_tuner *tuner = make_tuner(h, &options);
+    assert_true(measure_problem(tuner, &c, "a problem"));
+    assert_int_equal(c.lowered, CANDIDATES);
+    vkd_tuner_destroy(tuner);
+    vkd_arena_release(&c.arena);
 }
 
 static void candidates_that_fail(void **state)
@@ -202,15 +268,24 @@ static void candidates_that_fail(void **state)
     h->gpu.context.error[0] = 0;
     assert_int_equal(measure_with(h, &options, VKD_UNSUPPORTED, &lowered), CANDIDATES - 1);
     assert_int_equal(measure_with(h, &options, VKD_OUT_OF_MEMORY, &lowered), CANDIDATES - 1);
+    char *directory = new_directory();
+    const vkd_options kept = {.cache_dir = directory, .select = VKD_SELECT_MEASURE};
+    for (int start = 0; start < 2; start++) { /* what cannot run is not tried again */
+        assert_int_equal(measure_with(h, &kept, VKD_UNSUPPORTED, &lowered), CANDIDATES - 1);
+        assert_int_equal(lowered, start ? 0 : CANDIDATES);
+    }
+    remove_tree(directory);
+    free(directory);
     assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors); /* nothing has failed yet */
     assert_string_equal(h->gpu.context.error, "");
 
     counted c;
+    bool known;
     counted_begin(h, &c);
     c.failure = VKD_DEVICE_LOST;
     const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
     vkd_tuner *tuner = make_tuner(h, &options);
-    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial), VKD_DEVICE_LOST);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known), VKD_DEVICE_LOST);
     assert_string_equal(h->gpu.context.error, "the first candidate fails");
     assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors + 1);
     vkd_tuner_destroy(tuner);
@@ -421,7 +496,7 @@ static void no_memory(void **state)
 /* -------------------------------------------------------------------------------------------------------- whole models */
 
 typedef struct log_counts {
-    uint32_t warnings, measured, checked;
+    uint32_t warnings, measured, unmeasured, checked;
 } log_counts;
 
 static void count_message(void *user, vkd_log_level level, const char *message)
@@ -429,7 +504,41 @@ static void count_message(void *user, vkd_log_level level, const char *message)
     log_counts *counts = user;
     counts->warnings += level <= VKD_LOG_WARNING;
     counts->measured += strstr(message, "measured kernels") != NULL;
+    counts->unmeasured += strstr(message, "have not been measured") != NULL;
     counts->checked += strstr(message, "checked ") == message;
+}
+
+/* A model whose shapes a start has no time for: it says so, later ones go on, and the last has nothing to say. */
+static void models_are_measured_in_steps(void **state)
+{
+    enum { MOST = 64 };
+    (void)harness_get(state);
+    char *directory = new_directory();
+    char error[512] = "";
+    sample s;
+    log_counts counts = {0};
+    int starts = 0;
+    sample_open(&s, "tiny/basic_c16_12x12");
+    do {
+        counts = (log_counts){0};
+        const vkd_options options = {.size = sizeof options,
+                                     .log = count_message,
+                                     .log_user = &counts,
+                                     .log_level = VKD_LOG_INFO,
+                                     .error = error,
+                                     .error_size = sizeof error,
+                                     .cache_dir = directory,
+                                     .select = VKD_SELECT_MEASURE,
+                                     .measure_budget_ms = 1};
+        free(sample_run(&s, &options, 1));
+        assert_int_equal(counts.warnings, 0);
+        assert_true(counts.measured || !counts.unmeasured); /* every start gets further */
+        assert_true(starts || counts.unmeasured);
+    } while (counts.unmeasured && ++starts < MOST);
+    assert_true(starts > 0 && starts < MOST);
+    sample_close(&s);
+    remove_tree(directory);
+    free(directory);
 }
 
 static void models_start_measured(void **state)
@@ -449,6 +558,7 @@ static void models_start_measured(void **state)
                                      .error = error,
                                      .error_size = sizeof error,
                                      .cache_dir = directory,
+                                     .measure_budget_ms = 60000,
                                      .select = start < 2 ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO};
         outputs[start] = sample_run(&s, &options, 1);
         assert_int_equal(counts.measured, start == 0);
@@ -471,12 +581,15 @@ int main(void)
         cmocka_unit_test(times_are_remembered),
         cmocka_unit_test(the_probe_is_remembered),
         cmocka_unit_test(the_budget_is_kept),
+        cmocka_unit_test(the_next_start_goes_on),
+        cmocka_unit_test(compiling_is_counted_apart),
         cmocka_unit_test(candidates_that_fail),
         cmocka_unit_test(a_broken_kernel_is_not_used),
         cmocka_unit_test(a_verdict_is_of_one_problem),
         cmocka_unit_test(right_kernels_pass),
         cmocka_unit_test(no_memory),
         cmocka_unit_test(models_start_measured),
+        cmocka_unit_test(models_are_measured_in_steps),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -94,6 +94,15 @@ uint32_t hand_ints(hand_model *m, size_t count, const int64_t *items)
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = copy}});
 }
 
+uint32_t hand_doubles(hand_model *m, size_t count, const double *items)
+{
+    check_room(m->list_count, HAND_LISTS);
+    check_room(count, HAND_LIST + 1);
+    double *copy = m->doubles[m->list_count++];
+    memcpy(copy, items, count * sizeof *items);
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE_LIST, .list = {.count = count, .doubles = copy}});
+}
+
 uint32_t hand_pair(hand_model *m, int64_t a, int64_t b) { return hand_ints(m, 2, (const int64_t[]){a, b}); }
 
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids)

@@ -24,6 +24,7 @@ typedef struct hand_model {
     vkd_model_op ops[HAND_OPS];
     uint32_t args[HAND_OPS][HAND_ARGS];
     int64_t ints[HAND_LISTS][HAND_LIST];
+    double doubles[HAND_LISTS][HAND_LIST];
     uint32_t ids[HAND_LISTS][HAND_LIST];
     size_t list_count;
     uint32_t inputs[HAND_LIST], outputs[HAND_LIST];
@@ -42,6 +43,7 @@ uint32_t hand_double(hand_model *m, double value);
 uint32_t hand_bool(hand_model *m, bool value);
 uint32_t hand_string(hand_model *m, const char *value);
 uint32_t hand_ints(hand_model *m, size_t count, const int64_t *items);
+uint32_t hand_doubles(hand_model *m, size_t count, const double *items);
 uint32_t hand_pair(hand_model *m, int64_t a, int64_t b); /* a list of two ints */
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids);
 

@@ -21,8 +21,7 @@ void sample_open(sample *s, const char *folder)
     reading_begin(&s->reading, NULL);
     assert_int_equal(vkd_container_read(s->file, s->file_size, &s->reading.arena, &s->reading.container), VKD_OK);
     s->method = &s->reading.container.methods[0];
-    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, &s->reading.container.named_data,
-                                       &s->reading.arena, &s->model),
+    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, &s->reading.arena, &s->model),
                      VKD_OK);
     s->input_count = s->method->input_count;
     assert_true(s->input_count <= SAMPLE_INPUTS);

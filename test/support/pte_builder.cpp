@@ -5,6 +5,7 @@
 
 #include "support/bytes.h"
 
+#include "schema/flat_tensor_generated.h"
 #include "schema/program_generated.h"
 
 using flatbuffers::FlatBufferBuilder;
@@ -21,6 +22,7 @@ struct tensor_fields {
     bytes data;
     bool has_data, is_planned, is_dynamic, is_external;
     std::string name;
+    uint32_t place; /* the value that it has it from */
 };
 
 struct value_fields {
@@ -61,6 +63,18 @@ bytes copy_of(const void *data, size_t size)
     bytes copy;
     append(&copy, data, size);
     return copy;
+}
+
+/* A dim_order of zeros is row-major. */
+std::vector<uint8_t> order_of(const vkd_tensor_info *info)
+{
+    std::vector<uint8_t> order(info->dim_order, info->dim_order + info->rank);
+    bool row_major = true;
+    for (uint8_t dim : order)
+        row_major = row_major && dim == 0;
+    for (uint32_t i = 0; row_major && i < info->rank; i++)
+        order[i] = static_cast<uint8_t>(i);
+    return order;
 }
 
 std::vector<int32_t> signed_ids(const uint32_t *ids, size_t count) { return std::vector<int32_t>(ids, ids + count); }
@@ -114,11 +128,8 @@ uint32_t pte_tensor(vkd_pte_builder *b, const vkd_tensor_info *info)
     tensor->dtype = info->dtype;
     tensor->sizes.assign(info->dims, info->dims + info->rank);
     tensor->is_planned = true;
-    bool row_major = true;
-    for (uint32_t i = 0; i < info->rank; i++)
-        row_major = row_major && info->dim_order[i] == 0;
-    for (uint32_t i = 0; i < info->rank; i++)
-        tensor->order.push_back(row_major ? static_cast<uint8_t>(i) : info->dim_order[i]);
+    tensor->place = id;
+    tensor->order = order_of(info);
     return id;
 }
 
@@ -144,6 +155,8 @@ void pte_external(vkd_pte_builder *b, const char *name)
 }
 
 void pte_dynamic(vkd_pte_builder *b) { b->values.back().tensor.is_dynamic = true; }
+
+void pte_place(vkd_pte_builder *b, uint32_t other) { b->values.back().tensor.place = other; }
 
 void pte_ones(vkd_pte_builder *b, size_t rank)
 {
@@ -323,7 +336,7 @@ static Offset<program::Value> build_value(vkd_pte_builder *b, const value_fields
     if (value.type != program::Content::Tensor)
         return program::CreateValue(b->flat, value.type, value.content);
     const tensor_fields &t = value.tensor;
-    Offset<program::Allocation> allocation = t.is_planned ? program::CreateAllocation(b->flat, 1) : 0;
+    Offset<program::Allocation> allocation = t.is_planned ? program::CreateAllocation(b->flat, 1, 64 * t.place, 0) : 0;
     Offset<program::ExtraInfo> extra = 0;
     if (t.is_external)
         extra = program::CreateExtraInfoDirect(b->flat, 0, t.name.c_str(), program::DataLocation::EXTERNAL);
@@ -365,20 +378,24 @@ static Offset<program::Subsegments> build_part(vkd_pte_builder *b, const bytes &
     return offsets.empty() ? 0 : program::CreateSubsegmentsDirect(b->flat, add_segment(b, part), &offsets);
 }
 
-/* Puts the extended header between the root offset with the identifier and the rest, which moves everything else by its size.
- */
-static bytes with_segments(const FlatBufferBuilder &flat, const bytes &data)
+/* Puts a header of `size` bytes between the root offset with the identifier and the rest, which moves everything else. */
+static bytes with_header(const FlatBufferBuilder &flat, const char *magic, size_t size)
 {
-    const size_t header = 32, alignment = 128;
     bytes file(flat.GetBufferPointer(), flat.GetBufferPointer() + 8);
     uint32_t root = flatbuffers::ReadScalar<uint32_t>(flat.GetBufferPointer());
-    file.resize(8 + header);
+    file.resize(8 + size);
     append(&file, flat.GetBufferPointer() + 8, flat.GetSize() - 8);
-    store(&file, 0, root + header, 4);
-    memcpy(&file[8], "eh00", 4);
-    store(&file, 12, header, 4);
+    store(&file, 0, root + size, 4);
+    memcpy(&file[8], magic, 4);
+    store(&file, 12, size, 4);
+    return file;
+}
+
+static bytes with_segments(const FlatBufferBuilder &flat, const bytes &data)
+{
+    bytes file = with_header(flat, "eh00", 32);
     store(&file, 16, file.size(), 8);
-    align(&file, alignment);
+    align(&file, 128);
     store(&file, 24, file.size(), 8);
     store(&file, 32, data.size(), 8);
     append(&file, data.data(), data.size());
@@ -399,6 +416,42 @@ void *pte_finish(vkd_pte_builder *b, size_t *out_size)
                                                                        &b->segments, constants, &initials, &b->named_data));
     bytes file = b->no_segments ? copy_of(b->flat.GetBufferPointer(), b->flat.GetSize()) : with_segments(b->flat, b->data);
     delete b;
+    return hand_over(file, out_size);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- .ptd */
+
+static Offset<flat_tensor::Layout> build_layout(FlatBufferBuilder *flat, const vkd_tensor_info *info)
+{
+    if (!info)
+        return 0;
+    std::vector<int32_t> sizes(info->dims, info->dims + info->rank);
+    std::vector<uint8_t> order = order_of(info);
+    return flat_tensor::CreateLayoutDirect(*flat, static_cast<int8_t>(scalar_type(info->dtype)), &sizes, &order);
+}
+
+void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size)
+{
+    FlatBufferBuilder flat;
+    flat.ForceDefaults(true);
+    bytes data;
+    std::vector<Offset<flat_tensor::Segment>> segments;
+    std::vector<Offset<flat_tensor::NamedData>> named;
+    for (size_t i = 0; i < count; i++) {
+        align(&data, 16);
+        segments.push_back(flat_tensor::CreateSegment(flat, data.size(), entries[i].named.size));
+        append(&data, entries[i].named.data, entries[i].named.size);
+        auto layout = build_layout(&flat, entries[i].layout);
+        named.push_back(flat_tensor::CreateNamedDataDirect(flat, entries[i].named.key, static_cast<uint32_t>(i), layout));
+    }
+    flat_tensor::FinishDataBuffer(flat, flat_tensor::CreateDataDirect(flat, 0, &segments, &named));
+    bytes file = with_header(flat, "FH01", 40);
+    store(&file, 16, 48, 8);
+    store(&file, 24, file.size() - 48, 8);
+    align(&file, 128);
+    store(&file, 32, file.size(), 8);
+    store(&file, 40, data.size(), 8);
+    append(&file, data.data(), data.size());
     return hand_over(file, out_size);
 }
 

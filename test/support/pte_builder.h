@@ -1,4 +1,4 @@
-/* Builds .pte files of one method in memory, step by step:
+/* Builds .pte files of one method, and .ptd files, in memory, step by step:
  *
  *     vkd_pte_builder *b = pte_new();
  *     uint32_t x = pte_tensor(b, &info), y = pte_tensor(b, &info);
@@ -29,11 +29,12 @@ uint32_t pte_tensor(vkd_pte_builder *b, const vkd_tensor_info *info);
 /* A constant, of as many bytes as the info says. */
 uint32_t pte_constant(vkd_pte_builder *b, const vkd_tensor_info *info, const void *data);
 /* What the last added tensor differs in: memory of the method that begins with these bytes, data of another file, bounds in
- * place of dims, a rank that no info has. */
+ * place of dims, another place, a rank that no info has. */
 void pte_initial(vkd_pte_builder *b, const void *data, size_t size);
 void pte_external(vkd_pte_builder *b, const char *name);
 void pte_dynamic(vkd_pte_builder *b);
-void pte_ones(vkd_pte_builder *b, size_t rank); /* any number of dims of 1 */
+void pte_place(vkd_pte_builder *b, uint32_t other); /* the place in memory of another value; else each has its own */
+void pte_ones(vkd_pte_builder *b, size_t rank);     /* any number of dims of 1 */
 
 uint32_t pte_null(vkd_pte_builder *b);
 uint32_t pte_int(vkd_pte_builder *b, int64_t value);
@@ -62,6 +63,16 @@ void pte_io(vkd_pte_builder *b, const uint32_t *inputs, size_t input_count, cons
 
 /* The file's bytes, from malloc; the builder is gone. */
 void *pte_finish(vkd_pte_builder *b, size_t *out_size);
+
+/* ------------------------------------------------------------------------------------------------------------- .ptd */
+
+typedef struct ptd_entry {
+    blob_named named;
+    const vkd_tensor_info *layout; /* null: none. Its size is not read, and a dim_order of zeros is row-major */
+} ptd_entry;
+
+/* The bytes of a data file, from malloc. */
+void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size);
 
 #ifdef __cplusplus
 }

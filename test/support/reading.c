@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "schema/inline.h"
+#include "schema/named.h"
 #include "support/flat.h"
 
 static void count_message(void *user, vkd_log_level level, const char *message)
@@ -43,7 +44,7 @@ vkd_status reading_all(reading *r, const void *file, size_t size)
             r->model_count++;
         }
         vkd_model whole;
-        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->container.named_data, &r->arena, &whole));
+        VKD_TRY(vkd_inline_method(&r->container, method, vkd_backend.id, &r->arena, &whole));
     }
     return VKD_OK;
 }

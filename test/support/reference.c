@@ -1,5 +1,7 @@
 #include "support/reference.h"
 
+#include "runtime/element.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +72,12 @@ void reference_load(vkd_dtype dtype, size_t count, const void *bytes, double *ou
             out[i] = (double)value;
             break;
         }
+        case VKD_DTYPE_FLOAT16: {
+            uint16_t value;
+            memcpy(&value, (const char *)bytes + i * sizeof value, sizeof value);
+            out[i] = (double)vkd_half_to_float(value);
+            break;
+        }
         case VKD_DTYPE_FLOAT32: {
             float value;
             memcpy(&value, (const char *)bytes + i * sizeof value, sizeof value);
@@ -91,6 +99,14 @@ void reference_set(reference *r, uint32_t value, const void *bytes)
     free(r->values[value]);
     r->values[value] = make(count, sizeof(double));
     reference_load(tensor(r, value)->dtype, count, bytes, r->values[value]);
+}
+
+void reference_give(reference *r, uint32_t value, const double *numbers)
+{
+    size_t count = elements(r, value);
+    free(r->values[value]);
+    r->values[value] = make(count, sizeof(double));
+    memcpy(r->values[value], numbers, count * sizeof *numbers);
 }
 
 static const double *contents(reference *r, uint32_t value)
@@ -345,6 +361,105 @@ static void linear(reference *r, double *out)
     run_conv(&c, out);
 }
 
+/* ----------------------------------------------------------------------------------------------------------- floats */
+
+/* aten.convolution: x, weight, bias, stride, padding, dilation, transposed, output padding, groups; conv_with_clamp has bounds
+ * besides. weight: [out_c][channel of the group][tap], transposed [in_c][out channel of the group][tap]. */
+static void float_convolution(reference *r, double *out)
+{
+    conv c = {.x = image_of(r, r->op->args[0]), .y = image_of(r, reference_result(r)), .transposed = number(r, 6) != 0};
+    const double *x = input(r, 0), *weights = input(r, 1), *bias = is_null(r, 2) ? NULL : input(r, 2);
+    const uint32_t *w_dims = tensor(r, r->op->args[1])->dims;
+    bool clamped = r->op->arg_count > 10;
+    double low = !clamped || is_null(r, 9) ? -INFINITY : number(r, 9), high = !clamped || is_null(r, 10) ? INFINITY : number(r, 10);
+    int groups = (int)number(r, 8), in_group = c.x.c / groups, out_group = c.y.c / groups;
+    for (int axis = 0; axis < 2; axis++) {
+        c.kernel[axis] = (int)w_dims[2 + axis];
+        c.stride[axis] = item(r, 3, (size_t)axis), c.padding[axis] = item(r, 4, (size_t)axis);
+        c.dilation[axis] = item(r, 5, (size_t)axis);
+    }
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        int column = (int)(i % (size_t)c.y.w), row = (int)(i / (size_t)c.y.w % (size_t)c.y.h);
+        int oc = (int)(i / (size_t)(c.y.w * c.y.h) % (size_t)c.y.c), n = (int)(i / (size_t)(c.y.w * c.y.h * c.y.c));
+        double sum = bias ? bias[oc] : 0;
+        for (int tap = 0; tap < c.kernel[0] * c.kernel[1]; tap++) {
+            int h = source(&c, 0, row, tap / c.kernel[1]), w = source(&c, 1, column, tap % c.kernel[1]);
+            for (int k = 0; h >= 0 && w >= 0 && k < in_group; k++) {
+                int ic = oc / out_group * in_group + k;
+                int weight = c.transposed ? ic * out_group + oc % out_group : oc * in_group + k;
+                sum += x[((n * c.x.c + ic) * c.x.h + h) * c.x.w + w] * weights[weight * c.kernel[0] * c.kernel[1] + tap];
+            }
+        }
+        out[i] = sum < low ? low : sum > high ? high : sum;
+    }
+}
+
+static void float_linear(reference *r, double *out)
+{
+    const double *x = input(r, 0), *weight = input(r, 1), *bias = is_null(r, 2) ? NULL : input(r, 2);
+    size_t n = tensor(r, r->op->args[1])->dims[0], k = tensor(r, r->op->args[1])->dims[1];
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        out[i] = bias ? bias[i % n] : 0;
+        for (size_t c = 0; c < k; c++)
+            out[i] += x[i / n * k + c] * weight[i % n * k + c];
+    }
+}
+
+/* aten._weight_int8pack_mm: x, weight, a scale for each of its rows. */
+static void scaled_linear(reference *r, double *out)
+{
+    const double *x = input(r, 0), *weight = input(r, 1), *scales = input(r, 2);
+    size_t n = tensor(r, r->op->args[1])->dims[0], k = tensor(r, r->op->args[1])->dims[1];
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        out[i] = 0;
+        for (size_t c = 0; c < k; c++)
+            out[i] += x[i / n * k + c] * weight[i % n * k + c];
+        out[i] *= scales[i % n];
+    }
+}
+
+/* Element of an operand for element i of the result. */
+static double broadcast(reference *r, size_t index, size_t i)
+{
+    const vkd_model_tensor *x = tensor(r, r->op->args[index]), *y = tensor(r, reference_result(r));
+    size_t at = 0, step = 1;
+    for (uint32_t d = 0; d < y->rank; d++, i /= y->dims[y->rank - d]) {
+        if (d < x->rank && x->dims[x->rank - 1 - d] > 1)
+            at += i % y->dims[y->rank - 1 - d] * step;
+        step *= d < x->rank ? x->dims[x->rank - 1 - d] : 1;
+    }
+    return input(r, index)[at];
+}
+
+static void binary(reference *r, double *out)
+{
+    char what = r->op->name[5]; /* of "aten.add" */
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        double a = broadcast(r, 0, i), b = broadcast(r, 1, i);
+        out[i] = what == 'a' ? a + number(r, 2) * b : what == 'm' ? a * b : a / b;
+    }
+}
+
+static void hardswish(reference *r, double *out)
+{
+    const double *x = input(r, 0);
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++)
+        out[i] = x[i] * fmin(fmax(x[i] + 3, 0), 6) / 6;
+}
+
+/* x, scales, zero points, axis. */
+static void dequantize_channels(reference *r, double *out)
+{
+    const double *x = input(r, 0), *scales = input(r, 1), *zeros = is_null(r, 2) ? NULL : input(r, 2);
+    const vkd_model_tensor *shape = tensor(r, r->op->args[0]);
+    uint32_t axis = (uint32_t)number(r, 3);
+    size_t inside = (size_t)vkd_dims_count(shape->rank - axis - 1, shape->dims + axis + 1);
+    for (size_t i = 0, count = elements(r, r->op->args[0]); i < count; i++) {
+        size_t channel = i / inside % shape->dims[axis];
+        out[i] = (x[i] - (zeros ? zeros[channel] : 0)) * scales[channel];
+    }
+}
+
 /* --------------------------------------------------------------------------------------------------------- windows */
 
 typedef struct pool {
@@ -506,6 +621,15 @@ static const struct {
     {"et_vk.q8ta_conv2d_transposed.default", convolution},
     {"et_vk.q8ta_linear.default", linear},
     {"et_vk.q8ta_linear_gemv.default", linear},
+    {"aten.convolution.default", float_convolution},
+    {"et_vk.conv_with_clamp.default", float_convolution},
+    {"aten.linear.default", float_linear},
+    {"aten._weight_int8pack_mm.default", scaled_linear},
+    {"aten.add.Tensor", binary},
+    {"aten.mul.Tensor", binary},
+    {"aten.div.Tensor", binary},
+    {"aten.hardswish.default", hardswish},
+    {"quantized_decomposed.dequantize_per_channel.default", dequantize_channels},
     {"et_vk.q8ta_add.default", add},
     {"et_vk.q8ta_relu.default", q8_relu},
     {"et_vk.q8ta_pixel_shuffle.default", pixel_shuffle},
@@ -526,6 +650,7 @@ static const struct {
     {"aten.squeeze_copy.dims", move},
     {"aten.unsqueeze_copy.default", move},
     {"aten.clone.default", move},
+    {"dim_order_ops._to_dim_order_copy.default", move},
     {"et_vk.prepack.default", move},
 };
 
@@ -537,13 +662,15 @@ static compute_fn find(const char *name)
     return NULL;
 }
 
+bool reference_moves(const char *op) { return find(op) == move; }
+
 bool reference_knows(const char *op) { return find(op); }
 
 void reference_compute(reference *r, double *out) { find(r->op->name)(r, out); }
 
 reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got, const double *expected)
 {
-    bool is_float = dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
+    bool is_half = dtype == VKD_DTYPE_FLOAT16, is_float = is_half || dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
     reference_difference difference = {.count = count};
     double *values = make(count, sizeof *values), magnitude = 0;
     reference_load(dtype, count, got, values);
@@ -557,6 +684,6 @@ reference_difference reference_compare(vkd_dtype dtype, size_t count, const void
     free(values);
     if (is_float && magnitude > 0)
         difference.largest /= magnitude;
-    difference.accepted = difference.largest <= (is_float ? 1e-5 : 1.0);
+    difference.accepted = difference.largest <= (is_half ? 1e-3 : is_float ? 1e-5 : 1.0);
     return difference;
 }

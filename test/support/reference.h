@@ -16,6 +16,8 @@ typedef struct reference {
 
 /* Whether there is a reference for an operator of this name. */
 bool reference_knows(const char *op);
+/* Whether its result is the elements of its input, which may stay where they are. */
+bool reference_moves(const char *op);
 
 /* Running out of memory ends the process: this is for tests. */
 void reference_begin(reference *r, const vkd_model *model, const vkd_model_op *op);
@@ -23,6 +25,7 @@ void reference_end(reference *r);
 
 /* Says what a tensor contains: row-major, in the tensor's dtype. Constants need not be said. */
 void reference_set(reference *r, uint32_t value, const void *bytes);
+void reference_give(reference *r, uint32_t value, const double *numbers); /* the same as numbers */
 
 /* The id of the operator's first result. */
 uint32_t reference_result(const reference *r);
@@ -34,11 +37,11 @@ void reference_compute(reference *r, double *out);
 typedef struct reference_difference {
     size_t count, differing;
     double largest;
-    bool accepted; /* at most 1 for integers, 1e-5 for floats */
+    bool accepted; /* at most 1 for integers, 1e-5 for floats, 1e-3 for halves */
 } reference_difference;
 reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got, const double *expected);
 
-/* Elements of any dtype but FLOAT16 as doubles. */
+/* Elements of any dtype as doubles. */
 void reference_load(vkd_dtype dtype, size_t count, const void *bytes, double *out);
 
 #endif

@@ -176,6 +176,12 @@ void table_ints(table *t, size_t count, const int64_t *items)
     add_argument(t, hand_ints(&t->model, count, items));
 }
 
+void table_pair(table *t, double a, double b)
+{
+    say(t, " [%.17g, %.17g]", a, b);
+    add_argument(t, hand_doubles(&t->model, 2, (const double[]){a, b}));
+}
+
 void table_sizes(table *t, size_t count, const int64_t *items)
 {
     if (!count || table_chance(t, 2)) {
@@ -398,7 +404,8 @@ static void arrive(table *t, table_tensor *x)
     else if (kind == 2 && x->count)
         arrive_view(t, x);
     else
-        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || kind == 3);
+        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || x->arrival == TABLE_STATE || kind == 3);
+    t->model.values[x->value].tensor.state = x->arrival == TABLE_STATE;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- running */

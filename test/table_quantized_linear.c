@@ -1,0 +1,268 @@
+/* Cases of ops/quantized_linear.c. */
+#include "table_families.h"
+
+#include <math.h>
+
+/* How weights lie in the file: bytes, or two nibbles in a byte with the even one in the high or the low half. */
+typedef enum weight_form { BYTES, HIGH_FIRST, LOW_FIRST } weight_form;
+
+static double weight_at(weight_form form, const table_tensor *weights, size_t n, size_t k)
+{
+    size_t row = weights->shape.dims[1];
+    if (form == BYTES)
+        return weights->values[n * row + k];
+    uint32_t byte = (uint32_t)weights->values[n * row + k / 2];
+    bool high = (k % 2 == 0) == (form == HIGH_FIRST);
+    return (double)(high ? byte >> 4 : byte & 15) - 8;
+}
+
+/* Real rows times integers with scales: y[m, n] = sum_k x[m, k] w[n, k] s[k / group, n] + bias[n]. */
+typedef struct linear {
+    weight_form form;
+    size_t m, n, k, group;
+    const double *rows; /* x, or what its quantisation leaves of it */
+    const table_tensor *x, *weights, *scales, *bias;
+} linear;
+
+static uint32_t align(uint32_t size, uint32_t by) { return (size + by - 1) / by * by; }
+
+static void expect(table *t, const linear *l)
+{
+    vkd_shape shape = l->x->shape;
+    shape.dims[shape.rank - 1] = (uint32_t)l->n;
+    table_tensor *y = table_output(t, table_is_float(l->x->dtype) ? l->x->dtype : VKD_DTYPE_FLOAT32, shape);
+    double *sizes = table_scales(t, y);
+    size_t row = l->scales->count / (l->k / l->group);
+    y->relative = 1e-5;
+    for (size_t i = 0; i < y->count; i++) {
+        size_t m = i / l->n, n = i % l->n;
+        for (size_t k = 0; k < l->k; k++) {
+            double scaled = weight_at(l->form, l->weights, n, k) * l->scales->values[k / l->group * row + n];
+            y->values[i] += l->rows[m * l->k + k] * scaled;
+            sizes[i] += fabs(l->rows[m * l->k + k] * scaled);
+        }
+        double bias = l->bias ? l->bias->values[n] : 0;
+        y->values[i] += bias;
+        sizes[i] += fabs(bias);
+    }
+}
+
+/* A group of 0: all of k shares a scale. */
+static void draw_x(table *t, linear *l, uint32_t group, vkd_dtype dtype)
+{
+    vkd_shape shape = table_shape_filled(t, 0, 3);
+    l->m = (size_t)vkd_dims_count(shape.rank, shape.dims);
+    l->k = shape.dims[shape.rank++] = group ? group * (1 + table_below(t, 4)) : 4 * (1 + table_below(t, 30));
+    l->group = group ? group : l->k;
+    l->n = 1 + table_below(t, 30);
+    l->x = table_drawn(t, dtype, shape, -3, 3);
+    l->rows = l->x->values;
+}
+
+static void draw_weights(table *t, linear *l, uint32_t k_step)
+{
+    uint32_t row = l->form == BYTES ? (uint32_t)l->k : align((uint32_t)l->k, k_step) / 2;
+    vkd_dtype dtype = l->form == BYTES ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
+    table_tensor *weights = table_drawn(t, dtype, (vkd_shape){2, {(uint32_t)l->n, row}}, l->form == BYTES ? -128 : 0, 255);
+    weights->arrival = TABLE_CONSTANT;
+    l->weights = weights;
+}
+
+static table_tensor *draw_constant(table *t, const linear *l, vkd_shape shape, double low, double high)
+{
+    bool halves = l->x->dtype == VKD_DTYPE_FLOAT16;
+    table_tensor *x = table_drawn(t, halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32, shape, low, high);
+    x->arrival = TABLE_CONSTANT;
+    return x;
+}
+
+static void draw_scales(table *t, linear *l, uint32_t padded)
+{
+    uint32_t groups = (uint32_t)(l->k / l->group);
+    const vkd_shape shape = groups > 1 || padded != l->n ? (vkd_shape){2, {groups, padded}} : (vkd_shape){1, {padded}};
+    l->scales = draw_constant(t, l, shape, 0.01, 0.2);
+}
+
+static void draw_bias(table *t, linear *l)
+{
+    if (table_chance(t, 3))
+        table_null(t);
+    else
+        l->bias = draw_constant(t, l, (vkd_shape){1, {(uint32_t)l->n}}, -5, 5);
+}
+
+static void draw_plain(table *t)
+{
+    linear l = {.form = (weight_form)t->row->code};
+    draw_x(t, &l, 0, table_dtype(t, TABLE_FLOATS));
+    draw_weights(t, &l, 2);
+    draw_scales(t, &l, (uint32_t)l.n);
+    expect(t, &l);
+}
+
+static void draw_biased(table *t)
+{
+    linear l = {.form = BYTES};
+    draw_x(t, &l, 0, table_dtype(t, TABLE_FLOATS));
+    draw_weights(t, &l, 2);
+    draw_scales(t, &l, (uint32_t)l.n);
+    draw_bias(t, &l);
+    expect(t, &l);
+}
+
+static void draw_groups(table *t)
+{
+    linear l = {.form = LOW_FIRST};
+    draw_x(t, &l, 8 * (1 + table_below(t, 4)), table_dtype(t, TABLE_FLOATS));
+    draw_weights(t, &l, 8);
+    draw_scales(t, &l, align((uint32_t)l.n, 4));
+    table_int(t, (int64_t)l.group);
+    draw_bias(t, &l);
+    expect(t, &l);
+}
+
+/* ------------------------------------------------------------------------------------------------------ quantised rows */
+
+/* x becomes a whole number of steps and a rest too small to round to another; rows are what the steps are worth. */
+static void draw_steps(table *t, table_tensor *x, size_t i, double scale, double zero, double *rows)
+{
+    int32_t step = random_range(t->random, -140, 140);
+    double rest = random_range(t->random, -40, 40) / 100.0;
+    x->values[i] = table_stored(x->dtype, (step + rest) * scale);
+    double q = step + zero;
+    q = q < -128 ? -128 : q > 127 ? 127 : q;
+    rows[i] = (q - zero) * scale;
+}
+
+enum { ELEMENTS = 1 << 16 };
+
+static void draw_static(table *t)
+{
+    static double rows[ELEMENTS];
+    linear l = {.form = BYTES};
+    draw_x(t, &l, 0, VKD_DTYPE_FLOAT32);
+    double scale = 0.03125, zero = random_range(t->random, -20, 20);
+    for (size_t i = 0; i < l.x->count; i++)
+        draw_steps(t, (table_tensor *)(uintptr_t)l.x, i, scale, zero, rows);
+    l.rows = rows;
+    table_double(t, scale);
+    table_int(t, (int64_t)zero);
+    draw_weights(t, &l, 2);
+    table_null(t); /* weight_sums */
+    draw_scales(t, &l, align((uint32_t)l.n, 4));
+    draw_bias(t, &l);
+    expect(t, &l);
+}
+
+static void draw_dynamic(table *t)
+{
+    static double rows[ELEMENTS];
+    linear l = {.form = LOW_FIRST};
+    draw_x(t, &l, 8 * (1 + table_below(t, 4)), VKD_DTYPE_FLOAT32);
+    vkd_shape pairs = l.x->shape;
+    pairs.rank--;
+    table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, pairs, 0.01, 0.1);
+    table_tensor *zeros = table_drawn(t, table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_INT32, pairs, -20, 20);
+    for (size_t i = 0; i < l.x->count; i++)
+        draw_steps(t, (table_tensor *)(uintptr_t)l.x, i, scales->values[i / l.k], zeros->values[i / l.k], rows);
+    l.rows = rows;
+    draw_weights(t, &l, 8);
+    table_null(t); /* weight_sums */
+    draw_scales(t, &l, align((uint32_t)l.n, 4));
+    table_int(t, (int64_t)l.group);
+    draw_bias(t, &l);
+    expect(t, &l);
+}
+
+/* ------------------------------------------------------------------------------------------------------ tables of rows */
+
+typedef struct rows {
+    uint32_t count, width, groups;
+    table_tensor *codes, *scales;
+} rows;
+
+static rows draw_rows(table *t)
+{
+    rows r = {.count = 1 + table_below(t, 20), .groups = 1 + table_below(t, 3)};
+    r.width = r.groups * 8 * (1 + table_below(t, 4));
+    r.codes = table_drawn(t, VKD_DTYPE_UINT8, (vkd_shape){2, {r.count, r.width / 2}}, 0, 255);
+    vkd_shape scales = {table_chance(t, 2) && r.groups == 1 ? 1 : 2, {r.count, r.groups}};
+    r.scales = table_drawn(t, table_dtype(t, TABLE_FLOATS), scales, 0.01, 2);
+    return r;
+}
+
+static void expect_rows(table *t, const rows *r, const table_tensor *zeros, const table_tensor *index, weight_form form)
+{
+    vkd_shape shape = index->shape;
+    shape.dims[shape.rank++] = r->width;
+    table_tensor *y = table_output(t, table_dtype(t, TABLE_FLOATS), shape);
+    y->ulps = 2;
+    for (size_t i = 0; i < y->count; i++) {
+        size_t row = (size_t)index->values[i / r->width], k = i % r->width;
+        size_t group = row * r->groups + k / (r->width / r->groups);
+        double zero = zeros ? zeros->values[group] : 0;
+        y->values[i] = (weight_at(form, r->codes, row, k) - zero) * r->scales->values[group];
+    }
+}
+
+static void draw_embedding(table *t)
+{
+    rows r = draw_rows(t);
+    bool low_first = table_chance(t, 2);
+    table_int(t, r.width / r.groups);
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_bool(t, low_first);
+    expect_rows(t, &r, NULL, index, low_first ? LOW_FIRST : HIGH_FIRST);
+}
+
+static void draw_embedding_4bit(table *t)
+{
+    rows r = draw_rows(t);
+    table_tensor *zeros = NULL;
+    if (table_chance(t, 2))
+        table_null(t);
+    else
+        zeros = table_drawn(t, r.scales->dtype, r.scales->shape, -3, 3);
+    table_int(t, -8);
+    table_int(t, 7);
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_null(t); /* dtype */
+    expect_rows(t, &r, zeros, index, HIGH_FIRST);
+}
+
+/* d [.., n] times the weights [n, k]. */
+static void draw_backward(table *t)
+{
+    vkd_shape shape = table_shape_filled(t, 0, 3);
+    uint32_t n = 1 + table_below(t, 20), group = 8 * (1 + table_below(t, 3)), k = group * (1 + table_below(t, 3));
+    uint32_t row = align(n, 4);
+    shape.dims[shape.rank++] = n;
+    table_tensor *d = table_drawn(t, VKD_DTYPE_FLOAT32, shape, -2, 2);
+    table_tensor *weights = table_drawn(t, VKD_DTYPE_UINT8, (vkd_shape){2, {n, k / 2}}, 0, 255);
+    table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {k / group, row}}, 0.01, 0.2);
+    table_int(t, group);
+    shape.dims[shape.rank - 1] = k;
+    table_tensor *y = table_output(t, VKD_DTYPE_FLOAT32, shape);
+    double *sizes = table_scales(t, y);
+    y->relative = 1e-5;
+    for (size_t i = 0; i < y->count; i++)
+        for (size_t j = 0; j < n; j++) {
+            double w = weight_at(LOW_FIRST, weights, j, i % k) * scales->values[i % k / group * row + j];
+            y->values[i] += d->values[i / k * n + j] * w;
+            sizes[i] += fabs(d->values[i / k * n + j] * w);
+        }
+}
+
+static const table_case cases[] = {
+    {"aten._weight_int8pack_mm.default", draw_plain, BYTES},
+    {"et_vk.linear_qcs4w.default", draw_plain, HIGH_FIRST},
+    {"et_vk.linear_q4gsw.default", draw_groups},
+    {"et_vk.q4gsw_linear.default", draw_groups},
+    {"et_vk.linear_dq8ca_q4gsw.default", draw_dynamic},
+    {"et_vk.linear_q8ta_q8csw.default", draw_static},
+    {"et_vk.linear_q8csw.default", draw_biased},
+    {"et_vk.embedding_q4gsw.default", draw_embedding},
+    {"quantized_decomposed.embedding_4bit.dtype", draw_embedding_4bit},
+    {"et_vk.linear_q4gsw_backward.default", draw_backward},
+};
+const table_family table_quantized_linear = TABLE_FAMILY(cases);

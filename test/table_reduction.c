@@ -1,0 +1,201 @@
+/* Cases of ops/reduction.c, and of means. */
+#include "table_families.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef enum reduction { SUM, MEAN, PRODUCT, MAX, MIN, ARGMAX, ARGMIN, ANY, ALL, OPS = 16 } reduction;
+/* How a row names its dims; added to a reduction, for a case's code. */
+enum { LIST = 0, ONE = OPS, NONE = 2 * OPS };
+
+static reduction op_of(const table *t) { return (reduction)(t->row->code % OPS); }
+
+/* Dims that lie apart are at most four: more are not supported. */
+enum { APART = 4 };
+
+static vkd_shape draw_shape(table *t, bool all)
+{
+    reduction op = op_of(t);
+    bool filled = op >= MAX && op <= ARGMIN; /* there is no extreme of nothing */
+    return filled ? table_shape_filled(t, 0, all ? APART : 8) : table_shape(t, 0, all ? APART : 8);
+}
+
+/* An empty list, and none, are all dims. */
+static void draw_list(table *t, uint32_t rank, bool all, bool reduced[VKD_MAX_RANK])
+{
+    uint32_t order[VKD_MAX_RANK], count = rank < APART ? rank : APART;
+    int64_t dims[APART];
+    table_order(t, rank, order);
+    count = all || !count ? 0 : 1 + table_below(t, count);
+    for (uint32_t i = 0; i < count; i++) {
+        reduced[order[i]] = true;
+        dims[i] = table_from_an_end(t, order[i], rank);
+    }
+    if (!count && table_chance(t, 2))
+        table_null(t);
+    else
+        table_ints(t, count, dims);
+    for (uint32_t d = 0; d < rank && !count; d++)
+        reduced[d] = true;
+}
+
+/* Whether all dims are reduced, as one run whose elements an index counts. */
+static bool draw_dims(table *t, uint32_t rank, bool all, bool reduced[VKD_MAX_RANK])
+{
+    int form = t->row->code / OPS * OPS;
+    if (form == LIST)
+        draw_list(t, rank, all, reduced);
+    else if (form == ONE && !all)
+        reduced[table_dim(t, rank)] = true;
+    else if (form == ONE)
+        table_null(t);
+    for (uint32_t d = 0; d < rank && all; d++)
+        reduced[d] = true;
+    return all;
+}
+
+/* The element of the result that one of x goes to. */
+static size_t kept_index(const vkd_shape *x, const bool *reduced, const uint32_t *at)
+{
+    size_t index = 0;
+    for (uint32_t d = 0; d < x->rank; d++)
+        index = reduced[d] ? index : index * x->dims[d] + at[d];
+    return index;
+}
+
+static bool is_more(double a, double b) { return isnan(b) ? false : isnan(a) || a > b; }
+
+/* Element `index` of a run joins what came before it. `other`: the sum of magnitudes, the extreme whose place is kept. */
+static void join(reduction op, bool is_float, bool is_first, double x, uint32_t index, double *y, double *other)
+{
+    bool more = is_first || (op == MIN || op == ARGMIN ? is_more(-x, -*other) : is_more(x, *other));
+    switch (op) {
+    case SUM:
+    case MEAN:
+        *y = is_float ? *y + x : table_wrapped((int64_t)*y + (int64_t)x);
+        *other += fabs(x);
+        break;
+    case PRODUCT:
+        *y = is_float ? *y * x : table_wrapped((int64_t)*y * (int64_t)x);
+        *other = fabs(*y);
+        break;
+    case ANY:
+        *y = *y != 0 || x != 0;
+        break;
+    case ALL:
+        *y = *y != 0 && x != 0;
+        break;
+    default:
+        *y = !more ? *y : op == ARGMAX || op == ARGMIN ? index : x;
+        *other = more ? x : *other;
+        break;
+    }
+}
+
+static void expect(table *t, const table_tensor *x, table_tensor *y, const bool *reduced, bool all)
+{
+    reduction op = op_of(t);
+    double *other = table_scales(t, y);
+    uint32_t at[VKD_MAX_RANK];
+    size_t run = 1;
+    for (uint32_t d = 0; d < x->shape.rank; d++)
+        run *= reduced[d] ? x->shape.dims[d] : 1;
+    for (size_t i = 0; i < y->count; i++)
+        y->values[i] = op == PRODUCT || op == ALL;
+    for (size_t i = 0; i < x->count; i++) {
+        table_places(&x->shape, i, at);
+        size_t to = kept_index(&x->shape, reduced, at);
+        uint32_t index = (uint32_t)i;
+        bool is_first = true;
+        for (uint32_t d = 0; d < x->shape.rank; d++) {
+            index = reduced[d] && !all ? at[d] : index;
+            is_first &= !reduced[d] || !at[d];
+        }
+        join(op, table_is_float(x->dtype), is_first, x->values[i], index, &y->values[to], &other[to]);
+    }
+    for (size_t i = 0; i < y->count && op == MEAN; i++) {
+        y->values[i] /= (double)run;
+        other[i] /= (double)run;
+    }
+}
+
+static vkd_dtype draw_result_type(table *t, vkd_dtype x)
+{
+    switch (op_of(t)) {
+    case SUM:
+    case PRODUCT:
+        return table_is_float(x) ? x : VKD_DTYPE_INT32;
+    case ARGMAX:
+    case ARGMIN:
+        return VKD_DTYPE_INT32;
+    case ANY:
+    case ALL:
+        return VKD_DTYPE_BOOL;
+    default:
+        return x;
+    }
+}
+
+static table_tensor *draw_operand(table *t, vkd_shape shape)
+{
+    reduction op = op_of(t);
+    uint32_t types = op == MEAN ? TABLE_FLOATS : op >= MAX && op <= ARGMIN ? TABLE_FLOATS | TABLE_I32 : TABLE_ALL;
+    table_tensor *x = table_input(t, table_dtype(t, types), shape);
+    bool is_float = table_is_float(x->dtype), truths = op == ANY || op == ALL;
+    if (op == PRODUCT)
+        table_uniform(t, x, is_float ? 0.5 : 1, is_float ? 1.6 : 3);
+    else
+        table_uniform(t, x, truths ? 0 : -300, truths ? table_below(t, 2) : 300);
+    for (size_t i = 0, ties = table_chance(t, 2); ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
+        x->values[i] = (int32_t)table_below(t, 4) - 1;
+    bool exact = is_float || op == MAX || op == MIN; /* where an int is an extreme, 24 bits of it tell */
+    if (op >= MAX && op <= ARGMIN && exact && table_chance(t, 2))
+        table_extremes(t, x);
+    return x;
+}
+
+static void draw_reduction(table *t)
+{
+    reduction op = op_of(t);
+    bool reduced[VKD_MAX_RANK] = {false}, none = t->row->code >= NONE;
+    bool all = none || ((t->row->code < ONE || op == ARGMAX || op == ARGMIN) && table_chance(t, 3));
+    table_tensor *x = draw_operand(t, draw_shape(t, all));
+    all = draw_dims(t, x->shape.rank, all, reduced);
+    bool keepdim = !none && table_chance(t, 2);
+    if (!none)
+        table_bool(t, keepdim);
+    if (op == SUM || op == MEAN || op == PRODUCT)
+        table_null(t); /* dtype */
+    vkd_shape shape = {0};
+    for (uint32_t d = 0; d < x->shape.rank; d++)
+        if (keepdim || !reduced[d])
+            shape.dims[shape.rank++] = reduced[d] ? 1 : x->shape.dims[d];
+    table_tensor *y = table_output(t, draw_result_type(t, x->dtype), shape);
+    bool rounds = table_is_float(y->dtype) && (op == SUM || op == MEAN || op == PRODUCT);
+    y->relative = !rounds ? 0 : op == PRODUCT ? 5e-5 : 2e-6;
+    y->absolute = table_is_float(y->dtype) ? 1e-300 : 0; /* 0 of either sign */
+    expect(t, x, y, reduced, all);
+}
+
+static const table_case cases[] = {
+    {"aten.mean.dim", draw_reduction, MEAN},
+    {"aten::mean.out", draw_reduction, MEAN},
+    {"aten.sum.dim_IntList", draw_reduction, SUM},
+    {"aten::sum.IntList_out", draw_reduction, SUM},
+    {"aten.amax.default", draw_reduction, MAX},
+    {"aten::amax.out", draw_reduction, MAX},
+    {"aten.amin.default", draw_reduction, MIN},
+    {"aten::amin.out", draw_reduction, MIN},
+    {"aten.argmax.default", draw_reduction, ARGMAX + ONE},
+    {"aten::argmax.out", draw_reduction, ARGMAX + ONE},
+    {"aten.argmin.default", draw_reduction, ARGMIN + ONE},
+    {"aten::argmin.out", draw_reduction, ARGMIN + ONE},
+    {"aten::any.out", draw_reduction, ANY + ONE},
+    {"aten::any.dims_out", draw_reduction, ANY},
+    {"aten::any.all_out", draw_reduction, ANY + NONE},
+    {"aten::all.out", draw_reduction, ALL + ONE},
+    {"aten::all.dims_out", draw_reduction, ALL},
+    {"aten::all.all_out", draw_reduction, ALL + NONE},
+    {"aten::prod.int_out", draw_reduction, PRODUCT + ONE},
+};
+const table_family table_reduction = TABLE_FAMILY(cases);
