@@ -329,13 +329,14 @@ static size_t strided(const vkd_shape *shape, const int64_t *strides, size_t ind
     return (size_t)at;
 }
 
-/* Strides of dims that lie in memory in this order, the innermost `step` apart; returns how many slots there are. */
-static size_t lay_out(const vkd_shape *shape, const uint32_t *order, size_t step, bool align, int64_t *strides)
+/* Strides of dims that lie in memory in this order, the innermost `step` apart, the others with `gap` slots between what lies
+ * within them; returns how many slots there are. */
+static size_t lay_out(const vkd_shape *shape, const uint32_t *order, size_t step, size_t gap, bool align, int64_t *strides)
 {
     for (uint32_t i = shape->rank; i-- > 0;) {
         strides[order[i]] = (int64_t)step;
         size_t dim = shape->dims[order[i]];
-        step *= align && i + 1 == shape->rank ? (dim + 3) / 4 * 4 : dim;
+        step = step * (align && i + 1 == shape->rank ? (dim + 3) / 4 * 4 : dim) + gap;
     }
     return step;
 }
@@ -362,7 +363,7 @@ static void arrive_image(table *t, table_tensor *x)
 {
     static const uint32_t orders[5][4] = {{0}, {0}, {0, 1}, {1, 2, 0}, {0, 2, 3, 1}};
     int64_t strides[VKD_MAX_RANK] = {0};
-    size_t slots = lay_out(&x->shape, orders[x->shape.rank], 1, true, strides);
+    size_t slots = lay_out(&x->shape, orders[x->shape.rank], 1, 0, true, strides);
     snprintf(x->how, sizeof x->how, "as an image");
     HAND_OP(&t->model, "table.image", add_memory(t, x, slots, strides, 0), x->value);
 }
@@ -376,8 +377,8 @@ static void arrive_view(table *t, table_tensor *x)
         order[d] = order[other];
         order[other] = d;
     }
-    size_t step = 1 + table_below(t, 2), offset = table_below(t, 4);
-    size_t slots = offset + lay_out(&x->shape, order, step, false, strides);
+    size_t step = 1 + table_below(t, 2), offset = table_below(t, 4), gap = table_below(t, 3);
+    size_t slots = offset + lay_out(&x->shape, order, step, gap, false, strides);
     uint32_t memory = add_memory(t, x, slots ? slots : 1, strides, offset);
     snprintf(x->how, sizeof x->how, "as a view");
     HAND_OP(&t->model, "table.view", memory, hand_ints(&t->model, rank, strides), hand_int(&t->model, (int64_t)offset),
