@@ -300,6 +300,8 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id extremes;
     if (args->y[0] == VKD_NO_VALUE || args->y[1] == VKD_NO_VALUE)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a scale and a zero point are needed as outputs");
+    if (!vkd_dims_count(x->rank, x->dims))
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a tensor without elements has no range");
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     choose_blocks(code, args, x, block);
     if (!split_blocks(&all, block, &elements, &blocks))

@@ -179,8 +179,18 @@ static vkd_dtype result_type(table *t, const draw *d)
     return d->a->dtype;
 }
 
+/* What a product with alpha takes beyond the floats may be infinite, or not if it is not rounded before it is added. */
+static void bound_values(table_tensor *x)
+{
+    for (size_t i = 0; x && i < x->count; i++)
+        if (isfinite(x->values[i]) && fabs(x->values[i]) > 1e30)
+            x->values[i] = table_stored(x->dtype, 1e30);
+}
+
 static void draw_alpha(table *t, draw *d)
 {
+    bound_values(d->a);
+    bound_values(d->b);
     bool real = table_is_float(d->a->dtype);
     if (real && table_chance(t, 2)) {
         d->alpha = (double)random_float(t->random, -3, 3);
