@@ -68,8 +68,10 @@ struct table {
     vkd_random *random;
     hand_model model;
     size_t tensor_count, arg_count;
+    size_t call; /* index of the operator in the model */
     table_tensor tensors[TABLE_TENSORS];
     uint32_t args[HAND_ARGS];
+    uint32_t written, after; /* values: an operand that is written in place, and its copy afterwards; 0: none */
     uint32_t symint; /* the output's value, if there is one */
     int64_t number;  /* what is expected of it */
     char text[256];  /* for people: arguments that are no tensors */
@@ -112,6 +114,10 @@ int64_t table_from_an_end(table *t, int64_t at, int64_t size);
 /* Each appends an argument. Tensors stay where they are while the case is drawn. */
 table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape);
 table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape);
+/* An output that nobody may read. */
+void table_unread(table *t, vkd_dtype dtype, vkd_shape shape);
+/* What an operand that is written in place holds afterwards: an output that is no argument. */
+table_tensor *table_after(table *t, const table_tensor *x);
 void table_null(table *t);
 void table_int(table *t, int64_t value);
 /* An Int, or a SymInt with this value. */

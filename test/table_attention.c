@@ -186,6 +186,23 @@ static void draw_cached(table *t)
     expect(t, &a);
 }
 
+/* All that comes of it is the cache. */
+static void draw_update(table *t)
+{
+    vkd_shape cache = table_shape_filled(t, 4, 4), added = cache;
+    cache.dims[0] = added.dims[0] = 1;
+    added.dims[1] = 1 + table_below(t, cache.dims[1]);
+    int64_t start = table_below(t, cache.dims[1] - added.dims[1] + 1);
+    vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
+    const table_tensor *x = table_drawn(t, dtype, added, -2, 2);
+    table_tensor *before = table_drawn(t, dtype, cache, -2, 2);
+    before->arrival = TABLE_STATE;
+    table_size(t, start);
+    table_unread(t, dtype, added);
+    table_tensor *after = table_after(t, before);
+    cache_with(before, x, start, after->values);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- rotary */
 
 typedef struct rotation {
@@ -255,6 +272,7 @@ static const table_case cases[] = {
     {"et_vk.sdpa.default", draw_sdpa},
     {"llama.custom_sdpa.default", draw_custom},
     {"llama.sdpa_with_kv_cache.default", draw_cached},
+    {"llama.update_cache.default", draw_update},
     {"et_vk.apply_rotary_emb.default", draw_rotary, PAIRS},
     {"et_vk.apply_rotary_emb_hf.default", draw_rotary, HALVES},
     {"et_vk.apply_rotary_emb_interleaved.default", draw_interleaved},

@@ -113,6 +113,20 @@ table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape)
     return y;
 }
 
+void table_unread(table *t, vkd_dtype dtype, vkd_shape shape)
+{
+    add_argument(t, hand_tensor(&t->model, dtype, shape.rank, shape.dims));
+}
+
+table_tensor *table_after(table *t, const table_tensor *x)
+{
+    table_tensor *y = table_output(t, x->dtype, x->shape);
+    t->arg_count--;
+    t->written = x->value;
+    t->after = y->value;
+    return y;
+}
+
 static void say(table *t, const char *format, ...) VKD_PRINTF(2, 3);
 static void say(table *t, const char *format, ...)
 {
@@ -439,7 +453,7 @@ static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table 
     if (!net || !values)
         return vkd_fail_memory(context, "a net");
     VKD_TRY(vkd_net_bind(net, model, &ops, graph->arena));
-    *row = net->calls[net->call_count - 1].row;
+    *row = net->calls[t->call].row;
     see_inputs(t, inputs);
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
     if (t->symint && values[t->symint].i != t->number)
@@ -542,6 +556,14 @@ static void release(table *t)
     free(t);
 }
 
+static void add_operators(table *t)
+{
+    t->call = t->model.model.op_count;
+    hand_op(&t->model, t->row->name, t->arg_count, t->args);
+    if (t->after)
+        HAND_OP(&t->model, "aten.clone.default", t->written, hand_null(&t->model), t->after);
+}
+
 static table *draw(vkd_random *random, const table_case *row)
 {
     table *t = zeros(1, sizeof *t);
@@ -561,7 +583,7 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
         else
             arrive(t, x);
     }
-    hand_op(&t->model, row->name, t->arg_count, t->args);
+    add_operators(t);
 
     vkd_arena arena;
     vkd_graph graph;
@@ -653,7 +675,7 @@ bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
             arrive_whole(t, &t->tensors[i], t->tensors[i].arrival == TABLE_CONSTANT);
     t->symint = 0;
     spoil(t);
-    hand_op(&t->model, row->name, t->arg_count, t->args);
+    add_operators(t);
     context->error[0] = 0;
     vkd_arena_init(&arena, context);
     vkd_graph_init(&graph, &arena);
