@@ -28,6 +28,8 @@ typedef struct conv2d_real {
 typedef struct conv2d {
     conv2d_problem problem;
     vkd_tensor_id x, y;     /* 4C */
+    conv2d_problem largest; /* of floats in a net whose shapes change, of the largest: kernels are chosen for it, so that other
+                             * shapes need no others. Zeros: the problem is what they are chosen for */
     conv2d_real real;       /* of floats. Of int8, all that follows: */
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
@@ -35,6 +37,12 @@ typedef struct conv2d {
     requantize_params requantize;
     int32_t x_zero;
 } conv2d;
+
+/* What kernels are chosen for. */
+static inline const conv2d_problem *conv2d_choice(const conv2d *conv)
+{
+    return conv->largest.n ? &conv->largest : &conv->problem;
+}
 
 /* A way to run convolutions: a family of kernels, and one tile of the GEMM where the family has several. */
 typedef struct conv2d_variant {

@@ -72,11 +72,12 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     if (!candidates || !grown || !problem || !convs || !copy)
         return vkd_fail_memory(lowering->context, "a selection");
     *copy = *conv;
+    copy->problem = *conv2d_choice(conv);
     lowering->convs = convs;
     convs[lowering->selection_count] = copy;
     lowering->selections = grown;
     size_t winner;
-    VKD_TRY(choose(lowering, conv, variants, count, problem, candidates, &winner, &reason));
+    VKD_TRY(choose(lowering, copy, variants, count, problem, candidates, &winner, &reason));
     grown[lowering->selection_count++] = (vkd_selection_info){
         .op = lowering->call->name,
         .op_id = lowering->call->node_id,

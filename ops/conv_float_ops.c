@@ -189,18 +189,19 @@ static vkd_status weights_of(vkd_lowering *lowering, const conv_float_args *args
     return VKD_OK;
 }
 
-static conv2d_problem problem_of(const vkd_lowering *lowering, const conv_float_args *args, const uint32_t y_dims[4])
+/* Of so many values: those that the graph is for, or the file's, which are the largest. */
+static conv2d_problem problem_of(const vkd_model_value *values, const conv_float_args *args)
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *w = vkd_value_tensor(lowering, args->weight);
+    const vkd_model_tensor *x = &values[args->x].tensor, *w = &values[args->weight].tensor, *y = &values[args->y].tensor;
     const bool image = x->rank == 4;
     conv2d_problem p = {
         .n = x->dims[0],
         .in_c = x->dims[1],
         .in_h = image ? x->dims[2] : 1,
         .in_w = x->dims[x->rank - 1],
-        .out_c = y_dims[1],
-        .out_h = y_dims[2],
-        .out_w = y_dims[3],
+        .out_c = y->dims[1],
+        .out_h = image ? y->dims[2] : 1,
+        .out_w = y->dims[y->rank - 1],
         .groups = (uint32_t)args->groups,
         .dtype = x->dtype,
         .transposed = args->transposed,
@@ -246,7 +247,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(image_of(lowering, args->x, &conv.x));
     VKD_TRY(weights_of(lowering, args, &conv.real));
     VKD_TRY(make_output(lowering, args->y, &conv.y));
-    conv.problem = problem_of(lowering, args, lowering->graph->tensors[conv.y].dims);
+    conv.problem = problem_of(lowering->values, args);
+    conv.largest = problem_of(lowering->net->values, args);
     VKD_TRY(conv2d_build(lowering, &conv, conv2d_float_variants, conv2d_float_variant_count));
     return rank == 4 ? VKD_OK : as_sequence(lowering, args->y, conv.y);
 }

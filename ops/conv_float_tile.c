@@ -44,10 +44,17 @@ static uint64_t columns_of(const conv2d_problem *p, const gemm_tile *tile)
     return p->groups * vkd_divide_up(conv2d_oc_group(p), tile->n);
 }
 
+/* Tiles along m; in lanes whole subgroups of them, of which some may have nothing to do. */
+static uint64_t rows_of(const conv2d_problem *p, const gemm_tile *tile)
+{
+    const uint32_t lanes = tile->kind == GEMM_IN_LANES ? GEMM_LANES : 1;
+    return phases_of(p) * vkd_divide_up(positions_of(p), tile->m * lanes) * lanes;
+}
+
 /* Of one invocation each. */
 static double tiles_of(const conv2d_problem *p, const gemm_tile *tile)
 {
-    return (double)phases_of(p) * (double)vkd_divide_up(positions_of(p), tile->m) * (double)columns_of(p, tile);
+    return (double)rows_of(p, tile) * (double)columns_of(p, tile);
 }
 
 /* Few sizes, so that few pipelines serve all shapes. */
@@ -55,7 +62,8 @@ static uint32_t slices_of(const conv2d_problem *p, const vkd_caps *caps, const g
 {
     enum { MOST = 16, TIMES = 4, LEAST_STEPS = 8 };
     uint32_t slices = 1;
-    double filled = tiles_of(p, tile) / conv2d_float_rates_of(caps)->invocations;
+    double wanted = caps->type == VKD_TYPE_CPU ? 1 : caps->type == VKD_TYPE_DISCRETE ? 1 << 16 : 1 << 13;
+    double filled = tiles_of(p, tile) / wanted;
     while (slices < MOST && slices * TIMES <= caps->max_workgroup_size[2] && steps_of(p) >= LEAST_STEPS * TIMES * slices &&
            (filled * slices < 1 || vkd_loops_refuse(caps, tile_loops(p, tile, slices))))
         slices *= TIMES;
@@ -82,9 +90,8 @@ static void tile_workgroup(const conv2d_problem *p, const vkd_caps *caps, const 
 static void tile_rows(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile, const uint32_t local[3],
                       uint32_t out[2])
 {
-    const bool in_lanes = tile->kind == GEMM_IN_LANES;
-    uint64_t tiles = phases_of(p) * vkd_divide_up(positions_of(p), tile->m * (in_lanes ? GEMM_LANES : 1));
-    uint64_t rows = vkd_divide_up(tiles, in_lanes ? 1 : local[1]), folds = vkd_divide_up(rows, caps->max_workgroup_count[1]);
+    const uint32_t height = tile->kind == GEMM_IN_LANES ? GEMM_LANES : local[1];
+    uint64_t rows = vkd_divide_up(rows_of(p, tile), height), folds = vkd_divide_up(rows, caps->max_workgroup_count[1]);
     out[0] = (uint32_t)vkd_divide_up(rows, folds);
     out[1] = (uint32_t)folds;
 }
@@ -93,12 +100,7 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps)
 {
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
-    if (p->groups > 1 && conv2d_oc_group(p) % 8)
-        return "the output channels of a group are no multiple of 8";
-    uint64_t texel = p->dtype == VKD_DTYPE_FLOAT16 ? 2 : 4; /* elements of one */
-    uint64_t x = (uint64_t)p->n * p->in_h * p->in_w * vkd_align_up(p->in_c, 4);
-    uint64_t w = vkd_align_up(p->out_c, 8) * conv2d_taps(p) * tap_steps(p) * 4;
-    return (x > w ? x : w) / texel > caps->max_texels ? "its tensors are larger than a texel buffer" : NULL;
+    return conv2d_float_texels(p) > caps->max_texels ? "its tensors are larger than a texel buffer" : NULL;
 }
 
 const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -107,6 +109,10 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *c
         return "the channels of a group are no multiple of 4";
     if (p->transposed && (p->dilation[0] > 1 || p->dilation[1] > 1))
         return "it is transposed and dilated";
+    if (vkd_kernel_refuses(caps, tile->shader))
+        return vkd_kernel_refuses(caps, tile->shader);
+    if (p->groups > 1 && tile->n > 4 && conv2d_oc_group(p) % 8) /* which weights come in, or a tile's channels */
+        return "the output channels of a group are no multiple of 8";
     const char *reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps) : NULL;
     if (reason)
         return reason;
@@ -120,11 +126,16 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *c
 
 double conv2d_float_tile_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
+    static const conv2d_float_rates rates[CONV2D_FLOAT_TILE_COUNT] = {
+        [CONV2D_FLOAT_TILE_4X4] = {6.5e3, 500, 8e6, 200e3},
+        [CONV2D_FLOAT_TILE_8X8] = {11e3, 400, 14e6, 250e3},
+        [CONV2D_FLOAT_LANES_4X32] = {42e3, 970, 1, 1},
+        [CONV2D_FLOAT_LANES_2X16] = {31e3, 990, 1, 1},
+    };
     uint32_t local[3];
     tile_workgroup(p, caps, tile, local);
-    double macs = tiles_of(p, tile) * tile->m * tile->n * (double)steps_of(p) * 4;
-    double rate = conv2d_float_rates_of(caps)->tile * (tile->kind == GEMM_IN_LANES ? 10 : 1);
-    return conv2d_float_cost(caps, rate, macs, tiles_of(p, tile) * local[2], (double)steps_of(p) / local[2]);
+    double outputs = tiles_of(p, tile) * tile->m * tile->n, steps = (double)steps_of(p);
+    return conv2d_float_cost(caps, &rates[tile - conv2d_float_tiles], outputs * steps * 4, outputs, steps / local[2]);
 }
 
 /* Whether windows may reach beyond the image. */
@@ -137,14 +148,13 @@ vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, co
     const conv2d_packing packing = {in_lanes ? 8 : 4, in_lanes ? 4 : 1, tap_steps(p) * 4};
     uint32_t local[3];
     vkd_node node;
-    tile_workgroup(p, lowering->caps, tile, local);
+    tile_workgroup(conv2d_choice(conv), lowering->caps, tile, local);
     VKD_TRY(conv2d_float_begin(lowering, conv, tile->shader, tile_loops(p, tile, local[2]), &packing, &node));
     memcpy(node.specs, local, sizeof local);
     node.groups[0] = (uint32_t)vkd_divide_up(columns_of(p, tile), in_lanes ? 1 : local[0]);
     tile_rows(p, lowering->caps, tile, local, &node.groups[1]);
     if (in_lanes) {
-        node.texel_mask = 0x3;
-        node.word_mask = p->dtype == VKD_DTYPE_FLOAT16 ? 0x3 : 0;
+        conv2d_float_fetch_texels(&node, p->dtype);
     } else {
         vkd_node_spec(&node, hangs_over(p));
         vkd_node_spec(&node, conv2d_ic_group(p) % 4 != 0);

@@ -15,6 +15,7 @@ static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
         .out_w = p->out_w,
         .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
         .out_c4 = (uint32_t)vkd_divide_up(p->out_c, 4),
+        .groups = p->groups,
         .ic_group = conv2d_ic_group(p),
         .oc_group = conv2d_oc_group(p),
         .w_tap = w_tap,
@@ -50,26 +51,31 @@ vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_sh
     return VKD_OK;
 }
 
+uint64_t conv2d_float_texels(const conv2d_problem *p)
+{
+    const uint64_t texel = p->dtype == VKD_DTYPE_FLOAT16 ? 2 : 4; /* elements of one */
+    uint64_t x = (uint64_t)p->n * p->in_h * p->in_w * vkd_align_up(p->in_c, 4);
+    uint64_t w = vkd_align_up(p->out_c, 8) * conv2d_taps(p) * vkd_align_up(conv2d_ic_group(p), 4);
+    return (x > w ? x : w) / texel;
+}
+
+void conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype)
+{
+    node->texel_mask = 0x3;
+    node->word_mask = dtype == VKD_DTYPE_FLOAT16 ? 0x3 : 0;
+}
+
 static uint32_t words_of(const conv2d_problem *p) { return (uint32_t)vkd_divide_up(p->out_c, 4); }
 
 /* -------------------------------------------------------------------------------------------------------- estimates */
 
-static const conv2d_float_rates cpu = {6, 300, 3e3, 2e3, 1, 0};
-static const conv2d_float_rates discrete = {2, 300e3, 6e6, 1.5e6, 1 << 16, 0.1};
-static const conv2d_float_rates mobile = {2, 10e3, 200e3, 60e3, 1 << 13, 0.4};
-
-const conv2d_float_rates *conv2d_float_rates_of(const vkd_caps *caps)
+double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work, double outputs, double steps)
 {
-    return caps->type == VKD_TYPE_CPU ? &cpu : caps->type == VKD_TYPE_DISCRETE ? &discrete : &mobile;
-}
-
-/* Of so many invocations that share `macs`, each in so many steps. */
-double conv2d_float_cost(const vkd_caps *caps, double rate, double macs, double invocations, double steps)
-{
-    const conv2d_float_rates *rates = conv2d_float_rates_of(caps);
-    double filled = invocations / rates->invocations, work = macs / (rate * (filled < 1 ? filled : 1));
-    double alone = steps * rates->latency;
-    return rates->start + (work > alone ? work : alone);
+    if (caps->type == VKD_TYPE_CPU)
+        return 6.0 + work / rates->cpu + outputs / rates->cpu_outputs;
+    const bool discrete = caps->type == VKD_TYPE_DISCRETE;
+    double together = work / (discrete ? rates->discrete : rates->mobile), alone = steps * (discrete ? 0.15 : 0.6);
+    return 2.0 + (together > alone ? together : alone);
 }
 
 /* ---------------------------------------------------------------------------------------------------- any convolution */
@@ -88,8 +94,9 @@ const char *conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps
 double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
-    double invocations = (double)conv2d_pixels(p) * words_of(p), steps = (double)conv2d_k(p);
-    return conv2d_float_cost(caps, conv2d_float_rates_of(caps)->scalar, invocations * steps * 4, invocations, steps);
+    static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3};
+    double outputs = (double)conv2d_pixels(p) * words_of(p) * 4, k = (double)conv2d_k(p);
+    return conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
 }
 
 vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
@@ -100,43 +107,6 @@ vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
     vkd_node node;
     VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT, general_loops(p), &packing, &node));
     vkd_node_linear(&node, lowering->caps, conv2d_pixels(p) * words_of(p));
-    return vkd_op_add_node(lowering, &node, conv->x, conv->y);
-}
-
-/* --------------------------------------------------------------------------------------------------------- depthwise */
-
-enum { RUN = 4 }; /* pixels of an invocation */
-
-static uint64_t depthwise_loops(const conv2d_problem *p) { return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0)); }
-
-static uint64_t runs_of(const conv2d_problem *p)
-{
-    return (uint64_t)p->n * p->out_h * vkd_divide_up(p->out_w, RUN) * words_of(p);
-}
-
-const char *conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
-{
-    (void)tile;
-    if (!conv2d_is_depthwise(p))
-        return "it is not depthwise";
-    return vkd_loops_refuse(caps, depthwise_loops(p));
-}
-
-double conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
-{
-    (void)tile;
-    double invocations = (double)runs_of(p), steps = conv2d_taps(p);
-    return conv2d_float_cost(caps, conv2d_float_rates_of(caps)->depthwise, invocations * steps * 4 * RUN, invocations, steps);
-}
-
-vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
-{
-    (void)tile;
-    const conv2d_problem *p = &conv->problem;
-    const conv2d_packing packing = {4, 1, 1};
-    vkd_node node;
-    VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT_DW, depthwise_loops(p), &packing, &node));
-    vkd_node_linear(&node, lowering->caps, runs_of(p));
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }
 
@@ -164,12 +134,17 @@ static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *cap
     {"implicit " name,      "implicit", &conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, conv2d_float_tile_cost,      \
      conv2d_float_emit_tile},
 
+#define DEPTHWISE_ROW(id, name, ...)                                                                                           \
+    {"depthwise_row " name,    "depthwise_row",       &conv2d_float_row_tiles[CONV2D_FLOAT_##id],                              \
+     conv2d_float_row_refuses, conv2d_float_row_cost, conv2d_float_emit_row},
+
 /* clang-format off */
 const conv2d_variant conv2d_float_variants[] = {
     {"general", "general", NULL, conv2d_float_general_refuses, conv2d_float_general_cost, conv2d_float_emit_general},
     CONV2D_FLOAT_TILES(POINTWISE)
     CONV2D_FLOAT_TILES(IMPLICIT)
     {"depthwise", "depthwise", NULL, conv2d_float_depthwise_refuses, conv2d_float_depthwise_cost, conv2d_float_emit_depthwise},
+    CONV2D_FLOAT_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */
 const size_t conv2d_float_variant_count = sizeof conv2d_float_variants / sizeof *conv2d_float_variants;

@@ -1,4 +1,5 @@
-// What the convolutions of floats have in common: operands, window, bias and clamp.
+// What the convolutions of floats have in common: operands, window, bias and clamp. With TEXELS x and w are texel buffers, for
+// llvmpipe.
 #include "conv_float_params.h"
 #include "element.glsl"
 
@@ -7,11 +8,30 @@ layout(constant_id = 4) const bool BIAS = false;
 layout(constant_id = 5) const bool TRANSPOSED = false;
 
 layout(push_constant) uniform params_block { conv_float_params p; };
+#ifdef TEXELS
+layout(binding = 0) uniform isamplerBuffer x; // texels are four floats, or words of two halves
+layout(binding = 1) uniform isamplerBuffer w;
+#define FETCH(source, group)                                                                                                   \
+    (TYPE == VKD_ELEMENT_F32 ? intBitsToFloat(texelFetch(source, group))                                                       \
+                             : vec4(unpackHalf2x16(uint(texelFetch(source, 2 * (group)).x)),                                   \
+                                    unpackHalf2x16(uint(texelFetch(source, 2 * (group) + 1).x))))
+vec4 x_load4(uint group) { return FETCH(x, int(group)); }
+vec4 w_load4(uint group) { return FETCH(w, int(group)); }
+#else
 ELEMENTS_IN(0, x, TYPE)
 ELEMENTS_IN(1, w, TYPE)
+#endif
 ELEMENTS_IN(2, b, TYPE) // bound, but not read, where there is none
 ELEMENTS_OUT(3, y, TYPE)
-#include "conv_float_finish.glsl"
+
+// NaN stays NaN.
+void finish(uint pixel, uint word, vec4 sum)
+{
+    if (BIAS)
+        sum += b_load4(word);
+    sum = mix(sum, vec4(p.low), lessThan(sum, vec4(p.low)));
+    y_store4(pixel * p.out_c4 + word, mix(sum, vec4(p.high), greaterThan(sum, vec4(p.high))));
+}
 
 // What window_tap counts from, for an output pixel.
 ivec2 window_start(uint out_x, uint out_y)

@@ -1,34 +1,19 @@
 #version 450
 // build: TILE = 4x32(TILE_M=4 TILE_N=32) 2x16(TILE_M=2 TILE_N=16)
 // family: lanes
-// glslc: -O0
+// glslc -O0
 // Convolution of floats as a matrix product for llvmpipe; see gemm_lanes.comp for what makes code fast there. Lanes are pixels: an
 // invocation computes TILE_N channels, a multiple of 8, of TILE_M of them. One fetch of weights brings four input channels for eight
 // output channels, one a lane, and a shuffle with a constant lane spreads each to all lanes.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #extension GL_EXT_control_flow_attributes : require
-#include "conv_float_params.h"
-#include "element.glsl"
+#define TEXELS // of weights: [oc / 8][taps][ic / 4][8 channels][4]
+#include "conv_float.glsl"
+#include "conv_float_product.glsl"
 #include "gemm_params.h"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // GEMM_LANES, 1, 1
-layout(constant_id = 3) const uint TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 4) const bool BIAS = false;
-layout(constant_id = 5) const bool TRANSPOSED = false;
-
-layout(push_constant) uniform params_block { conv_float_params p; };
-layout(binding = 0) uniform isamplerBuffer x; // texels are four floats, or words of two halves
-layout(binding = 1) uniform isamplerBuffer w; // [oc / 8][taps][ic / 4][8 channels][4]
-ELEMENTS_IN(2, b, TYPE)
-ELEMENTS_OUT(3, y, TYPE)
-#include "conv_float_finish.glsl"
-#include "conv_float_product.glsl"
-
-#define FETCH(SOURCE, GROUP)                                                                                                   \
-    (TYPE == VKD_ELEMENT_F32 ? intBitsToFloat(texelFetch(SOURCE, GROUP))                                                       \
-                             : vec4(unpackHalf2x16(uint(texelFetch(SOURCE, 2 * (GROUP)).x)),                                   \
-                                    unpackHalf2x16(uint(texelFetch(SOURCE, 2 * (GROUP) + 1).x))))
 
 // Where a step of k lies: the step within its tap's channels, the tap's column, its distance from the window's first pixel, and the
 // step of the weights.
@@ -59,7 +44,7 @@ vec4 load(int at, ivec2 start, k_position k, uint ic_group)
 {
     bool inside = uint(start.x + k.x) < p.in_w && uint(start.y + k.y) < p.in_h;
     int from = at + (k.y * int(p.in_w) + k.x) * int(p.in_c4) + k.step;
-    vec4 values = FETCH(x, inside ? from : 0);
+    vec4 values = x_load4(inside ? from : 0);
     return mix(vec4(0.0), values, lessThan(4 * k.step + uvec4(0, 1, 2, 3), uvec4(inside ? ic_group : 0)));
 }
 
@@ -97,7 +82,7 @@ void main()
         [[unroll]] for (int i = 0; i < TILE_M; i++)
             rows[i] = load(x_at[i], start[i], k, ic_group);
         [[unroll]] for (int j = 0; j < TILE_N / 8; j++)
-            columns[j] = FETCH(w, w_at[j] + k.w * 8);
+            columns[j] = w_load4(w_at[j] + k.w * 8);
         k = next_position(k, tile, tap_steps);
         [[unroll]] for (int n = 0; n < TILE_N; n++)
             [[unroll]] for (int c = 0; c < 4; c++) {
@@ -108,7 +93,7 @@ void main()
         step++;
     } while (step < steps);
 
-    const int end = min(((group + 1) * int(p.oc_group) + 3) / 4, int(p.out_c4));
+    const int end = ((group + 1) * int(p.oc_group) + 3) / 4; // behind the group's last word
     [[unroll]] for (int i = 0; i < TILE_M; i++) {
         uint pixel = pixel_at(tile, tile.first + lane + GEMM_LANES * i);
         [[unroll]] for (int j = 0; j < TILE_N / 4; j++)

@@ -8,9 +8,9 @@
 VKD_PARAMS_STRUCT(conv_float_params)
 {
     u32 n, in_h, in_w, out_h, out_w;
-    u32 in_c4, out_c4;      /* groups of four of a pixel */
-    u32 ic_group, oc_group; /* channels of a group of the convolution */
-    u32 w_tap;              /* weights of a tap and output channel: ic_group, or as much as fills groups of four */
+    u32 in_c4, out_c4;              /* groups of four of a pixel */
+    u32 groups, ic_group, oc_group; /* of the convolution, and channels of one */
+    u32 w_tap;                      /* weights of a tap and output channel: ic_group, or as much as fills groups of four */
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     f32 low, high;
 };

@@ -15,6 +15,12 @@ typedef struct drawn {
 
 static int64_t range(table *t, int64_t least, int64_t most) { return least + table_below(t, (uint32_t)(most - least + 1)); }
 
+/* Half of the draws of a forced variant are what it is for. */
+static bool is_for(table *t, const char *family)
+{
+    return t->row->variant && !strncmp(t->row->variant, family, strlen(family)) && table_chance(t, 2);
+}
+
 /* Channels of which some come in whole fours, some fill tiles, and some do neither; depthwise ones and multiples of it too. */
 static void draw_channels(table *t, drawn *d)
 {
@@ -22,10 +28,10 @@ static void draw_channels(table *t, drawn *d)
     uint32_t i = table_below(t, 6), o = table_below(t, 6);
     d->groups = table_chance(t, 2) ? 1 : 1 + table_below(t, 4);
     uint32_t in = units[i] * (1 + table_below(t, most[i])), out = units[o] * (1 + table_below(t, most[o]));
-    if (table_chance(t, 4)) { /* a channel a group */
+    if (is_for(t, "depthwise") || table_chance(t, 4)) { /* a channel a group */
         d->groups = in;
         in = 1;
-        out = table_chance(t, 3) ? 1 + table_below(t, 3) : 1;
+        out = table_chance(t, 4) ? 1 + table_below(t, 3) : 1;
     } else if (d->groups > 1) {
         in = (in - 1) / d->groups + 1;
         out = (out - 1) / d->groups + 1;
@@ -72,6 +78,10 @@ static void draw_window(table *t, drawn *d, int axis)
 static drawn draw_shapes(table *t)
 {
     drawn d = {.dims = table_chance(t, 3) ? 1 : 2, .transposed = table_chance(t, 4), .pointwise = table_chance(t, 4)};
+    if (is_for(t, "pointwise"))
+        d.pointwise = true;
+    if (d.pointwise || is_for(t, "depthwise_row"))
+        d.transposed = false;
     d.x.rank = d.w.rank = d.y.rank = d.dims + 2;
     d.x.dims[0] = d.y.dims[0] = 1 + table_below(t, 3);
     draw_channels(t, &d);

@@ -348,6 +348,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 30, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
@@ -488,7 +489,7 @@ static void statements_hold_on_the_device(void **state)
 static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {"copy",   "move",     "paste",      "gather",      "pad", "normalise", "affine", "nibble_codes", "places", "resample",
-                                           "im2col", "conv_dw_", "gemm_coop_", "matmul_rows", "unary", "binary", "where"};
+                                           "im2col", "conv_dw_", "conv_float_row", "gemm_coop_", "matmul_rows", "unary", "binary", "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
