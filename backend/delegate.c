@@ -1,5 +1,6 @@
 /* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
+#include "backend/engine.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "ops/conv_measure.h"
@@ -351,7 +352,7 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     delegate->is_dynamic = wishes.dynamic || can_change(&delegate->net);
-    VKD_TRY(vkd_device_open(context, options, &delegate->device));
+    VKD_TRY(vkd_engine_open_device(context, options, &delegate->device));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
     VKD_TRY(create_orders(delegate));

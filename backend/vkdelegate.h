@@ -132,6 +132,8 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FOLD = 64,            /* constants are prepacked and cast once */
 } vkd_rewrites;
 
+typedef struct vkd_engine vkd_engine;
+
 typedef struct vkd_options {
     size_t size;    /* sizeof(vkd_options) */
     vkd_log_fn log; /* null: warnings and errors go to stderr */
@@ -182,6 +184,11 @@ typedef struct vkd_options {
      * the constants are there once. On a device of our own they are spread over as many queues as the device has, so that a GPU
      * with several can overlap them; executions that share a state follow each other. */
     uint32_t in_flight;
+
+    /* Work on this engine's device; null: on one of the object's own. The fields that choose a device, its queues and its pipeline
+     * cache (device, vulkan, validate, cache_dir, no_cache) are the engine's then: they are not read for its pipelines, cache_dir
+     * and no_cache only for what is known of kernels. */
+    vkd_engine *engine;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64
@@ -206,6 +213,18 @@ typedef struct vkd_device_info {
 /* Fills up to `capacity` entries and sets *out_count to how many devices there are. */
 VKD_API VKD_MUST_USE vkd_status vkd_list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity,
                                                  uint32_t *out_count);
+
+/* -------------------------------------------------------------------------------------------------------- engine */
+
+/* A device with its queues, compiled kernels and their cache, for any number of delegates, methods and programs: give it to them as
+ * vkd_options.engine. Any number of threads may do so at once; each of these objects is for one thread at a time. Of the options
+ * those count that choose the device and the cache, and in_flight: how many queues there are. They do not outlive the call, but for
+ * the log's user and the allocator, which any thread that uses the engine may call then. */
+VKD_API VKD_MUST_USE vkd_status vkd_engine_create(const vkd_options *options, vkd_engine **out);
+/* After the objects that work on it. Once its device is lost, whichever object found that, all refuse further work with
+ * VKD_DEVICE_LOST, and it gets no new ones: a new engine may work. */
+VKD_API void vkd_engine_destroy(vkd_engine *engine);
+VKD_API const vkd_device_info *vkd_engine_device(const vkd_engine *engine);
 
 /* ------------------------------------------------------------------------------------------------------ delegate */
 
@@ -432,6 +451,10 @@ typedef struct vkd_backend_table {
     size_t (*dtype_size)(vkd_dtype);
     bool (*is_available)(void);
     vkd_status (*list_devices)(const vkd_options *, vkd_device_info *, uint32_t, uint32_t *);
+
+    vkd_status (*engine_create)(const vkd_options *, vkd_engine **);
+    void (*engine_destroy)(vkd_engine *);
+    const vkd_device_info *(*engine_device)(const vkd_engine *);
 
     vkd_status (*init)(const void *, size_t, const vkd_compile_spec *, size_t, const vkd_named_data *, const vkd_options *,
                        vkd_delegate **);

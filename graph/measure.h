@@ -24,9 +24,9 @@ typedef struct vkd_contender {
 } vkd_contender;
 
 /* Times those in the race in turns, `passes` times each, or until vkd_now_us() has passed `deadline` but once at least; `us`
- * becomes the median. One turn repeats the graph until about span_us of work are together, so that clocks have time to ramp up,
- * with the barriers that a dependency between repetitions needs. GPU time; on a CPU implementation, and where there are no time
- * stamps, the clock's. */
+ * becomes the median, of a clock's times the least. One turn repeats the graph until about span_us of work are together, so
+ * that clocks have time to ramp up, with the barriers that a dependency between repetitions needs. GPU time; on a CPU
+ * implementation, and where there are no time stamps, the clock's. */
 VKD_MUST_USE vkd_status vkd_race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes, double deadline);
 
 /* Takes those out of the race that are slower than `factor` times the fastest one. */

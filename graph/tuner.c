@@ -5,6 +5,7 @@
 #include "runtime/tuning_file.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,15 +27,23 @@ struct vkd_tuner {
 
 static const double default_budget_us = 2e6, preparing_factor = 4;
 
-/* A checksum of all kernels: times are of these and no others. */
-static uint64_t kernels_sum(uint64_t sum)
+/* A checksum of all kernels, once for the process: times are of these and no others. */
+static uint64_t kernels;
+
+static void sum_kernels(void)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
         for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
             vkd_shader_code code = vkd_shaders[i].flavours[f];
-            sum = sum * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+            kernels = kernels * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
         }
-    return sum;
+}
+
+static uint64_t kernels_sum(uint64_t sum)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, sum_kernels);
+    return sum * 31 + kernels;
 }
 
 vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code, vkd_tuner **out)
@@ -174,12 +183,6 @@ typedef struct measuring {
     bool keeps_all; /* in the race, because all times are asked for, not the fastest */
 } measuring;
 
-static void drop(measuring *m, double factor)
-{
-    if (!m->keeps_all)
-        vkd_race_drop(m->contenders, m->count, factor);
-}
-
 static bool has_time(const measuring *m)
 {
     return m->spent->measuring_us < m->limit->measuring_us && m->spent->preparing_us < m->limit->preparing_us;
@@ -212,18 +215,22 @@ static vkd_status prepare(measuring *m, size_t candidate)
     return never ? set_fact(m, candidate, 0) : VKD_OK;
 }
 
-/* A first time for a candidate; those that are hopeless by now are out of the race. */
+/* A first time for a candidate, which is out of the race when that is hopeless. Those before it stay: machines are not always
+ * as fast, and only the race compares at the same time. */
 static vkd_status time_coarsely(measuring *m, size_t candidate)
 {
     const double hopeless_time = 2;
     double start = vkd_now_us(), best = INFINITY;
-    for (size_t i = 0; i < m->count; i++)
-        if (m->contenders[i].us > 0 && m->contenders[i].us < best)
-            best = m->contenders[i].us;
     vkd_contender *contender = &m->contenders[candidate];
+    for (size_t i = 0; i < m->count; i++)
+        if (i != candidate && m->contenders[i].us > 0 && m->contenders[i].us < best)
+            best = m->contenders[i].us;
     if (contender->measurement)
         VKD_TRY(vkd_measurement_time(contender->measurement, hopeless_time * best, &contender->us));
-    drop(m, hopeless_time);
+    if (!m->keeps_all && contender->us > hopeless_time * best) {
+        vkd_measurement_end(contender->measurement);
+        contender->measurement = NULL;
+    }
     m->spent->measuring_us += vkd_now_us() - start;
     return VKD_OK;
 }
@@ -254,7 +261,8 @@ static vkd_status race(measuring *m)
         if (racing < 2)
             break;
         VKD_TRY(vkd_race(m->contenders, m->count, rounds[r].span_us, rounds[r].passes, deadline));
-        drop(m, rounds[r].drop);
+        if (!m->keeps_all)
+            vkd_race_drop(m->contenders, m->count, rounds[r].drop);
     }
     m->spent->measuring_us += vkd_now_us() - start;
     return VKD_OK;

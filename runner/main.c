@@ -8,6 +8,7 @@
 #include "runner/image.h"
 #include "runner/report.h"
 #include "runner/tensor.h"
+#include "runner/verify.h"
 
 enum { DEFAULT_TOP = 5, DEFAULT_PROFILE_RUNS = 10 };
 
@@ -28,7 +29,7 @@ static run_exit report_classes(run_app *app, const char *file, int aligned, size
 {
     const vkd_backend_table *backend = app->session.backend;
     vkd_tensor_info info;
-    const void *data;
+    void *data;
     run_class *classes;
     if (!app->session.output_count)
         return run_fail(RUN_USAGE, "the model has no output to take classes from");
@@ -48,7 +49,8 @@ static run_output describe_output(const run_app *app, size_t index, const vkd_te
 {
     const vkd_backend_table *backend = app->session.backend;
     size_t count = info->size / backend->dtype_size(info->dtype);
-    run_output output = {index, *info, backend->dtype_name(info->dtype), NAN, NAN, 0, NULL};
+    run_output output = {
+        .index = index, .info = *info, .dtype = backend->dtype_name(info->dtype), .min = NAN, .max = NAN};
     for (size_t i = 0; i < count; i++) {
         double value = run_tensor_value(info->dtype, data, i);
         output.min = fmin(output.min, value);
@@ -59,21 +61,23 @@ static run_output describe_output(const run_app *app, size_t index, const vkd_te
 }
 
 /* Writes the outputs where --output says so, and reports each. */
-static run_exit give_outputs(run_app *app)
+static run_exit give_outputs(run_app *app, size_t step, size_t steps)
 {
     size_t count = app->session.output_count;
     for (size_t i = 0; i < count; i++) {
         vkd_tensor_info info;
-        const void *data;
+        void *data;
         char *path = NULL;
         run_exit result = run_session_output(&app->session, i, &info, &data);
         if (!result && app->options.output) {
-            path = run_tensor_output_path(app->options.output, i, count);
+            path = run_tensor_output_path(app->options.output, i, count, step, steps);
             result = path ? run_tensor_write(path, data, info.size) : run_fail_memory();
         }
         if (!result) {
             run_output output = describe_output(app, i, &info, data);
             output.file = path;
+            output.step = step;
+            output.steps = steps;
             app->form->output(&app->report, &output);
         }
         free(path);
@@ -94,7 +98,7 @@ static run_exit load_image(run_app *app, size_t index, const vkd_tensor_info *in
         return run_fail_memory();
     run_session_set_input(&app->session, 0, info, pixels);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
-    return result ? result : run_tensor_arrange(info, pixels);
+    return result ? result : run_tensor_arrange(info, sizeof *pixels, pixels, false);
 }
 
 /* *out_loaded: how it went with the file, which concerns no other image; the result is how it went with the model. */
@@ -148,10 +152,24 @@ static run_exit run_images(run_app *app)
         return run_fail(RUN_USAGE, "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
                         app->session.backend->dtype_name(info.dtype), run_tensor_shape(&info, shape, sizeof shape));
     result = run_each_image(app, &info);
-    return !result && options->output ? give_outputs(app) : result;
+    return !result && options->output ? give_outputs(app, 0, 1) : result;
 }
 
-static run_exit set_raw_input(run_app *app, size_t index)
+/* By the name of the file and by --shape. */
+static run_exit choose_type_and_shape(const run_app *app, size_t file, vkd_tensor_info *info)
+{
+    const run_options *options = &app->options;
+    int64_t dims[VKD_MAX_RANK];
+    uint32_t rank = info->rank;
+    run_exit result = RUN_OK;
+    memcpy(dims, info->dims, sizeof dims);
+    if (file < options->shape_count)
+        result = run_tensor_parse_shape(options->shapes[file], dims, &rank);
+    info->dtype = run_tensor_dtype(options->inputs[file], info->dtype);
+    return result ? result : run_tensor_resize(info, rank, dims, app->session.backend->dtype_size(info->dtype));
+}
+
+static run_exit set_raw_input(run_app *app, size_t index, size_t file)
 {
     vkd_tensor_info info;
     char name[32];
@@ -159,26 +177,41 @@ static run_exit set_raw_input(run_app *app, size_t index)
     snprintf(name, sizeof name, "input %zu", index);
     run_exit result = input_info(app, index, &info);
     if (!result)
-        result = run_tensor_read(app->options.inputs[index], &info, name, app->session.backend->dtype_name(info.dtype), &data);
+        result = choose_type_and_shape(app, file, &info);
+    if (!result)
+        result = run_tensor_read(app->options.inputs[file], &info, name, app->session.backend->dtype_name(info.dtype), &data);
     if (!result)
         run_session_set_input(&app->session, index, &info, data);
     return result;
 }
 
-static run_exit run_raw(run_app *app)
+/* Execution `step` of `steps`, with the next files of --input. */
+static run_exit run_raw_step(run_app *app, size_t step, size_t steps)
 {
-    size_t wanted = app->session.input_count;
+    run_session *session = &app->session;
     double ms;
     run_exit result = RUN_OK;
-    if (app->options.input_count != wanted)
-        return run_fail(RUN_USAGE, "the model has %zu inputs, --input is given %zu times", wanted, app->options.input_count);
-    for (size_t i = 0; i < wanted && !result; i++)
-        result = set_raw_input(app, i);
+    for (size_t i = 0; i < session->input_count && !result; i++)
+        result = set_raw_input(app, i, step * session->input_count + i);
     if (!result)
-        result = run_session_execute(&app->session, &ms);
+        result = run_session_execute(session, &ms);
     if (!result && (app->options.labels || app->options.top))
         result = report_classes(app, NULL, 0, app->options.top ? (size_t)app->options.top : DEFAULT_TOP, ms);
-    return result ? result : give_outputs(app);
+    return result ? result : give_outputs(app, step, steps);
+}
+
+/* As often as there are inputs for: the method keeps its state in between. */
+static run_exit run_raw(run_app *app)
+{
+    const size_t given = app->options.input_count, wanted = app->session.input_count;
+    run_exit result = RUN_OK;
+    if (!wanted || given % wanted)
+        return run_fail(RUN_USAGE, "the model has %zu inputs, --input is given %zu times", wanted, given);
+    for (size_t i = 0; i < app->session.output_count && !result && app->options.output; i++)
+        result = run_session_want(&app->session, i, app->options.output);
+    for (size_t step = 0; step < given / wanted && !result; step++)
+        result = run_raw_step(app, step, given / wanted);
+    return result;
 }
 
 static run_exit fill_inputs(run_app *app)
@@ -239,7 +272,7 @@ static run_exit run_model(run_app *app)
     bool reports = times || options->explain || options->memory;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)
-        result = run_session_load(&app->session);
+        result = run_session_load(&app->session, options->model, options->data_files, options->data_file_count);
     if (result)
         return result;
     app->form->model(&app->report, &app->session, !runs && !reports);
@@ -283,7 +316,9 @@ static run_exit run(run_app *app)
         return print_version(app);
     run_exit result = run_session_start(options, &app->session);
     if (!result)
-        result = options->list_devices ? list_devices(app) : run_model(app);
+        result = options->list_devices ? list_devices(app)
+                 : options->verify     ? run_verify(&app->session, app->form, &app->report)
+                                       : run_model(app);
     if (!result && options->validate && app->session.log.errors)
         return run_fail(RUN_FAILED, "validation: %u messages", app->session.log.errors);
     return result;

@@ -19,7 +19,10 @@ static const char help_text[] = "\n"
                                 "  wants three. The defaults of --mean and --std are ImageNet's. An image that\n"
                                 "  cannot be read does not stop the others; the exit code tells of it.\n"
                                 "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the\n"
-                                "  dtype of the model's input (usually float32), of exactly its size. --bench,\n"
+                                "  dtype of the model's input (usually float32), of exactly its size. A name that\n"
+                                "  ends in .f16 or .f32, .i32 or .i64 is of that type where the model has floats\n"
+                                "  or such integers; --shape gives the dims where they can change. Twice as many\n"
+                                "  inputs are two executions, between which the model keeps its state. --bench,\n"
                                 "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
                                 "  With neither, the model's inputs and outputs are listed.\n"
                                 "  A file of the name - is standard input; --output - is standard output, and all\n"
@@ -40,7 +43,7 @@ static const char help_text[] = "\n"
                                 "  5  the device was lost, or an execution took longer than the time-out\n"
                                 "  6  a file, the library included, could not be read or written\n"
                                 "  7  out of memory, another driver error, results that differ under\n"
-                                "     --throughput, or a validation message\n"
+                                "     --throughput or are wrong under --verify, or a validation message\n"
                                 "\n"
                                 "Examples\n"
                                 "  vkd-run model.pte --labels labels.txt photo.jpg       the likeliest classes\n"
@@ -49,11 +52,12 @@ static const char help_text[] = "\n"
                                 "  vkd-run model.pte --bench 100 --device llvmpipe --json    times as JSON\n"
                                 "  vkd-run model.pte --throughput 1000 --in-flight 4         executions a second\n"
                                 "  vkd-run model.pte --profile                where the GPU's time goes\n"
-                                "  vkd-run model.pte --explain                how convolutions were chosen\n";
+                                "  vkd-run model.pte --explain                how convolutions were chosen\n"
+                                "  vkd-run --verify programs/*                against their known results\n";
 
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
 typedef struct option_tables {
-    struct poptOption data[10], report[10], device[15], other[4], all[6];
+    struct poptOption data[11], report[11], device[15], other[4], all[6];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                                                        \
@@ -80,7 +84,8 @@ static void fill_data_tables(run_options *o, option_tables *t)
         VALUE("mean", 0, mean_text, "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
         VALUE("std", 0, std_text, "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
         FLAG("gray", 0, gray, "turn colour images into gray first"),
-        {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order", "FILE"},
+        {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order; again for another execution", "FILE"},
+        {"shape", 0, POPT_ARG_ARGV, &o->shapes, 0, "dims of an input, where they can change; once for each, in order", "AxBxC"},
         VALUE("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
         {"ptd", 0, POPT_ARG_ARGV, &o->data_files, 0, "a .ptd file with constants of the model; once for each", "FILE"},
         VALUE("method", 0, method, "the program's method to run (default: forward)", "NAME"),
@@ -93,6 +98,7 @@ static void fill_data_tables(run_options *o, option_tables *t)
         FLAG("profile", 'p', profile, "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
         FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
         FLAG("memory", 0, memory, "device and host memory in use"),
+        FLAG("verify", 0, verify, "the arguments are folders with programs and their results (meta.json): run and compare"),
         FLAG("list-devices", 0, list_devices, "the Vulkan devices, numbered as --device takes them"),
         FLAG("json", 0, json, "all of the above, the results and any error, as one JSON object on stdout"),
         POPT_TABLEEND,
@@ -196,7 +202,7 @@ static run_exit parse_values(run_options *options)
 /* An option that would have no effect is a misunderstanding. */
 static run_exit check_effects(const run_options *o)
 {
-    bool model = !o->list_devices, images = o->image_count, runs = images || o->input_count;
+    bool model = !o->list_devices && !o->verify, device = !o->list_devices, images = o->image_count, runs = images || o->input_count;
     const struct {
         const char *option;
         bool given, has_effect;
@@ -207,28 +213,30 @@ static run_exit check_effects(const run_options *o)
         {"--gray", o->gray, images, "an image"},
         {"--top", o->top, runs, "an image or --input"},
         {"--labels", o->labels, runs, "an image or --input"},
-        {"--output", o->output, runs, "an image or --input"},
+        {"--output", o->output, runs || o->verify, "an image, --input or --verify"},
+        {"--shape", o->shape_count, o->input_count, "--input"},
         {"--in-flight", o->in_flight, o->throughput, "--throughput"},
         {"--measure-ms", o->measure_ms, o->select == VKD_SELECT_MEASURE, "--select measure"},
         {"--cache-dir", o->cache_dir, !o->no_cache, "the cache, without --no-cache"},
+        {"--verify", o->verify, !o->list_devices, "to be without --list-devices"},
         {"MODEL", o->model, model, "to be without --list-devices"},
         {"--input", o->input_count, model, "a model"},
         {"--ptd", o->data_file_count, model, "a model"},
-        {"--method", o->method, model, "a model"},
+        {"--method", o->method, device, "a model"},
         {"--bench", o->bench, model, "a model"},
         {"--throughput", o->throughput, model, "a model"},
         {"--profile", o->profile, model, "a model"},
         {"--explain", o->explain, model, "a model"},
         {"--memory", o->memory, model, "a model"},
-        {"--device", o->device, model, "a model"},
-        {"--cache-dir", o->cache_dir, model, "a model"},
-        {"--no-cache", o->no_cache, model, "a model"},
-        {"--timeout", o->timeout_ms, model, "a model"},
-        {"--variant", o->variant, model, "a model"},
-        {"--select", o->select_text, model, "a model"},
-        {"--no-self-check", o->no_self_check, model, "a model"},
-        {"--int8-dot", o->int8_dot_text, model, "a model"},
-        {"--no-rewrites", o->no_rewrites, model, "a model"},
+        {"--device", o->device, device, "a model"},
+        {"--cache-dir", o->cache_dir, device, "a model"},
+        {"--no-cache", o->no_cache, device, "a model"},
+        {"--timeout", o->timeout_ms, device, "a model"},
+        {"--variant", o->variant, device, "a model"},
+        {"--select", o->select_text, device, "a model"},
+        {"--no-self-check", o->no_self_check, device, "a model"},
+        {"--int8-dot", o->int8_dot_text, device, "a model"},
+        {"--no-rewrites", o->no_rewrites, device, "a model"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].given && !rules[i].has_effect)
@@ -259,7 +267,9 @@ static run_exit check(const run_options *options)
     for (int i = 0; i < 3; i++)
         if (options->std[i] == 0)
             return run_fail(RUN_USAGE, "--std: must not be 0");
-    if (!options->model && !options->list_devices)
+    if (options->verify && !options->folder_count)
+        return run_fail(RUN_USAGE, "--verify: which folders? usage: vkd-run --verify FOLDER... [--output FOLDER]");
+    if (!options->model && !options->verify && !options->list_devices)
         return run_fail(RUN_USAGE, "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
     if (options->image_count && options->input_count)
         return run_fail(RUN_USAGE, "--input and images cannot be used together");
@@ -272,7 +282,11 @@ static run_exit check(const run_options *options)
 static void take_arguments(run_options *options)
 {
     const char **arguments = poptGetArgs(options->context);
-    if (arguments && arguments[0]) {
+    if (options->verify) {
+        options->folders = arguments;
+        while (arguments && arguments[options->folder_count])
+            options->folder_count++;
+    } else if (arguments && arguments[0]) {
         options->model = arguments[0];
         options->images = arguments + 1;
         while (options->images[options->image_count])
@@ -280,6 +294,8 @@ static void take_arguments(run_options *options)
     }
     while (options->inputs && options->inputs[options->input_count])
         options->input_count++;
+    while (options->shapes && options->shapes[options->shape_count])
+        options->shape_count++;
     while (options->data_files && options->data_files[options->data_file_count])
         options->data_file_count++;
 }
@@ -403,6 +419,9 @@ void run_options_release(run_options *options)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)
         free(options->inputs[i]);
+    for (size_t i = 0; options->shapes && options->shapes[i]; i++)
+        free(options->shapes[i]);
+    free(options->shapes);
     for (size_t i = 0; options->data_files && options->data_files[i]; i++)
         free(options->data_files[i]);
     free(options->inputs);

@@ -17,6 +17,10 @@ typedef struct run_options {
     size_t data_file_count;
     char **inputs; /* raw tensor files, in the order of the model's inputs */
     size_t input_count;
+    char **shapes; /* of the inputs, in their order */
+    size_t shape_count;
+    const char **folders; /* with --verify, in the place of a model */
+    size_t folder_count;
     char *output;
     char *labels;
     int top; /* 0: not given */
@@ -26,7 +30,7 @@ typedef struct run_options {
     int bench;      /* number of runs, 0: no benchmark */
     int throughput; /* number of executions, 0: not measured */
     int in_flight;  /* of them; 0: not given, without --throughput */
-    int profile, explain, memory, list_devices, json;
+    int profile, explain, memory, verify, list_devices, json;
 
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;

@@ -6,6 +6,7 @@
 
 #include "runner/bench.h"
 #include "runner/classify.h"
+#include "runner/compare.h"
 #include "runner/throughput.h"
 
 typedef struct run_report {
@@ -14,12 +15,22 @@ typedef struct run_report {
 } run_report;
 
 typedef struct run_output {
-    size_t index;
+    size_t index, step, steps; /* step: which of so many executions */
     vkd_tensor_info info;
     const char *dtype;
     double min, max, mean; /* NAN for an empty tensor */
     const char *file;      /* null if it was not written */
 } run_output;
+
+/* An output against what it should be. */
+typedef struct run_check {
+    const char *program;
+    size_t output, step, steps;
+    vkd_tensor_info info;
+    bool other_dims; /* than expected: there is no difference then */
+    run_difference difference;
+    bool is_right;
+} run_check;
 
 typedef struct run_report_form {
     void (*version)(run_report *report, const char *runner, const char *library); /* library: null if it cannot be loaded */
@@ -36,12 +47,18 @@ typedef struct run_report_form {
     void (*profile)(run_report *report, const run_profile *profile);
     void (*explain)(run_report *report, const run_session *session);
     void (*memory)(run_report *report, const vkd_memory_info *memory);
+    void (*check)(run_report *report, const run_check *check);
+    /* A program that could not be run; allowed: it is one that need not. */
+    void (*refused)(run_report *report, const char *program, const char *reason, bool allowed);
+    void (*verified)(run_report *report, size_t right, size_t programs);
     /* Last, in any case. result: how it went so far; what finish returns is how it went in the end. */
     run_exit (*finish)(run_report *report, run_exit result);
 } run_report_form;
 
 extern const run_report_form run_report_text, run_report_json;
 
+/* "relative" ...: what a comparison judges by. */
+const char *run_measure_name(run_measure measure);
 /* "none", "signed", "mixed", "auto" */
 const char *run_dot_name(vkd_int8_dot dot);
 /* Giga-operations a second of a node; a multiply-add counts as two. NAN where that says nothing. */

@@ -154,11 +154,18 @@ static void add_classes(run_report *report, const char *file, int aligned, const
     }
 }
 
-/* Joins the tensor's description that add_model made. */
+/* Joins the tensor's description that add_model made; of several executions each has entries of its own. */
 static void add_output(run_report *report, const run_output *output)
 {
-    cJSON *outputs = cJSON_GetObjectItemCaseSensitive(root_of(report), "outputs");
+    cJSON *root = root_of(report), *outputs = cJSON_GetObjectItemCaseSensitive(root, "outputs");
     cJSON *object = cJSON_GetArrayItem(outputs, (int)output->index);
+    if (output->steps > 1) {
+        cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "executions");
+        object = element(report, list ? list : array(report, root, "executions"));
+        number(report, object, "execution", (double)output->step);
+        number(report, object, "output", (double)output->index);
+        add_dims(report, object, &output->info);
+    }
     number(report, object, "min", output->min);
     number(report, object, "max", output->max);
     number(report, object, "mean", output->mean);
@@ -248,6 +255,44 @@ static void add_memory(run_report *report, const vkd_memory_info *memory)
     number(report, object, "host_peak", (double)memory->host_peak);
 }
 
+static cJSON *add_checked(run_report *report, const char *program)
+{
+    cJSON *root = root_of(report), *list = cJSON_GetObjectItemCaseSensitive(root, "verify");
+    cJSON *object = element(report, list ? list : array(report, root, "verify"));
+    text(report, object, "program", program);
+    return object;
+}
+
+static void add_check(run_report *report, const run_check *check)
+{
+    cJSON *object = add_checked(report, check->program);
+    number(report, object, "output", (double)check->output);
+    number(report, object, "step", (double)check->step);
+    add_dims(report, object, &check->info);
+    flag(report, object, "right", check->is_right);
+    if (check->other_dims)
+        return;
+    number(report, object, "largest", check->difference.largest);
+    number(report, object, "relative", check->difference.relative);
+    number(report, object, "cosine", check->difference.cosine);
+    number(report, object, "unequal", (double)check->difference.unequal);
+    text(report, object, "measure", run_measure_name(check->difference.measure));
+    number(report, object, "allowed", check->difference.allowed);
+}
+
+static void add_refused(run_report *report, const char *program, const char *reason, bool allowed)
+{
+    cJSON *object = add_checked(report, program);
+    text(report, object, "error", reason);
+    flag(report, object, "right", allowed);
+}
+
+static void add_verified(run_report *report, size_t right, size_t programs)
+{
+    number(report, root_of(report), "programs", (double)programs);
+    number(report, root_of(report), "programs_right", (double)right);
+}
+
 static void add_error(run_report *report, run_exit result)
 {
     text(report, root_of(report), "error", run_last_error());
@@ -280,5 +325,8 @@ const run_report_form run_report_json = {
     .profile = add_profile,
     .explain = add_explain,
     .memory = add_memory,
+    .check = add_check,
+    .refused = add_refused,
+    .verified = add_verified,
     .finish = finish,
 };

@@ -14,6 +14,12 @@ const char *run_dot_name(vkd_int8_dot dot)
     return (size_t)dot < sizeof names / sizeof *names ? names[dot] : "unknown";
 }
 
+const char *run_measure_name(run_measure measure)
+{
+    static const char *const names[] = {"unequal", "largest", "relative", "cosine"};
+    return names[measure];
+}
+
 double run_gops(uint64_t macs, double us) { return macs && us > 0 ? (double)macs * 2e-3 / us : NAN; }
 
 static void print_version(run_report *report, const char *runner, const char *library)
@@ -95,6 +101,8 @@ static void print_output(run_report *report, const run_output *output)
 {
     (void)report;
     char shape[RUN_SHAPE_SIZE];
+    if (output->steps > 1)
+        printf("execution %zu, ", output->step);
     printf("output %zu: %s %s, min %.6g, max %.6g, mean %.6g%s%s\n", output->index, output->dtype,
            run_tensor_shape(&output->info, shape, sizeof shape), output->min, output->max, output->mean,
            output->file ? " -> " : "", output->file ? output->file : "");
@@ -281,6 +289,34 @@ static void print_failure(run_report *report, const char *file, const char *reas
 
 static run_exit finish(run_report *report, run_exit result) { return result || !report->failed ? result : run_fail_memory(); }
 
+static void print_check(run_report *report, const run_check *check)
+{
+    (void)report;
+    const run_difference *d = &check->difference;
+    char shape[RUN_SHAPE_SIZE], step[32] = "";
+    if (check->steps > 1)
+        snprintf(step, sizeof step, " of execution %zu", check->step);
+    printf("%s: output %zu%s: ", check->program, check->output, step);
+    if (check->other_dims)
+        printf("%s is another shape: wrong\n", run_tensor_shape(&check->info, shape, sizeof shape));
+    else
+        printf("largest %.3g, relative %.3g, %zu unequal (%s %s %.3g): %s\n", d->largest, d->relative, d->unequal,
+               run_measure_name(d->measure), d->measure == RUN_COSINE ? "at least" : "at most", d->allowed,
+               check->is_right ? "right" : "wrong");
+}
+
+static void print_refused(run_report *report, const char *program, const char *reason, bool allowed)
+{
+    (void)report;
+    printf("%s: not run%s: %s\n", program, allowed ? ", which is right" : "", reason);
+}
+
+static void print_verified(run_report *report, size_t right, size_t programs)
+{
+    (void)report;
+    printf("%zu of %zu programs are right\n", right, programs);
+}
+
 const run_report_form run_report_text = {
     .version = print_version,
     .devices = print_devices,
@@ -293,5 +329,8 @@ const run_report_form run_report_text = {
     .profile = print_profile,
     .explain = print_explain,
     .memory = print_memory,
+    .check = print_check,
+    .refused = print_refused,
+    .verified = print_verified,
     .finish = finish,
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runner/file.h"
+#include "runner/tensor.h"
 
 /* The library beside this program, as in a build folder, or in the lib folder that belongs to its bin folder, as installed;
  * else the bare name, which the dynamic loader looks up. The run path of the program would do, if AddressSanitizer's dlopen saw
@@ -80,9 +81,8 @@ run_exit run_session_start(const run_options *options, run_session *out)
     return load_library(path, &out->backend);
 }
 
-static run_exit open_program(run_session *session)
+static run_exit open_program(run_session *session, const char *path)
 {
-    const char *path = session->options->model;
     size_t size;
     if (!run_file_is_standard(path))
         return run_exit_of(session->backend->program_open(path, &session->vkd, &session->program));
@@ -115,28 +115,19 @@ static run_exit make_args(run_session *session)
     return RUN_OK;
 }
 
-static run_exit add_data_files(run_session *session)
+run_exit run_session_load(run_session *session, const char *model, char *const *data_files, size_t data_file_count)
 {
-    vkd_status status = VKD_OK;
-    for (size_t i = 0; i < session->options->data_file_count && status == VKD_OK; i++)
-        status = session->backend->program_add_data(session->program, session->options->data_files[i]);
-    return run_exit_of(status);
-}
-
-run_exit run_session_load(run_session *session)
-{
-    const run_options *options = session->options;
     const vkd_backend_table *backend = session->backend;
     double start = run_now_ms();
-    run_progress("loading %s ...", options->model);
-    run_exit result = open_program(session);
+    run_progress("loading %s ...", model);
+    run_exit result = open_program(session, model);
+    for (size_t i = 0; i < data_file_count && !result; i++)
+        result = run_exit_of(backend->program_add_data(session->program, data_files[i]));
     if (!result)
-        result = add_data_files(session);
+        result = run_exit_of(
+            backend->method_load(session->program, session->options->method, &session->vkd, &session->method));
     if (result)
         return result;
-    vkd_status status = backend->method_load(session->program, options->method, &session->vkd, &session->method);
-    if (status != VKD_OK)
-        return run_exit_of(status);
     session->init_ms = run_now_ms() - start;
     session->delegate = backend->method_delegate(session->method);
     run_progress_end();
@@ -160,25 +151,38 @@ run_exit run_session_execute(run_session *session, double *out_ms)
     return run_exit_of(status);
 }
 
-run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, const void **out)
+run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, void **out)
 {
     const vkd_tensor_arg *arg = &session->args[session->input_count + index];
     vkd_status status = session->backend->method_output_info(session->method, index, info);
     if (status != VKD_OK)
         return run_exit_of(status);
-    info->size = session->backend->dtype_size(info->dtype);
-    for (uint32_t i = 0; i < info->rank; i++)
-        info->size *= (size_t)(info->dims[i] = arg->dims[i]);
-    if (arg->rank != info->rank || info->size > arg->capacity)
+    info->dtype = arg->dtype;
+    run_tensor_resize(info, arg->rank, arg->dims, session->backend->dtype_size(arg->dtype));
+    if (info->size > arg->capacity)
         return run_fail(RUN_FAILED, "the library gives output %zu more dims or elements than it can have", index);
     *out = arg->output;
     return RUN_OK;
 }
 
-void run_session_end(run_session *session)
+run_exit run_session_want(run_session *session, size_t index, const char *file)
 {
-    if (!session->backend)
-        return;
+    vkd_tensor_arg *arg = &session->args[session->input_count + index];
+    const vkd_dtype dtype = run_tensor_dtype(file, arg->dtype);
+    const size_t from = session->backend->dtype_size(arg->dtype), to = session->backend->dtype_size(dtype);
+    if (to > from) {
+        void *grown = realloc(arg->output, arg->capacity / from * to + 1);
+        if (!grown)
+            return run_fail_memory();
+        arg->output = grown;
+    }
+    arg->capacity = arg->capacity / from * to;
+    arg->dtype = dtype;
+    return RUN_OK;
+}
+
+void run_session_unload(run_session *session)
+{
     session->backend->method_unload(session->method);
     session->backend->program_close(session->program);
     for (size_t i = 0; session->args && i < session->input_count + session->output_count; i++) {
@@ -187,6 +191,17 @@ void run_session_end(run_session *session)
     }
     free(session->args);
     free(session->file);
+    session->method = NULL;
+    session->delegate = NULL;
+    session->program = NULL;
+    session->args = NULL;
+    session->file = NULL;
+}
+
+void run_session_end(run_session *session)
+{
+    if (session->backend)
+        run_session_unload(session);
 }
 
 run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count)

@@ -20,16 +20,20 @@ typedef struct run_session {
 
 /* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its log. */
 run_exit run_session_start(const run_options *options, run_session *out);
-/* Opens the options' model and loads its method. */
-run_exit run_session_load(run_session *session);
+/* Opens a model with its .ptd files and loads the options' method. */
+run_exit run_session_load(run_session *session, const char *model, char *const *data_files, size_t data_file_count);
+/* Makes room for another model; run_session_end does it too. */
+void run_session_unload(run_session *session);
 void run_session_end(run_session *session);
 
 /* Keeps `data` (malloc'ed, now the session's), of the dims and the size of *info, as an input of every following execution. */
 void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info, void *data);
 /* Executes the method; *out_ms is the time it takes. */
 run_exit run_session_execute(run_session *session, double *out_ms);
+/* From now on an output comes in the element type that the name of a file says. */
+run_exit run_session_want(run_session *session, size_t index, const char *file);
 /* An output of the execution before, with the dims that it has. */
-run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, const void **out);
+run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info *info, void **out);
 
 /* Allocates *out; free it. *out_count may be 0. */
 run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count);

@@ -31,23 +31,76 @@ char *run_tensor_shape(const vkd_tensor_info *info, char *text, size_t size)
     return text;
 }
 
-run_exit run_tensor_arrange(const vkd_tensor_info *info, float *data)
+static bool is_float(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_FLOAT16 || dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
+}
+
+static bool is_wide_int(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT32 || dtype == VKD_DTYPE_INT64; }
+
+vkd_dtype run_tensor_dtype(const char *path, vkd_dtype declared)
+{
+    static const struct {
+        const char *end;
+        vkd_dtype dtype;
+    } types[] = {{".f32", VKD_DTYPE_FLOAT32}, {".f16", VKD_DTYPE_FLOAT16}, {".i64", VKD_DTYPE_INT64}, {".i32", VKD_DTYPE_INT32}};
+    const char *end = strrchr(path, '.');
+    for (size_t i = 0; end && i < sizeof types / sizeof *types; i++)
+        if (!strcmp(end, types[i].end) && (is_float(declared) ? is_float(types[i].dtype)
+                                                              : is_wide_int(declared) && is_wide_int(types[i].dtype)))
+            return types[i].dtype;
+    return declared;
+}
+
+run_exit run_tensor_parse_shape(const char *text, int64_t dims[VKD_MAX_RANK], uint32_t *out_rank)
+{
+    const char *at = text;
+    uint32_t rank = 0;
+    while (*at && rank < VKD_MAX_RANK) {
+        char *end;
+        errno = 0;
+        dims[rank] = strtoll(at, &end, 10);
+        if (end == at || errno || dims[rank] < 0 || (*end && (*end != 'x' || !end[1])))
+            break;
+        rank++;
+        at = *end ? end + 1 : end;
+    }
+    *out_rank = rank;
+    return *at ? run_fail(RUN_USAGE, "--shape: '%s' is not up to %d sizes with an x between them", text, VKD_MAX_RANK) : RUN_OK;
+}
+
+run_exit run_tensor_resize(vkd_tensor_info *info, uint32_t rank, const int64_t *dims, size_t element_size)
+{
+    if (rank > VKD_MAX_RANK)
+        return run_fail(RUN_USAGE, "a tensor of %u dims, there can be %d", rank, VKD_MAX_RANK);
+    info->rank = rank;
+    info->size = element_size;
+    for (uint32_t i = 0; i < rank; i++) {
+        info->dims[i] = dims[i];
+        if (__builtin_mul_overflow(info->size, (size_t)dims[i], &info->size))
+            return run_fail(RUN_USAGE, "a tensor with more elements than fit into memory");
+    }
+    return RUN_OK;
+}
+
+run_exit run_tensor_arrange(const vkd_tensor_info *info, size_t element_size, void *data, bool to_rows)
 {
     size_t strides[VKD_MAX_RANK], count = 1;
     if (is_row_major(info))
         return RUN_OK;
     for (uint32_t i = info->rank; i-- > 0; count *= (size_t)info->dims[info->dim_order[i]])
         strides[info->dim_order[i]] = count;
-    float *arranged = malloc(count * sizeof *arranged + 1);
+    char *arranged = malloc(count * element_size + 1);
     if (!arranged)
         return run_fail_memory();
     for (size_t k = 0; k < count; k++) {
         size_t rest = k, place = 0;
         for (uint32_t i = info->rank; i-- > 0; rest /= (size_t)info->dims[i])
             place += rest % (size_t)info->dims[i] * strides[i];
-        arranged[place] = data[k];
+        const size_t from = to_rows ? place : k, to = to_rows ? k : place;
+        memcpy(arranged + to * element_size, (const char *)data + from * element_size, element_size);
     }
-    memcpy(data, arranged, count * sizeof *arranged);
+    memcpy(data, arranged, count * element_size);
     free(arranged);
     return RUN_OK;
 }
@@ -161,19 +214,19 @@ run_exit run_tensor_write(const char *path, const void *data, size_t size)
     return result;
 }
 
-char *run_tensor_output_path(const char *path, size_t index, size_t count)
+char *run_tensor_output_path(const char *path, size_t index, size_t count, size_t step, size_t steps)
 {
     const char *name = strrchr(path, '/');
     const char *dot = strrchr(name ? name : path, '.');
     size_t stem = dot ? (size_t)(dot - path) : strlen(path);
-    size_t size = strlen(path) + 24;
-    char *result = malloc(size);
-    if (!result)
-        return NULL;
-    if (count == 1)
-        snprintf(result, size, "%s", path);
-    else
-        snprintf(result, size, "%.*s.%zu%s", (int)stem, path, index, path + stem);
+    size_t size = strlen(path) + 48;
+    char *result = malloc(size), which[24] = "", when[24] = "";
+    if (count > 1)
+        snprintf(which, sizeof which, ".%zu", index);
+    if (steps > 1)
+        snprintf(when, sizeof when, ".s%zu", step);
+    if (result)
+        snprintf(result, size, "%.*s%s%s%s", (int)stem, path, which, when, path + stem);
     return result;
 }
 

@@ -162,6 +162,44 @@ static vkd_status open_device(vkd_device *device, const vkd_options *options)
     return VKD_OK;
 }
 
+static void set_timeout(vkd_device *device, const vkd_options *options)
+{
+    const uint64_t usual_ns = device->caps.type == VKD_TYPE_CPU ? VKD_CPU_TIMEOUT_NS : VKD_DEFAULT_TIMEOUT_NS;
+    device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : usual_ns;
+}
+
+vkd_status vkd_device_share(vkd_device *owner, vkd_context *context, const vkd_options *options, vkd_device **out)
+{
+    *out = NULL;
+    if (owner->lost)
+        return vkd_fail(context, VKD_DEVICE_LOST, "the engine's device %s was lost: a new engine may work", owner->caps.name);
+    vkd_device *device = vkd_alloc(context, 1, sizeof *device);
+    if (!device)
+        return vkd_fail_memory(context, "the device");
+    device->context = context;
+    device->owner = owner;
+    device->caps = owner->caps;
+    device->instance.vkSetDebugUtilsObjectNameEXT = owner->instance.vkSetDebugUtilsObjectNameEXT;
+    device->handle = owner->handle;
+    device->borrowed = owner->borrowed;
+    device->opener = owner->opener;
+    memcpy(device->queues, owner->queues, sizeof device->queues);
+    device->queue_count = owner->queue_count;
+    device->queue_family = owner->queue_family;
+    device->lock = owner->lock;
+    device->unlock = owner->unlock;
+    device->lock_user = owner->lock_user;
+    device->vk = owner->vk;
+    device->memory = owner->memory;
+    set_timeout(device, options);
+    vkd_status status = force_dot(device, options->int8_dot);
+    if (status != VKD_OK)
+        vkd_device_close(device);
+    else
+        *out = device;
+    return status;
+}
+
 vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out)
 {
     static const vkd_options defaults;
@@ -172,15 +210,19 @@ vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd
     if (!device)
         return vkd_fail_memory(context, "the device");
     device->context = context;
+    device->owner = device;
     device->opener = getpid();
     vkd_arena_init(&device->arena, context);
+    if (pthread_mutex_init(&device->mutex, NULL) != 0) {
+        vkd_free(context, device);
+        return vkd_fail_memory(context, "the device's mutex");
+    }
     vkd_status status = open_device(device, options);
     if (status != VKD_OK) {
         vkd_device_close(device);
         return status;
     }
-    uint64_t usual_ns = device->caps.type == VKD_TYPE_CPU ? VKD_CPU_TIMEOUT_NS : VKD_DEFAULT_TIMEOUT_NS;
-    device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : usual_ns;
+    set_timeout(device, options);
     *out = device;
     return VKD_OK;
 }
@@ -189,6 +231,11 @@ void vkd_device_close(vkd_device *device)
 {
     if (!device)
         return;
+    if (device->owner != device) {
+        vkd_device_idle(device);
+        vkd_free(device->context, device);
+        return;
+    }
     if (device->handle && vkd_device_idle(device)) {
         vkd_pipeline_cache_close(device);
         vkd_pipelines_destroy(device);
@@ -203,6 +250,7 @@ void vkd_device_close(vkd_device *device)
     else if (device->instance.messenger && vkd_device_is_ours(device)) /* it points into what is freed here */
         device->instance.vkDestroyDebugUtilsMessengerEXT(device->instance.handle, device->instance.messenger, NULL);
     vkd_context *context = device->context;
+    pthread_mutex_destroy(&device->mutex);
     vkd_arena_release(&device->arena);
     vkd_free(context, device);
 }
@@ -211,7 +259,7 @@ const vkd_caps *vkd_device_caps(const vkd_device *device) { return &device->caps
 
 vkd_context *vkd_device_context(const vkd_device *device) { return device->context; }
 
-uint32_t vkd_device_validation_messages(const vkd_device *device) { return device->instance.validation_messages; }
+uint32_t vkd_device_validation_messages(const vkd_device *device) { return device->owner->instance.validation_messages; }
 
 void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, const char *name)
 {

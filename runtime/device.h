@@ -13,6 +13,10 @@ typedef struct vkd_device vkd_device;
  * validation was asked for and its layer is not installed, VKD_UNSUPPORTED when the device lacks the forced int8 flavour.
  * Devices may be opened by several threads at the same time. */
 VKD_MUST_USE vkd_status vkd_device_open(vkd_context *context, const vkd_options *options, vkd_device **out);
+/* The same device for another object: its messages, memory and time-out are the object's own, all else is shared; by any number of
+ * threads. The owner must outlive it. VKD_DEVICE_LOST where the owner's device is lost. */
+VKD_MUST_USE vkd_status vkd_device_share(vkd_device *owner, vkd_context *context, const vkd_options *options,
+                                         vkd_device **out);
 void vkd_device_close(vkd_device *device); /* writes the pipeline cache if it has grown; accepts null */
 
 /* Writes the pipeline cache now, if it has grown, so that a process that is killed later leaves one too. A failure is a

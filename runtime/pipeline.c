@@ -44,13 +44,13 @@ static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, ui
 
 static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry **out)
 {
-    for (const vkd_layout_entry *entry = device->layouts; entry; entry = entry->next)
+    for (const vkd_layout_entry *entry = device->owner->layouts; entry; entry = entry->next)
         if (entry->binding_count == desc->binding_count && entry->texel_mask == desc->texel_mask &&
             entry->push_size == desc->push_size) {
             *out = entry;
             return VKD_OK;
         }
-    vkd_layout_entry *entry = vkd_arena_alloc(&device->arena, 1, sizeof *entry);
+    vkd_layout_entry *entry = vkd_arena_alloc(&device->owner->arena, 1, sizeof *entry);
     if (!entry)
         return vkd_fail_memory(device->context, "a pipeline layout");
     entry->binding_count = desc->binding_count;
@@ -71,8 +71,8 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, 
         device->vk.vkDestroyDescriptorSetLayout(device->handle, entry->set, NULL);
         return vkd_vk_status(device->context, result, "vkCreatePipelineLayout for %s", desc->name);
     }
-    entry->next = device->layouts;
-    device->layouts = entry;
+    entry->next = device->owner->layouts;
+    device->owner->layouts = entry;
     *out = entry;
     return VKD_OK;
 }
@@ -142,7 +142,7 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
                   .pSpecializationInfo = &specs},
         .layout = layout,
     };
-    result = device->vk.vkCreateComputePipelines(device->handle, device->cache.handle, 1, &info, NULL, out);
+    result = device->vk.vkCreateComputePipelines(device->handle, device->owner->cache.handle, 1, &info, NULL, out);
     if (result != VK_SUCCESS)
         *out = VK_NULL_HANDLE;
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
@@ -153,9 +153,9 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
 static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout,
                             vkd_pipeline_entry **out)
 {
-    vkd_pipeline_entry *entry = vkd_arena_alloc(&device->arena, 1, sizeof *entry);
-    uint32_t *specs = vkd_arena_alloc(&device->arena, desc->spec_count, sizeof *specs);
-    char *name = vkd_arena_printf(&device->arena, "%s", desc->name);
+    vkd_pipeline_entry *entry = vkd_arena_alloc(&device->owner->arena, 1, sizeof *entry);
+    uint32_t *specs = vkd_arena_alloc(&device->owner->arena, desc->spec_count, sizeof *specs);
+    char *name = vkd_arena_printf(&device->owner->arena, "%s", desc->name);
     if (!entry || !specs || !name)
         return vkd_fail_memory(device->context, "a pipeline");
     if (desc->spec_count)
@@ -165,15 +165,15 @@ static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc, c
     entry->spec_count = desc->spec_count;
     entry->layout = layout;
     entry->name = name;
-    entry->next = device->pipelines;
-    device->pipelines = entry;
+    entry->next = device->owner->pipelines;
+    device->owner->pipelines = entry;
     *out = entry;
     return VKD_OK;
 }
 
 static vkd_pipeline_entry *find_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout)
 {
-    for (vkd_pipeline_entry *entry = device->pipelines; entry; entry = entry->next)
+    for (vkd_pipeline_entry *entry = device->owner->pipelines; entry; entry = entry->next)
         if (entry->code == desc->code && entry->layout == layout && entry->spec_count == desc->spec_count &&
             (!desc->spec_count || memcmp(entry->specs, desc->specs, desc->spec_count * sizeof *desc->specs) == 0))
             return entry;
@@ -195,11 +195,11 @@ static vkd_status finish_entry(vkd_device *device, vkd_pipeline_entry *entry, Vk
 {
     VKD_TRY(vkd_vk_status(device->context, result, "creating the pipeline %s", entry->name));
     vkd_name_object(device, VK_OBJECT_TYPE_PIPELINE, entry->handle, entry->name);
-    device->cache.grown = true;
+    device->owner->cache.grown = true;
     return VKD_OK;
 }
 
-vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out)
+static vkd_status get_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out)
 {
     vkd_pipeline_entry *entry = NULL;
     VKD_TRY(get_entry(device, desc, &entry));
@@ -220,6 +220,14 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
         .push_size = entry->layout->push_size,
     };
     return VKD_OK;
+}
+
+vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline *out)
+{
+    pthread_mutex_lock(&device->owner->mutex);
+    vkd_status status = get_pipeline(device, desc, out);
+    pthread_mutex_unlock(&device->owner->mutex);
+    return status;
 }
 
 /* ------------------------------------------------------------------------------------------------- several at a time */
@@ -282,7 +290,7 @@ static vkd_status collect_jobs(pipeline_jobs *all, const vkd_pipeline_desc *desc
     return VKD_OK;
 }
 
-vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count)
+static vkd_status prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count)
 {
     pipeline_jobs all = {.device = device, .jobs = vkd_alloc(device->context, count, sizeof *all.jobs)};
     if (!all.jobs)
@@ -299,14 +307,22 @@ vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *de
     return status;
 }
 
+vkd_status vkd_pipelines_prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count)
+{
+    pthread_mutex_lock(&device->owner->mutex);
+    vkd_status status = prepare(device, descs, count);
+    pthread_mutex_unlock(&device->owner->mutex);
+    return status;
+}
+
 void vkd_pipelines_destroy(vkd_device *device)
 {
-    for (vkd_pipeline_entry *entry = device->pipelines; entry; entry = entry->next)
+    for (vkd_pipeline_entry *entry = device->owner->pipelines; entry; entry = entry->next)
         device->vk.vkDestroyPipeline(device->handle, entry->handle, NULL);
-    for (vkd_layout_entry *entry = device->layouts; entry; entry = entry->next) {
+    for (vkd_layout_entry *entry = device->owner->layouts; entry; entry = entry->next) {
         device->vk.vkDestroyPipelineLayout(device->handle, entry->layout, NULL);
         device->vk.vkDestroyDescriptorSetLayout(device->handle, entry->set, NULL);
     }
-    device->pipelines = NULL;
-    device->layouts = NULL;
+    device->owner->pipelines = NULL;
+    device->owner->layouts = NULL;
 }

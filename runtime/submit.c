@@ -55,7 +55,7 @@ static vkd_status check_usable(vkd_device *device)
         return vkd_fail(device->context, VKD_DEVICE_LOST,
                         "the device %s was opened by another process: after fork() its objects can only be destroyed",
                         device->caps.name);
-    if (device->lost)
+    if (device->owner->lost)
         return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
     return VKD_OK;
 }
@@ -70,13 +70,16 @@ vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, ui
     VKD_TRY(check_usable(device));
     VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
     VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
+    pthread_mutex_lock(&device->owner->mutex);
     if (device->lock)
         device->lock(device->lock_user);
     recording->queue = queue % device->queue_count;
     result = device->vk.vkQueueSubmit(device->queues[recording->queue], 1, &info, recording->fence);
     if (device->unlock)
         device->unlock(device->lock_user);
-    device->lost = result == VK_ERROR_DEVICE_LOST;
+    pthread_mutex_unlock(&device->owner->mutex);
+    if (result == VK_ERROR_DEVICE_LOST)
+        device->owner->lost = true;
     VKD_TRY(vkd_vk_status(device->context, result, "vkQueueSubmit"));
     vkd_recording **last = &device->pending;
     while (*last)
@@ -118,13 +121,20 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
     for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS; at = at->next)
         if (at->queue == recording->queue)
             result = wait(device, at->fence, timeout_ns);
-    if (result == VK_SUCCESS)
+    /* What other objects have submitted before ends before, too; as long as anything does, the device works. */
+    unsigned completed = 0;
+    while (result == VK_SUCCESS || (result == VK_TIMEOUT && device->owner->completed != completed)) {
+        completed = device->owner->completed;
         result = wait(device, recording->fence, timeout_ns);
+        if (result == VK_SUCCESS)
+            break;
+    }
     if (result == VK_SUCCESS) {
+        device->owner->completed++;
         forget_pending(device, recording);
         return VKD_OK;
     }
-    device->lost = true;
+    device->owner->lost = true;
     if (result == VK_TIMEOUT)
         return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s did not finish within %llu ms", device->caps.name,
                         (unsigned long long)(timeout_ns / 1000000));
@@ -134,20 +144,21 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
 bool vkd_device_idle(vkd_device *device)
 {
     if (!vkd_device_is_ours(device))
-        device->lost = device->stuck = true;
+        device->owner->lost = device->owner->stuck = true;
     const uint64_t start = now_ns();
-    for (; device->pending && !device->stuck; device->pending = device->pending->next) {
-        const uint64_t gone = device->lost ? now_ns() - start : 0;
+    for (; device->pending && !device->owner->stuck; device->pending = device->pending->next) {
+        const uint64_t gone = device->owner->lost ? now_ns() - start : 0;
         const uint64_t timeout_ns = gone < device->timeout_ns ? device->timeout_ns - gone : 0;
         VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending->fence, VK_TRUE, timeout_ns);
-        device->lost |= result != VK_SUCCESS;
-        device->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; /* a lost device is idle */
-        if (device->stuck)
+        if (result != VK_SUCCESS)
+            device->owner->lost = true;
+        device->owner->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; /* a lost device is idle */
+        if (device->owner->stuck)
             vkd_log(device->context, VKD_LOG_WARNING,
                     "the device %s still does not answer (%s): its memory and objects are leaked, as it may be using them",
                     device->caps.name, vkd_vk_result_name(result));
     }
-    return !device->stuck;
+    return !device->owner->stuck;
 }
 
 void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,

@@ -3,6 +3,8 @@
 #define VKD_RUNTIME_VULKAN_H
 
 #include <sys/types.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <volk.h>
 
 #include "runtime/arena.h"
@@ -56,7 +58,7 @@ typedef struct vkd_instance {
     bool borrowed;
     vkd_context *context;
     VkDebugUtilsMessengerEXT messenger;
-    uint32_t validation_messages;
+    atomic_uint validation_messages;
 #define VKD_MEMBER(name) PFN_##name name;
     VKD_INSTANCE_FUNCTIONS(VKD_MEMBER)
     VKD_OPTIONAL_FUNCTIONS(VKD_MEMBER)
@@ -94,9 +96,11 @@ typedef struct vkd_pipeline_entry vkd_pipeline_entry;
 typedef struct vkd_layout_entry vkd_layout_entry;
 typedef struct vkd_recording vkd_recording;
 
+/* Several objects may share a Vulkan device: each has a vkd_device of its own, with its context and what it has in flight, on one
+ * that owns the rest. */
 struct vkd_device {
     vkd_context *context;
-    vkd_arena arena; /* pipeline entries and paths */
+    struct vkd_device *owner; /* itself where nothing is shared */
     vkd_caps caps;
     vkd_instance instance;
     VkDevice handle;
@@ -110,9 +114,13 @@ struct vkd_device {
     struct VolkDeviceTable vk;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t timeout_ns;    /* of one execution */
-    bool lost;              /* nothing is submitted or waited for any more */
-    bool stuck;             /* the GPU may still use our objects: none of them is destroyed */
     vkd_recording *pending; /* submitted, and not known to have ended, oldest first */
+    /* Of the owner alone: */
+    atomic_bool lost;      /* nothing is submitted or waited for any more */
+    atomic_bool stuck;     /* the GPU may still use our objects: none of them is destroyed */
+    atomic_uint completed; /* executions, of all that share the device */
+    pthread_mutex_t mutex; /* around every use of the queues and of what follows */
+    vkd_arena arena;       /* pipeline entries and paths */
     vkd_pipeline_cache cache;
     vkd_pipeline_entry *pipelines;
     vkd_layout_entry *layouts;

@@ -25,8 +25,8 @@
 
 enum { TABLE_TENSORS = 16 };
 
-/* How an input reaches the operator. DRAWN: as any of the others, or as an image or a view. */
-typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT } table_arrival;
+/* How an input reaches the operator. DRAWN: as rows or a constant, or as an image or a view. STATE: what the operator changes. */
+typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT, TABLE_STATE } table_arrival;
 
 typedef struct table_tensor {
     vkd_dtype dtype;
@@ -153,5 +153,10 @@ double *table_scales(table *t, table_tensor *y);
 /* Draws a case; binds, shapes, lowers, runs, and compares. Returns the row that the drawn call is bound to; fails the test for
  * results that are not what is expected. */
 const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row);
+
+/* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size), binds, shapes and lowers it for a
+ * device. Fails the test for a refusal without a message; whether the rest goes well, sanitizers say. Returns whether it was
+ * refused. */
+bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random, const table_case *row);
 
 #endif

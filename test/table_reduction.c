@@ -146,6 +146,8 @@ static table_tensor *draw_operand(table *t, vkd_shape shape)
         table_uniform(t, x, is_float ? 0.5 : 1, is_float ? 1.6 : 3);
     else
         table_uniform(t, x, truths ? 0 : -300, truths ? table_below(t, 2) : 300);
+    for (size_t i = 0, ties = table_chance(t, 2); ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
+        x->values[i] = (int32_t)table_below(t, 4) - 1;
     bool exact = is_float || op == MAX || op == MIN; /* where an int is an extreme, 24 bits of it tell */
     if (op >= MAX && op <= ARGMIN && exact && table_chance(t, 2))
         table_extremes(t, x);

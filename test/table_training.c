@@ -29,6 +29,35 @@ static void draw_entropy(table *t)
     table_gather(t, 2);
 }
 
+/* The weight decays before its step. */
+static void draw_adamw(table *t)
+{
+    enum { WEIGHT, FIRST, SECOND };
+    const double rate = 0.125, beta1 = 0.75, beta2 = 0.875, eps = 0.0625, decay = 0.5, correction1 = 0.25, correction2 = 0.5;
+    const double numbers[] = {rate, beta1, beta2, eps, decay, correction1, correction2};
+    vkd_shape shape = table_shape_filled(t, 0, 4);
+    table_tensor *x[3], *y[3];
+    for (int i = 0; i < 3; i++) {
+        x[i] = table_drawn(t, VKD_DTYPE_FLOAT32, shape, i == SECOND ? 0 : -2, 2);
+        x[i]->arrival = TABLE_STATE;
+    }
+    table_tensor *gradient = table_drawn(t, VKD_DTYPE_FLOAT32, shape, -2, 2);
+    for (int i = 0; i < 7; i++)
+        table_double(t, numbers[i]);
+    for (int i = 0; i < 3; i++) {
+        y[i] = table_output(t, VKD_DTYPE_FLOAT32, shape);
+        y[i]->absolute = 3e-6;
+    }
+    for (size_t i = 0; i < gradient->count; i++) {
+        double g = gradient->values[i];
+        double first = y[FIRST]->values[i] = beta1 * x[FIRST]->values[i] + (1 - beta1) * g;
+        double second = y[SECOND]->values[i] = beta2 * x[SECOND]->values[i] + (1 - beta2) * g * g;
+        double step = first / correction1 / (sqrt(second / correction2) + eps);
+        y[WEIGHT]->values[i] = x[WEIGHT]->values[i] * (1 - rate * decay) - rate * step;
+    }
+    table_gather(t, 3);
+}
+
 static void draw_gradient(table *t)
 {
     vkd_shape rows = table_shape_filled(t, 0, 3), other = rows;
@@ -72,6 +101,7 @@ static void draw_requant(table *t)
 
 static const table_case cases[] = {
     {"et_vk.fused_ce.default", draw_entropy},
+    {"et_vk.adamw_step.default", draw_adamw},
     {"et_vk.linear_dW.default", draw_gradient},
     {"et_vk.q4gsw_requant.default", draw_requant},
 };

@@ -142,7 +142,7 @@ static void draw_pair(vkd_random *random, float *a, float *b)
     case 0: /* quotients that are whole, or an ulp away */
         *b = (float)random_range(random, -30, 30) * 0.1f;
         *a = *b * (float)random_range(random, -100, 100);
-        *a = from_bits((uint32_t)((int32_t)(*(uint32_t *)(void *)a) + random_range(random, -1, 1)));
+        *a = nextafterf(*a, (float)random_range(random, -1, 1) * FLT_MAX);
         break;
     case 1: /* powers that are finite */
         *a = random_float(random, 0, 3);

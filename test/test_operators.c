@@ -155,9 +155,14 @@ static void check_if_supported(const char *folder, void *user)
     if (strncmp(folder, "tiny/", 5))
         return;
     sample_open(&s, folder);
-    bool supported = !sample_unsupported(&s);
+    bool known = !sample_unsupported(&s);
+    for (size_t i = 0; i < s.model.op_count && known; i++)
+        if (!reference_knows(s.model.ops[i].name)) {
+            print_message("%s: only as a whole, there is no reference for %s\n", folder, s.model.ops[i].name);
+            known = false;
+        }
     sample_close(&s);
-    if (supported)
+    if (known)
         check_operators(folder, user);
 }
 

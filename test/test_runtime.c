@@ -162,6 +162,7 @@ static void borrowed_device(void **state)
     }
     lock_counts counts = {0};
     vkd_vulkan vulkan = {
+        .size = sizeof(vkd_vulkan),
         .instance = device->instance.handle,
         .physical_device = same,
         .device = device->handle,

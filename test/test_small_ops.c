@@ -177,23 +177,35 @@ static void upsample(void **state)
 }
 
 /* Three pixels become six both with a factor of 2 and of 2.3, but not the same six. */
-static void upsample_refuses_fractions(void **state)
+static void upsample_by_fractions(void **state)
 {
     harness *h = harness_get(state);
     static const struct {
         uint32_t from, to;
-        double factor;
-        vkd_status status;
-    } cases[] = {{3, 6, 2, VKD_OK}, {3, 6, 2.3, VKD_UNSUPPORTED}, {2, 3, 1.5, VKD_UNSUPPORTED}, {4, 2, 0.5, VKD_UNSUPPORTED}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        hand_model m = {0};
-        const double factors[] = {cases[i].factor, cases[i].factor};
-        int8_t x[64] = {0}, y[64];
-        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, cases[i].from, cases[i].from});
-        uint32_t out = hand_output(&m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, cases[i].to, cases[i].to});
-        HAND_OP(&m, "aten.upsample_nearest2d.vec", in, hand_null(&m), hand_factors(&m, factors), out);
-        assert_int_equal(harness_run(h, hand_finish(&m), NULL, (const void *[]){x}, (void *[]){y}), cases[i].status);
-    }
+        double factor; /* 0: the size */
+    } cases[] = {{3, 6, 2}, {3, 6, 2.3}, {2, 3, 1.5}, {4, 2, 0.5}, {3, 7, 0}, {7, 3, 0}, {5, 5, 1.1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int is_int8 = 0; is_int8 < 2; is_int8++) {
+            hand_model m = {0};
+            const uint32_t from = cases[i].from, to = cases[i].to;
+            const double factors[] = {cases[i].factor, cases[i].factor};
+            const vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
+            int8_t bytes[64], got_bytes[64] = {0};
+            float reals[64], got[64] = {0};
+            for (uint32_t k = 0; k < from * from; k++)
+                reals[k] = bytes[k] = (int8_t)(k + 1);
+            uint32_t in = hand_input(&m, dtype, 4, (uint32_t[]){1, 1, from, from});
+            uint32_t out = hand_output(&m, dtype, 4, (uint32_t[]){1, 1, to, to});
+            HAND_OP(&m, "aten.upsample_nearest2d.vec", in, factors[0] > 0 ? hand_null(&m) : hand_pair(&m, to, to),
+                    factors[0] > 0 ? hand_factors(&m, factors) : hand_null(&m), out);
+            run(h, &m, (const void *[]){is_int8 ? (void *)bytes : reals}, (void *[]){is_int8 ? (void *)got_bytes : got}, "upsample");
+            const float step = factors[0] > 0 ? (float)(1 / factors[0]) : (float)from / (float)to;
+            for (uint32_t k = 0; k < to * to; k++) {
+                uint32_t row = (uint32_t)floorf((float)(k / to) * step), column = (uint32_t)floorf((float)(k % to) * step);
+                uint32_t at = (row < from ? row : from - 1) * from + (column < from ? column : from - 1);
+                assert_int_equal(is_int8 ? got_bytes[k] : (int)got[k], bytes[at]);
+            }
+        }
 }
 
 /* -------------------------------------------------------------------------------------------------------- averages */
@@ -344,7 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cat),           cmocka_unit_test(cat_refusals),
-        cmocka_unit_test(upsample),      cmocka_unit_test(upsample_refuses_fractions),
+        cmocka_unit_test(upsample),      cmocka_unit_test(upsample_by_fractions),
         cmocka_unit_test(avg_pool),      cmocka_unit_test(avg_pool_of_large_windows),
         cmocka_unit_test(pixel_shuffle), cmocka_unit_test(clamp),
         cmocka_unit_test(q8_clamp),

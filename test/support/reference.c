@@ -405,6 +405,48 @@ static void float_linear(reference *r, double *out)
     }
 }
 
+/* aten._weight_int8pack_mm: x, weight, a scale for each of its rows. */
+static void scaled_linear(reference *r, double *out)
+{
+    const double *x = input(r, 0), *weight = input(r, 1), *scales = input(r, 2);
+    size_t n = tensor(r, r->op->args[1])->dims[0], k = tensor(r, r->op->args[1])->dims[1];
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        out[i] = 0;
+        for (size_t c = 0; c < k; c++)
+            out[i] += x[i / n * k + c] * weight[i % n * k + c];
+        out[i] *= scales[i % n];
+    }
+}
+
+/* Element of an operand for element i of the result. */
+static double broadcast(reference *r, size_t index, size_t i)
+{
+    const vkd_model_tensor *x = tensor(r, r->op->args[index]), *y = tensor(r, reference_result(r));
+    size_t at = 0, step = 1;
+    for (uint32_t d = 0; d < y->rank; d++, i /= y->dims[y->rank - d]) {
+        if (d < x->rank && x->dims[x->rank - 1 - d] > 1)
+            at += i % y->dims[y->rank - 1 - d] * step;
+        step *= d < x->rank ? x->dims[x->rank - 1 - d] : 1;
+    }
+    return input(r, index)[at];
+}
+
+static void binary(reference *r, double *out)
+{
+    char what = r->op->name[5]; /* of "aten.add" */
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        double a = broadcast(r, 0, i), b = broadcast(r, 1, i);
+        out[i] = what == 'a' ? a + number(r, 2) * b : what == 'm' ? a * b : a / b;
+    }
+}
+
+static void hardswish(reference *r, double *out)
+{
+    const double *x = input(r, 0);
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++)
+        out[i] = x[i] * fmin(fmax(x[i] + 3, 0), 6) / 6;
+}
+
 /* x, scales, zero points, axis. */
 static void dequantize_channels(reference *r, double *out)
 {
@@ -582,6 +624,11 @@ static const struct {
     {"aten.convolution.default", float_convolution},
     {"et_vk.conv_with_clamp.default", float_convolution},
     {"aten.linear.default", float_linear},
+    {"aten._weight_int8pack_mm.default", scaled_linear},
+    {"aten.add.Tensor", binary},
+    {"aten.mul.Tensor", binary},
+    {"aten.div.Tensor", binary},
+    {"aten.hardswish.default", hardswish},
     {"quantized_decomposed.dequantize_per_channel.default", dequantize_channels},
     {"et_vk.q8ta_add.default", add},
     {"et_vk.q8ta_relu.default", q8_relu},
@@ -603,6 +650,7 @@ static const struct {
     {"aten.squeeze_copy.dims", move},
     {"aten.unsqueeze_copy.default", move},
     {"aten.clone.default", move},
+    {"dim_order_ops._to_dim_order_copy.default", move},
     {"et_vk.prepack.default", move},
 };
 

@@ -404,10 +404,13 @@ static void arrive(table *t, table_tensor *x)
     else if (kind == 2 && x->count)
         arrive_view(t, x);
     else
-        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || kind == 3);
+        arrive_whole(t, x, x->arrival == TABLE_CONSTANT || x->arrival == TABLE_STATE || kind == 3);
+    t->model.values[x->value].tensor.state = x->arrival == TABLE_STATE;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- running */
+
+static size_t size_of(const table_tensor *x) { return x->count * vkd_dtype_size(x->dtype); }
 
 /* What the model's inputs hold, for operators that look into them while shapes are computed. */
 static void see_inputs(const table *t, vkd_input *inputs)
@@ -417,18 +420,18 @@ static void see_inputs(const table *t, vkd_input *inputs)
         inputs[i] = (vkd_input){.shape.rank = tensor->rank, .dtype = tensor->dtype};
         memcpy(inputs[i].shape.dims, tensor->dims, sizeof tensor->dims);
         for (size_t x = 0; x < t->tensor_count; x++)
-            if (t->tensors[x].value == t->model.inputs[i])
+            if (t->tensors[x].value == t->model.inputs[i] && tensor->size == size_of(&t->tensors[x]))
                 inputs[i].data = t->tensors[x].bytes;
     }
 }
 
-static vkd_status lower(harness *h, const table *t, const vkd_model *model, vkd_graph *graph, const vkd_op **row)
+static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table *t, const vkd_model *model, vkd_graph *graph,
+                        const vkd_op **row)
 {
     vkd_input inputs[HAND_LIST];
     const vkd_op_table *tables[64] = {&arrange_ops};
     const vkd_op_tables ops = {tables, vkd_ops.count + 1};
     memcpy(tables + 1, vkd_ops.tables, vkd_ops.count * sizeof *tables);
-    vkd_context *context = &h->gpu.context;
     vkd_net *net = vkd_arena_alloc(graph->arena, 1, sizeof *net);
     vkd_model_value *values = vkd_arena_alloc(graph->arena, model->value_count, sizeof *values);
     vkd_lowered lowered;
@@ -440,10 +443,10 @@ static vkd_status lower(harness *h, const table *t, const vkd_model *model, vkd_
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
     if (t->symint && values[t->symint].i != t->number)
         fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i, (long long)t->number);
-    VKD_TRY(vkd_lower_net(context, net, values, &h->caps, t->row->variant, NULL, graph, &lowered));
+    VKD_TRY(vkd_lower_net(context, net, values, caps, t->row->variant, NULL, graph, &lowered));
     if (t->row->ran && lowered.selection_count)
         *t->row->ran += !strcmp(lowered.selections[0].winner, t->row->variant);
-    return vkd_plan_memory(graph, h->caps.storage_alignment, true);
+    return vkd_plan_memory(graph, caps->storage_alignment, true);
 }
 
 static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
@@ -538,12 +541,18 @@ static void release(table *t)
     free(t);
 }
 
-const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
+static table *draw(vkd_random *random, const table_case *row)
 {
     table *t = zeros(1, sizeof *t);
     t->row = row;
     t->random = random;
     row->draw(t);
+    return t;
+}
+
+const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
+{
+    table *t = draw(random, row);
     for (size_t i = 0; i < t->tensor_count; i++) {
         table_tensor *x = &t->tensors[i];
         if (x->is_output)
@@ -558,7 +567,7 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
     const vkd_op *bound = NULL;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lower(h, t, hand_finish(&t->model), &graph, &bound);
+    vkd_status status = lower(&h->gpu.context, &h->caps, t, hand_finish(&t->model), &graph, &bound);
     if (status == VKD_OK && graph.output_count)
         status = execute(h, t, &graph);
     vkd_arena_release(&arena);
@@ -572,4 +581,85 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
             compare(t, &t->tensors[i]);
     release(t);
     return bound;
+}
+
+/* ---------------------------------------------------------------------------------------------------- odd arguments */
+
+static uint32_t odd_value(table *t)
+{
+    static const int64_t ints[] = {-9, 0, 1, 100, (int64_t)1 << 40, INT64_MIN};
+    const vkd_shape shape = table_shape(t, 0, 8);
+    switch (table_below(t, 8)) {
+    case 0:
+        return hand_null(&t->model);
+    case 1:
+        return hand_string(&t->model, "odd");
+    case 2:
+        return hand_double(&t->model, table_chance(t, 2) ? NAN : 1e300);
+    case 3:
+        return hand_ints(&t->model, table_below(t, 4), ints);
+    case 4:
+        return hand_input(&t->model, table_dtype(t, TABLE_ALL), shape.rank, shape.dims);
+    case 5:
+        return hand_bool(&t->model, true);
+    case 6:
+        return hand_symint(&t->model, ints[table_below(t, 6)]);
+    default:
+        return hand_int(&t->model, ints[table_below(t, 6)]);
+    }
+}
+
+/* Of another type or of other dims; of constants the bytes would not fit. */
+static void spoil_tensor(table *t)
+{
+    table_tensor *x = &t->tensors[table_below(t, (uint32_t)t->tensor_count)];
+    vkd_model_tensor *tensor = &t->model.values[x->value].tensor;
+    const vkd_shape shape = table_shape(t, 0, 8);
+    if (tensor->data)
+        return;
+    if (table_chance(t, 2)) {
+        tensor->dtype = tensor->staging_dtype = table_dtype(t, TABLE_ALL);
+    } else if (tensor->rank && table_chance(t, 2)) {
+        tensor->dims[table_below(t, tensor->rank)] += 1 + table_below(t, 3);
+    } else {
+        tensor->rank = shape.rank;
+        memcpy(tensor->dims, shape.dims, sizeof shape.dims);
+    }
+    tensor->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
+}
+
+static void spoil(table *t)
+{
+    uint32_t which = table_below(t, (uint32_t)t->arg_count), how = table_below(t, 8);
+    if (how == 0)
+        t->args[which] = t->args[--t->arg_count];
+    else if (how == 1 && t->arg_count < HAND_ARGS)
+        add_argument(t, hand_null(&t->model));
+    else if (how < 5 || !t->tensor_count)
+        t->args[which] = odd_value(t);
+    else
+        spoil_tensor(t);
+}
+
+bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random, const table_case *row)
+{
+    table *t = draw(random, row);
+    vkd_arena arena;
+    vkd_graph graph;
+    const vkd_op *bound = NULL;
+    for (size_t i = 0; i < t->tensor_count; i++)
+        if (!t->tensors[i].is_output)
+            arrive_whole(t, &t->tensors[i], t->tensors[i].arrival == TABLE_CONSTANT);
+    t->symint = 0;
+    spoil(t);
+    hand_op(&t->model, row->name, t->arg_count, t->args);
+    context->error[0] = 0;
+    vkd_arena_init(&arena, context);
+    vkd_graph_init(&graph, &arena);
+    vkd_status status = lower(context, caps, t, hand_finish(&t->model), &graph, &bound);
+    if (status != VKD_OK && !context->error[0])
+        fail_msg("%s: status %d without a message", row->name, status);
+    vkd_arena_release(&arena);
+    release(t);
+    return status != VKD_OK;
 }
