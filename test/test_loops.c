@@ -348,6 +348,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 30, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},

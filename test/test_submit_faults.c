@@ -16,14 +16,14 @@ typedef struct flights {
     vkd_delegate *delegate;
     float y[4][SMALL_Y];
     uint64_t tickets[4];
+    small_args arguments[4]; /* they must stay until the execution is complete */
 } flights;
 
 static vkd_status submit(small_model *m, flights *f, int i)
 {
-    small_args a;
     memset(f->y[i], 0, sizeof f->y[i]);
-    small_args_set(&a, m->x, f->y[i]);
-    return vkd_submit(f->delegate, a.args, 2, &f->tickets[i]);
+    small_args_set(&f->arguments[i], m->x, f->y[i]);
+    return vkd_submit(f->delegate, f->arguments[i].args, 2, &f->tickets[i]);
 }
 
 static void begin_flights(small_model *m, flights *f)
