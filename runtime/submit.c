@@ -122,7 +122,7 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
         if (at->queue == recording->queue)
             result = wait(device, at->fence, timeout_ns);
     /* What other objects have submitted before ends before, too; as long as anything does, the device works. */
-    unsigned completed = 0;
+    unsigned completed = device->owner->completed;
     while (result == VK_SUCCESS || (result == VK_TIMEOUT && device->owner->completed != completed)) {
         completed = device->owner->completed;
         result = wait(device, recording->fence, timeout_ns);
