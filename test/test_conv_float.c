@@ -140,6 +140,13 @@ static void self_check(void **state)
     p.transposed = 0;
     p.out_c = p.groups = p.in_c;
     check_trial(h, &p, true);
+    /* As for a GPU: in slices of k. */
+    const vkd_caps own = h->caps;
+    h->caps.type = VKD_TYPE_DISCRETE;
+    p.groups = 1;
+    p.in_c = 297;
+    check_trial(h, &p, false);
+    h->caps = own;
 }
 
 int main(void)
