@@ -435,6 +435,7 @@ static void several_in_flight_on_the_callers_device(void **state)
     vkd_delegate *delegate;
     float y[REQUESTS][SMALL_Y];
     uint64_t tickets[REQUESTS];
+    small_args args[REQUESTS];
     open_application(&a, true);
     small_begin(&m, false, NULL);
     vkd_options options = watch_begin(&w);
@@ -444,9 +445,8 @@ static void several_in_flight_on_the_callers_device(void **state)
         fail_msg("%s", w.error);
     int uses = a.uses;
     for (int i = 0; i < REQUESTS; i++) {
-        small_args args;
-        small_args_set(&args, m.x, y[i]);
-        assert_int_equal(vkd_submit(delegate, args.args, 2, &tickets[i]), VKD_OK);
+        small_args_set(&args[i], m.x, y[i]);
+        assert_int_equal(vkd_submit(delegate, args[i].args, 2, &tickets[i]), VKD_OK);
         assert_true(a.uses == uses + i + 1 && a.locked == 0);
         use_application(&a); /* in between */
     }

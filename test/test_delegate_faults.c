@@ -30,10 +30,10 @@ static vkd_status use_several(small_model *m, vkd_delegate *delegate)
     static const int order[REQUESTS] = {3, 1, 4, 0, 2};
     float y[REQUESTS][SMALL_Y];
     uint64_t tickets[REQUESTS];
+    small_args args[REQUESTS];
     for (int i = 0; i < REQUESTS; i++) {
-        small_args a;
-        small_args_set(&a, m->x, y[i]);
-        vkd_status status = vkd_submit(delegate, a.args, 2, &tickets[i]);
+        small_args_set(&args[i], m->x, y[i]);
+        vkd_status status = vkd_submit(delegate, args[i].args, 2, &tickets[i]);
         if (status != VKD_OK)
             return status;
     }
