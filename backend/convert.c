@@ -1,5 +1,5 @@
 #include "backend/convert.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 #include <string.h>
 

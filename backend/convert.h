@@ -2,7 +2,7 @@
 #ifndef VKD_BACKEND_CONVERT_H
 #define VKD_BACKEND_CONVERT_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 /* Whether a caller's tensor of dtype `host` can stand for a device tensor of dtype `device`: equal ones, int64 for int32,
  * float64 and float16 for float32. */

@@ -3,8 +3,8 @@
 #include "backend/engine.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
-#include "ops/conv_measure.h"
-#include "ops/conv_trial.h"
+#include "ops/conv/measure.h"
+#include "ops/conv/trial.h"
 
 #include <inttypes.h>
 #include <stdio.h>

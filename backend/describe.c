@@ -1,6 +1,6 @@
 /* What a delegate tells about itself. */
 #include "backend/delegate.h"
-#include "runtime/math.h"
+#include "runtime/base/math.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Executions of a delegate: one at a time, or several in flight. */
 #include "backend/delegate.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 #include <string.h>
 

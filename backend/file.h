@@ -2,7 +2,7 @@
 #ifndef VKD_BACKEND_FILE_H
 #define VKD_BACKEND_FILE_H
 
-#include "runtime/arena.h"
+#include "runtime/base/arena.h"
 
 typedef struct vkd_file {
     const char *path; /* null: none is open */

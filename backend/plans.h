@@ -2,7 +2,7 @@
 #ifndef VKD_BACKEND_PLANS_H
 #define VKD_BACKEND_PLANS_H
 
-#include "graph/executor.h"
+#include "exec/executor.h"
 #include "ops/lower.h"
 
 /* One set of shapes, ready to run. */

@@ -1,5 +1,5 @@
 /* The plug-in table. */
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 const vkd_backend_table vkd_backend = {
     .abi_version = VKD_BACKEND_ABI,

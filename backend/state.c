@@ -1,5 +1,6 @@
 /* What a delegate keeps between executions: tensors that its graph writes. */
 #include "backend/delegate.h"
+#include "runtime/transfer.h"
 
 vkd_status vkd_delegate_find_states(vkd_delegate *delegate)
 {

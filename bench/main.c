@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "bench/report.h"
-#include "ops/conv_trial.h"
+#include "ops/conv/trial.h"
 
 enum { EXIT_USAGE = 1, EXIT_DEVICE = 4, EXIT_OTHER = 7 };
 

@@ -2,7 +2,7 @@
 #ifndef VKD_BENCH_SHAPES_H
 #define VKD_BENCH_SHAPES_H
 
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 
 typedef struct bench_shape {
     const char *set; /* "resnet50", or the file's name */

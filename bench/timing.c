@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/conv_trial.h"
+#include "ops/conv/trial.h"
 
 enum { PASSES = 31 };
 

@@ -3,7 +3,7 @@
 #define VKD_BENCH_TIMING_H
 
 #include "bench/shapes.h"
-#include "graph/measure.h"
+#include "exec/measure.h"
 
 typedef struct bench_result {
     const bench_shape *shape;

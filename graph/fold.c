@@ -1,7 +1,7 @@
 /* Exporters put constants behind operators: et_vk.prepack brings one to the device, and every Python scalar of a float net comes
  * as an int constant that is cast when the net runs. Both are done here, once. */
 #include "graph/fold.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 /* Casts of more elements than this stay with the device. */
 enum { MAX_FOLDED = 4096 };

@@ -1,5 +1,5 @@
 #include "graph/graph.h"
-#include "runtime/math.h"
+#include "runtime/base/math.h"
 
 #include <string.h>
 

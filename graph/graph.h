@@ -3,7 +3,7 @@
 #ifndef VKD_GRAPH_GRAPH_H
 #define VKD_GRAPH_GRAPH_H
 
-#include "runtime/arena.h"
+#include "runtime/base/arena.h"
 #include "shaders/shaders.h" /* generated: enum vkd_shader */
 
 #define VKD_NO_TENSOR UINT32_MAX

@@ -1,5 +1,5 @@
 #include "graph/plan.h"
-#include "runtime/math.h"
+#include "runtime/base/math.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * known before the graph runs. */
 #include "ops/elementwise.h"
 #include "ops/tables.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 #include "shaders/ramp_params.h"
 
 #include <math.h>

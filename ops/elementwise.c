@@ -1,5 +1,5 @@
 #include "ops/elementwise.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 #include <math.h>
 #include <string.h>

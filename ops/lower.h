@@ -6,10 +6,10 @@
 #include "graph/graph.h"
 #include "graph/net.h"
 #include "graph/shape.h"
-#include "graph/tuner.h"
+#include "exec/tuner.h"
 #include "ops/walk.h"
-#include "runtime/caps.h"
-#include "runtime/math.h"
+#include "runtime/base/caps.h"
+#include "runtime/base/math.h"
 
 /* What the net's calls do to a value. */
 typedef struct vkd_value_use {

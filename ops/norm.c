@@ -1,7 +1,7 @@
 /* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them element by element. */
 #include "ops/reduction.h"
 #include "ops/tables.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 #include "shaders/normalise_params.h"
 
 #include <math.h>

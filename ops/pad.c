@@ -1,6 +1,6 @@
 /* Padding with a constant, and tiling. */
 #include "ops/tables.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 #include "shaders/pad_params.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Operators on SymInts: host arithmetic while shapes are computed, no device work. */
 #include "ops/tables.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 /* ------------------------------------------------------------------------------------------------------- arithmetic */
 

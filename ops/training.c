@@ -1,6 +1,6 @@
 /* Operators of training: the cross entropy with its gradient, a step of AdamW, the gradient of a linear layer's weights, and 4-bit
  * weights made anew. */
-#include "ops/matmul.h"
+#include "ops/gemm/matmul.h"
 #include "ops/reduction.h"
 #include "ops/tables.h"
 #include "shaders/training_params.h"

@@ -2,7 +2,7 @@
 #ifndef VKD_RUNNER_MESSAGE_H
 #define VKD_RUNNER_MESSAGE_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 /* Exit codes of vkd-run. They are documented in --help and the README: keep the three together. */
 typedef enum run_exit {

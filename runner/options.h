@@ -4,7 +4,7 @@
 
 #include <popt.h>
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 #include "runner/message.h"
 
 typedef struct run_options {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/cache_file.h"
+#include "runtime/base/cache_file.h"
 #include "runtime/vulkan.h"
 
 static vkd_status choose_path(vkd_device *device, const vkd_options *options)

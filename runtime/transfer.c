@@ -1,7 +1,7 @@
 /* Copies between host memory and buffers, for set-up and inspection: everything here submits and waits. */
 #include <string.h>
 
-#include "runtime/math.h"
+#include "runtime/base/math.h"
 #include "runtime/vulkan.h"
 
 enum { RING_SIZE = 8 * 1024 * 1024 };

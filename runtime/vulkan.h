@@ -7,8 +7,9 @@
 #include <stdatomic.h>
 #include <volk.h>
 
-#include "runtime/arena.h"
-#include "runtime/device.h"
+#include "runtime/base/arena.h"
+#include "runtime/commands.h"
+#include "runtime/transfer.h"
 
 /* device.h names Vulkan's handles as the pointers that they are on 64-bit platforms. */
 _Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_PTR_DEFINES, "a 64-bit platform is needed");

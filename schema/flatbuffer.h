@@ -9,7 +9,7 @@
 #include "flatbuffers/flatbuffers.h"
 
 extern "C" {
-#include "runtime/arena.h"
+#include "runtime/base/arena.h"
 }
 
 /* A flatbuffer may refer to the same vector from many places, so that a small file could ask for any amount of memory: the

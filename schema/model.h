@@ -3,7 +3,7 @@
 #ifndef VKD_SCHEMA_MODEL_H
 #define VKD_SCHEMA_MODEL_H
 
-#include "runtime/arena.h"
+#include "runtime/base/arena.h"
 
 typedef enum vkd_value_kind {
     VKD_VALUE_NULL,

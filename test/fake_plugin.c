@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 #ifndef VKD_FAKE_ABI
 #define VKD_FAKE_ABI VKD_BACKEND_ABI

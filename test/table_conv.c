@@ -1,4 +1,4 @@
-/* Cases of ops/conv_float_ops.c: convolutions of floats, with every variant where it can run. */
+/* Cases of ops/conv/float_ops.c: convolutions of floats, with every variant where it can run. */
 #include "table_families.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Cases of ops/matmul.c. */
+/* Cases of ops/gemm/matmul.c. */
 #include "table_families.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Cases of ops/quantized_linear.c. */
+/* Cases of ops/gemm/quantized_linear.c. */
 #include "table_families.h"
 
 #include <math.h>

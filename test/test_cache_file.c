@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/cache_file.h"
+#include "runtime/base/cache_file.h"
 #include "support/gpu.h"
 #include "support/skip.h"
 

@@ -1,5 +1,5 @@
 /* Convolutions and linear layers on a device, every variant and every int8 flavour, bit for bit against the scalar oracle. */
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 #include "support/harness.h"
 #include "support/oracle.h"
 #include "support/random.h"

@@ -1,5 +1,5 @@
 /* The self-check's comparison, on results that the scalar oracle makes: what it takes for right and what for wrong. */
-#include "ops/conv_trial.h"
+#include "ops/conv/trial.h"
 #include "support/fake_caps.h"
 #include "support/oracle.h"
 #include "support/random.h"

@@ -1,5 +1,5 @@
 /* Depthwise and transposed convolutions on a device, every variant, bit for bit against the scalar oracle. */
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
 #include "support/oracle.h"

@@ -1,8 +1,8 @@
 /* Convolutions of floats on a device, every variant, against the table test's oracle in double precision. */
-#include "graph/executor.h"
+#include "exec/executor.h"
 #include "graph/plan.h"
-#include "ops/conv_trial.h"
-#include "runtime/element.h"
+#include "ops/conv/trial.h"
+#include "runtime/base/element.h"
 #include "table_families.h"
 
 #include <setjmp.h>

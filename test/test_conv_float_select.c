@@ -1,5 +1,5 @@
 /* The choice among the variants of convolutions of floats as pure functions: fabricated devices, every refusal. */
-#include "ops/conv_float.h"
+#include "ops/conv/float.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
 #include "support/random.h"

@@ -1,5 +1,5 @@
 /* Which convolutions of a model are measured first: models made by hand, devices that do not exist. */
-#include "ops/conv_measure.h"
+#include "ops/conv/measure.h"
 #include "support/fake_caps.h"
 #include "support/random.h"
 

@@ -1,7 +1,7 @@
 /* The conv factory's choice as a pure function: fabricated devices, the shapes of ResNet50 and random ones. */
-#include "ops/conv.h"
-#include "ops/conv_gemm.h"
-#include "ops/conv_trial.h"
+#include "ops/conv/conv.h"
+#include "ops/conv/gemm.h"
+#include "ops/conv/trial.h"
 #include "support/fake_caps.h"
 #include "support/random.h"
 

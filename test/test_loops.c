@@ -1,6 +1,6 @@
 /* What nodes say of their loops (vkd_node.loops) against what a device does. A CPU device ends the loops of an invocation
  * after so many iterations; here the rule that keeps them shorter is lifted, and sums grow until the device gets one wrong. */
-#include "ops/conv.h"
+#include "ops/conv/conv.h"
 #include "runtime/spirv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"

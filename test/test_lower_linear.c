@@ -1,6 +1,6 @@
 /* Lowering linear layers with fabricated devices: which kernel takes them, and what is refused. Needs no device. */
-#include "ops/gemm.h"
-#include "ops/linear.h"
+#include "ops/gemm/gemm.h"
+#include "ops/gemm/linear.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
 #include "support/random.h"

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 #include "support/blob_builder.h"
 #include "support/runner.h"
 #include "support/skip.h"

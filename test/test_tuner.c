@@ -1,6 +1,6 @@
 /* Selection with the device's help: measured times, the self-check, and what is remembered of both. */
-#include "graph/measure.h"
-#include "ops/conv_trial.h"
+#include "exec/measure.h"
+#include "ops/conv/trial.h"
 #include "support/harness.h"
 #include "support/model_io.h"
 

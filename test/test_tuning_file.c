@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/tuning_file.h"
+#include "runtime/base/tuning_file.h"
 #include "support/gpu.h"
 
 enum { CODE = 7, MAX_FACTS = 4096 };

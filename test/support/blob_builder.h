@@ -13,7 +13,7 @@
 #ifndef VKD_TEST_SUPPORT_BLOB_BUILDER_H
 #define VKD_TEST_SUPPORT_BLOB_BUILDER_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,7 +2,7 @@
 #ifndef VKD_TEST_SUPPORT_CALL_H
 #define VKD_TEST_SUPPORT_CALL_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 /* One of rank and dims, with as many bytes as it needs at `input` or `output`. */
 vkd_tensor_arg call_arg(vkd_dtype dtype, uint32_t rank, const int64_t *dims, const void *input, void *output);

@@ -2,7 +2,7 @@
 #ifndef VKD_TEST_FAKE_CAPS_H
 #define VKD_TEST_FAKE_CAPS_H
 
-#include "runtime/caps.h"
+#include "runtime/base/caps.h"
 
 typedef enum fake_device {
     FAKE_LLVMPIPE,

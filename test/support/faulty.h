@@ -2,7 +2,7 @@
 #ifndef VKD_TEST_SUPPORT_FAULTY_H
 #define VKD_TEST_SUPPORT_FAULTY_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 /* An allocator that counts. Allocations are also the moments at which a test can let things happen in the middle of a call. */
 typedef struct faulty_memory {

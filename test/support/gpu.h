@@ -3,7 +3,8 @@
 #ifndef VKD_TEST_SUPPORT_GPU_H
 #define VKD_TEST_SUPPORT_GPU_H
 
-#include "runtime/device.h"
+#include "runtime/commands.h"
+#include "runtime/transfer.h"
 
 typedef struct gpu {
     vkd_context context;

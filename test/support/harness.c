@@ -1,6 +1,6 @@
 #include "support/harness.h"
 
-#include "graph/executor.h"
+#include "exec/executor.h"
 #include "graph/plan.h"
 #include "support/lowering.h"
 

@@ -2,7 +2,7 @@
 #ifndef VKD_TEST_SUPPORT_NPY_H
 #define VKD_TEST_SUPPORT_NPY_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 typedef struct npy_array {
     vkd_dtype dtype;

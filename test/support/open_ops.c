@@ -1,6 +1,6 @@
 #include "support/open_ops.h"
 #include "graph/decode.h"
-#include "ops/conv_args.h"
+#include "ops/conv/args.h"
 
 #include <stdio.h>
 #include <stdlib.h>

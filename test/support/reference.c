@@ -1,6 +1,6 @@
 #include "support/reference.h"
 
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runtime/arena.h"
-#include "runtime/math.h"
+#include "runtime/base/arena.h"
+#include "runtime/base/math.h"
 #include "support/blob_builder.h"
 #include "support/random.h"
 

@@ -2,7 +2,7 @@
 #ifndef VKD_TEST_SUPPORT_SMALL_MODEL_H
 #define VKD_TEST_SUPPORT_SMALL_MODEL_H
 
-#include "backend/vkdelegate.h"
+#include "include/vkdelegate.h"
 
 enum { SMALL_H = 5, SMALL_W = 7, SMALL_IN = 3, SMALL_OUT = 6, SMALL_ROW = 4, SMALL_PADDED = 8 };
 enum { SMALL_X = SMALL_IN * SMALL_H * SMALL_W, SMALL_Y = SMALL_OUT * SMALL_H * SMALL_W };

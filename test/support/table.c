@@ -1,10 +1,10 @@
 /* Draws and runs the cases of the table test. */
 #include "table.h"
 
-#include "graph/executor.h"
+#include "exec/executor.h"
 #include "graph/plan.h"
 #include "ops/lower.h"
-#include "runtime/element.h"
+#include "runtime/base/element.h"
 
 #include <float.h>
 #include <math.h>

@@ -1,0 +1,326 @@
+#include "exec/executor.h"
+#include "exec/residents.h"
+#include "runtime/base/math.h"
+#include "runtime/transfer.h"
+
+#include <string.h>
+
+/* What one execution needs for itself. */
+typedef struct vkd_slot {
+    vkd_buffer scratch;
+    vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count; empty for SymInts */
+    vkd_buffer symbols;
+    vkd_commands *commands;
+    bool in_flight;
+} vkd_slot;
+
+struct vkd_executor {
+    vkd_device *device;
+    const vkd_graph *graph;
+    bool profile;
+    vkd_residents *residents;
+    bool owns_residents;
+    vkd_slice *resident; /* by tensor: constants and states */
+    vkd_slot *slots;
+    uint32_t slot_count, last; /* last: waited for */
+};
+
+/* The buffer and range behind a tensor. */
+static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vkd_tensor_id id)
+{
+    const vkd_graph *graph = executor->graph;
+    const vkd_tensor *tensor = &graph->tensors[id];
+    vkd_slice slice = {.offset = tensor->offset, .size = tensor->bytes};
+    switch (tensor->place) {
+    case VKD_PLACE_SCRATCH:
+        slice.buffer = &slot->scratch;
+        break;
+    case VKD_PLACE_CONSTANT:
+    case VKD_PLACE_STATE:
+        slice = executor->resident[tensor->storage];
+        break;
+    case VKD_PLACE_SYMBOLS:
+        slice.buffer = &slot->symbols;
+        break;
+    case VKD_PLACE_INPUT:
+        for (size_t i = 0; i < graph->input_count; i++)
+            if (graph->inputs[i] == tensor->storage)
+                slice.buffer = &slot->inputs[i];
+        break;
+    case VKD_PLACE_OUTPUT:
+        for (size_t i = 0; i < graph->output_count; i++)
+            if (graph->outputs[i] == tensor->storage)
+                slice.buffer = &slot->outputs[i];
+        break;
+    }
+    return slice;
+}
+
+/* ------------------------------------------------------------------------------------------------------- creation */
+
+static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const char *what, const vkd_tensor_id *ids,
+                            size_t count, vkd_buffer **out)
+{
+    vkd_context *context = vkd_device_context(executor->device);
+    *out = vkd_alloc(context, count, sizeof **out);
+    if (!*out)
+        return vkd_fail_memory(context, what);
+    for (size_t i = 0; i < count; i++)
+        if (ids[i] != VKD_NO_TENSOR)
+            VKD_TRY(vkd_buffer_create(executor->device, kind, executor->graph->tensors[ids[i]].bytes, what, &(*out)[i]));
+    return VKD_OK;
+}
+
+static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
+{
+    const vkd_graph *graph = executor->graph;
+    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &slot->scratch));
+    if (graph->symbol_bytes)
+        VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes, "symbols", &slot->symbols));
+    VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &slot->inputs));
+    return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &slot->outputs);
+}
+
+_Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS, "the pipelines take what nodes have");
+
+static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *node)
+{
+    const vkd_shader_entry *shader = &vkd_shaders[node->shader];
+    const vkd_shader_code *code = &shader->flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
+    return (vkd_pipeline_desc){
+        .name = shader->name,
+        .code = code->packed,
+        .code_count = code->count,
+        .binding_count = node->binding_count,
+        .texel_mask = node->texel_mask,
+        .push_size = node->push_size,
+        .spec_count = node->spec_count,
+        .specs = node->specs,
+    };
+}
+
+vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph)
+{
+    vkd_context *context = vkd_device_context(device);
+    vkd_pipeline_desc *descs = vkd_alloc(context, graph->node_count, sizeof *descs);
+    if (!descs)
+        return vkd_fail_memory(context, "pipelines");
+    for (size_t i = 0; i < graph->node_count; i++)
+        descs[i] = pipeline_of(device, &graph->nodes[i]);
+    vkd_status status = vkd_pipelines_prepare(device, descs, (uint32_t)graph->node_count);
+    vkd_free(context, descs);
+    return status;
+}
+
+static vkd_status record_node(vkd_executor *executor, vkd_slot *slot, const vkd_node *node)
+{
+    const vkd_caps *caps = vkd_device_caps(executor->device);
+    vkd_context *context = vkd_device_context(executor->device);
+    vkd_pipeline_desc desc = pipeline_of(executor->device, node);
+    vkd_pipeline pipeline;
+    VKD_TRY(vkd_pipeline_get(executor->device, &desc, &pipeline));
+
+    vkd_slice slices[VKD_MAX_BINDINGS];
+    for (uint32_t b = 0; b < node->binding_count; b++) {
+        slices[b] = slice_of(executor, slot, node->bindings[b].tensor);
+        slices[b].write = node->bindings[b].write;
+        slices[b].texel_bytes = node->word_mask >> b & 1 ? 4 : 16;
+        if (slices[b].size > caps->max_storage_range)
+            return vkd_fail(context, VKD_UNSUPPORTED,
+                            "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu", node->op,
+                            node->op_id, (unsigned long long)slices[b].size, caps->name,
+                            (unsigned long long)caps->max_storage_range);
+    }
+    for (int axis = 0; axis < 3; axis++)
+        if (node->groups[axis] > caps->max_workgroup_count[axis])
+            return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u",
+                            node->op, node->op_id, node->groups[axis], axis, caps->name, caps->max_workgroup_count[axis]);
+    return vkd_commands_dispatch(slot->commands, &pipeline, slices, node->binding_count, node->push, node->push_size,
+                                 node->groups);
+}
+
+static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
+{
+    const vkd_graph *graph = executor->graph;
+    uint32_t bindings = 0;
+    for (size_t i = 0; i < graph->node_count; i++)
+        bindings += graph->nodes[i].binding_count;
+    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, executor->profile,
+                               &slot->commands));
+    for (uint32_t time = 0; time < times; time++)
+        for (size_t i = 0; i < graph->node_count; i++)
+            VKD_TRY(record_node(executor, slot, &graph->nodes[i]));
+    return vkd_commands_end(slot->commands);
+}
+
+vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times)
+{
+    vkd_slot *slot = &executor->slots[0];
+    vkd_commands_destroy(slot->commands);
+    slot->commands = NULL;
+    return record(executor, slot, times);
+}
+
+static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
+{
+    vkd_device *device = executor->device;
+    vkd_context *context = vkd_device_context(device);
+    vkd_commands_destroy(slot->commands);
+    for (size_t i = 0; slot->inputs && i < executor->graph->input_count; i++)
+        vkd_buffer_destroy(device, &slot->inputs[i]);
+    for (size_t i = 0; slot->outputs && i < executor->graph->output_count; i++)
+        vkd_buffer_destroy(device, &slot->outputs[i]);
+    vkd_buffer_destroy(device, &slot->symbols);
+    vkd_buffer_destroy(device, &slot->scratch);
+    vkd_free(context, slot->inputs);
+    vkd_free(context, slot->outputs);
+}
+
+vkd_status vkd_executor_add_slot(vkd_executor *executor)
+{
+    vkd_context *context = vkd_device_context(executor->device);
+    vkd_slot *slots = vkd_alloc(context, executor->slot_count + 1, sizeof *slots);
+    if (!slots)
+        return vkd_fail_memory(context, "the slots of executions");
+    if (executor->slots)
+        memcpy(slots, executor->slots, executor->slot_count * sizeof *slots);
+    vkd_free(context, executor->slots);
+    executor->slots = slots;
+    vkd_slot *slot = &slots[executor->slot_count];
+    vkd_status status = create_buffers(executor, slot);
+    if (status == VKD_OK)
+        status = record(executor, slot, 1);
+    if (status == VKD_OK)
+        executor->slot_count++;
+    else
+        destroy_slot(executor, slot);
+    return status;
+}
+
+uint32_t vkd_executor_slot_count(const vkd_executor *executor) { return executor->slot_count; }
+
+static vkd_status create(vkd_executor *executor)
+{
+    vkd_device *device = executor->device;
+    vkd_context *context = vkd_device_context(device);
+    executor->resident = vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->resident);
+    if (!executor->resident)
+        return vkd_fail_memory(context, "the executor");
+    if (executor->owns_residents)
+        VKD_TRY(vkd_residents_create(device, &executor->residents));
+    VKD_TRY(vkd_executor_prepare(device, executor->graph));
+    VKD_TRY(vkd_residents_place(executor->residents, executor->graph, executor->resident));
+    return vkd_executor_add_slot(executor);
+}
+
+vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents, bool profile,
+                               vkd_executor **out)
+{
+    vkd_context *context = vkd_device_context(device);
+    vkd_executor *executor = vkd_alloc(context, 1, sizeof *executor);
+    *out = NULL;
+    if (!executor)
+        return vkd_fail_memory(context, "the executor");
+    executor->device = device;
+    executor->graph = graph;
+    executor->residents = residents;
+    executor->owns_residents = !residents;
+    executor->profile = profile;
+    vkd_status status = create(executor);
+    if (status != VKD_OK) {
+        vkd_executor_destroy(executor);
+        return status;
+    }
+    *out = executor;
+    return VKD_OK;
+}
+
+void vkd_executor_destroy(vkd_executor *executor)
+{
+    if (!executor)
+        return;
+    vkd_context *context = vkd_device_context(executor->device);
+    for (uint32_t i = 0; i < executor->slot_count; i++)
+        destroy_slot(executor, &executor->slots[i]);
+    if (executor->owns_residents)
+        vkd_residents_destroy(executor->residents);
+    vkd_free(context, executor->resident);
+    vkd_free(context, executor->slots);
+    vkd_free(context, executor);
+}
+
+/* ------------------------------------------------------------------------------------------------------ execution */
+
+void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index)
+{
+    return executor->slots[slot].inputs[index].mapped;
+}
+
+const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t index)
+{
+    return executor->slots[slot].outputs[index].mapped;
+}
+
+int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot) { return executor->slots[slot].symbols.mapped; }
+
+vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
+{
+    /* A queue for each, where there are enough; executions that share a state follow each other on one. */
+    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands, executor->graph->state_bytes ? 0 : slot));
+    executor->slots[slot].in_flight = true;
+    return VKD_OK;
+}
+
+vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot)
+{
+    vkd_slot *waited = &executor->slots[slot];
+    waited->in_flight = false;
+    executor->last = slot;
+    VKD_TRY(vkd_commands_wait(waited->commands));
+    for (size_t i = 0; i < executor->graph->output_count; i++)
+        if (executor->graph->outputs[i] != VKD_NO_TENSOR)
+            VKD_TRY(vkd_buffer_invalidate(executor->device, &waited->outputs[i]));
+    return VKD_OK;
+}
+
+vkd_status vkd_executor_run(vkd_executor *executor)
+{
+    VKD_TRY(vkd_executor_submit(executor, 0));
+    return vkd_executor_wait(executor, 0);
+}
+
+uint64_t vkd_executor_gpu_ns(const vkd_executor *executor)
+{
+    return vkd_commands_gpu_ns(executor->slots[executor->last].commands);
+}
+
+uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node)
+{
+    return vkd_commands_dispatch_ns(executor->slots[executor->last].commands, (uint32_t)node);
+}
+
+uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node)
+{
+    return vkd_commands_dispatch_start_ns(executor->slots[executor->last].commands, (uint32_t)node);
+}
+
+uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
+{
+    const vkd_slot *slot = &executor->slots[0];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < executor->graph->input_count; i++)
+        bytes += slot->inputs[i].size;
+    for (size_t i = 0; i < executor->graph->output_count; i++)
+        bytes += slot->outputs[i].size;
+    return bytes;
+}
+
+vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst)
+{
+    const vkd_slot *slot = &executor->slots[executor->last];
+    if (slot->in_flight)
+        return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,
+                        "the memory of the execution that ended last is in use by another one");
+    vkd_slice slice = slice_of(executor, slot, tensor);
+    return vkd_buffer_read(executor->device, slice.buffer, slice.offset, slice.size, dst);
+}
