@@ -1,11 +1,12 @@
-/* Copies between the caller's tensors and the device's, with the dtype conversions that ExecuTorch makes at the boundary. */
+/* Copies between the caller's tensors and the device's, with the dtype conversions that ExecuTorch
+ * makes at the boundary. */
 #ifndef VKD_BACKEND_CONVERT_H
 #define VKD_BACKEND_CONVERT_H
 
 #include "include/vkdelegate.h"
 
-/* Whether a caller's tensor of dtype `host` can stand for a device tensor of dtype `device`: equal ones, int64 for int32,
- * float64 and float16 for float32. */
+/* Whether a caller's tensor of dtype `host` can stand for a device tensor of dtype `device`: equal
+ * ones, int64 for int32, float64 and float16 for float32. */
 bool vkd_convertible(vkd_dtype host, vkd_dtype device);
 
 /* How a caller's tensor lies in memory. Ours are row-major. */
@@ -20,10 +21,12 @@ typedef struct vkd_border {
 /* order: a permutation of the dims; null: row-major. */
 void vkd_border_init(vkd_border *border, uint32_t rank, const uint32_t *dims, const uint8_t *order);
 
-/* From the caller's order to ours and back; the dtypes are convertible. int64 and float64 are cut to 32 bits as a C conversion
- * does. */
-void vkd_border_in(const vkd_border *border, vkd_dtype host, const void *src, vkd_dtype device, void *dst);
-void vkd_border_out(const vkd_border *border, vkd_dtype device, const void *src, vkd_dtype host, void *dst);
+/* From the caller's order to ours and back; the dtypes are convertible. int64 and float64 are cut
+ * to 32 bits as a C conversion does. */
+void vkd_border_in(const vkd_border *border, vkd_dtype host, const void *src, vkd_dtype device,
+                   void *dst);
+void vkd_border_out(const vkd_border *border, vkd_dtype device, const void *src, vkd_dtype host,
+                    void *dst);
 
 /* count elements that lie side by side. */
 void vkd_convert_in(vkd_dtype host, const void *src, vkd_dtype device, void *dst, size_t count);

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------- compile specs */
+/* -------------------------------------------------------------------------------- compile specs */
 
-/* What the file's compile specs ask for; sizes as ExecuTorch writes them. Storage types and layouts are the file's private
- * hints, the rest was for the exporter. */
+/* What the file's compile specs ask for; sizes as ExecuTorch writes them. Storage types and layouts
+ * are the file's private hints, the rest was for the exporter. */
 static const struct {
     const char *key;
     size_t size;
@@ -37,7 +37,8 @@ static vkd_status check_size(vkd_context *context, const vkd_compile_spec *spec)
 {
     for (size_t k = 0; k < sizeof known_specs / sizeof *known_specs; k++)
         if (!strcmp(spec->key, known_specs[k].key) && spec->value_size != known_specs[k].size)
-            return vkd_fail(context, VKD_INVALID_MODEL, "compile spec '%s' has %zu bytes: it must have %zu", spec->key,
+            return vkd_fail(context, VKD_INVALID_MODEL,
+                            "compile spec '%s' has %zu bytes: it must have %zu", spec->key,
                             spec->value_size, known_specs[k].size);
     return VKD_OK;
 }
@@ -47,14 +48,17 @@ static bool is_set(const vkd_compile_spec *spec, const char *key)
     return !strcmp(spec->key, key) && *(const unsigned char *)spec->value;
 }
 
-vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, vkd_wishes *wishes)
+vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count,
+                          vkd_wishes *wishes)
 {
     for (size_t i = 0; i < count; i++) {
         vkd_compile_spec spec;
         if (!vkd_struct_read(&spec, sizeof spec, specs, i))
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu: vkd_compile_spec.size is wrong", i);
+            return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                            "compile spec %zu: vkd_compile_spec.size is wrong", i);
         if (!spec.key || (spec.value_size && !spec.value))
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu has a null pointer", i);
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "compile spec %zu has a null pointer",
+                            i);
         VKD_TRY(check_size(context, &spec));
         wishes->warm_up |= is_set(&spec, "warmup_execute_after_compile");
         wishes->dynamic |= is_set(&spec, "require_dynamic_shapes");
@@ -62,7 +66,7 @@ vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, s
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------ named data */
+/* ----------------------------------------------------------------------------------- named data */
 
 static void release(const vkd_named_data *named_data, const vkd_held *held)
 {
@@ -77,7 +81,8 @@ static void release_held(vkd_delegate *delegate)
 }
 
 /* A vkd_named_data's find over the caller's, which remembers what is to be released. */
-static vkd_status find_and_hold(void *user, const char *key, const void **out_data, size_t *out_size)
+static vkd_status find_and_hold(void *user, const char *key, const void **out_data,
+                                size_t *out_size)
 {
     vkd_delegate *delegate = user;
     const vkd_named_data *named_data = &delegate->named_data;
@@ -100,41 +105,48 @@ static vkd_status find_and_hold(void *user, const char *key, const void **out_da
 static vkd_status read_model(vkd_delegate *delegate, const vkd_source *source, vkd_wishes *wishes)
 {
     const vkd_named_data holding = {sizeof holding, find_and_hold, NULL, delegate};
-    if (source->named_data && (!vkd_struct_read(&delegate->named_data, sizeof delegate->named_data, source->named_data, 0) ||
+    if (source->named_data && (!vkd_struct_read(&delegate->named_data, sizeof delegate->named_data,
+                                                source->named_data, 0) ||
                                !delegate->named_data.find))
         return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
                         "vkd_named_data: size must be sizeof(vkd_named_data), and find not null");
-    return source->read(source->user, source->named_data ? &holding : NULL, &delegate->arena, &delegate->model, wishes);
+    return source->read(source->user, source->named_data ? &holding : NULL, &delegate->arena,
+                        &delegate->model, wishes);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ init */
+/* ----------------------------------------------------------------------------------------- init */
 
 /* Lowers without a tuner and appends the nodes to `all`, to learn which kernels there will be. */
-static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, const char *variant, vkd_graph *all,
-                              vkd_lowered *out)
+static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, const char *variant,
+                              vkd_graph *all, vkd_lowered *out)
 {
     const vkd_planner *planner = &delegate->planner;
     vkd_graph graph;
     vkd_graph_init(&graph, all->arena);
-    vkd_model_value *values = vkd_arena_alloc(all->arena, planner->net->value_count, sizeof *values);
+    vkd_model_value *values =
+        vkd_arena_alloc(all->arena, planner->net->value_count, sizeof *values);
     if (!values)
         return vkd_fail_memory(&delegate->context, "a model's values");
     VKD_TRY(vkd_shape_net(&delegate->context, planner->net, NULL, values));
-    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, caps, variant, NULL, &graph, out));
+    VKD_TRY(
+        vkd_lower_net(&delegate->context, planner->net, values, caps, variant, NULL, &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
 }
 
-/* The variants that the tuner would time for any of the convolutions, each in a graph of its own. */
-static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_caps *caps, const vkd_lowered *lowered, vkd_graph *all)
+/* The variants that the tuner would time for any of the convolutions, each in a graph of its own.
+ */
+static vkd_status lower_rivals(vkd_delegate *delegate, const vkd_caps *caps,
+                               const vkd_lowered *lowered, vkd_graph *all)
 {
     enum { MAX_RIVALS = 64 };
     const char *rivals[MAX_RIVALS];
     size_t rival_count = 0;
     for (size_t s = 0; s < lowered->selection_count; s++) {
         const vkd_selection_info *selection = &lowered->selections[s];
-        size_t order[VKD_TUNER_TRIES], ordered = vkd_tuner_line_up(selection->candidates, selection->candidate_count, order);
+        size_t order[VKD_TUNER_TRIES],
+            ordered = vkd_tuner_line_up(selection->candidates, selection->candidate_count, order);
         for (size_t k = 0; k < ordered && rival_count < MAX_RIVALS; k++) {
             const char *name = selection->candidates[order[k]].variant;
             bool known = false;
@@ -164,18 +176,19 @@ static double estimate_of(const vkd_lowered *lowered)
     return sum;
 }
 
-/* What goes before lowering with a tuner: compiles the kernels that it will look at one after another all at once, and measures
- * where the options ask for it. The estimates of a CPU device are probed before, where that is worth it: a small model would
- * have to run very often. */
-static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner, vkd_arena *arena,
-                          vkd_caps *caps)
+/* What goes before lowering with a tuner: compiles the kernels that it will look at one after
+ * another all at once, and measures where the options ask for it. The estimates of a CPU device are
+ * probed before, where that is worth it: a small model would have to run very often. */
+static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vkd_tuner *tuner,
+                          vkd_arena *arena, vkd_caps *caps)
 {
     const double worth_probing_us = 3000;
     vkd_graph all;
     vkd_lowered lowered;
     vkd_graph_init(&all, arena);
     VKD_TRY(lower_ahead(delegate, caps, options->variant, &all, &lowered));
-    if (caps->type == VKD_TYPE_CPU && !options->variant && estimate_of(&lowered) > worth_probing_us) {
+    if (caps->type == VKD_TYPE_CPU && !options->variant &&
+        estimate_of(&lowered) > worth_probing_us) {
         VKD_TRY(conv2d_probe(&delegate->context, tuner, caps));
         vkd_graph_init(&all, arena);
         VKD_TRY(lower_ahead(delegate, caps, NULL, &all, &lowered));
@@ -197,13 +210,16 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_arena_init(&arena, &delegate->context);
     vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
-    return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan) : status;
+    return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan)
+                            : status;
 }
 
-/* The plan for the file's shapes, made with a tuner: what that finds out is written down in any case. */
+/* The plan for the file's shapes, made with a tuner: what that finds out is written down in any
+ * case. */
 static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    VKD_TRY(vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &delegate->planner.tuner));
+    VKD_TRY(
+        vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &delegate->planner.tuner));
     vkd_status status = lower(delegate, options);
     vkd_tuner_destroy(delegate->planner.tuner);
     delegate->planner.tuner = NULL;
@@ -215,9 +231,12 @@ static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *opt
 static vkd_status create_arguments(vkd_delegate *delegate)
 {
     const vkd_net *net = &delegate->net;
-    delegate->values = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
-    delegate->inputs = vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
-    delegate->destinations = vkd_arena_alloc(&delegate->arena, net->output_count, sizeof *delegate->destinations);
+    delegate->values =
+        vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->values);
+    delegate->inputs =
+        vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
+    delegate->destinations =
+        vkd_arena_alloc(&delegate->arena, net->output_count, sizeof *delegate->destinations);
     if (!delegate->values || !delegate->inputs || !delegate->destinations)
         return vkd_fail_memory(&delegate->context, "a model's values");
     return VKD_OK;
@@ -243,7 +262,10 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
 }
 
 static const char *family_of(const conv2d_variant *variant) { return variant->family; }
-static const char *tile_of(const conv2d_variant *variant) { return variant->tile ? variant->tile->name : NULL; }
+static const char *tile_of(const conv2d_variant *variant)
+{
+    return variant->tile ? variant->tile->name : NULL;
+}
 
 /* Each part of the variants' names once: "general, pointwise, ...". */
 static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out, size_t size)
@@ -272,11 +294,13 @@ static vkd_status check_variant(vkd_context *context, const char *name)
     list_parts(family_of, families, sizeof families);
     list_parts(tile_of, tiles, sizeof tiles);
     return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                    "vkd_options.variant is '%.64s', no such variant: there are the families %s, with the tiles %s", name,
-                    families, tiles);
+                    "vkd_options.variant is '%.64s', no such variant: there are the families %s, "
+                    "with the tiles %s",
+                    name, families, tiles);
 }
 
-/* Numbers that have a largest value, the enums among them; an enum that is negative is a large number here. */
+/* Numbers that have a largest value, the enums among them; an enum that is negative is a large
+ * number here. */
 static vkd_status check_numbers(vkd_context *context, const vkd_options *options)
 {
     enum { ALL_REWRITES = 2 * VKD_REWRITE_FOLD - 1 };
@@ -291,12 +315,14 @@ static vkd_status check_numbers(vkd_context *context, const vkd_options *options
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value > numbers[i].most)
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.%s is %" PRIu32 ", the largest possible is %" PRIu32,
+            return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                            "vkd_options.%s is %" PRIu32 ", the largest possible is %" PRIu32,
                             numbers[i].field, numbers[i].value, numbers[i].most);
     return VKD_OK;
 }
 
-void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK])
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument,
+                            const uint8_t order[VKD_MAX_RANK])
 {
     memcpy(delegate->orders[argument], order, VKD_MAX_RANK);
 }
@@ -317,12 +343,14 @@ static vkd_status create_orders(vkd_delegate *delegate)
 static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *options)
 {
     delegate->flight_count = options->in_flight ? options->in_flight : 1;
-    delegate->flights = vkd_arena_alloc(&delegate->arena, delegate->flight_count, sizeof *delegate->flights);
+    delegate->flights =
+        vkd_arena_alloc(&delegate->arena, delegate->flight_count, sizeof *delegate->flights);
     if (!delegate->flights)
         return vkd_fail_memory(&delegate->context, "executions in flight");
     for (uint32_t i = 0; i < delegate->flight_count; i++) {
         vkd_flight *flight = &delegate->flights[i];
-        flight->outputs = vkd_arena_alloc(&delegate->arena, delegate->net.output_count, sizeof *flight->outputs);
+        flight->outputs =
+            vkd_arena_alloc(&delegate->arena, delegate->net.output_count, sizeof *flight->outputs);
         if (!flight->outputs)
             return vkd_fail_memory(&delegate->context, "executions in flight");
     }
@@ -367,7 +395,8 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     return VKD_OK;
 }
 
-vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *given, vkd_delegate **out)
+vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *given,
+                               vkd_delegate **out)
 {
     vkd_context context;
     vkd_options options;
@@ -376,7 +405,8 @@ vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *give
     if (out)
         *out = NULL;
     if (status == VKD_OK && !out)
-        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the result");
+        status =
+            vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_init: a null pointer for the result");
     else if (status == VKD_OK && !(delegate = vkd_alloc(&context, 1, sizeof *delegate)))
         status = vkd_fail_memory(&context, "the delegate");
     else if (status == VKD_OK) {
@@ -400,8 +430,8 @@ typedef struct blob_source {
     size_t spec_count;
 } blob_source;
 
-static vkd_status read_blob(const void *user, const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out,
-                            vkd_wishes *wishes)
+static vkd_status read_blob(const void *user, const vkd_named_data *named_data, vkd_arena *arena,
+                            vkd_model *out, vkd_wishes *wishes)
 {
     const blob_source *source = user;
     if (!source->blob || (source->spec_count && !source->specs))
@@ -411,8 +441,9 @@ static vkd_status read_blob(const void *user, const vkd_named_data *named_data, 
     return vkd_model_read(source->blob, source->size, named_data, arena, out);
 }
 
-vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs, size_t spec_count,
-                    const vkd_named_data *named_data, const vkd_options *options, vkd_delegate **out)
+vkd_status vkd_init(const void *blob, size_t blob_size, const vkd_compile_spec *specs,
+                    size_t spec_count, const vkd_named_data *named_data, const vkd_options *options,
+                    vkd_delegate **out)
 {
     const blob_source source = {blob, blob_size, specs, spec_count};
     return vkd_delegate_create(&(vkd_source){read_blob, &source, named_data}, options, out);
@@ -432,4 +463,7 @@ void vkd_destroy(vkd_delegate *delegate)
     vkd_free(&context, delegate);
 }
 
-const char *vkd_last_error(const vkd_delegate *delegate) { return delegate ? delegate->context.error : ""; }
+const char *vkd_last_error(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->context.error : "";
+}

@@ -12,9 +12,10 @@ typedef struct vkd_destination {
     void *data;
 } vkd_destination;
 
-/* An execution that vkd_submit has started, in the slot of the same number of its plan's executor. */
+/* An execution that vkd_submit has started, in the slot of the same number of its plan's executor.
+ */
 typedef struct vkd_flight {
-    uint64_t ticket;          /* 0: none */
+    uint64_t ticket; /* 0: none */
     vkd_plan *plan;
     vkd_destination *outputs; /* net.output_count */
 } vkd_flight;
@@ -45,7 +46,7 @@ struct vkd_delegate {
     vkd_planner planner;
     vkd_plan *plans[VKD_MAX_PLANS];
     size_t plan_count;
-    vkd_plan *plan; /* of the last execution, or the first one */
+    vkd_plan *plan;  /* of the last execution, or the first one */
     bool is_dynamic; /* executions may have other dims than the file */
     /* Of an execution to come: */
     vkd_model_value *values;
@@ -58,7 +59,8 @@ struct vkd_delegate {
     vkd_device_info device_info;
     uint64_t host_peak; /* of init */
     bool keeps_intermediates;
-    uint8_t (*orders)[VKD_MAX_RANK]; /* vkd_tensor_info.dim_order of the inputs, then of the outputs */
+    /* vkd_tensor_info.dim_order of the inputs, then of the outputs */
+    uint8_t (*orders)[VKD_MAX_RANK];
 
     vkd_flight *flights;
     uint32_t flight_count; /* vkd_options.in_flight */
@@ -75,20 +77,24 @@ typedef struct vkd_wishes {
 
 /* Where a delegate's model comes from. */
 typedef struct vkd_source {
-    /* Reads it into the delegate's arena, and adds to the wishes. named_data: what `data` is behind, with a memory of what it
-     * gave; null where that is. */
-    vkd_status (*read)(const void *user, const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out,
-                       vkd_wishes *wishes);
+    /* Reads it into the delegate's arena, and adds to the wishes. named_data: what `data` is
+     * behind, with a memory of what it gave; null where that is. */
+    vkd_status (*read)(const void *user, const vkd_named_data *named_data, vkd_arena *arena,
+                       vkd_model *out, vkd_wishes *wishes);
     const void *user;
     const vkd_named_data *named_data;
 } vkd_source;
 /* vkd_init, from any source. options may be null. */
-VKD_MUST_USE vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options, vkd_delegate **out);
+VKD_MUST_USE vkd_status vkd_delegate_create(const vkd_source *source, const vkd_options *options,
+                                            vkd_delegate **out);
 /* Checks compile specs and adds what they ask for. */
-VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs, size_t count, vkd_wishes *wishes);
+VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_spec *specs,
+                                       size_t count, vkd_wishes *wishes);
 
-/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; row-major is what vkd_init leaves. */
-void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument, const uint8_t order[VKD_MAX_RANK]);
+/* Declares how the caller's tensors lie in memory, the inputs', then the outputs'; row-major is
+ * what vkd_init leaves. */
+void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument,
+                            const uint8_t order[VKD_MAX_RANK]);
 
 /* As many slots as executions may be in flight. */
 VKD_MUST_USE vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan);

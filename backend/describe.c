@@ -7,7 +7,8 @@
 void vkd_tensor_info_of(const vkd_model_tensor *tensor, vkd_tensor_info *out)
 {
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank};
-    for (uint32_t i = 0; i < tensor->rank && i < VKD_MAX_RANK; i++) { /* gcc for arm64 sees the second alone */
+    for (uint32_t i = 0; i < tensor->rank && i < VKD_MAX_RANK;
+         i++) { /* gcc for arm64 sees the second alone */
         out->dims[i] = tensor->dims[i];
         out->dim_order[i] = (uint8_t)i;
     }
@@ -15,8 +16,8 @@ void vkd_tensor_info_of(const vkd_model_tensor *tensor, vkd_tensor_info *out)
 }
 
 /* What the file declares: upper bounds of what changes. A SymInt is an int of rank 0. */
-static vkd_status io_info(const vkd_net *net, const uint32_t *ids, uint8_t (*orders)[VKD_MAX_RANK], size_t count, size_t index,
-                          vkd_tensor_info *out)
+static vkd_status io_info(const vkd_net *net, const uint32_t *ids, uint8_t (*orders)[VKD_MAX_RANK],
+                          size_t count, size_t index, vkd_tensor_info *out)
 {
     if (!out)
         return VKD_INVALID_ARGUMENT;
@@ -29,24 +30,35 @@ static vkd_status io_info(const vkd_net *net, const uint32_t *ids, uint8_t (*ord
     return VKD_OK;
 }
 
-size_t vkd_input_count(const vkd_delegate *delegate) { return delegate ? delegate->net.input_count : 0; }
+size_t vkd_input_count(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->net.input_count : 0;
+}
 
-size_t vkd_output_count(const vkd_delegate *delegate) { return delegate ? delegate->net.output_count : 0; }
+size_t vkd_output_count(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->net.output_count : 0;
+}
 
 vkd_status vkd_input_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(&delegate->net, delegate->net.inputs, delegate->orders, delegate->net.input_count, index, out)
+    return delegate ? io_info(&delegate->net, delegate->net.inputs, delegate->orders,
+                              delegate->net.input_count, index, out)
                     : VKD_INVALID_ARGUMENT;
 }
 
 vkd_status vkd_output_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
-    return delegate ? io_info(&delegate->net, delegate->net.outputs, delegate->orders + delegate->net.input_count,
+    return delegate ? io_info(&delegate->net, delegate->net.outputs,
+                              delegate->orders + delegate->net.input_count,
                               delegate->net.output_count, index, out)
                     : VKD_INVALID_ARGUMENT;
 }
 
-const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate) { return delegate ? &delegate->device_info : NULL; }
+const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate)
+{
+    return delegate ? &delegate->device_info : NULL;
+}
 
 void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
 {
@@ -63,7 +75,10 @@ void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
     };
 }
 
-size_t vkd_node_count(const vkd_delegate *delegate) { return delegate ? delegate->plan->graph.node_count : 0; }
+size_t vkd_node_count(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->plan->graph.node_count : 0;
+}
 
 vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
 {
@@ -86,11 +101,18 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
     return VKD_OK;
 }
 
-uint64_t vkd_gpu_ns(const vkd_delegate *delegate) { return delegate ? vkd_executor_gpu_ns(delegate->plan->executor) : 0; }
+uint64_t vkd_gpu_ns(const vkd_delegate *delegate)
+{
+    return delegate ? vkd_executor_gpu_ns(delegate->plan->executor) : 0;
+}
 
-size_t vkd_selection_count(const vkd_delegate *delegate) { return delegate ? delegate->plan->lowered.selection_count : 0; }
+size_t vkd_selection_count(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->plan->lowered.selection_count : 0;
+}
 
-vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
+vkd_status vkd_describe_selection(const vkd_delegate *delegate, size_t index,
+                                  vkd_selection_info *out)
 {
     if (!delegate || !out)
         return VKD_INVALID_ARGUMENT;
@@ -111,29 +133,36 @@ static void unpack(const vkd_tensor *tensor, const unsigned char *src, unsigned 
     for (size_t n = 0; n < tensor->n; n++)
         for (size_t c = 0; c < tensor->c; c++)
             for (size_t pixel = 0; pixel < (size_t)tensor->h * tensor->w; pixel++, dst += size)
-                memcpy(dst, src + ((n * tensor->h * tensor->w + pixel) * channels + c) * size, size);
+                memcpy(dst, src + ((n * tensor->h * tensor->w + pixel) * channels + c) * size,
+                       size);
 }
 
-vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, size_t size, vkd_tensor_info *out_info)
+vkd_status vkd_read_value(vkd_delegate *delegate, uint32_t value, void *data, size_t size,
+                          vkd_tensor_info *out_info)
 {
     if (!delegate)
         return VKD_INVALID_ARGUMENT;
     vkd_context *context = &delegate->context;
     if (!data || !out_info || !delegate->keeps_intermediates)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_read_value needs keep_intermediates and no null pointers");
-    if (value >= delegate->net.value_count || delegate->plan->lowered.tensors[value] == VKD_NO_TENSOR)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "vkd_read_value needs keep_intermediates and no null pointers");
+    if (value >= delegate->net.value_count ||
+        delegate->plan->lowered.tensors[value] == VKD_NO_TENSOR)
         return VKD_NOT_FOUND;
-    const vkd_tensor *tensor = &delegate->plan->graph.tensors[delegate->plan->lowered.tensors[value]];
+    const vkd_tensor *tensor =
+        &delegate->plan->graph.tensors[delegate->plan->lowered.tensors[value]];
     vkd_model_tensor shape = {.dtype = tensor->dtype, .rank = tensor->rank};
     memcpy(shape.dims, tensor->dims, sizeof shape.dims);
     vkd_tensor_info_of(&shape, out_info);
     if (size < out_info->size)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "value %u has %zu bytes, there is room for %zu", value, out_info->size,
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "value %u has %zu bytes, there is room for %zu", value, out_info->size,
                         size);
     unsigned char *bytes = vkd_alloc(context, 1, (size_t)tensor->bytes);
     if (!bytes)
         return vkd_fail_memory(context, "a value");
-    vkd_status status = vkd_executor_read(delegate->plan->executor, delegate->plan->lowered.tensors[value], bytes);
+    vkd_status status =
+        vkd_executor_read(delegate->plan->executor, delegate->plan->lowered.tensors[value], bytes);
     if (status == VKD_OK)
         unpack(tensor, bytes, data);
     vkd_free(context, bytes);

@@ -17,7 +17,8 @@ vkd_status vkd_engine_create(const vkd_options *given, vkd_engine **out)
         *out = NULL;
     if (status == VKD_OK && (!out || options.engine))
         status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_engine_create: %s",
-                          out ? "an engine is made without vkd_options.engine" : "a null pointer for the result");
+                          out ? "an engine is made without vkd_options.engine"
+                              : "a null pointer for the result");
     else if (status == VKD_OK && !(engine = vkd_alloc(&context, 1, sizeof *engine)))
         status = vkd_fail_memory(&context, "the engine");
     else if (status == VKD_OK) {
@@ -44,9 +45,13 @@ void vkd_engine_destroy(vkd_engine *engine)
     vkd_free(&context, engine);
 }
 
-const vkd_device_info *vkd_engine_device(const vkd_engine *engine) { return engine ? &engine->info : NULL; }
+const vkd_device_info *vkd_engine_device(const vkd_engine *engine)
+{
+    return engine ? &engine->info : NULL;
+}
 
-vkd_status vkd_engine_open_device(vkd_context *context, const vkd_options *options, vkd_device **out)
+vkd_status vkd_engine_open_device(vkd_context *context, const vkd_options *options,
+                                  vkd_device **out)
 {
     return options->engine ? vkd_device_share(options->engine->device, context, options, out)
                            : vkd_device_open(context, options, out);

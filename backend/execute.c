@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 /* A number is passed as a tensor of rank 0. */
 static vkd_model_tensor boundary(const vkd_model_value *value)
 {
-    return value->kind == VKD_VALUE_TENSOR ? value->tensor : (vkd_model_tensor){.dtype = VKD_DTYPE_INT32};
+    return value->kind == VKD_VALUE_TENSOR ? value->tensor
+                                           : (vkd_model_tensor){.dtype = VKD_DTYPE_INT32};
 }
 
 /* Which argument a message is about. */
@@ -18,48 +19,55 @@ typedef struct argument {
     size_t index;
 } argument;
 
-static vkd_status check_dtype(vkd_context *context, const vkd_tensor_arg *arg, vkd_dtype dtype, argument a)
+static vkd_status check_dtype(vkd_context *context, const vkd_tensor_arg *arg, vkd_dtype dtype,
+                              argument a)
 {
     if (!vkd_convertible(arg->dtype, dtype))
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", a.kind, a.index,
-                        vkd_dtype_name(arg->dtype), vkd_dtype_name(dtype));
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu is %s: the model has %s", a.kind,
+                        a.index, vkd_dtype_name(arg->dtype), vkd_dtype_name(dtype));
     return VKD_OK;
 }
 
-static vkd_status check_room(vkd_context *context, const vkd_tensor_arg *arg, const void *data, const vkd_model_tensor *tensor,
-                             argument a)
+static vkd_status check_room(vkd_context *context, const vkd_tensor_arg *arg, const void *data,
+                             const vkd_model_tensor *tensor, argument a)
 {
-    const size_t needed = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(arg->dtype);
+    const size_t needed =
+        (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(arg->dtype);
     if (!data && needed)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer for its bytes", a.kind, a.index);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has a null pointer for its bytes",
+                        a.kind, a.index);
     if (arg->capacity < needed)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed", a.kind, a.index, arg->capacity,
-                        needed);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has %zu bytes: %zu are needed",
+                        a.kind, a.index, arg->capacity, needed);
     return VKD_OK;
 }
 
-static vkd_status read_arg(vkd_context *context, const vkd_tensor_arg *args, size_t place, argument a, vkd_tensor_arg *out)
+static vkd_status read_arg(vkd_context *context, const vkd_tensor_arg *args, size_t place,
+                           argument a, vkd_tensor_arg *out)
 {
     if (!vkd_struct_read(out, sizeof *out, args, place))
         return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                        "%s %zu: vkd_tensor_arg.size must be sizeof(vkd_tensor_arg), and what this library does not know "
+                        "%s %zu: vkd_tensor_arg.size must be sizeof(vkd_tensor_arg), and what this "
+                        "library does not know "
                         "there zero",
                         a.kind, a.index);
     return VKD_OK;
 }
 
 /* The dims of an input: the model's, or at most as large where shapes can change. */
-static vkd_status read_dims(const vkd_delegate *delegate, vkd_context *context, const vkd_tensor_arg *arg,
-                            vkd_model_tensor *tensor, argument a)
+static vkd_status read_dims(const vkd_delegate *delegate, vkd_context *context,
+                            const vkd_tensor_arg *arg, vkd_model_tensor *tensor, argument a)
 {
     if (arg->rank != tensor->rank)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u", a.kind, a.index, arg->rank,
-                        tensor->rank);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has rank %u: the model has %u",
+                        a.kind, a.index, arg->rank, tensor->rank);
     for (uint32_t i = 0; i < arg->rank; i++) {
         const int64_t given = arg->dims[i], most = tensor->dims[i];
         if (given < 0 || given > most || (given < most && !delegate->is_dynamic))
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s %zu has size %lld in dim %u: the model has %s%lld", a.kind,
-                            a.index, (long long)given, i, delegate->is_dynamic ? "at most " : "", (long long)most);
+            return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                            "%s %zu has size %lld in dim %u: the model has %s%lld", a.kind, a.index,
+                            (long long)given, i, delegate->is_dynamic ? "at most " : "",
+                            (long long)most);
         tensor->dims[i] = (uint32_t)given;
     }
     return VKD_OK;
@@ -85,7 +93,8 @@ static vkd_status read_input(vkd_delegate *delegate, const vkd_tensor_arg *args,
 }
 
 /* Where the results go, into destinations. first: the place of the first output in args. */
-static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd_tensor_arg *args, size_t first)
+static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd_tensor_arg *args,
+                               size_t first)
 {
     vkd_context *context = &delegate->context;
     for (size_t i = 0; i < delegate->net.output_count; i++) {
@@ -104,7 +113,7 @@ static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ border */
+/* --------------------------------------------------------------------------------------- border */
 
 static void set_input(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index)
 {
@@ -114,10 +123,12 @@ static void set_input(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slo
     const vkd_input *input = &delegate->inputs[index];
     vkd_border border;
     vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[index]);
-    vkd_border_in(&border, input->dtype, input->data, tensor->dtype, vkd_executor_input(plan->executor, slot, index));
+    vkd_border_in(&border, input->dtype, input->data, tensor->dtype,
+                  vkd_executor_input(plan->executor, slot, index));
 }
 
-static void get_output(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index, const vkd_destination *to)
+static void get_output(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index,
+                       const vkd_destination *to)
 {
     const vkd_model_value *value = &plan->values[delegate->net.outputs[index]];
     const vkd_model_tensor declared = boundary(value);
@@ -130,14 +141,17 @@ static void get_output(vkd_delegate *delegate, const vkd_plan *plan, uint32_t sl
     }
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.outputs[index]];
     vkd_border border;
-    vkd_border_init(&border, tensor->rank, tensor->dims, delegate->orders[delegate->net.input_count + index]);
-    vkd_border_out(&border, tensor->dtype, vkd_executor_output(plan->executor, slot, index), to->dtype, to->data);
+    vkd_border_init(&border, tensor->rank, tensor->dims,
+                    delegate->orders[delegate->net.input_count + index]);
+    vkd_border_out(&border, tensor->dtype, vkd_executor_output(plan->executor, slot, index),
+                   to->dtype, to->data);
 }
-/* ------------------------------------------------------------------------------------------------------- in flight */
+/* ------------------------------------------------------------------------------------ in flight */
 
 static void remember_failure(vkd_delegate *delegate, uint64_t ticket, vkd_status status)
 {
-    delegate->failures[delegate->failure_count++ % VKD_MAX_IN_FLIGHT] = (vkd_failure){ticket, status};
+    delegate->failures[delegate->failure_count++ % VKD_MAX_IN_FLIGHT] =
+        (vkd_failure){ticket, status};
 }
 
 /* How an execution that is not in flight any more has ended. */
@@ -165,13 +179,14 @@ static vkd_status complete(vkd_delegate *delegate, uint32_t slot)
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ plans */
+/* ---------------------------------------------------------------------------------------- plans */
 
 static bool has_input_dims(const vkd_delegate *delegate, const vkd_plan *plan)
 {
     for (size_t i = 0; i < delegate->net.input_count; i++) {
         const vkd_shape *shape = &delegate->inputs[i].shape;
-        if (memcmp(plan->values[delegate->net.inputs[i]].tensor.dims, shape->dims, shape->rank * sizeof *shape->dims))
+        if (memcmp(plan->values[delegate->net.inputs[i]].tensor.dims, shape->dims,
+                   shape->rank * sizeof *shape->dims))
             return false;
     }
     return true;
@@ -217,7 +232,8 @@ vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan)
     return VKD_OK;
 }
 
-/* The plan for the inputs that were read. A net without SymInts whose inputs have the last execution's dims needs no look. */
+/* The plan for the inputs that were read. A net without SymInts whose inputs have the last
+ * execution's dims needs no look. */
 static vkd_status choose_plan(vkd_delegate *delegate, vkd_plan **out)
 {
     *out = delegate->plan;
@@ -253,16 +269,19 @@ static uint32_t choose_slot(const vkd_delegate *delegate)
     return chosen;
 }
 
-vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count,
+                      uint64_t *out_ticket)
 {
     if (!delegate)
         return VKD_INVALID_ARGUMENT;
     if (!out_ticket)
-        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT, "vkd_submit: a null pointer for the ticket");
+        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
+                        "vkd_submit: a null pointer for the ticket");
     const vkd_net *net = &delegate->net;
     if (!args || count < net->input_count + net->output_count)
-        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT, "%zu arguments: the model has %zu inputs and %zu outputs",
-                        args ? count : 0, net->input_count, net->output_count);
+        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
+                        "%zu arguments: the model has %zu inputs and %zu outputs", args ? count : 0,
+                        net->input_count, net->output_count);
     for (size_t i = 0; i < net->input_count; i++)
         VKD_TRY(read_input(delegate, args, i));
     vkd_plan *plan;
@@ -289,8 +308,8 @@ vkd_status vkd_wait(vkd_delegate *delegate, uint64_t ticket)
     if (!delegate)
         return VKD_INVALID_ARGUMENT;
     if (!ticket || ticket > delegate->last_ticket)
-        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT, "no execution has the ticket %llu",
-                        (unsigned long long)ticket);
+        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
+                        "no execution has the ticket %llu", (unsigned long long)ticket);
     for (uint32_t slot = 0; slot < delegate->flight_count; slot++)
         if (delegate->flights[slot].ticket == ticket)
             return complete(delegate, slot);

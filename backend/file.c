@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A file is read, not mapped: what another process does to it meanwhile must be an error at most, and a mapped file that is cut
- * short ends the process. Its memory is mapped so that the pages can be given back while pointers into them stay. */
+/* A file is read, not mapped: what another process does to it meanwhile must be an error at most,
+ * and a mapped file that is cut short ends the process. Its memory is mapped so that the pages can
+ * be given back while pointers into them stay. */
 static vkd_status reserve(vkd_file *file, const char *path, const char *what, vkd_context *context)
 {
     struct stat info;
@@ -17,7 +18,8 @@ static vkd_status reserve(vkd_file *file, const char *path, const char *what, vk
     if (!S_ISREG(info.st_mode))
         return vkd_fail(context, VKD_IO_ERROR, "%s: not a regular file", path);
     if (info.st_size <= 0 || (uint64_t)info.st_size > SIZE_MAX)
-        return vkd_fail(context, VKD_INVALID_MODEL, "%s: %lld bytes are no %s", path, (long long)info.st_size, what);
+        return vkd_fail(context, VKD_INVALID_MODEL, "%s: %lld bytes are no %s", path,
+                        (long long)info.st_size, what);
     const size_t size = (size_t)info.st_size;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -35,10 +37,13 @@ vkd_status vkd_file_read(vkd_file *file, vkd_context *context)
     if (!file->path || file->is_read)
         return VKD_OK;
     for (size_t done = 0; done < file->size;) {
-        ssize_t got = pread(file->descriptor, (char *)file->memory + done, file->size - done, (off_t)done);
+        ssize_t got =
+            pread(file->descriptor, (char *)file->memory + done, file->size - done, (off_t)done);
         if (got == 0)
-            return vkd_fail(context, VKD_IO_ERROR, "%s: it ends after %zu of %zu bytes: it was cut short since it was opened",
-                            file->path, done, file->size);
+            return vkd_fail(
+                context, VKD_IO_ERROR,
+                "%s: it ends after %zu of %zu bytes: it was cut short since it was opened",
+                file->path, done, file->size);
         if (got < 0 && errno != EINTR)
             return vkd_fail(context, VKD_IO_ERROR, "%s: %s", file->path, strerror(errno));
         done += got > 0 ? (size_t)got : 0;
@@ -60,7 +65,8 @@ vkd_status vkd_file_open(vkd_file *file, const char *path, const char *what, vkd
     const char *copy = vkd_arena_printf(arena, "%s", path);
     if (!copy)
         return vkd_fail_memory(context, "a file's path");
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO in the file's place must not hang us */
+    /* a FIFO in the file's place must not hang us */
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0)
         return vkd_fail(context, VKD_IO_ERROR, "%s: %s", path, strerror(errno));
     file->path = copy;

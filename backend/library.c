@@ -2,7 +2,10 @@
 #include "include/vkdelegate.h"
 #include "runtime/device.h"
 
-static void discard(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+static void discard(void *user, vkd_log_level level, const char *message)
+{
+    (void)user, (void)level, (void)message;
+}
 
 bool vkd_is_available(void)
 {
@@ -13,13 +16,15 @@ bool vkd_is_available(void)
     return vkd_device_list(&context, NULL, 0, &count) == VKD_OK && count > 0;
 }
 
-vkd_status vkd_list_devices(const vkd_options *given, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+vkd_status vkd_list_devices(const vkd_options *given, vkd_device_info *entries, uint32_t capacity,
+                            uint32_t *out_count)
 {
     vkd_context context;
     vkd_options options;
     vkd_status status = vkd_options_read(&options, given, &context);
     if (status == VKD_OK && (!out_count || (capacity && !entries)))
-        status = vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_list_devices: a null pointer for the results");
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT,
+                          "vkd_list_devices: a null pointer for the results");
     if (status == VKD_OK)
         status = vkd_device_list(&context, entries, capacity, out_count);
     vkd_context_report(&context, &options, status);

@@ -22,15 +22,15 @@ static const vkd_container_method *find_method(const vkd_container *container, c
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- load */
+/* ----------------------------------------------------------------------------------------- load */
 
 typedef struct method_source {
     const vkd_container *container;
     const vkd_container_method *method;
 } method_source;
 
-static vkd_status read_method(const void *user, const vkd_named_data *named_data, vkd_arena *arena, vkd_model *out,
-                              vkd_wishes *wishes)
+static vkd_status read_method(const void *user, const vkd_named_data *named_data, vkd_arena *arena,
+                              vkd_model *out, vkd_wishes *wishes)
 {
     const method_source *source = user;
     (void)named_data; /* the container has it */
@@ -46,7 +46,8 @@ static void describe(const vkd_container_method *from, uint32_t value, vkd_tenso
 {
     static const vkd_model_tensor integer = {.dtype = VKD_DTYPE_INT64, .size = sizeof(int64_t)};
     const vkd_container_value *v = &from->values[value];
-    const vkd_model_tensor *tensor = v->value.kind == VKD_VALUE_TENSOR ? &v->value.tensor : &integer;
+    const vkd_model_tensor *tensor =
+        v->value.kind == VKD_VALUE_TENSOR ? &v->value.tensor : &integer;
     *out = (vkd_tensor_info){.dtype = tensor->dtype, .rank = tensor->rank, .size = tensor->size};
     memcpy(out->dim_order, v->dim_order, sizeof out->dim_order);
     for (uint32_t i = 0; i < tensor->rank; i++)
@@ -57,7 +58,8 @@ static vkd_status describe_all(vkd_method *method, const vkd_container_method *f
 {
     method->input_count = from->input_count;
     method->output_count = from->output_count;
-    method->infos = vkd_arena_alloc(&method->arena, from->input_count + from->output_count, sizeof *method->infos);
+    method->infos = vkd_arena_alloc(&method->arena, from->input_count + from->output_count,
+                                    sizeof *method->infos);
     if (!method->infos)
         return vkd_fail_memory(&method->context, "the method's inputs and outputs");
     for (size_t i = 0; i < from->input_count; i++)
@@ -67,8 +69,9 @@ static vkd_status describe_all(vkd_method *method, const vkd_container_method *f
     return VKD_OK;
 }
 
-/* Inputs and outputs have the program's shapes in the model, and elements of that kind; whether the host can convert them would
- * only show at the first execution. The order of the bytes is the program's alone. */
+/* Inputs and outputs have the program's shapes in the model, and elements of that kind; whether the
+ * host can convert them would only show at the first execution. The order of the bytes is the
+ * program's alone. */
 static vkd_status adapt_delegate(vkd_method *method, const char *name)
 {
     for (size_t i = 0; i < method->input_count + method->output_count; i++) {
@@ -76,10 +79,13 @@ static vkd_status adapt_delegate(vkd_method *method, const char *name)
         size_t index = is_input ? i : i - method->input_count;
         vkd_dtype declared = method->infos[i].dtype;
         vkd_tensor_info info;
-        VKD_TRY(is_input ? vkd_input_info(method->delegate, index, &info) : vkd_output_info(method->delegate, index, &info));
+        VKD_TRY(is_input ? vkd_input_info(method->delegate, index, &info)
+                         : vkd_output_info(method->delegate, index, &info));
         if (!vkd_convertible(declared, info.dtype))
-            return vkd_fail(&method->context, VKD_UNSUPPORTED, "method '%s': %s %zu is %s, and %s on the device", name,
-                            is_input ? "input" : "output", index, vkd_dtype_name(declared), vkd_dtype_name(info.dtype));
+            return vkd_fail(&method->context, VKD_UNSUPPORTED,
+                            "method '%s': %s %zu is %s, and %s on the device", name,
+                            is_input ? "input" : "output", index, vkd_dtype_name(declared),
+                            vkd_dtype_name(info.dtype));
         vkd_delegate_set_order(method->delegate, i, method->infos[i].dim_order);
     }
     return VKD_OK;
@@ -89,24 +95,27 @@ static vkd_status hold_file(void *user) { return vkd_program_read(user); }
 
 static void release_file(void *user) { vkd_program_forget(user); }
 
-static vkd_status init_delegate(vkd_method *method, vkd_program *program, const method_source *source,
-                                const vkd_options *options)
+static vkd_status init_delegate(vkd_method *method, vkd_program *program,
+                                const method_source *source, const vkd_options *options)
 {
     vkd_status status = vkd_program_read(program);
     if (status != VKD_OK)
         memcpy(method->context.error, program->context.error, sizeof method->context.error);
     else
-        status = vkd_delegate_create(&(vkd_source){read_method, source}, options, &method->delegate);
+        status =
+            vkd_delegate_create(&(vkd_source){read_method, source}, options, &method->delegate);
     /* Other shapes may need constants packed in other ways. */
     if (status == VKD_OK)
-        vkd_residents_bytes_come_from(method->delegate->residents, &(vkd_constant_bytes){hold_file, release_file, program});
+        vkd_residents_bytes_come_from(method->delegate->residents,
+                                      &(vkd_constant_bytes){hold_file, release_file, program});
     if (status == VKD_OK)
         method->delegate->host_peak += vkd_program_held(program);
     vkd_program_forget(program);
     return status;
 }
 
-static vkd_status load(vkd_method *method, vkd_program *program, const char *name, const vkd_options *options)
+static vkd_status load(vkd_method *method, vkd_program *program, const char *name,
+                       const vkd_options *options)
 {
     vkd_context *context = &method->context;
     const method_source source = {&program->container, find_method(&program->container, name)};
@@ -120,7 +129,8 @@ static vkd_status load(vkd_method *method, vkd_program *program, const char *nam
     return adapt_delegate(method, name);
 }
 
-vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *given, vkd_method **out)
+vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_options *given,
+                           vkd_method **out)
 {
     vkd_context context;
     vkd_options options;
@@ -129,8 +139,8 @@ vkd_status vkd_method_load(vkd_program *program, const char *name, const vkd_opt
     if (out)
         *out = NULL;
     if (status == VKD_OK && (!program || !out))
-        status =
-            vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_method_load: a null pointer for the %s", out ? "program" : "result");
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT,
+                          "vkd_method_load: a null pointer for the %s", out ? "program" : "result");
     else if (status == VKD_OK && !(method = vkd_alloc(&context, 1, sizeof *method)))
         status = vkd_fail_memory(&context, "the method");
     else if (status == VKD_OK) {
@@ -159,15 +169,21 @@ void vkd_method_unload(vkd_method *method)
     vkd_free(&context, method);
 }
 
-const char *vkd_method_error(const vkd_method *method) { return method ? method->context.error : ""; }
+const char *vkd_method_error(const vkd_method *method)
+{
+    return method ? method->context.error : "";
+}
 
 vkd_delegate *vkd_method_delegate(vkd_method *method) { return method ? method->delegate : NULL; }
 
-/* -------------------------------------------------------------------------------------------------------------- use */
+/* ------------------------------------------------------------------------------------------ use */
 
 size_t vkd_method_input_count(const vkd_method *method) { return method ? method->input_count : 0; }
 
-size_t vkd_method_output_count(const vkd_method *method) { return method ? method->output_count : 0; }
+size_t vkd_method_output_count(const vkd_method *method)
+{
+    return method ? method->output_count : 0;
+}
 
 vkd_status vkd_method_input_info(const vkd_method *method, size_t index, vkd_tensor_info *out)
 {
@@ -193,13 +209,16 @@ vkd_status vkd_method_output_info(const vkd_method *method, size_t index, vkd_te
 static vkd_status pass_on(vkd_method *method, vkd_status status)
 {
     if (status != VKD_OK)
-        snprintf(method->context.error, sizeof method->context.error, "%s", vkd_last_error(method->delegate));
+        snprintf(method->context.error, sizeof method->context.error, "%s",
+                 vkd_last_error(method->delegate));
     return status;
 }
 
-vkd_status vkd_method_submit(vkd_method *method, vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+vkd_status vkd_method_submit(vkd_method *method, vkd_tensor_arg *args, size_t count,
+                             uint64_t *out_ticket)
 {
-    return method ? pass_on(method, vkd_submit(method->delegate, args, count, out_ticket)) : VKD_INVALID_ARGUMENT;
+    return method ? pass_on(method, vkd_submit(method->delegate, args, count, out_ticket))
+                  : VKD_INVALID_ARGUMENT;
 }
 
 vkd_status vkd_method_wait(vkd_method *method, uint64_t ticket)
@@ -209,5 +228,6 @@ vkd_status vkd_method_wait(vkd_method *method, uint64_t ticket)
 
 vkd_status vkd_method_execute(vkd_method *method, vkd_tensor_arg *args, size_t count)
 {
-    return method ? pass_on(method, vkd_execute(method->delegate, args, count)) : VKD_INVALID_ARGUMENT;
+    return method ? pass_on(method, vkd_execute(method->delegate, args, count))
+                  : VKD_INVALID_ARGUMENT;
 }

@@ -12,12 +12,13 @@ static vkd_status lower(const vkd_planner *planner, const vkd_input *inputs, vkd
         return vkd_fail_memory(plan->context, "a model's values");
     VKD_TRY(vkd_shape_net(plan->context, net, inputs, plan->values));
     vkd_graph_init(&plan->graph, &plan->arena);
-    VKD_TRY(vkd_lower_net(plan->context, net, plan->values, caps, planner->variant, planner->tuner, &plan->graph,
-                          &plan->lowered));
+    VKD_TRY(vkd_lower_net(plan->context, net, plan->values, caps, planner->variant, planner->tuner,
+                          &plan->graph, &plan->lowered));
     return vkd_plan_memory(&plan->graph, caps->storage_alignment, !planner->keep_intermediates);
 }
 
-vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, const vkd_input *inputs, vkd_plan **out)
+vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, const vkd_input *inputs,
+                          vkd_plan **out)
 {
     vkd_plan *plan = vkd_alloc(context, 1, sizeof *plan);
     *out = NULL;
@@ -35,7 +36,8 @@ vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, cons
 
 vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan)
 {
-    return vkd_executor_create(planner->device, &plan->graph, planner->residents, planner->profile, &plan->executor);
+    return vkd_executor_create(planner->device, &plan->graph, planner->residents, planner->profile,
+                               &plan->executor);
 }
 
 void vkd_plan_destroy(vkd_plan *plan)
@@ -53,7 +55,8 @@ static bool same_value(const vkd_model_value *a, const vkd_model_value *b, bool 
     if (a->kind == VKD_VALUE_SYMINT)
         return !baked || a->i == b->i;
     return a->kind != VKD_VALUE_TENSOR ||
-           (a->tensor.rank == b->tensor.rank && !memcmp(a->tensor.dims, b->tensor.dims, a->tensor.rank * sizeof(uint32_t)));
+           (a->tensor.rank == b->tensor.rank &&
+            !memcmp(a->tensor.dims, b->tensor.dims, a->tensor.rank * sizeof(uint32_t)));
 }
 
 bool vkd_plan_fits(const vkd_plan *plan, const vkd_net *net, const vkd_model_value *values)

@@ -8,7 +8,7 @@
 /* One set of shapes, ready to run. */
 typedef struct vkd_plan {
     vkd_context *context;
-    vkd_arena arena; /* values, graph and everything they point to */
+    vkd_arena arena;         /* values, graph and everything they point to */
     vkd_model_value *values; /* of the net, with the dims that the graph is for */
     vkd_graph graph;
     vkd_lowered lowered;
@@ -28,7 +28,8 @@ typedef struct vkd_planner {
 } vkd_planner;
 
 /* Lowers and plans without touching the device. inputs: null for the file's bounds. */
-VKD_MUST_USE vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, const vkd_input *inputs, vkd_plan **out);
+VKD_MUST_USE vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context,
+                                       const vkd_input *inputs, vkd_plan **out);
 /* Makes it ready to run. */
 VKD_MUST_USE vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan);
 void vkd_plan_destroy(vkd_plan *plan); /* accepts null */

@@ -1,9 +1,11 @@
-/* The .pte container: opens a program and finds what its methods consist of, in data files beside it too. */
+/* The .pte container: opens a program and finds what its methods consist of, in data files beside
+ * it too. */
 #include "backend/program.h"
 #include "schema/named.h"
 
 /* Bytes of a file, or the caller's where path is null. */
-static vkd_status read_program(vkd_program *program, const char *path, const void *bytes, size_t size)
+static vkd_status read_program(vkd_program *program, const char *path, const void *bytes,
+                               size_t size)
 {
     if (path) {
         VKD_TRY(vkd_file_open(&program->file, path, "program", &program->arena));
@@ -16,7 +18,8 @@ static vkd_status read_program(vkd_program *program, const char *path, const voi
     return status;
 }
 
-static vkd_status open_program(const char *path, const void *bytes, size_t size, const vkd_options *given, vkd_program **out)
+static vkd_status open_program(const char *path, const void *bytes, size_t size,
+                               const vkd_options *given, vkd_program **out)
 {
     vkd_context context;
     vkd_options options;
@@ -25,8 +28,8 @@ static vkd_status open_program(const char *path, const void *bytes, size_t size,
     if (out)
         *out = NULL;
     if (status == VKD_OK && (!out || (!path && !bytes)))
-        status =
-            vkd_fail(&context, VKD_INVALID_ARGUMENT, "vkd_program_open: a null pointer for the %s", out ? "file" : "result");
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT,
+                          "vkd_program_open: a null pointer for the %s", out ? "file" : "result");
     else if (status == VKD_OK && !(program = vkd_alloc(&context, 1, sizeof *program)))
         status = vkd_fail_memory(&context, "the program");
     else if (status == VKD_OK) {
@@ -48,14 +51,16 @@ vkd_status vkd_program_open(const char *path, const vkd_options *options, vkd_pr
     return open_program(path, NULL, 0, options, out);
 }
 
-vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
+vkd_status vkd_program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
+                                  vkd_program **out)
 {
     return open_program(NULL, bytes, size, options, out);
 }
 
-/* -------------------------------------------------------------------------------------------------------- data files */
+/* ----------------------------------------------------------------------------------- data files */
 
-static vkd_status read_data(vkd_program *program, vkd_program_data *data, const char *path, const void *bytes, size_t size)
+static vkd_status read_data(vkd_program *program, vkd_program_data *data, const char *path,
+                            const void *bytes, size_t size)
 {
     if (path) {
         VKD_TRY(vkd_file_open(&data->file, path, "data file", &program->arena));
@@ -75,7 +80,8 @@ static vkd_status add_data(vkd_program *program, const char *path, const void *b
     if (!program)
         return VKD_INVALID_ARGUMENT;
     if (!path && !bytes)
-        return vkd_fail(&program->context, VKD_INVALID_ARGUMENT, "vkd_program_add_data: a null pointer for the file");
+        return vkd_fail(&program->context, VKD_INVALID_ARGUMENT,
+                        "vkd_program_add_data: a null pointer for the file");
     vkd_program_data *data = vkd_arena_alloc(&program->arena, 1, sizeof *data);
     if (!data)
         return vkd_fail_memory(&program->context, "a data file");
@@ -89,14 +95,17 @@ static vkd_status add_data(vkd_program *program, const char *path, const void *b
     return VKD_OK;
 }
 
-vkd_status vkd_program_add_data(vkd_program *program, const char *path) { return add_data(program, path, NULL, 0); }
+vkd_status vkd_program_add_data(vkd_program *program, const char *path)
+{
+    return add_data(program, path, NULL, 0);
+}
 
 vkd_status vkd_program_add_data_bytes(vkd_program *program, const void *bytes, size_t size)
 {
     return add_data(program, NULL, bytes, size);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ bytes */
+/* ---------------------------------------------------------------------------------------- bytes */
 
 vkd_status vkd_program_read(vkd_program *program)
 {
@@ -121,7 +130,7 @@ size_t vkd_program_held(const vkd_program *program)
     return bytes;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ close */
+/* ---------------------------------------------------------------------------------------- close */
 
 void vkd_program_close(vkd_program *program)
 {
@@ -135,11 +144,18 @@ void vkd_program_close(vkd_program *program)
     vkd_free(&context, program);
 }
 
-const char *vkd_program_error(const vkd_program *program) { return program ? program->context.error : ""; }
+const char *vkd_program_error(const vkd_program *program)
+{
+    return program ? program->context.error : "";
+}
 
-size_t vkd_program_method_count(const vkd_program *program) { return program ? program->container.method_count : 0; }
+size_t vkd_program_method_count(const vkd_program *program)
+{
+    return program ? program->container.method_count : 0;
+}
 
 const char *vkd_program_method_name(const vkd_program *program, size_t index)
 {
-    return index < vkd_program_method_count(program) ? program->container.methods[index].name : NULL;
+    return index < vkd_program_method_count(program) ? program->container.methods[index].name
+                                                     : NULL;
 }

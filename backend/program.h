@@ -20,8 +20,8 @@ struct vkd_program {
     vkd_program_data *data; /* the last added first */
 };
 
-/* For as long as the bytes of the container and its data files are needed, beyond what opening them has copied: reads them if
- * they are not there, and gives their memory back. */
+/* For as long as the bytes of the container and its data files are needed, beyond what opening them
+ * has copied: reads them if they are not there, and gives their memory back. */
 VKD_MUST_USE vkd_status vkd_program_read(vkd_program *program);
 void vkd_program_forget(vkd_program *program);
 /* How many bytes these are. */

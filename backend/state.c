@@ -5,7 +5,8 @@
 vkd_status vkd_delegate_find_states(vkd_delegate *delegate)
 {
     const vkd_net *net = &delegate->net;
-    delegate->states = vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->states);
+    delegate->states =
+        vkd_arena_alloc(&delegate->arena, net->value_count, sizeof *delegate->states);
     if (!delegate->states)
         return vkd_fail_memory(&delegate->context, "a model's states");
     for (size_t i = 0; i < net->value_count; i++) {
@@ -18,9 +19,15 @@ vkd_status vkd_delegate_find_states(vkd_delegate *delegate)
     return VKD_OK;
 }
 
-bool vkd_needs_constants(const vkd_delegate *delegate) { return delegate && (delegate->is_dynamic || delegate->state_count); }
+bool vkd_needs_constants(const vkd_delegate *delegate)
+{
+    return delegate && (delegate->is_dynamic || delegate->state_count);
+}
 
-size_t vkd_state_count(const vkd_delegate *delegate) { return delegate ? delegate->state_count : 0; }
+size_t vkd_state_count(const vkd_delegate *delegate)
+{
+    return delegate ? delegate->state_count : 0;
+}
 
 vkd_status vkd_state_info(const vkd_delegate *delegate, size_t index, vkd_tensor_info *out)
 {
@@ -38,8 +45,9 @@ vkd_status vkd_state_read(vkd_delegate *delegate, size_t index, void *data, size
     vkd_slice slice = {0};
     VKD_TRY(vkd_state_info(delegate, index, &info));
     if (!data || capacity < info.size)
-        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT, "state %zu has %zu bytes, there is room for %zu", index,
-                        info.size, data ? capacity : 0);
+        return vkd_fail(&delegate->context, VKD_INVALID_ARGUMENT,
+                        "state %zu has %zu bytes, there is room for %zu", index, info.size,
+                        data ? capacity : 0);
     VKD_TRY(vkd_delegate_complete_all(delegate));
     if (!vkd_residents_state(delegate->residents, delegate->states[index] + 1, &slice))
         return VKD_NOT_FOUND;

@@ -14,11 +14,17 @@ typedef struct bench_report {
 } bench_report;
 
 /* All print to stdout. */
-void bench_report_head(const bench_report *report);                              /* device and peak */
-void bench_report_shape(const bench_report *report, const bench_result *result); /* all variants of one shape */
-void bench_report_regret(const bench_report *report);                            /* by set, and over all */
-void bench_report_compare(const bench_report *report, char *const *names);       /* a column a name */
-void bench_report_csv(const bench_report *report);                               /* a line for a shape and variant */
-bool bench_report_json(const bench_report *report);                              /* false: out of memory */
+/* device and peak */
+void bench_report_head(const bench_report *report);
+/* all variants of one shape */
+void bench_report_shape(const bench_report *report, const bench_result *result);
+/* by set, and over all */
+void bench_report_regret(const bench_report *report);
+/* a column a name */
+void bench_report_compare(const bench_report *report, char *const *names);
+/* a line for a shape and variant */
+void bench_report_csv(const bench_report *report);
+/* false: out of memory */
+bool bench_report_json(const bench_report *report);
 
 #endif

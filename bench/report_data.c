@@ -6,7 +6,8 @@
 
 void bench_report_csv(const bench_report *report)
 {
-    printf("device,set,shape,macs,variant,measured_us,coarse,estimated_us,gops,peak_share,auto,measure,best\n");
+    printf("device,set,shape,macs,variant,measured_us,coarse,estimated_us,gops,peak_share,auto,"
+           "measure,best\n");
     for (size_t r = 0; r < report->count; r++) {
         const bench_result *result = &report->results[r];
         double macs = (double)conv2d_macs(&result->shape->problem);
@@ -15,10 +16,11 @@ void bench_report_csv(const bench_report *report)
         for (size_t v = 0; v < result->count; v++) {
             const vkd_candidate_info *c = &result->candidates[v];
             if (c->measured_us > 0)
-                printf("\"%s\",%s,%s,%.0f,%s,%.3f,%d,%.3f,%.3f,%.4f,%d,%d,%d\n", report->caps->name, result->shape->set, text,
-                       macs, c->variant, c->measured_us, result->coarse[v], c->cost_us, 2e-3 * macs / c->measured_us,
-                       macs / c->measured_us / report->peak, v == result->automatic, report->measure && v == result->measured,
-                       v == result->best);
+                printf("\"%s\",%s,%s,%.0f,%s,%.3f,%d,%.3f,%.3f,%.4f,%d,%d,%d\n", report->caps->name,
+                       result->shape->set, text, macs, c->variant, c->measured_us,
+                       result->coarse[v], c->cost_us, 2e-3 * macs / c->measured_us,
+                       macs / c->measured_us / report->peak, v == result->automatic,
+                       report->measure && v == result->measured, v == result->best);
         }
     }
 }
@@ -37,7 +39,8 @@ static cJSON *json_variant(const bench_result *result, size_t v)
     if (c->measured_us > 0) {
         cJSON_AddNumberToObject(object, "measured_us", c->measured_us);
         cJSON_AddBoolToObject(object, "coarse", result->coarse[v]);
-        cJSON_AddNumberToObject(object, "gops", 2e-3 * (double)conv2d_macs(&result->shape->problem) / c->measured_us);
+        cJSON_AddNumberToObject(
+            object, "gops", 2e-3 * (double)conv2d_macs(&result->shape->problem) / c->measured_us);
     }
     return object;
 }

@@ -7,7 +7,8 @@
 
 static double gops(const bench_result *result, size_t variant)
 {
-    return 2e-3 * (double)conv2d_macs(&result->shape->problem) / result->candidates[variant].measured_us;
+    return 2e-3 * (double)conv2d_macs(&result->shape->problem) /
+           result->candidates[variant].measured_us;
 }
 
 static double share(const bench_report *report, const bench_result *result, size_t variant)
@@ -17,8 +18,9 @@ static double share(const bench_report *report, const bench_result *result, size
 
 void bench_report_head(const bench_report *report)
 {
-    printf("%s (%s), int8 dot: %s; peak %.1f GOPS by %s\n", report->caps->name, vkd_device_type_name(report->caps->type),
-           vkd_int8_dot_name(report->caps->dot), 2e-3 * report->peak, report->peak_name);
+    printf("%s (%s), int8 dot: %s; peak %.1f GOPS by %s\n", report->caps->name,
+           vkd_device_type_name(report->caps->type), vkd_int8_dot_name(report->caps->dot),
+           2e-3 * report->peak, report->peak_name);
 }
 
 /* The timed variant that follows `after` in the order of their times; result->count at the end. */
@@ -29,7 +31,8 @@ static size_t next_slower(const bench_result *result, size_t after)
     for (size_t i = 0; i < result->count; i++) {
         bool later = after == result->count || c[i].measured_us > c[after].measured_us ||
                      (c[i].measured_us == c[after].measured_us && i > after);
-        if (c[i].measured_us > 0 && later && (next == result->count || c[i].measured_us < c[next].measured_us))
+        if (c[i].measured_us > 0 && later &&
+            (next == result->count || c[i].measured_us < c[next].measured_us))
             next = i;
     }
     return next;
@@ -39,15 +42,19 @@ void bench_report_shape(const bench_report *report, const bench_result *result)
 {
     char text[CONV2D_TEXT];
     conv2d_problem_format(&result->shape->problem, text);
-    printf("\n%s  %s  %.1f MMAC\n", result->shape->set, text, 1e-6 * (double)conv2d_macs(&result->shape->problem));
-    for (size_t v = next_slower(result, result->count); v < result->count; v = next_slower(result, v))
-        printf("  %c%c %-26s %s%10.1f us  %9.1f GOPS  %5.1f %%  estimated %10.1f us\n", v == result->automatic ? '>' : ' ',
-               report->measure && v == result->measured ? '*' : ' ', result->variants[v].name, result->coarse[v] ? "~" : " ",
-               result->candidates[v].measured_us, gops(result, v), share(report, result, v), result->candidates[v].cost_us);
+    printf("\n%s  %s  %.1f MMAC\n", result->shape->set, text,
+           1e-6 * (double)conv2d_macs(&result->shape->problem));
+    for (size_t v = next_slower(result, result->count); v < result->count;
+         v = next_slower(result, v))
+        printf("  %c%c %-26s %s%10.1f us  %9.1f GOPS  %5.1f %%  estimated %10.1f us\n",
+               v == result->automatic ? '>' : ' ',
+               report->measure && v == result->measured ? '*' : ' ', result->variants[v].name,
+               result->coarse[v] ? "~" : " ", result->candidates[v].measured_us, gops(result, v),
+               share(report, result, v), result->candidates[v].cost_us);
     fflush(stdout);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ regret */
+/* --------------------------------------------------------------------------------------- regret */
 
 typedef struct regret {
     size_t count;
@@ -72,8 +79,8 @@ static void print_regret(const char *set, const char *policy, const regret *sum)
 {
     char text[CONV2D_TEXT];
     conv2d_problem_format(&sum->worst_shape->problem, text);
-    printf("  %-16s %4zu  %-8s %10.1f us %10.1f us  %7.3f %7.2f  %s\n", set, sum->count, policy, sum->chosen_us, sum->best_us,
-           exp(sum->logs / (double)sum->count), sum->worst, text);
+    printf("  %-16s %4zu  %-8s %10.1f us %10.1f us  %7.3f %7.2f  %s\n", set, sum->count, policy,
+           sum->chosen_us, sum->best_us, exp(sum->logs / (double)sum->count), sum->worst, text);
 }
 
 /* set null: all. */
@@ -98,8 +105,10 @@ static void print_set(const bench_report *report, const char *set)
 
 void bench_report_regret(const bench_report *report)
 {
-    printf("\nregret: time of the choice / time of the fastest variant; its mean is the geometric one\n");
-    printf("  %-16s %4s  %-8s %13s %13s  %7s %7s  %s\n", "", "", "choice", "chosen", "fastest", "mean", "worst", "worst shape");
+    printf("\nregret: time of the choice / time of the fastest variant; its mean is the geometric "
+           "one\n");
+    printf("  %-16s %4s  %-8s %13s %13s  %7s %7s  %s\n", "", "", "choice", "chosen", "fastest",
+           "mean", "worst", "worst shape");
     for (size_t i = 0; i < report->count; i++) {
         const char *set = report->results[i].shape->set;
         size_t first = 0;
@@ -112,7 +121,7 @@ void bench_report_regret(const bench_report *report)
         print_set(report, NULL);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- compare */
+/* -------------------------------------------------------------------------------------- compare */
 
 /* The fastest timed variant of that name or family. */
 static size_t fastest_of(const bench_result *result, const char *name)
@@ -120,7 +129,8 @@ static size_t fastest_of(const bench_result *result, const char *name)
     size_t best = result->count;
     for (size_t i = 0; i < result->count; i++)
         if (result->candidates[i].measured_us > 0 && conv2d_is_named(&result->variants[i], name) &&
-            (best == result->count || result->candidates[i].measured_us < result->candidates[best].measured_us))
+            (best == result->count ||
+             result->candidates[i].measured_us < result->candidates[best].measured_us))
             best = i;
     return best;
 }

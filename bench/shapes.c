@@ -8,13 +8,14 @@
 #include "graph/rewrite.h"
 #include "schema/container.h"
 
-/* ------------------------------------------------------------------------------------------------------------- text */
+/* ----------------------------------------------------------------------------------------- text */
 
 /* Up to four numbers with x between them; their count. */
 static int numbers(const char *text, uint32_t out[4])
 {
     int count = 0, length;
-    while (count < 4 && isdigit((unsigned char)*text) && sscanf(text, "%9u%n", &out[count], &length) == 1) {
+    while (count < 4 && isdigit((unsigned char)*text) &&
+           sscanf(text, "%9u%n", &out[count], &length) == 1) {
         text += length;
         count++;
         if (*text != 'x')
@@ -84,7 +85,8 @@ static uint32_t extent(uint32_t in, const conv2d_problem *p, int axis)
 /* Whether a transposed one has this size, with some padding of its output. */
 static bool is_output_padding(const conv2d_problem *p, const uint32_t *y)
 {
-    return y[2] >= p->out_h && y[2] - p->out_h < p->stride[0] && y[3] >= p->out_w && y[3] - p->out_w < p->stride[1];
+    return y[2] >= p->out_h && y[2] - p->out_h < p->stride[0] && y[3] >= p->out_w &&
+           y[3] - p->out_w < p->stride[1];
 }
 
 /* Derives the output's size, and checks everything that the factory takes for granted. */
@@ -113,7 +115,8 @@ const char *bench_shape_parse(const char *text, conv2d_problem *out)
     uint32_t x[4], y[4];
     if ((size_t)snprintf(copy, sizeof copy, "%s", text) >= sizeof copy)
         return "the line is too long";
-    *out = (conv2d_problem){.stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .dtype = VKD_DTYPE_INT8};
+    *out = (conv2d_problem){
+        .stride = {1, 1}, .dilation = {1, 1}, .groups = 1, .dtype = VKD_DTYPE_INT8};
     const char *word = strtok_r(copy, " \t\r\n", &rest);
     if (!word || numbers(word, x) != 4)
         return "it must begin with the input as NxCxHxW";
@@ -127,18 +130,22 @@ const char *bench_shape_parse(const char *text, conv2d_problem *out)
     out->out_c = y[y_count == 4 ? 1 : 0];
     while ((word = strtok_r(NULL, " \t\r\n", &rest)))
         if (!set_option(word, out))
-            return "only a kernel (3x3), s, p, d, g with numbers, a type (i8, f32, f16) and t may follow";
+            return "only a kernel (3x3), s, p, d, g with numbers, a type (i8, f32, f16) and t may "
+                   "follow";
     return complete(out, y, y_count);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- lists */
+/* ---------------------------------------------------------------------------------------- lists */
 
-static vkd_status add(vkd_arena *arena, const char *set, const conv2d_problem *problem, bench_shapes *shapes)
+static vkd_status add(vkd_arena *arena, const char *set, const conv2d_problem *problem,
+                      bench_shapes *shapes)
 {
     for (size_t i = 0; i < shapes->count; i++)
-        if (!strcmp(shapes->items[i].set, set) && !memcmp(&shapes->items[i].problem, problem, sizeof *problem))
+        if (!strcmp(shapes->items[i].set, set) &&
+            !memcmp(&shapes->items[i].problem, problem, sizeof *problem))
             return VKD_OK;
-    bench_shape *grown = vkd_arena_grow(arena, shapes->items, shapes->count, &shapes->capacity, sizeof *grown);
+    bench_shape *grown =
+        vkd_arena_grow(arena, shapes->items, shapes->count, &shapes->capacity, sizeof *grown);
     if (!grown)
         return vkd_fail_memory(arena->context, "shapes");
     shapes->items = grown;
@@ -146,7 +153,8 @@ static vkd_status add(vkd_arena *arena, const char *set, const conv2d_problem *p
     return VKD_OK;
 }
 
-static vkd_status add_text(vkd_arena *arena, const char *set, const char *text, bench_shapes *shapes)
+static vkd_status add_text(vkd_arena *arena, const char *set, const char *text,
+                           bench_shapes *shapes)
 {
     conv2d_problem problem;
     const char *fault = bench_shape_parse(text, &problem);
@@ -165,11 +173,13 @@ static vkd_status add_resnet50(vkd_arena *arena, bench_shapes *shapes)
         uint32_t mid = 64u << stage, stride = stage ? 2 : 1, down = size / stride;
         const struct {
             uint32_t in_c, size, out_c, kernel, stride;
-        } convs[] = {{in_c, size, mid, 1, 1},          {mid, size, mid, 3, stride}, {mid, down, 4 * mid, 1, 1},
-                     {in_c, size, 4 * mid, 1, stride}, {4 * mid, down, mid, 1, 1},  {mid, down, mid, 3, 1}};
+        } convs[] = {{in_c, size, mid, 1, 1},    {mid, size, mid, 3, stride},
+                     {mid, down, 4 * mid, 1, 1}, {in_c, size, 4 * mid, 1, stride},
+                     {4 * mid, down, mid, 1, 1}, {mid, down, mid, 3, 1}};
         for (size_t i = 0; i < sizeof convs / sizeof *convs; i++) {
-            snprintf(text, sizeof text, "1x%ux%ux%u -> %u %ux%u s%u p%u", convs[i].in_c, convs[i].size, convs[i].size,
-                     convs[i].out_c, convs[i].kernel, convs[i].kernel, convs[i].stride, convs[i].kernel / 2);
+            snprintf(text, sizeof text, "1x%ux%ux%u -> %u %ux%u s%u p%u", convs[i].in_c,
+                     convs[i].size, convs[i].size, convs[i].out_c, convs[i].kernel, convs[i].kernel,
+                     convs[i].stride, convs[i].kernel / 2);
             VKD_TRY(add_text(arena, "resnet50", text, shapes));
         }
         in_c = 4 * mid;
@@ -183,7 +193,8 @@ static vkd_status add_mobilenet_v2(vkd_arena *arena, bench_shapes *shapes)
 {
     static const struct {
         uint32_t expand, out_c, count, stride;
-    } blocks[] = {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+    } blocks[] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                  {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
     static const char set[] = "mobilenet_v2";
     char text[128];
     uint32_t in_c = 32, size = 112;
@@ -195,7 +206,8 @@ static vkd_status add_mobilenet_v2(vkd_arena *arena, bench_shapes *shapes)
                 snprintf(text, sizeof text, "1x%ux%ux%u -> %u 1x1", in_c, size, size, wide);
                 VKD_TRY(add_text(arena, set, text, shapes));
             }
-            snprintf(text, sizeof text, "1x%ux%ux%u -> %u 3x3 s%u p1 g%u", wide, size, size, wide, stride, wide);
+            snprintf(text, sizeof text, "1x%ux%ux%u -> %u 3x3 s%u p1 g%u", wide, size, size, wide,
+                     stride, wide);
             VKD_TRY(add_text(arena, set, text, shapes));
             size /= stride;
             snprintf(text, sizeof text, "1x%ux%ux%u -> %u 1x1", wide, size, size, blocks[b].out_c);
@@ -209,17 +221,18 @@ static vkd_status add_mobilenet_v2(vkd_arena *arena, bench_shapes *shapes)
 static vkd_status add_et_vk(vkd_arena *arena, bench_shapes *shapes)
 {
     static const char *const texts[] = {
-        "1x3x256x256 -> 32 3x3 p0",          "1x32x128x128 -> 64 3x3 p1",         "1x64x128x128 -> 64 3x3 p1",
-        "1x64x128x128 -> 64 3x3 p1 g2",      "1x64x256x256 -> 64 3x3 p1 g2",      "1x96x128x128 -> 96 3x3 s2 p1 g3",
-        "1x128x128x128 -> 128 5x5 s2 p2 g4", "1x128x256x256 -> 128 5x5 s2 p2 g4", "1x512x7x7 -> 512 3x3 p1",
-        "1x1024x14x14 -> 2048 1x1 s2",
+        "1x3x256x256 -> 32 3x3 p0",          "1x32x128x128 -> 64 3x3 p1",
+        "1x64x128x128 -> 64 3x3 p1",         "1x64x128x128 -> 64 3x3 p1 g2",
+        "1x64x256x256 -> 64 3x3 p1 g2",      "1x96x128x128 -> 96 3x3 s2 p1 g3",
+        "1x128x128x128 -> 128 5x5 s2 p2 g4", "1x128x256x256 -> 128 5x5 s2 p2 g4",
+        "1x512x7x7 -> 512 3x3 p1",           "1x1024x14x14 -> 2048 1x1 s2",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         VKD_TRY(add_text(arena, "et_vk", texts[i], shapes));
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- files */
+/* ---------------------------------------------------------------------------------------- files */
 
 /* The whole file, zero-terminated, in the arena. */
 static vkd_status read_file(vkd_arena *arena, const char *path, char **out, size_t *out_size)
@@ -228,7 +241,8 @@ static vkd_status read_file(vkd_arena *arena, const char *path, char **out, size
     if (!file || fseek(file, 0, SEEK_END) != 0) {
         if (file)
             fclose(file);
-        return vkd_fail(arena->context, VKD_IO_ERROR, "%s is no built-in list (%s) and no file that can be read", path,
+        return vkd_fail(arena->context, VKD_IO_ERROR,
+                        "%s is no built-in list (%s) and no file that can be read", path,
                         bench_shape_sets);
     }
     long size = ftell(file);
@@ -252,8 +266,8 @@ static vkd_status add_lines(vkd_arena *arena, const char *path, char *text, benc
 }
 
 /* What the factory is asked for when the delegate is lowered. */
-static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const char *path, const vkd_container *container,
-                               vkd_bytes blob, bench_shapes *shapes)
+static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const char *path,
+                               const vkd_container *container, vkd_bytes blob, bench_shapes *shapes)
 {
     vkd_model model;
     vkd_net net;
@@ -273,14 +287,15 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
     return VKD_OK;
 }
 
-static vkd_status add_model(vkd_arena *arena, const vkd_caps *caps, const char *path, const char *bytes, size_t size,
-                            bench_shapes *shapes)
+static vkd_status add_model(vkd_arena *arena, const vkd_caps *caps, const char *path,
+                            const char *bytes, size_t size, bench_shapes *shapes)
 {
     vkd_container container;
     VKD_TRY(vkd_container_read(bytes, size, arena, &container));
     for (size_t m = 0; m < container.method_count; m++)
         for (size_t d = 0; d < container.methods[m].delegate_count; d++)
-            VKD_TRY(add_delegate(arena, caps, path, &container, container.methods[m].delegates[d].blob, shapes));
+            VKD_TRY(add_delegate(arena, caps, path, &container,
+                                 container.methods[m].delegates[d].blob, shapes));
     return VKD_OK;
 }
 
@@ -290,7 +305,8 @@ static const struct {
 } sets[] = {{"resnet50", add_resnet50}, {"mobilenet_v2", add_mobilenet_v2}, {"et_vk", add_et_vk}};
 const char bench_shape_sets[] = "resnet50,mobilenet_v2,et_vk";
 
-vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps, const char *source, bench_shapes *shapes)
+vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps, const char *source,
+                            bench_shapes *shapes)
 {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (!strcmp(source, sets[i].name))

@@ -26,10 +26,10 @@ double bench_regret(const bench_result *result, size_t choice)
     return result->candidates[choice].measured_us / result->candidates[result->best].measured_us;
 }
 
-/* Prepares the variants for the race, each with a coarse time. Those that are hopeless against the fastest so far are out at
- * once. */
-static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan *plan, conv2d_trial *trial,
-                          bench_result *result, vkd_contender *contenders)
+/* Prepares the variants for the race, each with a coarse time. Those that are hopeless against the
+ * fastest so far are out at once. */
+static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan *plan,
+                          conv2d_trial *trial, bench_result *result, vkd_contender *contenders)
 {
     const vkd_caps *caps = plan->caps;
     for (size_t i = 0; i < result->count; i++) {
@@ -50,7 +50,8 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
     return VKD_OK;
 }
 
-static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
+static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph,
+                                  vkd_tensor_id *out)
 {
     trying *t = user;
     return conv2d_trial_lower(t->trial, t->caps, &t->variants[candidate], graph, out);
@@ -58,8 +59,10 @@ static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph
 
 static void keep_filled(void *user) { (void)user; }
 
-/* What selection by measurement chooses, on candidates of its own: this program's times are not its. */
-static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *tuner, conv2d_trial *trial, bench_result *result)
+/* What selection by measurement chooses, on candidates of its own: this program's times are not
+ * its. */
+static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *tuner,
+                            conv2d_trial *trial, bench_result *result)
 {
     char problem[CONV2D_TEXT];
     const char *reason;
@@ -89,8 +92,8 @@ static void take_times(const vkd_contender *contenders, bench_result *result)
     }
 }
 
-static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_plan *plan, const conv2d_problem *problem,
-                             bench_result *out)
+static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_plan *plan,
+                             const conv2d_problem *problem, bench_result *out)
 {
     const char *reason;
     const conv2d conv = {.problem = *problem,
@@ -115,15 +118,16 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
     for (size_t i = 0; i < out->count; i++)
         racing += contenders[i].measurement != NULL;
     if (status == VKD_OK && racing)
-        status =
-            vkd_race(contenders, out->count, plan->case_us / (double)racing / PASSES, PASSES, vkd_now_us() + 2 * plan->case_us);
+        status = vkd_race(contenders, out->count, plan->case_us / (double)racing / PASSES, PASSES,
+                          vkd_now_us() + 2 * plan->case_us);
     take_times(contenders, out);
     for (size_t i = 0; i < out->count; i++)
         vkd_measurement_end(contenders[i].measurement);
     return status;
 }
 
-vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan, const bench_shape *shape, bench_result *out)
+vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan,
+                      const bench_shape *shape, bench_result *out)
 {
     vkd_arena scratch; /* operands and graphs are large: they go shape by shape */
     bench_result result = {.shape = shape};
@@ -132,8 +136,9 @@ vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *pl
     *out = result;
     out->candidates = vkd_arena_alloc(arena, result.count, sizeof *out->candidates);
     out->coarse = vkd_arena_alloc(arena, result.count, sizeof *out->coarse);
-    vkd_status status = !out->candidates || !out->coarse ? vkd_fail_memory(arena->context, "a result")
-                                                         : time_shape(&scratch, device, plan, &shape->problem, &result);
+    vkd_status status = !out->candidates || !out->coarse
+                            ? vkd_fail_memory(arena->context, "a result")
+                            : time_shape(&scratch, device, plan, &shape->problem, &result);
     if (status == VKD_OK) {
         memcpy(out->candidates, result.candidates, result.count * sizeof *out->candidates);
         memcpy(out->coarse, result.coarse, result.count * sizeof *out->coarse);
@@ -146,8 +151,8 @@ vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *pl
     return status;
 }
 
-vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, vkd_dtype dtype, double *out,
-                      const char **out_name)
+vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, vkd_dtype dtype,
+                      double *out, const char **out_name)
 {
     /* Large enough to fill the device, small enough to be done in milliseconds. */
     uint32_t side = plan->caps->type == VKD_TYPE_DISCRETE ? 64 : 32, size = side * side;
@@ -165,8 +170,9 @@ vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *pl
                                 .groups = 1,
                                 .dtype = dtype}};
     const double enough_us = 500e3;
-    const bench_plan all = {
-        .caps = plan->caps, .case_us = plan->case_us > enough_us ? plan->case_us : enough_us, .give_up = 1.5};
+    const bench_plan all = {.caps = plan->caps,
+                            .case_us = plan->case_us > enough_us ? plan->case_us : enough_us,
+                            .give_up = 1.5};
     bench_result result;
     VKD_TRY(bench_time(arena, device, &all, &shape, &result));
     *out = (double)conv2d_macs(&shape.problem) / result.candidates[result.best].measured_us;

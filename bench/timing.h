@@ -12,9 +12,10 @@ typedef struct bench_result {
     vkd_candidate_info *candidates; /* measured_us is 0 where a variant was not timed */
     bool *coarse;                   /* by candidate: so slow that it was timed only once */
     size_t automatic;               /* index of the variant that the cost model chooses */
-    size_t measured;                /* of the one that selection by measurement chooses; as `automatic` without plan->tuner */
-    double measure_us;              /* how long that took */
-    size_t best;                    /* of the fastest one */
+    /* of the one that selection by measurement chooses; as `automatic` without plan->tuner */
+    size_t measured;
+    double measure_us; /* how long that took */
+    size_t best;       /* of the fastest one */
 } bench_result;
 
 typedef struct bench_plan {
@@ -26,13 +27,13 @@ typedef struct bench_plan {
 } bench_plan;
 
 /* Times a shape. Everything in the result lies in the arena. */
-VKD_MUST_USE vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan, const bench_shape *shape,
-                                   bench_result *out);
+VKD_MUST_USE vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *plan,
+                                   const bench_shape *shape, bench_result *out);
 
-/* The best multiply-add rate that any variant reaches on a large square product of a type, in MACs a microsecond. *out_name:
- * which one. */
-VKD_MUST_USE vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan, vkd_dtype dtype, double *out,
-                                   const char **out_name);
+/* The best multiply-add rate that any variant reaches on a large square product of a type, in MACs
+ * a microsecond. *out_name: which one. */
+VKD_MUST_USE vkd_status bench_peak(vkd_arena *arena, vkd_device *device, const bench_plan *plan,
+                                   vkd_dtype dtype, double *out, const char **out_name);
 
 /* Chosen over best: 1 for the best choice. */
 double bench_regret(const bench_result *result, size_t choice);

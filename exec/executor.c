@@ -56,10 +56,10 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
     return slice;
 }
 
-/* ------------------------------------------------------------------------------------------------------- creation */
+/* ------------------------------------------------------------------------------------- creation */
 
-static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const char *what, const vkd_tensor_id *ids,
-                            size_t count, vkd_buffer **out)
+static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const char *what,
+                            const vkd_tensor_id *ids, size_t count, vkd_buffer **out)
 {
     vkd_context *context = vkd_device_context(executor->device);
     *out = vkd_alloc(context, count, sizeof **out);
@@ -67,21 +67,27 @@ static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const 
         return vkd_fail_memory(context, what);
     for (size_t i = 0; i < count; i++)
         if (ids[i] != VKD_NO_TENSOR)
-            VKD_TRY(vkd_buffer_create(executor->device, kind, executor->graph->tensors[ids[i]].bytes, what, &(*out)[i]));
+            VKD_TRY(vkd_buffer_create(executor->device, kind,
+                                      executor->graph->tensors[ids[i]].bytes, what, &(*out)[i]));
     return VKD_OK;
 }
 
 static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
 {
     const vkd_graph *graph = executor->graph;
-    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes, "scratch tensors", &slot->scratch));
+    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes,
+                              "scratch tensors", &slot->scratch));
     if (graph->symbol_bytes)
-        VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes, "symbols", &slot->symbols));
-    VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count, &slot->inputs));
-    return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count, &slot->outputs);
+        VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes,
+                                  "symbols", &slot->symbols));
+    VKD_TRY(create_io(executor, VKD_MEMORY_UPLOAD, "inputs", graph->inputs, graph->input_count,
+                      &slot->inputs));
+    return create_io(executor, VKD_MEMORY_READBACK, "outputs", graph->outputs, graph->output_count,
+                     &slot->outputs);
 }
 
-_Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS, "the pipelines take what nodes have");
+_Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS,
+               "the pipelines take what nodes have");
 
 static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *node)
 {
@@ -126,17 +132,20 @@ static vkd_status record_node(vkd_executor *executor, vkd_slot *slot, const vkd_
         slices[b].write = node->bindings[b].write;
         slices[b].texel_bytes = node->word_mask >> b & 1 ? 4 : 16;
         if (slices[b].size > caps->max_storage_range)
-            return vkd_fail(context, VKD_UNSUPPORTED,
-                            "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu", node->op,
-                            node->op_id, (unsigned long long)slices[b].size, caps->name,
-                            (unsigned long long)caps->max_storage_range);
+            return vkd_fail(
+                context, VKD_UNSUPPORTED,
+                "operator '%s' (node %u) needs a tensor of %llu bytes; %s binds at most %llu",
+                node->op, node->op_id, (unsigned long long)slices[b].size, caps->name,
+                (unsigned long long)caps->max_storage_range);
     }
     for (int axis = 0; axis < 3; axis++)
         if (node->groups[axis] > caps->max_workgroup_count[axis])
-            return vkd_fail(context, VKD_UNSUPPORTED, "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u",
-                            node->op, node->op_id, node->groups[axis], axis, caps->name, caps->max_workgroup_count[axis]);
-    return vkd_commands_dispatch(slot->commands, &pipeline, slices, node->binding_count, node->push, node->push_size,
-                                 node->groups);
+            return vkd_fail(context, VKD_UNSUPPORTED,
+                            "operator '%s' (node %u) needs %u workgroups on axis %d; %s has %u",
+                            node->op, node->op_id, node->groups[axis], axis, caps->name,
+                            caps->max_workgroup_count[axis]);
+    return vkd_commands_dispatch(slot->commands, &pipeline, slices, node->binding_count, node->push,
+                                 node->push_size, node->groups);
 }
 
 static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
@@ -145,8 +154,8 @@ static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
     uint32_t bindings = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         bindings += graph->nodes[i].binding_count;
-    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times, bindings * times, executor->profile,
-                               &slot->commands));
+    VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times,
+                               bindings * times, executor->profile, &slot->commands));
     for (uint32_t time = 0; time < times; time++)
         for (size_t i = 0; i < graph->node_count; i++)
             VKD_TRY(record_node(executor, slot, &graph->nodes[i]));
@@ -203,7 +212,8 @@ static vkd_status create(vkd_executor *executor)
 {
     vkd_device *device = executor->device;
     vkd_context *context = vkd_device_context(device);
-    executor->resident = vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->resident);
+    executor->resident =
+        vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->resident);
     if (!executor->resident)
         return vkd_fail_memory(context, "the executor");
     if (executor->owns_residents)
@@ -213,8 +223,8 @@ static vkd_status create(vkd_executor *executor)
     return vkd_executor_add_slot(executor);
 }
 
-vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents, bool profile,
-                               vkd_executor **out)
+vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents,
+                               bool profile, vkd_executor **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_executor *executor = vkd_alloc(context, 1, sizeof *executor);
@@ -249,7 +259,7 @@ void vkd_executor_destroy(vkd_executor *executor)
     vkd_free(context, executor);
 }
 
-/* ------------------------------------------------------------------------------------------------------ execution */
+/* ------------------------------------------------------------------------------------ execution */
 
 void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index)
 {
@@ -261,12 +271,17 @@ const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t in
     return executor->slots[slot].outputs[index].mapped;
 }
 
-int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot) { return executor->slots[slot].symbols.mapped; }
+int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot)
+{
+    return executor->slots[slot].symbols.mapped;
+}
 
 vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
 {
-    /* A queue for each, where there are enough; executions that share a state follow each other on one. */
-    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands, executor->graph->state_bytes ? 0 : slot));
+    /* A queue for each, where there are enough; executions that share a state follow each other on
+     * one. */
+    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands,
+                                executor->graph->state_bytes ? 0 : slot));
     executor->slots[slot].in_flight = true;
     return VKD_OK;
 }

@@ -1,7 +1,8 @@
 /* The device side of one planned graph: buffers, pipelines, recorded command buffers.
  *
- * What one execution writes, and the command buffer that it is, make a slot; executions in different slots may be in flight at
- * the same time. Constants and pipelines are there once for all. */
+ * What one execution writes, and the command buffer that it is, make a slot; executions in
+ * different slots may be in flight at the same time. Constants and pipelines are there once for
+ * all. */
 #ifndef VKD_EXEC_EXECUTOR_H
 #define VKD_EXEC_EXECUTOR_H
 
@@ -11,9 +12,11 @@
 
 typedef struct vkd_executor vkd_executor;
 
-/* Uploads the constants that are not among the residents, creates the pipelines and records slot 0. The graph, the device and the
- * residents must outlive the executor. residents null: its own; then the sources of constants are not read after this returns. */
-VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents, bool profile,
+/* Uploads the constants that are not among the residents, creates the pipelines and records slot 0.
+ * The graph, the device and the residents must outlive the executor. residents null: its own; then
+ * the sources of constants are not read after this returns. */
+VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph,
+                                            vkd_residents *residents, bool profile,
                                             vkd_executor **out);
 /* Only compiles a graph's kernels, several at a time; a later executor finds them. */
 VKD_MUST_USE vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph);
@@ -23,19 +26,20 @@ void vkd_executor_destroy(vkd_executor *executor);
 VKD_MUST_USE vkd_status vkd_executor_add_slot(vkd_executor *executor);
 uint32_t vkd_executor_slot_count(const vkd_executor *executor);
 
-/* For measurements: from now on a run of slot 0 goes through the nodes so many times. After a failure only destroy is
- * allowed. */
+/* For measurements: from now on a run of slot 0 goes through the nodes so many times. After a
+ * failure only destroy is allowed. */
 VKD_MUST_USE vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times);
 
-/* Host memory of input or output i, as large as its tensor; write inputs and read outputs while the slot is not in flight. */
+/* Host memory of input or output i, as large as its tensor; write inputs and read outputs while the
+ * slot is not in flight. */
 void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index);
 const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t index);
 
 /* Where the numbers of the graph's symbols go before a run; null without any. */
 int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot);
 
-/* Starts a slot, and waits for its end, which must come before it is started again. VKD_DEVICE_LOST after a time-out or loss:
- * then only destroy is allowed. */
+/* Starts a slot, and waits for its end, which must come before it is started again. VKD_DEVICE_LOST
+ * after a time-out or loss: then only destroy is allowed. */
 VKD_MUST_USE vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot);
 VKD_MUST_USE vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot);
 VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor); /* both, slot 0 */
@@ -43,11 +47,12 @@ VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor); /* both, slot 
 /* Of the slot that was waited for last; 0 without time stamps, without profile. */
 uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);
-uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node); /* from the start of the whole */
-uint64_t vkd_executor_io_bytes(const vkd_executor *executor);      /* of one slot */
+/* from the start of the whole */
+uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node);
+uint64_t vkd_executor_io_bytes(const vkd_executor *executor); /* of one slot */
 
-/* Copies a tensor's device bytes to dst (at least its `bytes`), from the slot that was waited for last. VKD_INVALID_ARGUMENT if
- * that is in flight again. */
+/* Copies a tensor's device bytes to dst (at least its `bytes`), from the slot that was waited for
+ * last. VKD_INVALID_ARGUMENT if that is in flight again. */
 VKD_MUST_USE vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst);
 
 #endif

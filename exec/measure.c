@@ -20,14 +20,15 @@ double vkd_now_us(void)
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec * 1e-3;
 }
 
-/* ------------------------------------------------------------------------------------------------------ measurements */
+/* --------------------------------------------------------------------------------- measurements */
 
 /* One submission: microseconds a repetition. */
 static vkd_status run_once(vkd_measurement *measurement, double *out_us)
 {
     double start = vkd_now_us();
     VKD_TRY(vkd_executor_run(measurement->executor));
-    double us = measurement->by_clock ? vkd_now_us() - start : (double)vkd_executor_gpu_ns(measurement->executor) * 1e-3;
+    double us = measurement->by_clock ? vkd_now_us() - start
+                                      : (double)vkd_executor_gpu_ns(measurement->executor) * 1e-3;
     *out_us = us / measurement->repeats;
     return VKD_OK;
 }
@@ -64,7 +65,8 @@ vkd_status vkd_measurement_time(vkd_measurement *measurement, double give_up_us,
     enum { RUNS = 3 };
     const double long_us = 50e3; /* disturbances do not matter any more */
     double us;
-    for (int i = 0; i < RUNS && (i == 0 || *out_us < (give_up_us < long_us ? give_up_us : long_us)); i++) {
+    for (int i = 0; i < RUNS && (i == 0 || *out_us < (give_up_us < long_us ? give_up_us : long_us));
+         i++) {
         VKD_TRY(run_once(measurement, &us));
         if (i == 0 || us < *out_us)
             *out_us = us;
@@ -80,14 +82,17 @@ void vkd_measurement_end(vkd_measurement *measurement)
     vkd_free(measurement->context, measurement);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- races */
+/* ---------------------------------------------------------------------------------------- races */
 
-/* Makes one submission about span_us long, and runs it once so that none of the counted ones is the first. */
+/* Makes one submission about span_us long, and runs it once so that none of the counted ones is the
+ * first. */
 static vkd_status prepare(vkd_contender *contender, double span_us)
 {
     vkd_measurement *measurement = contender->measurement;
     double wanted = contender->us > 0 ? span_us / contender->us : MAX_REPEATS;
-    uint32_t repeats = wanted < 1 ? 1 : wanted > MAX_REPEATS ? MAX_REPEATS : (uint32_t)(wanted + 0.5);
+    uint32_t repeats = wanted < 1             ? 1
+                       : wanted > MAX_REPEATS ? MAX_REPEATS
+                                              : (uint32_t)(wanted + 0.5);
     if (repeats == measurement->repeats)
         return VKD_OK;
     VKD_TRY(vkd_executor_repeat(measurement->executor, repeats));
@@ -109,7 +114,8 @@ static double typical(const vkd_measurement *measurement, double *values, size_t
     return measurement->by_clock ? values[0] : (values[(count - 1) / 2] + values[count / 2]) / 2;
 }
 
-static vkd_status race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes, double deadline, double *times)
+static vkd_status race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes,
+                       double deadline, double *times)
 {
     for (size_t i = 0; i < count; i++)
         if (contenders[i].measurement)
@@ -127,7 +133,8 @@ static vkd_status race(vkd_contender *contenders, size_t count, double span_us, 
     return VKD_OK;
 }
 
-vkd_status vkd_race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes, double deadline)
+vkd_status vkd_race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes,
+                    double deadline)
 {
     vkd_context *context = NULL;
     for (size_t i = 0; i < count && !context; i++)

@@ -9,12 +9,15 @@ double vkd_now_us(void); /* monotonic */
 /* A graph ready to be timed. */
 typedef struct vkd_measurement vkd_measurement;
 
-/* Plans and prepares the graph, which must stay until the end and have neither inputs nor outputs, and runs it once: afterwards
- * its pipelines are compiled, by drivers too that do it in the first run, and its memory has been touched. */
-VKD_MUST_USE vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out);
-/* A first coarse time: the best of a few runs, because another process may disturb any one of them; of a single one when that
- * takes as long as give_up_us. */
-VKD_MUST_USE vkd_status vkd_measurement_time(vkd_measurement *measurement, double give_up_us, double *out_us);
+/* Plans and prepares the graph, which must stay until the end and have neither inputs nor outputs,
+ * and runs it once: afterwards its pipelines are compiled, by drivers too that do it in the first
+ * run, and its memory has been touched. */
+VKD_MUST_USE vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph,
+                                              vkd_measurement **out);
+/* A first coarse time: the best of a few runs, because another process may disturb any one of them;
+ * of a single one when that takes as long as give_up_us. */
+VKD_MUST_USE vkd_status vkd_measurement_time(vkd_measurement *measurement, double give_up_us,
+                                             double *out_us);
 void vkd_measurement_end(vkd_measurement *measurement); /* accepts null */
 
 /* One of several graphs that are timed against each other. */
@@ -23,11 +26,13 @@ typedef struct vkd_contender {
     double us;                    /* the best knowledge of one execution's time */
 } vkd_contender;
 
-/* Times those in the race in turns, `passes` times each, or until vkd_now_us() has passed `deadline` but once at least; `us`
- * becomes the median, of a clock's times the least. One turn repeats the graph until about span_us of work are together, so
- * that clocks have time to ramp up, with the barriers that a dependency between repetitions needs. GPU time; on a CPU
- * implementation, and where there are no time stamps, the clock's. */
-VKD_MUST_USE vkd_status vkd_race(vkd_contender *contenders, size_t count, double span_us, uint32_t passes, double deadline);
+/* Times those in the race in turns, `passes` times each, or until vkd_now_us() has passed
+ * `deadline` but once at least; `us` becomes the median, of a clock's times the least. One turn
+ * repeats the graph until about span_us of work are together, so that clocks have time to ramp up,
+ * with the barriers that a dependency between repetitions needs. GPU time; on a CPU implementation,
+ * and where there are no time stamps, the clock's. */
+VKD_MUST_USE vkd_status vkd_race(vkd_contender *contenders, size_t count, double span_us,
+                                 uint32_t passes, double deadline);
 
 /* Takes those out of the race that are slower than `factor` times the fastest one. */
 void vkd_race_drop(vkd_contender *contenders, size_t count, double factor);

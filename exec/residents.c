@@ -32,7 +32,7 @@ struct vkd_residents {
     vkd_constant_bytes source; /* hold null: they are there */
 };
 
-/* ---------------------------------------------------------------------------------------------------------- lookup */
+/* --------------------------------------------------------------------------------------- lookup */
 
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {
@@ -51,7 +51,8 @@ static uint64_t hash_of(const vkd_tensor *tensor)
 static bool is_same(const resident *r, const vkd_tensor *tensor)
 {
     return r->pack == tensor->pack && r->size == tensor->bytes && r->state == tensor->state &&
-           r->source_size == tensor->source_size && !memcmp(r->source, tensor->source, r->source_size);
+           r->source_size == tensor->source_size &&
+           !memcmp(r->source, tensor->source, r->source_size);
 }
 
 static resident *find(const vkd_residents *residents, uint64_t hash, const vkd_tensor *tensor)
@@ -74,7 +75,8 @@ static vkd_status grow(vkd_residents *residents)
     if (residents->count < 2 * residents->bucket_count)
         return VKD_OK;
     size_t old_count = residents->bucket_count;
-    resident **old = residents->buckets, **grown = vkd_arena_alloc(&residents->arena, 4 * old_count, sizeof *grown);
+    resident **old = residents->buckets,
+             **grown = vkd_arena_alloc(&residents->arena, 4 * old_count, sizeof *grown);
     if (!grown)
         return vkd_fail_memory(residents->arena.context, "the table of constants");
     residents->buckets = grown;
@@ -87,17 +89,18 @@ static vkd_status grow(vkd_residents *residents)
     return VKD_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- upload */
+/* --------------------------------------------------------------------------------------- upload */
 
 static bool is_resident(const vkd_graph *graph, size_t i)
 {
     const vkd_tensor *tensor = &graph->tensors[i];
-    return (tensor->place == VKD_PLACE_CONSTANT || tensor->place == VKD_PLACE_STATE) && tensor->storage == i &&
-           tensor->first_node != UINT32_MAX;
+    return (tensor->place == VKD_PLACE_CONSTANT || tensor->place == VKD_PLACE_STATE) &&
+           tensor->storage == i && tensor->first_node != UINT32_MAX;
 }
 
 /* A resident without a place yet. */
-static vkd_status make(vkd_residents *residents, uint64_t hash, const vkd_tensor *tensor, resident **out)
+static vkd_status make(vkd_residents *residents, uint64_t hash, const vkd_tensor *tensor,
+                       resident **out)
 {
     resident *r = vkd_arena_alloc(&residents->arena, 1, sizeof *r);
     void *source = vkd_arena_alloc(&residents->arena, 1, tensor->source_size);
@@ -115,13 +118,15 @@ static vkd_status make(vkd_residents *residents, uint64_t hash, const vkd_tensor
     return VKD_OK;
 }
 
-/* What a graph needs that is not there: a list, linked by next, with offsets in a buffer to come. */
+/* What a graph needs that is not there: a list, linked by next, with offsets in a buffer to come.
+ */
 typedef struct missing {
     resident *first, **end;
     uint64_t bytes, largest, total;
 } missing;
 
-static vkd_status look_up(vkd_residents *residents, const vkd_graph *graph, resident **by_tensor, missing *m)
+static vkd_status look_up(vkd_residents *residents, const vkd_graph *graph, resident **by_tensor,
+                          missing *m)
 {
     const uint64_t alignment = vkd_device_caps(residents->device)->storage_alignment;
     for (size_t i = 0; i < graph->tensor_count; i++) {
@@ -159,7 +164,8 @@ static vkd_status pack(vkd_uploader *uploader, resident *first)
     return VKD_OK;
 }
 
-static vkd_status upload(vkd_residents *residents, resident *first, uint64_t largest, uint64_t total)
+static vkd_status upload(vkd_residents *residents, resident *first, uint64_t largest,
+                         uint64_t total)
 {
     const vkd_constant_bytes *source = &residents->source;
     vkd_uploader *uploader;
@@ -193,7 +199,8 @@ static vkd_status bring(vkd_residents *residents, missing *m)
     block *b = vkd_arena_alloc(&residents->arena, 1, sizeof *b);
     if (!b)
         return vkd_fail_memory(residents->arena.context, "constants");
-    VKD_TRY(vkd_buffer_create(residents->device, VKD_MEMORY_DEVICE, m->bytes, "constants", &b->buffer));
+    VKD_TRY(
+        vkd_buffer_create(residents->device, VKD_MEMORY_DEVICE, m->bytes, "constants", &b->buffer));
     b->next = residents->blocks;
     residents->blocks = b;
     residents->bytes += m->bytes;
@@ -229,7 +236,9 @@ vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph,
         keep_states(residents, m.first);
     for (size_t i = 0; status == VKD_OK && i < graph->tensor_count; i++)
         if (by_tensor[i])
-            slices[i] = (vkd_slice){.buffer = by_tensor[i]->buffer, .offset = by_tensor[i]->offset, .size = by_tensor[i]->size};
+            slices[i] = (vkd_slice){.buffer = by_tensor[i]->buffer,
+                                    .offset = by_tensor[i]->offset,
+                                    .size = by_tensor[i]->size};
     vkd_free(context, by_tensor);
     return status;
 }
@@ -254,7 +263,7 @@ vkd_status vkd_residents_reset(vkd_residents *residents)
     return largest ? upload(residents, residents->states, largest, total) : VKD_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- life */
+/* ----------------------------------------------------------------------------------------- life */
 
 vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out)
 {
@@ -287,7 +296,10 @@ void vkd_residents_destroy(vkd_residents *residents)
     vkd_free(context, residents);
 }
 
-void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_bytes *bytes) { residents->source = *bytes; }
+void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_bytes *bytes)
+{
+    residents->source = *bytes;
+}
 
 uint64_t vkd_residents_bytes(const vkd_residents *residents) { return residents->bytes; }
 

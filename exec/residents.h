@@ -1,5 +1,5 @@
-/* What stays on the device between executions, shared by all graphs that one net is lowered to: packed constants, each once by how
- * it is packed and from what, and state. */
+/* What stays on the device between executions, shared by all graphs that one net is lowered to:
+ * packed constants, each once by how it is packed and from what, and state. */
 #ifndef VKD_EXEC_RESIDENTS_H
 #define VKD_EXEC_RESIDENTS_H
 
@@ -8,7 +8,8 @@
 
 typedef struct vkd_residents vkd_residents;
 
-/* Where the bytes that sources point to are not always there: hold brings them back, release lets them go again. */
+/* Where the bytes that sources point to are not always there: hold brings them back, release lets
+ * them go again. */
 typedef struct vkd_constant_bytes {
     vkd_status (*hold)(void *user);
     void (*release)(void *user);
@@ -16,23 +17,28 @@ typedef struct vkd_constant_bytes {
 } vkd_constant_bytes;
 
 VKD_MUST_USE vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out);
-void vkd_residents_destroy(vkd_residents *residents); /* accepts null; after the executors that use them */
+/* accepts null; after the executors that use them */
+void vkd_residents_destroy(vkd_residents *residents);
 
 /* From now on constants are packed between hold and release. */
 void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_bytes *bytes);
 
-/* Brings to the device what a planned graph needs and is not there yet, and fills in the slices of its constants and states, by
- * tensor. A failure leaves what was there. Sources of constants are not read after this returns; but their bytes stay the key,
- * so that what they point to must not change while the residents live. */
-VKD_MUST_USE vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph, vkd_slice *slices);
+/* Brings to the device what a planned graph needs and is not there yet, and fills in the slices of
+ * its constants and states, by tensor. A failure leaves what was there. Sources of constants are
+ * not read after this returns; but their bytes stay the key, so that what they point to must not
+ * change while the residents live. */
+VKD_MUST_USE vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph,
+                                            vkd_slice *slices);
 
 /* Where the state with such a key is (vkd_tensor.state); false if no graph has it. */
 bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice *out);
 
-/* Packs every state anew: what it was before the first execution. Its sources are read again. Nothing may be in flight. */
+/* Packs every state anew: what it was before the first execution. Its sources are read again.
+ * Nothing may be in flight. */
 VKD_MUST_USE vkd_status vkd_residents_reset(vkd_residents *residents);
 
-uint64_t vkd_residents_bytes(const vkd_residents *residents);         /* of the device */
-uint64_t vkd_residents_staging_bytes(const vkd_residents *residents); /* host-visible memory that the largest upload held */
+uint64_t vkd_residents_bytes(const vkd_residents *residents); /* of the device */
+/* host-visible memory that the largest upload held */
+uint64_t vkd_residents_staging_bytes(const vkd_residents *residents);
 
 #endif

@@ -33,7 +33,8 @@ static uint64_t kernels;
 static void sum_kernels(void)
 {
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
-        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0]; f++) {
+        for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0];
+             f++) {
             vkd_shader_code code = vkd_shaders[i].flavours[f];
             kernels = kernels * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
         }
@@ -46,14 +47,16 @@ static uint64_t kernels_sum(uint64_t sum)
     return sum * 31 + kernels;
 }
 
-vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code, vkd_tuner **out)
+vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code,
+                            vkd_tuner **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_tuner *tuner = vkd_alloc(context, 1, sizeof *tuner);
     *out = NULL;
     if (!tuner)
         return vkd_fail_memory(context, "the tuner");
-    double budget_us = options->measure_budget_ms ? options->measure_budget_ms * 1e3 : default_budget_us;
+    double budget_us =
+        options->measure_budget_ms ? options->measure_budget_ms * 1e3 : default_budget_us;
     *tuner = (vkd_tuner){
         .device = device,
         .context = context,
@@ -62,7 +65,8 @@ vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint
         .limit = {budget_us, preparing_factor * budget_us},
     };
     vkd_arena_init(&tuner->arena, context);
-    vkd_status status = vkd_tuning_file_open(&tuner->arena, vkd_device_caps(device), kernels_sum(code), options, &tuner->file);
+    vkd_status status = vkd_tuning_file_open(&tuner->arena, vkd_device_caps(device),
+                                             kernels_sum(code), options, &tuner->file);
     if (status == VKD_OK)
         *out = tuner;
     else
@@ -74,10 +78,12 @@ static void report(const vkd_tuner *tuner)
 {
     vkd_context *context = tuner->context;
     if (tuner->measured)
-        vkd_log(context, VKD_LOG_INFO, "measured kernels for %u shapes in %.0f ms, prepared in %.0f ms", tuner->measured,
+        vkd_log(context, VKD_LOG_INFO,
+                "measured kernels for %u shapes in %.0f ms, prepared in %.0f ms", tuner->measured,
                 tuner->spent.measuring_us * 1e-3, tuner->spent.preparing_us * 1e-3);
     if (tuner->checked)
-        vkd_log(context, VKD_LOG_INFO, "checked %u kernels in %.0f ms", tuner->checked, tuner->check_us * 1e-3);
+        vkd_log(context, VKD_LOG_INFO, "checked %u kernels in %.0f ms", tuner->checked,
+                tuner->check_us * 1e-3);
 }
 
 void vkd_tuner_destroy(vkd_tuner *tuner)
@@ -91,9 +97,10 @@ void vkd_tuner_destroy(vkd_tuner *tuner)
     vkd_free(tuner->context, tuner);
 }
 
-/* --------------------------------------------------------------------------------------------------- failing candidates */
+/* --------------------------------------------------------------------------- failing candidates */
 
-/* What a candidate's failure says goes to the log as information only: the model may run without it. */
+/* What a candidate's failure says goes to the log as information only: the model may run without
+ * it. */
 static void log_muted(void *user, vkd_log_level level, const char *message)
 {
     const vkd_context *before = user;
@@ -110,7 +117,8 @@ static void mute(vkd_context *context, vkd_context *before)
     context->log_user = before;
 }
 
-/* Ends the muting. A failure that concerns more than the candidate is said aloud after all, one that does not is forgotten. */
+/* Ends the muting. A failure that concerns more than the candidate is said aloud after all, one
+ * that does not is forgotten. */
 static vkd_status unmute(vkd_context *context, const vkd_context *before, vkd_status status)
 {
     char error[sizeof context->error];
@@ -123,13 +131,15 @@ static vkd_status unmute(vkd_context *context, const vkd_context *before, vkd_st
     return vkd_fail(context, status, "%s", error);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- measuring */
+/* ------------------------------------------------------------------------------------ measuring */
 
-void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count)
+void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates,
+                      size_t count)
 {
     uint64_t ns;
     for (size_t i = 0; i < count; i++)
-        if (candidates[i].eligible && vkd_tuning_file_find(tuner->file, problem, candidates[i].variant, &ns))
+        if (candidates[i].eligible &&
+            vkd_tuning_file_find(tuner->file, problem, candidates[i].variant, &ns))
             candidates[i].measured_us = (double)ns * 1e-3; /* 0 where it cannot run */
 }
 
@@ -141,8 +151,10 @@ static size_t eligible_count(const vkd_candidate_info *candidates, size_t count)
     return eligible;
 }
 
-/* The eligible candidate with the lowest estimate among those not in `order` yet; `count` if there is none. */
-static size_t most_promising(const vkd_candidate_info *candidates, size_t count, const size_t *order, size_t ordered)
+/* The eligible candidate with the lowest estimate among those not in `order` yet; `count` if there
+ * is none. */
+static size_t most_promising(const vkd_candidate_info *candidates, size_t count,
+                             const size_t *order, size_t ordered)
 {
     size_t best = count;
     for (size_t i = 0; i < count; i++) {
@@ -155,14 +167,16 @@ static size_t most_promising(const vkd_candidate_info *candidates, size_t count,
     return best;
 }
 
-size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count, size_t order[VKD_TUNER_TRIES])
+size_t vkd_tuner_line_up(const vkd_candidate_info *candidates, size_t count,
+                         size_t order[VKD_TUNER_TRIES])
 {
     enum { AT_LEAST = 2 };
     const double hopeless = 3;
     size_t ordered = 0;
     while (ordered < VKD_TUNER_TRIES) {
         size_t i = most_promising(candidates, count, order, ordered);
-        if (i == count || (ordered >= AT_LEAST && candidates[i].cost_us > hopeless * candidates[order[0]].cost_us))
+        if (i == count || (ordered >= AT_LEAST &&
+                           candidates[i].cost_us > hopeless * candidates[order[0]].cost_us))
             break;
         order[ordered++] = i;
     }
@@ -185,12 +199,14 @@ typedef struct measuring {
 
 static bool has_time(const measuring *m)
 {
-    return m->spent->measuring_us < m->limit->measuring_us && m->spent->preparing_us < m->limit->preparing_us;
+    return m->spent->measuring_us < m->limit->measuring_us &&
+           m->spent->preparing_us < m->limit->preparing_us;
 }
 
 static vkd_status set_fact(const measuring *m, size_t candidate, double us)
 {
-    return vkd_tuning_file_set(m->tuner->file, m->problem, m->candidates[candidate].variant, (uint64_t)(us * 1e3 + 0.5));
+    return vkd_tuning_file_set(m->tuner->file, m->problem, m->candidates[candidate].variant,
+                               (uint64_t)(us * 1e3 + 0.5));
 }
 
 /* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
@@ -208,15 +224,16 @@ static vkd_status prepare(measuring *m, size_t candidate)
     if (status == VKD_OK)
         m->trial->fill(m->trial->user);
     if (status == VKD_OK)
-        status = vkd_measurement_begin(m->tuner->device, graph, &m->contenders[candidate].measurement);
+        status =
+            vkd_measurement_begin(m->tuner->device, graph, &m->contenders[candidate].measurement);
     m->spent->preparing_us += vkd_now_us() - start;
     bool never = status == VKD_UNSUPPORTED;
     VKD_TRY(unmute(context, &before, status));
     return never ? set_fact(m, candidate, 0) : VKD_OK;
 }
 
-/* A first time for a candidate, which is out of the race when that is hopeless. Those before it stay: machines are not always
- * as fast, and only the race compares at the same time. */
+/* A first time for a candidate, which is out of the race when that is hopeless. Those before it
+ * stay: machines are not always as fast, and only the race compares at the same time. */
 static vkd_status time_coarsely(measuring *m, size_t candidate)
 {
     const double hopeless_time = 2;
@@ -235,8 +252,8 @@ static vkd_status time_coarsely(measuring *m, size_t candidate)
     return VKD_OK;
 }
 
-/* The most promising first, so that a budget that ends here has been spent on the best ones. *out_count: how many had their
- * turn. */
+/* The most promising first, so that a budget that ends here has been spent on the best ones.
+ * *out_count: how many had their turn. */
 static vkd_status line_up(measuring *m, const size_t *order, size_t count, size_t *out_count)
 {
     for (*out_count = 0; *out_count < count && (!*out_count || has_time(m)); ++*out_count) {
@@ -283,7 +300,8 @@ static vkd_status measure(measuring *m, const size_t *order, size_t count, size_
 {
     vkd_arena_init(&m->arena, m->tuner->context);
     m->contenders = vkd_arena_alloc(&m->arena, m->count, sizeof *m->contenders);
-    vkd_status status = m->contenders ? VKD_OK : vkd_fail_memory(m->tuner->context, "candidates to try");
+    vkd_status status =
+        m->contenders ? VKD_OK : vkd_fail_memory(m->tuner->context, "candidates to try");
     for (size_t i = 0; m->contenders && i < m->count; i++)
         m->contenders[i].us = m->candidates[i].measured_us; /* by an earlier process */
     if (status == VKD_OK)
@@ -298,11 +316,14 @@ static vkd_status measure(measuring *m, const size_t *order, size_t count, size_
     return status;
 }
 
-/* The candidates that are worth a measurement and have none, and behind them, where *out_again, the fastest of those that have
- * one: what an earlier process has left runs against the best that it had. Returns how many. */
-static size_t left_to_measure(const measuring *m, size_t order[VKD_TUNER_TRIES + 1], bool *out_again)
+/* The candidates that are worth a measurement and have none, and behind them, where *out_again, the
+ * fastest of those that have one: what an earlier process has left runs against the best that it
+ * had. Returns how many. */
+static size_t left_to_measure(const measuring *m, size_t order[VKD_TUNER_TRIES + 1],
+                              bool *out_again)
 {
-    size_t all[VKD_TUNER_TRIES], count = vkd_tuner_line_up(m->candidates, m->count, all), left = 0, best = m->count;
+    size_t all[VKD_TUNER_TRIES], count = vkd_tuner_line_up(m->candidates, m->count, all), left = 0,
+                                 best = m->count;
     for (size_t k = 0; k < count; k++) {
         const vkd_candidate_info *c = &m->candidates[all[k]];
         uint64_t ns;
@@ -331,8 +352,8 @@ static vkd_status measure_rest(measuring *m, bool *out_known)
     return status;
 }
 
-vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                           const vkd_trial *trial)
+vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates,
+                           size_t count, const vkd_trial *trial)
 {
     const span limit = {INFINITY, INFINITY};
     span spent = {0};
@@ -348,8 +369,8 @@ vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_
     return measure_rest(&m, &known);
 }
 
-vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates, size_t count,
-                             const vkd_trial *trial, bool *out_known)
+vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidate_info *candidates,
+                             size_t count, const vkd_trial *trial, bool *out_known)
 {
     const span none = {0};
     measuring m = {.tuner = tuner,
@@ -365,10 +386,11 @@ vkd_status vkd_tuner_measure(vkd_tuner *tuner, const char *problem, vkd_candidat
     return status;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- checking */
+/* ------------------------------------------------------------------------------------- checking */
 
 /* Runs a lowered candidate once and gives its result to the trial. */
-static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id result, const vkd_trial *trial, bool *out)
+static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_id result,
+                                const vkd_trial *trial, bool *out)
 {
     vkd_executor *executor;
     void *bytes = vkd_arena_alloc(graph->arena, 1, (size_t)graph->tensors[result].bytes);
@@ -385,8 +407,9 @@ static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_i
     return status;
 }
 
-/* What tells the work of a graph from that of others: kernels, their constants of both kinds, and how many workgroups. A kernel
- * that is right for one window may be wrong for another, whose loops are longer, say. */
+/* What tells the work of a graph from that of others: kernels, their constants of both kinds, and
+ * how many workgroups. A kernel that is right for one window may be wrong for another, whose loops
+ * are longer, say. */
 static uint64_t work_of(const vkd_graph *graph)
 {
     uint64_t sum = 0;
@@ -400,9 +423,10 @@ static uint64_t work_of(const vkd_graph *graph)
     return sum;
 }
 
-/* The fact of the tuning file, or else by running the graph; that failing, the question stays open. */
-static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *graph, vkd_tensor_id result,
-                              const vkd_trial *trial, bool *out)
+/* The fact of the tuning file, or else by running the graph; that failing, the question stays open.
+ */
+static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *graph,
+                              vkd_tensor_id result, const vkd_trial *trial, bool *out)
 {
     char subject[40];
     uint64_t known;
@@ -417,12 +441,14 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
     tuner->check_us += vkd_now_us() - start;
     tuner->checked++;
     if (!*out)
-        vkd_log(tuner->context, VKD_LOG_WARNING, "%s: kernel '%s' computes wrong results and is not used",
+        vkd_log(tuner->context, VKD_LOG_WARNING,
+                "%s: kernel '%s' computes wrong results and is not used",
                 vkd_device_caps(tuner->device)->name, variant);
     return vkd_tuning_file_set(tuner->file, subject, variant, *out);
 }
 
-vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate, const vkd_trial *trial, bool *out)
+vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate,
+                           const vkd_trial *trial, bool *out)
 {
     vkd_arena arena;
     vkd_graph graph;

@@ -1,5 +1,5 @@
-/* Decodes arguments: one decoder checks arity, types, coercions and list lengths, and names operator, node and parameter in its
- * errors. */
+/* Decodes arguments: one decoder checks arity, types, coercions and list lengths, and names
+ * operator, node and parameter in its errors. */
 #include "graph/decode.h"
 
 #include <math.h>
@@ -35,7 +35,8 @@ static const char *kind_name(vkd_value_kind kind)
 
 static vkd_status fail(const decoder *d, const char *is, const char *expected)
 {
-    return vkd_fail(d->arena->context, VKD_INVALID_MODEL, "operator '%s' (node %u): argument %zu (%s) is %s, expected %s", d->op->name,
+    return vkd_fail(d->arena->context, VKD_INVALID_MODEL,
+                    "operator '%s' (node %u): argument %zu (%s) is %s, expected %s", d->op->name,
                     d->op->node_id, d->index, d->param->name, is, expected);
 }
 
@@ -46,11 +47,11 @@ static vkd_status fail_kind(const decoder *d, const vkd_model_value *value, cons
 
 static bool is_list(vkd_value_kind kind)
 {
-    return kind == VKD_VALUE_INT_LIST || kind == VKD_VALUE_DOUBLE_LIST || kind == VKD_VALUE_BOOL_LIST ||
-           kind == VKD_VALUE_VALUE_LIST;
+    return kind == VKD_VALUE_INT_LIST || kind == VKD_VALUE_DOUBLE_LIST ||
+           kind == VKD_VALUE_BOOL_LIST || kind == VKD_VALUE_VALUE_LIST;
 }
 
-/* ------------------------------------------------------------------------------------------------------- scalars */
+/* -------------------------------------------------------------------------------------- scalars */
 
 static vkd_status decode_float(const decoder *d, const vkd_model_value *value)
 {
@@ -62,7 +63,8 @@ static vkd_status decode_float(const decoder *d, const vkd_model_value *value)
     else if (value->kind == VKD_VALUE_NULL && d->param->kind == VKD_PARAM_OPTIONAL_FLOAT)
         number = NAN;
     else
-        return fail_kind(d, value, d->param->kind == VKD_PARAM_OPTIONAL_FLOAT ? "a number or null" : "a number");
+        return fail_kind(
+            d, value, d->param->kind == VKD_PARAM_OPTIONAL_FLOAT ? "a number or null" : "a number");
     float rounded = (float)number;
     memcpy(d->field, &rounded, sizeof rounded);
     return VKD_OK;
@@ -137,7 +139,9 @@ static vkd_status decode_number(const decoder *d, const vkd_model_value *value, 
     else if (value->kind == VKD_VALUE_SYMINT)
         number = (vkd_number){.kind = VKD_NUMBER_SYM, .value = id};
     else if (value->kind != VKD_VALUE_NULL || d->param->kind != VKD_PARAM_OPTIONAL_NUMBER)
-        return fail_kind(d, value, d->param->kind == VKD_PARAM_OPTIONAL_NUMBER ? "a number or null" : "a number");
+        return fail_kind(d, value,
+                         d->param->kind == VKD_PARAM_OPTIONAL_NUMBER ? "a number or null"
+                                                                     : "a number");
     memcpy(d->field, &number, sizeof number);
     return VKD_OK;
 }
@@ -163,11 +167,11 @@ static vkd_status decode_sym(const decoder *d, const vkd_model_value *value, uin
     return VKD_OK;
 }
 
-/* --------------------------------------------------------------------------------------------------------- lists */
+/* ---------------------------------------------------------------------------------------- lists */
 
 /* An empty list has lost its type in the file: any kind of list may stand for it. */
-static vkd_status decode_ints(const decoder *d, const vkd_model_value *value, int32_t *items, size_t least, size_t most,
-                              size_t *out_count)
+static vkd_status decode_ints(const decoder *d, const vkd_model_value *value, int32_t *items,
+                              size_t least, size_t most, size_t *out_count)
 {
     bool empty = is_list(value->kind) && value->list.count == 0;
     if (!empty && value->kind != VKD_VALUE_INT_LIST)
@@ -201,7 +205,8 @@ static vkd_status decode_sizes(const decoder *d, const vkd_model_value *value)
         if (value->kind == VKD_VALUE_INT_LIST)
             list->items[i] = (vkd_sym){value->list.ints[i], VKD_NO_VALUE};
         else
-            VKD_TRY(to_sym(d, &d->model->values[value->list.values[i]], value->list.values[i], &list->items[i]));
+            VKD_TRY(to_sym(d, &d->model->values[value->list.values[i]], value->list.values[i],
+                           &list->items[i]));
     }
     list->count = value->list.count;
     return VKD_OK;
@@ -219,7 +224,8 @@ static vkd_status decode_size_list(const decoder *d, const vkd_model_value *valu
         if (value->kind == VKD_VALUE_INT_LIST)
             list.items[i] = (vkd_sym){value->list.ints[i], VKD_NO_VALUE};
         else
-            VKD_TRY(to_sym(d, &d->model->values[value->list.values[i]], value->list.values[i], &list.items[i]));
+            VKD_TRY(to_sym(d, &d->model->values[value->list.values[i]], value->list.values[i],
+                           &list.items[i]));
     memcpy(d->field, &list, sizeof list);
     return VKD_OK;
 }
@@ -268,11 +274,12 @@ static vkd_status decode_floats(const decoder *d, const vkd_model_value *value)
         return fail(d, is, expected);
     }
     for (size_t i = 0; i < count; i++)
-        items[i] = value->kind == VKD_VALUE_DOUBLE_LIST ? (float)value->list.doubles[i] : (float)value->list.ints[i];
+        items[i] = value->kind == VKD_VALUE_DOUBLE_LIST ? (float)value->list.doubles[i]
+                                                        : (float)value->list.ints[i];
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------- tensors */
+/* -------------------------------------------------------------------------------------- tensors */
 
 static vkd_status decode_tensor(const decoder *d, const vkd_model_value *value, uint32_t id)
 {
@@ -292,7 +299,8 @@ static vkd_status decode_tensor(const decoder *d, const vkd_model_value *value, 
 /* The ids of a list of tensors, or of one tensor, as the call's own copy. */
 static vkd_status copy_tensors(const decoder *d, const uint32_t *ids, size_t count, bool optional)
 {
-    vkd_tensor_list list = {.count = count, .values = vkd_arena_alloc(d->arena, count, sizeof *list.values)};
+    vkd_tensor_list list = {.count = count,
+                            .values = vkd_arena_alloc(d->arena, count, sizeof *list.values)};
     if (!list.values)
         return vkd_fail_memory(d->arena->context, "an operator's arguments");
     for (size_t i = 0; i < count; i++) {
@@ -312,13 +320,15 @@ static vkd_status decode_tensor_list(const decoder *d, const vkd_model_value *va
         return fail_kind(d, value, "a list of tensors");
     if (!value->list.count)
         return fail(d, "an empty list", "a list of tensors");
-    return copy_tensors(d, value->list.values, value->list.count, d->param->kind == VKD_PARAM_OPTIONAL_TENSOR_LIST);
+    return copy_tensors(d, value->list.values, value->list.count,
+                        d->param->kind == VKD_PARAM_OPTIONAL_TENSOR_LIST);
 }
 
 static vkd_status decode_output_list(const decoder *d, const vkd_model_value *value, uint32_t id)
 {
-    return value->kind == VKD_VALUE_VALUE_LIST ? copy_tensors(d, value->list.values, value->list.count, false)
-                                               : copy_tensors(d, &id, 1, false);
+    return value->kind == VKD_VALUE_VALUE_LIST
+               ? copy_tensors(d, value->list.values, value->list.count, false)
+               : copy_tensors(d, &id, 1, false);
 }
 
 static vkd_status decode_output_sym(const decoder *d, const vkd_model_value *value, uint32_t id)
@@ -350,7 +360,7 @@ static vkd_status decode_output(const decoder *d, const vkd_model_value *value, 
     return VKD_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
 static vkd_status decode_argument(const decoder *d)
 {
@@ -416,11 +426,13 @@ size_t vkd_params_count(const vkd_param *params)
     return count;
 }
 
-vkd_status vkd_args_decode(vkd_arena *arena, const vkd_model *model, const vkd_model_op *op, const vkd_param *params, void *args)
+vkd_status vkd_args_decode(vkd_arena *arena, const vkd_model *model, const vkd_model_op *op,
+                           const vkd_param *params, void *args)
 {
     size_t count = vkd_params_count(params);
     if (op->arg_count != count)
-        return vkd_fail(arena->context, VKD_INVALID_MODEL, "operator '%s' (node %u) has %zu arguments, expected %zu", op->name,
+        return vkd_fail(arena->context, VKD_INVALID_MODEL,
+                        "operator '%s' (node %u) has %zu arguments, expected %zu", op->name,
                         op->node_id, op->arg_count, count);
     for (size_t i = 0; i < count; i++) {
         decoder d = {.arena = arena,

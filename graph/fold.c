@@ -1,5 +1,6 @@
-/* Exporters put constants behind operators: et_vk.prepack brings one to the device, and every Python scalar of a float net comes
- * as an int constant that is cast when the net runs. Both are done here, once. */
+/* Exporters put constants behind operators: et_vk.prepack brings one to the device, and every
+ * Python scalar of a float net comes as an int constant that is cast when the net runs. Both are
+ * done here, once. */
 #include "graph/fold.h"
 #include "runtime/base/element.h"
 
@@ -7,7 +8,8 @@
 enum { MAX_FOLDED = 4096 };
 
 /* The constant's elements in another dtype. */
-static vkd_status cast(vkd_net *net, const vkd_model_tensor *from, const vkd_model_tensor *to, void **out)
+static vkd_status cast(vkd_net *net, const vkd_model_tensor *from, const vkd_model_tensor *to,
+                       void **out)
 {
     size_t count = (size_t)vkd_dims_count(from->rank, from->dims);
     *out = vkd_arena_alloc(net->arena, count, vkd_dtype_size(to->dtype));
@@ -49,7 +51,8 @@ vkd_status vkd_fold_constants(vkd_rewriter *r)
     vkd_net *net = r->net;
     for (size_t i = 0; i < net->call_count; i++) {
         vkd_call *call = &net->calls[i];
-        bool folds = vkd_rw_args(call, VKD_OP_PREPACK) || vkd_rw_args(call, VKD_OP_CAST) || vkd_rw_args(call, VKD_OP_CLONE);
+        bool folds = vkd_rw_args(call, VKD_OP_PREPACK) || vkd_rw_args(call, VKD_OP_CAST) ||
+                     vkd_rw_args(call, VKD_OP_CLONE);
         const view_args *args = folds ? call->args : NULL;
         if (args && !vkd_rw_tensor(r, args->x)->state && !vkd_rw_tensor(r, args->y)->state)
             VKD_TRY(fold(r, call));

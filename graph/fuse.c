@@ -7,7 +7,8 @@ static void rename_fused(vkd_call *call)
     call->name = conv->taps_first ? "vkd.q8_conv2d_dw" : "vkd.q8_conv2d";
 }
 
-/* The convolution that makes a value for one reader alone, if it can still take something behind it; null otherwise. */
+/* The convolution that makes a value for one reader alone, if it can still take something behind
+ * it; null otherwise. */
 static vkd_call *open_conv(vkd_rewriter *r, uint32_t id, size_t before)
 {
     vkd_call *call = vkd_rw_only_producer(r, id, before);
@@ -33,12 +34,14 @@ vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
-/* conv -> q8ta_add: the convolution takes the addition's place in the order, where the other operand surely is there. */
+/* conv -> q8ta_add: the convolution takes the addition's place in the order, where the other
+ * operand surely is there. */
 vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index)
 {
     vkd_call *call = &r->net->calls[index];
     const add_args *add = vkd_rw_args(call, VKD_OP_Q8_ADD);
-    if (!add || add->alpha != 1 || !vkd_rw_alike(r, add->a, add->b)) /* an epilogue does not broadcast */
+    if (!add || add->alpha != 1 ||
+        !vkd_rw_alike(r, add->a, add->b)) /* an epilogue does not broadcast */
         return VKD_OK;
     /* Of two convolutions the later one: the earlier one runs while nothing waits for it. */
     vkd_call *a = open_conv(r, add->a, index), *b = open_conv(r, add->b, index);

@@ -1,4 +1,5 @@
-/* The rewrite rules that let the epilogue of a convolution or linear layer do what the operators behind it do: see rewrite.h.
+/* The rewrite rules that let the epilogue of a convolution or linear layer do what the operators
+ * behind it do: see rewrite.h.
  */
 #ifndef VKD_GRAPH_FUSE_H
 #define VKD_GRAPH_FUSE_H

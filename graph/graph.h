@@ -1,5 +1,5 @@
-/* The dispatch graph: what the GPU is to do, as plain data. No Vulkan type appears here; graphs are built, planned and tested
- * on machines without a driver. */
+/* The dispatch graph: what the GPU is to do, as plain data. No Vulkan type appears here; graphs are
+ * built, planned and tested on machines without a driver. */
 #ifndef VKD_GRAPH_GRAPH_H
 #define VKD_GRAPH_GRAPH_H
 
@@ -16,16 +16,21 @@ typedef enum vkd_place {
     VKD_PLACE_CONSTANT, /* written once before the first execution */
     VKD_PLACE_INPUT,    /* written by the host before each execution */
     VKD_PLACE_OUTPUT,   /* read by the host after each execution */
-    VKD_PLACE_STATE,    /* a constant at first, written by nodes, kept from one execution to the next */
-    VKD_PLACE_SYMBOLS   /* numbers behind SymInts, written by the host before each execution; one tensor */
+    /* a constant at first, written by nodes, kept from one execution to the next */
+    VKD_PLACE_STATE,
+    VKD_PLACE_SYMBOLS /* numbers behind SymInts, written by the host before each execution; one
+                         tensor */
 } vkd_place;
 
 typedef enum vkd_layout {
-    VKD_ROWS, /* row-major, any rank, what the host sees; values as VKD_LAYOUT_* in shaders/tensor_params.h */
-    VKD_4C    /* images: n, h, w, c with c padded to a multiple of 4. What is in the padding is undefined */
+    /* row-major, any rank, what the host sees; values as VKD_LAYOUT_* in shaders/tensor_params.h */
+    VKD_ROWS,
+    VKD_4C /* images: n, h, w, c with c padded to a multiple of 4. What is in the padding is
+              undefined */
 } vkd_layout;
 
-/* Writes a constant's device form, `size` bytes, from its source. dst may be write-combined memory: written once, in order. */
+/* Writes a constant's device form, `size` bytes, from its source. dst may be write-combined memory:
+ * written once, in order. */
 typedef void (*vkd_pack_fn)(const void *source, void *dst, size_t size);
 
 typedef struct vkd_tensor {
@@ -34,13 +39,16 @@ typedef struct vkd_tensor {
     vkd_layout layout;
     uint32_t rank;
     uint32_t dims[VKD_MAX_RANK];
-    uint32_t n, c, h, w;            /* the same as image kernels see it: shaders/tensor_params.h; above rank 4 all is w */
-    uint64_t bytes;                 /* device bytes, a multiple of 16 */
-    vkd_tensor_id storage;          /* itself, or the tensor whose memory this one is another view of */
-    vkd_pack_fn pack;               /* constants */
-    const void *source;             /* the struct that pack reads; what it points to must outlive the graph: it is the file's or
-                                     * the net's, never of the graph's own arena */
-    size_t source_size;             /* bytes of that struct; equal packings of equal structs are one constant on the device */
+    /* the same as image kernels see it: shaders/tensor_params.h; above rank 4 all is w */
+    uint32_t n, c, h, w;
+    uint64_t bytes; /* device bytes, a multiple of 16 */
+    /* itself, or the tensor whose memory this one is another view of */
+    vkd_tensor_id storage;
+    vkd_pack_fn pack;   /* constants */
+    const void *source; /* the struct that pack reads; what it points to must outlive the graph: it
+                         * is the file's or the net's, never of the graph's own arena */
+    /* bytes of that struct; equal packings of equal structs are one constant on the device */
+    size_t source_size;
     uint32_t state;                 /* STATE: its key among the net's states, from 1 on; else 0 */
     uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
     uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
@@ -76,10 +84,14 @@ typedef struct vkd_graph {
     vkd_node *nodes;
     size_t input_count, output_count;
     vkd_tensor_id *inputs, *outputs;
-    uint64_t constant_bytes, state_bytes, scratch_bytes, scratch_unaliased_bytes; /* set by the planner */
-    vkd_tensor_id symbols;  /* the tensor with the numbers that change from one execution to the next; VKD_NO_TENSOR without */
+    /* set by the planner */
+    uint64_t constant_bytes, state_bytes, scratch_bytes, scratch_unaliased_bytes;
+    /* the tensor with the numbers that change from one execution to the next; VKD_NO_TENSOR without
+     */
+    vkd_tensor_id symbols;
     uint32_t symbol_count;
-    uint32_t *symbol_values; /* by word of that tensor: what number it is, an id of the model's values */
+    /* by word of that tensor: what number it is, an id of the model's values */
+    uint32_t *symbol_values;
     uint64_t symbol_bytes;
 } vkd_graph;
 
@@ -88,14 +100,17 @@ void vkd_graph_init(vkd_graph *graph, vkd_arena *arena);
 /* n, c, h, w of dims of rank 4 at most: rank 2 [M, K] is M rows of K channels. */
 void vkd_dims_nchw(uint32_t rank, const uint32_t *dims, vkd_tensor *out);
 
-/* A tensor of the given place; n, c, h, w and bytes are derived. VKD_UNSUPPORTED for 2^31 elements, and for VKD_4C above rank 4. */
-VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, vkd_dtype dtype, vkd_layout layout,
-                                             uint32_t rank, const uint32_t *dims, vkd_tensor_id *out);
-
-/* Scratch or constant memory that is no tensor of the model: so many bytes. pack and source as in vkd_tensor, null for scratch.
- */
-VKD_MUST_USE vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pack, const void *source,
+/* A tensor of the given place; n, c, h, w and bytes are derived. VKD_UNSUPPORTED for 2^31 elements,
+ * and for VKD_4C above rank 4. */
+VKD_MUST_USE vkd_status vkd_graph_add_tensor(vkd_graph *graph, vkd_place place, vkd_dtype dtype,
+                                             vkd_layout layout, uint32_t rank, const uint32_t *dims,
                                              vkd_tensor_id *out);
+
+/* Scratch or constant memory that is no tensor of the model: so many bytes. pack and source as in
+ * vkd_tensor, null for scratch.
+ */
+VKD_MUST_USE vkd_status vkd_graph_add_buffer(vkd_graph *graph, uint64_t bytes, vkd_pack_fn pack,
+                                             const void *source, vkd_tensor_id *out);
 
 /* The word of the symbols' tensor that holds such a number, added where it is not there yet. */
 VKD_MUST_USE vkd_status vkd_graph_add_symbol(vkd_graph *graph, uint32_t value, uint32_t *out_word);

@@ -1,11 +1,13 @@
-/* With d(q) = (q - zero) * scale and Q(v) = clamp(round(v / scale) + zero), both as the kernels compute them: Q(d(q)) = q for
- * every int8 q, since three roundings of 2^-24 cannot add up to half a step in 255, and both maps are monotonic. What only
- * selects among its input's elements, a maximum too, can therefore select among the int8 values. */
+/* With d(q) = (q - zero) * scale and Q(v) = clamp(round(v / scale) + zero), both as the kernels
+ * compute them: Q(d(q)) = q for every int8 q, since three roundings of 2^-24 cannot add up to half
+ * a step in 255, and both maps are monotonic. What only selects among its input's elements, a
+ * maximum too, can therefore select among the int8 values. */
 #include "graph/int8.h"
 
 #include <math.h>
 
-/* The quantize at `index`, and the call whose result it alone reads; null where there is no such pair. */
+/* The quantize at `index`, and the call whose result it alone reads; null where there is no such
+ * pair. */
 static quantize_args *quantize_at(vkd_rewriter *r, size_t index, vkd_call **out_before)
 {
     quantize_args *quantize = vkd_rw_args(&r->net->calls[index], VKD_OP_QUANTIZE);
@@ -22,15 +24,18 @@ static const quantize_args *dequantize_of(vkd_rewriter *r, uint32_t id, const vk
 /* Others are left for the lowering to judge. */
 static bool is_full_range(const quantize_args *q) { return q->low == -128 && q->high == 127; }
 
-/* Whether a dequantize and a quantize have equal parameters, and such that nothing overflows or gets subnormal. */
+/* Whether a dequantize and a quantize have equal parameters, and such that nothing overflows or
+ * gets subnormal. */
 static bool undo_each_other(const quantize_args *a, const quantize_args *b)
 {
-    return is_full_range(a) && is_full_range(b) && a->scale == b->scale && a->zero == b->zero && a->scale > 1e-30f &&
-           a->scale < 1e30f && a->zero >= -128 && a->zero <= 127;
+    return is_full_range(a) && is_full_range(b) && a->scale == b->scale && a->zero == b->zero &&
+           a->scale > 1e-30f && a->scale < 1e30f && a->zero >= -128 && a->zero <= 127;
 }
 
-/* What the quantize wrote is written by the call before it, which now reads what the dequantize read. */
-static void bypass(vkd_rewriter *r, size_t quantize, vkd_call *call, uint32_t *x_field, const quantize_args *dequantize)
+/* What the quantize wrote is written by the call before it, which now reads what the dequantize
+ * read. */
+static void bypass(vkd_rewriter *r, size_t quantize, vkd_call *call, uint32_t *x_field,
+                   const quantize_args *dequantize)
 {
     uint32_t y = vkd_call_result(&r->net->calls[quantize]), x = *x_field;
     vkd_rw_remove(r, &r->net->calls[quantize]);
@@ -39,7 +44,7 @@ static void bypass(vkd_rewriter *r, size_t quantize, vkd_call *call, uint32_t *x
     vkd_rw_drop_unread(r, x);
 }
 
-/* -------------------------------------------------------------------------------------------- max pool, upsampling */
+/* ------------------------------------------------------------------------- max pool, upsampling */
 
 /* Where such a call has its input; null for others. */
 static uint32_t *selected_input(const vkd_rewriter *r, const vkd_call *call)
@@ -62,7 +67,7 @@ vkd_status vkd_int8_select(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ mean */
+/* ----------------------------------------------------------------------------------------- mean */
 
 /* Whether the two innermost dims of a tensor of rank 4 are reduced. */
 static bool over_pixels(const vkd_rewriter *r, const reduce_args *mean, uint32_t x_id)
@@ -71,18 +76,26 @@ static bool over_pixels(const vkd_rewriter *r, const reduce_args *mean, uint32_t
     if (x->rank != 4 || mean->dims.count != 2)
         return false;
     int32_t a = mean->dims.items[0], b = mean->dims.items[1];
-    return ((a == 2 || a == -2) && (b == 3 || b == -1)) || ((a == 3 || a == -1) && (b == 2 || b == -2));
+    return ((a == 2 || a == -2) && (b == 3 || b == -1)) ||
+           ((a == 3 || a == -1) && (b == 2 || b == -2));
 }
 
-static bool is_bound(const vkd_number *number) { return number->kind != VKD_NUMBER_SYM && !isnan(number->real); }
+static bool is_bound(const vkd_number *number)
+{
+    return number->kind != VKD_NUMBER_SYM && !isnan(number->real);
+}
 
 /* NAN for no bound. */
-static float bound_of(const vkd_number *number) { return number->kind == VKD_NUMBER_NULL ? NAN : (float)number->real; }
+static float bound_of(const vkd_number *number)
+{
+    return number->kind == VKD_NUMBER_NULL ? NAN : (float)number->real;
+}
 
 /* The clamp with known bounds that makes a value, whoever else reads it. */
 static const clamp_args *clamp_of(vkd_rewriter *r, uint32_t id, const vkd_call *before)
 {
-    const clamp_args *clamp = vkd_rw_args(vkd_rw_producer(r, id, vkd_rw_index(r, before)), VKD_OP_CLAMP);
+    const clamp_args *clamp =
+        vkd_rw_args(vkd_rw_producer(r, id, vkd_rw_index(r, before)), VKD_OP_CLAMP);
     return clamp && is_bound(&clamp->low) && is_bound(&clamp->high) ? clamp : NULL;
 }
 
@@ -97,7 +110,8 @@ vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
     const vkd_call *reader = clamp ? vkd_rw_producer(r, mean->x, index) : call;
     uint32_t clamped = mean->x, x = clamp ? clamp->x : mean->x;
     const quantize_args *dequantize = dequantize_of(r, x, reader);
-    if (!dequantize || !is_full_range(dequantize) || !is_full_range(quantize) || !over_pixels(r, mean, dequantize->x))
+    if (!dequantize || !is_full_range(dequantize) || !is_full_range(quantize) ||
+        !over_pixels(r, mean, dequantize->x))
         return VKD_OK;
     const q8_mean_args args = {
         .x = dequantize->x,
@@ -116,15 +130,17 @@ vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- clamp */
+/* ---------------------------------------------------------------------------------------- clamp */
 
-/* A bound as the int8 value that the quantize makes of it: min(max(v, low), high) and Q are monotonic, so that Q of the one is
- * the other of the Qs, and Q(d(q)) = q. A null is no bound. */
-static int32_t quantized_bound(const vkd_number *bound, const quantize_args *quantize, int32_t unbounded)
+/* A bound as the int8 value that the quantize makes of it: min(max(v, low), high) and Q are
+ * monotonic, so that Q of the one is the other of the Qs, and Q(d(q)) = q. A null is no bound. */
+static int32_t quantized_bound(const vkd_number *bound, const quantize_args *quantize,
+                               int32_t unbounded)
 {
     if (bound->kind == VKD_NUMBER_NULL)
         return unbounded;
-    float inverse = (float)(1.0 / (double)quantize->scale); /* the kernel's; finite, as the scale is no subnormal */
+    /* the kernel's; finite, as the scale is no subnormal */
+    float inverse = (float)(1.0 / (double)quantize->scale);
     float q = rintf((float)bound->real * inverse) + (float)quantize->zero;
     return q > 127.0f ? 127 : q > -128.0f ? (int32_t)q : -128;
 }
@@ -135,7 +151,8 @@ vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index)
     const quantize_args *quantize = quantize_at(r, index, &call);
     const clamp_args *clamp = quantize ? vkd_rw_args(call, VKD_OP_CLAMP) : NULL;
     const quantize_args *dequantize = clamp ? dequantize_of(r, clamp->x, call) : NULL;
-    if (!dequantize || !is_bound(&clamp->low) || !is_bound(&clamp->high) || !undo_each_other(dequantize, quantize))
+    if (!dequantize || !is_bound(&clamp->low) || !is_bound(&clamp->high) ||
+        !undo_each_other(dequantize, quantize))
         return VKD_OK;
     uint32_t x = clamp->x;
     const q8_clamp_args args = {
@@ -150,9 +167,10 @@ vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------- concatenation */
+/* -------------------------------------------------------------------------------- concatenation */
 
-static bool all_undone(vkd_rewriter *r, const cat_args *cat, const vkd_call *call, const quantize_args *quantize)
+static bool all_undone(vkd_rewriter *r, const cat_args *cat, const vkd_call *call,
+                       const quantize_args *quantize)
 {
     for (size_t i = 0; i < cat->parts.count; i++) {
         const quantize_args *dequantize = dequantize_of(r, cat->parts.values[i], call);

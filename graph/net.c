@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 /* A file may leave the namespace away: "sym_size.int", "update_cache.default". */
 static bool is_named(const vkd_op *row, const char *name)
@@ -40,7 +40,7 @@ const vkd_op *vkd_op_internal(const vkd_op_tables *tables, vkd_op_kind kind)
     return NULL;
 }
 
-/* ------------------------------------------------------------------------------------------- unsupported operators */
+/* ------------------------------------------------------------------------ unsupported operators */
 
 static int by_name(const void *a, const void *b)
 {
@@ -66,11 +66,12 @@ static vkd_status fail_unknown(vkd_arena *arena, const vkd_model_op **unknown, s
             unknown[distinct++] = unknown[i];
     qsort(unknown, distinct, sizeof *unknown, by_place);
     for (size_t i = 0; i < distinct && length < sizeof names; i++)
-        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u)", i ? ", " : "", unknown[i]->name,
-                                   unknown[i]->node_id);
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u)",
+                                   i ? ", " : "", unknown[i]->name, unknown[i]->node_id);
     return vkd_fail(arena->context, VKD_UNSUPPORTED,
-                    distinct == 1 ? "operator %s%s is not supported" : "operators %s%s are not supported", names,
-                    length < sizeof names ? "" : "...");
+                    distinct == 1 ? "operator %s%s is not supported"
+                                  : "operators %s%s are not supported",
+                    names, length < sizeof names ? "" : "...");
 }
 
 static vkd_status find_rows(vkd_net *net, const vkd_model *model)
@@ -88,12 +89,12 @@ static vkd_status find_rows(vkd_net *net, const vkd_model *model)
     if (count)
         return fail_unknown(net->arena, unknown, count);
     if (model->unsupported)
-        return vkd_fail(net->arena->context, VKD_UNSUPPORTED, "values[%u]: %s is not supported", model->unsupported_value,
-                        model->unsupported);
+        return vkd_fail(net->arena->context, VKD_UNSUPPORTED, "values[%u]: %s is not supported",
+                        model->unsupported_value, model->unsupported);
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ bind */
+/* ----------------------------------------------------------------------------------------- bind */
 
 static vkd_status bind_call(vkd_net *net, const vkd_model *model, size_t index)
 {
@@ -109,7 +110,8 @@ static vkd_status bind_call(vkd_net *net, const vkd_model *model, size_t index)
     return vkd_args_decode(net->arena, model, op, call->row->params, call->args);
 }
 
-/* A list that many operators mention is copied for each of them: files of an exporter have a list for each. */
+/* A list that many operators mention is copied for each of them: files of an exporter have a list
+ * for each. */
 static vkd_status check_mentions(const vkd_net *net, const vkd_model *model)
 {
     uint64_t mentions = 0, room = 65536;
@@ -124,7 +126,8 @@ static vkd_status check_mentions(const vkd_net *net, const vkd_model *model)
         room += model->values[i].kind == VKD_VALUE_VALUE_LIST ? model->values[i].list.count : 0;
     if (mentions > room)
         return vkd_fail(net->arena->context, VKD_UNSUPPORTED,
-                        "operators share lists of values: their arguments have %llu entries, for this model %llu are supported",
+                        "operators share lists of values: their arguments have %llu entries, for "
+                        "this model %llu are supported",
                         (unsigned long long)mentions, (unsigned long long)room);
     return VKD_OK;
 }
@@ -151,7 +154,8 @@ static vkd_status find_states(vkd_net *net)
     return VKD_OK;
 }
 
-vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_tables *tables, vkd_arena *arena)
+vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_tables *tables,
+                        vkd_arena *arena)
 {
     *net = (vkd_net){
         .arena = arena,
@@ -182,8 +186,8 @@ vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_table
 vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value, uint32_t *out)
 {
     vkd_model_value copy = *value; /* it may lie in the array that moves */
-    vkd_model_value *grown =
-        vkd_arena_grow(net->arena, net->values, net->value_count, &net->value_capacity, sizeof *net->values);
+    vkd_model_value *grown = vkd_arena_grow(net->arena, net->values, net->value_count,
+                                            &net->value_capacity, sizeof *net->values);
     if (!grown)
         return vkd_fail_memory(net->arena->context, "a model's values");
     net->values = grown;
@@ -192,7 +196,7 @@ vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value, uint32_
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ uses */
+/* ----------------------------------------------------------------------------------------- uses */
 
 static void use(vkd_use_fn fn, void *user, uint32_t *id, bool write)
 {
@@ -222,10 +226,12 @@ static void use_field(const vkd_param *param, void *field, vkd_use_fn fn, void *
         break;
     case VKD_PARAM_TENSOR_LIST:
     case VKD_PARAM_OPTIONAL_TENSOR_LIST:
-        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count, false);
+        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count,
+                 false);
         break;
     case VKD_PARAM_OUTPUT_LIST:
-        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count, true);
+        use_many(fn, user, ((vkd_tensor_list *)field)->values, ((vkd_tensor_list *)field)->count,
+                 true);
         break;
     case VKD_PARAM_OUTPUT:
         use_many(fn, user, field, param->count, true);

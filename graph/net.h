@@ -1,4 +1,5 @@
-/* A net: a model whose operators are typed. It is what rewrite rules change, what shapes are computed for and what is lowered. */
+/* A net: a model whose operators are typed. It is what rewrite rules change, what shapes are
+ * computed for and what is lowered. */
 #ifndef VKD_GRAPH_NET_H
 #define VKD_GRAPH_NET_H
 
@@ -22,15 +23,19 @@ typedef struct vkd_net {
     bool has_symbols; /* SymInts among the values: the file's dims are upper bounds */
 } vkd_net;
 
-/* Binds every operator of a model. Everything is copied into the arena but what values point to. VKD_UNSUPPORTED names all
- * operators without a row; VKD_INVALID_MODEL names operator, node and argument that do not fit the row's parameters. */
-VKD_MUST_USE vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_tables *tables, vkd_arena *arena);
+/* Binds every operator of a model. Everything is copied into the arena but what values point to.
+ * VKD_UNSUPPORTED names all operators without a row; VKD_INVALID_MODEL names operator, node and
+ * argument that do not fit the row's parameters. */
+VKD_MUST_USE vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model,
+                                     const vkd_op_tables *tables, vkd_arena *arena);
 
 /* Adds a value; *value may lie in net->values. */
-VKD_MUST_USE vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value, uint32_t *out);
+VKD_MUST_USE vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *value,
+                                          uint32_t *out);
 
-/* What a call's parameters say of the values it uses: calls fn for each id of a tensor or SymInt that it reads (write = false)
- * or writes (write = true). fn may change the id. A mutated tensor is both, read first. */
+/* What a call's parameters say of the values it uses: calls fn for each id of a tensor or SymInt
+ * that it reads (write = false) or writes (write = true). fn may change the id. A mutated tensor is
+ * both, read first. */
 typedef void (*vkd_use_fn)(void *user, uint32_t *id, bool write);
 void vkd_call_uses(const vkd_call *call, vkd_use_fn fn, void *user);
 

@@ -1,10 +1,12 @@
-/* What an operator is: a row of a family's table. Its arguments are declared once, as data, and decoded once ("bound") into a
- * struct of the family's own, before anything looks at them: rewrite rules, shapes and lowering all see the struct.
+/* What an operator is: a row of a family's table. Its arguments are declared once, as data, and
+ * decoded once ("bound") into a struct of the family's own, before anything looks at them: rewrite
+ * rules, shapes and lowering all see the struct.
  *
  *     typedef struct unary_args { uint32_t x, y; } unary_args;
- *     static const vkd_param unary_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
- *     const vkd_op vkd_unary_ops[] = {
- *         {"aten.exp.default", unary_params, sizeof(unary_args), vkd_shape_same, lower, .code = UNARY_EXP}, ...
+ *     static const vkd_param unary_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args,
+ * y), VKD_PARAMS_END}; const vkd_op vkd_unary_ops[] = {
+ *         {"aten.exp.default", unary_params, sizeof(unary_args), vkd_shape_same, lower, .code =
+ * UNARY_EXP}, ...
  */
 #ifndef VKD_GRAPH_OP_H
 #define VKD_GRAPH_OP_H
@@ -13,7 +15,7 @@
 
 #define VKD_NO_VALUE UINT32_MAX
 
-/* ------------------------------------------------------------------------------------------------------ parameters */
+/* ----------------------------------------------------------------------------------- parameters */
 
 /* An int that a file may leave open: a number, or a SymInt whose value is known when shapes are. */
 typedef struct vkd_sym {
@@ -46,7 +48,12 @@ typedef struct vkd_tensor_list {
 } vkd_tensor_list;
 
 /* A Python number: what it is decides what an operator computes. */
-typedef enum vkd_number_kind { VKD_NUMBER_NULL, VKD_NUMBER_INT, VKD_NUMBER_DOUBLE, VKD_NUMBER_SYM } vkd_number_kind;
+typedef enum vkd_number_kind {
+    VKD_NUMBER_NULL,
+    VKD_NUMBER_INT,
+    VKD_NUMBER_DOUBLE,
+    VKD_NUMBER_SYM
+} vkd_number_kind;
 typedef struct vkd_number {
     vkd_number_kind kind;
     double real;    /* INT and DOUBLE; an INT may have lost bits here */
@@ -63,13 +70,14 @@ typedef enum vkd_param_kind {
     VKD_PARAM_MUTATED,              /* uint32_t: value id of a tensor that is read and written */
     VKD_PARAM_TENSOR_LIST,          /* vkd_tensor_list: at least one */
     VKD_PARAM_OPTIONAL_TENSOR_LIST, /* the same; entries may be Null */
-    VKD_PARAM_OUTPUT,      /* uint32_t[count]: value id of a tensor, or the first `count` of a ValueList of tensors;
-                            * VKD_NO_VALUE for those that the file does not have */
-    VKD_PARAM_OUTPUT_LIST, /* vkd_tensor_list: all tensors of a ValueList */
-    VKD_PARAM_OUTPUT_SYM,  /* uint32_t: value id of a SymInt */
-    VKD_PARAM_FLOAT,       /* float; an Int is accepted */
+    VKD_PARAM_OUTPUT, /* uint32_t[count]: value id of a tensor, or the first `count` of a ValueList
+                       * of tensors; VKD_NO_VALUE for those that the file does not have */
+    VKD_PARAM_OUTPUT_LIST,    /* vkd_tensor_list: all tensors of a ValueList */
+    VKD_PARAM_OUTPUT_SYM,     /* uint32_t: value id of a SymInt */
+    VKD_PARAM_FLOAT,          /* float; an Int is accepted */
     VKD_PARAM_OPTIONAL_FLOAT, /* the same or NAN for Null */
-    VKD_PARAM_INT,            /* int32_t; a Double with an integral value is accepted, Null if the field's default may stay */
+    /* int32_t; a Double with an integral value is accepted, Null if the field's default may stay */
+    VKD_PARAM_INT,
     VKD_PARAM_OPTIONAL_INT,
     VKD_PARAM_BOOL,            /* bool; an Int is accepted */
     VKD_PARAM_STRING,          /* const char * */
@@ -78,16 +86,19 @@ typedef enum vkd_param_kind {
     VKD_PARAM_OPTIONAL_NUMBER, /* vkd_number */
     VKD_PARAM_SYM,             /* vkd_sym, not Null */
     VKD_PARAM_OPTIONAL_SYM,    /* vkd_sym */
-    VKD_PARAM_SIZES,           /* vkd_sym_list: up to VKD_MAX_RANK ints and SymInts; Null is an empty list */
-    VKD_PARAM_SIZE_LIST,       /* vkd_size_list: any number of them */
-    VKD_PARAM_INTS, /* int32_t[count]: a list of count, or of one, which stands for all; an empty list only if
-                     * VKD_PARAM_INTS_OR_EMPTY, which leaves 0s */
+    /* vkd_sym_list: up to VKD_MAX_RANK ints and SymInts; Null is an empty list */
+    VKD_PARAM_SIZES,
+    VKD_PARAM_SIZE_LIST, /* vkd_size_list: any number of them */
+    VKD_PARAM_INTS, /* int32_t[count]: a list of count, or of one, which stands for all; an empty
+                     * list only if VKD_PARAM_INTS_OR_EMPTY, which leaves 0s */
     VKD_PARAM_INTS_OR_EMPTY,
-    VKD_PARAM_INT_LIST,       /* vkd_int_list: any length up to VKD_MAX_RANK, or a single int; Null is an empty list */
-    VKD_PARAM_FLOATS_OR_NULL, /* float[count]: a list of exactly count numbers; Null or an empty list leaves 0s */
-    VKD_PARAM_IGNORED,        /* any value; dtype, memory_format and the like */
-    VKD_PARAM_FUSED /* uint32_t: value id of a tensor that a rewrite rule gave the call, or VKD_NO_VALUE; no argument of a file.
-                     * Behind all others */
+    /* vkd_int_list: any length up to VKD_MAX_RANK, or a single int; Null is an empty list */
+    VKD_PARAM_INT_LIST,
+    /* float[count]: a list of exactly count numbers; Null or an empty list leaves 0s */
+    VKD_PARAM_FLOATS_OR_NULL,
+    VKD_PARAM_IGNORED, /* any value; dtype, memory_format and the like */
+    VKD_PARAM_FUSED    /* uint32_t: value id of a tensor that a rewrite rule gave the call, or
+                        * VKD_NO_VALUE; no argument of a file.    Behind all others */
 } vkd_param_kind;
 
 typedef struct vkd_param {
@@ -97,9 +108,9 @@ typedef struct vkd_param {
 } vkd_param;
 
 /* clang-format off: it would spread each of these over four lines */
-#define VKD_PARAM(kind_, type, field, count_)                                                                                  \
-    {                                                                                                                          \
-        kind_, #field, offsetof(type, field), count_                                                                           \
+#define VKD_PARAM(kind_, type, field, count_)                                                      \
+    {                                                                                              \
+        kind_, #field, offsetof(type, field), count_                                               \
     }
 #define VKD_TENSOR(type, field) VKD_PARAM(VKD_PARAM_TENSOR, type, field, 1)
 #define VKD_OPTIONAL_TENSOR(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR, type, field, 1)
@@ -107,7 +118,8 @@ typedef struct vkd_param {
 #define VKD_OPTIONAL_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_CONSTANT, type, field, 1)
 #define VKD_MUTATED(type, field) VKD_PARAM(VKD_PARAM_MUTATED, type, field, 1)
 #define VKD_TENSOR_LIST(type, field) VKD_PARAM(VKD_PARAM_TENSOR_LIST, type, field, 1)
-#define VKD_OPTIONAL_TENSOR_LIST(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR_LIST, type, field, 1)
+#define VKD_OPTIONAL_TENSOR_LIST(type, field)                                                      \
+    VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR_LIST, type, field, 1)
 #define VKD_OUTPUT(type, field) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, 1)
 #define VKD_OUTPUTS(type, field, count) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, count)
 #define VKD_OUTPUT_LIST(type, field) VKD_PARAM(VKD_PARAM_OUTPUT_LIST, type, field, 1)
@@ -128,27 +140,28 @@ typedef struct vkd_param {
 #define VKD_INTS(type, field, count) VKD_PARAM(VKD_PARAM_INTS, type, field, count)
 #define VKD_INTS_OR_EMPTY(type, field, count) VKD_PARAM(VKD_PARAM_INTS_OR_EMPTY, type, field, count)
 #define VKD_INT_LIST(type, field) VKD_PARAM(VKD_PARAM_INT_LIST, type, field, 1)
-#define VKD_FLOATS_OR_NULL(type, field, count) VKD_PARAM(VKD_PARAM_FLOATS_OR_NULL, type, field, count)
+#define VKD_FLOATS_OR_NULL(type, field, count)                                                     \
+    VKD_PARAM(VKD_PARAM_FLOATS_OR_NULL, type, field, count)
 #define VKD_FUSED(type, field) VKD_PARAM(VKD_PARAM_FUSED, type, field, 1)
-#define VKD_IGNORED(name_)                                                                                                     \
-    {                                                                                                                          \
-        VKD_PARAM_IGNORED, name_, 0, 0                                                                                         \
+#define VKD_IGNORED(name_)                                                                         \
+    {                                                                                              \
+        VKD_PARAM_IGNORED, name_, 0, 0                                                             \
     }
-#define VKD_PARAMS_END                                                                                                         \
-    {                                                                                                                          \
-        VKD_PARAM_END, NULL, 0, 0                                                                                              \
+#define VKD_PARAMS_END                                                                             \
+    {                                                                                              \
+        VKD_PARAM_END, NULL, 0, 0                                                                  \
     }
 /* clang-format on */
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 /* Operators that rewrite rules look into; their structs are in graph/operators.h. */
 typedef enum vkd_op_kind {
     VKD_OP_OTHER,
     VKD_OP_QUANTIZE,
     VKD_OP_DEQUANTIZE,
-    VKD_OP_VIEW,  /* its result is the elements of its first argument under other dims */
-    VKD_OP_CLONE, /* its result is its first argument, where dims and dtypes are equal */
+    VKD_OP_VIEW,    /* its result is the elements of its first argument under other dims */
+    VKD_OP_CLONE,   /* its result is its first argument, where dims and dtypes are equal */
     VKD_OP_PREPACK, /* its result is a constant */
     VKD_OP_CAST,    /* its result is its first argument in the result's dtype */
     VKD_OP_CLAMP,
@@ -167,10 +180,13 @@ typedef struct vkd_shaping vkd_shaping;   /* graph/shape.h */
 typedef struct vkd_lowering vkd_lowering; /* ops/lower.h */
 
 typedef struct vkd_op {
-    const char *name; /* in the file: "aten.exp.default". Several rows may share one and differ in how many arguments they take */
+    /* in the file: "aten.exp.default". Several rows may share one and differ in how many arguments
+     * they take */
+    const char *name;
     const vkd_param *params;
     size_t args_size; /* of the struct that the parameters fill */
-    vkd_status (*shape)(vkd_shaping *shaping, const void *args); /* sets the dims of every output from its operands' */
+    /* sets the dims of every output from its operands' */
+    vkd_status (*shape)(vkd_shaping *shaping, const void *args);
     vkd_status (*lower)(vkd_lowering *lowering, const void *args);
     int code;             /* tells the rows of one family apart */
     vkd_op_kind kind;     /* for rewrite rules */
@@ -184,17 +200,17 @@ typedef struct vkd_op_table {
     const vkd_op *rows;
     size_t count;
 } vkd_op_table;
-#define VKD_OP_TABLE(rows_)                                                                                                    \
-    {                                                                                                                          \
-        rows_, sizeof(rows_) / sizeof(rows_)[0]                                                                                \
+#define VKD_OP_TABLE(rows_)                                                                        \
+    {                                                                                              \
+        rows_, sizeof(rows_) / sizeof(rows_)[0]                                                    \
     }
 typedef struct vkd_op_tables {
     const vkd_op_table *const *tables;
     size_t count;
 } vkd_op_tables;
 
-/* The row of a file's operator; null for one that nobody lowers. A name is also found without its namespace ("aten.") where the
- * file has none. */
+/* The row of a file's operator; null for one that nobody lowers. A name is also found without its
+ * namespace ("aten.") where the file has none. */
 const vkd_op *vkd_op_find(const vkd_op_tables *tables, const char *name, size_t arg_count);
 /* The row that rewrite rules make operators of. */
 const vkd_op *vkd_op_internal(const vkd_op_tables *tables, vkd_op_kind kind);

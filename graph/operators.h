@@ -1,4 +1,5 @@
-/* The arguments of the operators that rewrite rules look into: the structs that their rows (ops/) decode into. */
+/* The arguments of the operators that rewrite rules look into: the structs that their rows (ops/)
+ * decode into. */
 #ifndef VKD_GRAPH_OPERATORS_H
 #define VKD_GRAPH_OPERATORS_H
 
@@ -12,7 +13,8 @@ typedef struct quantize_args {
     uint32_t y;
 } quantize_args;
 
-/* VKD_OP_VIEW, VKD_OP_CLONE, VKD_OP_PREPACK and VKD_OP_CAST: these two are first in the structs of all of them. */
+/* VKD_OP_VIEW, VKD_OP_CLONE, VKD_OP_PREPACK and VKD_OP_CAST: these two are first in the structs of
+ * all of them. */
 typedef struct view_args {
     uint32_t x, y;
 } view_args;
@@ -58,7 +60,7 @@ typedef struct cat_args {
     uint32_t y;
 } cat_args;
 
-/* ------------------------------------------------------------------------------------------------------------ int8 */
+/* ----------------------------------------------------------------------------------------- int8 */
 
 /* What int8 convolutions and linear layers share. */
 typedef struct requantize_args {
@@ -68,8 +70,8 @@ typedef struct requantize_args {
     const char *activation;
 } requantize_args;
 
-/* What rules fuse behind an int8 convolution: a clamp of the quantised result to [low, high], and an addition of another tensor
- * (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
+/* What rules fuse behind an int8 convolution: a clamp of the quantised result to [low, high], and
+ * an addition of another tensor (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
 typedef struct fused_args {
     int32_t low, high;
     uint32_t residual;

@@ -11,14 +11,18 @@ static void find_lifetimes(vkd_graph *graph)
     }
     for (uint32_t n = 0; n < graph->node_count; n++)
         for (uint32_t b = 0; b < graph->nodes[n].binding_count; b++) {
-            vkd_tensor *tensor = &graph->tensors[graph->tensors[graph->nodes[n].bindings[b].tensor].storage];
+            vkd_tensor *tensor =
+                &graph->tensors[graph->tensors[graph->nodes[n].bindings[b].tensor].storage];
             if (tensor->first_node > n)
                 tensor->first_node = n;
             tensor->last_node = n;
         }
 }
 
-static bool is_root(const vkd_graph *graph, size_t tensor) { return graph->tensors[tensor].storage == tensor; }
+static bool is_root(const vkd_graph *graph, size_t tensor)
+{
+    return graph->tensors[tensor].storage == tensor;
+}
 
 static bool is_used(const vkd_tensor *tensor) { return tensor->first_node != UINT32_MAX; }
 
@@ -35,9 +39,11 @@ static int larger_first(const void *a, const void *b)
     return x < y ? -1 : x > y; /* a total order: the plan is the same on every machine */
 }
 
-/* The lowest offset at which `tensor` overlaps none of the placed tensors that live when it does. `placed` is sorted by offset.
+/* The lowest offset at which `tensor` overlaps none of the placed tensors that live when it does.
+ * `placed` is sorted by offset.
  */
-static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, size_t count, uint64_t alignment)
+static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, size_t count,
+                           uint64_t alignment)
 {
     uint64_t offset = 0;
     for (size_t i = 0; i < count; i++) {
@@ -60,7 +66,8 @@ static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share
         return vkd_fail_memory(graph->arena->context, "the memory plan");
     size_t count = 0;
     for (size_t i = 0; i < graph->tensor_count; i++)
-        if (graph->tensors[i].place == VKD_PLACE_SCRATCH && is_root(graph, i) && is_used(&graph->tensors[i]))
+        if (graph->tensors[i].place == VKD_PLACE_SCRATCH && is_root(graph, i) &&
+            is_used(&graph->tensors[i]))
             order[count++] = &graph->tensors[i];
     qsort(order, count, sizeof *order, larger_first);
 
@@ -84,13 +91,15 @@ vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)
 {
     if (alignment < 16)
         alignment = 16;
-    graph->constant_bytes = graph->state_bytes = graph->scratch_bytes = graph->scratch_unaliased_bytes = 0;
+    graph->constant_bytes = graph->state_bytes = graph->scratch_bytes =
+        graph->scratch_unaliased_bytes = 0;
     find_lifetimes(graph);
     VKD_TRY(place_scratch(graph, alignment, share));
     for (size_t i = 0; i < graph->tensor_count; i++) {
         vkd_tensor *tensor = &graph->tensors[i];
         bool state = tensor->place == VKD_PLACE_STATE;
-        if ((tensor->place != VKD_PLACE_CONSTANT && !state) || !is_root(graph, i) || !is_used(tensor))
+        if ((tensor->place != VKD_PLACE_CONSTANT && !state) || !is_root(graph, i) ||
+            !is_used(tensor))
             continue;
         uint64_t *end = state ? &graph->state_bytes : &graph->constant_bytes;
         tensor->offset = *end;

@@ -9,7 +9,8 @@
 /* Each rule looks at the call at `index` as the last of its sequence. */
 typedef vkd_status (*rule)(vkd_rewriter *r, size_t index);
 
-/* Readers of a layout transition's result read its source. Forward, so that chains of clones resolve. */
+/* Readers of a layout transition's result read its source. Forward, so that chains of clones
+ * resolve. */
 typedef struct skipping {
     vkd_rewriter *r;
     uint32_t *source; /* by value id */
@@ -35,7 +36,8 @@ static vkd_status skip_clones(vkd_rewriter *r)
             continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
-        if (clone && vkd_rw_alike(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state && !vkd_rw_tensor(r, clone->y)->state)
+        if (clone && vkd_rw_alike(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state &&
+            !vkd_rw_tensor(r, clone->y)->state)
             source[clone->y] = clone->x;
     }
     return VKD_OK;

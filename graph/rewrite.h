@@ -1,23 +1,30 @@
-/* Rewrites over a net's operators, before they are lowered: exchanges an operator sequence for a cheaper one that computes
- * the same. Pure: net in, net out.
+/* Rewrites over a net's operators, before they are lowered: exchanges an operator sequence for a
+ * cheaper one that computes the same. Pure: net in, net out.
  *
- * - constants: prepacks of constants that nobody writes vanish, and casts of small ones are done here.
+ * - constants: prepacks of constants that nobody writes vanish, and casts of small ones are done
+ * here.
  * - clone: aten.clone of a layout transition vanishes: its readers read the source.
- * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the pair.
- * - int8 max pool, int8 upsampling: dequantize -> max_pool2d -> quantize with equal scale and zero point becomes a max_pool2d
- *   of int8: exact, since both maps are monotonic. The same for upsample_nearest2d.
- * - int8 mean: dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero, low, high, y_scale, y_zero,
- *   y), and a hardtanh, clamp or relu before the mean becomes its bounds low and high: real numbers, or null for none. Rounds
- *   once where the operators round several times: the sum of what is not clamped is exact, or rounded once where
- *   pixels are very many, see shaders/q8_mean_params.h.
- * - int8 clamp: dequantize -> hardtanh, clamp or relu -> quantize with equal parameters becomes "vkd.q8_clamp" (x, low, high,
- *   y) with the bounds quantised: exact.
- * - int8 concatenation: cat of dequantized tensors -> quantize, all with equal parameters, becomes a cat of int8.
- * - fused clamp: convolution -> "vkd.q8_clamp": narrower bounds of the convolution's own clamp ("vkd.q8_conv2d").
- * - fused addition: convolution -> q8ta_add, where nothing else reads the convolution: the addition happens in its epilogue,
- *   with both roundings, so the result is the same to the bit.
- * - fused dequantize: linear -> dequantize, where nothing else reads the int8, becomes "vkd.q8_linear" (the linear layer's
- *   arguments without the result, scale, zero, y): the same to the bit.
+ * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the
+ * pair.
+ * - int8 max pool, int8 upsampling: dequantize -> max_pool2d -> quantize with equal scale and zero
+ * point becomes a max_pool2d of int8: exact, since both maps are monotonic. The same for
+ * upsample_nearest2d.
+ * - int8 mean: dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero,
+ * low, high, y_scale, y_zero, y), and a hardtanh, clamp or relu before the mean becomes its bounds
+ * low and high: real numbers, or null for none. Rounds once where the operators round several
+ * times: the sum of what is not clamped is exact, or rounded once where pixels are very many, see
+ * shaders/q8_mean_params.h.
+ * - int8 clamp: dequantize -> hardtanh, clamp or relu -> quantize with equal parameters becomes
+ * "vkd.q8_clamp" (x, low, high, y) with the bounds quantised: exact.
+ * - int8 concatenation: cat of dequantized tensors -> quantize, all with equal parameters, becomes
+ * a cat of int8.
+ * - fused clamp: convolution -> "vkd.q8_clamp": narrower bounds of the convolution's own clamp
+ * ("vkd.q8_conv2d").
+ * - fused addition: convolution -> q8ta_add, where nothing else reads the convolution: the addition
+ * happens in its epilogue, with both roundings, so the result is the same to the bit.
+ * - fused dequantize: linear -> dequantize, where nothing else reads the int8, becomes
+ * "vkd.q8_linear" (the linear layer's arguments without the result, scale, zero, y): the same to
+ * the bit.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------- queries */
+/* -------------------------------------------------------------------------------------- queries */
 
 void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind)
 {
@@ -12,7 +12,8 @@ void *vkd_rw_args(const vkd_call *call, vkd_op_kind kind)
 bool vkd_rw_alike(const vkd_rewriter *r, uint32_t a, uint32_t b)
 {
     const vkd_model_tensor *x = vkd_rw_tensor(r, a), *y = vkd_rw_tensor(r, b);
-    return x->dtype == y->dtype && x->rank == y->rank && !memcmp(x->dims, y->dims, x->rank * sizeof x->dims[0]);
+    return x->dtype == y->dtype && x->rank == y->rank &&
+           !memcmp(x->dims, y->dims, x->rank * sizeof x->dims[0]);
 }
 
 vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before)
@@ -29,7 +30,7 @@ vkd_call *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before)
     return id != VKD_NO_VALUE && r->readers[id] == 1 ? vkd_rw_producer(r, id, before) : NULL;
 }
 
-/* ----------------------------------------------------------------------------------------------------- bookkeeping */
+/* ---------------------------------------------------------------------------------- bookkeeping */
 
 /* What a call's coming and going changes. */
 typedef struct counting {
@@ -67,7 +68,7 @@ static void leave(vkd_rewriter *r, const vkd_call *call)
     vkd_call_uses(call, forget_use, &(counting){.r = r, .index = (uint32_t)vkd_rw_index(r, call)});
 }
 
-/* --------------------------------------------------------------------------------------------------------- changes */
+/* -------------------------------------------------------------------------------------- changes */
 
 static vkd_status grow(vkd_rewriter *r, size_t capacity)
 {
@@ -147,7 +148,7 @@ vkd_status vkd_rw_become(vkd_rewriter *r, vkd_call *call, vkd_op_kind kind, cons
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------- start and finish */
+/* ----------------------------------------------------------------------------- start and finish */
 
 vkd_status vkd_rewriter_init(vkd_rewriter *r, vkd_net *net)
 {

@@ -12,8 +12,8 @@ vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *f
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    return vkd_fail(shaping->context, status, "operator '%s' (node %u): %s", shaping->call->name, shaping->call->node_id,
-                    reason);
+    return vkd_fail(shaping->context, status, "operator '%s' (node %u): %s", shaping->call->name,
+                    shaping->call->node_id, reason);
 }
 
 const char *vkd_dims_format(uint32_t rank, const uint32_t *dims, char out[VKD_DIMS_TEXT])
@@ -21,16 +21,22 @@ const char *vkd_dims_format(uint32_t rank, const uint32_t *dims, char out[VKD_DI
     size_t length = 0;
     snprintf(out, VKD_DIMS_TEXT, "scalar");
     for (uint32_t i = 0; i < rank; i++)
-        length += (size_t)snprintf(out + length, VKD_DIMS_TEXT - length, "%s%u", i ? "x" : "", dims[i]);
+        length +=
+            (size_t)snprintf(out + length, VKD_DIMS_TEXT - length, "%s%u", i ? "x" : "", dims[i]);
     return out;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- outputs */
+/* -------------------------------------------------------------------------------------- outputs */
 
-/* Whether the net has numbers that differ from one execution to the next: then the file's dims are upper bounds. */
-static bool is_dynamic(const vkd_shaping *shaping) { return shaping->net->has_symbols || shaping->is_resized; }
+/* Whether the net has numbers that differ from one execution to the next: then the file's dims are
+ * upper bounds. */
+static bool is_dynamic(const vkd_shaping *shaping)
+{
+    return shaping->net->has_symbols || shaping->is_resized;
+}
 
-static vkd_status check_bound(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims)
+static vkd_status check_bound(vkd_shaping *shaping, uint32_t value, uint32_t rank,
+                              const uint32_t *dims)
 {
     const vkd_model_tensor *file = &shaping->net->values[value].tensor;
     bool equal = file->rank == rank, below = equal;
@@ -42,7 +48,8 @@ static vkd_status check_bound(vkd_shaping *shaping, uint32_t value, uint32_t ran
         return VKD_OK;
     char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
     return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "value %u is %s, expected %s", value,
-                          vkd_dims_format(file->rank, file->dims, is), vkd_dims_format(rank, dims, expected));
+                          vkd_dims_format(file->rank, file->dims, is),
+                          vkd_dims_format(rank, dims, expected));
 }
 
 vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims)
@@ -50,7 +57,8 @@ vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, co
     if (value == VKD_NO_VALUE)
         return VKD_OK;
     if (rank > VKD_MAX_RANK)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "a result of rank %u: at most %d dims are supported", rank,
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
+                              "a result of rank %u: at most %d dims are supported", rank,
                               VKD_MAX_RANK);
     VKD_TRY(check_bound(shaping, value, rank, dims));
     vkd_model_tensor *tensor = &shaping->values[value].tensor;
@@ -73,18 +81,20 @@ vkd_status vkd_shape_same(vkd_shaping *shaping, const void *args)
     return vkd_shape_set_as(shaping, a->y, a->x);
 }
 
-/* --------------------------------------------------------------------------------------------------------- operands */
+/* ------------------------------------------------------------------------------------- operands */
 
 vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank, uint32_t *out)
 {
     int64_t range = rank ? rank : 1, resolved = dim < 0 ? dim + range : dim;
     if (resolved < 0 || resolved >= range)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %lld is out of range for rank %u", (long long)dim, rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %lld is out of range for rank %u",
+                              (long long)dim, rank);
     *out = (uint32_t)resolved;
     return VKD_OK;
 }
 
-vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK])
+vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint32_t rank,
+                            bool out[VKD_MAX_RANK])
 {
     for (uint32_t i = 0; i < VKD_MAX_RANK; i++)
         out[i] = list->count == 0 && i < rank;
@@ -98,7 +108,8 @@ vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint
     return VKD_OK;
 }
 
-vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, size_t count, vkd_shape *out)
+vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, size_t count,
+                               vkd_shape *out)
 {
     *out = (vkd_shape){0};
     for (size_t i = 0; i < count; i++)
@@ -114,17 +125,22 @@ vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, siz
                 *dim = x->dims[d];
             else if (x->dims[d] != 1 && x->dims[d] != *dim) {
                 char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-                return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "operands of %s and %s do not broadcast",
-                                      vkd_dims_format(out->rank, out->dims, left), vkd_dims_format(x->rank, x->dims, right));
+                return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                      "operands of %s and %s do not broadcast",
+                                      vkd_dims_format(out->rank, out->dims, left),
+                                      vkd_dims_format(x->rank, x->dims, right));
             }
         }
     }
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- net */
+/* ------------------------------------------------------------------------------------------ net */
 
-void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number) { shaping->values[value].i = number; }
+void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number)
+{
+    shaping->values[value].i = number;
+}
 
 const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value)
 {
@@ -143,19 +159,23 @@ static vkd_status set_input(vkd_shaping *shaping, size_t index, const vkd_shape 
         fits = shape->dims[i] <= bound->dims[i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], most[VKD_DIMS_TEXT];
-        return vkd_fail(shaping->context, VKD_INVALID_ARGUMENT, "input %zu is %s: the model takes at most %s", index,
-                        vkd_dims_format(shape->rank, shape->dims, is), vkd_dims_format(bound->rank, bound->dims, most));
+        return vkd_fail(shaping->context, VKD_INVALID_ARGUMENT,
+                        "input %zu is %s: the model takes at most %s", index,
+                        vkd_dims_format(shape->rank, shape->dims, is),
+                        vkd_dims_format(bound->rank, bound->dims, most));
     }
     vkd_model_tensor *tensor = &shaping->values[value].tensor;
     for (uint32_t i = 0; i < shape->rank; i++) {
         shaping->is_resized |= shape->dims[i] != bound->dims[i];
         tensor->dims[i] = shape->dims[i];
     }
-    tensor->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
+    tensor->size =
+        (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
     return VKD_OK;
 }
 
-vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs, vkd_model_value *values)
+vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs,
+                         vkd_model_value *values)
 {
     vkd_shaping shaping = {.context = context, .net = net, .values = values, .inputs = inputs};
     if (net->value_count)

@@ -1,6 +1,6 @@
-/* Shapes: what the dims of every tensor, and the numbers behind SymInts, are for given inputs. Each row's shape function
- * computes the dims of its outputs from its operands'; what the file says is the upper bound, and in a net without SymInts it is
- * what must come out. */
+/* Shapes: what the dims of every tensor, and the numbers behind SymInts, are for given inputs. Each
+ * row's shape function computes the dims of its outputs from its operands'; what the file says is
+ * the upper bound, and in a net without SymInts it is what must come out. */
 #ifndef VKD_GRAPH_SHAPE_H
 #define VKD_GRAPH_SHAPE_H
 
@@ -28,17 +28,18 @@ struct vkd_shaping {
     bool is_resized;         /* an input is smaller than the file's bound */
 };
 
-/* Shapes a whole net into `values`, which has room for net->value_count. inputs: of each of the net's inputs; null for the file's
- * bounds.
- * VKD_INVALID_ARGUMENT for inputs beyond the file's bounds or of another rank; VKD_INVALID_MODEL for an operator whose operands
- * do not fit together or whose result is not what the file says. */
-VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs,
-                                      vkd_model_value *values);
+/* Shapes a whole net into `values`, which has room for net->value_count. inputs: of each of the
+ * net's inputs; null for the file's bounds. VKD_INVALID_ARGUMENT for inputs beyond the file's
+ * bounds or of another rank; VKD_INVALID_MODEL for an operator whose operands do not fit together
+ * or whose result is not what the file says. */
+VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net,
+                                      const vkd_input *inputs, vkd_model_value *values);
 
-/* ------------------------------------------------------------------------------------------ for rows' shape functions */
+/* -------------------------------------------------------------------- for rows' shape functions */
 
 /* The message gets the operator's name and node id in front. */
-VKD_MUST_USE vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
+VKD_MUST_USE vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format,
+                                       ...) VKD_PRINTF(3, 4);
 
 static inline const vkd_model_tensor *vkd_shape_of(const vkd_shaping *shaping, uint32_t value)
 {
@@ -51,7 +52,8 @@ static inline int64_t vkd_shape_number(const vkd_shaping *shaping, vkd_sym sym)
 }
 
 /* Sets an output's dims; VKD_NO_VALUE is no output and passes. */
-VKD_MUST_USE vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims);
+VKD_MUST_USE vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank,
+                                      const uint32_t *dims);
 /* Sets the number behind an output SymInt. */
 void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number);
 /* The data of a value that is an input of the net; null for others, and where it is not known. */
@@ -59,16 +61,19 @@ const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value);
 /* An output shaped as another value. */
 VKD_MUST_USE vkd_status vkd_shape_set_as(vkd_shaping *shaping, uint32_t value, uint32_t like);
 
-/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this rank has no such dim; one of
- * rank 0 has dims 0 and -1. */
-VKD_MUST_USE vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank, uint32_t *out);
+/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this
+ * rank has no such dim; one of rank 0 has dims 0 and -1. */
+VKD_MUST_USE vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank,
+                                      uint32_t *out);
 
-/* Which dims a list names; all of them for an empty list. VKD_INVALID_MODEL for one that is named twice. */
-VKD_MUST_USE vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint32_t rank,
-                                         bool out[VKD_MAX_RANK]);
+/* Which dims a list names; all of them for an empty list. VKD_INVALID_MODEL for one that is named
+ * twice. */
+VKD_MUST_USE vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list,
+                                         uint32_t rank, bool out[VKD_MAX_RANK]);
 
 /* The common shape of operands that broadcast. VKD_INVALID_MODEL if they do not. */
-VKD_MUST_USE vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, size_t count, vkd_shape *out);
+VKD_MUST_USE vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values,
+                                            size_t count, vkd_shape *out);
 
 /* Shape functions of rows whose struct begins with {uint32_t x, y}: y is as x. */
 vkd_status vkd_shape_same(vkd_shaping *shaping, const void *args);

@@ -1,4 +1,5 @@
-/* Quantisation with parameters that are tensors: by tensor, channel, token or block, and the choice of such parameters. */
+/* Quantisation with parameters that are tensors: by tensor, channel, token or block, and the choice
+ * of such parameters. */
 #include "ops/reduction.h"
 #include "ops/tables.h"
 #include "shaders/affine_params.h"
@@ -7,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 typedef struct affine_args {
     uint32_t x, scales, zeros, y;
@@ -21,45 +22,60 @@ typedef enum affine_code { BY_TENSOR, BY_CHANNEL, BY_TOKEN, BY_BLOCK } affine_co
 enum { DEQUANTIZES = 16 }; /* added to a code */
 
 #define BOUNDS VKD_OPTIONAL_NUMBER(affine_args, low), VKD_OPTIONAL_NUMBER(affine_args, high)
-#define HEAD VKD_TENSOR(affine_args, x), VKD_TENSOR(affine_args, scales), VKD_OPTIONAL_TENSOR(affine_args, zeros)
-#define BLOCKS                                                                                                                 \
-    VKD_TENSOR(affine_args, x), VKD_INT_LIST(affine_args, block), VKD_TENSOR(affine_args, scales),                             \
+#define HEAD                                                                                       \
+    VKD_TENSOR(affine_args, x), VKD_TENSOR(affine_args, scales),                                   \
+        VKD_OPTIONAL_TENSOR(affine_args, zeros)
+#define BLOCKS                                                                                     \
+    VKD_TENSOR(affine_args, x), VKD_INT_LIST(affine_args, block), VKD_TENSOR(affine_args, scales), \
         VKD_OPTIONAL_TENSOR(affine_args, zeros)
 #define RESULT VKD_OUTPUT(affine_args, y), VKD_PARAMS_END
 
 static const vkd_param quantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"), RESULT};
-static const vkd_param dequantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"), RESULT};
-static const vkd_param channel_quantize_params[] = {HEAD, VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), RESULT};
+static const vkd_param dequantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"),
+                                              VKD_IGNORED("out_dtype"), RESULT};
+static const vkd_param channel_quantize_params[] = {HEAD, VKD_INT(affine_args, axis), BOUNDS,
+                                                    VKD_IGNORED("dtype"), RESULT};
 static const vkd_param channel_dequantize_params[] = {
-    HEAD, VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"), RESULT};
-static const vkd_param block_quantize_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS, RESULT};
-static const vkd_param block_quantize_domain_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS,
-                                                         VKD_IGNORED("zero_point_domain"), RESULT};
-static const vkd_param block_dequantize_params[] = {BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS, RESULT};
-static const vkd_param block_dequantize_dtype_params[] = {BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS,
-                                                          VKD_IGNORED("output_dtype"), RESULT};
-static const vkd_param block_dequantize_domain_params[] = {
-    BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS, VKD_IGNORED("zero_point_domain"), VKD_IGNORED("output_dtype"), RESULT};
+    HEAD,  VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"),
+    RESULT};
+static const vkd_param block_quantize_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS,
+                                                  RESULT};
+static const vkd_param block_quantize_domain_params[] = {
+    BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS, VKD_IGNORED("zero_point_domain"), RESULT};
+static const vkd_param block_dequantize_params[] = {BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS,
+                                                    RESULT};
+static const vkd_param block_dequantize_dtype_params[] = {
+    BLOCKS, VKD_IGNORED("input_dtype"), BOUNDS, VKD_IGNORED("output_dtype"), RESULT};
+static const vkd_param block_dequantize_domain_params[] = {BLOCKS,
+                                                           VKD_IGNORED("input_dtype"),
+                                                           BOUNDS,
+                                                           VKD_IGNORED("zero_point_domain"),
+                                                           VKD_IGNORED("output_dtype"),
+                                                           RESULT};
 static const affine_args no_zeros = {.zeros = VKD_NO_VALUE};
 
-static affine_code code_of(const vkd_call *call) { return (affine_code)(call->row->code % DEQUANTIZES); }
+static affine_code code_of(const vkd_call *call)
+{
+    return (affine_code)(call->row->code % DEQUANTIZES);
+}
 
-/* ----------------------------------------------------------------------------------------------------------- shapes */
+/* --------------------------------------------------------------------------------------- shapes */
 
 /* Elements of each dim that share a scale. False: the arguments fit no such tensor. */
-static bool block_sizes(affine_code code, const affine_args *args, const vkd_model_tensor *x, uint32_t out[VKD_MAX_RANK])
+static bool block_sizes(affine_code code, const affine_args *args, const vkd_model_tensor *x,
+                        uint32_t out[VKD_MAX_RANK])
 {
     const int32_t axis = args->axis < 0 ? args->axis + (int32_t)x->rank : args->axis;
-    if ((code == BY_CHANNEL && (axis < 0 || axis >= (int32_t)x->rank)) || (code == BY_TOKEN && !x->rank) ||
-        (code == BY_BLOCK && args->block.count != x->rank))
+    if ((code == BY_CHANNEL && (axis < 0 || axis >= (int32_t)x->rank)) ||
+        (code == BY_TOKEN && !x->rank) || (code == BY_BLOCK && args->block.count != x->rank))
         return false;
     for (uint32_t d = 0; d < x->rank; d++) {
         uint32_t whole = x->dims[d];
-        out[d] = code == BY_TENSOR                       ? whole
-                 : code == BY_CHANNEL                    ? (d == (uint32_t)axis ? 1 : whole)
-                 : code == BY_TOKEN                      ? (d + 1 == x->rank ? whole : 1)
-                 : args->block.items[d] == -1            ? whole
-                                                         : (uint32_t)args->block.items[d];
+        out[d] = code == BY_TENSOR            ? whole
+                 : code == BY_CHANNEL         ? (d == (uint32_t)axis ? 1 : whole)
+                 : code == BY_TOKEN           ? (d + 1 == x->rank ? whole : 1)
+                 : args->block.items[d] == -1 ? whole
+                                              : (uint32_t)args->block.items[d];
         if (!out[d] ? whole != 0 : whole % out[d] != 0)
             return false;
     }
@@ -74,17 +90,20 @@ static uint64_t block_count(const vkd_model_tensor *x, const uint32_t block[VKD_
     return count;
 }
 
-static vkd_status fail_blocks(vkd_shaping *shaping, const vkd_model_tensor *x, const vkd_model_tensor *scales)
+static vkd_status fail_blocks(vkd_shaping *shaping, const vkd_model_tensor *x,
+                              const vkd_model_tensor *scales)
 {
     char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
     return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "scales of %s for a tensor of %s",
-                          vkd_dims_format(scales->rank, scales->dims, by), vkd_dims_format(x->rank, x->dims, is));
+                          vkd_dims_format(scales->rank, scales->dims, by),
+                          vkd_dims_format(x->rank, x->dims, is));
 }
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const affine_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *scales = vkd_shape_of(shaping, args->scales);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *scales = vkd_shape_of(shaping, args->scales);
     uint32_t block[VKD_MAX_RANK];
     bool fits = block_sizes(code_of(shaping->call), args, x, block);
     uint64_t count = fits ? block_count(x, block) : 0;
@@ -96,10 +115,11 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return fits ? vkd_shape_set_as(shaping, args->y, args->x) : fail_blocks(shaping, x, scales);
 }
 
-/* -------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
 /* Dims that have several blocks of several elements become two. False: more than a view has. */
-static bool split_blocks(const vkd_view *x, const uint32_t block[VKD_MAX_RANK], vkd_view *elements, vkd_view *scales)
+static bool split_blocks(const vkd_view *x, const uint32_t block[VKD_MAX_RANK], vkd_view *elements,
+                         vkd_view *scales)
 {
     int32_t step = 1;
     *elements = (vkd_view){.tensor = x->tensor, .offset = x->offset};
@@ -130,16 +150,21 @@ static bool split_blocks(const vkd_view *x, const uint32_t block[VKD_MAX_RANK], 
 static bool bounds_of(const affine_args *args, vkd_dtype integer, int32_t *low, int32_t *high)
 {
     *low = integer == VKD_DTYPE_INT8 ? INT8_MIN : integer == VKD_DTYPE_UINT8 ? 0 : INT32_MIN / 2;
-    *high = integer == VKD_DTYPE_INT8 ? INT8_MAX : integer == VKD_DTYPE_UINT8 ? UINT8_MAX : INT32_MAX / 2;
+    *high = integer == VKD_DTYPE_INT8    ? INT8_MAX
+            : integer == VKD_DTYPE_UINT8 ? UINT8_MAX
+                                         : INT32_MAX / 2;
     if (args->low.kind == VKD_NUMBER_SYM || args->high.kind == VKD_NUMBER_SYM)
         return false;
-    *low = args->low.kind == VKD_NUMBER_NULL || args->low.real < *low ? *low : (int32_t)args->low.real;
-    *high = args->high.kind == VKD_NUMBER_NULL || args->high.real > *high ? *high : (int32_t)args->high.real;
+    *low =
+        args->low.kind == VKD_NUMBER_NULL || args->low.real < *low ? *low : (int32_t)args->low.real;
+    *high = args->high.kind == VKD_NUMBER_NULL || args->high.real > *high
+                ? *high
+                : (int32_t)args->high.real;
     return *low <= *high;
 }
 
-static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool has_zeros, int32_t low, int32_t high,
-                       vkd_tensor_id y)
+static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool has_zeros,
+                       int32_t low, int32_t high, vkd_tensor_id y)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const uint32_t first = VKD_VIEW_DIMS - VKD_AFFINE_DIMS;
@@ -147,7 +172,8 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool 
     vkd_walk walk;
     vkd_walk_make(lowering->graph, y, operands, 3, &walk);
     if (walk.dim_count > VKD_AFFINE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks of %u dims: %d are supported", walk.dim_count, VKD_AFFINE_DIMS);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks of %u dims: %d are supported",
+                           walk.dim_count, VKD_AFFINE_DIMS);
     affine_params params = {.groups = walk.groups,
                             .slots = walk.slots,
                             .inner = walk.inner,
@@ -160,7 +186,8 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool 
     memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
     memcpy(params.scale_strides, walk.strides[1] + first, sizeof params.scale_strides);
     memcpy(params.zero_strides, walk.strides[2] + first, sizeof params.zero_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_AFFINE, vkd_loop(12, VKD_AFFINE_DIMS) + 8, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_AFFINE, vkd_loop(12, VKD_AFFINE_DIMS) + 8,
+                                &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (int i = 0; i < 3; i++)
         vkd_node_read(&node, operands[i].tensor);
@@ -183,30 +210,34 @@ static vkd_status parameter(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const affine_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *result = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *result = vkd_value_tensor(lowering, args->y);
     const bool has_zeros = args->zeros != VKD_NO_VALUE;
     uint32_t block[VKD_MAX_RANK];
     int32_t low, high;
     vkd_view all, operands[3];
     vkd_tensor_id y, wide;
     block_sizes(code_of(lowering->call), args, x, block);
-    if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low, &high))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "bounds of %g and %g", args->low.real, args->high.real);
+    if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low,
+                   &high))
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "bounds of %g and %g", args->low.real,
+                           args->high.real);
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     VKD_TRY(parameter(lowering, args->scales, &operands[1].tensor));
     if (!split_blocks(&all, block, &operands[0], &operands[1]))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
     operands[2] = operands[1];
     if (has_zeros)
         VKD_TRY(parameter(lowering, args->zeros, &operands[2].tensor));
     VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, result->dtype, VKD_ROWS, operands[0].rank,
-                                 operands[0].dims, &wide));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, result->dtype,
+                                 VKD_ROWS, operands[0].rank, operands[0].dims, &wide));
     lowering->graph->tensors[wide].storage = y;
     return emit(lowering, operands, has_zeros, low, high, wide);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- choose */
+/* --------------------------------------------------------------------------------------- choose */
 
 typedef struct choose_args {
     uint32_t x, y[2]; /* y: scales, zero points */
@@ -215,10 +246,12 @@ typedef struct choose_args {
     vkd_number low, high, eps;
 } choose_args;
 
-#define AFFINE_HEAD                                                                                                            \
-    VKD_TENSOR(choose_args, x), VKD_OPTIONAL_STRING(choose_args, mapping), VKD_INT_LIST(choose_args, block),                   \
-        VKD_IGNORED("target_dtype"), VKD_OPTIONAL_NUMBER(choose_args, low), VKD_OPTIONAL_NUMBER(choose_args, high),            \
-        VKD_OPTIONAL_NUMBER(choose_args, eps), VKD_IGNORED("scale_dtype"), VKD_IGNORED("zero_point_dtype")
+#define AFFINE_HEAD                                                                                \
+    VKD_TENSOR(choose_args, x), VKD_OPTIONAL_STRING(choose_args, mapping),                         \
+        VKD_INT_LIST(choose_args, block), VKD_IGNORED("target_dtype"),                             \
+        VKD_OPTIONAL_NUMBER(choose_args, low), VKD_OPTIONAL_NUMBER(choose_args, high),             \
+        VKD_OPTIONAL_NUMBER(choose_args, eps), VKD_IGNORED("scale_dtype"),                         \
+        VKD_IGNORED("zero_point_dtype")
 
 static const vkd_param choose_tensor_params[] = {VKD_TENSOR(choose_args, x),
                                                  VKD_OPTIONAL_NUMBER(choose_args, low),
@@ -229,14 +262,17 @@ static const vkd_param choose_tensor_params[] = {VKD_TENSOR(choose_args, x),
                                                  VKD_PARAMS_END};
 static const vkd_param choose_token_params[] = {VKD_TENSOR(choose_args, x), VKD_IGNORED("dtype"),
                                                 VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
-static const vkd_param choose_affine_params[] = {AFFINE_HEAD, VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
-static const vkd_param choose_affine_keepdim_params[] = {AFFINE_HEAD, VKD_IGNORED("keepdim"), VKD_OUTPUTS(choose_args, y, 2),
-                                                         VKD_PARAMS_END};
-static const choose_args int8_range = {.mapping = "ASYMMETRIC",
-                                       .low = {.kind = VKD_NUMBER_INT, .number = -128, .real = -128},
-                                       .high = {.kind = VKD_NUMBER_INT, .number = 127, .real = 127}};
+static const vkd_param choose_affine_params[] = {AFFINE_HEAD, VKD_OUTPUTS(choose_args, y, 2),
+                                                 VKD_PARAMS_END};
+static const vkd_param choose_affine_keepdim_params[] = {
+    AFFINE_HEAD, VKD_IGNORED("keepdim"), VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
+static const choose_args int8_range = {
+    .mapping = "ASYMMETRIC",
+    .low = {.kind = VKD_NUMBER_INT, .number = -128, .real = -128},
+    .high = {.kind = VKD_NUMBER_INT, .number = 127, .real = 127}};
 
-static bool choose_blocks(affine_code code, const choose_args *args, const vkd_model_tensor *x, uint32_t out[VKD_MAX_RANK])
+static bool choose_blocks(affine_code code, const choose_args *args, const vkd_model_tensor *x,
+                          uint32_t out[VKD_MAX_RANK])
 {
     const affine_args blocks = {.block = args->block};
     return block_sizes(code, &blocks, x, out);
@@ -250,7 +286,8 @@ static vkd_status shape_choose(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     uint32_t block[VKD_MAX_RANK], dims[VKD_MAX_RANK], rank = 0;
     if (!choose_blocks(code, args, &x, block))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the blocks do not fit a tensor of rank %u", x.rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the blocks do not fit a tensor of rank %u", x.rank);
     const bool keeps = vkd_shape_of(shaping, args->y[0])->rank == x.rank || code == BY_TOKEN;
     for (uint32_t d = 0; d < x.rank; d++)
         if (keeps || block[d] != x.dims[d] || x.dims[d] == 1)
@@ -263,18 +300,20 @@ static vkd_status shape_choose(vkd_shaping *shaping, const void *arguments)
 
 static float number_or(const vkd_number *number, float otherwise)
 {
-    return number->kind == VKD_NUMBER_NULL || number->kind == VKD_NUMBER_SYM ? otherwise : (float)number->real;
+    return number->kind == VKD_NUMBER_NULL || number->kind == VKD_NUMBER_SYM ? otherwise
+                                                                             : (float)number->real;
 }
 
-static vkd_status add_choose(vkd_lowering *lowering, const choose_args *args, uint32_t rule, vkd_tensor_id extremes,
-                             uint32_t rows)
+static vkd_status add_choose(vkd_lowering *lowering, const choose_args *args, uint32_t rule,
+                             vkd_tensor_id extremes, uint32_t rows)
 {
     vkd_tensor_id y[2];
     const choose_params params = {.groups = (uint32_t)vkd_divide_up(rows, 4),
                                   .rows = rows,
                                   .low = number_or(&args->low, -128),
                                   .high = number_or(&args->high, 127),
-                                  .eps = number_or(&args->eps, 1.1920929e-07f)}; /* of a float, as in torch.finfo */
+                                  /* of a float, as in torch.finfo */
+                                  .eps = number_or(&args->eps, 1.1920929e-07f)};
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_CHOOSE, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, extremes);
@@ -299,32 +338,37 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
     vkd_reduction reduction;
     vkd_tensor_id extremes;
     if (args->y[0] == VKD_NO_VALUE || args->y[1] == VKD_NO_VALUE)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a scale and a zero point are needed as outputs");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "a scale and a zero point are needed as outputs");
     if (!vkd_dims_count(x->rank, x->dims))
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a tensor without elements has no range");
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     choose_blocks(code, args, x, block);
     if (!split_blocks(&all, block, &elements, &blocks))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
     for (uint32_t d = 0; d < elements.rank; d++)
         reduced[d] = blocks.strides[d] == 0;
     VKD_TRY(vkd_reduction_split(lowering, &elements, reduced, &reduction));
     VKD_TRY(vkd_reduction_stats(lowering, &reduction, VKD_STATS_EXTREMES, 0, &extremes));
     const bool symmetric = !strncmp(args->mapping, "SYMMETRIC", 9);
-    const uint32_t rule = code == BY_TOKEN ? VKD_CHOOSE_TOKEN : symmetric ? VKD_CHOOSE_SYMMETRIC : VKD_CHOOSE_ASYMMETRIC;
+    const uint32_t rule = code == BY_TOKEN ? VKD_CHOOSE_TOKEN
+                          : symmetric      ? VKD_CHOOSE_SYMMETRIC
+                                           : VKD_CHOOSE_ASYMMETRIC;
     return add_choose(lowering, args, rule, extremes, (uint32_t)block_count(x, block));
 }
 
-#define AFFINE(name_, params_, code_)                                                                                          \
-    {                                                                                                                          \
-        name_, params_, sizeof(affine_args), shape, lower, .code = code_, .defaults = &no_zeros                                \
+#define AFFINE(name_, params_, code_)                                                              \
+    {                                                                                              \
+        name_, params_, sizeof(affine_args), shape, lower, .code = code_, .defaults = &no_zeros    \
     }
-#define CHOOSE(name_, params_, code_)                                                                                          \
-    {                                                                                                                          \
-        name_, params_, sizeof(choose_args), shape_choose, lower_choose, .code = code_, .defaults = &int8_range                \
+#define CHOOSE(name_, params_, code_)                                                              \
+    {                                                                                              \
+        name_, params_, sizeof(choose_args), shape_choose, lower_choose, .code = code_,            \
+                                                                         .defaults = &int8_range   \
     }
-#define BOTH(name_, quantize_params_, dequantize_params_, code_)                                                               \
-    AFFINE("quantized_decomposed.quantize_" name_, quantize_params_, code_),                                                   \
+#define BOTH(name_, quantize_params_, dequantize_params_, code_)                                   \
+    AFFINE("quantized_decomposed.quantize_" name_, quantize_params_, code_),                       \
         AFFINE("quantized_decomposed.dequantize_" name_, dequantize_params_, DEQUANTIZES + code_)
 
 static const vkd_op rows[] = {
@@ -334,10 +378,13 @@ static const vkd_op rows[] = {
     AFFINE("torchao.quantize_affine.default", block_quantize_params, BY_BLOCK),
     AFFINE("torchao.quantize_affine.default", block_quantize_domain_params, BY_BLOCK),
     AFFINE("torchao.dequantize_affine.default", block_dequantize_params, DEQUANTIZES + BY_BLOCK),
-    AFFINE("torchao.dequantize_affine.default", block_dequantize_dtype_params, DEQUANTIZES + BY_BLOCK),
-    AFFINE("torchao.dequantize_affine.default", block_dequantize_domain_params, DEQUANTIZES + BY_BLOCK),
+    AFFINE("torchao.dequantize_affine.default", block_dequantize_dtype_params,
+           DEQUANTIZES + BY_BLOCK),
+    AFFINE("torchao.dequantize_affine.default", block_dequantize_domain_params,
+           DEQUANTIZES + BY_BLOCK),
     CHOOSE("quantized_decomposed.choose_qparams.tensor", choose_tensor_params, BY_TENSOR),
-    CHOOSE("quantized_decomposed.choose_qparams_per_token_asymmetric.default", choose_token_params, BY_TOKEN),
+    CHOOSE("quantized_decomposed.choose_qparams_per_token_asymmetric.default", choose_token_params,
+           BY_TOKEN),
     CHOOSE("torchao.choose_qparams_affine.default", choose_affine_params, BY_BLOCK),
     CHOOSE("torchao.choose_qparams_affine.default", choose_affine_keepdim_params, BY_BLOCK),
 };

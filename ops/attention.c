@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
 /* Rows of `width` contiguous elements, by position and head. */
 typedef struct rows {
@@ -21,13 +21,14 @@ typedef struct attention {
     bool causal;
     vkd_sym start;
     float scale;
-    vkd_view mask; /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
+    vkd_view mask;   /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
     vkd_tensor_id y; /* as q */
 } attention;
 
 static uint32_t lanes_of(const vkd_caps *caps, uint32_t keys)
 {
-    uint32_t lanes = 1, most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    uint32_t lanes = 1,
+             most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     uint32_t wanted = caps->type == VKD_TYPE_CPU ? 8 : keys;
     while (lanes * 2 <= most && lanes < wanted)
         lanes *= 2;
@@ -63,7 +64,8 @@ static attention_params params_of(const attention *a, const rows *keys, uint32_t
     return params;
 }
 
-static vkd_status add_weights(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols, uint32_t word, vkd_tensor_id p)
+static vkd_status add_weights(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols,
+                              uint32_t word, vkd_tensor_id p)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const vkd_tensor_id mask = a->mask.tensor == VKD_NO_TENSOR ? a->q.tensor : a->mask.tensor;
@@ -71,7 +73,8 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, vkd_te
     const attention_params params = params_of(a, &a->k, word);
     const uint32_t lanes = lanes_of(lowering->caps, a->keys);
     const uint64_t rounds = vkd_divide_up(a->keys, lanes);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_WEIGHTS, vkd_loop(rounds, a->width + 1) + 2 * vkd_loop(rounds, 0) + 32,
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_WEIGHTS,
+                                vkd_loop(rounds, a->width + 1) + 2 * vkd_loop(rounds, 0) + 32,
                                 &params, sizeof params);
     node.specs[0] = lanes;
     vkd_node_groups(&node, lowering->caps, (uint64_t)a->heads * a->queries);
@@ -88,12 +91,15 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, vkd_te
     return vkd_op_add_node(lowering, &node, a->q.tensor, p);
 }
 
-static vkd_status add_values(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols, uint32_t word, vkd_tensor_id p)
+static vkd_status add_values(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols,
+                             uint32_t word, vkd_tensor_id p)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const attention_params params = params_of(a, &a->v, word);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 0), &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, vkd_divide_up((uint64_t)a->heads * a->queries * a->width, 4));
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 0),
+                                &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps,
+                    vkd_divide_up((uint64_t)a->heads * a->queries * a->width, 4));
     vkd_node_read(&node, p);
     vkd_node_read(&node, a->v.tensor);
     vkd_node_read(&node, symbols);
@@ -110,12 +116,13 @@ static vkd_status emit(vkd_lowering *lowering, const attention *a)
     vkd_tensor_id p, symbols;
     uint32_t word;
     VKD_TRY(vkd_op_symbol(lowering, a->start, a->q.tensor, &symbols, &word));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 3, dims, &p));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 3,
+                                 dims, &p));
     VKD_TRY(add_weights(lowering, a, symbols, word, p));
     return add_values(lowering, a, symbols, word, p);
 }
 
-/* ------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
 typedef struct attention_args {
     uint32_t q, k, v, k_cache, v_cache, mask, y;
@@ -162,13 +169,14 @@ static const attention_args defaults = {.k = VKD_NO_VALUE,
                                         .start.value = VKD_NO_VALUE,
                                         .scale = NAN};
 
-static vkd_status fail_operands(vkd_shaping *shaping, const vkd_model_tensor *q, const vkd_model_tensor *k,
-                                const vkd_model_tensor *v)
+static vkd_status fail_operands(vkd_shaping *shaping, const vkd_model_tensor *q,
+                                const vkd_model_tensor *k, const vkd_model_tensor *v)
 {
     char a[VKD_DIMS_TEXT], b[VKD_DIMS_TEXT], c[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "queries %s, keys %s and values %s do not fit together",
-                          vkd_dims_format(q->rank, q->dims, a), vkd_dims_format(k->rank, k->dims, b),
-                          vkd_dims_format(v->rank, v->dims, c));
+    return vkd_shape_fail(
+        shaping, VKD_INVALID_MODEL, "queries %s, keys %s and values %s do not fit together",
+        vkd_dims_format(q->rank, q->dims, a), vkd_dims_format(k->rank, k->dims, b),
+        vkd_dims_format(v->rank, v->dims, c));
 }
 
 /* [batch, heads, queries, width] with keys [batch, heads / n, keys, width]. */
@@ -177,8 +185,9 @@ static vkd_status shape_sdpa(vkd_shaping *shaping, const void *arguments)
     const attention_args *args = arguments;
     const vkd_model_tensor *q = vkd_shape_of(shaping, args->q), *k = vkd_shape_of(shaping, args->k),
                            *v = vkd_shape_of(shaping, args->v);
-    bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && q->dims[0] == k->dims[0] && q->dims[3] == k->dims[3] &&
-                k->dims[1] && q->dims[1] % k->dims[1] == 0 && !memcmp(k->dims, v->dims, 4 * sizeof *k->dims);
+    bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && q->dims[0] == k->dims[0] &&
+                q->dims[3] == k->dims[3] && k->dims[1] && q->dims[1] % k->dims[1] == 0 &&
+                !memcmp(k->dims, v->dims, 4 * sizeof *k->dims);
     return fits ? vkd_shape_set_as(shaping, args->y, args->q) : fail_operands(shaping, q, k, v);
 }
 
@@ -187,7 +196,8 @@ static vkd_status check_room(vkd_shaping *shaping, vkd_sym start, uint32_t count
 {
     int64_t at = vkd_shape_number(shaping, start);
     if (at < 0 || at + count > room)
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "positions %lld to %lld do not fit a cache of %u", (long long)at,
+        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
+                              "positions %lld to %lld do not fit a cache of %u", (long long)at,
                               (long long)at + count - 1, room);
     return VKD_OK;
 }
@@ -196,15 +206,17 @@ static vkd_status check_room(vkd_shaping *shaping, vkd_sym start, uint32_t count
 static vkd_status shape_cached(vkd_shaping *shaping, const void *arguments)
 {
     const attention_args *args = arguments;
-    const vkd_model_tensor *q = vkd_shape_of(shaping, args->q), *k = vkd_shape_of(shaping, args->k_cache),
+    const vkd_model_tensor *q = vkd_shape_of(shaping, args->q),
+                           *k = vkd_shape_of(shaping, args->k_cache),
                            *v = vkd_shape_of(shaping, args->v_cache);
-    bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && q->dims[0] == 1 && k->dims[0] == 1 && q->dims[3] == k->dims[3] &&
-                k->dims[2] && q->dims[2] % k->dims[2] == 0 && !memcmp(k->dims, v->dims, 4 * sizeof *k->dims);
+    bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && q->dims[0] == 1 &&
+                k->dims[0] == 1 && q->dims[3] == k->dims[3] && k->dims[2] &&
+                q->dims[2] % k->dims[2] == 0 && !memcmp(k->dims, v->dims, 4 * sizeof *k->dims);
     for (int i = 0; i < 2 && fits; i++) {
         uint32_t value = i ? args->v : args->k;
         const vkd_model_tensor *x = value == VKD_NO_VALUE ? NULL : vkd_shape_of(shaping, value);
-        fits = !x || (x->rank == 4 && x->dims[0] == 1 && x->dims[1] == q->dims[1] && x->dims[2] == k->dims[2] &&
-                      x->dims[3] == k->dims[3]);
+        fits = !x || (x->rank == 4 && x->dims[0] == 1 && x->dims[1] == q->dims[1] &&
+                      x->dims[2] == k->dims[2] && x->dims[3] == k->dims[3]);
     }
     if (!fits)
         return fail_operands(shaping, q, k, v);
@@ -214,8 +226,10 @@ static vkd_status shape_cached(vkd_shaping *shaping, const void *arguments)
 
 static vkd_status check_plain(vkd_lowering *lowering, const attention_args *args)
 {
-    return args->dropout == 0 ? VKD_OK
-                              : vkd_op_fail(lowering, VKD_UNSUPPORTED, "a dropout of %g: none is supported", (double)args->dropout);
+    return args->dropout == 0
+               ? VKD_OK
+               : vkd_op_fail(lowering, VKD_UNSUPPORTED, "a dropout of %g: none is supported",
+                             (double)args->dropout);
 }
 
 static vkd_status input(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -229,7 +243,8 @@ static float scale_of(const attention_args *args, uint32_t width)
 }
 
 /* The mask by heads of all images, queries and keys. */
-static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, uint32_t images, const attention *a, vkd_view *out)
+static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, uint32_t images,
+                            const attention *a, vkd_view *out)
 {
     out->tensor = VKD_NO_TENSOR;
     if (args->mask == VKD_NO_VALUE)
@@ -241,12 +256,14 @@ static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, 
     for (uint32_t d = 0; fits && d < mask.rank; d++)
         fits = mask.dims[d] == 1 || mask.dims[d] == dims[4 - mask.rank + d];
     if (!fits)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the mask does not broadcast to the queries and keys");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "the mask does not broadcast to the queries and keys");
     vkd_view_broadcast(&mask, 4, dims);
     if (images > 1 && mask.strides[0] != mask.strides[1] * (int32_t)dims[1]) {
         vkd_tensor_id whole;
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, lowering->graph->tensors[mask.tensor].dtype, VKD_ROWS, 4,
-                                     dims, &whole));
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                     lowering->graph->tensors[mask.tensor].dtype, VKD_ROWS, 4, dims,
+                                     &whole));
         VKD_TRY(vkd_op_move(lowering, &mask, whole));
         mask = vkd_view_of(lowering->graph, whole);
     }
@@ -261,7 +278,8 @@ static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, 
 static vkd_status lower_sdpa(vkd_lowering *lowering, const void *arguments)
 {
     const attention_args *args = arguments;
-    const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q), *k = vkd_value_tensor(lowering, args->k);
+    const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
+                           *k = vkd_value_tensor(lowering, args->k);
     const uint32_t width = q->dims[3];
     attention a = {.heads = q->dims[0] * q->dims[1],
                    .queries = q->dims[2],
@@ -277,34 +295,39 @@ static vkd_status lower_sdpa(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(input(lowering, args->k, &a.k.tensor));
     VKD_TRY(input(lowering, args->v, &a.v.tensor));
     VKD_TRY(view_mask(lowering, args, q->dims[0], &a, &a.mask));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &a.y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
+                             VKD_ROWS, &a.y));
     return emit(lowering, &a);
 }
 
 /* Writes positions into a cache, from `start` on. */
-static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t cache, vkd_sym start, vkd_tensor_id *out)
+static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t cache, vkd_sym start,
+                              vkd_tensor_id *out)
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, value), *all = vkd_value_tensor(lowering, cache);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, value),
+                           *all = vkd_value_tensor(lowering, cache);
     const uint32_t position = all->dims[2] * all->dims[3];
     vkd_view view;
     VKD_TRY(vkd_op_state(lowering, cache, out));
     VKD_TRY(vkd_op_view(lowering, value, &view));
     if (x->dtype != all->dtype)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%s is written into a cache of %s", vkd_dtype_name(x->dtype),
-                           vkd_dtype_name(all->dtype));
-    const vkd_pasting pasting = {.x_row = x->dims[1] * position,
-                                 .y_row = all->dims[1] * position,
-                                 .at = start.value == VKD_NO_VALUE ? (uint32_t)start.number * position : 0,
-                                 .symbol = start,
-                                 .symbol_stride = position,
-                                 .symbol_most = all->dims[1] - x->dims[1]};
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%s is written into a cache of %s",
+                           vkd_dtype_name(x->dtype), vkd_dtype_name(all->dtype));
+    const vkd_pasting pasting = {
+        .x_row = x->dims[1] * position,
+        .y_row = all->dims[1] * position,
+        .at = start.value == VKD_NO_VALUE ? (uint32_t)start.number * position : 0,
+        .symbol = start,
+        .symbol_stride = position,
+        .symbol_most = all->dims[1] - x->dims[1]};
     return vkd_paste(lowering, &view, &pasting, *out);
 }
 
 static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
 {
     const attention_args *args = arguments;
-    const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q), *k = vkd_value_tensor(lowering, args->k_cache);
+    const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
+                           *k = vkd_value_tensor(lowering, args->k_cache);
     const uint32_t width = q->dims[3];
     attention a = {.heads = q->dims[2],
                    .queries = q->dims[1],
@@ -327,26 +350,29 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
         VKD_TRY(input(lowering, args->v_cache, &a.v.tensor));
     }
     VKD_TRY(view_mask(lowering, args, 1, &a, &a.mask));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &a.y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
+                             VKD_ROWS, &a.y));
     return emit(lowering, &a);
 }
 
-/* ---------------------------------------------------------------------------------------------------- update_cache */
+/* --------------------------------------------------------------------------------- update_cache */
 
 typedef struct update_args {
     uint32_t value, cache, y;
     vkd_sym start;
 } update_args;
 
-static const vkd_param update_params[] = {VKD_TENSOR(update_args, value), VKD_MUTATED(update_args, cache),
-                                          VKD_SYM(update_args, start), VKD_OUTPUT(update_args, y), VKD_PARAMS_END};
+static const vkd_param update_params[] = {
+    VKD_TENSOR(update_args, value), VKD_MUTATED(update_args, cache), VKD_SYM(update_args, start),
+    VKD_OUTPUT(update_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_update(vkd_shaping *shaping, const void *arguments)
 {
     const update_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->value), *cache = vkd_shape_of(shaping, args->cache);
-    if (x->rank != 4 || cache->rank != 4 || x->dims[0] != 1 || cache->dims[0] != 1 || x->dims[2] != cache->dims[2] ||
-        x->dims[3] != cache->dims[3])
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->value),
+                           *cache = vkd_shape_of(shaping, args->cache);
+    if (x->rank != 4 || cache->rank != 4 || x->dims[0] != 1 || cache->dims[0] != 1 ||
+        x->dims[2] != cache->dims[2] || x->dims[3] != cache->dims[3])
         return fail_operands(shaping, x, cache, cache);
     return check_room(shaping, args->start, x->dims[1], cache->dims[1]);
 }
@@ -359,29 +385,35 @@ static vkd_status lower_update(vkd_lowering *lowering, const void *arguments)
     return write_cache(lowering, args->value, args->cache, args->start, &cache);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- rotary */
+/* --------------------------------------------------------------------------------------- rotary */
 
 typedef struct rotary_args {
     uint32_t x[2], cosine, sine, y[2];
     vkd_sym start;
 } rotary_args;
 
-static const vkd_param pairs_params[] = {VKD_TENSOR(rotary_args, x[0]),   VKD_TENSOR(rotary_args, x[1]),
-                                         VKD_TENSOR(rotary_args, cosine), VKD_TENSOR(rotary_args, sine),
-                                         VKD_OUTPUTS(rotary_args, y, 2),  VKD_PARAMS_END};
-static const vkd_param halves_params[] = {VKD_TENSOR(rotary_args, x[0]),   VKD_TENSOR(rotary_args, x[1]),
-                                          VKD_TENSOR(rotary_args, cosine), VKD_TENSOR(rotary_args, sine),
-                                          VKD_SYM(rotary_args, start),     VKD_OUTPUTS(rotary_args, y, 2),
+static const vkd_param pairs_params[] = {
+    VKD_TENSOR(rotary_args, x[0]), VKD_TENSOR(rotary_args, x[1]),  VKD_TENSOR(rotary_args, cosine),
+    VKD_TENSOR(rotary_args, sine), VKD_OUTPUTS(rotary_args, y, 2), VKD_PARAMS_END};
+static const vkd_param halves_params[] = {VKD_TENSOR(rotary_args, x[0]),
+                                          VKD_TENSOR(rotary_args, x[1]),
+                                          VKD_TENSOR(rotary_args, cosine),
+                                          VKD_TENSOR(rotary_args, sine),
+                                          VKD_SYM(rotary_args, start),
+                                          VKD_OUTPUTS(rotary_args, y, 2),
                                           VKD_PARAMS_END};
-static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0]), VKD_TENSOR(rotary_args, cosine),
+static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0]),
+                                               VKD_TENSOR(rotary_args, cosine),
                                                VKD_OUTPUT(rotary_args, y[0]), VKD_PARAMS_END};
 static const rotary_args no_start = {.x = {VKD_NO_VALUE, VKD_NO_VALUE},
                                      .sine = VKD_NO_VALUE,
                                      .y = {VKD_NO_VALUE, VKD_NO_VALUE},
                                      .start.value = VKD_NO_VALUE};
 
-/* What is turned, as the kernel sees it: [.., positions, heads, width]; of the interleaved form [.., positions, width]. */
-static bool dims_of(const vkd_model_tensor *x, int form, uint32_t *positions, uint32_t *heads, uint32_t *width)
+/* What is turned, as the kernel sees it: [.., positions, heads, width]; of the interleaved form
+ * [.., positions, width]. */
+static bool dims_of(const vkd_model_tensor *x, int form, uint32_t *positions, uint32_t *heads,
+                    uint32_t *width)
 {
     const uint32_t least = form == VKD_ROTARY_INTERLEAVED ? 2 : 3;
     if (x->rank < least)
@@ -393,7 +425,8 @@ static bool dims_of(const vkd_model_tensor *x, int form, uint32_t *positions, ui
 }
 
 /* Elements of a row of the table, and its rows. */
-static void table_of(const vkd_model_tensor *table, int form, uint32_t width, uint32_t *row, uint32_t *table_rows)
+static void table_of(const vkd_model_tensor *table, int form, uint32_t width, uint32_t *row,
+                     uint32_t *table_rows)
 {
     uint64_t count = vkd_dims_count(table->rank, table->dims);
     *row = form == VKD_ROTARY_INTERLEAVED ? width : table->rank ? table->dims[table->rank - 1] : 1;
@@ -418,7 +451,8 @@ static vkd_status shape_rotary(vkd_shaping *shaping, const void *arguments)
         if (!fits) {
             char is[VKD_DIMS_TEXT], angles[VKD_DIMS_TEXT];
             return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s cannot be turned by angles of %s",
-                                  vkd_dims_format(x->rank, x->dims, is), vkd_dims_format(table->rank, table->dims, angles));
+                                  vkd_dims_format(x->rank, x->dims, is),
+                                  vkd_dims_format(table->rank, table->dims, angles));
         }
         VKD_TRY(vkd_shape_set_as(shaping, args->y[i], args->x[i]));
     }
@@ -432,7 +466,8 @@ static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
     vkd_tensor_id x, y, cosine, sine, symbols;
     rotary_params params = {.slots = (uint32_t)vkd_dims_count(shape->rank, shape->dims)};
     dims_of(shape, form, &params.positions, &params.heads, &params.width);
-    table_of(vkd_value_tensor(lowering, args->cosine), form, params.width, &params.table, &params.table_rows);
+    table_of(vkd_value_tensor(lowering, args->cosine), form, params.width, &params.table,
+             &params.table_rows);
     params.groups = (uint32_t)vkd_divide_up(params.slots, 4);
     params.rotated = form == VKD_ROTARY_HALVES ? params.table : params.width;
     params.start = args->start.value == VKD_NO_VALUE ? (int32_t)args->start.number : 0;
@@ -442,7 +477,8 @@ static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
     if (args->sine != VKD_NO_VALUE)
         VKD_TRY(input(lowering, args->sine, &sine));
     VKD_TRY(vkd_op_symbol(lowering, args->start, x, &symbols, &params.symbol));
-    VKD_TRY(vkd_op_output_in(lowering, args->y[i], lowering->graph->tensors[x].dtype, VKD_ROWS, &y));
+    VKD_TRY(
+        vkd_op_output_in(lowering, args->y[i], lowering->graph->tensors[x].dtype, VKD_ROWS, &y));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_ROTARY, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x);
@@ -464,23 +500,24 @@ static vkd_status lower_rotary(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
-#define ATTENTION(name_, params_, shape_, lower_)                                                                              \
-    {                                                                                                                          \
-        name_, params_, sizeof(attention_args), shape_, lower_, .defaults = &defaults                                          \
+#define ATTENTION(name_, params_, shape_, lower_)                                                  \
+    {                                                                                              \
+        name_, params_, sizeof(attention_args), shape_, lower_, .defaults = &defaults              \
     }
 
 static const vkd_op rows_[] = {
-    {"llama.sdpa_with_kv_cache.default", cache_params, sizeof(attention_args), shape_cached, lower_cached,
-     .defaults = &defaults, .effect = true},
+    {"llama.sdpa_with_kv_cache.default", cache_params, sizeof(attention_args), shape_cached,
+     lower_cached, .defaults = &defaults, .effect = true},
     ATTENTION("llama.custom_sdpa.default", custom_params, shape_cached, lower_cached),
     ATTENTION("et_vk.sdpa.default", sdpa_params, shape_sdpa, lower_sdpa),
-    {"llama.update_cache.default", update_params, sizeof(update_args), shape_update, lower_update, .effect = true},
-    {"et_vk.apply_rotary_emb.default", pairs_params, sizeof(rotary_args), shape_rotary, lower_rotary,
-     .code = VKD_ROTARY_PAIRS, .defaults = &no_start},
-    {"et_vk.apply_rotary_emb_hf.default", halves_params, sizeof(rotary_args), shape_rotary, lower_rotary,
-     .code = VKD_ROTARY_HALVES, .defaults = &no_start},
-    {"et_vk.apply_rotary_emb_interleaved.default", interleaved_params, sizeof(rotary_args), shape_rotary, lower_rotary,
-     .code = VKD_ROTARY_INTERLEAVED, .defaults = &no_start},
+    {"llama.update_cache.default", update_params, sizeof(update_args), shape_update, lower_update,
+     .effect = true},
+    {"et_vk.apply_rotary_emb.default", pairs_params, sizeof(rotary_args), shape_rotary,
+     lower_rotary, .code = VKD_ROTARY_PAIRS, .defaults = &no_start},
+    {"et_vk.apply_rotary_emb_hf.default", halves_params, sizeof(rotary_args), shape_rotary,
+     lower_rotary, .code = VKD_ROTARY_HALVES, .defaults = &no_start},
+    {"et_vk.apply_rotary_emb_interleaved.default", interleaved_params, sizeof(rotary_args),
+     shape_rotary, lower_rotary, .code = VKD_ROTARY_INTERLEAVED, .defaults = &no_start},
 };
 
 const vkd_op_table vkd_attention_ops = VKD_OP_TABLE(rows_);

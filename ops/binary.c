@@ -11,30 +11,34 @@ typedef struct binary_args {
 } binary_args;
 static const binary_args no_tensors = {.a = VKD_NO_VALUE, .b = VKD_NO_VALUE};
 
-static const vkd_param tensor_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_OUTPUT(binary_args, y),
-                                          VKD_PARAMS_END};
-static const vkd_param tensor_alpha_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
-                                                VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
-static const vkd_param tensor_mode_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
-                                               VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y),
-                                               VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
+static const vkd_param tensor_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
                                           VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_alpha_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
-                                                VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_mode_params[] = {VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
-                                               VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y),
-                                               VKD_PARAMS_END};
-static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b), VKD_OUTPUT(binary_args, y),
-                                        VKD_PARAMS_END};
+static const vkd_param tensor_alpha_params[] = {
+    VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_NUMBER(binary_args, alpha),
+    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param tensor_mode_params[] = {
+    VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_OPTIONAL_STRING(binary_args, mode),
+    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(binary_args, a),
+                                          VKD_NUMBER(binary_args, number),
+                                          VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_alpha_params[] = {
+    VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number), VKD_NUMBER(binary_args, alpha),
+    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_mode_params[] = {
+    VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
+    VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b),
+                                        VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
 
-/* ------------------------------------------------------------------------------------------------------------ shape */
+/* ---------------------------------------------------------------------------------------- shape */
 
 static vkd_status check_mode(vkd_shaping *shaping, const char *mode)
 {
     if (!mode || !strcmp(mode, "floor") || !strcmp(mode, "trunc"))
         return VKD_OK;
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "rounding_mode is '%s', expected 'floor', 'trunc' or null", mode);
+    return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                          "rounding_mode is '%s', expected 'floor', 'trunc' or null", mode);
 }
 
 static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
@@ -52,21 +56,25 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ lower */
+/* ---------------------------------------------------------------------------------------- lower */
 
-/* A number meets an int tensor as an int where the result is one, else everything as the real number that it is. */
+/* A number meets an int tensor as an int where the result is one, else everything as the real
+ * number that it is. */
 static vkd_status view_number(vkd_lowering *lowering, const binary_args *args, vkd_view *out)
 {
     const vkd_number number = vkd_op_plain(lowering, args->number);
     uint32_t tensor = args->a == VKD_NO_VALUE ? args->b : args->a;
     bool real = vkd_is_float(vkd_value_tensor(lowering, tensor)->dtype) ||
-                vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype) || number.kind == VKD_NUMBER_DOUBLE;
+                vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype) ||
+                number.kind == VKD_NUMBER_DOUBLE;
     return vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32, &number, out);
 }
 
-static vkd_status view_operand(vkd_lowering *lowering, const binary_args *args, uint32_t value, vkd_view *out)
+static vkd_status view_operand(vkd_lowering *lowering, const binary_args *args, uint32_t value,
+                               vkd_view *out)
 {
-    return value == VKD_NO_VALUE ? view_number(lowering, args, out) : vkd_op_view(lowering, value, out);
+    return value == VKD_NO_VALUE ? view_number(lowering, args, out)
+                                 : vkd_op_view(lowering, value, out);
 }
 
 static vkd_status emit(vkd_lowering *lowering, const binary_args *args, int function)
@@ -94,7 +102,9 @@ static vkd_status lower_binary(vkd_lowering *lowering, const void *arguments)
 static vkd_status lower_div_mode(vkd_lowering *lowering, const void *arguments)
 {
     const binary_args *args = arguments;
-    int function = !args->mode ? BINARY_DIV : !strcmp(args->mode, "floor") ? BINARY_DIV_FLOOR : BINARY_DIV_TRUNC;
+    int function = !args->mode                    ? BINARY_DIV
+                   : !strcmp(args->mode, "floor") ? BINARY_DIV_FLOOR
+                                                  : BINARY_DIV_TRUNC;
     return emit(lowering, args, function);
 }
 
@@ -107,14 +117,15 @@ static vkd_status lower_rsub(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, &turned, BINARY_SUB);
 }
 
-/* ------------------------------------------------------------------------------------------- bounds that are tensors */
+/* ---------------------------------------------------------------------- bounds that are tensors */
 
 typedef struct bounds_args {
     uint32_t x, low, high, y; /* low, high: VKD_NO_VALUE for none */
 } bounds_args;
 
-static const vkd_param bounds_params[] = {VKD_TENSOR(bounds_args, x), VKD_OPTIONAL_TENSOR(bounds_args, low),
-                                          VKD_OPTIONAL_TENSOR(bounds_args, high), VKD_OUTPUT(bounds_args, y), VKD_PARAMS_END};
+static const vkd_param bounds_params[] = {
+    VKD_TENSOR(bounds_args, x), VKD_OPTIONAL_TENSOR(bounds_args, low),
+    VKD_OPTIONAL_TENSOR(bounds_args, high), VKD_OUTPUT(bounds_args, y), VKD_PARAMS_END};
 
 static size_t list_operands(const bounds_args *args, uint32_t out[3])
 {
@@ -152,7 +163,8 @@ static vkd_status lower_bounds(vkd_lowering *lowering, const void *arguments)
         if (args->high == VKD_NO_VALUE)
             return vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, y);
         const vkd_tensor t = lowering->graph->tensors[y];
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, t.dtype, t.layout, t.rank, t.dims, &between));
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, t.dtype, t.layout, t.rank,
+                                     t.dims, &between));
         VKD_TRY(vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, between));
         x = vkd_view_of(lowering->graph, between);
     }
@@ -160,15 +172,15 @@ static vkd_status lower_bounds(vkd_lowering *lowering, const void *arguments)
     return vkd_op_binary(lowering, BINARY_MIN, NULL, &x, &bound, y);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- glu */
+/* ------------------------------------------------------------------------------------------ glu */
 
 typedef struct glu_args {
     uint32_t x, y;
     int32_t dim;
 } glu_args;
 
-static const vkd_param glu_params[] = {VKD_TENSOR(glu_args, x), VKD_INT(glu_args, dim), VKD_OUTPUT(glu_args, y),
-                                       VKD_PARAMS_END};
+static const vkd_param glu_params[] = {VKD_TENSOR(glu_args, x), VKD_INT(glu_args, dim),
+                                       VKD_OUTPUT(glu_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_glu(vkd_shaping *shaping, const void *arguments)
 {
@@ -198,7 +210,7 @@ static vkd_status lower_glu(vkd_lowering *lowering, const void *arguments)
     return vkd_op_binary(lowering, BINARY_GLU, NULL, &a, &b, y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
 #define ROW(name_, params_, lower_, function_) \

@@ -2,7 +2,8 @@
 #include "graph/operators.h"
 #include "ops/tables.h"
 
-static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y),
+                                           VKD_PARAMS_END};
 
 /* A layout, a memory format or a dim order says nothing here. */
 static const vkd_param to_copy_params[] = {
@@ -11,17 +12,19 @@ static const vkd_param to_copy_params[] = {
     VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),  VKD_PARAMS_END,
 };
 
-static const vkd_param clone_dim_order_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"),
-                                                   VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+static const vkd_param clone_dim_order_params[] = {
+    VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"),
+    VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
 
-static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("memory_format"), VKD_OUTPUT(view_args, y),
-                                         VKD_PARAMS_END};
+static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("memory_format"),
+                                         VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
 
 /* y is x, in y's dtype. */
 static vkd_status lower_cast(vkd_lowering *lowering, const void *arguments)
 {
     const view_args *args = arguments;
-    vkd_dtype from = vkd_value_tensor(lowering, args->x)->dtype, to = vkd_value_tensor(lowering, args->y)->dtype;
+    vkd_dtype from = vkd_value_tensor(lowering, args->x)->dtype,
+              to = vkd_value_tensor(lowering, args->y)->dtype;
     vkd_tensor_id y;
     vkd_view x;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
@@ -37,8 +40,9 @@ typedef struct copy_args {
     uint32_t like;
 } copy_args;
 
-static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x), VKD_IGNORED("non_blocking"),
-                                        VKD_OUTPUT(copy_args, view.y), VKD_PARAMS_END};
+static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x),
+                                        VKD_IGNORED("non_blocking"), VKD_OUTPUT(copy_args, view.y),
+                                        VKD_PARAMS_END};
 static const vkd_param fill_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x),
                                         VKD_OUTPUT(copy_args, view.y), VKD_PARAMS_END};
 
@@ -75,27 +79,36 @@ static vkd_status lower_prepack(vkd_lowering *lowering, const void *arguments)
 }
 
 static const vkd_op rows[] = {
-    {"et_vk.prepack.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_prepack, .kind = VKD_OP_PREPACK},
-    {"aten._to_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CAST},
-    {"dim_order_ops._to_dim_order_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"et_vk.prepack.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_prepack,
+     .kind = VKD_OP_PREPACK},
+    {"aten._to_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CAST},
-    {"dim_order_ops._clone_dim_order.default", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"dim_order_ops._to_dim_order_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same,
+     lower_cast, .kind = VKD_OP_CAST},
+    {"dim_order_ops._clone_dim_order.default", clone_dim_order_params, sizeof(view_args),
+     vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten.alias_copy.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CLONE},
-    {"aten.alias_copy.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
     {"aten.copy.default", copy_params, sizeof(copy_args), shape_copy, lower_copy},
     /* between delegates */
     {"aten::copy.out", copy_params, sizeof(copy_args), shape_copy, lower_copy},
     {"aten::fill.Tensor_out", fill_params, sizeof(copy_args), shape_copy, lower_copy},
-    {"aten::_to_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CAST},
-    {"dim_order_ops::_to_dim_order_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"aten::_to_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CAST},
-    {"dim_order_ops::_clone_dim_order.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"dim_order_ops::_to_dim_order_copy.out", clone_dim_order_params, sizeof(view_args),
+     vkd_shape_same, lower_cast, .kind = VKD_OP_CAST},
+    {"dim_order_ops::_clone_dim_order.out", clone_dim_order_params, sizeof(view_args),
+     vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::clone.out", clone_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CLONE},
-    {"aten::clone.out", clone_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
-    {"aten::alias_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
-    {"aten::detach_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
-    {"aten::lift_fresh_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
-    {"aten::_conj_physical.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+    {"aten::alias_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CLONE},
+    {"aten::detach_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CLONE},
+    {"aten::lift_fresh_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CLONE},
+    {"aten::_conj_physical.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     .kind = VKD_OP_CLONE},
 };
 
 const vkd_op_table vkd_cast_ops = VKD_OP_TABLE(rows);

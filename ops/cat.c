@@ -23,9 +23,13 @@ static const enum axis axes[5][4] = {
 };
 
 /* A part without elements may have any rank: it is skipped, as PyTorch does. */
-static bool is_skipped(const vkd_model_tensor *part) { return vkd_dims_count(part->rank, part->dims) == 0; }
+static bool is_skipped(const vkd_model_tensor *part)
+{
+    return vkd_dims_count(part->rank, part->dims) == 0;
+}
 
-/* The one whose rank the result has: a tensor of rank 1 without elements stands for nothing, whatever the others' rank. */
+/* The one whose rank the result has: a tensor of rank 1 without elements stands for nothing,
+ * whatever the others' rank. */
 static const vkd_model_tensor *leading_part(vkd_shaping *shaping, const cat_args *args)
 {
     const vkd_model_tensor *leading = vkd_shape_of(shaping, args->parts.values[0]);
@@ -53,24 +57,28 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
         for (uint32_t d = 0; fits && d < first->rank; d++)
             fits = d == dim || part->dims[d] == first->dims[d];
         if (!fits && !is_skipped(part))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu, value %u, does not fit the first one", i,
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "part %zu, value %u, does not fit the first one", i,
                                   args->parts.values[i]);
         sum += fits ? part->dims[dim] : 0;
     }
     if (sum > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the parts have %llu elements along dim %d", (unsigned long long)sum,
-                              args->dim);
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the parts have %llu elements along dim %d",
+                              (unsigned long long)sum, args->dim);
     memcpy(dims, first->dims, sizeof dims);
     dims[dim] = (uint32_t)sum;
     return vkd_shape_set(shaping, args->y, first->rank, dims);
 }
 
 /* Copies part x to where it begins in y: `at` along the axis. */
-static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id, enum axis axis, uint32_t at)
+static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id,
+                           enum axis axis, uint32_t at)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), per_word = 4 / size, c_at = axis == AXIS_C ? at : 0;
-    uint32_t part = (uint32_t)vkd_divide_up(c_at % per_word + x->c, per_word); /* words of a pixel, as in the shader */
+    uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), per_word = 4 / size,
+             c_at = axis == AXIS_C ? at : 0;
+    /* words of a pixel, as in the shader */
+    uint32_t part = (uint32_t)vkd_divide_up(c_at % per_word + x->c, per_word);
     cat_params params = {
         .words = x->n * x->h * x->w * part,
         .n_at = axis == AXIS_N ? at : 0,
@@ -92,13 +100,14 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
 {
     const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
     const uint32_t dim = (uint32_t)(args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim);
-    const uint32_t inside = (uint32_t)vkd_dims_count(result->rank - dim - 1, result->dims + dim + 1);
+    const uint32_t inside =
+        (uint32_t)vkd_dims_count(result->rank - dim - 1, result->dims + dim + 1);
     vkd_tensor_id y;
     VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
     uint32_t at = 0;
@@ -111,14 +120,15 @@ static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
             return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
                                vkd_dtype_name(part->dtype), vkd_dtype_name(result->dtype));
         VKD_TRY(vkd_op_view(lowering, args->parts.values[i], &x));
-        const vkd_pasting pasting = {part->dims[dim] * inside, result->dims[dim] * inside, at * inside, .symbol = VKD_NO_SYMBOL};
+        const vkd_pasting pasting = {part->dims[dim] * inside, result->dims[dim] * inside,
+                                     at * inside, .symbol = VKD_NO_SYMBOL};
         VKD_TRY(vkd_paste(lowering, &x, &pasting, y));
         at += part->dims[dim];
     }
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- images */
+/* --------------------------------------------------------------------------------------- images */
 
 /* Whether the parts are images that lie in 4C, or are int8, which always do. */
 static bool is_image(const vkd_lowering *lowering, const cat_args *args)
@@ -126,7 +136,8 @@ static bool is_image(const vkd_lowering *lowering, const cat_args *args)
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     if (y->rank > 4 || vkd_dtype_size(y->dtype) == 2)
         return false;
-    return y->dtype == VKD_DTYPE_INT8 || vkd_op_layout(lowering, args->parts.values, args->parts.count) == VKD_4C;
+    return y->dtype == VKD_DTYPE_INT8 ||
+           vkd_op_layout(lowering, args->parts.values, args->parts.count) == VKD_4C;
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -137,7 +148,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     vkd_dtype dtype = result->dtype;
     if (!is_image(lowering, args))
         return paste_parts(lowering, args);
-    enum axis axis = axes[result->rank][args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim];
+    enum axis axis =
+        axes[result->rank][args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim];
     VKD_TRY(vkd_op_output_4c(lowering, args->y, dtype, &y));
     uint32_t at = 0;
     for (size_t i = 0; i < args->parts.count; i++) {
@@ -146,7 +158,10 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         VKD_TRY(vkd_op_input(lowering, args->parts.values[i], dtype, VKD_4C, &x));
         VKD_TRY(add_part(lowering, x, y, axis, at));
         const vkd_tensor *part = &lowering->graph->tensors[x];
-        at += axis == AXIS_N ? part->n : axis == AXIS_C ? part->c : axis == AXIS_H ? part->h : part->w;
+        at += axis == AXIS_N   ? part->n
+              : axis == AXIS_C ? part->c
+              : axis == AXIS_H ? part->h
+                               : part->w;
     }
     return VKD_OK;
 }

@@ -46,7 +46,8 @@ static float real_bound(const vkd_number *number, float unbounded)
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const clamp_args *args = arguments;
-    const vkd_number low = vkd_op_plain(lowering, args->low), high = vkd_op_plain(lowering, args->high);
+    const vkd_number low = vkd_op_plain(lowering, args->low),
+                     high = vkd_op_plain(lowering, args->high);
     const vkd_unary clamp = {.function = UNARY_CLAMP,
                              .low = real_bound(&low, -INFINITY),
                              .high = real_bound(&high, INFINITY),
@@ -55,7 +56,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return vkd_op_unary(lowering, &clamp, args->x, args->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ int8 */
+/* ----------------------------------------------------------------------------------------- int8 */
 
 static const vkd_param q8_clamp_parameters[] = {
     VKD_TENSOR(q8_clamp_args, x),
@@ -76,14 +77,16 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
     const q8_clamp_args *args = arguments;
     vkd_tensor_id x, y;
     VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, &y));
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, lowering->graph->tensors[y].layout, &x));
+    VKD_TRY(
+        vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, lowering->graph->tensors[y].layout, &x));
 
     q8_clamp_params params = {
         .quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4),
         .low = args->low,
         .high = args->high,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_Q8_CLAMP, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.quads);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);
@@ -104,7 +107,8 @@ static const vkd_op rows[] = {
     CLAMP("aten::hardtanh.out"),
     CLAMP("aten::clamp.out"),
     RELU("aten::relu.out", relu_bounds),
-    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8, .kind = VKD_OP_Q8_CLAMP, .internal = true},
+    {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8,
+     .kind = VKD_OP_Q8_CLAMP, .internal = true},
 };
 
 const vkd_op_table vkd_clamp_ops = VKD_OP_TABLE(rows);

@@ -9,9 +9,10 @@ typedef struct compare_args {
     vkd_number number;
 } compare_args;
 
-static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b), VKD_OUTPUT(compare_args, y),
-                                          VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a), VKD_NUMBER(compare_args, number),
+static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b),
+                                          VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a),
+                                          VKD_NUMBER(compare_args, number),
                                           VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_tensors(vkd_shaping *shaping, const void *arguments)
@@ -39,16 +40,19 @@ static vkd_status lower_tensors(vkd_lowering *lowering, const void *arguments)
     return vkd_op_binary(lowering, lowering->call->row->code, NULL, &a, &b, y);
 }
 
-/* ---------------------------------------------------------------------------------------------- ints against numbers */
+/* ------------------------------------------------------------------------- ints against numbers */
 
-/* What an int of 32 bits is to be compared with so that the answer is the one that the real number `real` gives: against what
- * is between two ints, the one below or above it; against what no int reaches, with all of them on one side. */
+/* What an int of 32 bits is to be compared with so that the answer is the one that the real number
+ * `real` gives: against what is between two ints, the one below or above it; against what no int
+ * reaches, with all of them on one side. */
 static vkd_number between_ints(int *function, double real)
 {
     bool fits = real >= INT32_MIN && real <= INT32_MAX, whole = fits && real == floor(real);
-    int below = *function == BINARY_GT || *function == BINARY_LE; /* x > 2.5 is x > 2; x < 2.5 is x < 3 */
+    /* x > 2.5 is x > 2; x < 2.5 is x < 3 */
+    int below = *function == BINARY_GT || *function == BINARY_LE;
     if (whole || (fits && *function != BINARY_EQ && *function != BINARY_NE))
-        return (vkd_number){.kind = VKD_NUMBER_INT, .number = (int64_t)(below ? floor(real) : ceil(real))};
+        return (vkd_number){.kind = VKD_NUMBER_INT,
+                            .number = (int64_t)(below ? floor(real) : ceil(real))};
     bool always = *function == BINARY_NE;
     if (*function != BINARY_EQ && !isnan(real))
         always |= (real > 0) == (*function == BINARY_LT || *function == BINARY_LE);
@@ -59,7 +63,8 @@ static vkd_number between_ints(int *function, double real)
 /* An int of 64 bits is exact as it is. */
 static double real_of(const vkd_number *number)
 {
-    if (number->kind != VKD_NUMBER_INT || (number->number >= INT32_MIN && number->number <= INT32_MAX))
+    if (number->kind != VKD_NUMBER_INT ||
+        (number->number >= INT32_MIN && number->number <= INT32_MAX))
         return number->real;
     return number->number < 0 ? -INFINITY : INFINITY;
 }
@@ -81,7 +86,7 @@ static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
     return vkd_op_binary(lowering, function, NULL, &a, &b, y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
 #define TENSORS(name_, function_) {name_, tensor_params, sizeof(compare_args), shape_tensors, lower_tensors, .code = function_}

@@ -1,5 +1,5 @@
-/* Tensors made of numbers alone. One value everywhere is a view of one element; a range is a constant, where its numbers are
- * known before the graph runs. */
+/* Tensors made of numbers alone. One value everywhere is a view of one element; a range is a
+ * constant, where its numbers are known before the graph runs. */
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -13,7 +13,7 @@ typedef struct creation_args {
     vkd_number start, end, step; /* start: the value of all elements, where there is no range */
 } creation_args;
 
-/* --------------------------------------------------------------------------------------------------------- one value */
+/* ------------------------------------------------------------------------------------ one value */
 
 static vkd_status shape_full(vkd_shaping *shaping, const void *arguments)
 {
@@ -22,7 +22,8 @@ static vkd_status shape_full(vkd_shaping *shaping, const void *arguments)
     for (uint32_t i = 0; i < args->size.count; i++) {
         int64_t size = vkd_shape_number(shaping, args->size.items[i]);
         if (size < 0 || size > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u", (long long)size, i);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u",
+                                  (long long)size, i);
         dims[i] = (uint32_t)size;
     }
     if (args->x != VKD_NO_VALUE)
@@ -31,16 +32,19 @@ static vkd_status shape_full(vkd_shaping *shaping, const void *arguments)
 }
 
 /* The word of a number among the symbols; VKD_NO_VALUE for one that is known. */
-static vkd_status find_word(vkd_lowering *lowering, const vkd_number *number, vkd_tensor_id *symbols, uint32_t *out_word)
+static vkd_status find_word(vkd_lowering *lowering, const vkd_number *number,
+                            vkd_tensor_id *symbols, uint32_t *out_word)
 {
     *out_word = VKD_NO_VALUE;
     if (number->kind != VKD_NUMBER_SYM)
         return VKD_OK;
-    return vkd_op_symbol(lowering, (vkd_sym){.value = number->value}, VKD_NO_TENSOR, symbols, out_word);
+    return vkd_op_symbol(lowering, (vkd_sym){.value = number->value}, VKD_NO_TENSOR, symbols,
+                         out_word);
 }
 
 /* y[i] = start + i step, one of them a symbol. */
-static vkd_status add_ramp(vkd_lowering *lowering, const vkd_number *start, const vkd_number *step, vkd_tensor_id y)
+static vkd_status add_ramp(vkd_lowering *lowering, const vkd_number *start, const vkd_number *step,
+                           vkd_tensor_id y)
 {
     const vkd_tensor tensor = lowering->graph->tensors[y];
     ramp_params params = {.groups = vkd_tensor_groups(&tensor),
@@ -56,17 +60,20 @@ static vkd_status add_ramp(vkd_lowering *lowering, const vkd_number *start, cons
     vkd_node_read(&node, symbols);
     vkd_node_write(&node, y);
     vkd_node_spec(&node, tensor.dtype);
-    vkd_node_spec(&node, vkd_is_float(tensor.dtype) || start->kind == VKD_NUMBER_DOUBLE || step->kind == VKD_NUMBER_DOUBLE);
+    vkd_node_spec(&node, vkd_is_float(tensor.dtype) || start->kind == VKD_NUMBER_DOUBLE ||
+                             step->kind == VKD_NUMBER_DOUBLE);
     return vkd_op_add_node(lowering, &node, symbols, y);
 }
 
-static vkd_status view_value(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number, vkd_view *out)
+static vkd_status view_value(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number,
+                             vkd_view *out)
 {
     static const vkd_number zero = {.kind = VKD_NUMBER_INT};
     vkd_tensor_id one;
     if (number->kind != VKD_NUMBER_SYM)
         return vkd_op_scalar(lowering, dtype, number, out);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS, 0, NULL, &one));
+    VKD_TRY(
+        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS, 0, NULL, &one));
     VKD_TRY(add_ramp(lowering, number, &zero, one));
     *out = vkd_view_of(lowering->graph, one);
     return VKD_OK;
@@ -82,7 +89,7 @@ static vkd_status lower_full(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &value);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ ranges */
+/* --------------------------------------------------------------------------------------- ranges */
 
 static double real_of(const vkd_shaping *shaping, const vkd_number *number)
 {
@@ -92,10 +99,12 @@ static double real_of(const vkd_shaping *shaping, const vkd_number *number)
 static vkd_status shape_arange(vkd_shaping *shaping, const void *arguments)
 {
     const creation_args *args = arguments;
-    double start = real_of(shaping, &args->start), end = real_of(shaping, &args->end), step = real_of(shaping, &args->step);
+    double start = real_of(shaping, &args->start), end = real_of(shaping, &args->end),
+           step = real_of(shaping, &args->step);
     double length = ceil((end - start) / step);
     if (!(length >= 0 && length <= INT32_MAX))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a range from %g to %g in steps of %g", start, end, step);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a range from %g to %g in steps of %g",
+                              start, end, step);
     return vkd_shape_set(shaping, args->y, 1, &(uint32_t){(uint32_t)length});
 }
 
@@ -114,7 +123,8 @@ static void pack_range(const void *source, void *dst, size_t size)
     for (uint64_t i = 0; i < range->count; i++)
         vkd_element_set(dtype, dst, i,
                         vkd_is_float(dtype) ? range->start + (double)i * range->step
-                                            : (int32_t)(uint32_t)((uint64_t)range->start_int + i * (uint64_t)range->step_int));
+                                            : (int32_t)(uint32_t)((uint64_t)range->start_int +
+                                                                  i * (uint64_t)range->step_int));
 }
 
 static vkd_status lower_arange(vkd_lowering *lowering, const void *arguments)
@@ -132,49 +142,63 @@ static vkd_status lower_arange(vkd_lowering *lowering, const void *arguments)
                                  .step_int = vkd_number_int(&args->step),
                                  .dtype = (uint64_t)y->dtype,
                                  .count = vkd_dims_count(y->rank, y->dims)};
-    VKD_TRY(vkd_op_constant_tensor(lowering, y->dtype, y->rank, y->dims, pack_range, &source, sizeof source, &tensor));
+    VKD_TRY(vkd_op_constant_tensor(lowering, y->dtype, y->rank, y->dims, pack_range, &source,
+                                   sizeof source, &tensor));
     return vkd_op_output_is(lowering, args->y, tensor);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
-#define FOUR_IGNORED VKD_IGNORED("dtype"), VKD_IGNORED("layout"), VKD_IGNORED("device"), VKD_IGNORED("pin_memory")
+#define FOUR_IGNORED                                                                               \
+    VKD_IGNORED("dtype"), VKD_IGNORED("layout"), VKD_IGNORED("device"), VKD_IGNORED("pin_memory")
 
-static const vkd_param full_params[] = {VKD_SIZES(creation_args, size), VKD_NUMBER(creation_args, start), FOUR_IGNORED,
+static const vkd_param full_params[] = {VKD_SIZES(creation_args, size),
+                                        VKD_NUMBER(creation_args, start), FOUR_IGNORED,
                                         VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param size_params[] = {VKD_SIZES(creation_args, size), FOUR_IGNORED, VKD_OUTPUT(creation_args, y),
+static const vkd_param size_params[] = {VKD_SIZES(creation_args, size), FOUR_IGNORED,
+                                        VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param full_like_params[] = {
+    VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), FOUR_IGNORED,
+    VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
+static const vkd_param like_params[] = {VKD_TENSOR(creation_args, x), FOUR_IGNORED,
+                                        VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),
                                         VKD_PARAMS_END};
-static const vkd_param full_like_params[] = {VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), FOUR_IGNORED,
-                                             VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
-static const vkd_param like_params[] = {VKD_TENSOR(creation_args, x), FOUR_IGNORED, VKD_IGNORED("memory_format"),
-                                        VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_NUMBER(creation_args, start), FOUR_IGNORED, VKD_OUTPUT(creation_args, y),
-                                          VKD_PARAMS_END};
-static const vkd_param arange_params[] = {VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
-                                          VKD_NUMBER(creation_args, step),  FOUR_IGNORED,
-                                          VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_NUMBER(creation_args, start), FOUR_IGNORED,
+                                          VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param arange_params[] = {
+    VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
+    VKD_NUMBER(creation_args, step),  FOUR_IGNORED,
+    VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
 
-static const vkd_param full_out_params[] = {VKD_SIZES(creation_args, size), VKD_NUMBER(creation_args, start),
+static const vkd_param full_out_params[] = {VKD_SIZES(creation_args, size),
+                                            VKD_NUMBER(creation_args, start),
                                             VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param size_out_params[] = {VKD_SIZES(creation_args, size), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param empty_out_params[] = {VKD_SIZES(creation_args, size), VKD_IGNORED("memory_format"),
+static const vkd_param size_out_params[] = {VKD_SIZES(creation_args, size),
+                                            VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param empty_out_params[] = {VKD_SIZES(creation_args, size),
+                                             VKD_IGNORED("memory_format"),
                                              VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param full_like_out_params[] = {VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start),
-                                                 VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param fill_out_params[] = {VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start),
+static const vkd_param full_like_out_params[] = {
+    VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), VKD_IGNORED("memory_format"),
+    VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param fill_out_params[] = {VKD_TENSOR(creation_args, x),
+                                            VKD_NUMBER(creation_args, start),
                                             VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_out_params[] = {VKD_NUMBER(creation_args, start), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param arange_out_params[] = {VKD_NUMBER(creation_args, end), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param arange_start_out_params[] = {VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
-                                                    VKD_NUMBER(creation_args, step), VKD_OUTPUT(creation_args, y),
-                                                    VKD_PARAMS_END};
+static const vkd_param scalar_out_params[] = {VKD_NUMBER(creation_args, start),
+                                              VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param arange_out_params[] = {VKD_NUMBER(creation_args, end),
+                                              VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+static const vkd_param arange_start_out_params[] = {
+    VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
+    VKD_NUMBER(creation_args, step), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
 
 /* Zeros in steps of 1, where the file says nothing else. */
-#define ONE                                                                                                                    \
-    {                                                                                                                          \
-        .kind = VKD_NUMBER_INT, .number = 1, .real = 1                                                                         \
+#define ONE                                                                                        \
+    {                                                                                              \
+        .kind = VKD_NUMBER_INT, .number = 1, .real = 1                                             \
     }
-static const creation_args zeros = {.x = VKD_NO_VALUE, .start = {.kind = VKD_NUMBER_INT}, .step = ONE};
+static const creation_args zeros = {
+    .x = VKD_NO_VALUE, .start = {.kind = VKD_NUMBER_INT}, .step = ONE};
 static const creation_args ones = {.x = VKD_NO_VALUE, .start = ONE};
 
 /* clang-format off */

@@ -4,10 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------------------------- outputs */
+/* -------------------------------------------------------------------------------------- outputs */
 
 /* Operands that broadcast do not decide, unless there are no others. */
-vkd_status vkd_op_output_as(vkd_lowering *lowering, uint32_t value, const uint32_t *operands, size_t count, vkd_tensor_id *out)
+vkd_status vkd_op_output_as(vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
+                            size_t count, vkd_tensor_id *out)
 {
     const vkd_model_tensor *y = vkd_value_tensor(lowering, value);
     vkd_layout layout = VKD_ROWS;
@@ -27,7 +28,7 @@ vkd_status vkd_op_output_as(vkd_lowering *lowering, uint32_t value, const uint32
     return vkd_op_output_in(lowering, value, y->dtype, layout, out);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- numbers */
+/* -------------------------------------------------------------------------------------- numbers */
 
 vkd_number vkd_op_plain(vkd_lowering *lowering, vkd_number number)
 {
@@ -42,7 +43,10 @@ int32_t vkd_number_int(const vkd_number *number)
     if (number->kind == VKD_NUMBER_INT)
         return (int32_t)(uint32_t)(uint64_t)number->number;
     double real = number->real;
-    return isnan(real) ? 0 : real <= INT32_MIN ? INT32_MIN : real >= INT32_MAX ? INT32_MAX : (int32_t)real;
+    return isnan(real)         ? 0
+           : real <= INT32_MIN ? INT32_MIN
+           : real >= INT32_MAX ? INT32_MAX
+                               : (int32_t)real;
 }
 
 /* Compared byte by byte: without padding. */
@@ -59,7 +63,8 @@ static void pack_scalar(const void *source, void *dst, size_t size)
         vkd_element_set(dtype, dst, i, scalar->value);
 }
 
-vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number, vkd_view *out)
+vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number,
+                         vkd_view *out)
 {
     bool wraps = number->kind == VKD_NUMBER_INT && dtype != VKD_DTYPE_BOOL && !vkd_is_float(dtype);
     int32_t wrapped = vkd_number_int(number);
@@ -69,12 +74,13 @@ vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_numb
                                                                      : number->real,
                                   (uint64_t)dtype};
     vkd_tensor_id tensor;
-    VKD_TRY(vkd_op_constant_tensor(lowering, dtype, 0, NULL, pack_scalar, &source, sizeof source, &tensor));
+    VKD_TRY(vkd_op_constant_tensor(lowering, dtype, 0, NULL, pack_scalar, &source, sizeof source,
+                                   &tensor));
     *out = vkd_view_of(lowering->graph, tensor);
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ unary */
+/* ---------------------------------------------------------------------------------------- unary */
 
 static vkd_shader unary_shader(int function)
 {
@@ -84,7 +90,8 @@ static vkd_shader unary_shader(int function)
                                        : VKD_SHADER_UNARY_ANGLE;
 }
 
-vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t x_value, uint32_t y_value)
+vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t x_value,
+                        uint32_t y_value)
 {
     vkd_tensor_id y;
     vkd_view x;
@@ -92,7 +99,8 @@ vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t
     VKD_TRY(vkd_op_view(lowering, x_value, &x));
     VKD_TRY(vkd_op_output_as(lowering, y_value, &x_value, 1, &y));
     vkd_walk_make(lowering->graph, y, &x, 1, &walk);
-    vkd_dtype from = lowering->graph->tensors[x.tensor].dtype, to = lowering->graph->tensors[y].dtype;
+    vkd_dtype from = lowering->graph->tensors[x.tensor].dtype,
+              to = lowering->graph->tensors[y].dtype;
     unary_params params = {.groups = walk.groups,
                            .slots = walk.slots,
                            .inner = walk.inner,
@@ -104,8 +112,9 @@ vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t
                            .high_int = unary->high_int};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, unary_shader(unary->function),
-                                vkd_loop(4 * VKD_VIEW_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, unary_shader(unary->function),
+                    vkd_loop(4 * VKD_VIEW_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x.tensor);
     vkd_node_write(&node, y);
@@ -115,11 +124,12 @@ vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t
     vkd_node_spec(&node, walk.whole);
     vkd_node_spec(&node, walk.reads[0]);
     vkd_node_spec(&node, (uint32_t)unary->function);
-    vkd_node_spec(&node, unary->function < UNARY_FLOATS && !vkd_is_float(from) && !vkd_is_float(to));
+    vkd_node_spec(&node,
+                  unary->function < UNARY_FLOATS && !vkd_is_float(from) && !vkd_is_float(to));
     return vkd_op_add_node(lowering, &node, x.tensor, y);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- binary */
+/* --------------------------------------------------------------------------------------- binary */
 
 static void set_alpha(const vkd_number *alpha, binary_params *params)
 {
@@ -128,11 +138,12 @@ static void set_alpha(const vkd_number *alpha, binary_params *params)
     params->alpha_int = given ? vkd_number_int(alpha) : 1;
 }
 
-vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number *alpha, const vkd_view *a, const vkd_view *b,
-                         vkd_tensor_id y)
+vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number *alpha,
+                         const vkd_view *a, const vkd_view *b, vkd_tensor_id y)
 {
     const vkd_tensor *tensor = &lowering->graph->tensors[y];
-    vkd_dtype a_type = lowering->graph->tensors[a->tensor].dtype, b_type = lowering->graph->tensors[b->tensor].dtype;
+    vkd_dtype a_type = lowering->graph->tensors[a->tensor].dtype,
+              b_type = lowering->graph->tensors[b->tensor].dtype;
     vkd_view operands[] = {*a, *b};
     vkd_walk walk;
     for (int i = 0; i < 2; i++)
@@ -163,6 +174,7 @@ vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number 
     vkd_node_spec(&node, walk.reads[0]);
     vkd_node_spec(&node, walk.reads[1]);
     vkd_node_spec(&node, (uint32_t)function);
-    vkd_node_spec(&node, !vkd_is_float(a_type) && !vkd_is_float(b_type) && !vkd_is_float(tensor->dtype));
+    vkd_node_spec(&node,
+                  !vkd_is_float(a_type) && !vkd_is_float(b_type) && !vkd_is_float(tensor->dtype));
     return vkd_op_add_node(lowering, &node, a->tensor, y);
 }

@@ -1,5 +1,5 @@
-/* What element by element operators share: nodes of the kernels that compute one element of y from those of its operands at the
- * same place, whatever their layouts and types are. */
+/* What element by element operators share: nodes of the kernels that compute one element of y from
+ * those of its operands at the same place, whatever their layouts and types are. */
 #ifndef VKD_OPS_ELEMENTWISE_H
 #define VKD_OPS_ELEMENTWISE_H
 
@@ -8,7 +8,8 @@
 #include "shaders/unary_params.h"
 
 /* The output `value` of the current operator in the layout that suits operands of these values. */
-VKD_MUST_USE vkd_status vkd_op_output_as(vkd_lowering *lowering, uint32_t value, const uint32_t *operands, size_t count,
+VKD_MUST_USE vkd_status vkd_op_output_as(vkd_lowering *lowering, uint32_t value,
+                                         const uint32_t *operands, size_t count,
                                          vkd_tensor_id *out);
 
 /* y = f(x). */
@@ -17,11 +18,12 @@ typedef struct vkd_unary {
     float low, high, third;
     int32_t low_int, high_int;
 } vkd_unary;
-VKD_MUST_USE vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t x, uint32_t y);
+VKD_MUST_USE vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *unary, uint32_t x,
+                                     uint32_t y);
 
 /* y = f(a, b) of views that broadcast to y. alpha: of sums; null: 1. */
-VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number *alpha, const vkd_view *a,
-                                      const vkd_view *b, vkd_tensor_id y);
+VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number *alpha,
+                                      const vkd_view *a, const vkd_view *b, vkd_tensor_id y);
 
 /* A number of an argument that is not null; for a SymInt the graph is good for its number alone. */
 vkd_number vkd_op_plain(vkd_lowering *lowering, vkd_number number);
@@ -29,8 +31,12 @@ vkd_number vkd_op_plain(vkd_lowering *lowering, vkd_number number);
 int32_t vkd_number_int(const vkd_number *number);
 
 /* One element of this type that holds a number, as the operand of others. */
-VKD_MUST_USE vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number, vkd_view *out);
+VKD_MUST_USE vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype,
+                                      const vkd_number *number, vkd_view *out);
 
-static inline bool vkd_is_float(vkd_dtype dtype) { return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16; }
+static inline bool vkd_is_float(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16;
+}
 
 #endif

@@ -20,11 +20,13 @@ typedef struct gathering {
 static vkd_status add_gather(vkd_lowering *lowering, const gathering *g, uint32_t value)
 {
     vkd_graph *graph = lowering->graph;
-    const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype, index_dtype = graph->tensors[g->index.tensor].dtype;
+    const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype,
+                    index_dtype = graph->tensors[g->index.tensor].dtype;
     vkd_tensor_id y;
     vkd_walk walk;
     if (index_dtype != VKD_DTYPE_INT32)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported", vkd_dtype_name(index_dtype));
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
+                           vkd_dtype_name(index_dtype));
     if (!g->size)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
     VKD_TRY(vkd_op_output_in(lowering, value, dtype, VKD_ROWS, &y));
@@ -41,7 +43,8 @@ static vkd_status add_gather(vkd_lowering *lowering, const gathering *g, uint32_
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     memcpy(params.index_strides, walk.strides[1], sizeof params.index_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_GATHER, vkd_loop(8 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_GATHER, vkd_loop(8 * VKD_VIEW_DIMS, 0),
+                                &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, g->x.tensor);
     vkd_node_read(&node, g->index.tensor);
@@ -58,16 +61,17 @@ static uint32_t dim_of(const gather_args *args, uint32_t rank)
     return args->dim < 0 ? (uint32_t)(args->dim + (int32_t)(rank ? rank : 1)) : (uint32_t)args->dim;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- gather */
+/* --------------------------------------------------------------------------------------- gather */
 
-static const vkd_param gather_parameters[] = {VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),
-                                              VKD_TENSOR(gather_args, index), VKD_IGNORED("sparse_grad"),
-                                              VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+static const vkd_param gather_parameters[] = {
+    VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),  VKD_TENSOR(gather_args, index),
+    VKD_IGNORED("sparse_grad"), VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
 {
     const gather_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *index = vkd_shape_of(shaping, args->index);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *index = vkd_shape_of(shaping, args->index);
     uint32_t dim;
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
     bool fits = x->rank == index->rank;
@@ -76,7 +80,8 @@ static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
     if (!fits) {
         char is[VKD_DIMS_TEXT], indices[VKD_DIMS_TEXT];
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of %s into %s along dim %u",
-                              vkd_dims_format(index->rank, index->dims, indices), vkd_dims_format(x->rank, x->dims, is), dim);
+                              vkd_dims_format(index->rank, index->dims, indices),
+                              vkd_dims_format(x->rank, x->dims, is), dim);
     }
     return vkd_shape_set_as(shaping, args->y, args->index);
 }
@@ -84,7 +89,8 @@ static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
 static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
 {
     const gather_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *index = vkd_value_tensor(lowering, args->index);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *index = vkd_value_tensor(lowering, args->index);
     gathering g;
     VKD_TRY(vkd_op_view(lowering, args->x, &g.x));
     VKD_TRY(vkd_op_view(lowering, args->index, &g.index));
@@ -97,20 +103,25 @@ static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
     return add_gather(lowering, &g, args->y);
 }
 
-/* -------------------------------------------------------------------------- whole slices: index_select, embedding */
+/* -------------------------------------------------------- whole slices: index_select, embedding */
 
 static const vkd_param select_parameters[] = {VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),
-                                              VKD_TENSOR(gather_args, index), VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+                                              VKD_TENSOR(gather_args, index),
+                                              VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
 
-static const vkd_param embedding_parameters[] = {VKD_TENSOR(gather_args, x),   VKD_TENSOR(gather_args, index),
-                                                 VKD_IGNORED("padding_idx"),   VKD_IGNORED("scale_grad_by_freq"),
-                                                 VKD_IGNORED("sparse"),        VKD_OUTPUT(gather_args, y),
+static const vkd_param embedding_parameters[] = {VKD_TENSOR(gather_args, x),
+                                                 VKD_TENSOR(gather_args, index),
+                                                 VKD_IGNORED("padding_idx"),
+                                                 VKD_IGNORED("scale_grad_by_freq"),
+                                                 VKD_IGNORED("sparse"),
+                                                 VKD_OUTPUT(gather_args, y),
                                                  VKD_PARAMS_END};
 
 /* x's dims with those of the index in place of dim. */
 static vkd_status shape_slices(vkd_shaping *shaping, const gather_args *args)
 {
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *index = vkd_shape_of(shaping, args->index);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *index = vkd_shape_of(shaping, args->index);
     uint32_t dims[2 * VKD_MAX_RANK], dim = 0, rank = 0;
     if (!x->rank)
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices into a tensor of rank 0");
@@ -129,7 +140,8 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     const gather_args *args = arguments;
     const vkd_model_tensor *index = vkd_shape_of(shaping, args->index);
     if (index->rank > 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of rank %u, expected 0 or 1", index->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of rank %u, expected 0 or 1",
+                              index->rank);
     /* An index of rank 0 keeps its dim. */
     if (index->rank == 1)
         return shape_slices(shaping, args);
@@ -141,10 +153,14 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, x.rank, dims);
 }
 
-static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments) { return shape_slices(shaping, arguments); }
+static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
+{
+    return shape_slices(shaping, arguments);
+}
 
 /* Views of y's dims: x does not move along those of the index, and the index along no others. */
-static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args, uint32_t index_dims)
+static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args,
+                                uint32_t index_dims)
 {
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     gathering g;
@@ -179,14 +195,15 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
     return gather_slices(lowering, args, vkd_value_tensor(lowering, args->index)->rank);
 }
 
-/* ----------------------------------------------------------------------------------------------------- x[.., i, ..] */
+/* --------------------------------------------------------------------------------- x[.., i, ..] */
 
 typedef struct index_args {
     gather_args gather; /* filled in by the shape function's rule */
     vkd_tensor_list indices;
 } index_args;
 
-static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x), VKD_OPTIONAL_TENSOR_LIST(index_args, indices),
+static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x),
+                                             VKD_OPTIONAL_TENSOR_LIST(index_args, indices),
                                              VKD_OUTPUT(index_args, gather.y), VKD_PARAMS_END};
 
 /* The one index of the list, as an index of its dim. */
@@ -203,7 +220,8 @@ static bool single_index(const index_args *args, gather_args *out)
     return found == 1;
 }
 
-/* Several indices: what they broadcast to takes the place of the indexed dims, or goes in front of all where those are apart. */
+/* Several indices: what they broadcast to takes the place of the indexed dims, or goes in front of
+ * all where those are apart. */
 static vkd_status broadcast_indices(vkd_shaping *shaping, const index_args *args, vkd_shape *out)
 {
     uint32_t found[VKD_MAX_RANK];
@@ -243,7 +261,8 @@ static vkd_status shape_index(vkd_shaping *shaping, const void *arguments)
     if (single_index(arguments, &single))
         return shape_slices(shaping, &single);
     if (args->indices.count > x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u", args->indices.count, x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u",
+                              args->indices.count, x->rank);
     VKD_TRY(broadcast_indices(shaping, args, &indices));
     uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = indices_at(args), d = 0;
     for (; d < x->rank && rank < at; d++)
@@ -257,9 +276,11 @@ static vkd_status shape_index(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->gather.y, rank, dims);
 }
 
-/* Adds what one more index chooses to `places`, which has the dims that all of them broadcast to. */
-static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint32_t size, int32_t stride, uint32_t rank,
-                             const uint32_t *dims, vkd_tensor_id *places)
+/* Adds what one more index chooses to `places`, which has the dims that all of them broadcast to.
+ */
+static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint32_t size,
+                             int32_t stride, uint32_t rank, const uint32_t *dims,
+                             vkd_tensor_id *places)
 {
     vkd_view index;
     vkd_tensor_id others = *places;
@@ -268,10 +289,12 @@ static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint3
     vkd_view_broadcast(&index, rank, dims);
     const vkd_dtype dtype = lowering->graph->tensors[index.tensor].dtype;
     if (dtype != VKD_DTYPE_INT32)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported", vkd_dtype_name(dtype));
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
+                           vkd_dtype_name(dtype));
     if (!size)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS, rank, dims, places));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS,
+                                 rank, dims, places));
     vkd_walk_make(lowering->graph, *places, &index, 1, &walk);
     places_params params = {.groups = walk.groups,
                             .slots = walk.slots,
@@ -281,7 +304,8 @@ static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint3
                             .stride = stride};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.index_strides, walk.strides[0], sizeof params.index_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PLACES, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PLACES, vkd_loop(4 * VKD_VIEW_DIMS, 0),
+                                &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, index.tensor);
     vkd_node_read(&node, others == VKD_NO_TENSOR ? index.tensor : others);
@@ -296,7 +320,8 @@ static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint3
 /* As one index, which numbers x's elements in row-major order. */
 static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
 {
-    const vkd_model_tensor *x_tensor = vkd_value_tensor(lowering, args->gather.x), *y = vkd_value_tensor(lowering, args->gather.y);
+    const vkd_model_tensor *x_tensor = vkd_value_tensor(lowering, args->gather.x),
+                           *y = vkd_value_tensor(lowering, args->gather.y);
     vkd_tensor_id x, places = VKD_NO_TENSOR;
     VKD_TRY(vkd_op_input(lowering, args->gather.x, x_tensor->dtype, VKD_ROWS, &x));
     const vkd_view all = vkd_view_of(lowering->graph, x);
@@ -307,7 +332,8 @@ static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
     rank = y->rank - kept;
     for (uint32_t i = 0; i < x_tensor->rank; i++)
         if (is_indexed(args, i))
-            VKD_TRY(add_places(lowering, args->indices.values[i], x_tensor->dims[i], all.strides[i], rank, y->dims + at, &places));
+            VKD_TRY(add_places(lowering, args->indices.values[i], x_tensor->dims[i], all.strides[i],
+                               rank, y->dims + at, &places));
     gathering g = {.x = {.tensor = x, .rank = y->rank}, .size = INT32_MAX, .x_stride = 1};
     const vkd_view numbers = vkd_view_of(lowering->graph, places);
     g.index = (vkd_view){.tensor = places, .rank = y->rank};
@@ -334,12 +360,15 @@ static vkd_status lower_index(vkd_lowering *lowering, const void *arguments)
 
 static const vkd_op rows[] = {
     {"aten.gather.default", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
-    {"aten.index_select.default", select_parameters, sizeof(gather_args), shape_select, lower_select},
-    {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding, lower_embedding},
+    {"aten.index_select.default", select_parameters, sizeof(gather_args), shape_select,
+     lower_select},
+    {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding,
+     lower_embedding},
     {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index},
     {"aten::gather.out", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
     {"aten::index_select.out", select_parameters, sizeof(gather_args), shape_select, lower_select},
-    {"aten::embedding.out", embedding_parameters, sizeof(gather_args), shape_embedding, lower_embedding},
+    {"aten::embedding.out", embedding_parameters, sizeof(gather_args), shape_embedding,
+     lower_embedding},
     {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index},
 };
 

@@ -11,11 +11,11 @@ vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *fo
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->call->name, lowering->call->node_id,
-                    reason);
+    return vkd_fail(lowering->context, status, "operator '%s' (node %u): %s", lowering->call->name,
+                    lowering->call->node_id, reason);
 }
 
-/* ------------------------------------------------------------------------------------------------ inputs, outputs */
+/* ------------------------------------------------------------------------------ inputs, outputs */
 
 static void count_use(void *user, uint32_t *id, bool write)
 {
@@ -35,10 +35,12 @@ static vkd_status begin_values(vkd_lowering *lowering)
     lowering->copies = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->copies);
     lowering->views = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->views);
     lowering->baked = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->baked);
-    lowering->graph->inputs = vkd_arena_alloc(arena, net->input_count, sizeof *lowering->graph->inputs);
-    lowering->graph->outputs = vkd_arena_alloc(arena, net->output_count, sizeof *lowering->graph->outputs);
-    if (!use || !lowering->tensors || !lowering->copies || !lowering->views || !lowering->baked || !lowering->graph->inputs ||
-        !lowering->graph->outputs)
+    lowering->graph->inputs =
+        vkd_arena_alloc(arena, net->input_count, sizeof *lowering->graph->inputs);
+    lowering->graph->outputs =
+        vkd_arena_alloc(arena, net->output_count, sizeof *lowering->graph->outputs);
+    if (!use || !lowering->tensors || !lowering->copies || !lowering->views || !lowering->baked ||
+        !lowering->graph->inputs || !lowering->graph->outputs)
         return vkd_fail_memory(lowering->context, "a model's tensors");
     for (size_t i = 0; i < net->value_count; i++)
         lowering->tensors[i] = lowering->copies[i] = lowering->views[i].tensor = VKD_NO_TENSOR;
@@ -50,15 +52,18 @@ static vkd_status begin_values(vkd_lowering *lowering)
     return VKD_OK;
 }
 
-static vkd_status check_boundary(vkd_lowering *lowering, const char *what, size_t index, uint32_t value)
+static vkd_status check_boundary(vkd_lowering *lowering, const char *what, size_t index,
+                                 uint32_t value)
 {
     const vkd_model_value *v = &lowering->values[value];
     if (v->kind != VKD_VALUE_TENSOR)
-        return vkd_fail(lowering->context, VKD_UNSUPPORTED, "%s %zu (value %u) is not a tensor", what, index, value);
+        return vkd_fail(lowering->context, VKD_UNSUPPORTED, "%s %zu (value %u) is not a tensor",
+                        what, index, value);
     if (vkd_dtype_size(v->tensor.dtype) > 4)
-        return vkd_fail(lowering->context, VKD_UNSUPPORTED,
-                        "%s %zu (value %u) has dtype %s on the device: types of up to 32 bits are supported", what, index, value,
-                        vkd_dtype_name(v->tensor.dtype));
+        return vkd_fail(
+            lowering->context, VKD_UNSUPPORTED,
+            "%s %zu (value %u) has dtype %s on the device: types of up to 32 bits are supported",
+            what, index, value, vkd_dtype_name(v->tensor.dtype));
     return VKD_OK;
 }
 
@@ -74,10 +79,10 @@ static vkd_status add_inputs(vkd_lowering *lowering)
         VKD_TRY(check_boundary(lowering, "input", i, value));
         const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
         if (tensor->data || lowering->tensors[value] != VKD_NO_TENSOR)
-            return vkd_fail(lowering->context, VKD_INVALID_MODEL, "input %zu (value %u) is %s", i, value,
-                            tensor->data ? "a constant" : "an earlier input too");
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_INPUT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims,
-                                     &lowering->graph->inputs[i]));
+            return vkd_fail(lowering->context, VKD_INVALID_MODEL, "input %zu (value %u) is %s", i,
+                            value, tensor->data ? "a constant" : "an earlier input too");
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_INPUT, tensor->dtype, VKD_ROWS,
+                                     tensor->rank, tensor->dims, &lowering->graph->inputs[i]));
         lowering->tensors[value] = lowering->graph->inputs[i];
     }
     return VKD_OK;
@@ -91,8 +96,8 @@ static bool is_taken(const vkd_graph *graph, vkd_tensor_id tensor)
     return false;
 }
 
-/* An operator has often written the output's own tensor; what lies elsewhere, an input or a second listing of the same value
- * too, is copied to one. */
+/* An operator has often written the output's own tensor; what lies elsewhere, an input or a second
+ * listing of the same value too, is copied to one. */
 static vkd_status add_outputs(vkd_lowering *lowering)
 {
     static const vkd_call output_call = {.name = "vkd.output"};
@@ -111,8 +116,8 @@ static vkd_status add_outputs(vkd_lowering *lowering)
         VKD_TRY(vkd_op_input_any(lowering, value, tensor->dtype, &source));
         output = source;
         if (graph->tensors[source].place != VKD_PLACE_OUTPUT || is_taken(graph, source)) {
-            VKD_TRY(
-                vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, &output));
+            VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_ROWS,
+                                         tensor->rank, tensor->dims, &output));
             VKD_TRY(vkd_op_copy(lowering, source, output));
         }
         graph->outputs[i] = output;
@@ -120,7 +125,7 @@ static vkd_status add_outputs(vkd_lowering *lowering)
     return VKD_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------------- the net */
+/* -------------------------------------------------------------------------------------- the net */
 
 typedef struct emptiness {
     const vkd_lowering *lowering;
@@ -146,7 +151,8 @@ static void make_empty(void *user, uint32_t *id, bool write)
     making *m = user;
     vkd_tensor_id y;
     if (write && m->status == VKD_OK)
-        m->status = vkd_op_output_in(m->lowering, *id, vkd_value_tensor(m->lowering, *id)->dtype, VKD_ROWS, &y);
+        m->status = vkd_op_output_in(m->lowering, *id, vkd_value_tensor(m->lowering, *id)->dtype,
+                                     VKD_ROWS, &y);
 }
 
 /* An operator that makes only tensors without elements needs no kernel. */
@@ -162,8 +168,9 @@ static vkd_status lower_call(vkd_lowering *lowering)
     return m.status;
 }
 
-vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values, const vkd_caps *caps,
-                         const char *variant, vkd_tuner *tuner, vkd_graph *graph, vkd_lowered *out)
+vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values,
+                         const vkd_caps *caps, const char *variant, vkd_tuner *tuner,
+                         vkd_graph *graph, vkd_lowered *out)
 {
     vkd_lowering lowering = {.context = context,
                              .graph = graph,
@@ -180,6 +187,7 @@ vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_mod
         VKD_TRY(vkd_op_finish_states(&lowering));
     }
     VKD_TRY(add_outputs(&lowering));
-    *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count, lowering.selections, lowering.convs};
+    *out = (vkd_lowered){lowering.tensors, lowering.baked, lowering.selection_count,
+                         lowering.selections, lowering.convs};
     return VKD_OK;
 }

@@ -7,10 +7,10 @@
 
 #include <math.h>
 
-/* ---------------------------------------------------------------------------------------------------------- slices */
+/* --------------------------------------------------------------------------------------- slices */
 
-/* How many slices a sum is made in that is longer than what may be added up whole: 1 of others. As many as a slice has elements
- * are the fewest additions one after the other. */
+/* How many slices a sum is made in that is longer than what may be added up whole: 1 of others. As
+ * many as a slice has elements are the fewest additions one after the other. */
 static uint32_t slices_of(uint32_t elements, uint32_t whole)
 {
     uint32_t slices = 1;
@@ -20,22 +20,24 @@ static uint32_t slices_of(uint32_t elements, uint32_t whole)
 }
 
 /* About so many, none of them empty. */
-static void set_slices(uint32_t elements, uint32_t slices, uint32_t *out_slices, uint32_t *out_slice)
+static void set_slices(uint32_t elements, uint32_t slices, uint32_t *out_slices,
+                       uint32_t *out_slice)
 {
     *out_slice = (uint32_t)vkd_divide_up(elements, slices);
     *out_slices = (uint32_t)vkd_divide_up(elements, *out_slice);
 }
 
-/* ------------------------------------------------------------------------------------------------------ mean.dim */
+/* ------------------------------------------------------------------------------------- mean.dim */
 
 static const vkd_param mean_parameters[] = {
     VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
     VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END,
 };
 
-/* dims of x with those that are reduced as 1; returns how many `dims` are left, without them unless keepdim. */
-static uint32_t reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK], bool keepdim,
-                             uint32_t dims[VKD_MAX_RANK])
+/* dims of x with those that are reduced as 1; returns how many `dims` are left, without them unless
+ * keepdim. */
+static uint32_t reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK],
+                             bool keepdim, uint32_t dims[VKD_MAX_RANK])
 {
     uint32_t rank = 0;
     for (uint32_t i = 0; i < x->rank; i++)
@@ -55,8 +57,8 @@ static vkd_status mean_shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
-/* Where the elements of one group of y lie: from the channels outwards, dims that lie within each other make one run. Of four
- * dims there are no more than two. */
+/* Where the elements of one group of y lie: from the channels outwards, dims that lie within each
+ * other make one run. Of four dims there are no more than two. */
 static void set_runs(mean_params *p)
 {
     const uint32_t size[] = {p->blocks, p->w, p->h, p->n};
@@ -78,17 +80,19 @@ static void set_runs(mean_params *p)
     p->jump = steps[1];
 }
 
-static vkd_status add_mean(vkd_lowering *lowering, const mean_params *params, vkd_tensor_id x, vkd_tensor_id y)
+static vkd_status add_mean(vkd_lowering *lowering, const mean_params *params, vkd_tensor_id x,
+                           vkd_tensor_id y)
 {
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MEAN, vkd_loop(params->slice, 0), params, sizeof *params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_MEAN, vkd_loop(params->slice, 0), params, sizeof *params);
     vkd_node_linear(&node, lowering->caps, (uint64_t)params->groups * params->slices);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-/* What one invocation adds up. On a CPU that is all that its loops can; a GPU has nothing else to be parallel in where outputs
- * are few. */
+/* What one invocation adds up. On a CPU that is all that its loops can; a GPU has nothing else to
+ * be parallel in where outputs are few. */
 static uint32_t whole_mean(const vkd_caps *caps, uint32_t groups)
 {
     enum { GPU_GROUPS = 1 << 16, GPU_ELEMENTS = 4096 };
@@ -97,11 +101,14 @@ static uint32_t whole_mean(const vkd_caps *caps, uint32_t groups)
     return groups < GPU_GROUPS ? GPU_ELEMENTS : UINT32_MAX;
 }
 
-/* The sums of slices, then the mean as that over the rows of an image of such sums, a row a slice. */
-static vkd_status emit_sliced_mean(vkd_lowering *lowering, const mean_params *params, uint32_t slices, vkd_tensor_id x,
-                                   vkd_tensor_id y)
+/* The sums of slices, then the mean as that over the rows of an image of such sums, a row a slice.
+ */
+static vkd_status emit_sliced_mean(vkd_lowering *lowering, const mean_params *params,
+                                   uint32_t slices, vkd_tensor_id x, vkd_tensor_id y)
 {
-    mean_params first = *params, second = {.n = 1, .c = 4, .y_n = 1, .y_h = 1, .blocks = 1, .y_blocks = 1, .slices = 1};
+    mean_params first = *params,
+                second = {
+                    .n = 1, .c = 4, .y_n = 1, .y_h = 1, .blocks = 1, .y_blocks = 1, .slices = 1};
     set_slices(params->elements, slices, &first.slices, &first.slice);
     first.count = 1;
     second.h = first.slices;
@@ -110,7 +117,8 @@ static vkd_status emit_sliced_mean(vkd_lowering *lowering, const mean_params *pa
     set_runs(&second);
     const uint32_t dims[] = {1, 4, first.slices, params->groups};
     vkd_tensor_id sums;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4, dims, &sums));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4,
+                                 dims, &sums));
     VKD_TRY(add_mean(lowering, &first, x, sums));
     return add_mean(lowering, &second, sums, y);
 }
@@ -135,7 +143,8 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
     };
     set_runs(&params);
     uint32_t slices = slices_of(params.elements, whole_mean(lowering->caps, params.groups));
-    return slices == 1 ? add_mean(lowering, &params, x_id, y_id) : emit_sliced_mean(lowering, &params, slices, x_id, y_id);
+    return slices == 1 ? add_mean(lowering, &params, x_id, y_id)
+                       : emit_sliced_mean(lowering, &params, slices, x_id, y_id);
 }
 
 /* Images of f32 have a kernel of their own; all else is reduced where it lies. */
@@ -144,7 +153,8 @@ static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
     const reduce_args *args = arguments;
     const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
     vkd_tensor_id x, y;
-    if (from->rank > 4 || from->dtype != VKD_DTYPE_FLOAT32 || vkd_value_tensor(lowering, args->y)->dtype != VKD_DTYPE_FLOAT32 ||
+    if (from->rank > 4 || from->dtype != VKD_DTYPE_FLOAT32 ||
+        vkd_value_tensor(lowering, args->y)->dtype != VKD_DTYPE_FLOAT32 ||
         !vkd_dims_count(from->rank, from->dims))
         return vkd_op_reduce(lowering, args, VKD_REDUCE_MEAN);
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_FLOAT32, VKD_4C, &x));
@@ -156,12 +166,13 @@ static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
     uint32_t kept[VKD_MAX_RANK];
     vkd_op_listed(&args->dims, from->rank, reduced);
     uint32_t rank = reduced_dims(from, reduced, true, kept);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, rank, kept, &y));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C,
+                                 rank, kept, &y));
     VKD_TRY(emit_mean(lowering, x, y));
     return vkd_op_reshape(lowering, y, args->y);
 }
 
-/* ------------------------------------------------------------------------------------------------- vkd.q8_mean */
+/* ---------------------------------------------------------------------------------- vkd.q8_mean */
 
 /* What a dispatch makes: the mean of pixels, sums of slices of them, or the mean of such sums. */
 typedef enum q8_mean_step { Q8_MEAN_WHOLE, Q8_MEAN_SLICES, Q8_MEAN_TOTAL } q8_mean_step;
@@ -182,7 +193,8 @@ static const vkd_param q8_mean_parameters[] = {
 static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, const vkd_tensor *y)
 {
     if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
                            x->n, x->c);
     return VKD_OK;
 }
@@ -193,19 +205,23 @@ static float bound_steps(float bound, float x_scale, float unbounded)
     return isnan(bound) ? unbounded : (float)((double)bound / (double)x_scale);
 }
 
-/* GPUs share the pixels of a sum among 8 lanes; a CPU runs the lanes one after the other, and barriers cost it more. */
+/* GPUs share the pixels of a sum among 8 lanes; a CPU runs the lanes one after the other, and
+ * barriers cost it more. */
 static uint32_t lanes_of(const vkd_caps *caps, uint32_t pixels)
 {
     enum { LANES = 8, ALONE = 60000 };
     bool alone = caps->type == VKD_TYPE_CPU && pixels <= ALONE;
-    return alone || pixels < 2 * LANES || caps->max_workgroup_invocations < Q8_MEAN_WORDS * LANES ? 1 : LANES;
+    return alone || pixels < 2 * LANES || caps->max_workgroup_invocations < Q8_MEAN_WORDS * LANES
+               ? 1
+               : LANES;
 }
 
-static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params, q8_mean_step step, vkd_tensor_id x,
-                              vkd_tensor_id y)
+static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params,
+                              q8_mean_step step, vkd_tensor_id x, vkd_tensor_id y)
 {
     uint32_t lanes = lanes_of(lowering->caps, params->slice);
-    uint64_t loops = vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0); /* halvings are no more */
+    /* halvings are no more */
+    uint64_t loops = vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, loops, params, sizeof *params);
     vkd_node_linear(&node, lowering->caps, params->groups);
     if (lanes > 1) {
@@ -220,8 +236,10 @@ static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *para
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-/* In two steps where there are more pixels than floats can count: the sums of slices, then the sum of those. */
-static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id x_id, vkd_tensor_id y_id)
+/* In two steps where there are more pixels than floats can count: the sums of slices, then the sum
+ * of those. */
+static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id x_id,
+                               vkd_tensor_id y_id)
 {
     uint32_t slices = slices_of(params.pixels, Q8_MEAN_MAX_PIXELS);
     if (slices == 1)
@@ -231,7 +249,8 @@ static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vk
     first.groups = params.groups * first.slices;
     const uint32_t dims[] = {lowering->graph->tensors[x_id].n, params.blocks * 4, first.slices, 1};
     vkd_tensor_id sums;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4, dims, &sums));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4,
+                                 dims, &sums));
     VKD_TRY(add_q8_mean(lowering, &first, Q8_MEAN_SLICES, x_id, sums));
     params.pixels = params.slice = first.slices;
     return add_q8_mean(lowering, &params, Q8_MEAN_TOTAL, sums, y_id);
@@ -274,11 +293,12 @@ static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)
 }
 
 static const vkd_op rows[] = {
-    {"aten.mean.dim", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean, .kind = VKD_OP_MEAN},
-    {"aten::mean.out", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean, .kind = VKD_OP_MEAN},
-    {"vkd.q8_mean", q8_mean_parameters, sizeof(q8_mean_args), q8_mean_shape, lower_q8_mean, .kind = VKD_OP_Q8_MEAN,
-     .internal = true},
+    {"aten.mean.dim", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean,
+     .kind = VKD_OP_MEAN},
+    {"aten::mean.out", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean,
+     .kind = VKD_OP_MEAN},
+    {"vkd.q8_mean", q8_mean_parameters, sizeof(q8_mean_args), q8_mean_shape, lower_q8_mean,
+     .kind = VKD_OP_Q8_MEAN, .internal = true},
 };
 
 const vkd_op_table vkd_reduce_ops = VKD_OP_TABLE(rows);
- 

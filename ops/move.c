@@ -1,21 +1,26 @@
-/* Operators that only say where elements come from: their results are views, which cost nothing until somebody wants them in one
- * piece. */
+/* Operators that only say where elements come from: their results are views, which cost nothing
+ * until somebody wants them in one piece. */
 #include "ops/tables.h"
 
 #include <string.h>
 
-/* --------------------------------------------------------------------------------------------------------- permute */
+/* -------------------------------------------------------------------------------------- permute */
 
 typedef struct permute_args {
     uint32_t x, y;
     vkd_int_list dims;
 } permute_args;
 
-static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x), VKD_INT_LIST(permute_args, dims),
+static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x),
+                                           VKD_INT_LIST(permute_args, dims),
                                            VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
-static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x), VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
+static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x),
+                                             VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
 
-static uint32_t from_end(int32_t dim, uint32_t rank) { return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim); }
+static uint32_t from_end(int32_t dim, uint32_t rank)
+{
+    return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim);
+}
 
 /* Which dim of x is dim i of y. A matrix without a list is transposed. */
 static uint32_t source_dim(const permute_args *args, bool transposes, uint32_t i, uint32_t rank)
@@ -30,7 +35,8 @@ static vkd_status shape_permute(vkd_shaping *shaping, const void *arguments)
     bool transposes = shaping->call->row->code, seen[VKD_MAX_RANK] = {false};
     uint32_t dims[VKD_MAX_RANK];
     if (transposes ? x->rank > 2 : args->dims.count != x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims for a tensor of rank %u", args->dims.count, x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims for a tensor of rank %u",
+                              args->dims.count, x->rank);
     for (uint32_t i = 0; i < x->rank; i++) {
         uint32_t dim = transposes ? x->rank - 1 - i : 0;
         if (!transposes)
@@ -57,7 +63,7 @@ static vkd_status lower_permute(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &y);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- expand */
+/* --------------------------------------------------------------------------------------- expand */
 
 typedef struct expand_args {
     uint32_t x, y;
@@ -66,7 +72,8 @@ typedef struct expand_args {
 } expand_args;
 
 static const vkd_param expand_params[] = {VKD_TENSOR(expand_args, x), VKD_SIZES(expand_args, size),
-                                          VKD_BOOL(expand_args, implicit), VKD_OUTPUT(expand_args, y), VKD_PARAMS_END};
+                                          VKD_BOOL(expand_args, implicit),
+                                          VKD_OUTPUT(expand_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_expand(vkd_shaping *shaping, const void *arguments)
 {
@@ -74,15 +81,16 @@ static vkd_status shape_expand(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dims[VKD_MAX_RANK], rank = (uint32_t)args->size.count;
     if (rank < x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u sizes for a tensor of rank %u", rank, x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u sizes for a tensor of rank %u", rank,
+                              x->rank);
     for (uint32_t i = 0; i < rank; i++) {
         int64_t size = vkd_shape_number(shaping, args->size.items[i]), own = 1;
         if (i + x->rank >= rank)
             own = x->dims[i + x->rank - rank];
         size = size == -1 && i + x->rank >= rank ? own : size;
         if (size < 0 || size > INT32_MAX || (own != 1 && own != size))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u of size %lld becomes %lld", i, (long long)own,
-                                  (long long)size);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u of size %lld becomes %lld", i,
+                                  (long long)own, (long long)size);
         dims[i] = (uint32_t)size;
     }
     return vkd_shape_set(shaping, args->y, rank, dims);
@@ -98,7 +106,7 @@ static vkd_status lower_expand(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &view);
 }
 
-/* ---------------------------------------------------------------------------------------------------- slice, select */
+/* -------------------------------------------------------------------------------- slice, select */
 
 typedef struct slice_args {
     uint32_t x, y;
@@ -107,12 +115,16 @@ typedef struct slice_args {
     vkd_sym step;
 } slice_args;
 
-static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x),         VKD_INT(slice_args, dim),
-                                         VKD_OPTIONAL_SYM(slice_args, start), VKD_OPTIONAL_SYM(slice_args, end),
-                                         VKD_SYM(slice_args, step),         VKD_OUTPUT(slice_args, y),
+static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x),
+                                         VKD_INT(slice_args, dim),
+                                         VKD_OPTIONAL_SYM(slice_args, start),
+                                         VKD_OPTIONAL_SYM(slice_args, end),
+                                         VKD_SYM(slice_args, step),
+                                         VKD_OUTPUT(slice_args, y),
                                          VKD_PARAMS_END};
-static const vkd_param select_params[] = {VKD_TENSOR(slice_args, x), VKD_INT(slice_args, dim), VKD_SYM(slice_args, start),
-                                          VKD_OUTPUT(slice_args, y), VKD_PARAMS_END};
+static const vkd_param select_params[] = {VKD_TENSOR(slice_args, x), VKD_INT(slice_args, dim),
+                                          VKD_SYM(slice_args, start), VKD_OUTPUT(slice_args, y),
+                                          VKD_PARAMS_END};
 
 static bool is_null(vkd_sym sym) { return sym.value == VKD_NO_VALUE && sym.number == VKD_SYM_NULL; }
 
@@ -131,9 +143,11 @@ static vkd_status shape_slice(vkd_shaping *shaping, const void *arguments)
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
     int64_t step = vkd_shape_number(shaping, args->step), size = x->rank ? x->dims[dim] : 0;
     if (!x->rank || step < 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a step of %lld along dim %u of a tensor of rank %u", (long long)step,
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "a step of %lld along dim %u of a tensor of rank %u", (long long)step,
                               dim, x->rank);
-    int64_t start = is_null(args->start) ? 0 : clamped(vkd_shape_number(shaping, args->start), size);
+    int64_t start =
+        is_null(args->start) ? 0 : clamped(vkd_shape_number(shaping, args->start), size);
     int64_t end = is_null(args->end) ? size : clamped(vkd_shape_number(shaping, args->end), size);
     memcpy(dims, x->dims, sizeof dims);
     dims[dim] = end > start ? (uint32_t)((end - start - 1) / step + 1) : 0;
@@ -148,20 +162,23 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
     int64_t index = vkd_shape_number(shaping, args->start), size = x->rank ? x->dims[dim] : 0;
     if (index < -size || index >= size)
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "index %lld of dim %u, which has %lld", (long long)index, dim,
-                              (long long)size);
+        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "index %lld of dim %u, which has %lld",
+                              (long long)index, dim, (long long)size);
     for (uint32_t i = 0; i < x->rank; i++)
         if (i != dim)
             dims[rank++] = x->dims[i];
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
-/* Moves a view along a dim to where `at` is. A SymInt's number is read when the graph runs: then it is a copy. */
-static vkd_status output_from(vkd_lowering *lowering, uint32_t value, vkd_view *view, int32_t stride, vkd_sym at, int64_t size,
-                              int64_t length)
+/* Moves a view along a dim to where `at` is. A SymInt's number is read when the graph runs: then it
+ * is a copy. */
+static vkd_status output_from(vkd_lowering *lowering, uint32_t value, vkd_view *view,
+                              int32_t stride, vkd_sym at, int64_t size, int64_t length)
 {
     if (at.value != VKD_NO_VALUE)
-        return vkd_op_output_moved(lowering, value, view, &(vkd_symbol_offset){at, stride, (int32_t)size, (int32_t)(size - length)});
+        return vkd_op_output_moved(
+            lowering, value, view,
+            &(vkd_symbol_offset){at, stride, (int32_t)size, (int32_t)(size - length)});
     view->offset += stride * (int32_t)clamped(is_null(at) ? 0 : at.number, size);
     return vkd_op_output_view(lowering, value, view);
 }
@@ -169,14 +186,16 @@ static vkd_status output_from(vkd_lowering *lowering, uint32_t value, vkd_view *
 static vkd_status lower_slice(vkd_lowering *lowering, const void *arguments)
 {
     const slice_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
     uint32_t dim = from_end(args->dim, x->rank);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
     int32_t stride = view.strides[dim], step = (int32_t)vkd_op_number(lowering, args->step);
     view.strides[dim] = stride * step;
     view.dims[dim] = y->dims[dim];
-    return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim], ((int64_t)y->dims[dim] - 1) * step + 1);
+    return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim],
+                       ((int64_t)y->dims[dim] - 1) * step + 1);
 }
 
 static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
@@ -195,7 +214,7 @@ static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
     return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim], 1);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- split */
+/* ---------------------------------------------------------------------------------------- split */
 
 typedef struct split_args {
     uint32_t x;
@@ -204,7 +223,8 @@ typedef struct split_args {
     vkd_tensor_list parts;
 } split_args;
 
-static const vkd_param split_params[] = {VKD_TENSOR(split_args, x), VKD_SIZE_LIST(split_args, sizes), VKD_INT(split_args, dim),
+static const vkd_param split_params[] = {VKD_TENSOR(split_args, x),
+                                         VKD_SIZE_LIST(split_args, sizes), VKD_INT(split_args, dim),
                                          VKD_OUTPUT_LIST(split_args, parts), VKD_PARAMS_END};
 
 static vkd_status shape_split(vkd_shaping *shaping, const void *arguments)
@@ -214,20 +234,23 @@ static vkd_status shape_split(vkd_shaping *shaping, const void *arguments)
     uint32_t dim = 0, dims[VKD_MAX_RANK];
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
     if (!x.rank || args->sizes.count != args->parts.count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu sizes for %zu parts of a tensor of rank %u", args->sizes.count,
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "%zu sizes for %zu parts of a tensor of rank %u", args->sizes.count,
                               args->parts.count, x.rank);
     int64_t sum = 0;
     memcpy(dims, x.dims, sizeof dims);
     for (size_t i = 0; i < args->parts.count; i++) {
         int64_t size = vkd_shape_number(shaping, args->sizes.items[i]);
         if (size < 0 || size > x.dims[dim])
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu has size %lld of %u", i, (long long)size, x.dims[dim]);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu has size %lld of %u", i,
+                                  (long long)size, x.dims[dim]);
         sum += size;
         dims[dim] = (uint32_t)size;
         VKD_TRY(vkd_shape_set(shaping, args->parts.values[i], x.rank, dims));
     }
     if (sum != x.dims[dim])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the parts' sizes add up to %lld, dim %u has %u", (long long)sum, dim,
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the parts' sizes add up to %lld, dim %u has %u", (long long)sum, dim,
                               x.dims[dim]);
     return VKD_OK;
 }
@@ -246,7 +269,7 @@ static vkd_status lower_split(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------- flip, unfold */
+/* --------------------------------------------------------------------------------- flip, unfold */
 
 static vkd_status shape_flip(vkd_shaping *shaping, const void *arguments)
 {
@@ -285,7 +308,8 @@ static vkd_status shape_unfold(vkd_shaping *shaping, const void *arguments)
     uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
     if (!x->rank || args->step < 1 || args->size < 0 || (uint32_t)args->size > x->dims[dim])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "windows of %d, a step of %d, along dim %u of a tensor of rank %u",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "windows of %d, a step of %d, along dim %u of a tensor of rank %u",
                               args->size, args->step, dim, x->rank);
     memcpy(dims, x->dims, sizeof x->dims);
     dims[dim] = (x->dims[dim] - (uint32_t)args->size) / (uint32_t)args->step + 1;
@@ -307,14 +331,15 @@ static vkd_status lower_unfold(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &view);
 }
 
-/* --------------------------------------------------------------------------------------------------- pixel shuffle */
+/* -------------------------------------------------------------------------------- pixel shuffle */
 
 typedef struct shuffle_args {
     uint32_t x, y;
     int32_t factor;
 } shuffle_args;
 
-static const vkd_param shuffle_params[] = {VKD_TENSOR(shuffle_args, x), VKD_INT(shuffle_args, factor),
+static const vkd_param shuffle_params[] = {VKD_TENSOR(shuffle_args, x),
+                                           VKD_INT(shuffle_args, factor),
                                            VKD_OUTPUT(shuffle_args, y), VKD_PARAMS_END};
 
 /* Channels in [.., c, factor, factor] become pixels, or back where the row's code says so. */
@@ -324,15 +349,19 @@ static vkd_status shape_shuffle(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     const bool back = shaping->call->row->code;
     const uint64_t factor = (uint64_t)args->factor;
-    bool fits = x->rank >= 3 && x->rank <= VKD_MAX_RANK - 2 && args->factor >= 1 && args->factor <= 1 << 15;
+    bool fits =
+        x->rank >= 3 && x->rank <= VKD_MAX_RANK - 2 && args->factor >= 1 && args->factor <= 1 << 15;
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     uint32_t *c = fits ? &dims[x->rank - 3] : dims;
     if (fits)
-        fits = back ? c[1] % factor == 0 && c[2] % factor == 0 && c[0] * factor * factor <= INT32_MAX
-                    : c[0] % (factor * factor) == 0 && c[1] * factor <= INT32_MAX && c[2] * factor <= INT32_MAX;
+        fits = back
+                   ? c[1] % factor == 0 && c[2] % factor == 0 && c[0] * factor * factor <= INT32_MAX
+                   : c[0] % (factor * factor) == 0 && c[1] * factor <= INT32_MAX &&
+                         c[2] * factor <= INT32_MAX;
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for a tensor of rank %u", args->factor, x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for a tensor of rank %u",
+                              args->factor, x->rank);
     uint32_t f = args->factor ? (uint32_t)args->factor : 1;
     c[0] = back ? c[0] * f * f : c[0] / (f * f);
     c[1] = back ? c[1] / f : c[1] * f;
@@ -351,22 +380,25 @@ static vkd_status lower_shuffle(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
     const uint32_t at = x.rank - 3;
     const int32_t c = x.strides[at], h = x.strides[at + 1], w = x.strides[at + 2];
-    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
+                             VKD_ROWS, &y));
     const vkd_tensor *result = &lowering->graph->tensors[y];
     const uint32_t *d = &result->dims[at], factor = (uint32_t)f;
     const uint32_t pixels[] = {d[0], d[1] / factor, factor, d[2] / factor, factor};
     const uint32_t channels[] = {d[0] / (factor * factor), factor, factor, d[1], d[2]};
-    const int32_t from_channels[] = {c * f * f, h, c * f, w, c}, from_pixels[] = {c, h, w, h * f, w * f};
+    const int32_t from_channels[] = {c * f * f, h, c * f, w, c},
+                  from_pixels[] = {c, h, w, h * f, w * f};
     vkd_view view = x;
     view.rank += 2;
     memcpy(view.dims + at, back ? channels : pixels, sizeof pixels);
     memcpy(view.strides + at, back ? from_pixels : from_channels, sizeof from_pixels);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, view.rank, view.dims, &apart));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, view.rank,
+                                 view.dims, &apart));
     lowering->graph->tensors[apart].storage = y;
     return vkd_op_move(lowering, &view, apart);
 }
 
-/* ------------------------------------------------------------------------------------------------- strides by hand */
+/* ------------------------------------------------------------------------------ strides by hand */
 
 typedef struct strided_args {
     uint32_t x, y;
@@ -374,9 +406,10 @@ typedef struct strided_args {
     vkd_sym offset; /* null: 0 */
 } strided_args;
 
-static const vkd_param strided_params[] = {VKD_TENSOR(strided_args, x),      VKD_SIZES(strided_args, size),
-                                           VKD_SIZES(strided_args, strides), VKD_OPTIONAL_SYM(strided_args, offset),
-                                           VKD_OUTPUT(strided_args, y),      VKD_PARAMS_END};
+static const vkd_param strided_params[] = {
+    VKD_TENSOR(strided_args, x),      VKD_SIZES(strided_args, size),
+    VKD_SIZES(strided_args, strides), VKD_OPTIONAL_SYM(strided_args, offset),
+    VKD_OUTPUT(strided_args, y),      VKD_PARAMS_END};
 
 static vkd_status shape_strided(vkd_shaping *shaping, const void *arguments)
 {
@@ -386,14 +419,17 @@ static vkd_status shape_strided(vkd_shaping *shaping, const void *arguments)
     int64_t last = is_null(args->offset) ? 0 : vkd_shape_number(shaping, args->offset);
     bool fits = args->strides.count == rank && last >= 0, empty = false;
     for (uint32_t i = 0; fits && i < rank; i++) {
-        int64_t size = vkd_shape_number(shaping, args->size.items[i]), stride = vkd_shape_number(shaping, args->strides.items[i]);
-        fits = size >= 0 && size <= INT32_MAX && stride >= 0 && stride <= INT32_MAX && last <= INT32_MAX;
+        int64_t size = vkd_shape_number(shaping, args->size.items[i]),
+                stride = vkd_shape_number(shaping, args->strides.items[i]);
+        fits = size >= 0 && size <= INT32_MAX && stride >= 0 && stride <= INT32_MAX &&
+               last <= INT32_MAX;
         last += fits && size ? (size - 1) * stride : 0;
         empty |= !size;
         dims[i] = (uint32_t)size;
     }
     if (!fits || (!empty && last >= (int64_t)vkd_dims_count(x->rank, x->dims)))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "sizes and strides that reach beyond the input's %llu elements",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "sizes and strides that reach beyond the input's %llu elements",
                               (unsigned long long)vkd_dims_count(x->rank, x->dims));
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
@@ -404,33 +440,44 @@ static vkd_status lower_strided(vkd_lowering *lowering, const void *arguments)
     const strided_args *args = arguments;
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id x;
-    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
-    vkd_view view = {.tensor = x, .rank = y->rank, .offset = is_null(args->offset) ? 0 : (int32_t)vkd_op_number(lowering, args->offset)};
+    VKD_TRY(
+        vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
+    vkd_view view = {
+        .tensor = x,
+        .rank = y->rank,
+        .offset = is_null(args->offset) ? 0 : (int32_t)vkd_op_number(lowering, args->offset)};
     memcpy(view.dims, y->dims, sizeof view.dims);
     for (uint32_t i = 0; i < y->rank; i++)
         view.strides[i] = (int32_t)vkd_op_number(lowering, args->strides.items[i]);
     return vkd_op_output_view(lowering, args->y, &view);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 static const vkd_op rows[] = {
     {"aten.permute.default", permute_params, sizeof(permute_args), shape_permute, lower_permute},
-    {"aten.permute_copy.default", permute_params, sizeof(permute_args), shape_permute, lower_permute},
-    {"aten.t_copy.default", transpose_params, sizeof(permute_args), shape_permute, lower_permute, .code = true},
+    {"aten.permute_copy.default", permute_params, sizeof(permute_args), shape_permute,
+     lower_permute},
+    {"aten.t_copy.default", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
+     .code = true},
     {"aten.expand_copy.default", expand_params, sizeof(expand_args), shape_expand, lower_expand},
     {"aten.slice_copy.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten.select_copy.int", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten.select.int", select_params, sizeof(slice_args), shape_select, lower_select},
-    {"aten.split_with_sizes_copy.default", split_params, sizeof(split_args), shape_split, lower_split},
+    {"aten.split_with_sizes_copy.default", split_params, sizeof(split_args), shape_split,
+     lower_split},
     {"aten.flip.default", permute_params, sizeof(permute_args), shape_flip, lower_flip},
-    {"aten.pixel_shuffle.default", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle},
+    {"aten.pixel_shuffle.default", shuffle_params, sizeof(shuffle_args), shape_shuffle,
+     lower_shuffle},
     {"aten::pixel_shuffle.out", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle},
-    {"aten::pixel_unshuffle.out", shuffle_params, sizeof(shuffle_args), shape_shuffle, lower_shuffle, .code = true},
-    {"aten::as_strided_copy.out", strided_params, sizeof(strided_args), shape_strided, lower_strided},
+    {"aten::pixel_unshuffle.out", shuffle_params, sizeof(shuffle_args), shape_shuffle,
+     lower_shuffle, .code = true},
+    {"aten::as_strided_copy.out", strided_params, sizeof(strided_args), shape_strided,
+     lower_strided},
     {"aten::permute_copy.out", permute_params, sizeof(permute_args), shape_permute, lower_permute},
-    {"aten::t_copy.out", transpose_params, sizeof(permute_args), shape_permute, lower_permute, .code = true},
+    {"aten::t_copy.out", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
+     .code = true},
     {"aten::expand_copy.out", expand_params, sizeof(expand_args), shape_expand, lower_expand},
     {"aten::slice_copy.Tensor_out", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten::select_copy.int_out", select_params, sizeof(slice_args), shape_select, lower_select},

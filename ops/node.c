@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops, const void *push, uint32_t push_size)
+vkd_node vkd_op_node(const vkd_lowering *lowering, vkd_shader shader, uint64_t loops,
+                     const void *push, uint32_t push_size)
 {
     vkd_node node = {
         .shader = shader,
@@ -38,14 +39,16 @@ static uint32_t smaller(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b
 void vkd_node_groups(vkd_node *node, const vkd_caps *caps, uint64_t count)
 {
     uint64_t rows = vkd_divide_up(count, caps->max_workgroup_count[0]);
-    node->groups[0] = rows ? (uint32_t)vkd_divide_up(count, rows) : 0; /* even rows: the fewest idle groups in the last one */
+    /* even rows: the fewest idle groups in the last one */
+    node->groups[0] = rows ? (uint32_t)vkd_divide_up(count, rows) : 0;
     node->groups[1] = (uint32_t)rows;
     node->groups[2] = 1;
 }
 
 void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count)
 {
-    uint32_t size = smaller(64, smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]));
+    uint32_t size =
+        smaller(64, smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]));
     node->specs[0] = size;
     node->specs[1] = node->specs[2] = 1;
     vkd_node_groups(node, caps, vkd_divide_up(count, size));
@@ -53,10 +56,12 @@ void vkd_node_linear(vkd_node *node, const vkd_caps *caps, uint64_t count)
 
 const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
 {
-    char text[(VKD_MAX_RANK + 1) * 11 + 1]; /* a dim is 10 digits at most; unsqueeze may ask for one more */
+    /* a dim is 10 digits at most; unsqueeze may ask for one more */
+    char text[(VKD_MAX_RANK + 1) * 11 + 1];
     size_t length = 0;
     for (uint32_t i = 0; i < rank; i++)
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s%u", i ? "x" : "", dims[i]);
+        length +=
+            (size_t)snprintf(text + length, sizeof text - length, "%s%u", i ? "x" : "", dims[i]);
     return vkd_arena_printf(arena, "%s", rank ? text : "scalar");
 }
 
@@ -66,15 +71,19 @@ vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id
     if (!node->groups[0] || !node->groups[1] || !node->groups[2])
         return VKD_OK;
     if (vkd_kernel_refuses(lowering->caps, node->shader))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "kernel '%s' is left out of this build (its option VKD_KERNELS)",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "kernel '%s' is left out of this build (its option VKD_KERNELS)",
                            vkd_shaders[node->shader].name);
     if (vkd_loops_refuse(lowering->caps, node->loops))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "kernel '%s' needs %llu iterations of loops for a value, and this CPU device ends them after %u",
-                           vkd_shaders[node->shader].name, (unsigned long long)node->loops, lowering->caps->max_loops);
+                           "kernel '%s' needs %llu iterations of loops for a value, and this CPU "
+                           "device ends them after %u",
+                           vkd_shaders[node->shader].name, (unsigned long long)node->loops,
+                           lowering->caps->max_loops);
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     if (!node->shape[0]) {
-        const char *a = vkd_dims_text(arena, from->rank, from->dims), *b = vkd_dims_text(arena, to->rank, to->dims);
+        const char *a = vkd_dims_text(arena, from->rank, from->dims),
+                   *b = vkd_dims_text(arena, to->rank, to->dims);
         node->shape = a && b ? vkd_arena_printf(arena, "%s -> %s", a, b) : NULL;
         if (!node->shape)
             return vkd_fail_memory(lowering->context, "a node's description");

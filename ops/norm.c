@@ -1,4 +1,5 @@
-/* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them element by element. */
+/* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them
+ * element by element. */
 #include "ops/reduction.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -7,24 +8,26 @@
 #include <math.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
 /* Views of y's dims; weight and bias may be none. */
 typedef struct normalisation {
-    uint32_t op; /* VKD_NORMALISE_* */
+    uint32_t op;                     /* VKD_NORMALISE_* */
     vkd_view x, stats, weight, bias; /* stats: strides are of pairs */
 } normalisation;
 
 static vkd_status emit(vkd_lowering *lowering, const normalisation *n, vkd_tensor_id y)
 {
-    const bool has_weight = n->weight.tensor != VKD_NO_TENSOR, has_bias = n->bias.tensor != VKD_NO_TENSOR;
+    const bool has_weight = n->weight.tensor != VKD_NO_TENSOR,
+               has_bias = n->bias.tensor != VKD_NO_TENSOR;
     const vkd_tensor *tensors = lowering->graph->tensors;
-    const vkd_view operands[] = {n->x, n->stats, has_weight ? n->weight : n->stats, has_bias ? n->bias : n->stats};
+    const vkd_view operands[] = {n->x, n->stats, has_weight ? n->weight : n->stats,
+                                 has_bias ? n->bias : n->stats};
     vkd_walk walk;
     vkd_walk_make(lowering->graph, y, operands, 4, &walk);
     if (walk.dim_count > VKD_NORMALISE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "operands of %u dims apart: %d are supported", walk.dim_count,
-                           VKD_NORMALISE_DIMS);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "operands of %u dims apart: %d are supported",
+                           walk.dim_count, VKD_NORMALISE_DIMS);
     const uint32_t first = VKD_VIEW_DIMS - VKD_NORMALISE_DIMS;
     normalise_params params = {.groups = walk.groups,
                                .slots = walk.slots,
@@ -37,7 +40,8 @@ static vkd_status emit(vkd_lowering *lowering, const normalisation *n, vkd_tenso
     memcpy(params.stats_strides, walk.strides[1] + first, sizeof params.stats_strides);
     memcpy(params.weight_strides, walk.strides[2] + first, sizeof params.weight_strides);
     memcpy(params.bias_strides, walk.strides[3] + first, sizeof params.bias_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_NORMALISE, vkd_loop(16, VKD_NORMALISE_DIMS) + 16, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_NORMALISE,
+                                vkd_loop(16, VKD_NORMALISE_DIMS) + 16, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (size_t i = 0; i < 4; i++)
         vkd_node_read(&node, operands[i].tensor);
@@ -69,8 +73,8 @@ static vkd_view stats_view(const vkd_view *x, const bool reduced[VKD_MAX_RANK], 
 }
 
 /* A row-major vector of parameters along dims [first, first + count) of x. none: VKD_NO_VALUE. */
-static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint32_t value, const vkd_view *x, uint32_t first,
-                                 uint32_t count, vkd_view *out)
+static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint32_t value,
+                                 const vkd_view *x, uint32_t first, uint32_t count, vkd_view *out)
 {
     vkd_view own;
     out->tensor = VKD_NO_TENSOR;
@@ -83,7 +87,8 @@ static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint3
     if (!fits) {
         char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s is %s, expected %s", what,
-                           vkd_dims_format(own.rank, own.dims, is), vkd_dims_format(count, x->dims + first, expected));
+                           vkd_dims_format(own.rank, own.dims, is),
+                           vkd_dims_format(count, x->dims + first, expected));
     }
     *out = (vkd_view){.tensor = own.tensor, .rank = x->rank, .offset = own.offset};
     memcpy(out->dims, x->dims, sizeof out->dims);
@@ -91,8 +96,8 @@ static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint3
     return VKD_OK;
 }
 
-static vkd_status stats_of(vkd_lowering *lowering, const vkd_view *x, const bool reduced[VKD_MAX_RANK], uint32_t op, float eps,
-                           vkd_view *out)
+static vkd_status stats_of(vkd_lowering *lowering, const vkd_view *x,
+                           const bool reduced[VKD_MAX_RANK], uint32_t op, float eps, vkd_view *out)
 {
     vkd_reduction reduction;
     vkd_tensor_id stats;
@@ -104,10 +109,11 @@ static vkd_status stats_of(vkd_lowering *lowering, const vkd_view *x, const bool
 
 static vkd_status output(vkd_lowering *lowering, uint32_t x, uint32_t y, vkd_tensor_id *out)
 {
-    return vkd_op_output_in(lowering, y, vkd_value_tensor(lowering, y)->dtype, vkd_op_layout(lowering, &x, 1), out);
+    return vkd_op_output_in(lowering, y, vkd_value_tensor(lowering, y)->dtype,
+                            vkd_op_layout(lowering, &x, 1), out);
 }
 
-/* --------------------------------------------------------------------------------------------------------- softmax */
+/* -------------------------------------------------------------------------------------- softmax */
 
 typedef struct softmax_args {
     uint32_t x, y;
@@ -115,7 +121,8 @@ typedef struct softmax_args {
 } softmax_args;
 
 static const vkd_param softmax_params[] = {VKD_TENSOR(softmax_args, x), VKD_INT(softmax_args, dim),
-                                           VKD_IGNORED("half_to_float"), VKD_OUTPUT(softmax_args, y), VKD_PARAMS_END};
+                                           VKD_IGNORED("half_to_float"),
+                                           VKD_OUTPUT(softmax_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_softmax(vkd_shaping *shaping, const void *arguments)
 {
@@ -128,7 +135,9 @@ static vkd_status shape_softmax(vkd_shaping *shaping, const void *arguments)
 static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
 {
     const softmax_args *args = arguments;
-    normalisation n = {.op = (uint32_t)lowering->call->row->code, .weight.tensor = VKD_NO_TENSOR, .bias.tensor = VKD_NO_TENSOR};
+    normalisation n = {.op = (uint32_t)lowering->call->row->code,
+                       .weight.tensor = VKD_NO_TENSOR,
+                       .bias.tensor = VKD_NO_TENSOR};
     bool reduced[VKD_MAX_RANK] = {false};
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
@@ -139,7 +148,7 @@ static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, &n, y);
 }
 
-/* ----------------------------------------------------------------------------------------------- layer, rms, group */
+/* ---------------------------------------------------------------------------- layer, rms, group */
 
 typedef struct norm_args {
     uint32_t x, weight, bias, mean, variance;
@@ -156,8 +165,9 @@ static const vkd_param layer_params[] = {VKD_TENSOR(norm_args, x),
                                          VKD_FLOAT(norm_args, eps),
                                          VKD_OUTPUTS(norm_args, y, 3),
                                          VKD_PARAMS_END};
-static const vkd_param rms_params[] = {VKD_TENSOR(norm_args, x), VKD_OPTIONAL_TENSOR(norm_args, weight),
-                                       VKD_FLOAT(norm_args, eps), VKD_OUTPUT(norm_args, y), VKD_PARAMS_END};
+static const vkd_param rms_params[] = {
+    VKD_TENSOR(norm_args, x), VKD_OPTIONAL_TENSOR(norm_args, weight), VKD_FLOAT(norm_args, eps),
+    VKD_OUTPUT(norm_args, y), VKD_PARAMS_END};
 static const vkd_param group_params[] = {VKD_TENSOR(norm_args, x),
                                          VKD_OPTIONAL_TENSOR(norm_args, weight),
                                          VKD_OPTIONAL_TENSOR(norm_args, bias),
@@ -180,7 +190,8 @@ static vkd_status shape_layer(vkd_shaping *shaping, const void *arguments)
     for (uint32_t i = 0; fits && i < count; i++)
         fits = vkd_shape_number(shaping, args->shape.items[i]) == x.dims[x.rank - count + i];
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u normalised dims do not fit a tensor of rank %u", count, x.rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "%u normalised dims do not fit a tensor of rank %u", count, x.rank);
     uint32_t dims[VKD_MAX_RANK];
     for (uint32_t i = 0; i < x.rank; i++)
         dims[i] = i < x.rank - count ? x.dims[i] : 1;
@@ -202,8 +213,8 @@ static vkd_status shape_group(vkd_shaping *shaping, const void *arguments)
     const norm_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     if (x.rank < 2 || args->groups < 1 || x.dims[1] % (uint32_t)args->groups)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%d groups of %u channels, rank %u", args->groups,
-                              x.rank < 2 ? 0 : x.dims[1], x.rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%d groups of %u channels, rank %u",
+                              args->groups, x.rank < 2 ? 0 : x.dims[1], x.rank);
     const uint32_t dims[] = {x.dims[0], (uint32_t)args->groups};
     VKD_TRY(vkd_shape_set(shaping, args->y[1], 2, dims));
     VKD_TRY(vkd_shape_set(shaping, args->y[2], 2, dims));
@@ -242,12 +253,15 @@ static vkd_status output_no_stats(vkd_lowering *lowering, const norm_args *args)
     vkd_tensor_id nothing;
     for (uint32_t i = 1; i < 3; i++)
         if (is_wanted(lowering, args->y[i]))
-            VKD_TRY(vkd_op_output_in(lowering, args->y[i], vkd_value_tensor(lowering, args->y[i])->dtype, VKD_ROWS, &nothing));
+            VKD_TRY(vkd_op_output_in(lowering, args->y[i],
+                                     vkd_value_tensor(lowering, args->y[i])->dtype, VKD_ROWS,
+                                     &nothing));
     return VKD_OK;
 }
 
 /* Over the last `count` dims. */
-static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint32_t count, uint32_t stats_op)
+static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint32_t count,
+                             uint32_t stats_op)
 {
     normalisation n = {.op = VKD_NORMALISE_SCALE};
     bool reduced[VKD_MAX_RANK] = {false};
@@ -256,7 +270,8 @@ static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint
     for (uint32_t i = 0; i < count; i++)
         reduced[n.x.rank - 1 - i] = true;
     VKD_TRY(stats_of(lowering, &n.x, reduced, stats_op, args->eps, &n.stats));
-    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, n.x.rank - count, count, &n.weight));
+    VKD_TRY(
+        parameter_view(lowering, "weight", args->weight, &n.x, n.x.rank - count, count, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, n.x.rank - count, count, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
     VKD_TRY(emit(lowering, &n, y));
@@ -298,10 +313,13 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
     bool reduced[VKD_MAX_RANK] = {false};
     vkd_tensor_id y, image;
     /* In row-major order, where channels of a group and pixels lie within each other. */
-    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &image));
+    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS,
+                         &image));
     const vkd_view x = vkd_view_of(lowering->graph, image);
     if (x.rank == VKD_MAX_RANK)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a tensor of rank %u: at most %d are supported", x.rank, VKD_MAX_RANK - 1);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "a tensor of rank %u: at most %d are supported", x.rank,
+                           VKD_MAX_RANK - 1);
     n.x = grouped(&x, groups);
     for (uint32_t d = 2; d < n.x.rank; d++)
         reduced[d] = true;
@@ -311,15 +329,17 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
     n.weight = n.weight.tensor == VKD_NO_TENSOR ? n.weight : grouped(&n.weight, groups);
     n.bias = n.bias.tensor == VKD_NO_TENSOR ? n.bias : grouped(&n.bias, groups);
     vkd_tensor_id wide;
-    VKD_TRY(vkd_op_output_in(lowering, args->y[0], vkd_value_tensor(lowering, args->y[0])->dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y[0], vkd_value_tensor(lowering, args->y[0])->dtype,
+                             VKD_ROWS, &y));
     const vkd_tensor *result = &lowering->graph->tensors[y];
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, n.x.rank, n.x.dims, &wide));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, n.x.rank,
+                                 n.x.dims, &wide));
     lowering->graph->tensors[wide].storage = y;
     VKD_TRY(emit(lowering, &n, wide));
     return output_stats(lowering, args, &n.stats);
 }
 
-/* ------------------------------------------------------------------------------------------------------ batch norm */
+/* ----------------------------------------------------------------------------------- batch norm */
 
 static const vkd_param batch_params[] = {VKD_TENSOR(norm_args, x),
                                          VKD_OPTIONAL_TENSOR(norm_args, weight),
@@ -337,7 +357,8 @@ static vkd_status shape_batch(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     const uint32_t nothing = 0;
     if (x->rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels",
+                              x->rank);
     for (uint32_t i = 1; i < 3; i++)
         VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &nothing));
     return vkd_shape_set_as(shaping, args->y[0], args->x);
@@ -355,7 +376,8 @@ static void pack_running(const void *from, void *dst, size_t size)
     const running *r = from;
     for (uint32_t c = 0; c < r->channels; c++) {
         double variance = vkd_element_get((vkd_dtype)r->dtype, r->variance, c) + r->eps;
-        const float pair[] = {(float)vkd_element_get((vkd_dtype)r->dtype, r->mean, c), (float)(1 / sqrt(variance))};
+        const float pair[] = {(float)vkd_element_get((vkd_dtype)r->dtype, r->mean, c),
+                              (float)(1 / sqrt(variance))};
         memcpy((char *)dst + c * sizeof pair, pair, sizeof pair);
     }
     memset((char *)dst + r->channels * 8u, 0, size - r->channels * 8u);
@@ -364,14 +386,16 @@ static void pack_running(const void *from, void *dst, size_t size)
 static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
 {
     const norm_args *args = arguments;
-    const vkd_model_tensor *mean = vkd_value_tensor(lowering, args->mean), *variance = vkd_value_tensor(lowering, args->variance);
+    const vkd_model_tensor *mean = vkd_value_tensor(lowering, args->mean),
+                           *variance = vkd_value_tensor(lowering, args->variance);
     normalisation n = {.op = VKD_NORMALISE_SCALE};
     vkd_tensor_id y, stats;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     const uint32_t channels = n.x.dims[1];
-    if (mean->rank != 1 || variance->rank != 1 || mean->dims[0] != channels || variance->dims[0] != channels ||
-        mean->dtype != variance->dtype)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "running mean and variance do not fit %u channels", channels);
+    if (mean->rank != 1 || variance->rank != 1 || mean->dims[0] != channels ||
+        variance->dims[0] != channels || mean->dtype != variance->dtype)
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "running mean and variance do not fit %u channels", channels);
     running r;
     memset(&r, 0, sizeof r);
     r.mean = mean->data;
@@ -406,7 +430,8 @@ static vkd_status shape_batch_stats(vkd_shaping *shaping, const void *arguments)
     const norm_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     if (x.rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels", x.rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels",
+                              x.rank);
     for (uint32_t i = 1; i < 3; i++)
         VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &x.dims[1]));
     return vkd_shape_set_as(shaping, args->y[0], args->x);
@@ -429,13 +454,13 @@ static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *argument
     return output_stats(lowering, args, &n.stats);
 }
 
-#define NORM(name_, params_, shape_, lower_)                                                                                   \
-    {                                                                                                                          \
-        name_, params_, sizeof(norm_args), shape_, lower_, .defaults = &no_parameters                                          \
+#define NORM(name_, params_, shape_, lower_)                                                       \
+    {                                                                                              \
+        name_, params_, sizeof(norm_args), shape_, lower_, .defaults = &no_parameters              \
     }
-#define SOFTMAX(name_, code_)                                                                                                  \
-    {                                                                                                                          \
-        name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_                               \
+#define SOFTMAX(name_, code_)                                                                      \
+    {                                                                                              \
+        name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_   \
     }
 
 static const vkd_op rows[] = {
@@ -448,9 +473,11 @@ static const vkd_op rows[] = {
     NORM("et_vk.rms_norm.default", rms_params, shape_rms, lower_rms),
     NORM("aten.native_group_norm.default", group_params, shape_group, lower_group),
     NORM("aten::native_group_norm.out", group_params, shape_group, lower_group),
-    NORM("aten._native_batch_norm_legit_no_training.default", batch_params, shape_batch, lower_batch),
+    NORM("aten._native_batch_norm_legit_no_training.default", batch_params, shape_batch,
+         lower_batch),
     NORM("aten::_native_batch_norm_legit_no_training.out", batch_params, shape_batch, lower_batch),
-    NORM("aten::_native_batch_norm_legit.no_stats_out", batch_stats_params, shape_batch_stats, lower_batch_stats),
+    NORM("aten::_native_batch_norm_legit.no_stats_out", batch_stats_params, shape_batch_stats,
+         lower_batch_stats),
 };
 
 const vkd_op_table vkd_norm_ops = VKD_OP_TABLE(rows);

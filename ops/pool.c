@@ -28,10 +28,11 @@ static const vkd_param avg_parameters[] = {
     VKD_PARAMS_END,
 };
 
-/* ---------------------------------------------------------------------------------------------------------- shapes */
+/* --------------------------------------------------------------------------------------- shapes */
 
 /* The output's extent as PyTorch has it; 0 when the window does not fit. */
-static uint32_t extent(uint32_t size, int32_t kernel, int32_t stride, int32_t padding, int32_t dilation, bool ceil_mode)
+static uint32_t extent(uint32_t size, int32_t kernel, int32_t stride, int32_t padding,
+                       int32_t dilation, bool ceil_mode)
 {
     int64_t reach = (int64_t)dilation * (kernel - 1) + 1;
     int64_t room = (int64_t)size + 2 * (int64_t)padding - reach;
@@ -50,15 +51,19 @@ static const int32_t *strides_of(const pool_args *args)
     return args->stride[0] || args->stride[1] ? args->stride : args->kernel;
 }
 
-static vkd_status check_window(vkd_shaping *shaping, const pool_args *args, const int32_t stride[2], const uint32_t size[2])
+static vkd_status check_window(vkd_shaping *shaping, const pool_args *args, const int32_t stride[2],
+                               const uint32_t size[2])
 {
     for (int i = 0; i < 2; i++) {
         if (args->kernel[i] < 1 || stride[i] < 1 || args->padding[i] < 0 || args->dilation[i] < 1)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "kernel %d, stride %d, padding %d, dilation %d on axis %d",
-                               args->kernel[i], stride[i], args->padding[i], args->dilation[i], i);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "kernel %d, stride %d, padding %d, dilation %d on axis %d",
+                                  args->kernel[i], stride[i], args->padding[i], args->dilation[i],
+                                  i);
         /* Positions in a window and behind its end must fit in the shader's int. */
         if (size[i] + 2 * (uint64_t)args->padding[i] > 1u << 30)
-            return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d", size[i], args->padding[i], i);
+            return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d",
+                                  size[i], args->padding[i], i);
     }
     return VKD_OK;
 }
@@ -68,25 +73,31 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const pool_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 3 && x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4",
+                              x->rank);
     const int32_t *stride = strides_of(args);
     VKD_TRY(check_window(shaping, args, stride, &x->dims[x->rank - 2]));
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t axis = x->rank - 2 + i;
-        dims[axis] = extent(x->dims[axis], args->kernel[i], stride[i], args->padding[i], args->dilation[i], args->ceil_mode);
+        dims[axis] = extent(x->dims[axis], args->kernel[i], stride[i], args->padding[i],
+                            args->dilation[i], args->ceil_mode);
     }
     VKD_TRY(vkd_shape_set(shaping, args->y[1], x->rank, dims));
     return vkd_shape_set(shaping, args->y[0], x->rank, dims);
 }
 
-/* -------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
-static uint64_t taps_of(const pool_args *args) { return (uint64_t)args->kernel[0] * (uint64_t)args->kernel[1]; }
+static uint64_t taps_of(const pool_args *args)
+{
+    return (uint64_t)args->kernel[0] * (uint64_t)args->kernel[1];
+}
 
-/* One invocation for each group of four channels of y. places: where maxima are, or VKD_NO_TENSOR. */
-static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
-                             vkd_tensor_id y_id, vkd_tensor_id places)
+/* One invocation for each group of four channels of y. places: where maxima are, or VKD_NO_TENSOR.
+ */
+static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_shader shader,
+                             vkd_tensor_id x_id, vkd_tensor_id y_id, vkd_tensor_id places)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     pool2d_params params = {
@@ -102,7 +113,8 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
         .count_padding = args->count_padding,
         .divisor = isnan(args->divisor) ? 0 : args->divisor,
     };
-    vkd_node node = vkd_op_node(lowering, shader, vkd_loop(taps_of(args), 0), &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, shader, vkd_loop(taps_of(args), 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
@@ -120,13 +132,15 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
-/* A large window is one along w, then one along h: a maximum of maxima, a mean of means over as many values each. The first has
- * more outputs, which GPUs need, and both together far fewer steps. */
-static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader, vkd_tensor_id x_id,
-                           vkd_tensor_id y_id, vkd_tensor_id places)
+/* A large window is one along w, then one along h: a maximum of maxima, a mean of means over as
+ * many values each. The first has more outputs, which GPUs need, and both together far fewer steps.
+ */
+static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_shader shader,
+                           vkd_tensor_id x_id, vkd_tensor_id y_id, vkd_tensor_id places)
 {
     enum { LARGE = 65534 };
-    if (taps_of(args) <= LARGE || args->kernel[0] == 1 || args->kernel[1] == 1 || places != VKD_NO_TENSOR)
+    if (taps_of(args) <= LARGE || args->kernel[0] == 1 || args->kernel[1] == 1 ||
+        places != VKD_NO_TENSOR)
         return add_window(lowering, args, shader, x_id, y_id, places);
     pool_args along[2] = {*args, *args};
     memcpy(along[0].stride, strides_of(args), sizeof along[0].stride);
@@ -142,17 +156,21 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
     memcpy(dims, y->dims, sizeof dims);
     dims[y->rank - 2] = x->h;
     vkd_tensor_id between;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_4C, y->rank, dims, &between));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_4C, y->rank,
+                                 dims, &between));
     VKD_TRY(add_window(lowering, &along[0], shader, x_id, between, VKD_NO_TENSOR));
     return add_window(lowering, &along[1], shader, between, y_id, VKD_NO_TENSOR);
 }
 
 /* Floats of the operand, in 4C. */
-static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_tensor_id *x, vkd_tensor_id *y)
+static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_tensor_id *x,
+                           vkd_tensor_id *y)
 {
     vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
     if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16 && dtype != VKD_DTYPE_INT8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "images of dtype %s: f32, f16 and i8 are supported", vkd_dtype_name(dtype));
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "images of dtype %s: f32, f16 and i8 are supported",
+                           vkd_dtype_name(dtype));
     VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, x));
     return vkd_op_output_4c(lowering, args->y[0], dtype, y);
 }
@@ -160,16 +178,18 @@ static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_te
 static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
 {
     const pool_args *args = arguments;
-    const bool wants_places =
-        args->y[1] != VKD_NO_VALUE && (lowering->use[args->y[1]].reads || lowering->use[args->y[1]].is_output);
+    const bool wants_places = args->y[1] != VKD_NO_VALUE && (lowering->use[args->y[1]].reads ||
+                                                             lowering->use[args->y[1]].is_output);
     vkd_tensor_id x, y, places = VKD_NO_TENSOR;
     VKD_TRY(operands(lowering, args, &x, &y));
     bool is_int8 = lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8;
     if (wants_places && is_int8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the indices of int8 maxima, value %u, are used", args->y[1]);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "the indices of int8 maxima, value %u, are used", args->y[1]);
     if (wants_places)
         VKD_TRY(vkd_op_output_4c(lowering, args->y[1], VKD_DTYPE_INT32, &places));
-    return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x, y, places);
+    return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x,
+                    y, places);
 }
 
 static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
@@ -178,8 +198,9 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id x, y;
     /* Then no window lies in the padding alone. */
     if (args->padding[0] > args->kernel[0] / 2 || args->padding[1] > args->kernel[1] / 2)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "padding %dx%d is more than half of the kernel, %dx%d",
-                           args->padding[0], args->padding[1], args->kernel[0], args->kernel[1]);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "padding %dx%d is more than half of the kernel, %dx%d", args->padding[0],
+                           args->padding[1], args->kernel[0], args->kernel[1]);
     if (args->divisor == 0)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
     VKD_TRY(operands(lowering, args, &x, &y));
@@ -192,11 +213,16 @@ static const pool_args maximum = {.divisor = NAN, .y = {VKD_NO_VALUE, VKD_NO_VAL
 static const pool_args average = {.dilation = {1, 1}, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 
 static const vkd_op rows[] = {
-    {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
-    {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
-    {"aten::max_pool2d_with_indices.out", pool_parameters, sizeof(pool_args), shape, lower_max, .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
-    {"aten::avg_pool2d.out", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
-    {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average, .defaults = &average},
+    {"aten.max_pool2d.default", pool_parameters, sizeof(pool_args), shape, lower_max,
+     .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten.max_pool2d_with_indices.default", pool_parameters, sizeof(pool_args), shape, lower_max,
+     .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten::max_pool2d_with_indices.out", pool_parameters, sizeof(pool_args), shape, lower_max,
+     .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
+    {"aten::avg_pool2d.out", avg_parameters, sizeof(pool_args), shape, lower_average,
+     .defaults = &average},
+    {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average,
+     .defaults = &average},
 };
 
 const vkd_op_table vkd_pool_ops = VKD_OP_TABLE(rows);

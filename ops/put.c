@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
 typedef struct putting {
     uint32_t mode; /* VKD_PUT_* */
     uint32_t size; /* places of the dims that entries go along, which `place` numbers */
     uint32_t count;
     int32_t start, step; /* VKD_PUT_SLICE */
-    vkd_view place, source, index; /* of y's dims; the source's and the index's begin at entry 0 and lie in VKD_ROWS */
+    /* of y's dims; the source's and the index's begin at entry 0 and lie in VKD_ROWS */
+    vkd_view place, source, index;
     int32_t source_step, index_step;
 } putting;
 
@@ -30,7 +31,8 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *
                            vkd_dtype_name(tensors[p->source.tensor].dtype), vkd_dtype_name(dtype));
     vkd_walk_make(lowering->graph, y, (const vkd_view[]){p->place, p->source, p->index}, 3, &walk);
     if (walk.dim_count > VKD_PUT_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "tensors of %u dims apart: %d are supported", walk.dim_count, VKD_PUT_DIMS);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "tensors of %u dims apart: %d are supported",
+                           walk.dim_count, VKD_PUT_DIMS);
     put_params params = {.groups = walk.groups,
                          .slots = walk.slots,
                          .inner = walk.inner,
@@ -47,7 +49,8 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *
     memcpy(params.source_strides, walk.strides[1] + first, sizeof params.source_strides);
     memcpy(params.index_strides, walk.strides[2] + first, sizeof params.index_strides);
     const uint64_t entries = p->mode == VKD_PUT_SLICE ? 0 : vkd_loop(p->count, 0);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PUT, 3 * vkd_loop(4 * VKD_PUT_DIMS, 0) + vkd_loop(4, entries), &params,
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PUT,
+                                3 * vkd_loop(4 * VKD_PUT_DIMS, 0) + vkd_loop(4, entries), &params,
                                 sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x);
@@ -62,7 +65,10 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-static uint32_t from_end(int32_t dim, uint32_t rank) { return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim); }
+static uint32_t from_end(int32_t dim, uint32_t rank)
+{
+    return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim);
+}
 
 /* A view of x's dims that does not move. */
 static vkd_view still(const vkd_model_tensor *x, vkd_tensor_id tensor)
@@ -72,7 +78,7 @@ static vkd_view still(const vkd_model_tensor *x, vkd_tensor_id tensor)
     return view;
 }
 
-/* -------------------------------------------------------------------------------------------- slices and selections */
+/* ------------------------------------------------------------------------ slices and selections */
 
 typedef struct part_args {
     uint32_t x, source, y;
@@ -80,12 +86,14 @@ typedef struct part_args {
     vkd_sym start, end, step; /* a selection has only the start: its index */
 } part_args;
 
-static const vkd_param slice_params[] = {VKD_TENSOR(part_args, x),           VKD_TENSOR(part_args, source),
-                                         VKD_INT(part_args, dim),            VKD_OPTIONAL_SYM(part_args, start),
-                                         VKD_OPTIONAL_SYM(part_args, end),   VKD_SYM(part_args, step),
-                                         VKD_OUTPUT(part_args, y),           VKD_PARAMS_END};
-static const vkd_param select_params[] = {VKD_TENSOR(part_args, x), VKD_TENSOR(part_args, source), VKD_INT(part_args, dim),
-                                          VKD_SYM(part_args, start), VKD_OUTPUT(part_args, y), VKD_PARAMS_END};
+static const vkd_param slice_params[] = {
+    VKD_TENSOR(part_args, x),         VKD_TENSOR(part_args, source),
+    VKD_INT(part_args, dim),          VKD_OPTIONAL_SYM(part_args, start),
+    VKD_OPTIONAL_SYM(part_args, end), VKD_SYM(part_args, step),
+    VKD_OUTPUT(part_args, y),         VKD_PARAMS_END};
+static const vkd_param select_params[] = {VKD_TENSOR(part_args, x), VKD_TENSOR(part_args, source),
+                                          VKD_INT(part_args, dim),  VKD_SYM(part_args, start),
+                                          VKD_OUTPUT(part_args, y), VKD_PARAMS_END};
 static const part_args selection = {.end = {VKD_SYM_NULL, VKD_NO_VALUE}, .step = {1, VKD_NO_VALUE}};
 
 static int64_t bound(const vkd_model_value *values, vkd_sym at, int64_t otherwise, int64_t size)
@@ -98,7 +106,8 @@ static int64_t bound(const vkd_model_value *values, vkd_sym at, int64_t otherwis
 }
 
 /* The first place, how far apart they are, and how many: of x's dim. False: nowhere. */
-static bool find_part(const vkd_model_value *values, const part_args *args, bool selects, uint32_t *dim, int64_t part[3])
+static bool find_part(const vkd_model_value *values, const part_args *args, bool selects,
+                      uint32_t *dim, int64_t part[3])
 {
     const vkd_model_tensor *x = &values[args->x].tensor;
     if (!x->rank || args->dim >= (int32_t)x->rank || args->dim < -(int32_t)x->rank)
@@ -117,11 +126,13 @@ static bool find_part(const vkd_model_value *values, const part_args *args, bool
 static vkd_status shape_part(vkd_shaping *shaping, const void *arguments)
 {
     const part_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *source = vkd_shape_of(shaping, args->source);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *source = vkd_shape_of(shaping, args->source);
     const bool selects = shaping->call->row->code;
     uint32_t dim = 0, at = 0;
     int64_t part[3];
-    bool fits = find_part(shaping->values, args, selects, &dim, part) && source->rank == x->rank - selects;
+    bool fits =
+        find_part(shaping->values, args, selects, &dim, part) && source->rank == x->rank - selects;
     for (uint32_t i = 0; fits && i < x->rank; i++)
         if (i != dim)
             fits = source->dims[at++] == x->dims[i];
@@ -129,7 +140,8 @@ static vkd_status shape_part(vkd_shaping *shaping, const void *arguments)
             fits = source->dims[at++] == part[2];
     if (!fits) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a part of %s along dim %d is replaced by %s",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "a part of %s along dim %d is replaced by %s",
                               vkd_dims_format(x->rank, x->dims, is), args->dim,
                               vkd_dims_format(source->rank, source->dims, by));
     }
@@ -155,7 +167,8 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
     bake(lowering, args->step);
     if (!find_part(lowering->values, args, selects, &dim, part))
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a part along dim %d", args->dim);
-    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype, VKD_ROWS, &source));
+    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
+                         VKD_ROWS, &source));
     putting p = {.mode = VKD_PUT_SLICE,
                  .size = x->dims[dim],
                  .count = (uint32_t)part[2],
@@ -177,7 +190,7 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, args->x, &p, args->y);
 }
 
-/* -------------------------------------------------------------------------------------------------------- by index */
+/* ------------------------------------------------------------------------------------- by index */
 
 typedef struct put_args {
     uint32_t x, source, y;
@@ -185,9 +198,10 @@ typedef struct put_args {
     bool accumulate;
 } put_args;
 
-static const vkd_param put_parameters[] = {VKD_TENSOR(put_args, x),      VKD_OPTIONAL_TENSOR_LIST(put_args, indices),
-                                           VKD_TENSOR(put_args, source), VKD_BOOL(put_args, accumulate),
-                                           VKD_OUTPUT(put_args, y),      VKD_PARAMS_END};
+static const vkd_param put_parameters[] = {
+    VKD_TENSOR(put_args, x),      VKD_OPTIONAL_TENSOR_LIST(put_args, indices),
+    VKD_TENSOR(put_args, source), VKD_BOOL(put_args, accumulate),
+    VKD_OUTPUT(put_args, y),      VKD_PARAMS_END};
 
 /* The one dim that is indexed; VKD_NO_VALUE where it is not one. */
 static uint32_t indexed_dim(const put_args *args)
@@ -202,7 +216,8 @@ static uint32_t indexed_dim(const put_args *args)
 }
 
 /* x's dims with those of the index in place of its dim: what the source broadcasts to. */
-static uint32_t entries_of(const vkd_model_tensor *x, const vkd_model_tensor *index, uint32_t dim, uint32_t dims[2 * VKD_MAX_RANK])
+static uint32_t entries_of(const vkd_model_tensor *x, const vkd_model_tensor *index, uint32_t dim,
+                           uint32_t dims[2 * VKD_MAX_RANK])
 {
     uint32_t rank = 0;
     for (uint32_t i = 0; i < x->rank; i++) {
@@ -217,11 +232,13 @@ static uint32_t entries_of(const vkd_model_tensor *x, const vkd_model_tensor *in
 static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
 {
     const put_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *source = vkd_shape_of(shaping, args->source);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *source = vkd_shape_of(shaping, args->source);
     const uint32_t dim = indexed_dim(args);
     uint32_t dims[2 * VKD_MAX_RANK];
     if (dim == VKD_NO_VALUE || dim >= x->rank)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "indices along several dims: one is supported");
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
+                              "indices along several dims: one is supported");
     const vkd_model_tensor *index = vkd_shape_of(shaping, args->indices.values[dim]);
     uint32_t rank = entries_of(x, index, dim, dims);
     bool fits = rank <= VKD_MAX_RANK && source->rank <= rank && index->dtype == VKD_DTYPE_INT32;
@@ -229,21 +246,24 @@ static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
         fits = source->dims[i] == 1 || source->dims[i] == dims[rank - source->rank + i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s at indices of dtype %s along dim %u of %s",
-                              vkd_dims_format(source->rank, source->dims, by), vkd_dtype_name(index->dtype), dim,
-                              vkd_dims_format(x->rank, x->dims, is));
+        return vkd_shape_fail(
+            shaping, VKD_INVALID_MODEL, "%s at indices of dtype %s along dim %u of %s",
+            vkd_dims_format(source->rank, source->dims, by), vkd_dtype_name(index->dtype), dim,
+            vkd_dims_format(x->rank, x->dims, is));
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
 /* The source under the dims it broadcasts to, in one piece. */
-static vkd_status whole_source(vkd_lowering *lowering, uint32_t value, uint32_t rank, const uint32_t *dims, vkd_tensor_id *out)
+static vkd_status whole_source(vkd_lowering *lowering, uint32_t value, uint32_t rank,
+                               const uint32_t *dims, vkd_tensor_id *out)
 {
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, value, &view));
     vkd_view_broadcast(&view, rank, dims);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, rank,
-                                 dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                 vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, rank, dims,
+                                 out));
     return vkd_op_move(lowering, &view, *out);
 }
 
@@ -283,41 +303,47 @@ static vkd_status lower_put(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, args->x, &p, args->y);
 }
 
-/* -------------------------------------------------------------------------------------------------- along one dim */
+/* -------------------------------------------------------------------------------- along one dim */
 
 typedef struct scatter_args {
     uint32_t x, index, source, y;
     int32_t dim;
 } scatter_args;
 
-static const vkd_param scatter_params[] = {VKD_TENSOR(scatter_args, x),     VKD_INT(scatter_args, dim),
-                                           VKD_TENSOR(scatter_args, index), VKD_TENSOR(scatter_args, source),
-                                           VKD_OUTPUT(scatter_args, y),     VKD_PARAMS_END};
+static const vkd_param scatter_params[] = {
+    VKD_TENSOR(scatter_args, x),      VKD_INT(scatter_args, dim),  VKD_TENSOR(scatter_args, index),
+    VKD_TENSOR(scatter_args, source), VKD_OUTPUT(scatter_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_scatter(vkd_shaping *shaping, const void *arguments)
 {
     const scatter_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *index = vkd_shape_of(shaping, args->index);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *index = vkd_shape_of(shaping, args->index);
     const vkd_model_tensor *source = vkd_shape_of(shaping, args->source);
     uint32_t dim = 0;
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
-    bool fits = x->rank && index->rank == x->rank && source->rank == x->rank && index->dtype == VKD_DTYPE_INT32;
+    bool fits = x->rank && index->rank == x->rank && source->rank == x->rank &&
+                index->dtype == VKD_DTYPE_INT32;
     for (uint32_t i = 0; fits && i < x->rank; i++)
         fits = index->dims[i] <= source->dims[i] && (i == dim || index->dims[i] == x->dims[i]);
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "indices that do not cover all dims but dim %u", dim);
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
+                              "indices that do not cover all dims but dim %u", dim);
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
 static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
 {
     const scatter_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *index = vkd_value_tensor(lowering, args->index);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *index = vkd_value_tensor(lowering, args->index);
     const uint32_t dim = from_end(args->dim, x->rank);
     vkd_tensor_id source, places;
-    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype, VKD_ROWS, &source));
+    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
+                         VKD_ROWS, &source));
     VKD_TRY(vkd_op_input(lowering, args->index, VKD_DTYPE_INT32, VKD_ROWS, &places));
-    const vkd_view from = vkd_view_of(lowering->graph, source), by = vkd_view_of(lowering->graph, places);
+    const vkd_view from = vkd_view_of(lowering->graph, source),
+                   by = vkd_view_of(lowering->graph, places);
     putting p = {.mode = lowering->call->row->code ? VKD_PUT_ADD : VKD_PUT_INDEX,
                  .size = x->dims[dim],
                  .count = index->dims[dim],
@@ -335,14 +361,15 @@ static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, args->x, &p, args->y);
 }
 
-/* --------------------------------------------------------------------------------------------------- copies in place */
+/* ------------------------------------------------------------------------------ copies in place */
 
 typedef struct copy_args {
     uint32_t x, source, y;
 } copy_args;
 
-static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, x), VKD_TENSOR(copy_args, source), VKD_IGNORED("non_blocking"),
-                                        VKD_OUTPUT(copy_args, y), VKD_PARAMS_END};
+static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, x), VKD_TENSOR(copy_args, source),
+                                        VKD_IGNORED("non_blocking"), VKD_OUTPUT(copy_args, y),
+                                        VKD_PARAMS_END};
 
 static vkd_status shape_copy(vkd_shaping *shaping, const void *arguments)
 {
@@ -364,15 +391,16 @@ static vkd_status lower_copy(vkd_lowering *lowering, const void *arguments)
     return vkd_op_move(lowering, &source, y);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- cumsum */
+/* --------------------------------------------------------------------------------------- cumsum */
 
 typedef struct scan_args {
     uint32_t x, y;
     int32_t dim;
 } scan_args;
 
-static const vkd_param cumsum_params[] = {VKD_TENSOR(scan_args, x), VKD_INT(scan_args, dim), VKD_IGNORED("dtype"),
-                                          VKD_OUTPUT(scan_args, y), VKD_PARAMS_END};
+static const vkd_param cumsum_params[] = {VKD_TENSOR(scan_args, x), VKD_INT(scan_args, dim),
+                                          VKD_IGNORED("dtype"), VKD_OUTPUT(scan_args, y),
+                                          VKD_PARAMS_END};
 
 static vkd_status shape_scan(vkd_shaping *shaping, const void *arguments)
 {
@@ -394,14 +422,16 @@ static vkd_view lines_of(const vkd_view *view, uint32_t dim)
     return lines;
 }
 
-static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t dim, vkd_tensor_id y)
+static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
+                            vkd_tensor_id y)
 {
     vkd_graph *graph = lowering->graph;
     const vkd_view all = vkd_view_of(graph, y), from = lines_of(x, dim), to = lines_of(&all, dim);
     const vkd_dtype x_dtype = graph->tensors[x->tensor].dtype, y_dtype = graph->tensors[y].dtype;
     vkd_tensor_id lines; /* only for its dims */
     vkd_walk walk;
-    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, y_dtype, VKD_ROWS, to.rank, to.dims, &lines));
+    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, y_dtype, VKD_ROWS, to.rank, to.dims,
+                                 &lines));
     vkd_walk_make(graph, lines, (const vkd_view[]){from, to}, 2, &walk);
     scan_params params = {.groups = walk.groups,
                           .slots = walk.slots,
@@ -413,7 +443,8 @@ static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t 
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     memcpy(params.y_strides, walk.strides[1], sizeof params.y_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_SCAN, 2 * vkd_loop(VKD_VIEW_DIMS, 0) + vkd_loop(params.count, 0), &params,
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_SCAN,
+                                2 * vkd_loop(VKD_VIEW_DIMS, 0) + vkd_loop(params.count, 0), &params,
                                 sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.slots);
     vkd_node_read(&node, x->tensor);
@@ -429,7 +460,8 @@ static vkd_status lower_cumsum(vkd_lowering *lowering, const void *arguments)
 {
     const scan_args *args = arguments;
     const vkd_model_tensor *y_tensor = vkd_value_tensor(lowering, args->y);
-    const bool is_float = y_tensor->dtype == VKD_DTYPE_FLOAT32 || y_tensor->dtype == VKD_DTYPE_FLOAT16;
+    const bool is_float =
+        y_tensor->dtype == VKD_DTYPE_FLOAT32 || y_tensor->dtype == VKD_DTYPE_FLOAT16;
     const vkd_dtype wide = is_float ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32;
     vkd_view x;
     vkd_tensor_id y, sums;
@@ -437,7 +469,8 @@ static vkd_status lower_cumsum(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_output_in(lowering, args->y, y_tensor->dtype, VKD_ROWS, &y));
     sums = y;
     if (wide != y_tensor->dtype)
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, wide, VKD_ROWS, y_tensor->rank, y_tensor->dims, &sums));
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, wide, VKD_ROWS,
+                                     y_tensor->rank, y_tensor->dims, &sums));
     VKD_TRY(emit_scan(lowering, &x, x.rank ? from_end(args->dim, x.rank) : 0, sums));
     if (sums == y)
         return VKD_OK;
@@ -445,14 +478,17 @@ static vkd_status lower_cumsum(vkd_lowering *lowering, const void *arguments)
     return vkd_op_move(lowering, &all, y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 static const vkd_op rows[] = {
-    {"aten::slice_scatter.out", slice_params, sizeof(part_args), shape_part, lower_part, .defaults = &selection},
-    {"aten::select_scatter.out", select_params, sizeof(part_args), shape_part, lower_part, .code = true, .defaults = &selection},
+    {"aten::slice_scatter.out", slice_params, sizeof(part_args), shape_part, lower_part,
+     .defaults = &selection},
+    {"aten::select_scatter.out", select_params, sizeof(part_args), shape_part, lower_part,
+     .code = true, .defaults = &selection},
     {"aten::index_put.out", put_parameters, sizeof(put_args), shape_put, lower_put},
     {"aten::scatter.src_out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter},
-    {"aten::scatter_add.out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter, .code = true},
+    {"aten::scatter_add.out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter,
+     .code = true},
     {"aten::copy_", copy_params, sizeof(copy_args), shape_copy, lower_copy, .effect = true},
     {"aten::cumsum.out", cumsum_params, sizeof(scan_args), shape_scan, lower_cumsum},
 };

@@ -28,15 +28,18 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 }
 
 /* An operand under y's dims: the kernel adds what lies at the same places. */
-static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_model_tensor *y, vkd_tensor_id *out)
+static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_model_tensor *y,
+                          vkd_tensor_id *out)
 {
     const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
     vkd_view view;
-    if (x->dtype != VKD_DTYPE_INT8 || (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
+    if (x->dtype != VKD_DTYPE_INT8 ||
+        (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
         return vkd_op_input(lowering, value, VKD_DTYPE_INT8, VKD_4C, out);
     VKD_TRY(vkd_op_view(lowering, value, &view));
     vkd_view_broadcast(&view, y->rank, y->dims);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, y->rank, y->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C,
+                                 y->rank, y->dims, out));
     return vkd_op_move(lowering, &view, *out);
 }
 
@@ -63,7 +66,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_ADD, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_Q8TA_ADD, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, quads);
     vkd_node_read(&node, a);
     vkd_node_read(&node, b);
@@ -72,7 +76,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 }
 
 static const vkd_op rows[] = {
-    {"et_vk.q8ta_add.default", add_parameters, sizeof(add_args), shape, lower, .kind = VKD_OP_Q8_ADD},
+    {"et_vk.q8ta_add.default", add_parameters, sizeof(add_args), shape, lower,
+     .kind = VKD_OP_Q8_ADD},
 };
 
 const vkd_op_table vkd_q8_add_ops = VKD_OP_TABLE(rows);

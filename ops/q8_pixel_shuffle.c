@@ -23,16 +23,19 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const shuffle_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4",
+                              x->rank);
     uint32_t factor = (uint32_t)args->factor;
     if (args->factor < 1 || args->factor > 1 << 15 || x->dims[1] % (factor * factor))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %u channels", args->factor, x->dims[1]);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %u channels",
+                              args->factor, x->dims[1]);
     uint64_t h = (uint64_t)x->dims[2] * factor, w = (uint64_t)x->dims[3] * factor;
     if (h > INT32_MAX || w > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels", args->factor, x->dims[2],
-                              x->dims[3]);
-    return vkd_shape_set(shaping, args->y, 4,
-                         (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels",
+                              args->factor, x->dims[2], x->dims[3]);
+    return vkd_shape_set(
+        shaping, args->y, 4,
+        (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -52,7 +55,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = args->y_inverse_scale,
         .y_zero = args->y_zero,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_Q8TA_PIXEL_SHUFFLE, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);

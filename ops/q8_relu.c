@@ -37,7 +37,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8TA_RELU, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_Q8TA_RELU, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, quads);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);

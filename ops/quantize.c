@@ -19,11 +19,13 @@ static const vkd_param dequantize_parameters[] = {
 static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
 {
     if (args->low != -128 || args->high != 127) /* of uint8, say, with its zero points */
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a range of %d..%d: only -128..127 is supported", args->low, args->high);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "a range of %d..%d: only -128..127 is supported", args->low, args->high);
     return vkd_check_qparams(lowering, "quantisation", args->scale, args->zero);
 }
 
-static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)
+static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y,
+                       float scale, int32_t zero)
 {
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     uint32_t groups = vkd_tensor_groups(to);
@@ -41,7 +43,8 @@ static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id 
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero)
+vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id y, float scale,
+                          int32_t zero)
 {
     return emit(lowering, VKD_SHADER_DEQUANTIZE, x, y, scale, zero);
 }
@@ -73,10 +76,10 @@ static vkd_status lower_dequantize(vkd_lowering *lowering, const void *arguments
 }
 
 static const vkd_op rows[] = {
-    {"quantized_decomposed.quantize_per_tensor.default", quantize_parameters, sizeof(quantize_args), shape, lower_quantize,
-     .kind = VKD_OP_QUANTIZE},
-    {"quantized_decomposed.dequantize_per_tensor.default", dequantize_parameters, sizeof(quantize_args), shape,
-     lower_dequantize, .kind = VKD_OP_DEQUANTIZE},
+    {"quantized_decomposed.quantize_per_tensor.default", quantize_parameters, sizeof(quantize_args),
+     shape, lower_quantize, .kind = VKD_OP_QUANTIZE},
+    {"quantized_decomposed.dequantize_per_tensor.default", dequantize_parameters,
+     sizeof(quantize_args), shape, lower_dequantize, .kind = VKD_OP_DEQUANTIZE},
 };
 
 const vkd_op_table vkd_quantize_ops = VKD_OP_TABLE(rows);

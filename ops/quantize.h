@@ -5,6 +5,7 @@
 #include "ops/lower.h"
 
 /* Appends the dispatch: x is int8 and y float, of the same dims and in any layouts. */
-VKD_MUST_USE vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id y, float scale, int32_t zero);
+VKD_MUST_USE vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, vkd_tensor_id y,
+                                       float scale, int32_t zero);
 
 #endif

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-/* ----------------------------------------------------------------------------------------------------------- views */
+/* ---------------------------------------------------------------------------------------- views */
 
-vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
+vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
+                               const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
 {
     *out = (vkd_reduction){.kept = {.tensor = x->tensor, .offset = x->offset}, .count = 1};
     uint32_t sizes[VKD_MAX_RANK], runs = 0;
@@ -27,7 +28,9 @@ vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const 
         }
     }
     if (runs > VKD_REDUCE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "a reduction over %u dims apart: %d are supported", runs, VKD_REDUCE_DIMS);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "a reduction over %u dims apart: %d are supported", runs,
+                           VKD_REDUCE_DIMS);
     out->runs = runs ? runs : 1;
     for (uint32_t r = 0; r < VKD_REDUCE_DIMS; r++)
         out->run[r] = 1;
@@ -38,25 +41,32 @@ vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const 
     return VKD_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
-/* A run of several dims looks for each element's place in a loop, an extreme compares four in one; statistics pass twice. */
+/* A run of several dims looks for each element's place in a loop, an extreme compares four in one;
+ * statistics pass twice. */
 static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint32_t lanes)
 {
     enum { PLACES = 64 }; /* of the first elements */
-    const uint64_t rounds = vkd_divide_up(reduction->count, lanes), place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
+    const uint64_t rounds = vkd_divide_up(reduction->count, lanes),
+                   place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
     return shader == VKD_SHADER_STATS ? 2 * (vkd_loop(rounds, place) + vkd_loop(8, 0)) + PLACES
-                                      : vkd_loop(rounds, place + vkd_loop(4, 0)) + vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
+                                      : vkd_loop(rounds, place + vkd_loop(4, 0)) +
+                                            vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
 }
 
-/* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of two. */
-static uint32_t lanes_of(const vkd_caps *caps, vkd_shader shader, const vkd_reduction *reduction, uint32_t units)
+/* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of
+ * two. */
+static uint32_t lanes_of(const vkd_caps *caps, vkd_shader shader, const vkd_reduction *reduction,
+                         uint32_t units)
 {
     enum { GPU_UNITS = 16384, SHORT = 16 };
-    uint32_t lanes = 1, most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    uint32_t lanes = 1,
+             most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     while (lanes * 2 <= most &&
-           (caps->max_loops ? loops_of(shader, reduction, lanes) > VKD_CPU_MAX_LOOPS
-                            : (uint64_t)units * lanes < GPU_UNITS && reduction->count / lanes > SHORT))
+           (caps->max_loops
+                ? loops_of(shader, reduction, lanes) > VKD_CPU_MAX_LOOPS
+                : (uint64_t)units * lanes < GPU_UNITS && reduction->count / lanes > SHORT))
         lanes *= 2;
     return lanes;
 }
@@ -70,8 +80,8 @@ static uint32_t width_of(const vkd_caps *caps, uint32_t lanes)
     return width;
 }
 
-static vkd_node node_of(vkd_lowering *lowering, vkd_shader shader, const vkd_reduction *reduction, const vkd_walk *walk,
-                        uint32_t units, float eps)
+static vkd_node node_of(vkd_lowering *lowering, vkd_shader shader, const vkd_reduction *reduction,
+                        const vkd_walk *walk, uint32_t units, float eps)
 {
     reduce_params params = {.groups = walk->groups,
                             .slots = walk->slots,
@@ -83,16 +93,18 @@ static vkd_node node_of(vkd_lowering *lowering, vkd_shader shader, const vkd_red
     memcpy(params.x_strides, walk->strides[0], sizeof params.x_strides);
     memcpy(params.run, reduction->run, sizeof params.run);
     memcpy(params.run_strides, reduction->run_strides, sizeof params.run_strides);
-    const uint32_t lanes = lanes_of(lowering->caps, shader, reduction, units), width = width_of(lowering->caps, lanes);
-    vkd_node node = vkd_op_node(lowering, shader, loops_of(shader, reduction, lanes), &params, sizeof params);
+    const uint32_t lanes = lanes_of(lowering->caps, shader, reduction, units),
+                   width = width_of(lowering->caps, lanes);
+    vkd_node node =
+        vkd_op_node(lowering, shader, loops_of(shader, reduction, lanes), &params, sizeof params);
     node.specs[0] = width;
     node.specs[1] = lanes;
     vkd_node_groups(&node, lowering->caps, vkd_divide_up(units, width));
     return node;
 }
 
-static void add_specs(const vkd_lowering *lowering, vkd_node *node, const vkd_reduction *reduction, const vkd_walk *walk,
-                      vkd_dtype y_type, uint32_t op)
+static void add_specs(const vkd_lowering *lowering, vkd_node *node, const vkd_reduction *reduction,
+                      const vkd_walk *walk, vkd_dtype y_type, uint32_t op)
 {
     vkd_node_spec(node, lowering->graph->tensors[reduction->kept.tensor].dtype);
     vkd_node_spec(node, y_type);
@@ -102,19 +114,21 @@ static void add_specs(const vkd_lowering *lowering, vkd_node *node, const vkd_re
 }
 
 /* The tensor's own dims, or those that stay where it has ones besides. */
-static vkd_status kept_as(vkd_lowering *lowering, const vkd_reduction *reduction, vkd_tensor_id y, vkd_tensor_id *out)
+static vkd_status kept_as(vkd_lowering *lowering, const vkd_reduction *reduction, vkd_tensor_id y,
+                          vkd_tensor_id *out)
 {
     const vkd_tensor *tensor = &lowering->graph->tensors[y];
     *out = y;
     if (tensor->rank == reduction->kept.rank)
         return VKD_OK;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, tensor->place, tensor->dtype, VKD_ROWS, reduction->kept.rank,
-                                 reduction->kept.dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, tensor->place, tensor->dtype, VKD_ROWS,
+                                 reduction->kept.rank, reduction->kept.dims, out));
     lowering->graph->tensors[*out].storage = y;
     return VKD_OK;
 }
 
-vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, vkd_tensor_id y)
+vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op,
+                              vkd_tensor_id y)
 {
     vkd_tensor_id kept;
     vkd_walk walk;
@@ -127,20 +141,22 @@ vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduc
     return vkd_op_add_node(lowering, &node, reduction->kept.tensor, y);
 }
 
-vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, float eps,
-                               vkd_tensor_id *out)
+vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op,
+                               float eps, vkd_tensor_id *out)
 {
     const vkd_view *kept = &reduction->kept;
     vkd_tensor_id rows;
     vkd_walk walk;
     uint32_t dims[VKD_MAX_RANK + 1], rank = kept->rank;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, rank, kept->dims, &rows));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS,
+                                 rank, kept->dims, &rows));
     vkd_walk_make(lowering->graph, rows, kept, 1, &walk);
     memcpy(dims, kept->dims, sizeof kept->dims);
     dims[rank] = 2;
     if (rank == VKD_MAX_RANK)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "statistics over nothing");
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, rank + 1, dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS,
+                                 rank + 1, dims, out));
     vkd_node node = node_of(lowering, VKD_SHADER_STATS, reduction, &walk, walk.slots, eps);
     add_specs(lowering, &node, reduction, &walk, VKD_DTYPE_FLOAT32, op);
     vkd_node_read(&node, kept->tensor);
@@ -148,14 +164,16 @@ vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *redu
     return vkd_op_add_node(lowering, &node, kept->tensor, *out);
 }
 
-/* ------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
-static const vkd_param sum_params[] = {VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims),
-                                       VKD_BOOL(reduce_args, keepdim), VKD_IGNORED("dtype"), VKD_OUTPUT(reduce_args, y),
+static const vkd_param sum_params[] = {
+    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
+    VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END};
+static const vkd_param extreme_params[] = {
+    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
+    VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
+static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x), VKD_OUTPUT(reduce_args, y),
                                        VKD_PARAMS_END};
-static const vkd_param extreme_params[] = {VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims),
-                                           VKD_BOOL(reduce_args, keepdim), VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
-static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x), VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
 
 /* An output dim without keepdim, with ones for what is reduced with it. */
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
@@ -171,10 +189,14 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
-static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op)
+static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *reduction,
+                                  uint32_t op)
 {
-    bool needs = op == VKD_REDUCE_MAX || op == VKD_REDUCE_MIN || op == VKD_REDUCE_ARGMAX || op == VKD_REDUCE_ARGMIN;
-    return needs && !reduction->count ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements") : VKD_OK;
+    bool needs = op == VKD_REDUCE_MAX || op == VKD_REDUCE_MIN || op == VKD_REDUCE_ARGMAX ||
+                 op == VKD_REDUCE_ARGMIN;
+    return needs && !reduction->count
+               ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements")
+               : VKD_OK;
 }
 
 vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op)
@@ -187,7 +209,8 @@ vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32
     vkd_op_listed(&args->dims, x.rank, reduced);
     VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
     VKD_TRY(check_not_empty(lowering, &reduction, op));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
+                             VKD_ROWS, &y));
     return vkd_reduction_emit(lowering, &reduction, op, y);
 }
 
@@ -196,9 +219,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return vkd_op_reduce(lowering, arguments, (uint32_t)lowering->call->row->code);
 }
 
-#define REDUCE(name_, params_, code_)                                                                                          \
-    {                                                                                                                          \
-        name_, params_, sizeof(reduce_args), shape, lower, .code = code_                                                       \
+#define REDUCE(name_, params_, code_)                                                              \
+    {                                                                                              \
+        name_, params_, sizeof(reduce_args), shape, lower, .code = code_                           \
     }
 
 static const vkd_op rows[] = {

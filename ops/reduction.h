@@ -16,17 +16,19 @@ typedef struct vkd_reduction {
 } vkd_reduction;
 
 /* VKD_UNSUPPORTED where the reduced dims lie in more than VKD_REDUCE_DIMS runs. */
-VKD_MUST_USE vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x, const bool reduced[VKD_MAX_RANK],
-                                            vkd_reduction *out);
+VKD_MUST_USE vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
+                                            const bool reduced[VKD_MAX_RANK], vkd_reduction *out);
 
-/* Appends y = the reduction; y has the dims that stay, with or without ones for the others. op: VKD_REDUCE_*. */
-VKD_MUST_USE vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, vkd_tensor_id y);
+/* Appends y = the reduction; y has the dims that stay, with or without ones for the others. op:
+ * VKD_REDUCE_*. */
+VKD_MUST_USE vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction,
+                                           uint32_t op, vkd_tensor_id y);
 
 /* The reduction of a whole operator. */
 VKD_MUST_USE vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op);
 
 /* Appends the two numbers of each run, an f32 tensor [kept dims.., 2]. op: VKD_STATS_*. */
-VKD_MUST_USE vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op, float eps,
-                                            vkd_tensor_id *out);
+VKD_MUST_USE vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *reduction,
+                                            uint32_t op, float eps, vkd_tensor_id *out);
 
 #endif

@@ -46,37 +46,43 @@ static void pack_blocks(const void *from, void *dst, size_t size)
 vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero)
 {
     if (!isfinite(scale) || scale <= 0)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s scale is %g: it must be positive and finite", what,
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "the %s scale is %g: it must be positive and finite", what,
                            (double)scale);
     if (zero < -128 || zero > 127)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s zero point is %d: it must be within -128..127", what, zero);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "the %s zero point is %d: it must be within -128..127", what, zero);
     return VKD_OK;
 }
 
 /* A constant with at least one element a channel. */
-static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value, vkd_dtype dtype,
-                                    uint32_t channels)
+static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value,
+                                    vkd_dtype dtype, uint32_t channels)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype || tensor->size < (size_t)channels * 4)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%s is %s of %zu bytes: %u channels of %s are needed", what,
-                           vkd_dtype_name(tensor->dtype), tensor->size, channels, vkd_dtype_name(dtype));
+        return vkd_op_fail(
+            lowering, VKD_INVALID_MODEL, "%s is %s of %zu bytes: %u channels of %s are needed",
+            what, vkd_dtype_name(tensor->dtype), tensor->size, channels, vkd_dtype_name(dtype));
     return VKD_OK;
 }
 
-vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels, vkd_tensor_id *out_blocks,
-                          requantize_params *out_params)
+vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
+                          vkd_tensor_id *out_blocks, requantize_params *out_params)
 {
     VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
     VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
-    VKD_TRY(check_per_channel(lowering, "weight_sums", args->weight_sums, VKD_DTYPE_INT32, channels));
-    VKD_TRY(check_per_channel(lowering, "weight_scales", args->weight_scales, VKD_DTYPE_FLOAT32, channels));
+    VKD_TRY(
+        check_per_channel(lowering, "weight_sums", args->weight_sums, VKD_DTYPE_INT32, channels));
+    VKD_TRY(check_per_channel(lowering, "weight_scales", args->weight_scales, VKD_DTYPE_FLOAT32,
+                              channels));
     bool has_bias = args->bias != VKD_NO_VALUE;
     if (has_bias)
         VKD_TRY(check_per_channel(lowering, "bias", args->bias, VKD_DTYPE_FLOAT32, channels));
     bool relu = !strcmp(args->activation, "relu");
     if (!relu && strcmp(args->activation, "none"))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "activation '%s': 'none' and 'relu' are supported", args->activation);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "activation '%s': 'none' and 'relu' are supported", args->activation);
 
     const block_source source = {
         .sums = vkd_value_tensor(lowering, args->weight_sums)->data,
@@ -92,12 +98,12 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .low = relu ? (float)args->y_zero : -128.0f,
         .high = 127.0f,
     };
-    return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block), pack_blocks, &source, sizeof source,
-                           out_blocks);
+    return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block),
+                           pack_blocks, &source, sizeof source, out_blocks);
 }
 
-vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused, uint32_t y,
-                               requantize_params *params)
+vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args,
+                               const fused_args *fused, uint32_t y, requantize_params *params)
 {
     params->high = fmaxf(fminf(params->high, (float)fused->high), -128.0f);
     /* Behind a relu the clamp has the last word, where all that it leaves lies below. */
@@ -106,9 +112,11 @@ vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *ar
         return VKD_OK;
     VKD_TRY(vkd_check_qparams(lowering, "residual", fused->r_scale, fused->r_zero));
     VKD_TRY(vkd_check_qparams(lowering, "sum", fused->sum_scale, fused->sum_zero));
-    const vkd_model_tensor *r = vkd_value_tensor(lowering, fused->residual), *sum = vkd_value_tensor(lowering, y);
+    const vkd_model_tensor *r = vkd_value_tensor(lowering, fused->residual),
+                           *sum = vkd_value_tensor(lowering, y);
     if (r->rank != sum->rank || memcmp(r->dims, sum->dims, r->rank * sizeof r->dims[0]))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the residual has another shape than the result");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "the residual has another shape than the result");
     params->q_scale = args->y_scale;
     params->r_scale = fused->r_scale;
     params->r_zero = fused->r_zero;
@@ -117,10 +125,12 @@ vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *ar
     return VKD_OK;
 }
 
-void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y)
+void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual,
+                         vkd_tensor_id y)
 {
     vkd_node_read(node, blocks);
-    vkd_node_read(node, residual == VKD_NO_TENSOR ? blocks : residual); /* a binding may not stay empty */
+    /* a binding may not stay empty */
+    vkd_node_read(node, residual == VKD_NO_TENSOR ? blocks : residual);
     vkd_node_write(node, y);
 }
 

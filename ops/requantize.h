@@ -6,28 +6,36 @@
 #include "ops/lower.h"
 #include "shaders/requantize_params.h"
 
-/* More products than this could overflow an int32 accumulator: k * 128 * 255 < 2^31 (activations may be shifted to unsigned).
+/* More products than this could overflow an int32 accumulator: k * 128 * 255 < 2^31 (activations
+ * may be shifted to unsigned).
  */
 enum { VKD_MAX_K = 65793 };
 
-/* Checks the arguments against the number of output channels and makes the kernels' side of them: the constant with one block
- * per four channels, and the push constants. */
-VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
-                                       vkd_tensor_id *out_blocks, requantize_params *out_params);
+/* Checks the arguments against the number of output channels and makes the kernels' side of them:
+ * the constant with one block per four channels, and the push constants. */
+VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args,
+                                       uint32_t channels, vkd_tensor_id *out_blocks,
+                                       requantize_params *out_params);
 
-/* Adds what is fused behind it to the push constants that vkd_requantize made for `args`; the residual must be shaped as y. */
-VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args, const fused_args *fused,
-                                            uint32_t y, requantize_params *params);
+/* Adds what is fused behind it to the push constants that vkd_requantize made for `args`; the
+ * residual must be shaped as y. */
+VKD_MUST_USE vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args,
+                                            const fused_args *fused, uint32_t y,
+                                            requantize_params *params);
 
-/* The last bindings of every kernel that ends in requantize.glsl: the blocks, the residual (VKD_NO_TENSOR without), the result.
+/* The last bindings of every kernel that ends in requantize.glsl: the blocks, the residual
+ * (VKD_NO_TENSOR without), the result.
  */
-void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual, vkd_tensor_id y);
+void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id residual,
+                         vkd_tensor_id y);
 
-/* For kernels with the sizes compiled in: what a node's push constants have before a requantize_params at their end becomes
- * specialisation constants, in the same order, behind those that the node has and one for whether there is a residual. */
+/* For kernels with the sizes compiled in: what a node's push constants have before a
+ * requantize_params at their end becomes specialisation constants, in the same order, behind those
+ * that the node has and one for whether there is a residual. */
 void vkd_requantize_bake(vkd_node *node, bool residual);
 
 /* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */
-VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero);
+VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale,
+                                          int32_t zero);
 
 #endif

@@ -1,4 +1,5 @@
-/* Images at places between their pixels: enlarging, shrinking, sampling by a grid; and where an image's pixels are. */
+/* Images at places between their pixels: enlarging, shrinking, sampling by a grid; and where an
+ * image's pixels are. */
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "shaders/resample_params.h"
@@ -7,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
 typedef struct resampling {
     uint32_t filter, places; /* VKD_RESAMPLE_* */
@@ -21,7 +22,8 @@ static vkd_status emit(vkd_lowering *lowering, const resampling *r, vkd_tensor_i
     const vkd_tensor *y = &lowering->graph->tensors[y_id];
     const vkd_view *x = &r->x, *grid = &r->grid;
     const bool by_grid = r->places == VKD_RESAMPLE_GRID || r->places == VKD_RESAMPLE_GRID_EDGES;
-    vkd_view planes = *x, pixels = {.rank = 4, .strides = {0, 0, (int32_t)y->dims[3], 1}}, places = {.rank = 4};
+    vkd_view planes = *x, pixels = {.rank = 4, .strides = {0, 0, (int32_t)y->dims[3], 1}},
+             places = {.rank = 4};
     vkd_walk walk;
     planes.strides[2] = planes.strides[3] = 0;
     pixels.tensor = places.tensor = x->tensor;
@@ -52,7 +54,8 @@ static vkd_status emit(vkd_lowering *lowering, const resampling *r, vkd_tensor_i
     memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
     memcpy(params.pixel_strides, walk.strides[1] + first, sizeof params.pixel_strides);
     memcpy(params.grid_strides, walk.strides[2] + first, sizeof params.grid_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_RESAMPLE, 3 * vkd_loop(4 * VKD_RESAMPLE_DIMS, 0) + vkd_loop(4, 0), &params,
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_RESAMPLE,
+                                3 * vkd_loop(4 * VKD_RESAMPLE_DIMS, 0) + vkd_loop(4, 0), &params,
                                 sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
@@ -72,11 +75,12 @@ static vkd_status emit(vkd_lowering *lowering, const resampling *r, vkd_tensor_i
 static vkd_status emit_image(vkd_lowering *lowering, const resampling *r, uint32_t x, uint32_t y)
 {
     vkd_tensor_id tensor;
-    VKD_TRY(vkd_op_output_in(lowering, y, vkd_value_tensor(lowering, x)->dtype, vkd_op_layout(lowering, &x, 1), &tensor));
+    VKD_TRY(vkd_op_output_in(lowering, y, vkd_value_tensor(lowering, x)->dtype,
+                             vkd_op_layout(lowering, &x, 1), &tensor));
     return emit(lowering, r, tensor);
 }
 
-/* -------------------------------------------------------------------------------------------------------- upsample */
+/* ------------------------------------------------------------------------------------- upsample */
 
 static const vkd_param nearest_parameters[] = {
     VKD_TENSOR(upsample_args, x),
@@ -86,9 +90,9 @@ static const vkd_param nearest_parameters[] = {
     VKD_PARAMS_END,
 };
 static const vkd_param bilinear_parameters[] = {
-    VKD_TENSOR(upsample_args, x),          VKD_SIZES(upsample_args, size),
+    VKD_TENSOR(upsample_args, x),           VKD_SIZES(upsample_args, size),
     VKD_BOOL(upsample_args, align_corners), VKD_FLOATS_OR_NULL(upsample_args, factors, 2),
-    VKD_OUTPUT(upsample_args, y),          VKD_PARAMS_END,
+    VKD_OUTPUT(upsample_args, y),           VKD_PARAMS_END,
 };
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
@@ -96,9 +100,11 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const upsample_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4",
+                              x->rank);
     if (args->size.count && args->size.count != 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %zu sizes, expected 2", args->size.count);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %zu sizes, expected 2",
+                              args->size.count);
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         double size = args->size.count ? (double)vkd_shape_number(shaping, args->size.items[i])
@@ -113,7 +119,8 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 /* Whether a nearest pixel's number is that of y divided by an integer, h and w. */
 static bool are_integers(const vkd_lowering *lowering, const upsample_args *args, uint32_t out[2])
 {
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
     for (int i = 0; i < 2; i++) {
         uint32_t from = x->dims[2 + i], to = y->dims[2 + i];
         out[i] = to / from;
@@ -124,7 +131,8 @@ static bool are_integers(const vkd_lowering *lowering, const upsample_args *args
 }
 
 /* Whole words, of 4C. */
-static vkd_status lower_integers(vkd_lowering *lowering, const upsample_args *args, const uint32_t factors[2])
+static vkd_status lower_integers(vkd_lowering *lowering, const upsample_args *args,
+                                 const uint32_t factors[2])
 {
     vkd_tensor_id x_id, y_id;
     vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
@@ -134,7 +142,8 @@ static vkd_status lower_integers(vkd_lowering *lowering, const upsample_args *ar
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     uint32_t size = (uint32_t)vkd_dtype_size(dtype);
     upsample_nearest_params params = {.words = vkd_tensor_groups(y) * size};
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_UPSAMPLE_NEAREST, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_UPSAMPLE_NEAREST, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
@@ -156,21 +165,24 @@ static float ratio_of(uint32_t from, uint32_t to, float factor, bool align_corne
 static vkd_status lower_upsample(vkd_lowering *lowering, const void *arguments)
 {
     const upsample_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
     const uint32_t filter = (uint32_t)lowering->call->row->code;
     uint32_t factors[2];
     if (filter == VKD_RESAMPLE_NEAREST && are_integers(lowering, args, factors))
         return lower_integers(lowering, args, factors);
     resampling r = {.filter = filter};
-    r.places = filter == VKD_RESAMPLE_NEAREST || args->align_corners ? VKD_RESAMPLE_RATIO : VKD_RESAMPLE_CENTRES;
+    r.places = filter == VKD_RESAMPLE_NEAREST || args->align_corners ? VKD_RESAMPLE_RATIO
+                                                                     : VKD_RESAMPLE_CENTRES;
     for (int i = 0; i < 2; i++)
-        r.ratio[i] = ratio_of(x->dims[2 + i], y->dims[2 + i], args->factors[i], args->align_corners);
+        r.ratio[i] =
+            ratio_of(x->dims[2 + i], y->dims[2 + i], args->factors[i], args->align_corners);
     VKD_TRY(vkd_op_view(lowering, args->x, &r.x));
     r.grid = r.x;
     return emit_image(lowering, &r, args->x, args->y);
 }
 
-/* --------------------------------------------------------------------------------------------------------- by grid */
+/* -------------------------------------------------------------------------------------- by grid */
 
 typedef struct grid_args {
     uint32_t x, grid, y;
@@ -178,21 +190,27 @@ typedef struct grid_args {
     bool align_corners;
 } grid_args;
 
-static const vkd_param grid_parameters[] = {VKD_TENSOR(grid_args, x),     VKD_TENSOR(grid_args, grid),
-                                            VKD_INT(grid_args, filter),   VKD_INT(grid_args, padding),
-                                            VKD_BOOL(grid_args, align_corners), VKD_OUTPUT(grid_args, y),
+static const vkd_param grid_parameters[] = {VKD_TENSOR(grid_args, x),
+                                            VKD_TENSOR(grid_args, grid),
+                                            VKD_INT(grid_args, filter),
+                                            VKD_INT(grid_args, padding),
+                                            VKD_BOOL(grid_args, align_corners),
+                                            VKD_OUTPUT(grid_args, y),
                                             VKD_PARAMS_END};
 
 static vkd_status shape_grid(vkd_shaping *shaping, const void *arguments)
 {
     const grid_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *grid = vkd_shape_of(shaping, args->grid);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *grid = vkd_shape_of(shaping, args->grid);
     if (x->rank != 4 || grid->rank != 4 || grid->dims[3] != 2 || grid->dims[0] != x->dims[0]) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "images of %s and a grid of %s",
-                              vkd_dims_format(x->rank, x->dims, is), vkd_dims_format(grid->rank, grid->dims, by));
+                              vkd_dims_format(x->rank, x->dims, is),
+                              vkd_dims_format(grid->rank, grid->dims, by));
     }
-    return vkd_shape_set(shaping, args->y, 4, (const uint32_t[]){x->dims[0], x->dims[1], grid->dims[1], grid->dims[2]});
+    return vkd_shape_set(shaping, args->y, 4,
+                         (const uint32_t[]){x->dims[0], x->dims[1], grid->dims[1], grid->dims[2]});
 }
 
 static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
@@ -200,12 +218,15 @@ static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
     enum { BILINEAR, NEAREST, ZEROS = 0, BORDER };
     const grid_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    if ((args->filter != BILINEAR && args->filter != NEAREST) || (args->padding != ZEROS && args->padding != BORDER))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "interpolation %d with padding %d: 0 and 1 of both are supported",
+    if ((args->filter != BILINEAR && args->filter != NEAREST) ||
+        (args->padding != ZEROS && args->padding != BORDER))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "interpolation %d with padding %d: 0 and 1 of both are supported",
                            args->filter, args->padding);
     if (!vkd_dims_count(x->rank, x->dims))
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "images without pixels");
-    resampling r = {.filter = args->filter == BILINEAR ? VKD_RESAMPLE_BILINEAR : VKD_RESAMPLE_NEAREST,
+    resampling r = {.filter =
+                        args->filter == BILINEAR ? VKD_RESAMPLE_BILINEAR : VKD_RESAMPLE_NEAREST,
                     .places = args->align_corners ? VKD_RESAMPLE_GRID : VKD_RESAMPLE_GRID_EDGES,
                     .zeros = args->padding == ZEROS};
     VKD_TRY(vkd_op_view(lowering, args->x, &r.x));
@@ -213,7 +234,7 @@ static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
     return emit_image(lowering, &r, args->x, args->y);
 }
 
-/* -------------------------------------------------------------------------------------------------- centres of cells */
+/* ----------------------------------------------------------------------------- centres of cells */
 
 typedef struct priors_args {
     uint32_t x, y;
@@ -221,15 +242,17 @@ typedef struct priors_args {
     float offset;
 } priors_args;
 
-static const vkd_param priors_parameters[] = {VKD_TENSOR(priors_args, x), VKD_INT(priors_args, stride),
-                                              VKD_FLOAT(priors_args, offset), VKD_OUTPUT(priors_args, y), VKD_PARAMS_END};
+static const vkd_param priors_parameters[] = {
+    VKD_TENSOR(priors_args, x), VKD_INT(priors_args, stride), VKD_FLOAT(priors_args, offset),
+    VKD_OUTPUT(priors_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_priors(vkd_shaping *shaping, const void *arguments)
 {
     const priors_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 2 at least", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the input has rank %u, expected 2 at least", x->rank);
     uint64_t count = (uint64_t)x->dims[x->rank - 2] * x->dims[x->rank - 1];
     if (count > INT32_MAX)
         return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%llu cells", (unsigned long long)count);
@@ -246,7 +269,8 @@ static void pack_priors(const void *source, void *dst, size_t size)
     const priors *p = source;
     memset(dst, 0, size);
     for (uint32_t i = 0; i < p->count; i++) {
-        const float at[] = {((float)(i % p->w) + p->offset) * p->stride, ((float)(i / p->w) + p->offset) * p->stride};
+        const float at[] = {((float)(i % p->w) + p->offset) * p->stride,
+                            ((float)(i / p->w) + p->offset) * p->stride};
         memcpy((char *)dst + i * sizeof at, at, sizeof at);
     }
 }
@@ -254,7 +278,8 @@ static void pack_priors(const void *source, void *dst, size_t size)
 static vkd_status lower_priors(vkd_lowering *lowering, const void *arguments)
 {
     const priors_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
     const priors p = {x->dims[x->rank - 1], y->dims[0], (float)args->stride, args->offset};
     vkd_tensor_id cells, tensor;
     VKD_TRY(vkd_op_constant(lowering, 8 * (uint64_t)p.count, pack_priors, &p, sizeof p, &cells));
@@ -264,21 +289,26 @@ static vkd_status lower_priors(vkd_lowering *lowering, const void *arguments)
     return vkd_op_move(lowering, &view, tensor);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
-#define UPSAMPLE(name_, params_, code_, ...)                                                                                   \
-    {                                                                                                                          \
-        name_, params_, sizeof(upsample_args), shape, lower_upsample, .code = code_, __VA_ARGS__                               \
+#define UPSAMPLE(name_, params_, code_, ...)                                                       \
+    {                                                                                              \
+        name_, params_, sizeof(upsample_args), shape, lower_upsample, .code = code_, __VA_ARGS__   \
     }
 
 static const vkd_op rows[] = {
-    UPSAMPLE("aten.upsample_nearest2d.vec", nearest_parameters, VKD_RESAMPLE_NEAREST, .kind = VKD_OP_UPSAMPLE_NEAREST),
-    UPSAMPLE("aten::upsample_nearest2d.vec_out", nearest_parameters, VKD_RESAMPLE_NEAREST, .kind = VKD_OP_UPSAMPLE_NEAREST),
-    UPSAMPLE("aten.upsample_bilinear2d.vec", bilinear_parameters, VKD_RESAMPLE_BILINEAR, .kind = VKD_OP_OTHER),
-    UPSAMPLE("aten::upsample_bilinear2d.vec_out", bilinear_parameters, VKD_RESAMPLE_BILINEAR, .kind = VKD_OP_OTHER),
+    UPSAMPLE("aten.upsample_nearest2d.vec", nearest_parameters, VKD_RESAMPLE_NEAREST,
+             .kind = VKD_OP_UPSAMPLE_NEAREST),
+    UPSAMPLE("aten::upsample_nearest2d.vec_out", nearest_parameters, VKD_RESAMPLE_NEAREST,
+             .kind = VKD_OP_UPSAMPLE_NEAREST),
+    UPSAMPLE("aten.upsample_bilinear2d.vec", bilinear_parameters, VKD_RESAMPLE_BILINEAR,
+             .kind = VKD_OP_OTHER),
+    UPSAMPLE("aten::upsample_bilinear2d.vec_out", bilinear_parameters, VKD_RESAMPLE_BILINEAR,
+             .kind = VKD_OP_OTHER),
     {"aten.grid_sampler_2d.default", grid_parameters, sizeof(grid_args), shape_grid, lower_grid},
     {"aten::grid_sampler_2d.out", grid_parameters, sizeof(grid_args), shape_grid, lower_grid},
-    {"et_vk.grid_priors.default", priors_parameters, sizeof(priors_args), shape_priors, lower_priors},
+    {"et_vk.grid_priors.default", priors_parameters, sizeof(priors_args), shape_priors,
+     lower_priors},
 };
 
 const vkd_op_table vkd_resample_ops = VKD_OP_TABLE(rows);

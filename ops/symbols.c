@@ -2,27 +2,48 @@
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 
-/* ------------------------------------------------------------------------------------------------------- arithmetic */
+/* ----------------------------------------------------------------------------------- arithmetic */
 
-typedef enum symbol_code { SYM_ADD, SYM_SUB, SYM_MUL, SYM_FLOORDIV, SYM_MOD, SYM_MAX, SYM_MIN, SYM_LT, SYM_GT, SYM_GE, SYM_LE, SYM_EQ,
-                           SYM_NE } symbol_code;
+typedef enum symbol_code {
+    SYM_ADD,
+    SYM_SUB,
+    SYM_MUL,
+    SYM_FLOORDIV,
+    SYM_MOD,
+    SYM_MAX,
+    SYM_MIN,
+    SYM_LT,
+    SYM_GT,
+    SYM_GE,
+    SYM_LE,
+    SYM_EQ,
+    SYM_NE
+} symbol_code;
 
 typedef struct binary_args {
     vkd_sym a, b;
     uint32_t y;
 } binary_args;
 
-static const vkd_param binary_params[] = {VKD_SYM(binary_args, a), VKD_SYM(binary_args, b), VKD_OUTPUT_SYM(binary_args, y),
-                                          VKD_PARAMS_END};
+static const vkd_param binary_params[] = {VKD_SYM(binary_args, a), VKD_SYM(binary_args, b),
+                                          VKD_OUTPUT_SYM(binary_args, y), VKD_PARAMS_END};
 
-static int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a % b < 0) != (b < 0)); }
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b != 0 && (a % b < 0) != (b < 0));
+}
 
-static vkd_status compute(vkd_shaping *shaping, symbol_code code, int64_t a, int64_t b, int64_t *out)
+static vkd_status compute(vkd_shaping *shaping, symbol_code code, int64_t a, int64_t b,
+                          int64_t *out)
 {
     if ((code == SYM_FLOORDIV || code == SYM_MOD) && (b == 0 || b == -1))
         return b ? (*out = code == SYM_MOD ? 0 : -a, VKD_OK)
-                 : vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "%lld is divided by 0", (long long)a);
-    const bool truths[] = {[SYM_LT] = a < b, [SYM_GT] = a > b, [SYM_GE] = a >= b, [SYM_LE] = a <= b, [SYM_EQ] = a == b,
+                 : vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "%lld is divided by 0",
+                                  (long long)a);
+    const bool truths[] = {[SYM_LT] = a<b, [SYM_GT] = a> b,
+                           [SYM_GE] = a >= b,
+                           [SYM_LE] = a <= b,
+                           [SYM_EQ] = a == b,
                            [SYM_NE] = a != b};
     switch (code) {
     case SYM_ADD:
@@ -63,13 +84,14 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
     if (fits(a) && fits(b))
         VKD_TRY(compute(shaping, (symbol_code)shaping->call->row->code, a, b, &y));
     if (!fits(a) || !fits(b) || !fits(y))
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "%lld and %lld: an int of 32 bits is needed and must come out",
+        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
+                              "%lld and %lld: an int of 32 bits is needed and must come out",
                               (long long)a, (long long)b);
     vkd_shape_set_number(shaping, args->y, y);
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ sizes */
+/* ---------------------------------------------------------------------------------------- sizes */
 
 typedef struct size_args {
     uint32_t x;
@@ -77,8 +99,8 @@ typedef struct size_args {
     uint32_t y;
 } size_args;
 
-static const vkd_param size_params[] = {VKD_TENSOR(size_args, x), VKD_INT(size_args, dim), VKD_OUTPUT_SYM(size_args, y),
-                                        VKD_PARAMS_END};
+static const vkd_param size_params[] = {VKD_TENSOR(size_args, x), VKD_INT(size_args, dim),
+                                        VKD_OUTPUT_SYM(size_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_size(vkd_shaping *shaping, const void *arguments)
 {
@@ -90,7 +112,7 @@ static vkd_status shape_size(vkd_shaping *shaping, const void *arguments)
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------- elements of inputs */
+/* --------------------------------------------------------------------------- elements of inputs */
 
 typedef struct select_args {
     uint32_t x;
@@ -99,21 +121,25 @@ typedef struct select_args {
     uint32_t y;
 } select_args;
 
-static const vkd_param select_params[] = {VKD_TENSOR(select_args, x), VKD_INT(select_args, dim), VKD_SYM(select_args, index),
+static const vkd_param select_params[] = {VKD_TENSOR(select_args, x), VKD_INT(select_args, dim),
+                                          VKD_SYM(select_args, index),
                                           VKD_OUTPUT_SYM(select_args, y), VKD_PARAMS_END};
 
-static const vkd_param item_params[] = {VKD_TENSOR(select_args, x), VKD_OUTPUT_SYM(select_args, y), VKD_PARAMS_END};
+static const vkd_param item_params[] = {VKD_TENSOR(select_args, x), VKD_OUTPUT_SYM(select_args, y),
+                                        VKD_PARAMS_END};
 
 static vkd_status check_is_input(vkd_shaping *shaping, uint32_t x)
 {
     for (size_t i = 0; i < shaping->net->input_count; i++)
         if (shaping->net->inputs[i] == x)
             return VKD_OK;
-    return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "value %u is read while shapes are computed: an input of the model is needed",
-                          x);
+    return vkd_shape_fail(
+        shaping, VKD_UNSUPPORTED,
+        "value %u is read while shapes are computed: an input of the model is needed", x);
 }
 
-/* The element x[.., index, ..] of an input; at load, where there is no data, the file's number stays. */
+/* The element x[.., index, ..] of an input; at load, where there is no data, the file's number
+ * stays. */
 static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
 {
     const select_args *args = arguments;
@@ -125,14 +151,16 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     int64_t index = vkd_shape_number(shaping, args->index);
     index += index < 0 ? (int64_t)size : 0;
     if (vkd_dims_count(x->rank, x->dims) != size || index < 0 || (uint64_t)index >= size)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "element %lld of dim %u is no single element of value %u",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "element %lld of dim %u is no single element of value %u",
                               (long long)index, dim, args->x);
     const vkd_input *input = vkd_shape_input(shaping, args->x);
     if (!input || !input->data)
         return VKD_OK;
     double number = vkd_element_get(input->dtype, input->data, (size_t)index);
     if (!(number >= INT32_MIN && number <= INT32_MAX))
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "element %lld of the input is %g: an int of 32 bits is needed",
+        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
+                              "element %lld of the input is %g: an int of 32 bits is needed",
                               (long long)index, number);
     vkd_shape_set_number(shaping, args->y, (int64_t)number);
     return VKD_OK;
@@ -144,9 +172,9 @@ static vkd_status nothing(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
-#define BINARY(name_, code_)                                                                                                   \
-    {                                                                                                                          \
-        name_, binary_params, sizeof(binary_args), shape_binary, nothing, .code = code_                                        \
+#define BINARY(name_, code_)                                                                       \
+    {                                                                                              \
+        name_, binary_params, sizeof(binary_args), shape_binary, nothing, .code = code_            \
     }
 
 static const select_args item = {.index = {0, VKD_NO_VALUE}};
@@ -177,7 +205,8 @@ static const vkd_op rows[] = {
     {"sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"aten::sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"et_vk.select_as_symint.default", select_params, sizeof(select_args), shape_select, nothing},
-    {"aten::_local_scalar_dense", item_params, sizeof(select_args), shape_select, nothing, .defaults = &item},
+    {"aten::_local_scalar_dense", item_params, sizeof(select_args), shape_select, nothing,
+     .defaults = &item},
 };
 
 const vkd_op_table vkd_symbol_ops = VKD_OP_TABLE(rows);

@@ -12,21 +12,25 @@ typedef struct unary_args {
     const char *approximate;
 } unary_args;
 
-static const vkd_param plain_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+static const vkd_param plain_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args, y),
+                                         VKD_PARAMS_END};
 
 static vkd_status lower_plain(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
-    return vkd_op_unary(lowering, &(vkd_unary){.function = lowering->call->row->code}, args->x, args->y);
+    return vkd_op_unary(lowering, &(vkd_unary){.function = lowering->call->row->code}, args->x,
+                        args->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------- with numbers */
+/* --------------------------------------------------------------------------------- with numbers */
 
-static const vkd_param one_params[] = {VKD_TENSOR(unary_args, x), VKD_OPTIONAL_NUMBER(unary_args, numbers[0]),
+static const vkd_param one_params[] = {VKD_TENSOR(unary_args, x),
+                                       VKD_OPTIONAL_NUMBER(unary_args, numbers[0]),
                                        VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
-static const vkd_param three_params[] = {VKD_TENSOR(unary_args, x),          VKD_NUMBER(unary_args, numbers[0]),
-                                         VKD_NUMBER(unary_args, numbers[1]), VKD_NUMBER(unary_args, numbers[2]),
-                                         VKD_OUTPUT(unary_args, y),          VKD_PARAMS_END};
+static const vkd_param three_params[] = {
+    VKD_TENSOR(unary_args, x),          VKD_NUMBER(unary_args, numbers[0]),
+    VKD_NUMBER(unary_args, numbers[1]), VKD_NUMBER(unary_args, numbers[2]),
+    VKD_OUTPUT(unary_args, y),          VKD_PARAMS_END};
 
 static float number_or(vkd_lowering *lowering, vkd_number number, float otherwise)
 {
@@ -36,7 +40,8 @@ static float number_or(vkd_lowering *lowering, vkd_number number, float otherwis
 static vkd_status lower_leaky_relu(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
-    const vkd_unary f = {.function = UNARY_LEAKY_RELU, .low = number_or(lowering, args->numbers[0], 0.01f)};
+    const vkd_unary f = {.function = UNARY_LEAKY_RELU,
+                         .low = number_or(lowering, args->numbers[0], 0.01f)};
     return vkd_op_unary(lowering, &f, args->x, args->y);
 }
 
@@ -44,29 +49,37 @@ static vkd_status lower_hardshrink(vkd_lowering *lowering, const void *arguments
 {
     const unary_args *args = arguments;
     float bound = number_or(lowering, args->numbers[0], 0.5f);
-    return vkd_op_unary(lowering, &(vkd_unary){.function = UNARY_HARDSHRINK, .low = -bound, .high = bound}, args->x, args->y);
+    return vkd_op_unary(lowering,
+                        &(vkd_unary){.function = UNARY_HARDSHRINK, .low = -bound, .high = bound},
+                        args->x, args->y);
 }
 
 static vkd_status lower_logit(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
     float eps = number_or(lowering, args->numbers[0], NAN);
-    return vkd_op_unary(lowering, &(vkd_unary){.function = UNARY_LOGIT, .low = eps, .high = 1 - eps}, args->x, args->y);
+    return vkd_op_unary(lowering,
+                        &(vkd_unary){.function = UNARY_LOGIT, .low = eps, .high = 1 - eps}, args->x,
+                        args->y);
 }
 
 /* alpha, scale, input_scale */
 static vkd_status lower_elu(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
-    float alpha = number_or(lowering, args->numbers[0], 1), scale = number_or(lowering, args->numbers[1], 1);
-    const vkd_unary f = {
-        .function = UNARY_ELU, .low = alpha * scale, .high = scale, .third = number_or(lowering, args->numbers[2], 1)};
+    float alpha = number_or(lowering, args->numbers[0], 1),
+          scale = number_or(lowering, args->numbers[1], 1);
+    const vkd_unary f = {.function = UNARY_ELU,
+                         .low = alpha * scale,
+                         .high = scale,
+                         .third = number_or(lowering, args->numbers[2], 1)};
     return vkd_op_unary(lowering, &f, args->x, args->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- gelu */
+/* ----------------------------------------------------------------------------------------- gelu */
 
-static const vkd_param gelu_params[] = {VKD_TENSOR(unary_args, x), VKD_OPTIONAL_STRING(unary_args, approximate),
+static const vkd_param gelu_params[] = {VKD_TENSOR(unary_args, x),
+                                        VKD_OPTIONAL_STRING(unary_args, approximate),
                                         VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_gelu(vkd_shaping *shaping, const void *arguments)
@@ -74,7 +87,8 @@ static vkd_status shape_gelu(vkd_shaping *shaping, const void *arguments)
     const unary_args *args = arguments;
     const char *form = args->approximate;
     if (form && strcmp(form, "none") && strcmp(form, "tanh"))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "approximate is '%s', expected 'none' or 'tanh'", form);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "approximate is '%s', expected 'none' or 'tanh'", form);
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
@@ -82,10 +96,12 @@ static vkd_status lower_gelu(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
     bool tanh_form = args->approximate && !strcmp(args->approximate, "tanh");
-    return vkd_op_unary(lowering, &(vkd_unary){.function = tanh_form ? UNARY_GELU_TANH : UNARY_GELU}, args->x, args->y);
+    return vkd_op_unary(lowering,
+                        &(vkd_unary){.function = tanh_form ? UNARY_GELU_TANH : UNARY_GELU}, args->x,
+                        args->y);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- pow */
+/* ------------------------------------------------------------------------------------------ pow */
 
 /* The exponents that nets have most, as products and roots. */
 static const struct {
@@ -101,9 +117,11 @@ static const struct {
     {-2, UNARY_RECIPROCAL_SQUARE},
 };
 
-static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *args, const vkd_number *exponent)
+static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *args,
+                                    const vkd_number *exponent)
 {
-    bool real = exponent->kind == VKD_NUMBER_DOUBLE || vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
+    bool real = exponent->kind == VKD_NUMBER_DOUBLE ||
+                vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
     vkd_tensor_id y;
     vkd_view x, power;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
@@ -119,14 +137,16 @@ static vkd_status lower_pow(vkd_lowering *lowering, const void *arguments)
     bool real = vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
     for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
         if (exponent.real == powers[i].exponent && (real || powers[i].function < UNARY_FLOATS))
-            return vkd_op_unary(lowering, &(vkd_unary){.function = powers[i].function}, args->x, args->y);
+            return vkd_op_unary(lowering, &(vkd_unary){.function = powers[i].function}, args->x,
+                                args->y);
     return lower_general_pow(lowering, args, &exponent);
 }
 
-static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x), VKD_NUMBER(unary_args, numbers[0]), VKD_OUTPUT(unary_args, y),
-                                       VKD_PARAMS_END};
+static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x),
+                                       VKD_NUMBER(unary_args, numbers[0]),
+                                       VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
 
-/* ------------------------------------------------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
 #define ROW(name_, params_, lower_) {name_, params_, sizeof(unary_args), vkd_shape_same, lower_}

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-_Static_assert(VKD_ELEMENT_BOOL == VKD_DTYPE_BOOL && VKD_ELEMENT_U8 == VKD_DTYPE_UINT8 && VKD_ELEMENT_I8 == VKD_DTYPE_INT8 &&
-                   VKD_ELEMENT_I32 == VKD_DTYPE_INT32 && VKD_ELEMENT_F16 == VKD_DTYPE_FLOAT16 &&
-                   VKD_ELEMENT_F32 == VKD_DTYPE_FLOAT32,
+_Static_assert(VKD_ELEMENT_BOOL == VKD_DTYPE_BOOL && VKD_ELEMENT_U8 == VKD_DTYPE_UINT8 &&
+                   VKD_ELEMENT_I8 == VKD_DTYPE_INT8 && VKD_ELEMENT_I32 == VKD_DTYPE_INT32 &&
+                   VKD_ELEMENT_F16 == VKD_DTYPE_FLOAT16 && VKD_ELEMENT_F32 == VKD_DTYPE_FLOAT32,
                "kernels get a tensor's dtype as it is");
 
 static bool may_alias(const vkd_tensor *from, const vkd_tensor *to);
@@ -18,14 +18,14 @@ static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
     vkd_tensor_id y;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, tensor->dtype, layout,
-                                 tensor->rank, tensor->dims, &y));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH,
+                                 tensor->dtype, layout, tensor->rank, tensor->dims, &y));
     VKD_TRY(vkd_op_move(lowering, &lowering->views[value], y));
     lowering->tensors[value] = y;
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------- constants */
+/* ------------------------------------------------------------------------------------ constants */
 
 typedef struct plain_constant {
     const void *data;
@@ -42,15 +42,18 @@ static void pack_plain(const void *source, void *dst, size_t size)
 }
 
 /* A constant of the file as it is, to be used like an activation or as the beginning of a state. */
-static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_place place, vkd_tensor_id *out)
+static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_place place,
+                               vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, constant);
     plain_constant *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "a constant");
-    source->data = tensor->data; /* field by field: the whole struct is compared, and must have no padding of chance */
+    /* field by field: the whole struct is compared, and must have no padding of chance */
+    source->data = tensor->data;
     source->size = tensor->size;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank,
+                                 tensor->dims, out));
     vkd_tensor *added = &lowering->graph->tensors[*out];
     added->pack = pack_plain;
     added->source = source;
@@ -58,8 +61,8 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_pl
     return VKD_OK;
 }
 
-vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise, vkd_tensor_id *out_tensor,
-                         uint32_t *out_word)
+vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise,
+                         vkd_tensor_id *out_tensor, uint32_t *out_word)
 {
     *out_tensor = otherwise;
     *out_word = VKD_NO_VALUE;
@@ -70,11 +73,12 @@ vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id othe
     return VKD_OK;
 }
 
-vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack, const void *source, size_t source_size,
-                           vkd_tensor_id *out)
+vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack,
+                           const void *source, size_t source_size, vkd_tensor_id *out)
 {
     if (bytes > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take %llu bytes: at most 2 GiB are supported",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "its weights take %llu bytes: at most 2 GiB are supported",
                            (unsigned long long)bytes);
     void *copy = vkd_arena_alloc(lowering->graph->arena, 1, source_size);
     if (!copy)
@@ -85,14 +89,16 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     return VKD_OK;
 }
 
-vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
-                                  vkd_pack_fn pack, const void *source, size_t source_size, vkd_tensor_id *out)
+vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank,
+                                  const uint32_t *dims, vkd_pack_fn pack, const void *source,
+                                  size_t source_size, vkd_tensor_id *out)
 {
     void *copy = vkd_arena_alloc(lowering->graph->arena, 1, source_size);
     if (!copy)
         return vkd_fail_memory(lowering->context, "a constant");
     memcpy(copy, source, source_size);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, dtype, VKD_ROWS, rank, dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_CONSTANT, dtype, VKD_ROWS, rank, dims,
+                                 out));
     vkd_tensor *added = &lowering->graph->tensors[*out];
     added->pack = pack;
     added->source = copy;
@@ -107,7 +113,8 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
     if (*out != VKD_NO_TENSOR && lowering->graph->tensors[*out].place == VKD_PLACE_STATE)
         return VKD_OK;
     if (*out != VKD_NO_TENSOR || !tensor->state)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is written in place and is no state", value);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "value %u is written in place and is no state", value);
     VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
     lowering->tensors[value] = *out;
     lowering->graph->tensors[*out].state = value + 1;
@@ -118,17 +125,20 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
 {
     if (!vkd_value_tensor(lowering, constant)->data || !vkd_value_tensor(lowering, value)->state ||
         lowering->tensors[value] != VKD_NO_TENSOR)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u, a state, does not start as a constant", value);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "value %u, a state, does not start as a constant", value);
     VKD_TRY(add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]));
     lowering->graph->tensors[lowering->tensors[value]].state = value + 1;
     return VKD_OK;
 }
 
-/* --------------------------------------------------------------------------------------------------------- inputs */
+/* --------------------------------------------------------------------------------------- inputs */
 
-vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
+vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                            vkd_tensor_id *out)
 {
-    if (vkd_value_tensor(lowering, value)->state && vkd_value_tensor(lowering, value)->dtype == dtype)
+    if (vkd_value_tensor(lowering, value)->state &&
+        vkd_value_tensor(lowering, value)->dtype == dtype)
         return vkd_op_state(lowering, value, out);
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype)
@@ -138,7 +148,8 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
         VKD_TRY(materialise(lowering, value, VKD_ROWS));
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u is read before an operator has produced it", value);
+            return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                               "value %u is read before an operator has produced it", value);
         VKD_TRY(add_constant(lowering, value, VKD_PLACE_CONSTANT, &lowering->tensors[value]));
     }
     *out = lowering->tensors[value];
@@ -148,7 +159,8 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
 vkd_layout vkd_op_layout(const vkd_lowering *lowering, const uint32_t *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        vkd_tensor_id tensor = values[i] == VKD_NO_VALUE ? VKD_NO_TENSOR : lowering->tensors[values[i]];
+        vkd_tensor_id tensor =
+            values[i] == VKD_NO_VALUE ? VKD_NO_TENSOR : lowering->tensors[values[i]];
         if (tensor != VKD_NO_TENSOR && lowering->graph->tensors[tensor].layout == VKD_4C &&
             lowering->copies[values[i]] == VKD_NO_TENSOR)
             return VKD_4C;
@@ -166,7 +178,8 @@ static vkd_status other_layout(vkd_lowering *lowering, vkd_tensor_id source, vkd
     return VKD_OK;
 }
 
-vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
+vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout,
+                        vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
     if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
@@ -179,7 +192,8 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
     }
     if (lowering->copies[value] == VKD_NO_TENSOR) {
         vkd_tensor_id copy;
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, layout, tensor->rank, tensor->dims, &copy));
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, layout,
+                                     tensor->rank, tensor->dims, &copy));
         VKD_TRY(other_layout(lowering, source, copy));
         lowering->copies[value] = copy;
     }
@@ -187,17 +201,21 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
     return VKD_OK;
 }
 
-/* -------------------------------------------------------------------------------------------------------- outputs */
+/* -------------------------------------------------------------------------------------- outputs */
 
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR || lowering->views[value].tensor != VKD_NO_TENSOR;
+    bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR ||
+                    lowering->views[value].tensor != VKD_NO_TENSOR;
     if (is_taken && !tensor->state)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
-                           tensor->data ? "a constant" : "a graph input or another operator's output");
-    if (tensor->dtype != dtype) /* a conversion on the way, for all that is known here: no fault of the file */
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the output, value %u, has dtype %s, expected %s", value,
+                           tensor->data ? "a constant"
+                                        : "a graph input or another operator's output");
+    if (tensor->dtype !=
+        dtype) /* a conversion on the way, for all that is known here: no fault of the file */
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "the output, value %u, has dtype %s, expected %s", value,
                            vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
     return VKD_OK;
 }
@@ -206,11 +224,13 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
 static vkd_status output_beside(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    vkd_written_state *grown = vkd_arena_grow(lowering->graph->arena, lowering->written, lowering->written_count,
-                                              &lowering->written_capacity, sizeof *grown);
+    vkd_written_state *grown =
+        vkd_arena_grow(lowering->graph->arena, lowering->written, lowering->written_count,
+                       &lowering->written_capacity, sizeof *grown);
     if (!grown)
         return vkd_fail_memory(lowering->context, "a state");
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, tensor->dtype, VKD_ROWS, tensor->rank, tensor->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, tensor->dtype, VKD_ROWS,
+                                 tensor->rank, tensor->dims, out));
     lowering->written = grown;
     grown[lowering->written_count++] = (vkd_written_state){value, *out};
     return VKD_OK;
@@ -229,7 +249,8 @@ vkd_status vkd_op_finish_states(vkd_lowering *lowering)
     return VKD_OK;
 }
 
-vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_layout layout, vkd_tensor_id *out)
+vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                            vkd_layout layout, vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->state) {
@@ -238,19 +259,21 @@ vkd_status vkd_op_output_in(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
     }
     bool boundary = layout == VKD_ROWS && lowering->use[value].is_output;
     VKD_TRY(check_output(lowering, value, dtype));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH, dtype, layout, tensor->rank,
-                                 tensor->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH,
+                                 dtype, layout, tensor->rank, tensor->dims, out));
     lowering->tensors[value] = *out;
     return VKD_OK;
 }
 
-vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
+vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                         vkd_tensor_id *out)
 {
     bool rows = lowering->use[value].is_output || vkd_value_tensor(lowering, value)->rank > 4;
     return vkd_op_output_in(lowering, value, dtype, rows ? VKD_ROWS : VKD_4C, out);
 }
 
-vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, vkd_tensor_id *out)
+vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                            vkd_tensor_id *out)
 {
     return vkd_op_output_in(lowering, value, dtype, VKD_4C, out);
 }
@@ -266,7 +289,7 @@ vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
     return VKD_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- views */
+/* ---------------------------------------------------------------------------------------- views */
 
 vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
 {
@@ -290,10 +313,12 @@ vkd_status vkd_op_output_view(vkd_lowering *lowering, uint32_t value, const vkd_
     lowering->views[value] = *view;
     /* What is written in place later must be read before. */
     bool changes = lowering->graph->tensors[view->tensor].place == VKD_PLACE_STATE;
-    return changes || lowering->use[value].is_output ? materialise(lowering, value, VKD_ROWS) : VKD_OK;
+    return changes || lowering->use[value].is_output ? materialise(lowering, value, VKD_ROWS)
+                                                     : VKD_OK;
 }
 
-static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_symbol_offset *offset, vkd_tensor_id y)
+static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x,
+                           const vkd_symbol_offset *offset, vkd_tensor_id y)
 {
     vkd_walk walk;
     vkd_walk_make(lowering->graph, y, x, 1, &walk);
@@ -310,7 +335,8 @@ static vkd_status add_move(vkd_lowering *lowering, const vkd_view *x, const vkd_
                           .symbol_most = offset->most};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_MOVE, vkd_loop(4 * VKD_VIEW_DIMS, 0), &params,
+                                sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
     vkd_node_read(&node, symbols);
@@ -327,14 +353,16 @@ vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id 
     return add_move(lowering, x, &(vkd_symbol_offset){.number = VKD_NO_SYMBOL}, y);
 }
 
-vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view, const vkd_symbol_offset *offset)
+vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view,
+                               const vkd_symbol_offset *offset)
 {
     vkd_tensor_id y;
-    VKD_TRY(vkd_op_output_in(lowering, value, lowering->graph->tensors[view->tensor].dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_op_output_in(lowering, value, lowering->graph->tensors[view->tensor].dtype,
+                             VKD_ROWS, &y));
     return add_move(lowering, view, offset, y);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- shapes */
+/* --------------------------------------------------------------------------------------- shapes */
 
 void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK])
 {
@@ -357,8 +385,10 @@ bool vkd_same_order(const vkd_tensor *a, const vkd_tensor *b)
     return is_flat(a) && is_flat(b);
 }
 
-/* What the elements of src become under another value's dims: ROWS stays ROWS; 4C stays 4C where the bytes stay, and for int8. */
-static vkd_layout reshaped_layout(const vkd_lowering *lowering, const vkd_tensor *src, uint32_t value)
+/* What the elements of src become under another value's dims: ROWS stays ROWS; 4C stays 4C where
+ * the bytes stay, and for int8. */
+static vkd_layout reshaped_layout(const vkd_lowering *lowering, const vkd_tensor *src,
+                                  uint32_t value)
 {
     const vkd_model_tensor *to = vkd_value_tensor(lowering, value);
     if (src->layout == VKD_ROWS || lowering->use[value].is_output || to->rank > 4)
@@ -370,7 +400,8 @@ static vkd_layout reshaped_layout(const vkd_lowering *lowering, const vkd_tensor
     return vkd_same_order(src, &dst) ? VKD_4C : VKD_ROWS;
 }
 
-/* Whether a tensor's memory may be seen under another name: what the host writes or what is written in place stays apart. */
+/* Whether a tensor's memory may be seen under another name: what the host writes or what is written
+ * in place stays apart. */
 static bool may_alias(const vkd_tensor *from, const vkd_tensor *to)
 {
     return from->place == VKD_PLACE_SCRATCH && to->place == VKD_PLACE_SCRATCH;
@@ -381,7 +412,8 @@ vkd_status vkd_op_reshape(vkd_lowering *lowering, vkd_tensor_id src, uint32_t va
     vkd_graph *graph = lowering->graph;
     vkd_tensor_id dst;
     const vkd_dtype dtype = graph->tensors[src].dtype;
-    VKD_TRY(vkd_op_output_in(lowering, value, dtype, reshaped_layout(lowering, &graph->tensors[src], value), &dst));
+    VKD_TRY(vkd_op_output_in(lowering, value, dtype,
+                             reshaped_layout(lowering, &graph->tensors[src], value), &dst));
     const vkd_tensor *from = &graph->tensors[src];
     vkd_tensor *to = &graph->tensors[dst];
     if (may_alias(from, to) && vkd_same_order(from, to)) {

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------------------------- copies */
+/* --------------------------------------------------------------------------------------- copies */
 
 static bool is_dense(const vkd_tensor *t) { return t->layout == VKD_ROWS || t->c % 4 == 0; }
 
-/* Whether dst's bytes are src's: elements in the same order, and no padding, which a copy would have to clear. */
+/* Whether dst's bytes are src's: elements in the same order, and no padding, which a copy would
+ * have to clear. */
 static bool is_memcpy(const vkd_tensor *src, const vkd_tensor *dst)
 {
     return vkd_same_order(src, dst) && is_dense(src) && is_dense(dst);
@@ -38,7 +39,7 @@ vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id 
     return vkd_op_add_node(lowering, &node, src, dst);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- views */
+/* ---------------------------------------------------------------------------------------- views */
 
 /* y is x under y's own dims, whatever they are. */
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -72,7 +73,8 @@ static vkd_status shape_view(vkd_shaping *shaping, const void *arguments)
         if (size == -1 && open == VKD_NO_VALUE)
             open = i;
         else if (size < 0 || size > INT32_MAX || (known && size > INT64_MAX / (int64_t)known))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u", (long long)size, i);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u",
+                                  (long long)size, i);
         else
             known *= (uint64_t)size;
         dims[i] = (uint32_t)size;
@@ -82,12 +84,13 @@ static vkd_status shape_view(vkd_shaping *shaping, const void *arguments)
         known *= dims[open];
     }
     if (known != count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the output has %llu elements, the input %llu",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the output has %llu elements, the input %llu",
                               (unsigned long long)known, (unsigned long long)count);
     return vkd_shape_set(shaping, args->view.y, rank, dims);
 }
 
-/* --------------------------------------------------------------------------------------------- squeeze, unsqueeze */
+/* --------------------------------------------------------------------------- squeeze, unsqueeze */
 
 typedef struct squeeze_args {
     view_args view;
@@ -125,7 +128,8 @@ static vkd_status shape_unsqueeze(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->view.x);
     uint32_t dims[VKD_MAX_RANK + 1], at = 0;
     if (args->dims.count != 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one", args->dims.count);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one",
+                              args->dims.count);
     VKD_TRY(vkd_shape_dim(shaping, args->dims.items[0], x->rank + 1, &at));
     memcpy(dims, x->dims, at * sizeof dims[0]);
     dims[at] = 1;
@@ -133,7 +137,7 @@ static vkd_status shape_unsqueeze(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->view.y, x->rank + 1, dims);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- clone */
+/* ---------------------------------------------------------------------------------------- clone */
 
 static const vkd_param clone_parameters[] = {
     VKD_TENSOR(view_args, x),
@@ -143,16 +147,26 @@ static const vkd_param clone_parameters[] = {
 };
 
 static const vkd_op rows[] = {
-    {"aten.view_copy.default", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
-    {"aten.squeeze_copy.dim", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
-    {"aten.squeeze_copy.dims", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
-    {"aten.unsqueeze_copy.default", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower, .kind = VKD_OP_VIEW},
-    {"aten::view_copy.out", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
-    {"aten::squeeze_copy.dim_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
-    {"aten::squeeze_copy.dims_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower, .kind = VKD_OP_VIEW},
-    {"aten::unsqueeze_copy.out", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower, .kind = VKD_OP_VIEW},
-    {"executorch_prim::et_view.default", size_parameters, sizeof(size_args), shape_view, lower, .kind = VKD_OP_VIEW},
-    {"aten.clone.default", clone_parameters, sizeof(view_args), vkd_shape_same, lower, .kind = VKD_OP_CLONE},
+    {"aten.view_copy.default", size_parameters, sizeof(size_args), shape_view, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten.squeeze_copy.dim", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten.squeeze_copy.dims", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten.unsqueeze_copy.default", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze,
+     lower, .kind = VKD_OP_VIEW},
+    {"aten::view_copy.out", size_parameters, sizeof(size_args), shape_view, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten::squeeze_copy.dim_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten::squeeze_copy.dims_out", squeeze_parameters, sizeof(squeeze_args), shape_squeeze, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten::unsqueeze_copy.out", squeeze_parameters, sizeof(squeeze_args), shape_unsqueeze, lower,
+     .kind = VKD_OP_VIEW},
+    {"executorch_prim::et_view.default", size_parameters, sizeof(size_args), shape_view, lower,
+     .kind = VKD_OP_VIEW},
+    {"aten.clone.default", clone_parameters, sizeof(view_args), vkd_shape_same, lower,
+     .kind = VKD_OP_CLONE},
 };
 
 const vkd_op_table vkd_view_ops = VKD_OP_TABLE(rows);

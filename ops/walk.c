@@ -11,7 +11,8 @@ static void strides_of(const vkd_tensor *t, int32_t strides[VKD_MAX_RANK])
         strides[d] = step;
     if (t->layout == VKD_ROWS || !t->rank)
         return;
-    const int32_t c4 = (int32_t)vkd_align_up(t->c, 4), w = c4, h = w * (int32_t)t->w, n = h * (int32_t)t->h;
+    const int32_t c4 = (int32_t)vkd_align_up(t->c, 4), w = c4, h = w * (int32_t)t->w,
+                  n = h * (int32_t)t->h;
     const int32_t by_rank[5][4] = {{0}, {1}, {n, 1}, {1, h, w}, {n, 1, h, w}};
     memcpy(strides, by_rank[t->rank], t->rank * sizeof *strides);
 }
@@ -60,8 +61,10 @@ static uint32_t memory_order(const vkd_tensor *y, uint32_t order[VKD_MAX_RANK])
     return y->rank;
 }
 
-/* Appends a dim inside of those that are there, or widens the last one where every operand goes on evenly. */
-static void add_dim(vkd_walk *walk, uint32_t *rank, uint32_t size, bool may_join, const int32_t *strides, uint32_t count)
+/* Appends a dim inside of those that are there, or widens the last one where every operand goes on
+ * evenly. */
+static void add_dim(vkd_walk *walk, uint32_t *rank, uint32_t size, bool may_join,
+                    const int32_t *strides, uint32_t count)
 {
     bool joins = may_join && *rank > 0;
     for (uint32_t o = 0; o < count && joins; o++)
@@ -89,7 +92,8 @@ static void align_right(vkd_walk *walk, uint32_t rank, uint32_t count)
 static uint32_t read_of(const vkd_walk *walk, uint32_t rank, uint32_t operand)
 {
     const uint32_t *strides = walk->strides[operand], offset = walk->offsets[operand];
-    bool same = offset == 0, one = true, group = walk->whole && offset % 4 == 0 && strides[rank - 1] == 1;
+    bool same = offset == 0, one = true,
+         group = walk->whole && offset % 4 == 0 && strides[rank - 1] == 1;
     for (uint32_t d = rank, step = 1; d-- > 0; step *= walk->dims[d]) {
         same &= walk->dims[d] == 1 || strides[d] == step;
         one &= walk->dims[d] == 1 || strides[d] == 0;
@@ -98,7 +102,8 @@ static uint32_t read_of(const vkd_walk *walk, uint32_t rank, uint32_t operand)
     return same ? VKD_READ_SAME : one ? VKD_READ_ONE : group ? VKD_READ_GROUP : VKD_READ_EACH;
 }
 
-void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *operands, uint32_t count, vkd_walk *out)
+void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *operands,
+                   uint32_t count, vkd_walk *out)
 {
     const vkd_tensor *y = &graph->tensors[id];
     uint32_t order[VKD_MAX_RANK], rank = 0, dims = memory_order(y, order);

@@ -10,16 +10,19 @@ typedef struct where_args {
     vkd_number number;           /* in place of a */
 } where_args;
 
-static const vkd_param where_params_list[] = {VKD_TENSOR(where_args, condition), VKD_TENSOR(where_args, a),
-                                              VKD_TENSOR(where_args, b), VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
-static const vkd_param fill_params[] = {VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition),
-                                        VKD_NUMBER(where_args, number), VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+static const vkd_param where_params_list[] = {VKD_TENSOR(where_args, condition),
+                                              VKD_TENSOR(where_args, a), VKD_TENSOR(where_args, b),
+                                              VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+static const vkd_param fill_params[] = {
+    VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition), VKD_NUMBER(where_args, number),
+    VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_where(vkd_shaping *shaping, const void *arguments)
 {
     const where_args *args = arguments;
     vkd_shape y;
-    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
+    VKD_TRY(
+        vkd_shape_broadcast(shaping, (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
@@ -37,14 +40,16 @@ static vkd_status expand(vkd_lowering *lowering, vkd_view *view, vkd_tensor_id y
     const vkd_tensor tensor = lowering->graph->tensors[y];
     vkd_dtype dtype = lowering->graph->tensors[view->tensor].dtype;
     vkd_tensor_id whole;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, tensor.layout, tensor.rank, tensor.dims, &whole));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, tensor.layout,
+                                 tensor.rank, tensor.dims, &whole));
     VKD_TRY(vkd_op_move(lowering, view, whole));
     *view = vkd_view_of(lowering->graph, whole);
     return VKD_OK;
 }
 
 /* A walk of y's elements that fits the kernel's parameters. */
-static vkd_status walk_operands(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y, vkd_walk *walk)
+static vkd_status walk_operands(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y,
+                                vkd_walk *walk)
 {
     const vkd_tensor tensor = lowering->graph->tensors[y];
     for (int i = 0; i < 3; i++)
@@ -77,7 +82,8 @@ static vkd_status add_where(vkd_lowering *lowering, vkd_view operands[3], vkd_te
     copy_dims(params.c_strides, walk.strides[0]);
     copy_dims(params.a_strides, walk.strides[1]);
     copy_dims(params.b_strides, walk.strides[2]);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, 3 * vkd_loop(4 * VKD_WHERE_DIMS, 0), &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, 3 * vkd_loop(4 * VKD_WHERE_DIMS, 0),
+                                &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (int i = 0; i < 3; i++)
         vkd_node_read(&node, operands[i].tensor);
@@ -100,7 +106,8 @@ static vkd_status lower_where(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_view(lowering, args->condition, &operands[0]));
     VKD_TRY(vkd_op_view(lowering, args->a, &operands[1]));
     VKD_TRY(vkd_op_view(lowering, args->b, &operands[2]));
-    VKD_TRY(vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
+    VKD_TRY(vkd_op_output_as(lowering, args->y,
+                             (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
     return add_where(lowering, operands, y);
 }
 
@@ -111,9 +118,11 @@ static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
     vkd_view operands[3];
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->condition, &operands[0]));
-    VKD_TRY(vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->y)->dtype, &number, &operands[1]));
+    VKD_TRY(
+        vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->y)->dtype, &number, &operands[1]));
     VKD_TRY(vkd_op_view(lowering, args->b, &operands[2]));
-    VKD_TRY(vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->b}, 2, &y));
+    VKD_TRY(
+        vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->b}, 2, &y));
     return add_where(lowering, operands, y);
 }
 

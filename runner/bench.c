@@ -12,8 +12,10 @@ static int by_size(const void *a, const void *b)
 run_times run_times_of(double *values, size_t count)
 {
     qsort(values, count, sizeof *values, by_size);
-    size_t p90 = (count * 9 + 9) / 10; /* nearest rank: the smallest value that 90 % do not exceed */
-    return (run_times){(values[(count - 1) / 2] + values[count / 2]) / 2, values[p90 - 1], values[0]};
+    /* nearest rank: the smallest value that 90 % do not exceed */
+    size_t p90 = (count * 9 + 9) / 10;
+    return (run_times){(values[(count - 1) / 2] + values[count / 2]) / 2, values[p90 - 1],
+                       values[0]};
 }
 
 /* Clocks, caches and first-touch pages settle within this. */
@@ -100,7 +102,8 @@ static run_exit fill_rows(run_session *session, double *samples, run_profile *pr
         profile->nodes_us += row->us;
         profile->macs += row->node.macs;
     }
-    profile->total_us = run_times_of(samples + profile->count * profile->runs, profile->runs).median;
+    profile->total_us =
+        run_times_of(samples + profile->count * profile->runs, profile->runs).median;
     return RUN_OK;
 }
 
@@ -109,8 +112,9 @@ run_exit run_profile_measure(run_session *session, size_t runs, run_profile *out
     size_t warmup;
     *out = (run_profile){.count = session->backend->node_count(session->delegate), .runs = runs};
     out->rows = calloc(out->count + 1, sizeof *out->rows);
-    double *samples =
-        runs <= SIZE_MAX / sizeof *samples / (out->count + 1) ? calloc((out->count + 1) * runs, sizeof *samples) : NULL;
+    double *samples = runs <= SIZE_MAX / sizeof *samples / (out->count + 1)
+                          ? calloc((out->count + 1) * runs, sizeof *samples)
+                          : NULL;
     run_exit result = out->rows && samples ? warm_up(session, &warmup) : run_fail_memory();
     if (!result)
         result = sample_nodes(session, out->count, runs, samples);

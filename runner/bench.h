@@ -29,7 +29,8 @@ typedef struct run_profile {
     run_profile_row *rows; /* in execution order */
     size_t count, runs;
     double nodes_us; /* sum of the rows */
-    double total_us; /* median GPU time of the whole execution, gaps between dispatches included; 0 if unknown */
+    /* median GPU time of the whole execution, gaps between dispatches included; 0 if unknown */
+    double total_us;
     uint64_t macs;
 } run_profile;
 

@@ -52,18 +52,21 @@ static int by_value(const void *a, const void *b)
     return left->index < right->index ? -1 : 1;
 }
 
-run_exit run_classify(vkd_dtype dtype, const void *data, size_t count, const run_labels *labels, run_class **out)
+run_exit run_classify(vkd_dtype dtype, const void *data, size_t count, const run_labels *labels,
+                      run_class **out)
 {
     double sum = 0;
     if (!count)
         return run_fail(RUN_USAGE, "the model's output is empty, there are no classes");
     if (labels->count && labels->count != count)
-        return run_fail(RUN_USAGE, "there are %zu labels, but the model has %zu classes", labels->count, count);
+        return run_fail(RUN_USAGE, "there are %zu labels, but the model has %zu classes",
+                        labels->count, count);
     run_class *classes = calloc(count, sizeof *classes);
     if (!classes)
         return run_fail_memory();
     for (size_t i = 0; i < count; i++)
-        classes[i] = (run_class){i, labels->count ? labels->names[i] : NULL, run_tensor_value(dtype, data, i), 0};
+        classes[i] = (run_class){i, labels->count ? labels->names[i] : NULL,
+                                 run_tensor_value(dtype, data, i), 0};
     qsort(classes, count, sizeof *classes, by_value);
     for (size_t i = 0; i < count; i++)
         sum += classes[i].probability = exp(classes[i].value - classes[0].value);

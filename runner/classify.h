@@ -21,7 +21,9 @@ typedef struct run_class {
     double probability;
 } run_class;
 
-/* Sorts the `count` values of an output, most likely first, with softmax as probability. Allocates *out; free it. */
-run_exit run_classify(vkd_dtype dtype, const void *data, size_t count, const run_labels *labels, run_class **out);
+/* Sorts the `count` values of an output, most likely first, with softmax as probability. Allocates
+ * *out; free it. */
+run_exit run_classify(vkd_dtype dtype, const void *data, size_t count, const run_labels *labels,
+                      run_class **out);
 
 #endif

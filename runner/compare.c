@@ -15,11 +15,13 @@ static double difference(double a, double b)
     return isnan(d) ? INFINITY : d;
 }
 
-static void measure(vkd_dtype dtype, const void *got, const void *expected, size_t count, run_difference *out)
+static void measure(vkd_dtype dtype, const void *got, const void *expected, size_t count,
+                    run_difference *out)
 {
     double square = 0, of_got = 0, of_expected = 0, product = 0;
     for (size_t i = 0; i < count; i++) {
-        double a = run_tensor_value(dtype, got, i), b = run_tensor_value(dtype, expected, i), d = difference(a, b);
+        double a = run_tensor_value(dtype, got, i), b = run_tensor_value(dtype, expected, i),
+               d = difference(a, b);
         out->largest = fmax(out->largest, d);
         out->unequal += d != 0;
         square += d * d;
@@ -30,7 +32,9 @@ static void measure(vkd_dtype dtype, const void *got, const void *expected, size
         product += a * b;
     }
     out->relative = square == 0 ? 0 : of_expected > 0 ? sqrt(square / of_expected) : INFINITY;
-    out->cosine = square == 0 ? 1 : of_got > 0 && of_expected > 0 ? product / sqrt(of_got * of_expected) : 0;
+    out->cosine = square == 0                     ? 1
+                  : of_got > 0 && of_expected > 0 ? product / sqrt(of_got * of_expected)
+                                                  : 0;
 }
 
 static int by_size(const void *a, const void *b)
@@ -39,8 +43,8 @@ static int by_size(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* One step of a quantised output: the least distance between two values that occur, or, where something has been computed of it
- * since, what divides the range into 255. */
+/* One step of a quantised output: the least distance between two values that occur, or, where
+ * something has been computed of it since, what divides the range into 255. */
 static run_exit find_step(vkd_dtype dtype, const void *data, size_t count, double *out)
 {
     double *sorted = malloc((count + 1) * sizeof *sorted);
@@ -73,7 +77,8 @@ static bool is_float(vkd_dtype dtype)
 }
 
 /* By which measure, and how much it may be. */
-static run_exit choose(vkd_dtype dtype, const void *expected, size_t count, const run_tolerance *tolerance, run_difference *out)
+static run_exit choose(vkd_dtype dtype, const void *expected, size_t count,
+                       const run_tolerance *tolerance, run_difference *out)
 {
     const double rounding = 1e-3;
     run_exit result = RUN_OK;
@@ -109,14 +114,15 @@ static bool judge(const run_difference *d)
     return false;
 }
 
-run_exit run_compare(vkd_dtype dtype, const void *got, const void *expected, size_t count, const run_tolerance *tolerance,
-                     run_difference *out)
+run_exit run_compare(vkd_dtype dtype, const void *got, const void *expected, size_t count,
+                     const run_tolerance *tolerance, run_difference *out)
 {
     *out = (run_difference){0};
     measure(dtype, got, expected, count, out);
     run_exit result = choose(dtype, expected, count, tolerance, out);
     out->is_right = !result && judge(out);
-    if (tolerance->same_largest && largest_at(dtype, got, count) != largest_at(dtype, expected, count))
+    if (tolerance->same_largest &&
+        largest_at(dtype, got, count) != largest_at(dtype, expected, count))
         out->is_right = false;
     return result;
 }

@@ -13,7 +13,8 @@ static size_t load(const unsigned char *bytes, unsigned size, bool big)
 
 int run_exif_orientation(const unsigned char *data, size_t size)
 {
-    enum { HEADER = 8, ENTRY = 12, TAG = 0x112, SHORT = 3 }; /* TIFF's header and entries: tag, type, count, value */
+    /* TIFF's header and entries: tag, type, count, value */
+    enum { HEADER = 8, ENTRY = 12, TAG = 0x112, SHORT = 3 };
     bool big = size >= HEADER && !memcmp(data, "MM\0*", 4);
     if (!big && (size < HEADER || memcmp(data, "II*\0", 4)))
         return 1;

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* How the picture is to be turned, from EXIF data, which begins with a byte order: 1 to 8 as EXIF numbers it; 1, not at all,
- * where the data is broken or does not say. */
+/* How the picture is to be turned, from EXIF data, which begins with a byte order: 1 to 8 as EXIF
+ * numbers it; 1, not at all, where the data is broken or does not say. */
 int run_exif_orientation(const unsigned char *data, size_t size);
 
 #endif

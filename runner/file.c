@@ -8,16 +8,23 @@
 
 bool run_file_is_standard(const char *path) { return path && !strcmp(path, "-"); }
 
-const char *run_file_name(const char *path) { return run_file_is_standard(path) ? "standard input" : path; }
+const char *run_file_name(const char *path)
+{
+    return run_file_is_standard(path) ? "standard input" : path;
+}
 
-FILE *run_file_open(const char *path) { return run_file_is_standard(path) ? stdin : fopen(path, "rb"); }
+FILE *run_file_open(const char *path)
+{
+    return run_file_is_standard(path) ? stdin : fopen(path, "rb");
+}
 
 /* What a regular file will take, so that reading need not copy again and again; else a start. */
 static size_t first_capacity(FILE *file)
 {
     enum { START = 4096 };
     struct stat status;
-    bool known = !fstat(fileno(file), &status) && S_ISREG(status.st_mode) && (uintmax_t)status.st_size < SIZE_MAX / 2;
+    bool known = !fstat(fileno(file), &status) && S_ISREG(status.st_mode) &&
+                 (uintmax_t)status.st_size < SIZE_MAX / 2;
     return known ? (size_t)status.st_size + 2 : START;
 }
 
@@ -57,7 +64,8 @@ run_exit run_file_read(const char *path, char **out, size_t *out_size)
         return RUN_OK;
     }
     free(bytes);
-    return error ? run_fail(RUN_IO, "%s: %s", run_file_name(path), strerror(error)) : run_fail_memory();
+    return error ? run_fail(RUN_IO, "%s: %s", run_file_name(path), strerror(error))
+                 : run_fail_memory();
 }
 
 static FILE *reserved;

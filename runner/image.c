@@ -28,9 +28,11 @@ static run_exit decode(const unsigned char *bytes, size_t size, run_picture *pic
     return run_fail(RUN_IO, "%s: neither a PNG nor a JPEG file", picture->name);
 }
 
-run_exit run_image_load(const char *path, const run_image_options *options, const vkd_tensor_info *info, float *out)
+run_exit run_image_load(const char *path, const run_image_options *options,
+                        const vkd_tensor_info *info, float *out)
 {
-    size_t channels = (size_t)info->dims[1], size, plane = (size_t)info->dims[2] * (size_t)info->dims[3];
+    size_t channels = (size_t)info->dims[1], size,
+           plane = (size_t)info->dims[2] * (size_t)info->dims[3];
     run_picture picture = {.name = run_file_name(path),
                            .width = (int)info->dims[3],
                            .height = (int)info->dims[2],

@@ -45,12 +45,16 @@ static run_exit report_classes(run_app *app, const char *file, int aligned, size
     return RUN_OK;
 }
 
-static run_output describe_output(const run_app *app, size_t index, const vkd_tensor_info *info, const void *data)
+static run_output describe_output(const run_app *app, size_t index, const vkd_tensor_info *info,
+                                  const void *data)
 {
     const vkd_backend_table *backend = app->session.backend;
     size_t count = info->size / backend->dtype_size(info->dtype);
-    run_output output = {
-        .index = index, .info = *info, .dtype = backend->dtype_name(info->dtype), .min = NAN, .max = NAN};
+    run_output output = {.index = index,
+                         .info = *info,
+                         .dtype = backend->dtype_name(info->dtype),
+                         .min = NAN,
+                         .max = NAN};
     for (size_t i = 0; i < count; i++) {
         double value = run_tensor_value(info->dtype, data, i);
         output.min = fmin(output.min, value);
@@ -101,8 +105,10 @@ static run_exit load_image(run_app *app, size_t index, const vkd_tensor_info *in
     return result ? result : run_tensor_arrange(info, sizeof *pixels, pixels, false);
 }
 
-/* *out_loaded: how it went with the file, which concerns no other image; the result is how it went with the model. */
-static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, int aligned, run_exit *out_loaded)
+/* *out_loaded: how it went with the file, which concerns no other image; the result is how it went
+ * with the model. */
+static run_exit run_image(run_app *app, size_t index, const vkd_tensor_info *info, int aligned,
+                          run_exit *out_loaded)
 {
     const run_options *options = &app->options;
     size_t top = options->top ? (size_t)options->top : options->image_count > 1 ? 1 : DEFAULT_TOP;
@@ -144,13 +150,19 @@ static run_exit run_images(run_app *app)
     char shape[RUN_SHAPE_SIZE];
     size_t inputs = app->session.input_count;
     if (inputs != 1)
-        return run_fail(RUN_USAGE, "the model has %zu inputs, an image can be given to a model with one: use --input", inputs);
+        return run_fail(
+            RUN_USAGE,
+            "the model has %zu inputs, an image can be given to a model with one: use --input",
+            inputs);
     run_exit result = input_info(app, 0, &info);
     if (result)
         return result;
     if (!run_image_fits(&info))
-        return run_fail(RUN_USAGE, "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
-                        app->session.backend->dtype_name(info.dtype), run_tensor_shape(&info, shape, sizeof shape));
+        return run_fail(
+            RUN_USAGE,
+            "the model's input is %s %s, an image needs f32 1x1xHxW or 1x3xHxW: use --input",
+            app->session.backend->dtype_name(info.dtype),
+            run_tensor_shape(&info, shape, sizeof shape));
     result = run_each_image(app, &info);
     return !result && options->output ? give_outputs(app, 0, 1) : result;
 }
@@ -166,7 +178,9 @@ static run_exit choose_type_and_shape(const run_app *app, size_t file, vkd_tenso
     if (file < options->shape_count)
         result = run_tensor_parse_shape(options->shapes[file], dims, &rank);
     info->dtype = run_tensor_dtype(options->inputs[file], info->dtype);
-    return result ? result : run_tensor_resize(info, rank, dims, app->session.backend->dtype_size(info->dtype));
+    return result
+               ? result
+               : run_tensor_resize(info, rank, dims, app->session.backend->dtype_size(info->dtype));
 }
 
 static run_exit set_raw_input(run_app *app, size_t index, size_t file)
@@ -179,7 +193,8 @@ static run_exit set_raw_input(run_app *app, size_t index, size_t file)
     if (!result)
         result = choose_type_and_shape(app, file, &info);
     if (!result)
-        result = run_tensor_read(app->options.inputs[file], &info, name, app->session.backend->dtype_name(info.dtype), &data);
+        result = run_tensor_read(app->options.inputs[file], &info, name,
+                                 app->session.backend->dtype_name(info.dtype), &data);
     if (!result)
         run_session_set_input(&app->session, index, &info, data);
     return result;
@@ -196,7 +211,8 @@ static run_exit run_raw_step(run_app *app, size_t step, size_t steps)
     if (!result)
         result = run_session_execute(session, &ms);
     if (!result && (app->options.labels || app->options.top))
-        result = report_classes(app, NULL, 0, app->options.top ? (size_t)app->options.top : DEFAULT_TOP, ms);
+        result = report_classes(app, NULL, 0,
+                                app->options.top ? (size_t)app->options.top : DEFAULT_TOP, ms);
     return result ? result : give_outputs(app, step, steps);
 }
 
@@ -206,7 +222,8 @@ static run_exit run_raw(run_app *app)
     const size_t given = app->options.input_count, wanted = app->session.input_count;
     run_exit result = RUN_OK;
     if (!wanted || given % wanted)
-        return run_fail(RUN_USAGE, "the model has %zu inputs, --input is given %zu times", wanted, given);
+        return run_fail(RUN_USAGE, "the model has %zu inputs, --input is given %zu times", wanted,
+                        given);
     for (size_t i = 0; i < app->session.output_count && !result && app->options.output; i++)
         result = run_session_want(&app->session, i, app->options.output);
     for (size_t step = 0; step < given / wanted && !result; step++)
@@ -249,7 +266,9 @@ static run_exit give_reports(run_app *app)
     }
     if (!result && options->profile) {
         run_profile profile;
-        result = run_profile_measure(&app->session, options->bench ? (size_t)options->bench : DEFAULT_PROFILE_RUNS, &profile);
+        result = run_profile_measure(&app->session,
+                                     options->bench ? (size_t)options->bench : DEFAULT_PROFILE_RUNS,
+                                     &profile);
         if (!result)
             app->form->profile(&app->report, &profile);
         run_profile_release(&profile);
@@ -272,7 +291,8 @@ static run_exit run_model(run_app *app)
     bool reports = times || options->explain || options->memory;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)
-        result = run_session_load(&app->session, options->model, options->data_files, options->data_file_count);
+        result = run_session_load(&app->session, options->model, options->data_files,
+                                  options->data_file_count);
     if (result)
         return result;
     app->form->model(&app->report, &app->session, !runs && !reports);
@@ -303,8 +323,10 @@ static run_exit print_version(run_app *app)
     char runner[32], library[32];
     run_exit result = run_session_start(&app->options, &app->session);
     uint32_t version = result ? 0 : app->session.backend->version();
-    snprintf(runner, sizeof runner, "%d.%d.%d", VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH);
-    snprintf(library, sizeof library, "%u.%u.%u", version >> 22, version >> 12 & 1023, version & 4095);
+    snprintf(runner, sizeof runner, "%d.%d.%d", VKD_VERSION_MAJOR, VKD_VERSION_MINOR,
+             VKD_VERSION_PATCH);
+    snprintf(library, sizeof library, "%u.%u.%u", version >> 22, version >> 12 & 1023,
+             version & 4095);
     app->form->version(&app->report, runner, result ? NULL : library);
     return result;
 }

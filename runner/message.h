@@ -12,8 +12,9 @@ typedef enum run_exit {
     RUN_UNSUPPORTED = 3, /* a valid model with something that the library does not run */
     RUN_NO_DEVICE = 4,
     RUN_DEVICE_LOST = 5,
-    RUN_IO = 6,     /* a file, the library included, could not be read or written */
-    RUN_FAILED = 7, /* out of memory, another driver error, results that differ, validation messages */
+    RUN_IO = 6, /* a file, the library included, could not be read or written */
+    /* out of memory, another driver error, results that differ, validation messages */
+    RUN_FAILED = 7,
 } run_exit;
 
 run_exit run_exit_of(vkd_status status);
@@ -21,11 +22,13 @@ run_exit run_exit_of(vkd_status status);
 /* Prints "vkd-run: " and the message as one line, and returns `code`. */
 run_exit run_fail(run_exit code, const char *format, ...) VKD_PRINTF(2, 3);
 run_exit run_fail_memory(void);
-/* The last message of an error, the library's among them, without the prefix; "" if there was none. */
+/* The last message of an error, the library's among them, without the prefix; "" if there was none.
+ */
 const char *run_last_error(void);
 
-/* What the library logs; where it names a field of vkd_options, the option of vkd-run that sets it is named instead. An error
- * is printed here, so a caller that gets a status back has nothing left to say. */
+/* What the library logs; where it names a field of vkd_options, the option of vkd-run that sets it
+ * is named instead. An error is printed here, so a caller that gets a status back has nothing left
+ * to say. */
 typedef struct run_log {
     unsigned errors; /* how many messages of level error there were */
 } run_log;

@@ -27,7 +27,7 @@ static const char *text_of(const cJSON *object, const char *name)
     return text ? text : "";
 }
 
-/* -------------------------------------------------------------------------------------------------------- tolerance */
+/* ------------------------------------------------------------------------------------ tolerance */
 
 /* What decides which of a text's numbers holds. */
 typedef struct net_kind {
@@ -36,14 +36,14 @@ typedef struct net_kind {
 
 static size_t count_operators(const cJSON *root)
 {
-    const cJSON *delegates = cJSON_GetObjectItemCaseSensitive(root, "delegate_ops"), *delegate, *operator;
+    const cJSON *delegates = cJSON_GetObjectItemCaseSensitive(root, "delegate_ops"), *delegate,
+                *operator;
     double count = 0;
-    cJSON_ArrayForEach(delegate, delegates)
-        cJSON_ArrayForEach(operator, delegate)
-            count += cJSON_IsNumber(operator) ? operator->valuedouble : 0;
+    cJSON_ArrayForEach(delegate, delegates) cJSON_ArrayForEach(operator, delegate) count +=
+        cJSON_IsNumber(operator) ? operator->valuedouble : 0;
     const cJSON *portable = cJSON_GetObjectItemCaseSensitive(root, "portable_ops");
-    cJSON_ArrayForEach(operator, portable)
-        count += cJSON_IsNumber(operator) ? operator->valuedouble : 0;
+    cJSON_ArrayForEach(operator, portable) count +=
+        cJSON_IsNumber(operator) ? operator->valuedouble : 0;
     return count > 0 && count < 1e9 ? (size_t)count : 0;
 }
 
@@ -55,11 +55,13 @@ static net_kind kind_of(const cJSON *root)
     return (net_kind){
         .deep = count_operators(root) >= MANY_LAYERS,
         .half = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(options, "force_fp16")),
-        .dynamic = !strncmp(mode, "vkq", 3) && strchr(mode, 'd'), /* activations are quantised when the net runs */
+        /* activations are quantised when the net runs */
+        .dynamic = !strncmp(mode, "vkq", 3) && strchr(mode, 'd'),
     };
 }
 
-/* The text is for people: the number behind the last of these phrases that it has, and that concerns the net. */
+/* The text is for people: the number behind the last of these phrases that it has, and that
+ * concerns the net. */
 static run_tolerance tolerance_of(const cJSON *root)
 {
     const char *text = text_of(root, "tolerance"), *found;
@@ -94,7 +96,7 @@ static run_tolerance tolerance_of(const cJSON *root)
     return result;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- tensors */
+/* -------------------------------------------------------------------------------------- tensors */
 
 static run_exit read_dims(const run_meta *meta, const cJSON *shape, run_meta_tensor *out)
 {
@@ -111,7 +113,8 @@ static run_exit read_dims(const run_meta *meta, const cJSON *shape, run_meta_ten
     return RUN_OK;
 }
 
-/* What an exact interpretation of the delegates gave is what they must give; else what the model gave before it was exported. */
+/* What an exact interpretation of the delegates gave is what they must give; else what the model
+ * gave before it was exported. */
 static const char *file_of(const cJSON *step)
 {
     static const char *const names[] = {"file", "delegate", "eager"};
@@ -121,8 +124,10 @@ static const char *file_of(const cJSON *step)
     return NULL;
 }
 
-/* The files of `name`, an array of {"steps": [...]}, as tensors of one execution after the other. */
-static run_exit read_tensors(const run_meta *meta, const char *name, size_t *out_count, run_meta_tensor **out)
+/* The files of `name`, an array of {"steps": [...]}, as tensors of one execution after the other.
+ */
+static run_exit read_tensors(const run_meta *meta, const char *name, size_t *out_count,
+                             run_meta_tensor **out)
 {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(meta->root, name), *item, *step;
     size_t index = 0;
@@ -144,7 +149,8 @@ static run_exit read_tensors(const run_meta *meta, const char *name, size_t *out
             tensor->file = file_of(step);
             if (!tensor->file || strchr(tensor->file, '/'))
                 return fail_meta(meta, "a step has no file in the folder");
-            run_exit result = read_dims(meta, cJSON_GetObjectItemCaseSensitive(step, "shape"), tensor);
+            run_exit result =
+                read_dims(meta, cJSON_GetObjectItemCaseSensitive(step, "shape"), tensor);
             if (result)
                 return result;
         }

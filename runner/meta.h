@@ -1,5 +1,5 @@
-/* meta.json: what a folder with a program, its inputs and the results that it must have says of them. models/README.md of such
- * folders describes the files. */
+/* meta.json: what a folder with a program, its inputs and the results that it must have says of
+ * them. models/README.md of such folders describes the files. */
 #ifndef VKD_RUNNER_META_H
 #define VKD_RUNNER_META_H
 
@@ -29,8 +29,8 @@ typedef struct run_meta {
     const char *name;
     size_t step_count, input_count, output_count; /* step_count: executions of one loaded method */
     run_meta_tensor *inputs, *outputs;            /* of an execution after the other */
-    bool is_malformed; /* the exporter wrote a program that cannot keep its state: it may be refused, and else only the first
-                          execution can come out */
+    bool is_malformed; /* the exporter wrote a program that cannot keep its state: it may be
+                          refused, and else only the first execution can come out */
     run_tolerance tolerance;
     const cJSON *data_files; /* an object whose names are .ptd files in the folder; or null */
 } run_meta;

@@ -10,97 +10,117 @@
 
 #include "runner/file.h"
 
-static const char help_text[] = "\n"
-                                "What is run\n"
-                                "  With images, PNG or JPEG files, each is turned as its EXIF data says, scaled to\n"
-                                "  (value/255 - mean)/std, resized to the model's input (bilinear, half-pixel\n"
-                                "  centres, no antialiasing) and classified: softmax over the first output gives\n"
-                                "  the probabilities. A gray image is copied to three channels where the model\n"
-                                "  wants three. The defaults of --mean and --std are ImageNet's. An image that\n"
-                                "  cannot be read does not stop the others; the exit code tells of it.\n"
-                                "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the\n"
-                                "  dtype of the model's input (usually float32), of exactly its size. A name that\n"
-                                "  ends in .f16 or .f32, .i32 or .i64 is of that type where the model has floats\n"
-                                "  or such integers; --shape gives the dims where they can change. Twice as many\n"
-                                "  inputs are two executions, between which the model keeps its state. --bench,\n"
-                                "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
-                                "  With neither, the model's inputs and outputs are listed.\n"
-                                "  A file of the name - is standard input; --output - is standard output, and all\n"
-                                "  else is then printed to stderr.\n"
-                                "\n"
-                                "Where things are looked up\n"
-                                "  library   --library, $VKD_LIBRARY, the folder of vkd-run, ../lib beside it,\n"
-                                "            the system's library path\n"
-                                "  device    --device, $VKD_DEVICE, else discrete GPUs first, CPUs last\n"
-                                "  caches    --cache-dir, else $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate\n"
-                                "\n"
-                                "Exit codes\n"
-                                "  0  success\n"
-                                "  1  wrong usage, or input that does not fit the model\n"
-                                "  2  the model file is no program, or broken\n"
-                                "  3  the model has something that is not supported\n"
-                                "  4  no Vulkan library, no driver, or no device that fits\n"
-                                "  5  the device was lost, or an execution took longer than the time-out\n"
-                                "  6  a file, the library included, could not be read or written\n"
-                                "  7  out of memory, another driver error, results that differ under\n"
-                                "     --throughput or are wrong under --verify, or a validation message\n"
-                                "\n"
-                                "Examples\n"
-                                "  vkd-run model.pte --labels labels.txt photo.jpg       the likeliest classes\n"
-                                "  vkd-run model.pte --labels labels.txt *.png           one line an image\n"
-                                "  vkd-run model.pte --input a.f32 --input b.f32 --output out.f32\n"
-                                "  vkd-run model.pte --bench 100 --device llvmpipe --json    times as JSON\n"
-                                "  vkd-run model.pte --throughput 1000 --in-flight 4         executions a second\n"
-                                "  vkd-run model.pte --profile                where the GPU's time goes\n"
-                                "  vkd-run model.pte --explain                how convolutions were chosen\n"
-                                "  vkd-run --verify programs/*                against their known results\n";
+static const char help_text[] =
+    "\n"
+    "What is run\n"
+    "  With images, PNG or JPEG files, each is turned as its EXIF data says, scaled to\n"
+    "  (value/255 - mean)/std, resized to the model's input (bilinear, half-pixel\n"
+    "  centres, no antialiasing) and classified: softmax over the first output gives\n"
+    "  the probabilities. A gray image is copied to three channels where the model\n"
+    "  wants three. The defaults of --mean and --std are ImageNet's. An image that\n"
+    "  cannot be read does not stop the others; the exit code tells of it.\n"
+    "  With --input, raw tensors are run: little-endian, row-major (NCHW), in the\n"
+    "  dtype of the model's input (usually float32), of exactly its size. A name that\n"
+    "  ends in .f16 or .f32, .i32 or .i64 is of that type where the model has floats\n"
+    "  or such integers; --shape gives the dims where they can change. Twice as many\n"
+    "  inputs are two executions, between which the model keeps its state. --bench,\n"
+    "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
+    "  With neither, the model's inputs and outputs are listed.\n"
+    "  A file of the name - is standard input; --output - is standard output, and all\n"
+    "  else is then printed to stderr.\n"
+    "\n"
+    "Where things are looked up\n"
+    "  library   --library, $VKD_LIBRARY, the folder of vkd-run, ../lib beside it,\n"
+    "            the system's library path\n"
+    "  device    --device, $VKD_DEVICE, else discrete GPUs first, CPUs last\n"
+    "  caches    --cache-dir, else $XDG_CACHE_HOME/vkdelegate or ~/.cache/vkdelegate\n"
+    "\n"
+    "Exit codes\n"
+    "  0  success\n"
+    "  1  wrong usage, or input that does not fit the model\n"
+    "  2  the model file is no program, or broken\n"
+    "  3  the model has something that is not supported\n"
+    "  4  no Vulkan library, no driver, or no device that fits\n"
+    "  5  the device was lost, or an execution took longer than the time-out\n"
+    "  6  a file, the library included, could not be read or written\n"
+    "  7  out of memory, another driver error, results that differ under\n"
+    "     --throughput or are wrong under --verify, or a validation message\n"
+    "\n"
+    "Examples\n"
+    "  vkd-run model.pte --labels labels.txt photo.jpg       the likeliest classes\n"
+    "  vkd-run model.pte --labels labels.txt *.png           one line an image\n"
+    "  vkd-run model.pte --input a.f32 --input b.f32 --output out.f32\n"
+    "  vkd-run model.pte --bench 100 --device llvmpipe --json    times as JSON\n"
+    "  vkd-run model.pte --throughput 1000 --in-flight 4         executions a second\n"
+    "  vkd-run model.pte --profile                where the GPU's time goes\n"
+    "  vkd-run model.pte --explain                how convolutions were chosen\n"
+    "  vkd-run --verify programs/*                against their known results\n";
 
-/* The option tables hold pointers into *out, so they live only as long as the parse or the help that needs them. */
+/* The option tables hold pointers into *out, so they live only as long as the parse or the help
+ * that needs them. */
 typedef struct option_tables {
     struct poptOption data[11], report[11], device[15], other[4], all[6];
 } option_tables;
 
-#define FLAG(name, letter, field, text)                                                                                        \
-    {                                                                                                                          \
-        name, letter, POPT_ARG_NONE, &o->field, 0, text, NULL                                                                  \
+#define FLAG(name, letter, field, text)                                                            \
+    {                                                                                              \
+        name, letter, POPT_ARG_NONE, &o->field, 0, text, NULL                                      \
     }
-/* popt would leak the earlier value of a string option that is given twice. So it only reports the text of a value, and the
- * code says where in the run_options it belongs. */
+/* popt would leak the earlier value of a string option that is given twice. So it only reports the
+ * text of a value, and the code says where in the run_options it belongs. */
 enum { VALUE_CODE = 256 };
-#define VALUE(name, letter, field, text, what)                                                                                 \
-    {                                                                                                                          \
-        name, letter, POPT_ARG_STRING, NULL, VALUE_CODE + (int)offsetof(run_options, field), text, what                        \
+#define VALUE(name, letter, field, text, what)                                                     \
+    {                                                                                              \
+        name, letter, POPT_ARG_STRING, NULL, VALUE_CODE + (int)offsetof(run_options, field), text, \
+            what                                                                                   \
     }
-#define GROUP(table, text)                                                                                                     \
-    {                                                                                                                          \
-        NULL, '\0', POPT_ARG_INCLUDE_TABLE, t->table, 0, text, NULL                                                            \
+#define GROUP(table, text)                                                                         \
+    {                                                                                              \
+        NULL, '\0', POPT_ARG_INCLUDE_TABLE, t->table, 0, text, NULL                                \
     }
 
 static void fill_data_tables(run_options *o, option_tables *t)
 {
     const struct poptOption data[] = {
         VALUE("labels", 'l', labels, "class names, one a line", "FILE"),
-        VALUE("top", 'k', top, "how many classes to print (default: 5 for one image, 1 for several)", "K"),
-        VALUE("mean", 0, mean_text, "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
-        VALUE("std", 0, std_text, "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
+        VALUE("top", 'k', top,
+              "how many classes to print (default: 5 for one image, 1 for several)", "K"),
+        VALUE("mean", 0, mean_text,
+              "mean to subtract, one value or three (default: 0.485,0.456,0.406)", "M[,M,M]"),
+        VALUE("std", 0, std_text,
+              "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
         FLAG("gray", 0, gray, "turn colour images into gray first"),
-        {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0, "a raw tensor; once for each input of the model, in order; again for another execution", "FILE"},
-        {"shape", 0, POPT_ARG_ARGV, &o->shapes, 0, "dims of an input, where they can change; once for each, in order", "AxBxC"},
-        VALUE("output", 'o', output, "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32", "FILE.f32"),
-        {"ptd", 0, POPT_ARG_ARGV, &o->data_files, 0, "a .ptd file with constants of the model; once for each", "FILE"},
+        {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0,
+         "a raw tensor; once for each input of the model, in order; again for another execution",
+         "FILE"},
+        {"shape", 0, POPT_ARG_ARGV, &o->shapes, 0,
+         "dims of an input, where they can change; once for each, in order", "AxBxC"},
+        VALUE("output", 'o', output,
+              "write the output as a raw tensor; several outputs: FILE.0.f32, FILE.1.f32",
+              "FILE.f32"),
+        {"ptd", 0, POPT_ARG_ARGV, &o->data_files, 0,
+         "a .ptd file with constants of the model; once for each", "FILE"},
         VALUE("method", 0, method, "the program's method to run (default: forward)", "NAME"),
         POPT_TABLEEND,
     };
     const struct poptOption report[] = {
-        VALUE("bench", 'b', bench, "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
-        VALUE("throughput", 0, throughput, "warm up, then run N executions, several in flight: how many a second", "N"),
-        VALUE("in-flight", 0, in_flight, "how many --throughput has in flight, 1 to 64 (default: 8)", "K"),
-        FLAG("profile", 'p', profile, "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
+        VALUE("bench", 'b', bench,
+              "warm up, then time N executions: median, p90, min of wall and GPU time", "N"),
+        VALUE("throughput", 0, throughput,
+              "warm up, then run N executions, several in flight: how many a second", "N"),
+        VALUE("in-flight", 0, in_flight,
+              "how many --throughput has in flight, 1 to 64 (default: 8)", "K"),
+        FLAG("profile", 'p', profile,
+             "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
         FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
         FLAG("memory", 0, memory, "device and host memory in use"),
-        FLAG("verify", 0, verify, "the arguments are folders with programs and their results (meta.json): run and compare"),
-        FLAG("list-devices", 0, list_devices, "the Vulkan devices, numbered as --device takes them"),
-        FLAG("json", 0, json, "all of the above, the results and any error, as one JSON object on stdout"),
+        FLAG("verify", 0, verify,
+             "the arguments are folders with programs and their results (meta.json): run and "
+             "compare"),
+        FLAG("list-devices", 0, list_devices,
+             "the Vulkan devices, numbered as --device takes them"),
+        FLAG("json", 0, json,
+             "all of the above, the results and any error, as one JSON object on stdout"),
         POPT_TABLEEND,
     };
     memcpy(t->data, data, sizeof data);
@@ -112,16 +132,25 @@ static void fill_tables(run_options *o, option_tables *t)
     const struct poptOption device[] = {
         VALUE("device", 'd', device, "number or part of the name of the device to use", "DEVICE"),
         VALUE("library", 0, library, "the libvkdelegate to load", "PATH"),
-        VALUE("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept", "FOLDER"),
+        VALUE("cache-dir", 0, cache_dir, "where compiled pipelines and measurements are kept",
+              "FOLDER"),
         FLAG("no-cache", 0, no_cache, "neither read nor write that cache"),
-        VALUE("timeout", 0, timeout_ms, "how long one execution may take (default: 10000 on GPUs, 120000 on CPUs)", "MS"),
-        VALUE("variant", 0, variant, "use this variant for every convolution that it can run", "NAME"),
-        VALUE("select", 0, select_text, "how to choose variants: auto, or measure (once for a shape, then remembered)", "HOW"),
-        VALUE("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)", "MS"),
-        FLAG("no-self-check", 0, no_self_check, "do not test a variant before its first use on a device"),
-        VALUE("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed", "KIND"),
+        VALUE("timeout", 0, timeout_ms,
+              "how long one execution may take (default: 10000 on GPUs, 120000 on CPUs)", "MS"),
+        VALUE("variant", 0, variant, "use this variant for every convolution that it can run",
+              "NAME"),
+        VALUE("select", 0, select_text,
+              "how to choose variants: auto, or measure (once for a shape, then remembered)",
+              "HOW"),
+        VALUE("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)",
+              "MS"),
+        FLAG("no-self-check", 0, no_self_check,
+             "do not test a variant before its first use on a device"),
+        VALUE("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed",
+              "KIND"),
         FLAG("no-rewrites", 0, no_rewrites, "run every operator as the file has it"),
-        FLAG("validate", 0, validate, "enable the Vulkan validation layer; a message makes the exit code 7"),
+        FLAG("validate", 0, validate,
+             "enable the Vulkan validation layer; a message makes the exit code 7"),
         POPT_TABLEEND,
     };
     const struct poptOption other[] = {
@@ -159,7 +188,9 @@ static run_exit parse_triple(const char *name, const char *text, float out[3])
         at = end + 1;
     }
     if (*end || (count != 1 && count != 3))
-        return run_fail(RUN_USAGE, "--%s: '%s' is not one number or three numbers with commas between them", name, text);
+        return run_fail(RUN_USAGE,
+                        "--%s: '%s' is not one number or three numbers with commas between them",
+                        name, text);
     if (count == 1)
         out[1] = out[2] = out[0];
     return RUN_OK;
@@ -202,7 +233,8 @@ static run_exit parse_values(run_options *options)
 /* An option that would have no effect is a misunderstanding. */
 static run_exit check_effects(const run_options *o)
 {
-    bool model = !o->list_devices && !o->verify, device = !o->list_devices, images = o->image_count, runs = images || o->input_count;
+    bool model = !o->list_devices && !o->verify, device = !o->list_devices, images = o->image_count,
+         runs = images || o->input_count;
     const struct {
         const char *option;
         bool given, has_effect;
@@ -240,7 +272,8 @@ static run_exit check_effects(const run_options *o)
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (rules[i].given && !rules[i].has_effect)
-            return run_fail(RUN_USAGE, "%s needs %s, it would have no effect", rules[i].option, rules[i].needs);
+            return run_fail(RUN_USAGE, "%s needs %s, it would have no effect", rules[i].option,
+                            rules[i].needs);
     return RUN_OK;
 }
 
@@ -256,9 +289,11 @@ static run_exit check_streams(const run_options *o)
         if (run_file_is_standard(o->data_files[i]))
             return run_fail(RUN_USAGE, "--ptd cannot be '-', standard input");
     if (readers > 1)
-        return run_fail(RUN_USAGE, "'-', standard input, is given %zu times: it can be read once", readers);
+        return run_fail(RUN_USAGE, "'-', standard input, is given %zu times: it can be read once",
+                        readers);
     if (run_file_is_standard(o->output) && o->json)
-        return run_fail(RUN_USAGE, "--output - and --json cannot be used together: both go to standard output");
+        return run_fail(
+            RUN_USAGE, "--output - and --json cannot be used together: both go to standard output");
     return RUN_OK;
 }
 
@@ -268,13 +303,18 @@ static run_exit check(const run_options *options)
         if (options->std[i] == 0)
             return run_fail(RUN_USAGE, "--std: must not be 0");
     if (options->verify && !options->folder_count)
-        return run_fail(RUN_USAGE, "--verify: which folders? usage: vkd-run --verify FOLDER... [--output FOLDER]");
+        return run_fail(
+            RUN_USAGE,
+            "--verify: which folders? usage: vkd-run --verify FOLDER... [--output FOLDER]");
     if (!options->model && !options->verify && !options->list_devices)
-        return run_fail(RUN_USAGE, "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
+        return run_fail(
+            RUN_USAGE,
+            "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
     if (options->image_count && options->input_count)
         return run_fail(RUN_USAGE, "--input and images cannot be used together");
     if (options->output && options->image_count > 1)
-        return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given", options->image_count);
+        return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given",
+                        options->image_count);
     run_exit result = check_effects(options);
     return result ? result : check_streams(options);
 }
@@ -328,7 +368,8 @@ static run_exit parse_number(const struct number *number, const char *text, int 
     errno = 0;
     long value = strtol(text, &end, 10);
     if (end == text || *end || errno || value < 1 || value > number->most)
-        return run_fail(RUN_USAGE, "--%s: '%s' is not a whole number from 1 to %d", number->name, text, number->most);
+        return run_fail(RUN_USAGE, "--%s: '%s' is not a whole number from 1 to %d", number->name,
+                        text, number->most);
     *out = (int)value;
     return RUN_OK;
 }
@@ -355,7 +396,8 @@ static run_exit parse(run_options *options)
     run_exit result = RUN_OK;
     while (!result && (code = poptGetNextOpt(options->context)) != -1) {
         if (code < -1)
-            return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help", poptBadOption(options->context, POPT_BADOPTION_NOALIAS),
+            return run_fail(RUN_USAGE, "%s: %s, see vkd-run --help",
+                            poptBadOption(options->context, POPT_BADOPTION_NOALIAS),
                             poptStrerror(code));
         if (code >= VALUE_CODE)
             result = take_value(options, code);
@@ -412,9 +454,10 @@ void run_options_print_help(const run_options *options)
 
 void run_options_release(run_options *options)
 {
-    char *const strings[] = {options->output,   options->labels,        options->device,     options->library,
-                             options->method,   options->variant,       options->cache_dir,  options->mean_text,
-                             options->std_text, options->int8_dot_text, options->select_text};
+    char *const strings[] = {options->output,        options->labels,     options->device,
+                             options->library,       options->method,     options->variant,
+                             options->cache_dir,     options->mean_text,  options->std_text,
+                             options->int8_dot_text, options->select_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

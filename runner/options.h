@@ -44,8 +44,9 @@ typedef struct run_options {
     char *mean_text, *std_text, *int8_dot_text, *select_text;
 } run_options;
 
-/* Parses and checks: an option that would have no effect is refused. On RUN_USAGE the reason was printed, and json tells all
- * the same whether that was asked for. Release the options in any case. */
+/* Parses and checks: an option that would have no effect is refused. On RUN_USAGE the reason was
+ * printed, and json tells all the same whether that was asked for. Release the options in any case.
+ */
 run_exit run_options_parse(int argc, const char **argv, run_options *out);
 void run_options_release(run_options *options);
 void run_options_print_help(const run_options *options);

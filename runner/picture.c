@@ -17,7 +17,8 @@ static void fill_samples(run_sample *samples, size_t from, int to)
 }
 
 /* The decoder's coordinates of an axis of `size` that is seen from its end where flipped. */
-static void fill_places(size_t *places, const run_sample *samples, size_t count, size_t size, bool flipped)
+static void fill_places(size_t *places, const run_sample *samples, size_t count, size_t size,
+                        bool flipped)
 {
     for (size_t i = 0; i < count; i++) {
         places[2 * i] = flipped ? size - 1 - samples[i].low : samples[i].low;
@@ -25,9 +26,11 @@ static void fill_places(size_t *places, const run_sample *samples, size_t count,
     }
 }
 
-run_exit run_picture_begin(run_picture *p, size_t width, size_t height, size_t channels, int orientation)
+run_exit run_picture_begin(run_picture *p, size_t width, size_t height, size_t channels,
+                           int orientation)
 {
-    /* By EXIF's number: whether the decoder's rows and columns are seen from their end. From 5 on they also change places. */
+    /* By EXIF's number: whether the decoder's rows and columns are seen from their end. From 5 on
+     * they also change places. */
     static const bool right_to_left[] = {false, false, true, true, false, false, false, true, true};
     static const bool bottom_up[] = {false, false, false, true, true, false, true, true, false};
     size_t to_width = (size_t)p->width, to_height = (size_t)p->height;
@@ -45,8 +48,10 @@ run_exit run_picture_begin(run_picture *p, size_t width, size_t height, size_t c
         return run_fail_memory();
     fill_samples(p->across, p->swapped ? height : width, p->width);
     fill_samples(p->down, p->swapped ? width : height, p->height);
-    fill_places(p->columns, p->swapped ? p->down : p->across, p->column_count / 2, width, right_to_left[orientation]);
-    fill_places(p->rows, p->swapped ? p->across : p->down, p->row_count / 2, height, bottom_up[orientation]);
+    fill_places(p->columns, p->swapped ? p->down : p->across, p->column_count / 2, width,
+                right_to_left[orientation]);
+    fill_places(p->rows, p->swapped ? p->across : p->down, p->row_count / 2, height,
+                bottom_up[orientation]);
     return RUN_OK;
 }
 
@@ -72,7 +77,8 @@ void run_picture_plane(const run_picture *p, size_t channel, float mean, float s
 {
     float normal[256];
     size_t step = p->kept, pitch = p->column_count * p->kept;
-    size_t right = p->swapped ? pitch : step, below = p->swapped ? step : pitch; /* to the other pixel of a sample */
+    /* to the other pixel of a sample */
+    size_t right = p->swapped ? pitch : step, below = p->swapped ? step : pitch;
     for (int i = 0; i < 256; i++)
         normal[i] = ((float)i / 255 - mean) / std;
     for (int y = 0; y < p->height; y++) {

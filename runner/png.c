@@ -36,12 +36,14 @@ static void read_bytes(png_structp png, png_bytep out, size_t size)
     in->left -= size;
 }
 
-/* The chunk may come after the pixels too, for which it is needed, so it is looked for before libpng sees anything. */
+/* The chunk may come after the pixels too, for which it is needed, so it is looked for before
+ * libpng sees anything. */
 static int find_orientation(const unsigned char *bytes, size_t size)
 {
     enum { SIGNATURE = 8, AROUND = 12 }; /* a chunk's length, name and checksum */
     for (size_t at = SIGNATURE; size - at >= AROUND;) {
-        size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 | (size_t)bytes[at + 2] << 8 | bytes[at + 3];
+        size_t length = (size_t)bytes[at] << 24 | (size_t)bytes[at + 1] << 16 |
+                        (size_t)bytes[at + 2] << 8 | bytes[at + 3];
         if (length > size - at - AROUND)
             break;
         if (!memcmp(bytes + at + 4, "eXIf", 4))
@@ -55,12 +57,14 @@ static int find_orientation(const unsigned char *bytes, size_t size)
 static void check_size(png_input *in)
 {
     enum { DEFLATE_RATIO = 1032 }; /* no more bytes come of one */
-    size_t row = png_get_rowbytes(in->png, in->info), height = png_get_image_height(in->png, in->info);
+    size_t row = png_get_rowbytes(in->png, in->info),
+           height = png_get_image_height(in->png, in->info);
     if (row > in->size * DEFLATE_RATIO / height)
         png_error(in->png, "the file is too short for so many pixels");
 }
 
-/* Whatever the file has becomes rows of 8-bit gray or RGB. Returns how often libpng goes over them. */
+/* Whatever the file has becomes rows of 8-bit gray or RGB. Returns how often libpng goes over them.
+ */
 static int set_up(png_input *in)
 {
     png_structp png = in->png;
@@ -79,11 +83,14 @@ static int set_up(png_input *in)
 static run_exit decode(png_input *in, int orientation)
 {
     int passes = set_up(in);
-    size_t width = png_get_image_width(in->png, in->info), height = png_get_image_height(in->png, in->info);
+    size_t width = png_get_image_width(in->png, in->info),
+           height = png_get_image_height(in->png, in->info);
     size_t pitch = png_get_rowbytes(in->png, in->info), kept = passes > 1 ? height : 1;
     if (kept > SIZE_MAX / pitch || !(in->rows = malloc(kept * pitch)))
-        return run_fail(RUN_FAILED, "%s: out of memory for its %zux%zu pixels", in->picture->name, width, height);
-    run_exit result = run_picture_begin(in->picture, width, height, png_get_channels(in->png, in->info), orientation);
+        return run_fail(RUN_FAILED, "%s: out of memory for its %zux%zu pixels", in->picture->name,
+                        width, height);
+    run_exit result = run_picture_begin(in->picture, width, height,
+                                        png_get_channels(in->png, in->info), orientation);
     for (int pass = 0; pass < passes && !result; pass++) {
         for (size_t y = 0; y < height; y++) {
             unsigned char *row = in->rows + (kept > 1 ? y * pitch : 0);
@@ -103,7 +110,8 @@ run_exit run_png_decode(const unsigned char *bytes, size_t size, run_picture *pi
     if (!in.info)
         in.result = run_fail_memory();
     else if (setjmp(png_jmpbuf(in.png)))
-        in.result = run_fail(RUN_IO, "%s: a PNG file that cannot be decoded: %s", picture->name, in.reason);
+        in.result =
+            run_fail(RUN_IO, "%s: a PNG file that cannot be decoded: %s", picture->name, in.reason);
     else
         in.result = decode(&in, find_orientation(bytes, size));
     png_destroy_read_struct(&in.png, &in.info, NULL);

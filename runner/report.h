@@ -1,4 +1,5 @@
-/* What vkd-run prints: each report as text for people, or as a part of one JSON object, which is there whatever went wrong. */
+/* What vkd-run prints: each report as text for people, or as a part of one JSON object, which is
+ * there whatever went wrong. */
 #ifndef VKD_RUNNER_REPORT_H
 #define VKD_RUNNER_REPORT_H
 
@@ -33,13 +34,18 @@ typedef struct run_check {
 } run_check;
 
 typedef struct run_report_form {
-    void (*version)(run_report *report, const char *runner, const char *library); /* library: null if it cannot be loaded */
+    /* library: null if it cannot be loaded */
+    void (*version)(run_report *report, const char *runner, const char *library);
     void (*devices)(run_report *report, const vkd_device_info *devices, size_t count);
-    /* The header: model, device, time to load. describe: the inputs, outputs and methods as well (JSON has them always). */
+    /* The header: model, device, time to load. describe: the inputs, outputs and methods as well
+     * (JSON has them always). */
     void (*model)(run_report *report, const run_session *session, bool describe);
-    /* file: the image, or null if the input was raw. aligned: the width to which file names are filled up. */
-    void (*classes)(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms);
-    /* In the place of classes for an image that could not be read; the reason is on stderr already. */
+    /* file: the image, or null if the input was raw. aligned: the width to which file names are
+     * filled up. */
+    void (*classes)(run_report *report, const char *file, int aligned, const run_class *classes,
+                    size_t count, double ms);
+    /* In the place of classes for an image that could not be read; the reason is on stderr already.
+     */
     void (*failure)(run_report *report, const char *file, const char *reason);
     void (*output)(run_report *report, const run_output *output);
     void (*bench)(run_report *report, const run_bench *bench);
@@ -51,7 +57,8 @@ typedef struct run_report_form {
     /* A program that could not be run; allowed: it is one that need not. */
     void (*refused)(run_report *report, const char *program, const char *reason, bool allowed);
     void (*verified)(run_report *report, size_t right, size_t programs);
-    /* Last, in any case. result: how it went so far; what finish returns is how it went in the end. */
+    /* Last, in any case. result: how it went so far; what finish returns is how it went in the end.
+     */
     run_exit (*finish)(run_report *report, run_exit result);
 } run_report_form;
 

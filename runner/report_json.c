@@ -6,7 +6,8 @@
 #include "runner/file.h"
 #include "runner/utf8.h"
 
-/* A part that does not fit into memory makes the whole report fail at its end: half an object would be read as a whole one. */
+/* A part that does not fit into memory makes the whole report fail at its end: half an object would
+ * be read as a whole one. */
 static cJSON *root_of(run_report *report)
 {
     if (!report->root)
@@ -65,7 +66,8 @@ static void add_devices(run_report *report, const vkd_device_info *devices, size
         cJSON *device = element(report, list);
         char version[64];
         uint32_t api = devices[i].api_version;
-        snprintf(version, sizeof version, "%u.%u.%u", api >> 22 & 127, api >> 12 & 1023, api & 4095);
+        snprintf(version, sizeof version, "%u.%u.%u", api >> 22 & 127, api >> 12 & 1023,
+                 api & 4095);
         number(report, device, "index", (double)i);
         text(report, device, "name", devices[i].name);
         text(report, device, "type", devices[i].type);
@@ -95,7 +97,8 @@ static void add_dims(run_report *report, cJSON *object, const vkd_tensor_info *i
     }
 }
 
-static void add_tensor(run_report *report, const run_session *session, cJSON *list, const vkd_tensor_info *info)
+static void add_tensor(run_report *report, const run_session *session, cJSON *list,
+                       const vkd_tensor_info *info)
 {
     cJSON *object = element(report, list);
     text(report, object, "dtype", session->backend->dtype_name(info->dtype));
@@ -136,7 +139,8 @@ static void add_failure(run_report *report, const char *file, const char *reason
     text(report, result, "error", reason);
 }
 
-static void add_classes(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms)
+static void add_classes(run_report *report, const char *file, int aligned, const run_class *classes,
+                        size_t count, double ms)
 {
     (void)aligned;
     cJSON *result = add_result(report);
@@ -154,7 +158,8 @@ static void add_classes(run_report *report, const char *file, int aligned, const
     }
 }
 
-/* Joins the tensor's description that add_model made; of several executions each has entries of its own. */
+/* Joins the tensor's description that add_model made; of several executions each has entries of its
+ * own. */
 static void add_output(run_report *report, const run_output *output)
 {
     cJSON *root = root_of(report), *outputs = cJSON_GetObjectItemCaseSensitive(root, "outputs");
@@ -210,7 +215,8 @@ static void add_profile(run_report *report, const run_profile *profile)
         number(report, node, "macs", (double)info->macs);
         number(report, node, "gpu_us", profile->rows[i].us);
         number(report, node, "gops", run_gops(info->macs, profile->rows[i].us));
-        number(report, node, "share", profile->nodes_us > 0 ? profile->rows[i].us / profile->nodes_us : 0);
+        number(report, node, "share",
+               profile->nodes_us > 0 ? profile->rows[i].us / profile->nodes_us : 0);
     }
     number(report, root, "profile_runs", (double)profile->runs);
     number(report, root, "profile_nodes_us", profile->nodes_us);
@@ -306,7 +312,8 @@ static run_exit finish(run_report *report, run_exit result)
     char *printed = report->failed ? NULL : cJSON_Print(root_of(report));
     if (!printed)
         result = run_fail_memory();
-    fprintf(run_result_stream(), "%s\n", printed ? printed : "{\"error\": \"out of memory\", \"exit_code\": 7}");
+    fprintf(run_result_stream(), "%s\n",
+            printed ? printed : "{\"error\": \"out of memory\", \"exit_code\": 7}");
     cJSON_free(printed);
     cJSON_Delete(report->root);
     report->root = NULL;

@@ -20,7 +20,10 @@ const char *run_measure_name(run_measure measure)
     return names[measure];
 }
 
-double run_gops(uint64_t macs, double us) { return macs && us > 0 ? (double)macs * 2e-3 / us : NAN; }
+double run_gops(uint64_t macs, double us)
+{
+    return macs && us > 0 ? (double)macs * 2e-3 / us : NAN;
+}
 
 static void print_version(run_report *report, const char *runner, const char *library)
 {
@@ -38,12 +41,14 @@ static void print_devices(run_report *report, const vkd_device_info *devices, si
         width = (int)strlen(devices[i].name) > width ? (int)strlen(devices[i].name) : width;
     for (size_t i = 0; i < count; i++) {
         uint32_t version = devices[i].api_version;
-        printf("%zu  %-*s  %-10s  Vulkan %u.%u.%u  int8 dot: %s\n", i, width, devices[i].name, devices[i].type,
-               version >> 22 & 127, version >> 12 & 1023, version & 4095, run_dot_name(devices[i].int8_dot));
+        printf("%zu  %-*s  %-10s  Vulkan %u.%u.%u  int8 dot: %s\n", i, width, devices[i].name,
+               devices[i].type, version >> 22 & 127, version >> 12 & 1023, version & 4095,
+               run_dot_name(devices[i].int8_dot));
     }
 }
 
-static void print_tensor(const run_session *session, const char *what, size_t index, const vkd_tensor_info *info)
+static void print_tensor(const run_session *session, const char *what, size_t index,
+                         const vkd_tensor_info *info)
 {
     char shape[RUN_SHAPE_SIZE];
     printf("%s %zu: %s %s, %zu bytes\n", what, index, session->backend->dtype_name(info->dtype),
@@ -55,8 +60,8 @@ static void print_model(run_report *report, const run_session *session, bool des
     (void)report;
     const vkd_backend_table *backend = session->backend;
     vkd_tensor_info info;
-    printf("%s on %s, loaded in %.1f ms\n", session->options->model, backend->delegate_device(session->delegate)->name,
-           session->init_ms);
+    printf("%s on %s, loaded in %.1f ms\n", session->options->model,
+           backend->delegate_device(session->delegate)->name, session->init_ms);
     if (!describe)
         return;
     for (size_t i = 0; i < backend->program_method_count(session->program); i++)
@@ -79,7 +84,8 @@ static void print_class(const run_class *class)
 }
 
 /* One line where one class is asked for, so that many images make a table. */
-static void print_classes(run_report *report, const char *file, int aligned, const run_class *classes, size_t count, double ms)
+static void print_classes(run_report *report, const char *file, int aligned,
+                          const run_class *classes, size_t count, double ms)
 {
     (void)report;
     const char *name = file ? file : "input";
@@ -104,8 +110,8 @@ static void print_output(run_report *report, const run_output *output)
     if (output->steps > 1)
         printf("execution %zu, ", output->step);
     printf("output %zu: %s %s, min %.6g, max %.6g, mean %.6g%s%s\n", output->index, output->dtype,
-           run_tensor_shape(&output->info, shape, sizeof shape), output->min, output->max, output->mean,
-           output->file ? " -> " : "", output->file ? output->file : "");
+           run_tensor_shape(&output->info, shape, sizeof shape), output->min, output->max,
+           output->mean, output->file ? " -> " : "", output->file ? output->file : "");
 }
 
 static void print_times(const char *name, const run_times *times)
@@ -128,8 +134,8 @@ static void print_bench(run_report *report, const run_bench *bench)
 static void print_throughput(run_report *report, const run_throughput *throughput)
 {
     (void)report;
-    printf("%zu executions, %zu in flight: %.1f a second", throughput->executions, throughput->in_flight,
-           throughput->per_second);
+    printf("%zu executions, %zu in flight: %.1f a second", throughput->executions,
+           throughput->in_flight, throughput->per_second);
     if (throughput->batch > 1)
         printf(", %.1f images a second", throughput->per_second * (double)throughput->batch);
     printf("\n");
@@ -153,7 +159,10 @@ typedef struct widths {
     int op, shape, kernel, variant;
 } widths;
 
-static void widen(int *width, size_t length) { *width = (int)length > *width ? (int)length : *width; }
+static void widen(int *width, size_t length)
+{
+    *width = (int)length > *width ? (int)length : *width;
+}
 
 static widths measure(const run_profile *profile)
 {
@@ -183,8 +192,9 @@ static void print_row(const widths *w, size_t index, const run_profile_row *row,
     const vkd_node_info *node = &row->node;
     int length;
     const char *op = short_op(node->op, &length);
-    printf("%4zu  %5" PRIu32 "  %.*s%*s  %-*s  %-*s  %-*s  %10.1f  ", index, node->op_id, length, op, w->op - length, "",
-           w->shape, node->shape, w->kernel, node->kernel, w->variant, node->variant, row->us);
+    printf("%4zu  %5" PRIu32 "  %.*s%*s  %-*s  %-*s  %-*s  %10.1f  ", index, node->op_id, length,
+           op, w->op - length, "", w->shape, node->shape, w->kernel, node->kernel, w->variant,
+           node->variant, row->us);
     print_rate(node->macs, row->us);
     printf("  %5.1f%%\n", sum > 0 ? row->us / sum * 100 : 0);
 }
@@ -194,37 +204,43 @@ static void print_profile(run_report *report, const run_profile *profile)
     (void)report;
     widths w = measure(profile);
     int texts = w.op + w.shape + w.kernel + w.variant + 6;
-    printf("%4s  %5s  %-*s  %-*s  %-*s  %-*s  %10s  %9s  %6s\n", "node", "op id", w.op, "operator", w.shape, "shape", w.kernel,
-           "kernel", w.variant, "variant", "GPU us", "GOPS", "share");
+    printf("%4s  %5s  %-*s  %-*s  %-*s  %-*s  %10s  %9s  %6s\n", "node", "op id", w.op, "operator",
+           w.shape, "shape", w.kernel, "kernel", w.variant, "variant", "GPU us", "GOPS", "share");
     for (size_t i = 0; i < profile->count; i++)
         print_row(&w, i, &profile->rows[i], profile->nodes_us);
     printf("%4s  %5s  %-*s  %10.1f  ", "", "", texts, "all dispatches", profile->nodes_us);
     print_rate(profile->macs, profile->nodes_us);
     printf("  100.0%%\n");
     if (profile->total_us > 0)
-        printf("%4s  %5s  %-*s  %10.1f\n", "", "", texts, "whole execution, gaps included", profile->total_us);
-    printf("median of %zu executions; a time stamp around each dispatch makes the whole slower than --bench shows\n",
+        printf("%4s  %5s  %-*s  %10.1f\n", "", "", texts, "whole execution, gaps included",
+               profile->total_us);
+    printf("median of %zu executions; a time stamp around each dispatch makes the whole slower "
+           "than --bench shows\n",
            profile->runs);
 }
 
 static void print_selection(const vkd_selection_info *selection, size_t same)
 {
-    printf("%zu x %s: %s\n    -> %s: %s\n", same, selection->op, selection->problem, selection->winner, selection->reason);
+    printf("%zu x %s: %s\n    -> %s: %s\n", same, selection->op, selection->problem,
+           selection->winner, selection->reason);
     for (size_t i = 0; i < selection->candidate_count; i++) {
         const vkd_candidate_info *candidate = &selection->candidates[i];
         if (!candidate->eligible)
-            printf("       %-26s  %-23s  %s\n", candidate->variant, "not eligible", candidate->reason);
+            printf("       %-26s  %-23s  %s\n", candidate->variant, "not eligible",
+                   candidate->reason);
         else if (candidate->measured_us > 0)
-            printf("       %-26s  %10.1f us estimated  %10.1f us measured\n", candidate->variant, candidate->cost_us,
-                   candidate->measured_us);
+            printf("       %-26s  %10.1f us estimated  %10.1f us measured\n", candidate->variant,
+                   candidate->cost_us, candidate->measured_us);
         else
-            printf("       %-26s  %10.1f us estimated  %s\n", candidate->variant, candidate->cost_us, candidate->reason);
+            printf("       %-26s  %10.1f us estimated  %s\n", candidate->variant,
+                   candidate->cost_us, candidate->reason);
     }
 }
 
 static bool same_choice(const vkd_selection_info *a, const vkd_selection_info *b)
 {
-    return !strcmp(a->op, b->op) && !strcmp(a->problem, b->problem) && !strcmp(a->winner, b->winner);
+    return !strcmp(a->op, b->op) && !strcmp(a->problem, b->problem) &&
+           !strcmp(a->winner, b->winner);
 }
 
 /* How often each variant won, in the order of first appearance. */
@@ -253,7 +269,8 @@ static void print_explain(run_report *report, const run_session *session)
         return;
     }
     for (size_t i = 0; i < count; i++)
-        report->failed |= session->backend->selection(session->delegate, i, &selections[i]) != VKD_OK;
+        report->failed |=
+            session->backend->selection(session->delegate, i, &selections[i]) != VKD_OK;
     for (size_t i = 0; i < count && !report->failed; i++) {
         size_t first = 0, same = 0;
         while (!same_choice(&selections[first], &selections[i]))
@@ -285,9 +302,15 @@ static void print_memory(run_report *report, const vkd_memory_info *memory)
     print_bytes("host: peak of init", memory->host_peak);
 }
 
-static void print_failure(run_report *report, const char *file, const char *reason) { (void)report, (void)file, (void)reason; }
+static void print_failure(run_report *report, const char *file, const char *reason)
+{
+    (void)report, (void)file, (void)reason;
+}
 
-static run_exit finish(run_report *report, run_exit result) { return result || !report->failed ? result : run_fail_memory(); }
+static run_exit finish(run_report *report, run_exit result)
+{
+    return result || !report->failed ? result : run_fail_memory();
+}
 
 static void print_check(run_report *report, const run_check *check)
 {
@@ -300,8 +323,9 @@ static void print_check(run_report *report, const run_check *check)
     if (check->other_dims)
         printf("%s is another shape: wrong\n", run_tensor_shape(&check->info, shape, sizeof shape));
     else
-        printf("largest %.3g, relative %.3g, %zu unequal (%s %s %.3g): %s\n", d->largest, d->relative, d->unequal,
-               run_measure_name(d->measure), d->measure == RUN_COSINE ? "at least" : "at most", d->allowed,
+        printf("largest %.3g, relative %.3g, %zu unequal (%s %s %.3g): %s\n", d->largest,
+               d->relative, d->unequal, run_measure_name(d->measure),
+               d->measure == RUN_COSINE ? "at least" : "at most", d->allowed,
                check->is_right ? "right" : "wrong");
 }
 

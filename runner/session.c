@@ -10,9 +10,9 @@
 #include "runner/file.h"
 #include "runner/tensor.h"
 
-/* The library beside this program, as in a build folder, or in the lib folder that belongs to its bin folder, as installed;
- * else the bare name, which the dynamic loader looks up. The run path of the program would do, if AddressSanitizer's dlopen saw
- * it. */
+/* The library beside this program, as in a build folder, or in the lib folder that belongs to its
+ * bin folder, as installed; else the bare name, which the dynamic loader looks up. The run path of
+ * the program would do, if AddressSanitizer's dlopen saw it. */
 static const char *find_library(char path[PATH_MAX])
 {
     static const char *const places[] = {".", VKD_LIBRARY_FROM_BIN};
@@ -40,10 +40,12 @@ static run_exit load_library(const char *path, const vkd_backend_table **out)
     if (!backend)
         return run_fail(RUN_IO, "%s is no vkdelegate library: %s", path, dlerror());
     if (backend->abi_version != VKD_BACKEND_ABI)
-        return run_fail(RUN_IO, "%s has plug-in ABI %u, this vkd-run needs %u", path, backend->abi_version, VKD_BACKEND_ABI);
+        return run_fail(RUN_IO, "%s has plug-in ABI %u, this vkd-run needs %u", path,
+                        backend->abi_version, VKD_BACKEND_ABI);
     if (backend->table_size < sizeof *backend)
-        return run_fail(RUN_IO, "%s is older than this vkd-run: its plug-in table has %u bytes, %zu are needed", path,
-                        backend->table_size, sizeof *backend);
+        return run_fail(
+            RUN_IO, "%s is older than this vkd-run: its plug-in table has %u bytes, %zu are needed",
+            path, backend->table_size, sizeof *backend);
     *out = backend;
     return RUN_OK;
 }
@@ -88,7 +90,8 @@ static run_exit open_program(run_session *session, const char *path)
         return run_exit_of(session->backend->program_open(path, &session->vkd, &session->program));
     run_exit result = run_file_read(path, &session->file, &size);
     return result ? result
-                  : run_exit_of(session->backend->program_open_bytes(session->file, size, &session->vkd, &session->program));
+                  : run_exit_of(session->backend->program_open_bytes(
+                        session->file, size, &session->vkd, &session->program));
 }
 
 /* Room for every output at its largest. */
@@ -108,14 +111,16 @@ static run_exit make_args(run_session *session)
         run_exit result = run_exit_of(backend->method_output_info(session->method, i, &info));
         if (result)
             return result;
-        *arg = (vkd_tensor_arg){sizeof *arg, info.dtype, 0, {0}, NULL, calloc(info.size + 1, 1), info.size};
+        *arg = (vkd_tensor_arg){sizeof *arg, info.dtype, 0, {0}, NULL, calloc(info.size + 1, 1),
+                                info.size};
         if (!arg->output)
             return run_fail_memory();
     }
     return RUN_OK;
 }
 
-run_exit run_session_load(run_session *session, const char *model, char *const *data_files, size_t data_file_count)
+run_exit run_session_load(run_session *session, const char *model, char *const *data_files,
+                          size_t data_file_count)
 {
     const vkd_backend_table *backend = session->backend;
     double start = run_now_ms();
@@ -124,8 +129,8 @@ run_exit run_session_load(run_session *session, const char *model, char *const *
     for (size_t i = 0; i < data_file_count && !result; i++)
         result = run_exit_of(backend->program_add_data(session->program, data_files[i]));
     if (!result)
-        result = run_exit_of(
-            backend->method_load(session->program, session->options->method, &session->vkd, &session->method));
+        result = run_exit_of(backend->method_load(session->program, session->options->method,
+                                                  &session->vkd, &session->method));
     if (result)
         return result;
     session->init_ms = run_now_ms() - start;
@@ -134,7 +139,8 @@ run_exit run_session_load(run_session *session, const char *model, char *const *
     return make_args(session);
 }
 
-void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info, void *data)
+void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info,
+                           void *data)
 {
     vkd_tensor_arg *arg = &session->args[index];
     free((void *)arg->input);
@@ -145,8 +151,8 @@ void run_session_set_input(run_session *session, size_t index, const vkd_tensor_
 run_exit run_session_execute(run_session *session, double *out_ms)
 {
     double start = run_now_ms();
-    vkd_status status =
-        session->backend->method_execute(session->method, session->args, session->input_count + session->output_count);
+    vkd_status status = session->backend->method_execute(
+        session->method, session->args, session->input_count + session->output_count);
     *out_ms = run_now_ms() - start;
     return run_exit_of(status);
 }
@@ -160,7 +166,9 @@ run_exit run_session_output(run_session *session, size_t index, vkd_tensor_info 
     info->dtype = arg->dtype;
     run_tensor_resize(info, arg->rank, arg->dims, session->backend->dtype_size(arg->dtype));
     if (info->size > arg->capacity)
-        return run_fail(RUN_FAILED, "the library gives output %zu more dims or elements than it can have", index);
+        return run_fail(RUN_FAILED,
+                        "the library gives output %zu more dims or elements than it can have",
+                        index);
     *out = arg->output;
     return RUN_OK;
 }
@@ -169,7 +177,8 @@ run_exit run_session_want(run_session *session, size_t index, const char *file)
 {
     vkd_tensor_arg *arg = &session->args[session->input_count + index];
     const vkd_dtype dtype = run_tensor_dtype(file, arg->dtype);
-    const size_t from = session->backend->dtype_size(arg->dtype), to = session->backend->dtype_size(dtype);
+    const size_t from = session->backend->dtype_size(arg->dtype),
+                 to = session->backend->dtype_size(dtype);
     if (to > from) {
         void *grown = realloc(arg->output, arg->capacity / from * to + 1);
         if (!grown)

@@ -18,16 +18,20 @@ typedef struct run_session {
     vkd_tensor_arg *args; /* inputs, then outputs; their bytes are malloc'ed */
 } run_session;
 
-/* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its log. */
+/* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its
+ * log. */
 run_exit run_session_start(const run_options *options, run_session *out);
 /* Opens a model with its .ptd files and loads the options' method. */
-run_exit run_session_load(run_session *session, const char *model, char *const *data_files, size_t data_file_count);
+run_exit run_session_load(run_session *session, const char *model, char *const *data_files,
+                          size_t data_file_count);
 /* Makes room for another model; run_session_end does it too. */
 void run_session_unload(run_session *session);
 void run_session_end(run_session *session);
 
-/* Keeps `data` (malloc'ed, now the session's), of the dims and the size of *info, as an input of every following execution. */
-void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info, void *data);
+/* Keeps `data` (malloc'ed, now the session's), of the dims and the size of *info, as an input of
+ * every following execution. */
+void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info,
+                           void *data);
 /* Executes the method; *out_ms is the time it takes. */
 run_exit run_session_execute(run_session *session, double *out_ms);
 /* From now on an output comes in the element type that the name of a file says. */

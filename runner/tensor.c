@@ -25,9 +25,11 @@ char *run_tensor_shape(const vkd_tensor_info *info, char *text, size_t size)
     size_t used = 0;
     snprintf(text, size, "scalar");
     for (uint32_t i = 0; i < info->rank && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? "x" : "", info->dims[i]);
+        used +=
+            (size_t)snprintf(text + used, size - used, "%s%" PRId64, i ? "x" : "", info->dims[i]);
     for (uint32_t i = 0; !is_row_major(info) && i < info->rank && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%d", i ? "," : " in the order ", info->dim_order[i]);
+        used += (size_t)snprintf(text + used, size - used, "%s%d", i ? "," : " in the order ",
+                                 info->dim_order[i]);
     return text;
 }
 
@@ -36,18 +38,25 @@ static bool is_float(vkd_dtype dtype)
     return dtype == VKD_DTYPE_FLOAT16 || dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
 }
 
-static bool is_wide_int(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT32 || dtype == VKD_DTYPE_INT64; }
+static bool is_wide_int(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_INT32 || dtype == VKD_DTYPE_INT64;
+}
 
 vkd_dtype run_tensor_dtype(const char *path, vkd_dtype declared)
 {
     static const struct {
         const char *end;
         vkd_dtype dtype;
-    } types[] = {{".f32", VKD_DTYPE_FLOAT32}, {".f16", VKD_DTYPE_FLOAT16}, {".i64", VKD_DTYPE_INT64}, {".i32", VKD_DTYPE_INT32}};
+    } types[] = {{".f32", VKD_DTYPE_FLOAT32},
+                 {".f16", VKD_DTYPE_FLOAT16},
+                 {".i64", VKD_DTYPE_INT64},
+                 {".i32", VKD_DTYPE_INT32}};
     const char *end = strrchr(path, '.');
     for (size_t i = 0; end && i < sizeof types / sizeof *types; i++)
-        if (!strcmp(end, types[i].end) && (is_float(declared) ? is_float(types[i].dtype)
-                                                              : is_wide_int(declared) && is_wide_int(types[i].dtype)))
+        if (!strcmp(end, types[i].end) &&
+            (is_float(declared) ? is_float(types[i].dtype)
+                                : is_wide_int(declared) && is_wide_int(types[i].dtype)))
             return types[i].dtype;
     return declared;
 }
@@ -66,10 +75,13 @@ run_exit run_tensor_parse_shape(const char *text, int64_t dims[VKD_MAX_RANK], ui
         at = *end ? end + 1 : end;
     }
     *out_rank = rank;
-    return *at ? run_fail(RUN_USAGE, "--shape: '%s' is not up to %d sizes with an x between them", text, VKD_MAX_RANK) : RUN_OK;
+    return *at ? run_fail(RUN_USAGE, "--shape: '%s' is not up to %d sizes with an x between them",
+                          text, VKD_MAX_RANK)
+               : RUN_OK;
 }
 
-run_exit run_tensor_resize(vkd_tensor_info *info, uint32_t rank, const int64_t *dims, size_t element_size)
+run_exit run_tensor_resize(vkd_tensor_info *info, uint32_t rank, const int64_t *dims,
+                           size_t element_size)
 {
     if (rank > VKD_MAX_RANK)
         return run_fail(RUN_USAGE, "a tensor of %u dims, there can be %d", rank, VKD_MAX_RANK);
@@ -83,7 +95,8 @@ run_exit run_tensor_resize(vkd_tensor_info *info, uint32_t rank, const int64_t *
     return RUN_OK;
 }
 
-run_exit run_tensor_arrange(const vkd_tensor_info *info, size_t element_size, void *data, bool to_rows)
+run_exit run_tensor_arrange(const vkd_tensor_info *info, size_t element_size, void *data,
+                            bool to_rows)
 {
     size_t strides[VKD_MAX_RANK], count = 1;
     if (is_row_major(info))
@@ -98,26 +111,29 @@ run_exit run_tensor_arrange(const vkd_tensor_info *info, size_t element_size, vo
         for (uint32_t i = info->rank; i-- > 0; rest /= (size_t)info->dims[i])
             place += rest % (size_t)info->dims[i] * strides[i];
         const size_t from = to_rows ? place : k, to = to_rows ? k : place;
-        memcpy(arranged + to * element_size, (const char *)data + from * element_size, element_size);
+        memcpy(arranged + to * element_size, (const char *)data + from * element_size,
+               element_size);
     }
     memcpy(data, arranged, count * element_size);
     free(arranged);
     return RUN_OK;
 }
 
-static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_tensor_info *info, const char *name,
-                          const char *dtype_name)
+static run_exit fail_size(const char *path, FILE *file, size_t got, const vkd_tensor_info *info,
+                          const char *name, const char *dtype_name)
 {
     char shape[RUN_SHAPE_SIZE];
     struct stat status;
     bool regular = !fstat(fileno(file), &status) && S_ISREG(status.st_mode);
     uintmax_t size = regular ? (uintmax_t)status.st_size : got;
-    return run_fail(RUN_USAGE, "%s: has %s%" PRIuMAX " bytes, but %s is %s %s and needs exactly %zu", run_file_name(path),
-                    !regular && got > info->size ? "at least " : "", size, name, dtype_name,
-                    run_tensor_shape(info, shape, sizeof shape), info->size);
+    return run_fail(RUN_USAGE,
+                    "%s: has %s%" PRIuMAX " bytes, but %s is %s %s and needs exactly %zu",
+                    run_file_name(path), !regular && got > info->size ? "at least " : "", size,
+                    name, dtype_name, run_tensor_shape(info, shape, sizeof shape), info->size);
 }
 
-run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name, const char *dtype_name, void **out)
+run_exit run_tensor_read(const char *path, const vkd_tensor_info *info, const char *name,
+                         const char *dtype_name, void **out)
 {
     run_exit result = RUN_OK;
     FILE *file = run_file_open(path);
@@ -167,7 +183,8 @@ static run_exit write_special(const char *path, const void *data, size_t size)
     return RUN_OK;
 }
 
-/* mkstemp makes private files; the result should have the mode of the file it replaces, or the one any new file gets. */
+/* mkstemp makes private files; the result should have the mode of the file it replaces, or the one
+ * any new file gets. */
 static mode_t result_mode(bool exists, const struct stat *status)
 {
     mode_t mask = umask(0);
@@ -203,18 +220,22 @@ run_exit run_tensor_write(const char *path, const void *data, size_t size)
 {
     struct stat status;
     if (run_file_is_standard(path)) /* what fails shows when the stream is closed */
-        return fwrite(data, 1, size, run_result_stream()) == size ? RUN_OK
-                                                                  : run_fail(RUN_IO, "standard output: %s", strerror(errno));
+        return fwrite(data, 1, size, run_result_stream()) == size
+                   ? RUN_OK
+                   : run_fail(RUN_IO, "standard output: %s", strerror(errno));
     bool exists = !stat(path, &status);
     if (exists && !S_ISREG(status.st_mode))
         return write_special(path, data, size);
-    char *target = exists ? realpath(path, NULL) : NULL; /* through links: they stay, the file behind them is replaced */
-    run_exit result = write_regular(target ? target : path, result_mode(exists, &status), data, size);
+    /* through links: they stay, the file behind them is replaced */
+    char *target = exists ? realpath(path, NULL) : NULL;
+    run_exit result =
+        write_regular(target ? target : path, result_mode(exists, &status), data, size);
     free(target);
     return result;
 }
 
-char *run_tensor_output_path(const char *path, size_t index, size_t count, size_t step, size_t steps)
+char *run_tensor_output_path(const char *path, size_t index, size_t count, size_t step,
+                             size_t steps)
 {
     const char *name = strrchr(path, '/');
     const char *dot = strrchr(name ? name : path, '.');
@@ -270,7 +291,8 @@ void run_tensor_fill(vkd_dtype dtype, void *data, size_t count)
 {
     uint32_t state = 1;
     for (size_t i = 0; i < count; i++) {
-        state = state * 1664525u + 1013904223u; /* Numerical Recipes' linear congruential generator */
+        /* Numerical Recipes' linear congruential generator */
+        state = state * 1664525u + 1013904223u;
         float value = (float)(state >> 8) / (float)(1 << 23) - 1;
         switch (dtype) {
         case VKD_DTYPE_FLOAT32:

@@ -9,7 +9,8 @@ typedef struct request {
     vkd_tensor_arg *args; /* the inputs, which all share, then the outputs */
 } request;
 
-/* As many requests as can be in flight, and one more: an execution by itself, whose results are the reference. */
+/* As many requests as can be in flight, and one more: an execution by itself, whose results are the
+ * reference. */
 typedef struct pipeline {
     run_session *session;
     size_t input_count, arg_count;
@@ -17,7 +18,7 @@ typedef struct pipeline {
     request *requests; /* depth, then the reference */
 } pipeline;
 
-/* ----------------------------------------------------------------------------------------------------------- memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 static void release(pipeline *p)
 {
@@ -59,9 +60,10 @@ static run_exit prepare(pipeline *p, run_session *session)
     return result;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
-/* `count` executions; request i takes the memory of the one so many before it, once that is complete. */
+/* `count` executions; request i takes the memory of the one so many before it, once that is
+ * complete. */
 static run_exit run_pipeline(pipeline *p, size_t count, double *out_ms)
 {
     const vkd_backend_table *backend = p->session->backend;
@@ -106,13 +108,16 @@ static void clear_outputs(pipeline *p)
 static run_exit compare(pipeline *p, size_t count)
 {
     const request *reference = &p->requests[p->depth];
-    run_exit result = run_exit_of(p->session->backend->method_execute(p->session->method, reference->args, p->arg_count));
+    run_exit result = run_exit_of(
+        p->session->backend->method_execute(p->session->method, reference->args, p->arg_count));
     for (size_t i = 0; i < count && i < p->depth && !result; i++)
         for (size_t k = p->input_count; k < p->arg_count && !result; k++)
-            if (memcmp(p->requests[i].args[k].output, reference->args[k].output, reference->args[k].capacity))
-                result =
-                    run_fail(RUN_FAILED, "output %zu of an execution among %zu in flight differs from that of one by itself",
-                             k - p->input_count, p->depth);
+            if (memcmp(p->requests[i].args[k].output, reference->args[k].output,
+                       reference->args[k].capacity))
+                result = run_fail(RUN_FAILED,
+                                  "output %zu of an execution among %zu in flight differs from "
+                                  "that of one by itself",
+                                  k - p->input_count, p->depth);
     return result;
 }
 

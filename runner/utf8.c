@@ -8,7 +8,11 @@
 static size_t character_size(const unsigned char *at)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t size = at[0] < 0x80 ? 1 : at[0] >> 5 == 6 ? 2 : at[0] >> 4 == 14 ? 3 : at[0] >> 3 == 30 ? 4 : 0;
+    size_t size = at[0] < 0x80       ? 1
+                  : at[0] >> 5 == 6  ? 2
+                  : at[0] >> 4 == 14 ? 3
+                  : at[0] >> 3 == 30 ? 4
+                                     : 0;
     uint32_t code = size ? at[0] & (0xffu >> (size > 1 ? size + 1 : 0)) : 0;
     for (size_t i = 1; i < size; i++) { /* the zero at the end is no continuation */
         if (at[i] >> 6 != 2)

@@ -20,19 +20,23 @@ typedef struct verifier {
     run_exit first; /* that was not right */
 } verifier;
 
-/* ----------------------------------------------------------------------------------------------------------- tensors */
+/* -------------------------------------------------------------------------------------- tensors */
 
 /* Files are row-major, whatever the order of the program. */
-static run_exit set_input(verifier *v, const run_meta *meta, size_t index, const run_meta_tensor *tensor)
+static run_exit set_input(verifier *v, const run_meta *meta, size_t index,
+                          const run_meta_tensor *tensor)
 {
     const vkd_backend_table *backend = v->session->backend;
     char name[32], *path = run_meta_path(meta->folder, tensor->file);
     vkd_tensor_info info;
     void *data;
-    run_exit result = path ? run_exit_of(backend->method_input_info(v->session->method, index, &info)) : run_fail_memory();
+    run_exit result =
+        path ? run_exit_of(backend->method_input_info(v->session->method, index, &info))
+             : run_fail_memory();
     if (!result) {
         info.dtype = run_tensor_dtype(tensor->file, info.dtype);
-        result = run_tensor_resize(&info, tensor->rank, tensor->dims, backend->dtype_size(info.dtype));
+        result =
+            run_tensor_resize(&info, tensor->rank, tensor->dims, backend->dtype_size(info.dtype));
     }
     snprintf(name, sizeof name, "input %zu", index);
     if (!result)
@@ -45,13 +49,14 @@ static run_exit set_input(verifier *v, const run_meta *meta, size_t index, const
     return result;
 }
 
-static run_exit write_output(verifier *v, const run_meta *meta, const char *name, const void *data, size_t size)
+static run_exit write_output(verifier *v, const run_meta *meta, const char *name, const void *data,
+                             size_t size)
 {
     const char *target = v->session->options->output;
     char *folder = v->several ? run_meta_path(target, meta->name) : NULL;
     char *path = run_meta_path(folder ? folder : target, name);
     run_exit result = RUN_OK;
-    const char *missing = mkdir(target, 0777) && errno != EEXIST                ? target
+    const char *missing = mkdir(target, 0777) && errno != EEXIST             ? target
                           : folder && mkdir(folder, 0777) && errno != EEXIST ? folder
                                                                              : NULL;
     if (!path || (v->several && !folder))
@@ -66,21 +71,24 @@ static run_exit write_output(verifier *v, const run_meta *meta, const char *name
 }
 
 /* The dims must be those that are expected, then the elements are compared. */
-static run_exit compare(verifier *v, const run_meta *meta, const run_meta_tensor *tensor, const vkd_tensor_info *info,
-                        const void *data, run_check *check)
+static run_exit compare(verifier *v, const run_meta *meta, const run_meta_tensor *tensor,
+                        const vkd_tensor_info *info, const void *data, run_check *check)
 {
     const size_t element = v->session->backend->dtype_size(info->dtype);
     vkd_tensor_info wanted = *info;
     void *expected = NULL;
     char *path = run_meta_path(meta->folder, tensor->file);
-    run_exit result = path ? run_tensor_resize(&wanted, tensor->rank, tensor->dims, element) : run_fail_memory();
-    if (!result && (info->rank != tensor->rank || memcmp(info->dims, tensor->dims, tensor->rank * sizeof *info->dims)))
+    run_exit result =
+        path ? run_tensor_resize(&wanted, tensor->rank, tensor->dims, element) : run_fail_memory();
+    if (!result && (info->rank != tensor->rank ||
+                    memcmp(info->dims, tensor->dims, tensor->rank * sizeof *info->dims)))
         check->other_dims = true;
     else if (!result)
-        result = run_tensor_read(path, &wanted, "the expected output", v->session->backend->dtype_name(info->dtype), &expected);
+        result = run_tensor_read(path, &wanted, "the expected output",
+                                 v->session->backend->dtype_name(info->dtype), &expected);
     if (!result && !check->other_dims)
-        result =
-            run_compare(info->dtype, data, expected, info->size / element, &meta->tolerance, &check->difference);
+        result = run_compare(info->dtype, data, expected, info->size / element, &meta->tolerance,
+                             &check->difference);
     check->is_right = !result && !check->other_dims && check->difference.is_right;
     free(expected);
     free(path);
@@ -107,15 +115,20 @@ static run_exit check_output(verifier *v, const run_meta *meta, size_t step, siz
         result = write_output(v, meta, name, data, info.size);
     if (result || (meta->is_malformed && step))
         return result;
-    run_check check = {.program = meta->name, .output = index, .step = step, .steps = meta->step_count, .info = info};
+    run_check check = {.program = meta->name,
+                       .output = index,
+                       .step = step,
+                       .steps = meta->step_count,
+                       .info = info};
     result = compare(v, meta, tensor, &info, data, &check);
     if (result)
         return result;
     v->form->check(v->report, &check);
-    return check.is_right ? RUN_OK : run_fail(RUN_FAILED, "%s: output %zu is wrong", meta->folder, index);
+    return check.is_right ? RUN_OK
+                          : run_fail(RUN_FAILED, "%s: output %zu is wrong", meta->folder, index);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- programs */
+/* ------------------------------------------------------------------------------------- programs */
 
 static run_exit execute(verifier *v, const run_meta *meta, size_t step)
 {
@@ -142,8 +155,8 @@ static run_exit load_files(verifier *v, const run_meta *meta, char **files, size
 {
     const cJSON *file;
     size_t i = 0;
-    cJSON_ArrayForEach(file, meta->data_files)
-        files[i++] = run_meta_path(meta->folder, file->string);
+    cJSON_ArrayForEach(file, meta->data_files) files[i++] =
+        run_meta_path(meta->folder, file->string);
     files[count] = run_meta_path(meta->folder, "model.pte");
     for (i = 0; i <= count; i++)
         if (!files[i])
@@ -154,15 +167,19 @@ static run_exit load_files(verifier *v, const run_meta *meta, char **files, size
 static run_exit load(verifier *v, const run_meta *meta)
 {
     const run_session *session = v->session;
-    const size_t count = cJSON_IsObject(meta->data_files) ? (size_t)cJSON_GetArraySize(meta->data_files) : 0;
+    const size_t count =
+        cJSON_IsObject(meta->data_files) ? (size_t)cJSON_GetArraySize(meta->data_files) : 0;
     char **files = calloc(count + 1, sizeof *files);
     run_exit result = files ? load_files(v, meta, files, count) : run_fail_memory();
     for (size_t i = 0; files && i <= count; i++)
         free(files[i]);
     free(files);
-    if (!result && (session->input_count != meta->input_count || session->output_count != meta->output_count))
-        result = run_fail(RUN_FAILED, "%s: the method has %zu inputs and %zu outputs, not %zu and %zu", meta->folder,
-                          session->input_count, session->output_count, meta->input_count, meta->output_count);
+    if (!result &&
+        (session->input_count != meta->input_count || session->output_count != meta->output_count))
+        result =
+            run_fail(RUN_FAILED, "%s: the method has %zu inputs and %zu outputs, not %zu and %zu",
+                     meta->folder, session->input_count, session->output_count, meta->input_count,
+                     meta->output_count);
     return result;
 }
 
@@ -198,7 +215,7 @@ static void verify_folder(verifier *v, const char *folder)
     v->first = v->first ? v->first : result;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- folders */
+/* -------------------------------------------------------------------------------------- folders */
 
 static bool has_meta(const char *folder)
 {
@@ -227,7 +244,8 @@ static void verify_folders_in(verifier *v, const char *parent)
 run_exit run_verify(run_session *session, const run_report_form *form, run_report *report)
 {
     const run_options *options = session->options;
-    verifier v = {.session = session, .form = form, .report = report, .several = options->folder_count > 1};
+    verifier v = {
+        .session = session, .form = form, .report = report, .several = options->folder_count > 1};
     for (size_t i = 0; i < options->folder_count; i++)
         v.several |= !has_meta(options->folders[i]);
     for (size_t i = 0; i < options->folder_count; i++) {

@@ -5,9 +5,12 @@
 #include "runtime/device.h"
 
 typedef enum vkd_memory_kind {
-    VKD_MEMORY_DEVICE,  /* device-local, not mapped */
-    VKD_MEMORY_UPLOAD,  /* mapped, coherent, device-local where the device offers that: the host writes, the device reads */
-    VKD_MEMORY_STAGING, /* mapped, coherent, in host memory: the host writes, the device copies it away */
+    VKD_MEMORY_DEVICE, /* device-local, not mapped */
+    /* mapped, coherent, device-local where the device offers that: the host writes, the device
+       reads */
+    VKD_MEMORY_UPLOAD,
+    /* mapped, coherent, in host memory: the host writes, the device copies it away */
+    VKD_MEMORY_STAGING,
     VKD_MEMORY_READBACK /* mapped, host-cached where possible: the device writes, the host reads */
 } vkd_memory_kind;
 
@@ -27,10 +30,10 @@ typedef struct vkd_slice {
     uint32_t texel_bytes; /* of a texel buffer: 16 for ivec4, 4 for int */
 } vkd_slice;
 
-/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message, "constants". VKD_OUT_OF_MEMORY when
- * no suitable memory has room. */
-VKD_MUST_USE vkd_status vkd_buffer_create(vkd_device *device, vkd_memory_kind kind, uint64_t size, const char *what,
-                                          vkd_buffer *out);
+/* Size 0 makes an empty buffer: no handle, valid to destroy. what: for the error message,
+ * "constants". VKD_OUT_OF_MEMORY when no suitable memory has room. */
+VKD_MUST_USE vkd_status vkd_buffer_create(vkd_device *device, vkd_memory_kind kind, uint64_t size,
+                                          const char *what, vkd_buffer *out);
 void vkd_buffer_destroy(vkd_device *device, vkd_buffer *buffer); /* accepts an all-zero buffer */
 /* Makes the device's writes visible to the host's reads; nothing to do for coherent memory. */
 VKD_MUST_USE vkd_status vkd_buffer_invalidate(vkd_device *device, const vkd_buffer *buffer);

@@ -46,7 +46,8 @@ static vkd_status create_descriptors(vkd_commands *commands)
     };
     VkDescriptorPool pool;
     VkResult result = device->vk.vkCreateDescriptorPool(device->handle, &info, NULL, &pool);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDescriptorPool for %u dispatches", commands->dispatch_capacity));
+    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDescriptorPool for %u dispatches",
+                          commands->dispatch_capacity));
     commands->descriptors = pool;
     return VKD_OK;
 }
@@ -56,7 +57,8 @@ static vkd_status create_queries(vkd_commands *commands)
     vkd_device *device = commands->device;
     if (!device->caps.timestamp_bits)
         return VKD_OK;
-    commands->stamp_count = STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_capacity : 0);
+    commands->stamp_count =
+        STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_capacity : 0);
     commands->ticks = vkd_alloc(device->context, commands->stamp_count, sizeof *commands->ticks);
     if (!commands->ticks)
         return vkd_fail_memory(device->context, "time stamps");
@@ -67,7 +69,8 @@ static vkd_status create_queries(vkd_commands *commands)
     };
     VkQueryPool pool;
     VkResult result = device->vk.vkCreateQueryPool(device->handle, &info, NULL, &pool);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateQueryPool of %u time stamps", commands->stamp_count));
+    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateQueryPool of %u time stamps",
+                          commands->stamp_count));
     commands->queries = pool;
     return VKD_OK;
 }
@@ -75,7 +78,8 @@ static vkd_status create_queries(vkd_commands *commands)
 static void write_stamp(vkd_commands *commands, uint32_t query)
 {
     if (commands->queries)
-        commands->device->vk.vkCmdWriteTimestamp(commands->recording.commands, stamp_stage, commands->queries, query);
+        commands->device->vk.vkCmdWriteTimestamp(commands->recording.commands, stamp_stage,
+                                                 commands->queries, query);
 }
 
 static vkd_status begin(vkd_commands *commands)
@@ -85,28 +89,35 @@ static vkd_status begin(vkd_commands *commands)
     VKD_TRY(create_descriptors(commands));
     VKD_TRY(create_queries(commands));
     commands->hazards.capacity = commands->binding_capacity;
-    commands->hazards.ranges = vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->hazards.ranges);
-    commands->views = vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->views);
+    commands->hazards.ranges =
+        vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->hazards.ranges);
+    commands->views =
+        vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->views);
     if (!commands->hazards.ranges || !commands->views)
         return vkd_fail_memory(device->context, "the hazard tracker");
     const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VkResult result = device->vk.vkBeginCommandBuffer(commands->recording.commands, &info);
     VKD_TRY(vkd_vk_status(device->context, result, "vkBeginCommandBuffer"));
     if (commands->queries)
-        device->vk.vkCmdResetQueryPool(commands->recording.commands, commands->queries, 0, commands->stamp_count);
-    /* Earlier submissions' writes, the last run's among them, become visible. Those of one execution at a time are over, so
-     * this costs no waiting; what else is in flight on the same queue is waited for, as at any barrier. */
-    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT,
-                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+        device->vk.vkCmdResetQueryPool(commands->recording.commands, commands->queries, 0,
+                                       commands->stamp_count);
+    /* Earlier submissions' writes, the last run's among them, become visible. Those of one
+     * execution at a time are over, so this costs no waiting; what else is in flight on the same
+     * queue is waited for, as at any barrier. */
+    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                VK_ACCESS_MEMORY_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     write_stamp(commands, STAMP_START);
     return VKD_OK;
 }
 
-vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t bindings, bool stamps, vkd_commands **out)
+vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t bindings,
+                              bool stamps, vkd_commands **out)
 {
     *out = NULL;
     if (dispatches > (UINT32_MAX - STAMP_DISPATCHES) / 2)
-        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "%u dispatches are too many for one recording", dispatches);
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "%u dispatches are too many for one recording", dispatches);
     vkd_commands *commands = vkd_alloc(device->context, 1, sizeof *commands);
     if (!commands)
         return vkd_fail_memory(device->context, "a command recording");
@@ -123,57 +134,72 @@ vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t 
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------- dispatches */
+/* ----------------------------------------------------------------------------------- dispatches */
 
-static vkd_status check_slice(vkd_commands *commands, const char *name, uint32_t binding, const vkd_slice *slice)
+static vkd_status check_slice(vkd_commands *commands, const char *name, uint32_t binding,
+                              const vkd_slice *slice)
 {
     vkd_context *context = commands->device->context;
     const vkd_caps *caps = &commands->device->caps;
     const vkd_buffer *buffer = slice->buffer;
-    if (!buffer->handle || !slice->size || slice->offset > buffer->size || slice->size > buffer->size - slice->offset)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s: binding %u covers %llu bytes at %llu of a buffer of %llu bytes",
-                        name, binding, (unsigned long long)slice->size, (unsigned long long)slice->offset,
+    if (!buffer->handle || !slice->size || slice->offset > buffer->size ||
+        slice->size > buffer->size - slice->offset)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "%s: binding %u covers %llu bytes at %llu of a buffer of %llu bytes", name,
+                        binding, (unsigned long long)slice->size, (unsigned long long)slice->offset,
                         (unsigned long long)buffer->size);
     if (slice->offset % caps->storage_alignment)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s: binding %u is at offset %llu, %s needs a multiple of %u", name,
-                        binding, (unsigned long long)slice->offset, caps->name, caps->storage_alignment);
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "%s: binding %u is at offset %llu, %s needs a multiple of %u", name,
+                        binding, (unsigned long long)slice->offset, caps->name,
+                        caps->storage_alignment);
     if (slice->size > caps->max_storage_range)
-        return vkd_fail(context, VKD_UNSUPPORTED, "%s: binding %u covers %llu bytes, %s allows at most %llu", name, binding,
-                        (unsigned long long)slice->size, caps->name, (unsigned long long)caps->max_storage_range);
+        return vkd_fail(context, VKD_UNSUPPORTED,
+                        "%s: binding %u covers %llu bytes, %s allows at most %llu", name, binding,
+                        (unsigned long long)slice->size, caps->name,
+                        (unsigned long long)caps->max_storage_range);
     return VKD_OK;
 }
 
-static vkd_status check_texels(vkd_commands *commands, const char *name, uint32_t binding, const vkd_slice *slice)
+static vkd_status check_texels(vkd_commands *commands, const char *name, uint32_t binding,
+                               const vkd_slice *slice)
 {
     const vkd_caps *caps = &commands->device->caps;
     if ((slice->texel_bytes != 4 && slice->texel_bytes != 16) || slice->size % slice->texel_bytes ||
         slice->size / slice->texel_bytes > caps->max_texels)
         return vkd_fail(commands->device->context, VKD_UNSUPPORTED,
-                        "%s: binding %u covers %llu bytes as a buffer of texels of %u bytes, %s allows at most %u texels", name,
-                        binding, (unsigned long long)slice->size, slice->texel_bytes, caps->name, caps->max_texels);
+                        "%s: binding %u covers %llu bytes as a buffer of texels of %u bytes, %s "
+                        "allows at most %u texels",
+                        name, binding, (unsigned long long)slice->size, slice->texel_bytes,
+                        caps->name, caps->max_texels);
     return VKD_OK;
 }
 
-static vkd_status check_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices,
-                                 uint32_t slice_count, uint32_t push_size, const uint32_t groups[3])
+static vkd_status check_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline,
+                                 const vkd_slice *slices, uint32_t slice_count, uint32_t push_size,
+                                 const uint32_t groups[3])
 {
     vkd_context *context = commands->device->context;
     const vkd_caps *caps = &commands->device->caps;
     if (commands->ended || commands->dispatch_count == commands->dispatch_capacity ||
         slice_count > commands->binding_capacity - commands->binding_count)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s: the recording has room for %u dispatches with %u bindings%s",
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "%s: the recording has room for %u dispatches with %u bindings%s",
                         pipeline->name, commands->dispatch_capacity, commands->binding_capacity,
                         commands->ended ? ", and has ended" : "");
     if (slice_count != pipeline->binding_count || push_size != pipeline->push_size)
-        return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                        "%s: %u bindings and %u bytes of push constants were given, the pipeline has %u and %u", pipeline->name,
-                        slice_count, push_size, pipeline->binding_count, pipeline->push_size);
+        return vkd_fail(
+            context, VKD_INVALID_ARGUMENT,
+            "%s: %u bindings and %u bytes of push constants were given, the pipeline has %u and %u",
+            pipeline->name, slice_count, push_size, pipeline->binding_count, pipeline->push_size);
     for (uint32_t i = 0; i < 3; i++) {
         if (!groups[i])
-            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s: a dispatch of no workgroups", pipeline->name);
+            return vkd_fail(context, VKD_INVALID_ARGUMENT, "%s: a dispatch of no workgroups",
+                            pipeline->name);
         if (groups[i] > caps->max_workgroup_count[i])
-            return vkd_fail(context, VKD_UNSUPPORTED, "%s: %u workgroups in dimension %u, %s allows at most %u", pipeline->name,
-                            groups[i], i, caps->name, caps->max_workgroup_count[i]);
+            return vkd_fail(context, VKD_UNSUPPORTED,
+                            "%s: %u workgroups in dimension %u, %s allows at most %u",
+                            pipeline->name, groups[i], i, caps->name, caps->max_workgroup_count[i]);
     }
     for (uint32_t i = 0; i < slice_count; i++) {
         VKD_TRY(check_slice(commands, pipeline->name, i, &slices[i]));
@@ -183,7 +209,8 @@ static vkd_status check_dispatch(vkd_commands *commands, const vkd_pipeline *pip
     return VKD_OK;
 }
 
-static vkd_status create_view(vkd_commands *commands, const char *name, const vkd_slice *slice, VkBufferView **out)
+static vkd_status create_view(vkd_commands *commands, const char *name, const vkd_slice *slice,
+                              VkBufferView **out)
 {
     vkd_device *device = commands->device;
     const VkBufferViewCreateInfo info = {
@@ -200,12 +227,14 @@ static vkd_status create_view(vkd_commands *commands, const char *name, const vk
     return VKD_OK;
 }
 
-static vkd_status write_set(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices, VkDescriptorSet set)
+static vkd_status write_set(vkd_commands *commands, const vkd_pipeline *pipeline,
+                            const vkd_slice *slices, VkDescriptorSet set)
 {
     VkDescriptorBufferInfo buffers[VKD_PIPELINE_MAX_BINDINGS];
     VkWriteDescriptorSet writes[VKD_PIPELINE_MAX_BINDINGS];
     for (uint32_t i = 0; i < pipeline->binding_count; i++) {
-        buffers[i] = (VkDescriptorBufferInfo){slices[i].buffer->handle, slices[i].offset, slices[i].size};
+        buffers[i] =
+            (VkDescriptorBufferInfo){slices[i].buffer->handle, slices[i].offset, slices[i].size};
         writes[i] = (VkWriteDescriptorSet){
             .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
             .dstSet = set,
@@ -220,15 +249,18 @@ static vkd_status write_set(vkd_commands *commands, const vkd_pipeline *pipeline
             writes[i].pTexelBufferView = view;
         }
     }
-    commands->device->vk.vkUpdateDescriptorSets(commands->device->handle, pipeline->binding_count, writes, 0, NULL);
+    commands->device->vk.vkUpdateDescriptorSets(commands->device->handle, pipeline->binding_count,
+                                                writes, 0, NULL);
     return VKD_OK;
 }
 
-static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices)
+static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline,
+                       const vkd_slice *slices)
 {
     vkd_device *device = commands->device;
     if (commands->bound != pipeline->handle)
-        device->vk.vkCmdBindPipeline(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->handle);
+        device->vk.vkCmdBindPipeline(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                     pipeline->handle);
     commands->bound = pipeline->handle;
     if (!pipeline->binding_count)
         return VKD_OK;
@@ -240,35 +272,42 @@ static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline, con
     };
     VkDescriptorSet set;
     VkResult result = device->vk.vkAllocateDescriptorSets(device->handle, &info, &set);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkAllocateDescriptorSets for %s", pipeline->name));
+    VKD_TRY(
+        vkd_vk_status(device->context, result, "vkAllocateDescriptorSets for %s", pipeline->name));
     VKD_TRY(write_set(commands, pipeline, slices, set));
-    device->vk.vkCmdBindDescriptorSets(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1,
-                                       &set, 0, NULL);
+    device->vk.vkCmdBindDescriptorSets(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+                                       pipeline->layout, 0, 1, &set, 0, NULL);
     return VKD_OK;
 }
 
-static vkd_status wait_for_hazards(vkd_commands *commands, const vkd_slice *slices, uint32_t slice_count)
+static vkd_status wait_for_hazards(vkd_commands *commands, const vkd_slice *slices,
+                                   uint32_t slice_count)
 {
     vkd_range uses[VKD_PIPELINE_MAX_BINDINGS];
     for (uint32_t i = 0; i < slice_count; i++)
-        uses[i] = (vkd_range){slices[i].buffer->handle, slices[i].offset, slices[i].size, slices[i].write};
+        uses[i] = (vkd_range){slices[i].buffer->handle, slices[i].offset, slices[i].size,
+                              slices[i].write};
     bool hazard = vkd_hazards_found(&commands->hazards, uses, slice_count);
-    /* A barrier between all dispatches when each is timed: else one's time would contain a part of its neighbours'. */
+    /* A barrier between all dispatches when each is timed: else one's time would contain a part of
+     * its neighbours'. */
     if (hazard || (commands->stamps && commands->dispatch_count))
-        vkd_barrier(commands->device, commands->recording.commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                    VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+        vkd_barrier(commands->device, commands->recording.commands,
+                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                     VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     if (hazard) {
         vkd_hazards_clear(&commands->hazards);
         commands->barrier_count++;
     }
     if (!vkd_hazards_add(&commands->hazards, uses, slice_count))
-        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT, "the recording has more bindings than were announced");
+        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT,
+                        "the recording has more bindings than were announced");
     return VKD_OK;
 }
 
-vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline, const vkd_slice *slices,
-                                 uint32_t slice_count, const void *push, uint32_t push_size, const uint32_t groups[3])
+vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline,
+                                 const vkd_slice *slices, uint32_t slice_count, const void *push,
+                                 uint32_t push_size, const uint32_t groups[3])
 {
     vkd_device *device = commands->device;
     VkCommandBuffer buffer = commands->recording.commands;
@@ -276,7 +315,8 @@ vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pip
     VKD_TRY(wait_for_hazards(commands, slices, slice_count));
     VKD_TRY(bind(commands, pipeline, slices));
     if (push_size)
-        device->vk.vkCmdPushConstants(buffer, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, push_size, push);
+        device->vk.vkCmdPushConstants(buffer, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                      push_size, push);
     uint32_t stamp = STAMP_DISPATCHES + 2 * commands->dispatch_count;
     if (commands->stamps)
         write_stamp(commands, stamp);
@@ -292,20 +332,21 @@ vkd_status vkd_commands_end(vkd_commands *commands)
 {
     vkd_device *device = commands->device;
     write_stamp(commands, STAMP_END);
-    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     VkResult result = device->vk.vkEndCommandBuffer(commands->recording.commands);
     VKD_TRY(vkd_vk_status(device->context, result, "vkEndCommandBuffer"));
     commands->ended = true;
     return VKD_OK;
 }
 
-/* --------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 vkd_status vkd_commands_submit(vkd_commands *commands, uint32_t queue)
 {
     if (!commands->ended)
-        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT, "the recording has not ended");
+        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT,
+                        "the recording has not ended");
     return vkd_recording_submit(commands->device, &commands->recording, queue);
 }
 
@@ -317,8 +358,9 @@ vkd_status vkd_commands_wait(vkd_commands *commands)
     if (!commands->queries)
         return VKD_OK;
     uint32_t count = STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_count : 0);
-    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, commands->queries, 0, count, count * sizeof(uint64_t),
-                                                       commands->ticks, sizeof(uint64_t), VK_QUERY_RESULT_64_BIT);
+    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, commands->queries, 0, count,
+                                                       count * sizeof(uint64_t), commands->ticks,
+                                                       sizeof(uint64_t), VK_QUERY_RESULT_64_BIT);
     VKD_TRY(vkd_vk_status(device->context, result, "vkGetQueryPoolResults"));
     commands->timed = true;
     return VKD_OK;
@@ -333,8 +375,10 @@ vkd_status vkd_commands_run(vkd_commands *commands)
 static uint64_t interval_ns(const vkd_commands *commands, uint32_t first, uint32_t last)
 {
     const vkd_caps *caps = &commands->device->caps;
-    uint64_t mask = caps->timestamp_bits < 64 ? (UINT64_C(1) << caps->timestamp_bits) - 1 : UINT64_MAX;
-    /* Masked after the subtraction, so that a counter that wrapped around in between does no harm. */
+    uint64_t mask =
+        caps->timestamp_bits < 64 ? (UINT64_C(1) << caps->timestamp_bits) - 1 : UINT64_MAX;
+    /* Masked after the subtraction, so that a counter that wrapped around in between does no harm.
+     */
     uint64_t ticks = (commands->ticks[last] - commands->ticks[first]) & mask;
     return (uint64_t)((double)ticks * (double)caps->timestamp_ns + 0.5);
 }
@@ -348,7 +392,8 @@ uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatc
 {
     if (!commands->timed || !commands->stamps || dispatch >= commands->dispatch_count)
         return 0;
-    return interval_ns(commands, STAMP_DISPATCHES + 2 * dispatch, STAMP_DISPATCHES + 2 * dispatch + 1);
+    return interval_ns(commands, STAMP_DISPATCHES + 2 * dispatch,
+                       STAMP_DISPATCHES + 2 * dispatch + 1);
 }
 
 uint64_t vkd_commands_dispatch_start_ns(const vkd_commands *commands, uint32_t dispatch)
@@ -358,7 +403,10 @@ uint64_t vkd_commands_dispatch_start_ns(const vkd_commands *commands, uint32_t d
     return interval_ns(commands, STAMP_START, STAMP_DISPATCHES + 2 * dispatch);
 }
 
-uint32_t vkd_commands_barrier_count(const vkd_commands *commands) { return commands->barrier_count; }
+uint32_t vkd_commands_barrier_count(const vkd_commands *commands)
+{
+    return commands->barrier_count;
+}
 
 void vkd_commands_destroy(vkd_commands *commands)
 {

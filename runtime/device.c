@@ -5,20 +5,23 @@
 
 #include "runtime/adapter.h"
 
-static vkd_status no_such_device(vkd_context *context, const char *request, const vkd_adapter *adapters, uint32_t count)
+static vkd_status no_such_device(vkd_context *context, const char *request,
+                                 const vkd_adapter *adapters, uint32_t count)
 {
     if (!count)
         return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan device with a compute queue was found");
     char names[384] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < count && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%u: %s", i ? ", " : "", i, adapters[i].caps.name);
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%u: %s", i ? ", " : "", i,
+                                 adapters[i].caps.name);
     return vkd_fail(context, VKD_NO_DEVICE, "no device \"%.64s\"; there are %s", request, names);
 }
 
 static vkd_status choose_adapter(vkd_device *device, const vkd_options *options, vkd_adapter *out)
 {
-    const char *request = options->device && *options->device ? options->device : getenv("VKD_DEVICE");
+    const char *request =
+        options->device && *options->device ? options->device : getenv("VKD_DEVICE");
     vkd_adapter *adapters;
     uint32_t count, family = options->in_flight > 1 ? VKD_COMPUTE_FAMILY : VKD_ANY_FAMILY;
     VKD_TRY(vkd_adapter_list(&device->instance, family, &adapters, &count));
@@ -97,7 +100,8 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
     for (uint32_t i = 0; i < device->queue_count; i++)
         if (!device->queues[i])
-            return vkd_fail(device->context, VKD_DEVICE_ERROR, "%s does not give queue %u of family %u", device->caps.name, i,
+            return vkd_fail(device->context, VKD_DEVICE_ERROR,
+                            "%s does not give queue %u of family %u", device->caps.name, i,
                             device->queue_family);
     return VKD_OK;
 }
@@ -108,18 +112,23 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *given)
     const vkd_vulkan *vulkan = &copy;
     device->borrowed = true;
     if (!vkd_struct_read(&copy, sizeof copy, given, 0))
-        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "vkd_options.vulkan: its size must be sizeof(vkd_vulkan)");
-    if (!vulkan->instance || !vulkan->physical_device || !vulkan->device || !vulkan->queue || !vulkan->lock != !vulkan->unlock)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
-                        "vkd_options.vulkan needs an instance, physical device, device and queue, and both of lock and unlock "
+                        "vkd_options.vulkan: its size must be sizeof(vkd_vulkan)");
+    if (!vulkan->instance || !vulkan->physical_device || !vulkan->device || !vulkan->queue ||
+        !vulkan->lock != !vulkan->unlock)
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "vkd_options.vulkan needs an instance, physical device, device and queue, "
+                        "and both of lock and unlock "
                         "or none");
     VKD_TRY(vkd_instance_borrow(device->context, vulkan->instance, &device->instance));
     vkd_adapter adapter;
     bool fits;
-    VKD_TRY(vkd_adapter_query(&device->instance, vulkan->physical_device, vulkan->queue_family, &adapter, &fits));
+    VKD_TRY(vkd_adapter_query(&device->instance, vulkan->physical_device, vulkan->queue_family,
+                              &adapter, &fits));
     if (!fits)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
-                        "the device in vkd_options.vulkan is older than Vulkan 1.1 or has no compute in queue family %u",
+                        "the device in vkd_options.vulkan is older than Vulkan 1.1 or has no "
+                        "compute in queue family %u",
                         vulkan->queue_family);
     adopt_adapter(device, &adapter);
     device->caps.dot_supported = device->caps.dot_supported && vulkan->integer_dot_product;
@@ -140,39 +149,44 @@ static vkd_status force_dot(vkd_device *device, vkd_int8_dot dot)
     if (dot == VKD_DOT_AUTO)
         return VKD_OK;
     if ((unsigned)dot > VKD_DOT_MIXED)
-        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "vkd_options.int8_dot is %d, no such flavour", (int)dot);
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "vkd_options.int8_dot is %d, no such flavour", (int)dot);
     if (dot != VKD_DOT_NONE && !device->caps.dot_supported)
         return vkd_fail(device->context, VKD_UNSUPPORTED,
-                        "the int8 flavour \"%s\" was forced, but %s has no integer dot product", vkd_int8_dot_name(dot),
-                        device->caps.name);
+                        "the int8 flavour \"%s\" was forced, but %s has no integer dot product",
+                        vkd_int8_dot_name(dot), device->caps.name);
     device->caps.dot = dot;
     return VKD_OK;
 }
 
 static vkd_status open_device(vkd_device *device, const vkd_options *options)
 {
-    VKD_TRY(options->vulkan ? borrow_device(device, options->vulkan) : create_device(device, options));
+    VKD_TRY(options->vulkan ? borrow_device(device, options->vulkan)
+                            : create_device(device, options));
     VKD_TRY(force_dot(device, options->int8_dot));
     VKD_TRY(vkd_pipeline_cache_open(device, options));
     static const char *const dots[] = {[VKD_DOT_NONE] = "no int8 dot product",
                                        [VKD_DOT_SIGNED] = "signed int8 dot product",
                                        [VKD_DOT_MIXED] = "mixed int8 dot product"};
-    vkd_log(device->context, VKD_LOG_INFO, "device %s (%s), %s", device->caps.name, vkd_device_type_name(device->caps.type),
-            dots[device->caps.dot]);
+    vkd_log(device->context, VKD_LOG_INFO, "device %s (%s), %s", device->caps.name,
+            vkd_device_type_name(device->caps.type), dots[device->caps.dot]);
     return VKD_OK;
 }
 
 static void set_timeout(vkd_device *device, const vkd_options *options)
 {
-    const uint64_t usual_ns = device->caps.type == VKD_TYPE_CPU ? VKD_CPU_TIMEOUT_NS : VKD_DEFAULT_TIMEOUT_NS;
+    const uint64_t usual_ns =
+        device->caps.type == VKD_TYPE_CPU ? VKD_CPU_TIMEOUT_NS : VKD_DEFAULT_TIMEOUT_NS;
     device->timeout_ns = options->timeout_ms ? options->timeout_ms * UINT64_C(1000000) : usual_ns;
 }
 
-vkd_status vkd_device_share(vkd_device *owner, vkd_context *context, const vkd_options *options, vkd_device **out)
+vkd_status vkd_device_share(vkd_device *owner, vkd_context *context, const vkd_options *options,
+                            vkd_device **out)
 {
     *out = NULL;
     if (owner->lost)
-        return vkd_fail(context, VKD_DEVICE_LOST, "the engine's device %s was lost: a new engine may work", owner->caps.name);
+        return vkd_fail(context, VKD_DEVICE_LOST,
+                        "the engine's device %s was lost: a new engine may work", owner->caps.name);
     vkd_device *device = vkd_alloc(context, 1, sizeof *device);
     if (!device)
         return vkd_fail_memory(context, "the device");
@@ -247,8 +261,10 @@ void vkd_device_close(vkd_device *device)
     }
     if (!device->stuck)
         vkd_instance_destroy(&device->instance);
-    else if (device->instance.messenger && vkd_device_is_ours(device)) /* it points into what is freed here */
-        device->instance.vkDestroyDebugUtilsMessengerEXT(device->instance.handle, device->instance.messenger, NULL);
+    else if (device->instance.messenger &&
+             vkd_device_is_ours(device)) /* it points into what is freed here */
+        device->instance.vkDestroyDebugUtilsMessengerEXT(device->instance.handle,
+                                                         device->instance.messenger, NULL);
     vkd_context *context = device->context;
     pthread_mutex_destroy(&device->mutex);
     vkd_arena_release(&device->arena);
@@ -259,7 +275,10 @@ const vkd_caps *vkd_device_caps(const vkd_device *device) { return &device->caps
 
 vkd_context *vkd_device_context(const vkd_device *device) { return device->context; }
 
-uint32_t vkd_device_validation_messages(const vkd_device *device) { return device->owner->instance.validation_messages; }
+uint32_t vkd_device_validation_messages(const vkd_device *device)
+{
+    return device->owner->instance.validation_messages;
+}
 
 void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, const char *name)
 {
@@ -271,10 +290,12 @@ void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, 
         .objectHandle = (uint64_t)(uintptr_t)handle,
         .pObjectName = name,
     };
-    device->instance.vkSetDebugUtilsObjectNameEXT(device->handle, &info); /* a name that is not set does no harm */
+    /* a name that is not set does no harm */
+    device->instance.vkSetDebugUtilsObjectNameEXT(device->handle, &info);
 }
 
-vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint32_t capacity,
+                           uint32_t *out_count)
 {
     *out_count = 0;
     vkd_instance instance;

@@ -7,14 +7,16 @@ static bool overlap(const vkd_range *a, const vkd_range *b)
     /* Subtractions instead of ends: an end may not fit in 64 bits. */
     if (a->memory != b->memory || !a->size || !b->size)
         return false;
-    return a->offset < b->offset ? b->offset - a->offset < a->size : a->offset - b->offset < b->size;
+    return a->offset < b->offset ? b->offset - a->offset < a->size
+                                 : a->offset - b->offset < b->size;
 }
 
 bool vkd_hazards_found(const vkd_hazards *hazards, const vkd_range *uses, uint32_t use_count)
 {
     for (uint32_t i = 0; i < hazards->count; i++)
         for (uint32_t k = 0; k < use_count; k++)
-            if ((hazards->ranges[i].write || uses[k].write) && overlap(&hazards->ranges[i], &uses[k]))
+            if ((hazards->ranges[i].write || uses[k].write) &&
+                overlap(&hazards->ranges[i], &uses[k]))
                 return true;
     return false;
 }

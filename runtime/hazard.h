@@ -1,4 +1,5 @@
-/* When a dispatch has to wait for earlier ones: a tracker of the memory used since the last barrier. No Vulkan in it. */
+/* When a dispatch has to wait for earlier ones: a tracker of the memory used since the last
+ * barrier. No Vulkan in it. */
 #ifndef VKD_RUNTIME_HAZARD_H
 #define VKD_RUNTIME_HAZARD_H
 
@@ -16,8 +17,9 @@ typedef struct vkd_hazards {
     uint32_t count, capacity;
 } vkd_hazards;
 
-/* Whether a dispatch that uses these ranges must wait: one of them overlaps a range used since the last barrier, and at least
- * one of the two is written (read after write, write after read, write after write). */
+/* Whether a dispatch that uses these ranges must wait: one of them overlaps a range used since the
+ * last barrier, and at least one of the two is written (read after write, write after read, write
+ * after write). */
 bool vkd_hazards_found(const vkd_hazards *hazards, const vkd_range *uses, uint32_t use_count);
 
 /* Notes a dispatch's ranges. They are no hazard to each other. False when there is no room. */

@@ -9,7 +9,8 @@ static const char validation_layer[] = "VK_LAYER_KHRONOS_validation";
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                  VkDebugUtilsMessageTypeFlagsEXT types,
-                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data,
+                                                 void *user)
 {
     (void)severity;
     (void)types;
@@ -40,8 +41,8 @@ static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
     void *list;
     uint32_t count;
     *out = false;
-    VKD_TRY(vkd_enumerate(context, list_layers, NULL, sizeof(VkLayerProperties), "vkEnumerateInstanceLayerProperties", &list,
-                          &count));
+    VKD_TRY(vkd_enumerate(context, list_layers, NULL, sizeof(VkLayerProperties),
+                          "vkEnumerateInstanceLayerProperties", &list, &count));
     const VkLayerProperties *layers = list;
     for (uint32_t i = 0; i < count && !*out; i++)
         *out = strncmp(layers[i].layerName, name, sizeof layers[i].layerName) == 0;
@@ -50,7 +51,8 @@ static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
 }
 
 /* layer null: extensions of the loader and the drivers. */
-static vkd_status find_extension(vkd_context *context, const char *layer, const char *name, bool *out)
+static vkd_status find_extension(vkd_context *context, const char *layer, const char *name,
+                                 bool *out)
 {
     void *list;
     uint32_t count;
@@ -66,16 +68,19 @@ static vkd_status find_extension(vkd_context *context, const char *layer, const 
 
 static vkd_status check_validation(vkd_context *context)
 {
-    static const char *const needed[] = {VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME, VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
+    static const char *const needed[] = {VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME,
+                                         VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
     bool found;
     VKD_TRY(find_layer(context, validation_layer, &found));
     if (!found)
-        return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s is not installed",
+        return vkd_fail(context, VKD_NOT_FOUND,
+                        "validation was asked for, but the layer %s is not installed",
                         validation_layer);
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         VKD_TRY(find_extension(context, validation_layer, needed[i], &found));
         if (!found)
-            return vkd_fail(context, VKD_NOT_FOUND, "validation was asked for, but the layer %s lacks %s", validation_layer,
+            return vkd_fail(context, VKD_NOT_FOUND,
+                            "validation was asked for, but the layer %s lacks %s", validation_layer,
                             needed[i]);
     }
     return VKD_OK;
@@ -93,7 +98,8 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
     const char *extensions[3];
     uint32_t extension_count = 0;
     bool portability;
-    VKD_TRY(find_extension(context, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &portability));
+    VKD_TRY(
+        find_extension(context, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &portability));
     if (portability)
         extensions[extension_count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     if (validate) {
@@ -101,7 +107,8 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
         extensions[extension_count++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
     }
     const char *layers[] = {validation_layer};
-    const VkValidationFeatureEnableEXT enabled[] = {VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+    const VkValidationFeatureEnableEXT enabled[] = {
+        VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
     const VkValidationFeaturesEXT features = {
         .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
         .enabledValidationFeatureCount = 1,
@@ -111,15 +118,18 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
     VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
         .pNext = &features,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
         .pfnUserCallback = on_message,
         .pUserData = instance,
     };
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pEngineName = "vkdelegate",
-        .engineVersion = VK_MAKE_API_VERSION(0, VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH),
+        .engineVersion =
+            VK_MAKE_API_VERSION(0, VKD_VERSION_MAJOR, VKD_VERSION_MINOR, VKD_VERSION_PATCH),
         .apiVersion = instance->version,
     };
     const VkInstanceCreateInfo info = {
@@ -143,14 +153,16 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
         return VKD_OK;
     messenger.pNext = NULL;
     result = instance->vkCreateDebugUtilsMessengerEXT
-                 ? instance->vkCreateDebugUtilsMessengerEXT(instance->handle, &messenger, NULL, &instance->messenger)
+                 ? instance->vkCreateDebugUtilsMessengerEXT(instance->handle, &messenger, NULL,
+                                                            &instance->messenger)
                  : VK_ERROR_EXTENSION_NOT_PRESENT;
     return vkd_vk_status(context, result, "vkCreateDebugUtilsMessengerEXT");
 }
 
 vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_instance *instance)
 {
-    *instance = (vkd_instance){.handle = handle, .borrowed = true, .context = context, .version = VK_API_VERSION_1_3};
+    *instance = (vkd_instance){
+        .handle = handle, .borrowed = true, .context = context, .version = VK_API_VERSION_1_3};
     VKD_TRY(vkd_library_open(context));
     VKD_TRY(vkd_instance_load(instance));
     /* The loader gives out debug functions even where the caller has not enabled them. */
@@ -158,17 +170,19 @@ vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_inst
     return VKD_OK;
 }
 
-/* The first instance that is not needed any more stays, so that the Vulkan library does not unload the drivers: NVIDIA's uses
- * up thread-local storage each time it is loaded, and after ten times none is left in the process ("found no driver"). It goes
- * when this library does; the driver of a device then stays (vkd_library_pin). */
+/* The first instance that is not needed any more stays, so that the Vulkan library does not unload
+ * the drivers: NVIDIA's uses up thread-local storage each time it is loaded, and after ten times
+ * none is left in the process ("found no driver"). It goes when this library does; the driver of a
+ * device then stays (vkd_library_pin). */
 static struct {
     VkInstance handle;
     PFN_vkDestroyInstance destroy;
     pid_t owner;
 } kept;
 
-/* When this library is unloaded, or at exit: there it is called before the handlers of the drivers, which were loaded before it
- * was registered. A process that was forked has none of the instance's threads, and must not wait for them. */
+/* When this library is unloaded, or at exit: there it is called before the handlers of the drivers,
+ * which were loaded before it was registered. A process that was forked has none of the instance's
+ * threads, and must not wait for them. */
 static void give_back(void)
 {
     if (kept.owner != getpid() || !vkd_library_try_lock())

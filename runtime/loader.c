@@ -7,12 +7,14 @@
 #include <pthread.h>
 #include <string.h>
 
-/* One mutex for the process, because two things exist once in it. volk keeps what it loads in process-wide variables: they are
- * written only in this file, and everything that belongs to an instance or a device is looked up into our own structs, so that
- * no device depends on which instance was created last. And the Vulkan library keeps a list of all instances and devices, which
- * versions in use (1.3.239) walk without a lock in vkGetDeviceProcAddr, while another thread may be creating or destroying one.
- * With the mutex two threads can open and close devices at the same time. The library itself stays open until the process ends,
- * as the drivers' own threads and exit handlers expect. */
+/* One mutex for the process, because two things exist once in it. volk keeps what it loads in
+ * process-wide variables: they are written only in this file, and everything that belongs to an
+ * instance or a device is looked up into our own structs, so that no device depends on which
+ * instance was created last. And the Vulkan library keeps a list of all instances and devices,
+ * which versions in use (1.3.239) walk without a lock in vkGetDeviceProcAddr, while another thread
+ * may be creating or destroying one. With the mutex two threads can open and close devices at the
+ * same time. The library itself stays open until the process ends, as the drivers' own threads and
+ * exit handlers expect. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void vkd_library_lock(void) { pthread_mutex_lock(&mutex); }
@@ -45,7 +47,8 @@ vkd_status vkd_library_open(vkd_context *context)
     if (!opened)
         return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan library (libvulkan.so.1) was found");
     if (version < VK_API_VERSION_1_1)
-        return vkd_fail(context, VKD_NO_DEVICE, "the Vulkan library offers version %u.%u, 1.1 is needed",
+        return vkd_fail(context, VKD_NO_DEVICE,
+                        "the Vulkan library offers version %u.%u, 1.1 is needed",
                         VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version));
     return VKD_OK;
 }
@@ -63,7 +66,8 @@ vkd_status vkd_instance_load(vkd_instance *instance)
     VKD_INSTANCE_FUNCTIONS(CHECK)
 #undef CHECK
     if (!complete)
-        return vkd_fail(instance->context, VKD_NO_DEVICE, "the Vulkan instance lacks functions of Vulkan 1.1");
+        return vkd_fail(instance->context, VKD_NO_DEVICE,
+                        "the Vulkan instance lacks functions of Vulkan 1.1");
     return VKD_OK;
 }
 

@@ -6,7 +6,8 @@
 #include "runtime/spirv.h"
 #include "runtime/vulkan.h"
 
-/* Set and pipeline layout, shared by the pipelines with the same bindings and as large push constants. */
+/* Set and pipeline layout, shared by the pipelines with the same bindings and as large push
+ * constants. */
 struct vkd_layout_entry {
     vkd_layout_entry *next;
     uint32_t binding_count, texel_mask, push_size;
@@ -24,7 +25,8 @@ struct vkd_pipeline_entry {
     VkPipeline handle;
 };
 
-static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, uint32_t texel_mask, VkDescriptorSetLayout *out)
+static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, uint32_t texel_mask,
+                                  VkDescriptorSetLayout *out)
 {
     VkDescriptorSetLayoutBinding bindings[VKD_PIPELINE_MAX_BINDINGS];
     for (uint32_t i = 0; i < binding_count; i++)
@@ -42,7 +44,8 @@ static VkResult create_set_layout(vkd_device *device, uint32_t binding_count, ui
     return device->vk.vkCreateDescriptorSetLayout(device->handle, &info, NULL, out);
 }
 
-static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry **out)
+static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc,
+                             const vkd_layout_entry **out)
 {
     for (const vkd_layout_entry *entry = device->owner->layouts; entry; entry = entry->next)
         if (entry->binding_count == desc->binding_count && entry->texel_mask == desc->texel_mask &&
@@ -57,8 +60,10 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, 
     entry->texel_mask = desc->texel_mask;
     entry->push_size = desc->push_size;
     VkResult result = create_set_layout(device, desc->binding_count, desc->texel_mask, &entry->set);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDescriptorSetLayout for %s", desc->name));
-    const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = desc->push_size};
+    VKD_TRY(
+        vkd_vk_status(device->context, result, "vkCreateDescriptorSetLayout for %s", desc->name));
+    const VkPushConstantRange push = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                                      .size = desc->push_size};
     const VkPipelineLayoutCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
         .setLayoutCount = 1,
@@ -80,19 +85,22 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc, 
 static vkd_status check_desc(vkd_device *device, const vkd_pipeline_desc *desc)
 {
     const vkd_caps *caps = &device->caps;
-    if (!desc->code || !desc->code_count || desc->push_size % 4 || desc->spec_count > VKD_PIPELINE_MAX_SPECS ||
+    if (!desc->code || !desc->code_count || desc->push_size % 4 ||
+        desc->spec_count > VKD_PIPELINE_MAX_SPECS ||
         desc->binding_count > VKD_PIPELINE_MAX_BINDINGS)
-        return vkd_fail(
-            device->context, VKD_INVALID_ARGUMENT,
-            "the pipeline %s has %zu numbers of code, %u of push constants, %u specialisation constants (at most %d) and "
-            "%u bindings (at most %d)",
-            desc->name, desc->code_count, desc->push_size, desc->spec_count, VKD_PIPELINE_MAX_SPECS, desc->binding_count,
-            VKD_PIPELINE_MAX_BINDINGS);
-    if (desc->binding_count > caps->max_storage_buffers || desc->push_size > caps->max_push_constants)
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
+                        "the pipeline %s has %zu numbers of code, %u of push constants, %u "
+                        "specialisation constants (at most %d) and "
+                        "%u bindings (at most %d)",
+                        desc->name, desc->code_count, desc->push_size, desc->spec_count,
+                        VKD_PIPELINE_MAX_SPECS, desc->binding_count, VKD_PIPELINE_MAX_BINDINGS);
+    if (desc->binding_count > caps->max_storage_buffers ||
+        desc->push_size > caps->max_push_constants)
         return vkd_fail(device->context, VKD_UNSUPPORTED,
-                        "the pipeline %s needs %u storage buffers and %u bytes of push constants, %s has at most %u and %u",
-                        desc->name, desc->binding_count, desc->push_size, caps->name, caps->max_storage_buffers,
-                        caps->max_push_constants);
+                        "the pipeline %s needs %u storage buffers and %u bytes of push constants, "
+                        "%s has at most %u and %u",
+                        desc->name, desc->binding_count, desc->push_size, caps->name,
+                        caps->max_storage_buffers, caps->max_push_constants);
     return VKD_OK;
 }
 
@@ -112,8 +120,8 @@ static vkd_status unpack_code(vkd_device *device, const vkd_pipeline_desc *desc,
 }
 
 /* Only Vulkan calls, which may run side by side. */
-static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, spirv code, VkPipelineLayout layout,
-                                VkPipeline *out)
+static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, spirv code,
+                                VkPipelineLayout layout, VkPipeline *out)
 {
     const VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -142,7 +150,8 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
                   .pSpecializationInfo = &specs},
         .layout = layout,
     };
-    result = device->vk.vkCreateComputePipelines(device->handle, device->owner->cache.handle, 1, &info, NULL, out);
+    result = device->vk.vkCreateComputePipelines(device->handle, device->owner->cache.handle, 1,
+                                                 &info, NULL, out);
     if (result != VK_SUCCESS)
         *out = VK_NULL_HANDLE;
     device->vk.vkDestroyShaderModule(device->handle, module, NULL);
@@ -150,8 +159,8 @@ static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *des
 }
 
 /* An entry without a pipeline yet, in front of the list. */
-static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout,
-                            vkd_pipeline_entry **out)
+static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc,
+                            const vkd_layout_entry *layout, vkd_pipeline_entry **out)
 {
     vkd_pipeline_entry *entry = vkd_arena_alloc(&device->owner->arena, 1, sizeof *entry);
     uint32_t *specs = vkd_arena_alloc(&device->owner->arena, desc->spec_count, sizeof *specs);
@@ -171,17 +180,21 @@ static vkd_status add_entry(vkd_device *device, const vkd_pipeline_desc *desc, c
     return VKD_OK;
 }
 
-static vkd_pipeline_entry *find_entry(vkd_device *device, const vkd_pipeline_desc *desc, const vkd_layout_entry *layout)
+static vkd_pipeline_entry *find_entry(vkd_device *device, const vkd_pipeline_desc *desc,
+                                      const vkd_layout_entry *layout)
 {
     for (vkd_pipeline_entry *entry = device->owner->pipelines; entry; entry = entry->next)
-        if (entry->code == desc->code && entry->layout == layout && entry->spec_count == desc->spec_count &&
-            (!desc->spec_count || memcmp(entry->specs, desc->specs, desc->spec_count * sizeof *desc->specs) == 0))
+        if (entry->code == desc->code && entry->layout == layout &&
+            entry->spec_count == desc->spec_count &&
+            (!desc->spec_count ||
+             memcmp(entry->specs, desc->specs, desc->spec_count * sizeof *desc->specs) == 0))
             return entry;
     return NULL;
 }
 
 /* The entry for a description, with or without a pipeline. */
-static vkd_status get_entry(vkd_device *device, const vkd_pipeline_desc *desc, vkd_pipeline_entry **out)
+static vkd_status get_entry(vkd_device *device, const vkd_pipeline_desc *desc,
+                            vkd_pipeline_entry **out)
 {
     const vkd_layout_entry *layout = NULL;
     VKD_TRY(check_desc(device, desc));
@@ -206,7 +219,8 @@ static vkd_status get_pipeline(vkd_device *device, const vkd_pipeline_desc *desc
     if (!entry->handle) {
         spirv code;
         VKD_TRY(unpack_code(device, desc, &code));
-        VkResult result = create_pipeline(device, desc, code, entry->layout->layout, &entry->handle);
+        VkResult result =
+            create_pipeline(device, desc, code, entry->layout->layout, &entry->handle);
         vkd_free(device->context, code.words);
         VKD_TRY(finish_entry(device, entry, result));
     }
@@ -230,7 +244,7 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
     return status;
 }
 
-/* ------------------------------------------------------------------------------------------------- several at a time */
+/* ---------------------------------------------------------------------------- several at a time */
 
 typedef struct pipeline_job {
     const vkd_pipeline_desc *desc;
@@ -252,7 +266,8 @@ static void *create_pipelines(void *user)
     pipeline_jobs *all = user;
     for (uint32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count;) {
         pipeline_job *job = &all->jobs[i];
-        job->result = create_pipeline(all->device, job->desc, job->code, job->entry->layout->layout, &job->entry->handle);
+        job->result = create_pipeline(all->device, job->desc, job->code, job->entry->layout->layout,
+                                      &job->entry->handle);
     }
     return NULL;
 }
@@ -263,10 +278,14 @@ static void run_jobs(pipeline_jobs *all)
     enum { MAX_THREADS = 16 };
     pthread_t threads[MAX_THREADS];
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    uint32_t wanted = processors < 1 ? 1 : processors > MAX_THREADS ? MAX_THREADS : (uint32_t)processors, started = 0;
+    uint32_t wanted = processors < 1             ? 1
+                      : processors > MAX_THREADS ? MAX_THREADS
+                                                 : (uint32_t)processors,
+             started = 0;
     if (wanted > all->count)
         wanted = all->count;
-    while (started + 1 < wanted && pthread_create(&threads[started], NULL, create_pipelines, all) == 0)
+    while (started + 1 < wanted &&
+           pthread_create(&threads[started], NULL, create_pipelines, all) == 0)
         started++;
     create_pipelines(all);
     for (uint32_t i = 0; i < started; i++)
@@ -292,7 +311,8 @@ static vkd_status collect_jobs(pipeline_jobs *all, const vkd_pipeline_desc *desc
 
 static vkd_status prepare(vkd_device *device, const vkd_pipeline_desc *descs, uint32_t count)
 {
-    pipeline_jobs all = {.device = device, .jobs = vkd_alloc(device->context, count, sizeof *all.jobs)};
+    pipeline_jobs all = {.device = device,
+                         .jobs = vkd_alloc(device->context, count, sizeof *all.jobs)};
     if (!all.jobs)
         return vkd_fail_memory(device->context, "pipelines");
     vkd_status status = collect_jobs(&all, descs, count);

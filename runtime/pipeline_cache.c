@@ -17,12 +17,14 @@ static vkd_status choose_path(vkd_device *device, const vkd_options *options)
         snprintf(uuid + 2 * i, 3, "%02x", caps->pipeline_cache_uuid[i]);
     vkd_pipeline_cache *cache = &device->cache;
     cache->directory = vkd_arena_printf(&device->arena, "%s", directory);
-    cache->path = vkd_arena_printf(&device->arena, "%s/pipelines-%08x-%08x-%08x-%s.bin", directory, caps->vendor_id,
-                                   caps->device_id, caps->driver_version, uuid);
-    return cache->directory && cache->path ? VKD_OK : vkd_fail_memory(device->context, "the cache's path");
+    cache->path = vkd_arena_printf(&device->arena, "%s/pipelines-%08x-%08x-%08x-%s.bin", directory,
+                                   caps->vendor_id, caps->device_id, caps->driver_version, uuid);
+    return cache->directory && cache->path ? VKD_OK
+                                           : vkd_fail_memory(device->context, "the cache's path");
 }
 
-/* Whether the driver's data starts with a header of this device. Drivers check it too, but not all of them did so always. */
+/* Whether the driver's data starts with a header of this device. Drivers check it too, but not all
+ * of them did so always. */
 static bool driver_data_fits(const vkd_caps *caps, const void *data, size_t size)
 {
     VkPipelineCacheHeaderVersionOne header;
@@ -30,9 +32,10 @@ static bool driver_data_fits(const vkd_caps *caps, const void *data, size_t size
         return false;
     memcpy(&header, data, sizeof header);
     return header.headerSize >= sizeof header && header.headerSize <= size &&
-           header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE && header.vendorID == caps->vendor_id &&
-           header.deviceID == caps->device_id &&
-           memcmp(header.pipelineCacheUUID, caps->pipeline_cache_uuid, sizeof header.pipelineCacheUUID) == 0;
+           header.headerVersion == VK_PIPELINE_CACHE_HEADER_VERSION_ONE &&
+           header.vendorID == caps->vendor_id && header.deviceID == caps->device_id &&
+           memcmp(header.pipelineCacheUUID, caps->pipeline_cache_uuid,
+                  sizeof header.pipelineCacheUUID) == 0;
 }
 
 static VkResult create_cache(vkd_device *device, const void *data, size_t size)
@@ -53,10 +56,12 @@ static VkResult create_cache(vkd_device *device, const void *data, size_t size)
 static size_t data_size(vkd_device *device)
 {
     size_t size = 0;
-    VkResult result = device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, &size, NULL);
+    VkResult result =
+        device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, &size, NULL);
     if (result == VK_SUCCESS)
         return size;
-    vkd_log(device->context, VKD_LOG_WARNING, "the size of the pipeline cache: %s", vkd_vk_result_name(result));
+    vkd_log(device->context, VKD_LOG_WARNING, "the size of the pipeline cache: %s",
+            vkd_vk_result_name(result));
     return 0;
 }
 
@@ -65,9 +70,12 @@ vkd_status vkd_pipeline_cache_open(vkd_device *device, const vkd_options *option
     vkd_pipeline_cache *cache = &device->cache;
     VKD_TRY(choose_path(device, options));
     size_t size = 0;
-    void *data = cache->path ? vkd_cache_file_read(device->context, cache->path, &device->caps, &size) : NULL;
+    void *data = cache->path
+                     ? vkd_cache_file_read(device->context, cache->path, &device->caps, &size)
+                     : NULL;
     if (data && !driver_data_fits(&device->caps, data, size)) {
-        vkd_log(device->context, VKD_LOG_INFO, "cache file %s is ignored: its contents are no pipeline cache of this device",
+        vkd_log(device->context, VKD_LOG_INFO,
+                "cache file %s is ignored: its contents are no pipeline cache of this device",
                 cache->path);
     } else if (data && create_cache(device, data, size) == VK_SUCCESS) {
         cache->size = data_size(device);
@@ -86,10 +94,15 @@ static void *get_data(vkd_device *device, size_t room, size_t *out_size)
     VkResult result = VK_SUCCESS;
     *out_size = room;
     if (data)
-        result = device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, out_size, data);
+        result =
+            device->vk.vkGetPipelineCacheData(device->handle, device->cache.handle, out_size, data);
     *out_size = *out_size < room ? *out_size : room;
-    const char *fault = !data ? "out of host memory" : result < VK_SUCCESS ? vkd_vk_result_name(result) : NULL;
-    if (!fault && !driver_data_fits(&device->caps, data, *out_size)) /* VK_INCOMPLETE: a part of the pipelines is of use too */
+    const char *fault = !data                 ? "out of host memory"
+                        : result < VK_SUCCESS ? vkd_vk_result_name(result)
+                                              : NULL;
+    if (!fault &&
+        !driver_data_fits(&device->caps, data,
+                          *out_size)) /* VK_INCOMPLETE: a part of the pipelines is of use too */
         fault = "the driver's data does not begin as it should";
     if (!fault)
         return data;
@@ -98,8 +111,8 @@ static void *get_data(vkd_device *device, size_t room, size_t *out_size)
     return NULL;
 }
 
-/* Drivers exist whose data is longer than what they were given, at every start: so it is compared with what they said after
- * reading the file, not with the file. */
+/* Drivers exist whose data is longer than what they were given, at every start: so it is compared
+ * with what they said after reading the file, not with the file. */
 void vkd_device_save_cache(vkd_device *device)
 {
     vkd_pipeline_cache *cache = &device->cache;
@@ -110,7 +123,8 @@ void vkd_device_save_cache(vkd_device *device)
     if (!now || now == cache->size)
         return;
     void *data = get_data(device, now, &size);
-    if (data && vkd_cache_file_write(device->context, cache->directory, cache->path, &device->caps, data, size))
+    if (data && vkd_cache_file_write(device->context, cache->directory, cache->path, &device->caps,
+                                     data, size))
         cache->size = now;
     vkd_free(device->context, data);
 }

@@ -9,9 +9,9 @@ static const struct {
     const char *name;
     vkd_status status;
 } results[] = {
-#define ROW(result, status)                                                                                                    \
-    {                                                                                                                          \
-        result, #result, status                                                                                                \
+#define ROW(result, status)                                                                        \
+    {                                                                                              \
+        result, #result, status                                                                    \
     }
     ROW(VK_SUCCESS, VKD_OK),
     ROW(VK_NOT_READY, VKD_DEVICE_ERROR),

@@ -17,7 +17,8 @@ vkd_status vkd_recording_create(vkd_device *device, vkd_recording *out)
         .commandBufferCount = 1,
     };
     const VkFenceCreateInfo fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    VkResult result = device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &buffer.commandPool);
+    VkResult result =
+        device->vk.vkCreateCommandPool(device->handle, &pool, NULL, &buffer.commandPool);
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateCommandPool"));
     vkd_recording recording = {.pool = buffer.commandPool};
     result = device->vk.vkAllocateCommandBuffers(device->handle, &buffer, &recording.commands);
@@ -53,10 +54,12 @@ static vkd_status check_usable(vkd_device *device)
 {
     if (!vkd_device_is_ours(device))
         return vkd_fail(device->context, VKD_DEVICE_LOST,
-                        "the device %s was opened by another process: after fork() its objects can only be destroyed",
+                        "the device %s was opened by another process: after fork() its objects can "
+                        "only be destroyed",
                         device->caps.name);
     if (device->owner->lost)
-        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier", device->caps.name);
+        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier",
+                        device->caps.name);
     return VKD_OK;
 }
 
@@ -89,9 +92,9 @@ vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, ui
     return VKD_OK;
 }
 
-/* A thread that sleeps in vkWaitForFences is woken late: 50 us on an H100, an eighth of a ResNet50. So on a discrete GPU the
- * fence is asked for a while first; work that takes longer does not notice, and devices that share their power with the CPU
- * never do it. */
+/* A thread that sleeps in vkWaitForFences is woken late: 50 us on an H100, an eighth of a ResNet50.
+ * So on a discrete GPU the fence is asked for a while first; work that takes longer does not
+ * notice, and devices that share their power with the CPU never do it. */
 static VkResult wait(vkd_device *device, VkFence fence, uint64_t timeout_ns)
 {
     const uint64_t poll_ns = device->caps.type == VKD_TYPE_DISCRETE ? 2000000 : 0;
@@ -118,12 +121,15 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
     VKD_TRY(check_usable(device));
     VkResult result = VK_SUCCESS;
     /* What was submitted to the queue before ends before: each has the whole time. */
-    for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS; at = at->next)
+    for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS;
+         at = at->next)
         if (at->queue == recording->queue)
             result = wait(device, at->fence, timeout_ns);
-    /* What other objects have submitted before ends before, too; as long as anything does, the device works. */
+    /* What other objects have submitted before ends before, too; as long as anything does, the
+     * device works. */
     unsigned completed = device->owner->completed;
-    while (result == VK_SUCCESS || (result == VK_TIMEOUT && device->owner->completed != completed)) {
+    while (result == VK_SUCCESS ||
+           (result == VK_TIMEOUT && device->owner->completed != completed)) {
         completed = device->owner->completed;
         result = wait(device, recording->fence, timeout_ns);
         if (result == VK_SUCCESS)
@@ -136,7 +142,8 @@ vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint
     }
     device->owner->lost = true;
     if (result == VK_TIMEOUT)
-        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s did not finish within %llu ms", device->caps.name,
+        return vkd_fail(device->context, VKD_DEVICE_LOST,
+                        "the device %s did not finish within %llu ms", device->caps.name,
                         (unsigned long long)(timeout_ns / 1000000));
     return vkd_vk_status(device->context, result, "vkWaitForFences");
 }
@@ -149,25 +156,29 @@ bool vkd_device_idle(vkd_device *device)
     for (; device->pending && !device->owner->stuck; device->pending = device->pending->next) {
         const uint64_t gone = device->owner->lost ? now_ns() - start : 0;
         const uint64_t timeout_ns = gone < device->timeout_ns ? device->timeout_ns - gone : 0;
-        VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending->fence, VK_TRUE, timeout_ns);
+        VkResult result = device->vk.vkWaitForFences(device->handle, 1, &device->pending->fence,
+                                                     VK_TRUE, timeout_ns);
         if (result != VK_SUCCESS)
             device->owner->lost = true;
-        device->owner->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST; /* a lost device is idle */
+        /* a lost device is idle */
+        device->owner->stuck = result != VK_SUCCESS && result != VK_ERROR_DEVICE_LOST;
         if (device->owner->stuck)
             vkd_log(device->context, VKD_LOG_WARNING,
-                    "the device %s still does not answer (%s): its memory and objects are leaked, as it may be using them",
+                    "the device %s still does not answer (%s): its memory and objects are leaked, "
+                    "as it may be using them",
                     device->caps.name, vkd_vk_result_name(result));
     }
     return !device->owner->stuck;
 }
 
-void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
-                 VkPipelineStageFlags dst_stage, VkAccessFlags dst_access)
+void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage,
+                 VkAccessFlags src_access, VkPipelineStageFlags dst_stage, VkAccessFlags dst_access)
 {
     const VkMemoryBarrier barrier = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
         .srcAccessMask = src_access,
         .dstAccessMask = dst_access,
     };
-    device->vk.vkCmdPipelineBarrier(commands, src_stage, dst_stage, 0, 1, &barrier, 0, NULL, 0, NULL);
+    device->vk.vkCmdPipelineBarrier(commands, src_stage, dst_stage, 0, 1, &barrier, 0, NULL, 0,
+                                    NULL);
 }

@@ -1,4 +1,5 @@
-/* What the files of runtime/ share: the insides of a device. Nothing outside runtime/ includes this but its tests. */
+/* What the files of runtime/ share: the insides of a device. Nothing outside runtime/ includes this
+ * but its tests. */
 #ifndef VKD_RUNTIME_VULKAN_H
 #define VKD_RUNTIME_VULKAN_H
 
@@ -12,45 +13,51 @@
 #include "runtime/transfer.h"
 
 /* device.h names Vulkan's handles as the pointers that they are on 64-bit platforms. */
-_Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_PTR_DEFINES, "a 64-bit platform is needed");
+_Static_assert(sizeof(VkBuffer) == sizeof(struct VkBuffer_T *) && VK_USE_64_BIT_PTR_DEFINES,
+               "a 64-bit platform is needed");
 
 #define VKD_DEFAULT_TIMEOUT_NS UINT64_C(10000000000)
 #define VKD_CPU_TIMEOUT_NS UINT64_C(120000000000)
 
-/* ----------------------------------------------------------------------------------------------- results: result.c */
+/* ---------------------------------------------------------------------------- results: result.c */
 
-/* VKD_OK for VK_SUCCESS; else logs "what: VK_ERROR_..." and returns the status that fits. what: "vkCreateBuffer for x". */
-VKD_MUST_USE vkd_status vkd_vk_status(vkd_context *context, VkResult result, const char *what, ...) VKD_PRINTF(3, 4);
+/* VKD_OK for VK_SUCCESS; else logs "what: VK_ERROR_..." and returns the status that fits. what:
+ * "vkCreateBuffer for x". */
+VKD_MUST_USE vkd_status vkd_vk_status(vkd_context *context, VkResult result, const char *what, ...)
+    VKD_PRINTF(3, 4);
 const char *vkd_vk_result_name(VkResult result);
 
-/* --------------------------------------------------------------------------------------------- lists: enumerate.c */
+/* --------------------------------------------------------------------------- lists: enumerate.c */
 
 /* A function of Vulkan's that is called twice: `out` null asks for the count. */
 typedef VkResult (*vkd_list_fn)(const void *of, uint32_t *count, void *out);
-/* The items of a list, `size` bytes each, for vkd_free. Nothing that the driver says is trusted: there are never more than
- * there is room for, and what it has not written is zero. what: the Vulkan function, for messages. */
-VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, const void *of, size_t size, const char *what,
-                                      void **out, uint32_t *out_count);
+/* The items of a list, `size` bytes each, for vkd_free. Nothing that the driver says is trusted:
+ * there are never more than there is room for, and what it has not written is zero. what: the
+ * Vulkan function, for messages. */
+VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, const void *of,
+                                      size_t size, const char *what, void **out,
+                                      uint32_t *out_count);
 
-/* -------------------------------------------------------------------- library and instance: loader.c, instance.c */
+/* --------------------------------------------------- library and instance: loader.c, instance.c */
 
 /* The instance-level functions that we use. */
-#define VKD_INSTANCE_FUNCTIONS(X)                                                                                              \
-    X(vkDestroyInstance)                                                                                                       \
-    X(vkEnumeratePhysicalDevices)                                                                                              \
-    X(vkEnumerateDeviceExtensionProperties)                                                                                    \
-    X(vkGetPhysicalDeviceProperties)                                                                                           \
-    X(vkGetPhysicalDeviceProperties2)                                                                                          \
-    X(vkGetPhysicalDeviceFeatures2)                                                                                            \
-    X(vkGetPhysicalDeviceMemoryProperties)                                                                                     \
-    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                                \
-    X(vkCreateDevice)                                                                                                          \
+#define VKD_INSTANCE_FUNCTIONS(X)                                                                  \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkEnumerateDeviceExtensionProperties)                                                        \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceProperties2)                                                              \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceMemoryProperties)                                                         \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
+    X(vkCreateDevice)                                                                              \
     X(vkGetDeviceProcAddr)
-/* Null where an extension is missing: the first where no device has it, the others where VK_EXT_debug_utils is not enabled. */
-#define VKD_OPTIONAL_FUNCTIONS(X)                                                                                              \
-    X(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)                                                                        \
-    X(vkCreateDebugUtilsMessengerEXT)                                                                                          \
-    X(vkDestroyDebugUtilsMessengerEXT)                                                                                         \
+/* Null where an extension is missing: the first where no device has it, the others where
+ * VK_EXT_debug_utils is not enabled. */
+#define VKD_OPTIONAL_FUNCTIONS(X)                                                                  \
+    X(vkGetPhysicalDeviceCooperativeMatrixPropertiesNV)                                            \
+    X(vkCreateDebugUtilsMessengerEXT)                                                              \
+    X(vkDestroyDebugUtilsMessengerEXT)                                                             \
     X(vkSetDebugUtilsObjectNameEXT)
 
 typedef struct vkd_instance {
@@ -79,26 +86,30 @@ void vkd_library_pin(PFN_vkVoidFunction function);
 /* Fills in the functions of a device. */
 void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkDeviceTable *out);
 
-/* instance stays at its address until vkd_instance_destroy, which also releases one that failed half-way. */
-VKD_MUST_USE vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance *instance);
-VKD_MUST_USE vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_instance *instance);
+/* instance stays at its address until vkd_instance_destroy, which also releases one that failed
+ * half-way. */
+VKD_MUST_USE vkd_status vkd_instance_create(vkd_context *context, bool validate,
+                                            vkd_instance *instance);
+VKD_MUST_USE vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle,
+                                            vkd_instance *instance);
 void vkd_instance_destroy(vkd_instance *instance);
 
-/* --------------------------------------------------------------------------------------------------- device: device.c */
+/* ----------------------------------------------------------------------------- device: device.c */
 
 typedef struct vkd_pipeline_cache {
     VkPipelineCache handle;
     const char *directory, *path; /* null: nothing is kept on disk */
     bool grown;                   /* pipelines were created since the last save */
-    size_t size;                  /* of the driver's data, as the driver says, when the file was as it is */
+    /* of the driver's data, as the driver says, when the file was as it is */
+    size_t size;
 } vkd_pipeline_cache;
 
 typedef struct vkd_pipeline_entry vkd_pipeline_entry;
 typedef struct vkd_layout_entry vkd_layout_entry;
 typedef struct vkd_recording vkd_recording;
 
-/* Several objects may share a Vulkan device: each has a vkd_device of its own, with its context and what it has in flight, on one
- * that owns the rest. */
+/* Several objects may share a Vulkan device: each has a vkd_device of its own, with its context and
+ * what it has in flight, on one that owns the rest. */
 struct vkd_device {
     vkd_context *context;
     struct vkd_device *owner; /* itself where nothing is shared */
@@ -130,7 +141,7 @@ struct vkd_device {
 /* Gives an object a name in the validation layers' messages. */
 void vkd_name_object(vkd_device *device, VkObjectType type, const void *handle, const char *name);
 
-/* ------------------------------------------------------------------------------------------------ submission: submit.c */
+/* ------------------------------------------------------------------------- submission: submit.c */
 
 /* A command buffer with its pool and fence. */
 struct vkd_recording {
@@ -143,35 +154,45 @@ struct vkd_recording {
 
 /* On failure nothing is left behind. */
 VKD_MUST_USE vkd_status vkd_recording_create(vkd_device *device, vkd_recording *out);
-void vkd_recording_destroy(vkd_device *device, vkd_recording *recording); /* accepts an all-zero one */
-/* queue: any number, taken modulo the device's queues. The recording must stay where it is until its destroy. */
-VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, uint32_t queue);
-/* Waits for the end of a submission, so long from now on. After a failure the device counts as lost. */
-VKD_MUST_USE vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint64_t timeout_ns);
+/* accepts an all-zero one */
+void vkd_recording_destroy(vkd_device *device, vkd_recording *recording);
+/* queue: any number, taken modulo the device's queues. The recording must stay where it is until
+ * its destroy. */
+VKD_MUST_USE vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording,
+                                             uint32_t queue);
+/* Waits for the end of a submission, so long from now on. After a failure the device counts as
+ * lost. */
+VKD_MUST_USE vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording,
+                                           uint64_t timeout_ns);
 
 /* Records a global memory barrier. */
-void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage, VkAccessFlags src_access,
-                 VkPipelineStageFlags dst_stage, VkAccessFlags dst_access);
+void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFlags src_stage,
+                 VkAccessFlags src_access, VkPipelineStageFlags dst_stage,
+                 VkAccessFlags dst_access);
 
-/* Whether objects may be destroyed. Waits for whatever is still in flight, the time-out for each; after a time-out, as long
- * again for all of it, which is the GPU's last chance to finish. If it fails the answer is no for good, and the caller leaks
- * its Vulkan objects on purpose, because freeing memory in use is worse. No at once in a process that was forked: the driver's
- * threads, which it would wait for, are not in it. */
+/* Whether objects may be destroyed. Waits for whatever is still in flight, the time-out for each;
+ * after a time-out, as long again for all of it, which is the GPU's last chance to finish. If it
+ * fails the answer is no for good, and the caller leaks its Vulkan objects on purpose, because
+ * freeing memory in use is worse. No at once in a process that was forked: the driver's threads,
+ * which it would wait for, are not in it. */
 bool vkd_device_idle(vkd_device *device);
 /* Whether this is the process that opened the device. */
 bool vkd_device_is_ours(const vkd_device *device);
 
-/* --------------------------------------------------------------------------------------------------- memory: buffer.c */
+/* ----------------------------------------------------------------------------- memory: buffer.c */
 
-/* The memory types for a buffer, best first. type_bits: as in VkMemoryRequirements. Returns their number. */
-uint32_t vkd_memory_candidates(const VkPhysicalDeviceMemoryProperties *memory, vkd_memory_kind kind, uint32_t type_bits,
-                               uint64_t size, uint32_t out[VK_MAX_MEMORY_TYPES]);
+/* The memory types for a buffer, best first. type_bits: as in VkMemoryRequirements. Returns their
+ * number. */
+uint32_t vkd_memory_candidates(const VkPhysicalDeviceMemoryProperties *memory, vkd_memory_kind kind,
+                               uint32_t type_bits, uint64_t size,
+                               uint32_t out[VK_MAX_MEMORY_TYPES]);
 
-/* ------------------------------------------------------------------------------- pipelines: pipeline.c, pipeline_cache.c */
+/* ------------------------------------------------------ pipelines: pipeline.c, pipeline_cache.c */
 
 static inline VkDescriptorType vkd_descriptor_type(uint32_t texel_mask, uint32_t binding)
 {
-    return texel_mask >> binding & 1 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+    return texel_mask >> binding & 1 ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER
+                                     : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
 }
 
 void vkd_pipelines_destroy(vkd_device *device);

@@ -1,5 +1,5 @@
-/* What the .pte container says, verified once, as plain C structs: the part of ExecuTorch's program that a runner of its
- * methods needs. */
+/* What the .pte container says, verified once, as plain C structs: the part of ExecuTorch's program
+ * that a runner of its methods needs. */
 #ifndef VKD_SCHEMA_CONTAINER_H
 #define VKD_SCHEMA_CONTAINER_H
 
@@ -36,15 +36,19 @@ typedef struct vkd_container_step {
 
 /* An entry of a method's table of values. */
 typedef struct vkd_container_value {
-    vkd_model_value value;  /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids in this table,
-                               or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the program's, data what it begins with,
-                               in the file; state is not set */
-    bool is_planned;        /* TENSOR: in memory of the method, which steps may write: */
-    uint32_t memory_id;     /* in which of its buffers, */
-    uint64_t memory_offset; /* and where there. Tensors in one place are one after the other there, or views of one */
+    vkd_model_value
+        value; /* Of the program's lists of ints, tensors and optional tensors: a VALUE_LIST of ids
+                  in this table, or VKD_CONTAINER_NONE; it holds no list. TENSOR: dtype is the
+                  program's, data what it begins with, in the file; state is not set */
+    bool is_planned;    /* TENSOR: in memory of the method, which steps may write: */
+    uint32_t memory_id; /* in which of its buffers, */
+    /* and where there. Tensors in one place are one after the other there, or views of one */
+    uint64_t memory_offset;
     uint8_t dim_order[VKD_MAX_RANK]; /* TENSOR: each dim once, outermost in memory first */
-    const char *external;            /* TENSOR: the name under which another file has its data; else null */
-    const char *problem;             /* TENSOR: why vkd_model_tensor cannot describe it, all else is unset then; else null */
+    /* TENSOR: the name under which another file has its data; else null */
+    const char *external;
+    /* TENSOR: why vkd_model_tensor cannot describe it, all else is unset then; else null */
+    const char *problem;
 } vkd_container_value;
 
 typedef struct vkd_container_method {
@@ -60,7 +64,9 @@ typedef struct vkd_container_method {
 
 /* How a data file's tensor lies in its bytes. */
 typedef struct vkd_data_layout {
-    vkd_dtype dtype; /* VKD_DTYPE_COUNT: one that vkd_model_tensor has not, or a rank that it has not; all else is unset then */
+    /* VKD_DTYPE_COUNT: one that vkd_model_tensor has not, or a rank that it has not; all else is
+     * unset then */
+    vkd_dtype dtype;
     uint32_t rank, dims[VKD_MAX_RANK];
     uint8_t dim_order[VKD_MAX_RANK];
 } vkd_data_layout;
@@ -68,7 +74,8 @@ typedef struct vkd_data_layout {
 typedef struct vkd_container_named {
     const char *key;
     vkd_bytes data;
-    const vkd_data_layout *layout; /* null: bytes, of which only the one who asks for them knows more */
+    /* null: bytes, of which only the one who asks for them knows more */
+    const vkd_data_layout *layout;
 } vkd_container_named;
 
 /* What a .ptd file has for programs. */
@@ -79,17 +86,22 @@ typedef struct vkd_data_file {
 } vkd_data_file;
 
 typedef struct vkd_container {
-    size_t size; /* bytes of the file, and of data files: what is made of them may take so much memory for each */
+    /* bytes of the file, and of data files: what is made of them may take so much memory for each
+     */
+    size_t size;
     size_t method_count, named_count;
     const vkd_container_method *methods;
     const vkd_container_named *named; /* sorted by key */
-    vkd_named_data named_data;        /* the same to be looked up: it points to this struct, which must stay where it is */
-    const vkd_data_file *data_files;  /* that were added, see schema/named.h */
+    /* the same to be looked up: it points to this struct, which must stay where it is */
+    vkd_named_data named_data;
+    const vkd_data_file *data_files; /* that were added, see schema/named.h */
 } vkd_container;
 
-/* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied into `arena`; vkd_bytes and
- * the compile specs' values point into `file`. VKD_INVALID_MODEL with a message that names the field at fault; VKD_UNSUPPORTED
- * for an input or output that is a tensor which vkd_model_tensor cannot describe; VKD_OUT_OF_MEMORY. */
-VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena, vkd_container *out);
+/* Verifies the bytes of a .pte file, at any address, and reads it. Structs and strings are copied
+ * into `arena`; vkd_bytes and the compile specs' values point into `file`. VKD_INVALID_MODEL with a
+ * message that names the field at fault; VKD_UNSUPPORTED for an input or output that is a tensor
+ * which vkd_model_tensor cannot describe; VKD_OUT_OF_MEMORY. */
+VKD_MUST_USE vkd_status vkd_container_read(const void *file, size_t size, vkd_arena *arena,
+                                           vkd_container *out);
 
 #endif

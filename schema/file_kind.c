@@ -8,8 +8,10 @@ static const struct {
     size_t at, size;
     const char *bytes, *kind;
 } signatures[] = {
-    {0, 34, "version https://git-lfs.github.com", "a Git LFS pointer: 'git lfs pull' fetches the file that it stands for"},
-    {0, 4, "PK\003\004", "a zip archive, as PyTorch's .pt, .pth and .pt2 are: ExecuTorch exports those to .pte"},
+    {0, 34, "version https://git-lfs.github.com",
+     "a Git LFS pointer: 'git lfs pull' fetches the file that it stands for"},
+    {0, 4, "PK\003\004",
+     "a zip archive, as PyTorch's .pt, .pth and .pt2 are: ExecuTorch exports those to .pte"},
     {4, 4, "TFL3", "a TensorFlow Lite model"},
     {4, 4, "VH00", "a delegate's blob without the program around it: vkd_init takes those"},
     {4, 4, "FT01", "a .ptd file: it has weights and no program"},
@@ -42,16 +44,18 @@ static int is_html(const char *bytes, size_t size)
     while (at < size && isspace((unsigned char)bytes[at]))
         at++;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
-        if (size - at >= strlen(begins[i]) && !strncasecmp(bytes + at, begins[i], strlen(begins[i])))
+        if (size - at >= strlen(begins[i]) &&
+            !strncasecmp(bytes + at, begins[i], strlen(begins[i])))
             return 1;
     return 0;
 }
 
-/* ONNX is a protobuf without a signature. Its writers begin with ir_version, a small number, and go on with the producer's
- * name, with the opset or with the graph. */
+/* ONNX is a protobuf without a signature. Its writers begin with ir_version, a small number, and go
+ * on with the producer's name, with the opset or with the graph. */
 static int is_onnx(const unsigned char *bytes, size_t size)
 {
-    return size > 3 && bytes[0] == 0x08 && bytes[1] < 0x20 && (bytes[2] == 0x12 || bytes[2] == 0x42 || bytes[2] == 0x3a);
+    return size > 3 && bytes[0] == 0x08 && bytes[1] < 0x20 &&
+           (bytes[2] == 0x12 || bytes[2] == 0x42 || bytes[2] == 0x3a);
 }
 
 static int is_text(const unsigned char *bytes, size_t size)
@@ -72,7 +76,8 @@ const char *vkd_file_kind(const void *bytes, size_t size)
 {
     for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++)
         if (size >= signatures[i].at + signatures[i].size &&
-            !memcmp((const char *)bytes + signatures[i].at, signatures[i].bytes, signatures[i].size))
+            !memcmp((const char *)bytes + signatures[i].at, signatures[i].bytes,
+                    signatures[i].size))
             return signatures[i].kind;
     if (!size)
         return "an empty file";

@@ -30,9 +30,10 @@ typedef struct inliner {
     uint32_t unsupported_value;
 } inliner;
 
-/* -------------------------------------------------------------------------------------------------- values, operators */
+/* ---------------------------------------------------------------------------- values, operators */
 
-/* Room for what the blobs have and for the method's own, which is most of what will be; both arrays grow all the same. */
+/* Room for what the blobs have and for the method's own, which is most of what will be; both arrays
+ * grow all the same. */
 static vkd_status reserve(inliner *in)
 {
     const vkd_container_method *method = in->survey.method;
@@ -53,8 +54,8 @@ static vkd_status add_value(inliner *in, const vkd_model_value *value, uint32_t 
 {
     if (in->value_count == in->value_capacity)
         VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->value_capacity * sizeof *value));
-    vkd_model_value *values =
-        vkd_arena_grow(in->survey.arena, in->values, in->value_count, &in->value_capacity, sizeof *in->values);
+    vkd_model_value *values = vkd_arena_grow(in->survey.arena, in->values, in->value_count,
+                                             &in->value_capacity, sizeof *in->values);
     if (!values)
         return vkd_fail_memory(in->survey.context, "a method's values");
     in->values = values;
@@ -73,15 +74,18 @@ static vkd_status add_null(inliner *in, uint32_t *out)
 }
 
 /* args: in the arena. */
-static vkd_status add_op(inliner *in, const char *name, uint32_t node_id, const uint32_t *args, size_t arg_count)
+static vkd_status add_op(inliner *in, const char *name, uint32_t node_id, const uint32_t *args,
+                         size_t arg_count)
 {
     if (in->op_count == in->op_capacity)
         VKD_TRY(vkd_survey_charge(&in->survey, 2 * (uint64_t)in->op_capacity * sizeof *in->ops));
-    vkd_model_op *ops = vkd_arena_grow(in->survey.arena, in->ops, in->op_count, &in->op_capacity, sizeof *in->ops);
+    vkd_model_op *ops =
+        vkd_arena_grow(in->survey.arena, in->ops, in->op_count, &in->op_capacity, sizeof *in->ops);
     if (!ops)
         return vkd_fail_memory(in->survey.context, "a method's operators");
     in->ops = ops;
-    ops[in->op_count++] = (vkd_model_op){.name = name, .node_id = node_id, .arg_count = arg_count, .args = args};
+    ops[in->op_count++] =
+        (vkd_model_op){.name = name, .node_id = node_id, .arg_count = arg_count, .args = args};
     return VKD_OK;
 }
 
@@ -94,7 +98,7 @@ static vkd_status insert_op(inliner *in, const char *name, const uint32_t *args,
     return add_op(in, name, (uint32_t)in->step, copy, arg_count);
 }
 
-/* --------------------------------------------------------------------------------------------------------- dtypes */
+/* --------------------------------------------------------------------------------------- dtypes */
 
 static bool is_float(vkd_dtype dtype)
 {
@@ -127,7 +131,8 @@ static vkd_status add_cast(inliner *in, uint32_t source, vkd_dtype dtype, uint32
     *out = result;
     /* x, dtype, layout, device, pin_memory, non_blocking, dim_order, y: the dtype is y's */
     const uint32_t args[] = {source, null, null, null, null, null, null, result};
-    return insert_op(in, "dim_order_ops._to_dim_order_copy.default", args, sizeof args / sizeof *args);
+    return insert_op(in, "dim_order_ops._to_dim_order_copy.default", args,
+                     sizeof args / sizeof *args);
 }
 
 /* The data of a constant whose elements have 64 bits, in 32. */
@@ -144,9 +149,10 @@ static vkd_status narrow(inliner *in, uint32_t value, vkd_dtype from, vkd_model_
         memcpy(&real, source + i * 8, 8);
         bool is_whole = from == VKD_DTYPE_INT64;
         if (is_whole && (wide < INT32_MIN || wide > INT32_MAX))
-            return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED,
-                                   "value %u: element %zu of the constant is %lld: at most 32 bits are supported", value, i,
-                                   (long long)wide);
+            return vkd_survey_fail(
+                &in->survey, VKD_UNSUPPORTED,
+                "value %u: element %zu of the constant is %lld: at most 32 bits are supported",
+                value, i, (long long)wide);
         const int32_t whole = is_whole ? (int32_t)wide : 0;
         const float rounded = is_whole ? 0 : (float)real;
         memcpy(narrowed + i * 4, is_whole ? (const void *)&whole : &rounded, 4);
@@ -155,7 +161,7 @@ static vkd_status narrow(inliner *in, uint32_t value, vkd_dtype from, vkd_model_
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------- what the method begins with */
+/* ------------------------------------------------------------------ what the method begins with */
 
 static bool is_row_major(const vkd_container_value *value)
 {
@@ -173,11 +179,14 @@ static vkd_status enter_tensor(inliner *in, uint32_t value, uint32_t *out)
     vkd_model_tensor *tensor = &entered.tensor;
     vkd_dtype dtype = tensor->dtype;
     if (!use->data && !use->is_input && !use->is_state)
-        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "step %zu reads value %u, which nothing has written before",
+        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL,
+                               "step %zu reads value %u, which nothing has written before",
                                in->step, value);
     if (use->data && !is_row_major(source))
-        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED,
-                               "value %u, a constant, has a dim_order other than row-major, which is not supported", value);
+        return vkd_survey_fail(
+            &in->survey, VKD_UNSUPPORTED,
+            "value %u, a constant, has a dim_order other than row-major, which is not supported",
+            value);
     tensor->data = use->data;
     tensor->state = use->is_state;
     set_dtype(tensor, vkd_device_dtype(dtype));
@@ -191,7 +200,8 @@ static vkd_status enter_number(inliner *in, uint32_t value, uint32_t *out)
 {
     vkd_model_value number = in->table[value].value;
     if (in->uses[value].is_input && number.kind != VKD_VALUE_INT)
-        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u, an input, is neither a tensor nor an int", value);
+        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED,
+                               "value %u, an input, is neither a tensor nor an int", value);
     if (in->uses[value].is_input)
         number.kind = VKD_VALUE_SYMINT;
     return add_value(in, &number, out);
@@ -202,7 +212,8 @@ static vkd_status enter(inliner *in, uint32_t value)
     const vkd_container_value *source = &in->table[value];
     binding *b = &in->bindings[value], *twin = &in->bindings[in->uses[value].twin];
     if (source->problem)
-        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value, source->problem);
+        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value,
+                               source->problem);
     if (twin->first == NO_VALUE) {
         if (source->value.kind == VKD_VALUE_TENSOR)
             VKD_TRY(enter_tensor(in, value, &twin->first));
@@ -215,10 +226,10 @@ static vkd_status enter(inliner *in, uint32_t value)
     return VKD_OK;
 }
 
-/* --------------------------------------------------------------------------------------------------------- reading */
+/* -------------------------------------------------------------------------------------- reading */
 
-/* The exporter drops views whose shape is known: nothing writes their value, it is in the place of another. NO_VALUE if this is
- * no such value, or nothing that it could be a view of is there. */
+/* The exporter drops views whose shape is known: nothing writes their value, it is in the place of
+ * another. NO_VALUE if this is no such value, or nothing that it could be a view of is there. */
 static uint32_t find_viewed(const inliner *in, uint32_t value)
 {
     const vkd_use *use = &in->uses[value];
@@ -239,7 +250,8 @@ static vkd_status add_view(inliner *in, uint32_t value, uint32_t viewed)
     const uint32_t source = in->bindings[viewed].current;
     if (b->viewed == source && !in->uses[viewed].is_state) /* state may have been written since */
         return VKD_OK;
-    vkd_model_value view = in->table[value].value, shape = {.kind = VKD_VALUE_INT_LIST, .list.count = view.tensor.rank};
+    vkd_model_value view = in->table[value].value,
+                    shape = {.kind = VKD_VALUE_INT_LIST, .list.count = view.tensor.rank};
     int64_t *sizes;
     uint32_t list, result;
     VKD_TRY(vkd_survey_take(&in->survey, view.tensor.rank, sizeof *sizes, &sizes));
@@ -271,9 +283,10 @@ static vkd_status read_tensor(inliner *in, uint32_t value, vkd_dtype dtype, uint
     const uint32_t current = in->bindings[value].current;
     const vkd_model_value *v = &in->values[current];
     if (v->kind != VKD_VALUE_TENSOR || !are_akin(v->tensor.dtype, dtype))
-        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "step %zu reads value %u as %s, but it is %s", in->step, value,
-                               vkd_dtype_name(dtype),
-                               v->kind == VKD_VALUE_TENSOR ? vkd_dtype_name(v->tensor.dtype) : "no tensor");
+        return vkd_survey_fail(
+            &in->survey, VKD_INVALID_MODEL, "step %zu reads value %u as %s, but it is %s", in->step,
+            value, vkd_dtype_name(dtype),
+            v->kind == VKD_VALUE_TENSOR ? vkd_dtype_name(v->tensor.dtype) : "no tensor");
     *out = current;
     return v->tensor.dtype == dtype ? VKD_OK : add_cast(in, current, dtype, out);
 }
@@ -283,8 +296,8 @@ static bool are_ints(const inliner *in, const vkd_model_value *list)
 {
     for (size_t i = 0; i < list->list.count; i++) {
         uint32_t item = list->list.values[i];
-        if (item == VKD_CONTAINER_NONE || in->table[item].value.kind != VKD_VALUE_INT || in->uses[item].is_input ||
-            in->uses[item].is_written)
+        if (item == VKD_CONTAINER_NONE || in->table[item].value.kind != VKD_VALUE_INT ||
+            in->uses[item].is_input || in->uses[item].is_written)
             return false;
     }
     return true;
@@ -335,7 +348,7 @@ static vkd_status read_argument(inliner *in, uint32_t value, uint32_t *out)
     return are_ints(in, v) ? read_ints(in, v, out) : read_list(in, v, out);
 }
 
-/* --------------------------------------------------------------------------------------------------------- writing */
+/* -------------------------------------------------------------------------------------- writing */
 
 /* The value is from now on what already is in the model; state takes it over. */
 static vkd_status rename_value(inliner *in, uint32_t value, uint32_t id)
@@ -359,7 +372,8 @@ static vkd_status write_item(inliner *in, uint32_t value, uint32_t *out)
     const vkd_container_value *source = &in->table[value];
     vkd_model_value written = source->value;
     if (source->problem)
-        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value, source->problem);
+        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value,
+                               source->problem);
     in->bindings[in->uses[value].place].holder = value;
     if (in->uses[value].is_state)
         return read_item(in, value, out);
@@ -389,23 +403,28 @@ static vkd_status write_list(inliner *in, const vkd_step_values *v, uint32_t *ou
     return add_value(in, &list, out);
 }
 
-/* ----------------------------------------------------------------------------------------------- a delegate's ends */
+/* ---------------------------------------------------------------------------- a delegate's ends */
 
 /* Whether a tensor of the program can be one of the model. */
-static vkd_status check_border(inliner *in, const char *what, uint32_t value, const vkd_model_tensor *tensor)
+static vkd_status check_border(inliner *in, const char *what, uint32_t value,
+                               const vkd_model_tensor *tensor)
 {
     const vkd_container_value *source = &in->table[value];
     const vkd_model_tensor *declared = &source->value.tensor;
     if (source->problem)
-        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value, source->problem);
-    if (source->value.kind == VKD_VALUE_TENSOR && are_akin(declared->dtype, tensor->dtype) && declared->rank == tensor->rank &&
+        return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "value %u: %s", value,
+                               source->problem);
+    if (source->value.kind == VKD_VALUE_TENSOR && are_akin(declared->dtype, tensor->dtype) &&
+        declared->rank == tensor->rank &&
         !memcmp(declared->dims, tensor->dims, tensor->rank * sizeof *tensor->dims))
         return VKD_OK;
-    return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) has another shape or dtype than in its delegate",
-                           what, value);
+    return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL,
+                           "%s (value %u) has another shape or dtype than in its delegate", what,
+                           value);
 }
 
-/* Symbolic integers: `local` of a delegate's input takes an int of the method, or the only element of a tensor. */
+/* Symbolic integers: `local` of a delegate's input takes an int of the method, or the only element
+ * of a tensor. */
 static vkd_status connect_int(inliner *in, const char *what, uint32_t value, uint32_t *out)
 {
     const vkd_model_value *source = &in->table[value].value;
@@ -414,8 +433,8 @@ static vkd_status connect_int(inliner *in, const char *what, uint32_t value, uin
     if (source->kind != VKD_VALUE_TENSOR || in->table[value].problem ||
         vkd_dims_count(source->tensor.rank, source->tensor.dims) != 1 ||
         vkd_device_dtype(source->tensor.dtype) != VKD_DTYPE_INT32)
-        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) is no int, as it is in its delegate", what,
-                               value);
+        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL,
+                               "%s (value %u) is no int, as it is in its delegate", what, value);
     const vkd_model_value number = {.kind = VKD_VALUE_SYMINT};
     uint32_t tensor;
     VKD_TRY(read_item(in, value, &tensor));
@@ -424,8 +443,10 @@ static vkd_status connect_int(inliner *in, const char *what, uint32_t value, uin
     return insert_op(in, "aten::_local_scalar_dense", args, sizeof args / sizeof *args);
 }
 
-/* local: the delegate's value, already in the model. *out: what stands for it there, most often itself. */
-static vkd_status connect_input(inliner *in, const char *what, uint32_t value, uint32_t local, uint32_t *out)
+/* local: the delegate's value, already in the model. *out: what stands for it there, most often
+ * itself. */
+static vkd_status connect_input(inliner *in, const char *what, uint32_t value, uint32_t local,
+                                uint32_t *out)
 {
     const vkd_use *use = &in->uses[value];
     binding *b = &in->bindings[value];
@@ -448,12 +469,12 @@ static vkd_status connect_output(inliner *in, const char *what, uint32_t value, 
     if (v->kind == VKD_VALUE_TENSOR)
         VKD_TRY(check_border(in, what, value, &v->tensor));
     else if (in->table[value].value.kind != VKD_VALUE_INT)
-        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) is no int, as it is in its delegate", what,
-                               value);
+        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL,
+                               "%s (value %u) is no int, as it is in its delegate", what, value);
     return rename_value(in, value, id);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ steps */
+/* ---------------------------------------------------------------------------------------- steps */
 
 /* The values of a blob, behind those of the model; base: the id of its value 0. */
 static vkd_status add_blob_values(inliner *in, const vkd_model *blob, uint32_t *out_base)
@@ -466,7 +487,8 @@ static vkd_status add_blob_values(inliner *in, const vkd_model *blob, uint32_t *
     return VKD_OK;
 }
 
-static vkd_status connect_inputs(inliner *in, const vkd_container_step *step, uint32_t base, uint32_t *map)
+static vkd_status connect_inputs(inliner *in, const vkd_container_step *step, uint32_t base,
+                                 uint32_t *map)
 {
     const vkd_model *blob = &in->survey.blobs[step->index];
     for (size_t i = 0; i < blob->value_count; i++)
@@ -476,7 +498,8 @@ static vkd_status connect_inputs(inliner *in, const vkd_container_step *step, ui
         char what[64];
         snprintf(what, sizeof what, "input %zu of delegate %u", i, step->index);
         if (map[local] != NO_VALUE)
-            return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s is an earlier input too", what);
+            return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s is an earlier input too",
+                                   what);
         VKD_TRY(connect_input(in, what, step->args[i], base + local, &map[local]));
         if (map[local] != base + local)
             in->values[base + local] = (vkd_model_value){.kind = VKD_VALUE_NULL};
@@ -487,7 +510,8 @@ static vkd_status connect_inputs(inliner *in, const vkd_container_step *step, ui
     return VKD_OK;
 }
 
-static vkd_status map_ids(inliner *in, const uint32_t *ids, size_t count, const uint32_t *map, const uint32_t **out)
+static vkd_status map_ids(inliner *in, const uint32_t *ids, size_t count, const uint32_t *map,
+                          const uint32_t **out)
 {
     uint32_t *mapped;
     VKD_TRY(vkd_survey_take(&in->survey, count, sizeof *mapped, &mapped));
@@ -560,7 +584,7 @@ static vkd_status inline_steps(inliner *in)
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------- the method's ends */
+/* ---------------------------------------------------------------------------- the method's ends */
 
 static vkd_status list_inputs(inliner *in, uint32_t **out)
 {
@@ -584,8 +608,10 @@ static vkd_status enter_output(inliner *in, const char *what, uint32_t value)
     const vkd_use *use = &in->uses[value];
     if (in->bindings[value].current != NO_VALUE || find_viewed(in, value) != NO_VALUE)
         return settle(in, value);
-    if (in->table[value].value.kind == VKD_VALUE_TENSOR && !use->data && !use->is_input && !use->is_state)
-        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) is never written", what, value);
+    if (in->table[value].value.kind == VKD_VALUE_TENSOR && !use->data && !use->is_input &&
+        !use->is_state)
+        return vkd_survey_fail(&in->survey, VKD_INVALID_MODEL, "%s (value %u) is never written",
+                               what, value);
     return enter(in, value);
 }
 
@@ -604,7 +630,8 @@ static vkd_status list_outputs(inliner *in, uint32_t **out)
             VKD_TRY(check_border(in, what, value, &v->tensor));
             v->tensor.staging_dtype = in->table[value].value.tensor.dtype;
         } else if (v->kind != VKD_VALUE_SYMINT) {
-            return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED, "%s (value %u) is neither a tensor nor a computed int", what,
+            return vkd_survey_fail(&in->survey, VKD_UNSUPPORTED,
+                                   "%s (value %u) is neither a tensor nor a computed int", what,
                                    value);
         }
     }
@@ -622,8 +649,8 @@ static void begin_bindings(inliner *in)
             in->bindings[in->uses[i].place].holder = i;
 }
 
-vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method, const char *delegate_id,
-                             vkd_arena *arena, vkd_model *out)
+vkd_status vkd_inline_method(const vkd_container *container, const vkd_container_method *method,
+                             const char *delegate_id, vkd_arena *arena, vkd_model *out)
 {
     inliner in = {.survey = {.context = arena->context,
                              .arena = arena,

@@ -1,5 +1,6 @@
-/* What a delegate blob says (vkd_model_read), or a whole method (schema/inline.h), verified once, as plain C structs. Every id
- * in a model is in range, every byte count is exact, and nothing here needs to be checked again. */
+/* What a delegate blob says (vkd_model_read), or a whole method (schema/inline.h), verified once,
+ * as plain C structs. Every id in a model is in range, every byte count is exact, and nothing here
+ * needs to be checked again. */
 #ifndef VKD_SCHEMA_MODEL_H
 #define VKD_SCHEMA_MODEL_H
 
@@ -21,14 +22,18 @@ typedef enum vkd_value_kind {
 
 typedef struct vkd_model_tensor {
     vkd_dtype dtype;
-    vkd_dtype staging_dtype; /* of the host's copy, for inputs and outputs; = dtype unless the file says otherwise */
+    /* of the host's copy, for inputs and outputs; = dtype unless the file says otherwise */
+    vkd_dtype staging_dtype;
     uint32_t rank;
     uint32_t dims[VKD_MAX_RANK]; /* outermost first; an element count always fits in 31 bits */
-    const void *data;            /* constants: exactly `size` bytes in the blob or of named data, any alignment; else null */
-    size_t size;                 /* bytes of the contiguous tensor */
-    bool state;   /* kept between executions, and written by operators, whose result it is as it may be their argument. Begins as
-                     `data`, as zeros where that is null. Of a method; in a blob vkd_net_bind finds out */
-    bool dynamic; /* of a method: its dims are upper bounds. What a blob has may be dynamic all the same */
+    /* constants: exactly `size` bytes in the blob or of named data, any alignment; else null */
+    const void *data;
+    size_t size; /* bytes of the contiguous tensor */
+    bool state;  /* kept between executions, and written by operators, whose result it is as it may
+                    be their argument. Begins as  `data`, as zeros where that is null. Of a method;
+                    in  a blob vkd_net_bind finds out */
+    /* of a method: its dims are upper bounds. What a blob has may be dynamic all the same */
+    bool dynamic;
 } vkd_model_tensor;
 
 typedef struct vkd_model_value {
@@ -51,7 +56,8 @@ typedef struct vkd_model_value {
     };
 } vkd_model_value;
 
-/* How names of operators begin that the rewrites make, whose arguments nobody checks as a file's. */
+/* How names of operators begin that the rewrites make, whose arguments nobody checks as a file's.
+ */
 #define VKD_OWN_PREFIX "vkd."
 
 typedef struct vkd_model_op {
@@ -66,18 +72,23 @@ typedef struct vkd_model {
     const vkd_model_value *values;
     const vkd_model_op *ops; /* in execution order */
     const uint32_t *inputs, *outputs;
-    const char *unsupported;    /* what no tensor of this library can be: "a tensor of rank above 8"; null where there is none */
-    uint32_t unsupported_value; /* the first such value: nothing may be done with the values then; the operators are there */
+    /* what no tensor of this library can be: "a tensor of rank above 8"; null where there is none
+     */
+    const char *unsupported;
+    /* the first such value: nothing may be done with the values then; the operators are there */
+    uint32_t unsupported_value;
 } vkd_model;
 
-/* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose `data` points into the blob
- * (inline) or to what named_data returned (named); an empty constant has some non-null `data`. The blob may lie at any address.
- * No operator has a name of the rewrites' ("vkd.q8_conv2d"). Inputs and outputs are tensors or SYMINT, inputs no constants; a
+/* Verifies a delegate blob and reads it. Everything is copied into `arena` except constants, whose
+ * `data` points into the blob (inline) or to what named_data returned (named); an empty constant
+ * has some non-null `data`. The blob may lie at any address. No operator has a name of the
+ * rewrites' ("vkd.q8_conv2d"). Inputs and outputs are tensors or SYMINT, inputs no constants; a
  * value list holds no value list.
  * A tensor of rank above VKD_MAX_RANK is left to vkd_net_bind, which looks at the operators first.
- * VKD_INVALID_MODEL with a message that names the field at fault; VKD_INVALID_ARGUMENT when a constant needs named_data and
- * that is null; VKD_OUT_OF_MEMORY. */
-VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size, const vkd_named_data *named_data, vkd_arena *arena,
+ * VKD_INVALID_MODEL with a message that names the field at fault; VKD_INVALID_ARGUMENT when a
+ * constant needs named_data and that is null; VKD_OUT_OF_MEMORY. */
+VKD_MUST_USE vkd_status vkd_model_read(const void *blob, size_t size,
+                                       const vkd_named_data *named_data, vkd_arena *arena,
                                        vkd_model *out);
 
 /* The element count of a rank and dims; the reader has made sure that it fits. */

@@ -22,16 +22,17 @@ vkd_status vkd_survey_fail(const vkd_survey *s, vkd_status status, const char *f
 vkd_status vkd_survey_charge(vkd_survey *s, uint64_t bytes)
 {
     if (bytes > s->budget)
-        return vkd_survey_fail(
-            s, VKD_INVALID_MODEL,
-            "its steps need more memory than the file can account for: they refer to the same data again and again");
+        return vkd_survey_fail(s, VKD_INVALID_MODEL,
+                               "its steps need more memory than the file can account for: they "
+                               "refer to the same data again and again");
     s->budget -= bytes;
     return VKD_OK;
 }
 
 vkd_status vkd_survey_take(vkd_survey *s, size_t count, size_t size, void *out)
 {
-    VKD_TRY(vkd_survey_charge(s, (uint64_t)count * size)); /* counts are of things in memory: no overflow */
+    /* counts are of things in memory: no overflow */
+    VKD_TRY(vkd_survey_charge(s, (uint64_t)count * size));
     void *memory = vkd_arena_alloc(s->arena, count, size);
     if (!memory)
         return vkd_fail_memory(s->context, "a method");
@@ -39,7 +40,7 @@ vkd_status vkd_survey_take(vkd_survey *s, size_t count, size_t size, void *out)
     return VKD_OK;
 }
 
-/* ----------------------------------------------------------------------------------------------------- references */
+/* ----------------------------------------------------------------------------------- references */
 
 /* Bytes that something refers to, as the elements of a tensor or as a blob. */
 typedef struct reference {
@@ -60,7 +61,9 @@ static int compare_bytes(const reference *a, const reference *b)
         order = compare_numbers(a->tensor->dtype, b->tensor->dtype);
     if (!order && a->tensor)
         order = compare_numbers(a->tensor->rank, b->tensor->rank);
-    return order || !a->tensor ? order : memcmp(a->tensor->dims, b->tensor->dims, a->tensor->rank * sizeof *a->tensor->dims);
+    return order || !a->tensor ? order
+                               : memcmp(a->tensor->dims, b->tensor->dims,
+                                        a->tensor->rank * sizeof *a->tensor->dims);
 }
 
 static int compare_references(const void *left, const void *right)
@@ -77,15 +80,18 @@ static void sort_references(reference *references, size_t count)
         qsort(references, count, sizeof *references, compare_references);
 }
 
-/* ------------------------------------------------------------------------------------------------------- delegates */
+/* ------------------------------------------------------------------------------------ delegates */
 
-static vkd_status check_delegate(const vkd_survey *s, const bool *is_called, const vkd_container_step *step)
+static vkd_status check_delegate(const vkd_survey *s, const bool *is_called,
+                                 const vkd_container_step *step)
 {
     const vkd_container_delegate *delegate = &s->method->delegates[step->index];
     if (strcmp(delegate->id, s->delegate_id))
-        return vkd_survey_fail(s, VKD_UNSUPPORTED, "it is delegated to '%.100s', not to '%s'", delegate->id, s->delegate_id);
+        return vkd_survey_fail(s, VKD_UNSUPPORTED, "it is delegated to '%.100s', not to '%s'",
+                               delegate->id, s->delegate_id);
     if (is_called[step->index])
-        return vkd_survey_fail(s, VKD_UNSUPPORTED, "delegate %u is called twice, which is not supported", step->index);
+        return vkd_survey_fail(s, VKD_UNSUPPORTED,
+                               "delegate %u is called twice, which is not supported", step->index);
     return VKD_OK;
 }
 
@@ -99,7 +105,8 @@ static vkd_status list_delegates(vkd_survey *s, reference **out, size_t *out_cou
     for (size_t i = 0; i < method->step_count; i++) {
         const vkd_container_step *step = &method->steps[i];
         if (step->kind == VKD_STEP_JUMP_FALSE)
-            return vkd_survey_fail(s, VKD_UNSUPPORTED, "step %zu is a JumpFalseCall: control flow is not supported", i);
+            return vkd_survey_fail(s, VKD_UNSUPPORTED,
+                                   "step %zu is a JumpFalseCall: control flow is not supported", i);
         if (step->kind != VKD_STEP_DELEGATE)
             continue;
         VKD_TRY(check_delegate(s, is_called, step));
@@ -128,14 +135,15 @@ static vkd_status read_blobs(vkd_survey *s)
         }
         bytes += blob->size;
         if (bytes > s->container->size)
-            return vkd_survey_fail(s, VKD_INVALID_MODEL, "the blobs of its delegates lie over each other");
+            return vkd_survey_fail(s, VKD_INVALID_MODEL,
+                                   "the blobs of its delegates lie over each other");
         VKD_TRY(vkd_model_read(blob->data, blob->size, &s->container->named_data, s->arena, model));
     }
     return VKD_OK;
 }
 
-/* A delegate without room for its results: the exporter writes such a call where a functional change of a buffer was not made
- * the buffer's own. */
+/* A delegate without room for its results: the exporter writes such a call where a functional
+ * change of a buffer was not made the buffer's own. */
 static vkd_status check_calls(const vkd_survey *s)
 {
     for (size_t i = 0; i < s->method->step_count; i++) {
@@ -144,16 +152,20 @@ static vkd_status check_calls(const vkd_survey *s)
         if (blob && step->arg_count != blob->input_count + blob->output_count)
             return vkd_survey_fail(
                 s, VKD_INVALID_MODEL,
-                "delegate %u has %zu inputs and %zu outputs, but is called with %zu values: the new contents "
+                "delegate %u has %zu inputs and %zu outputs, but is called with %zu values: the "
+                "new contents "
                 "of a buffer may be among the outputs, of which the call knows nothing",
                 step->index, blob->input_count, blob->output_count, step->arg_count);
     }
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------ reads and writes */
+/* ----------------------------------------------------------------------------- reads and writes */
 
-static const vkd_model_value *value_at(const vkd_survey *s, uint32_t value) { return &s->method->values[value].value; }
+static const vkd_model_value *value_at(const vkd_survey *s, uint32_t value)
+{
+    return &s->method->values[value].value;
+}
 
 /* "aten::copy_", "aten::add_.Tensor": the schema has no argument for the result. */
 static bool is_in_place(const char *name)
@@ -165,12 +177,14 @@ static bool is_in_place(const char *name)
 }
 
 /* Whether the last of the arguments in front of the returned value are the returned tensors. */
-static bool are_supplied(const vkd_survey *s, const vkd_container_step *step, const vkd_step_values *v)
+static bool are_supplied(const vkd_survey *s, const vkd_container_step *step,
+                         const vkd_step_values *v)
 {
     if (v->write_count > v->read_count || is_in_place(s->method->operators[step->index]))
         return false;
     for (size_t i = 0; i < v->write_count; i++)
-        if (v->writes[i] != v->reads[v->read_count - v->write_count + i] || value_at(s, v->writes[i])->kind != VKD_VALUE_TENSOR)
+        if (v->writes[i] != v->reads[v->read_count - v->write_count + i] ||
+            value_at(s, v->writes[i])->kind != VKD_VALUE_TENSOR)
             return false;
     return true;
 }
@@ -179,8 +193,10 @@ static vkd_step_values kernel_values(const vkd_survey *s, const vkd_container_st
 {
     if (!step->arg_count)
         return (vkd_step_values){0};
-    vkd_step_values v = {
-        .read_count = step->arg_count - 1, .write_count = 1, .reads = step->args, .writes = step->args + step->arg_count - 1};
+    vkd_step_values v = {.read_count = step->arg_count - 1,
+                         .write_count = 1,
+                         .reads = step->args,
+                         .writes = step->args + step->arg_count - 1};
     const vkd_model_value *returned = value_at(s, *v.writes);
     if (returned->kind == VKD_VALUE_VALUE_LIST) {
         v.write_count = returned->list.count;
@@ -215,10 +231,12 @@ static void note_read(vkd_survey *s, uint32_t value, vkd_dtype dtype)
 static void note_plain_read(vkd_survey *s, uint32_t value)
 {
     const vkd_model_value *v = value_at(s, value);
-    note_read(s, value, v->kind == VKD_VALUE_TENSOR ? vkd_device_dtype(v->tensor.dtype) : VKD_DTYPE_COUNT);
+    note_read(s, value,
+              v->kind == VKD_VALUE_TENSOR ? vkd_device_dtype(v->tensor.dtype) : VKD_DTYPE_COUNT);
 }
 
-/* A list's items are looked at for the first of its readers: a later one tells nothing new of them. */
+/* A list's items are looked at for the first of its readers: a later one tells nothing new of them.
+ */
 static void note_argument(vkd_survey *s, uint32_t value)
 {
     const vkd_model_value *v = value_at(s, value);
@@ -266,7 +284,7 @@ static void note_all(vkd_survey *s)
         note_plain_read(s, method->outputs[i]);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ data */
+/* ----------------------------------------------------------------------------------------- data */
 
 /* Whether data is such a tensor, as far as is known. */
 static bool has_layout(const vkd_container_named *named, const vkd_container_value *value)
@@ -283,13 +301,14 @@ static vkd_status find_external(vkd_survey *s, uint32_t value)
     const vkd_container_value *v = &s->method->values[value];
     const vkd_container_named *found = vkd_container_entry(s->container, v->external);
     if (!found)
-        return vkd_survey_fail(
-            s, VKD_INVALID_MODEL,
-            "value %u is the external constant '%.200s', which is not there: a .ptd file has it, to be added to the program",
-            value, v->external);
+        return vkd_survey_fail(s, VKD_INVALID_MODEL,
+                               "value %u is the external constant '%.200s', which is not there: a "
+                               ".ptd file has it, to be added to the program",
+                               value, v->external);
     if (!has_layout(found, v) || found->data.size < v->value.tensor.size)
         return vkd_survey_fail(s, VKD_INVALID_MODEL,
-                               "value %u: the external constant '%.200s', of %zu bytes, has another dtype or shape than in the "
+                               "value %u: the external constant '%.200s', of %zu bytes, has "
+                               "another dtype or shape than in the "
                                "program, where it needs %zu",
                                value, v->external, found->data.size, v->value.tensor.size);
     s->uses[value].data = found->data.data;
@@ -303,7 +322,8 @@ static vkd_status find_data(vkd_survey *s)
         const vkd_container_value *v = &s->method->values[i];
         vkd_use *use = &s->uses[i];
         use->twin = i;
-        if (v->value.kind != VKD_VALUE_TENSOR || v->problem || use->is_input || !(use->is_read || use->is_written))
+        if (v->value.kind != VKD_VALUE_TENSOR || v->problem || use->is_input ||
+            !(use->is_read || use->is_written))
             continue;
         use->data = v->value.tensor.data;
         if (v->external)
@@ -320,7 +340,8 @@ static vkd_status find_twins(vkd_survey *s)
     VKD_TRY(vkd_survey_take(s, s->method->value_count, sizeof *constants, &constants));
     for (uint32_t i = 0; i < s->method->value_count; i++)
         if (s->uses[i].data && !s->uses[i].is_state)
-            constants[count++] = (reference){{s->uses[i].data, value_at(s, i)->tensor.size}, &value_at(s, i)->tensor, i};
+            constants[count++] = (reference){
+                {s->uses[i].data, value_at(s, i)->tensor.size}, &value_at(s, i)->tensor, i};
     sort_references(constants, count);
     for (size_t i = 1; i < count; i++)
         if (!compare_bytes(&constants[i], &constants[i - 1]))
@@ -328,7 +349,7 @@ static vkd_status find_twins(vkd_survey *s)
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- places */
+/* --------------------------------------------------------------------------------------- places */
 
 typedef struct place {
     uint64_t offset;

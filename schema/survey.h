@@ -1,4 +1,5 @@
-/* What the steps of a method do to its values, found out before they are inlined (schema/inline.h). */
+/* What the steps of a method do to its values, found out before they are inlined (schema/inline.h).
+ */
 #ifndef VKD_SCHEMA_SURVEY_H
 #define VKD_SCHEMA_SURVEY_H
 
@@ -36,15 +37,18 @@ VKD_MUST_USE vkd_status vkd_survey_method(vkd_survey *s);
 /* The values that a step reads, and then writes. */
 typedef struct vkd_step_values {
     size_t read_count, write_count;
-    const uint32_t *reads, *writes; /* writes of a KERNEL: what it returns, or the items of that list */
+    /* writes of a KERNEL: what it returns, or the items of that list */
+    const uint32_t *reads, *writes;
 } vkd_step_values;
 vkd_step_values vkd_survey_step(const vkd_survey *s, const vkd_container_step *step);
 
 /* The message gets the method's name in front. */
-VKD_MUST_USE vkd_status vkd_survey_fail(const vkd_survey *s, vkd_status status, const char *format, ...) VKD_PRINTF(3, 4);
+VKD_MUST_USE vkd_status vkd_survey_fail(const vkd_survey *s, vkd_status status, const char *format,
+                                        ...) VKD_PRINTF(3, 4);
 
-/* Steps may refer to the same lists, and delegates to the same blob, again and again: counts bytes that are made from them, and
- * refuses a method that asks for more than its file can account for. */
+/* Steps may refer to the same lists, and delegates to the same blob, again and again: counts bytes
+ * that are made from them, and refuses a method that asks for more than its file can account for.
+ */
 VKD_MUST_USE vkd_status vkd_survey_charge(vkd_survey *s, uint64_t bytes);
 /* Counts them and takes them from the arena. out: the address of a pointer. */
 VKD_MUST_USE vkd_status vkd_survey_take(vkd_survey *s, size_t count, size_t size, void *out);
@@ -52,7 +56,9 @@ VKD_MUST_USE vkd_status vkd_survey_take(vkd_survey *s, size_t count, size_t size
 /* What the device keeps elements of the program as: those of 64 bits in 32. */
 static inline vkd_dtype vkd_device_dtype(vkd_dtype dtype)
 {
-    return dtype == VKD_DTYPE_INT64 ? VKD_DTYPE_INT32 : dtype == VKD_DTYPE_FLOAT64 ? VKD_DTYPE_FLOAT32 : dtype;
+    return dtype == VKD_DTYPE_INT64     ? VKD_DTYPE_INT32
+           : dtype == VKD_DTYPE_FLOAT64 ? VKD_DTYPE_FLOAT32
+                                        : dtype;
 }
 
 #endif

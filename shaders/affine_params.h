@@ -1,4 +1,5 @@
-/* shaders/affine.comp: quantising and dequantising, each operand by its strides over y's dims (view_params.h) */
+/* shaders/affine.comp: quantising and dequantising, each operand by its strides over y's dims
+ * (view_params.h) */
 #ifndef VKD_SHADERS_AFFINE_PARAMS_H
 #define VKD_SHADERS_AFFINE_PARAMS_H
 

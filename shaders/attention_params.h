@@ -1,5 +1,6 @@
-/* shaders/attention_weights.comp: p[h, s, l] = softmax over l of (scale * q[s, h] . k[l, h / group] + mask), and attention_values.comp:
- * y[s, h] = sum over l of p[h, s, l] * v[l, h / group], for one batch. What is beyond a query's keys is never read. */
+/* shaders/attention_weights.comp: p[h, s, l] = softmax over l of (scale * q[s, h] . k[l, h / group]
+ * + mask), and attention_values.comp: y[s, h] = sum over l of p[h, s, l] * v[l, h / group], for one
+ * batch. What is beyond a query's keys is never read. */
 #ifndef VKD_SHADERS_ATTENTION_PARAMS_H
 #define VKD_SHADERS_ATTENTION_PARAMS_H
 
@@ -7,7 +8,8 @@
 
 VKD_PARAMS_STRUCT(attention_params)
 {
-    u32 heads, queries, keys, width, group; /* keys: there are at most; group: query heads for each head of k and v */
+    /* keys: there are at most; group: query heads for each head of k and v */
+    u32 heads, queries, keys, width, group;
     u32 symbol; /* the word with the position of the first query; ~0: `start` */
     i32 start;
     u32 causal; /* 1: query s sees keys 0 .. position + s; 0: all of them */

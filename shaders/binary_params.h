@@ -30,7 +30,7 @@
 #define BINARY_REMAINDER 21
 #define BINARY_POW 22
 #define BINARY_ATAN2 23 /* of floats */
-#define BINARY_GLU 24 /* of floats: a sigmoid b */
+#define BINARY_GLU 24   /* of floats: a sigmoid b */
 
 VKD_PARAMS_STRUCT(binary_params)
 {

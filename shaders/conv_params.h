@@ -1,5 +1,5 @@
-/* What the sliding-window kernels and im2col know of a convolution. Tensors are 4C. conv_dw_row has all but requantize as
- * specialisation constants, in this order. */
+/* What the sliding-window kernels and im2col know of a convolution. Tensors are 4C. conv_dw_row has
+ * all but requantize as specialisation constants, in this order. */
 #ifndef VKD_SHADERS_CONV_PARAMS_H
 #define VKD_SHADERS_CONV_PARAMS_H
 
@@ -13,7 +13,8 @@ VKD_PARAMS_STRUCT(conv_params)
     u32 groups;
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     i32 x_zero;
-    u32 k_row; /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
+    /* conv_bytes: bytes of a weight row; im2col: bytes of a group in a row of the matrix */
+    u32 k_row;
     requantize_params requantize;
 };
 

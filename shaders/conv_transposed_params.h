@@ -9,7 +9,8 @@ VKD_PARAMS_STRUCT(conv_transposed_params)
     u32 n, in_h, in_w, out_h, out_w;
     u32 in_c4, out_c4;      /* words of a pixel */
     u32 ic_group, oc_group; /* channels of a group */
-    u32 span;               /* words of input channels that a word of output channels is computed from */
+    /* words of input channels that a word of output channels is computed from */
+    u32 span;
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w;
     requantize_params requantize;
 };

@@ -1,9 +1,11 @@
-/* A linear layer of few rows: y[m, n] = sum over k of x[m, k] * w[n, k], requantised and, where y is float, dequantised. Rows
- * are shared by nobody: a workgroup computes one word (four channels) of one row, and its invocations share k, so that even a
- * single row keeps a GPU busy. gemm_params.h is the same product for many rows.
+/* A linear layer of few rows: y[m, n] = sum over k of x[m, k] * w[n, k], requantised and, where y
+ * is float, dequantised. Rows are shared by nobody: a workgroup computes one word (four channels)
+ * of one row, and its invocations share k, so that even a single row keeps a GPU busy.
+ * gemm_params.h is the same product for many rows.
  *
- * w is packed as [n / 4][k / step][4 channels][step], zero where there is nothing; a step is 16 values (ivec4 loads; rows of x
- * must be multiples of 16 bytes, or there is only one) or 4 (int loads). */
+ * w is packed as [n / 4][k / step][4 channels][step], zero where there is nothing; a step is 16
+ * values (ivec4 loads; rows of x must be multiples of 16 bytes, or there is only one) or 4 (int
+ * loads). */
 #ifndef VKD_SHADERS_LINEAR_PARAMS_H
 #define VKD_SHADERS_LINEAR_PARAMS_H
 

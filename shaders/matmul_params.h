@@ -1,5 +1,5 @@
-/* shaders/matmul.comp and matmul_rows.comp: y[batch, m, n] = alpha * sum over k of a[batch, m, k] * b[batch, k, n] + beta * c, each
- * operand by its strides. y is contiguous. */
+/* shaders/matmul.comp and matmul_rows.comp: y[batch, m, n] = alpha * sum over k of a[batch, m, k] *
+ * b[batch, k, n] + beta * c, each operand by its strides. y is contiguous. */
 #ifndef VKD_SHADERS_MATMUL_PARAMS_H
 #define VKD_SHADERS_MATMUL_PARAMS_H
 

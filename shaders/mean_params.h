@@ -1,5 +1,5 @@
-/* The elements of x behind one of y lie in runs, `step` apart and with a longer way from run to run; they are groups of four
- * channels, numbered in the order in which they are added up. */
+/* The elements of x behind one of y lie in runs, `step` apart and with a longer way from run to
+ * run; they are groups of four channels, numbered in the order in which they are added up. */
 #ifndef VKD_SHADERS_MEAN_PARAMS_H
 #define VKD_SHADERS_MEAN_PARAMS_H
 
@@ -13,9 +13,11 @@ VKD_PARAMS_STRUCT(mean_params)
     u32 blocks, y_blocks; /* groups of four channels in a pixel */
     u32 groups;           /* of y */
     u32 elements;         /* for each of them */
-    u32 slices, slice;    /* how many invocations share them, and the elements that one takes: y is slices times groups */
-    u32 run, step, jump;  /* elements of a run; from one of its elements to the next, from run to run */
-    f32 count;            /* what the sum is divided by */
+    /* how many invocations share them, and the elements that one takes: y is slices times groups */
+    u32 slices, slice;
+    /* elements of a run; from one of its elements to the next, from run to run */
+    u32 run, step, jump;
+    f32 count; /* what the sum is divided by */
 };
 
 #endif

@@ -1,4 +1,5 @@
-/* shaders/normalise.comp: each operand's strides over y's dims, see view_params.h; stats are pairs. */
+/* shaders/normalise.comp: each operand's strides over y's dims, see view_params.h; stats are pairs.
+ */
 #ifndef VKD_SHADERS_NORMALISE_PARAMS_H
 #define VKD_SHADERS_NORMALISE_PARAMS_H
 

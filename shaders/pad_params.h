@@ -1,4 +1,5 @@
-/* shaders/pad.comp: dims of y that lie within each other are one, innermost last; unused ones in front are 1. */
+/* shaders/pad.comp: dims of y that lie within each other are one, innermost last; unused ones in
+ * front are 1. */
 #ifndef VKD_SHADERS_PAD_PARAMS_H
 #define VKD_SHADERS_PAD_PARAMS_H
 

@@ -4,9 +4,6 @@
 
 #include "types.h"
 
-VKD_PARAMS_STRUCT(pairs_params)
-{
-    u32 rows;
-};
+VKD_PARAMS_STRUCT(pairs_params) { u32 rows; };
 
 #endif

@@ -10,8 +10,9 @@ VKD_PARAMS_STRUCT(pool2d_params)
     i32 stride_h, stride_w;
     i32 padding_h, padding_w;
     i32 dilation_h, dilation_w; /* maxima; averages have none */
-    u32 count_padding;          /* averages; 1: the padding counts as zeros, as far as it reaches; 0: only the image counts */
-    f32 divisor;                /* averages; instead of the count; 0: none */
+    /* averages; 1: the padding counts as zeros, as far as it reaches; 0: only the image counts */
+    u32 count_padding;
+    f32 divisor; /* averages; instead of the count; 0: none */
 };
 
 #endif

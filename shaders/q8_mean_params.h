@@ -3,8 +3,9 @@
 
 #include "types.h"
 
-/* The values of a channel are summed as floats: exactly, where they are integers and the sum is below 2^24. 65793 * 255 is. A
- * mean of more pixels is made in two steps: sums of slices, and of those. */
+/* The values of a channel are summed as floats: exactly, where they are integers and the sum is
+ * below 2^24. 65793 * 255 is. A mean of more pixels is made in two steps: sums of slices, and of
+ * those. */
 #define Q8_MEAN_MAX_PIXELS 65793
 
 VKD_PARAMS_STRUCT(q8_mean_params)

@@ -6,7 +6,7 @@
 
 VKD_PARAMS_STRUCT(ramp_params)
 {
-    u32 groups; /* of four elements */
+    u32 groups;                    /* of four elements */
     u32 start_symbol, step_symbol; /* words of the symbols, or ~0: the numbers below */
     i32 start, step;
     f32 start_real, step_real;

@@ -11,7 +11,8 @@
 
 #define VKD_RESAMPLE_RATIO 0   /* a pixel of y is at its number times the ratio */
 #define VKD_RESAMPLE_CENTRES 1 /* the same from centre to centre, not before the first */
-#define VKD_RESAMPLE_GRID 2    /* a tensor says where it is: -1 to 1 from corner to corner, centres of pixels */
+#define VKD_RESAMPLE_GRID                                                                          \
+    2 /* a tensor says where it is: -1 to 1 from corner to corner, centres of pixels */
 #define VKD_RESAMPLE_GRID_EDGES 3 /* the same from edge to edge */
 
 VKD_PARAMS_STRUCT(resample_params)

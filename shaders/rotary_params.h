@@ -4,8 +4,9 @@
 
 #include "types.h"
 
-#define VKD_ROTARY_PAIRS 0       /* elements 2i and 2i + 1; cos[s][i], sin[s][i] */
-#define VKD_ROTARY_HALVES 1      /* elements i and i + rotated / 2; cos[s][i] of tables as wide as `rotated` */
+#define VKD_ROTARY_PAIRS 0 /* elements 2i and 2i + 1; cos[s][i], sin[s][i] */
+#define VKD_ROTARY_HALVES                                                                          \
+    1 /* elements i and i + rotated / 2; cos[s][i] of tables as wide as `rotated` */
 #define VKD_ROTARY_INTERLEAVED 2 /* as pairs; cos and sin alternate in one table */
 
 VKD_PARAMS_STRUCT(rotary_params)

@@ -1,4 +1,5 @@
-/* The vocabulary of the *_params.h headers, which both GLSL and C include: 32-bit scalars only, so that the layouts agree. */
+/* The vocabulary of the *_params.h headers, which both GLSL and C include: 32-bit scalars only, so
+ * that the layouts agree. */
 #ifndef VKD_SHADERS_TYPES_H
 #define VKD_SHADERS_TYPES_H
 
@@ -12,8 +13,8 @@
 typedef uint32_t u32;
 typedef int32_t i32;
 typedef float f32;
-#define VKD_PARAMS_STRUCT(name)                                                                                                \
-    typedef struct name name;                                                                                                  \
+#define VKD_PARAMS_STRUCT(name)                                                                    \
+    typedef struct name name;                                                                      \
     struct name
 #endif
 

@@ -40,7 +40,9 @@
 #define UNARY_ERF 29
 #define UNARY_GELU 30
 #define UNARY_GELU_TANH 31
-#define UNARY_ELU 32 /* low: factor of the negative side, high: of the positive one, third: within the exponential */
+#define UNARY_ELU                                                                                  \
+    32 /* low: factor of the negative side, high: of the positive one, third: within the           \
+          exponential */
 /* unary_log.comp */
 #define UNARY_BY_LOG 33
 #define UNARY_LOG 33

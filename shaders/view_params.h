@@ -1,7 +1,8 @@
-/* How a kernel visits the elements of its result in the order of their memory, and where those of its operands are. dims: of
- * what is visited, innermost last, in memory order (4C: n, h, w, c with c padded); `inner` is the innermost one without padding.
- * An operand's element is at offset + sum of coordinate * stride, in slots; the arithmetic wraps, so that strides may be negative.
- * The number of dims is a specialisation constant. Unused dims are in front and 1. */
+/* How a kernel visits the elements of its result in the order of their memory, and where those of
+ * its operands are. dims: of what is visited, innermost last, in memory order (4C: n, h, w, c with
+ * c padded); `inner` is the innermost one without padding. An operand's element is at offset + sum
+ * of coordinate * stride, in slots; the arithmetic wraps, so that strides may be negative. The
+ * number of dims is a specialisation constant. Unused dims are in front and 1. */
 #ifndef VKD_SHADERS_VIEW_PARAMS_H
 #define VKD_SHADERS_VIEW_PARAMS_H
 

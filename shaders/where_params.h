@@ -4,7 +4,8 @@
 
 #include "view_params.h"
 
-/* Dims that a walk of three operands may have: more do not fit the push constants that every device has. */
+/* Dims that a walk of three operands may have: more do not fit the push constants that every device
+ * has. */
 #define VKD_WHERE_DIMS 6
 
 VKD_PARAMS_STRUCT(where_params)

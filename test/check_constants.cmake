@@ -38,7 +38,7 @@ endfunction()
 check_members(gemm_params.h gemm_sizes.glsl 6 TRUE)
 check_members(conv_params.h conv_dw_row.comp 4 FALSE)
 
-file(READ ${SOURCE}/ops/gemm.h text)
+file(READ ${SOURCE}/ops/gemm/gemm.h text)
 string(REGEX MATCHALL "GEMM_COOP_[^)]*\\)" tiles "${text}")
 vkd_read_kernel(${SOURCE}/shaders/gemm_coop.comp)
 set(checked 0)

@@ -1,5 +1,6 @@
-/* eval-fashion: accuracy of a model trained on Fashion-MNIST, on the public header alone. It reads the test images of Debian's
- * package dataset-fashion-mnist and compares the labels with the data set's and, with --logits, with those of a reference. */
+/* eval-fashion: accuracy of a model trained on Fashion-MNIST, on the public header alone. It reads
+ * the test images of Debian's package dataset-fashion-mnist and compares the labels with the data
+ * set's and, with --logits, with those of a reference. */
 #include <errno.h>
 #include <popt.h>
 #include <stdio.h>
@@ -12,7 +13,8 @@
 #include "vkdelegate.h"
 
 enum { SIDE = 28, PIXELS = SIDE * SIDE, CLASSES = 10, IMAGES = 10000 };
-enum { CANNOT_RUN = 4 }; /* exit code without a device or a data set, by which the test suite knows that it must skip this */
+/* exit code without a device or a data set, by which the test suite knows that it must skip this */
+enum { CANNOT_RUN = 4 };
 
 typedef struct eval_options {
     char *model, *data, *logits, *device;
@@ -50,9 +52,10 @@ static uint32_t big_endian(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
-/* Reads items start .. start+count of a gzipped IDX file of bytes: a magic number whose last byte is the rank, the dimensions
- * as big-endian 32-bit numbers, the bytes. */
-static uint8_t *read_idx(const char *name, uint32_t rank, size_t item_size, const eval_options *options, bool *out_absent)
+/* Reads items start .. start+count of a gzipped IDX file of bytes: a magic number whose last byte
+ * is the rank, the dimensions as big-endian 32-bit numbers, the bytes. */
+static uint8_t *read_idx(const char *name, uint32_t rank, size_t item_size,
+                         const eval_options *options, bool *out_absent)
 {
     char path[4096];
     uint8_t header[16];
@@ -62,11 +65,13 @@ static uint8_t *read_idx(const char *name, uint32_t rank, size_t item_size, cons
     *out_absent = !file && errno == ENOENT;
     uint8_t *bytes = malloc(size);
     if (!file || !bytes) {
-        fail(path, file ? "out of memory" : "cannot be read (Debian package dataset-fashion-mnist)");
-    } else if (gzread(file, header, header_size) != (int)header_size || big_endian(header) != (0x800 | rank) ||
-               big_endian(header + 4) != IMAGES) {
+        fail(path,
+             file ? "out of memory" : "cannot be read (Debian package dataset-fashion-mnist)");
+    } else if (gzread(file, header, header_size) != (int)header_size ||
+               big_endian(header) != (0x800 | rank) || big_endian(header + 4) != IMAGES) {
         fail(path, "not the IDX file that is expected");
-    } else if (gzseek(file, (z_off_t)(header_size + (size_t)options->start * item_size), SEEK_SET) < 0 ||
+    } else if (gzseek(file, (z_off_t)(header_size + (size_t)options->start * item_size), SEEK_SET) <
+                   0 ||
                gzread(file, bytes, size) != (int)size) {
         fail(path, "too short");
     } else {
@@ -84,7 +89,8 @@ static float *read_logits(const eval_options *options)
     size_t count = (size_t)options->count * CLASSES;
     float *logits = malloc(count * sizeof *logits);
     FILE *file = fopen(options->logits, "rb");
-    bool good = file && logits && !fseek(file, (long)options->start * CLASSES * (long)sizeof *logits, SEEK_SET) &&
+    bool good = file && logits &&
+                !fseek(file, (long)options->start * CLASSES * (long)sizeof *logits, SEEK_SET) &&
                 fread(logits, sizeof *logits, count, file) == count;
     if (file)
         fclose(file);
@@ -98,7 +104,8 @@ static float *read_logits(const eval_options *options)
 static int read_data(const eval_options *options, test_set *out)
 {
     out->pixels = read_idx("t10k-images-idx3-ubyte.gz", 3, PIXELS, options, &out->is_absent);
-    out->labels = out->pixels ? read_idx("t10k-labels-idx1-ubyte.gz", 1, 1, options, &out->is_absent) : NULL;
+    out->labels =
+        out->pixels ? read_idx("t10k-labels-idx1-ubyte.gz", 1, 1, options, &out->is_absent) : NULL;
     if (out->labels && options->logits)
         out->logits = read_logits(options);
     return out->labels && (!options->logits || out->logits) ? 0 : out->is_absent ? CANNOT_RUN : 1;
@@ -146,16 +153,18 @@ static int largest(const float *values)
 static int check_model(const vkd_method *method, vkd_tensor_info *input)
 {
     vkd_tensor_info output;
-    if (vkd_method_input_count(method) != 1 || vkd_method_input_info(method, 0, input) != VKD_OK || input->rank != 4 ||
-        input->dtype != VKD_DTYPE_FLOAT32 || input->dims[0] != 1)
+    if (vkd_method_input_count(method) != 1 || vkd_method_input_info(method, 0, input) != VKD_OK ||
+        input->rank != 4 || input->dtype != VKD_DTYPE_FLOAT32 || input->dims[0] != 1)
         return fail("model", "the input must be one f32 tensor 1xCxHxW");
-    if (vkd_method_output_count(method) != 1 || vkd_method_output_info(method, 0, &output) != VKD_OK ||
-        output.dtype != VKD_DTYPE_FLOAT32 || output.size != CLASSES * sizeof(float))
+    if (vkd_method_output_count(method) != 1 ||
+        vkd_method_output_info(method, 0, &output) != VKD_OK || output.dtype != VKD_DTYPE_FLOAT32 ||
+        output.size != CLASSES * sizeof(float))
         return fail("model", "the output must be one f32 tensor of 10 values");
     return 0;
 }
 
-static vkd_status execute(vkd_method *method, const vkd_tensor_info *input, const float *tensor, float logits[CLASSES])
+static vkd_status execute(vkd_method *method, const vkd_tensor_info *input, const float *tensor,
+                          float logits[CLASSES])
 {
     vkd_tensor_arg args[2] = {
         {sizeof args[0], VKD_DTYPE_FLOAT32, input->rank, {0}, tensor, NULL, input->size},
@@ -165,7 +174,8 @@ static vkd_status execute(vkd_method *method, const vkd_tensor_info *input, cons
     return vkd_method_execute(method, args, 2);
 }
 
-static int evaluate(vkd_method *method, const eval_options *options, const test_set *set, eval_score *out)
+static int evaluate(vkd_method *method, const eval_options *options, const test_set *set,
+                    eval_score *out)
 {
     vkd_tensor_info input;
     int result = check_model(method, &input);
@@ -196,7 +206,8 @@ static int evaluate(vkd_method *method, const eval_options *options, const test_
 
 static int run(const eval_options *options, const test_set *set, eval_score *out)
 {
-    /* A CPU implementation compiles its shaders in the first execution, which takes seconds, and more on a busy machine. */
+    /* A CPU implementation compiles its shaders in the first execution, which takes seconds, and
+     * more on a busy machine. */
     vkd_options how = {.size = sizeof how, .device = options->device, .timeout_ms = 120000};
     vkd_program *program = NULL;
     vkd_method *method = NULL;
@@ -217,11 +228,13 @@ static int run(const eval_options *options, const test_set *set, eval_score *out
 
 static int report(const eval_options *options, const eval_score *score)
 {
-    double top1 = 100.0 * score->right / options->count, agreement = 100.0 * score->agreeing / options->count;
+    double top1 = 100.0 * score->right / options->count,
+           agreement = 100.0 * score->agreeing / options->count;
     printf("images: %d, from number %d\n", options->count, options->start);
     printf("top-1: %.2f %% (%d)\n", top1, score->right);
     if (options->logits)
-        printf("label agreement with %s: %.2f %% (%d)\n", options->logits, agreement, score->agreeing);
+        printf("label agreement with %s: %.2f %% (%d)\n", options->logits, agreement,
+               score->agreeing);
     printf("images/s: %.2f, preprocessing included\n", options->count / score->seconds);
     if (top1 < options->min_top1)
         return fail("top-1", "below --min-top1");
@@ -234,23 +247,30 @@ static int parse(int argc, const char **argv, eval_options *out, poptContext *co
 {
     const struct poptOption table[] = {
         {"model", 'm', POPT_ARG_STRING, &out->model, 0, "the program to evaluate", "PTE"},
-        {"count", 'n', POPT_ARG_INT, &out->count, 0, "how many test images (default: all from --start on)", "N"},
+        {"count", 'n', POPT_ARG_INT, &out->count, 0,
+         "how many test images (default: all from --start on)", "N"},
         {"start", 's', POPT_ARG_INT, &out->start, 0, "number of the first image (default: 0)", "K"},
-        {"logits", 'l', POPT_ARG_STRING, &out->logits, 0, "reference: 10 float32 for each of the 10000 images", "FILE"},
-        {"device", 'd', POPT_ARG_STRING, &out->device, 0, "number or part of the name of the device", "DEVICE"},
-        {"data", 0, POPT_ARG_STRING, &out->data, 0, "folder of t10k-*.gz (default: /usr/share/datasets/fashion-mnist)",
-         "FOLDER"},
+        {"logits", 'l', POPT_ARG_STRING, &out->logits, 0,
+         "reference: 10 float32 for each of the 10000 images", "FILE"},
+        {"device", 'd', POPT_ARG_STRING, &out->device, 0,
+         "number or part of the name of the device", "DEVICE"},
+        {"data", 0, POPT_ARG_STRING, &out->data, 0,
+         "folder of t10k-*.gz (default: /usr/share/datasets/fashion-mnist)", "FOLDER"},
         {"min-top1", 0, POPT_ARG_DOUBLE, &out->min_top1, 0, "fail below this accuracy", "PERCENT"},
-        {"min-agreement", 0, POPT_ARG_DOUBLE, &out->min_agreement, 0, "fail below this label agreement", "PERCENT"},
+        {"min-agreement", 0, POPT_ARG_DOUBLE, &out->min_agreement, 0,
+         "fail below this label agreement", "PERCENT"},
         POPT_AUTOHELP POPT_TABLEEND,
     };
     *context = poptGetContext("eval-fashion", argc, argv, table, 0);
     int code = *context ? poptGetNextOpt(*context) : POPT_ERROR_MALLOC;
     if (code < -1)
-        return fail(*context ? poptBadOption(*context, POPT_BADOPTION_NOALIAS) : "options", poptStrerror(code));
+        return fail(*context ? poptBadOption(*context, POPT_BADOPTION_NOALIAS) : "options",
+                    poptStrerror(code));
     if (!out->model || poptPeekArg(*context))
-        return fail("usage", "eval-fashion --model PTE [--count N] [--start K] [--logits FILE] ...");
-    if (out->start < 0 || out->start >= IMAGES || out->count < 0 || out->count > IMAGES - out->start)
+        return fail("usage",
+                    "eval-fashion --model PTE [--count N] [--start K] [--logits FILE] ...");
+    if (out->start < 0 || out->start >= IMAGES || out->count < 0 ||
+        out->count > IMAGES - out->start)
         return fail("usage", "--start and --count must lie within the 10000 test images");
     if (!out->count)
         out->count = IMAGES - out->start;

@@ -1,14 +1,11 @@
-/* A plug-in for the tests of vkd-run that needs no device. The name of the "model" says what it does:
- *   image.pte        one input and one output f32 1x3x4x6, equal
- *   gray.pte         the same with one channel
- *   classes.pte      f32 1x4, equal
- *   batch.pte        f32 3x4, equal
- *   two.pte          two inputs and two outputs, i8 5 and f32 2, equal
- *   open-N.pte       opening it fails with status N
+/* A plug-in for the tests of vkd-run that needs no device. The name of the "model" says what it
+ * does: image.pte        one input and one output f32 1x3x4x6, equal gray.pte         the same with
+ * one channel classes.pte      f32 1x4, equal batch.pte        f32 3x4, equal two.pte          two
+ * inputs and two outputs, i8 5 and f32 2, equal open-N.pte       opening it fails with status N
  *   load-N.pte       loading its method fails with status N
  *   execute-N.pte    like classes.pte, and executing it fails with status N
- *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out wrong
- *   noise.pte        like classes.pte, and loading it prints to standard output, as drivers do
+ *   torn.pte         like classes.pte, and what is submitted while something is in flight comes out
+ * wrong noise.pte        like classes.pte, and loading it prints to standard output, as drivers do
  *   data.pte         like classes.pte, and loading its method fails without two data files
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
@@ -68,7 +65,8 @@ static const shape shapes[] = {
     {"", 1, {{VKD_DTYPE_FLOAT32, 2, {1, 4}, 16}}}, /* any other name */
 };
 
-static const vkd_device_info device = {.name = "Fake device", .type = "other", .api_version = 1u << 22 | 2u << 12 | 3};
+static const vkd_device_info device = {
+    .name = "Fake device", .type = "other", .api_version = 1u << 22 | 2u << 12 | 3};
 
 static vkd_status fail(const vkd_options *options, int status)
 {
@@ -82,7 +80,8 @@ static uint32_t version(void) { return 1u << 22 | 2u << 12 | 3; }
 static const char *dtype_name(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? "i8" : "f32"; }
 static size_t dtype_size(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? 1 : 4; }
 
-static vkd_status list_devices(const vkd_options *options, vkd_device_info *entries, uint32_t capacity, uint32_t *out_count)
+static vkd_status list_devices(const vkd_options *options, vkd_device_info *entries,
+                               uint32_t capacity, uint32_t *out_count)
 {
     (void)options;
     *out_count = getenv("VKD_FAKE_NO_DEVICE") ? 0 : 1;
@@ -109,17 +108,22 @@ static size_t two_nodes(const vkd_delegate *delegate)
 static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info *out)
 {
     (void)delegate;
-    *out =
-        (vkd_node_info){"test.conv", (uint32_t)index + 7, "kernel", "general", "1x2 -> 3x4", 500000, {1, 1, 1}, 125000, 250000};
+    *out = (vkd_node_info){"test.conv", (uint32_t)index + 7, "kernel", "general", "1x2 -> 3x4",
+                           500000,      {1, 1, 1},           125000,   250000};
     return VKD_OK;
 }
 /* 1, 2, 3 ... ms: the number of the run, so that the statistics can be checked. */
-static uint64_t gpu_ns(const vkd_delegate *delegate) { return ((const vkd_method *)(const void *)delegate)->runs * 1000000; }
+static uint64_t gpu_ns(const vkd_delegate *delegate)
+{
+    return ((const vkd_method *)(const void *)delegate)->runs * 1000000;
+}
 static vkd_status selection(const vkd_delegate *delegate, size_t index, vkd_selection_info *out)
 {
-    static const vkd_candidate_info candidates[] = {{"general", true, 12.5, "model", 11.25}, {"im2col", false, 0, "groups", 0}};
+    static const vkd_candidate_info candidates[] = {{"general", true, 12.5, "model", 11.25},
+                                                    {"im2col", false, 0, "groups", 0}};
     (void)delegate;
-    *out = (vkd_selection_info){"test.conv", (uint32_t)index, "3x3", "general", "the only one", 2, candidates};
+    *out = (vkd_selection_info){"test.conv", (uint32_t)index, "3x3", "general", "the only one",
+                                2,           candidates};
     return VKD_OK;
 }
 
@@ -144,9 +148,11 @@ static vkd_status program_add_data(vkd_program *program, const char *path)
     return strstr(path, "bad.ptd") ? fail(program->options, VKD_INVALID_MODEL) : VKD_OK;
 }
 
-static vkd_status program_open_bytes(const void *bytes, size_t size, const vkd_options *options, vkd_program **out)
+static vkd_status program_open_bytes(const void *bytes, size_t size, const vkd_options *options,
+                                     vkd_program **out)
 {
-    return bytes && size == 16 ? program_open("bytes.pte", options, out) : fail(options, VKD_INVALID_MODEL);
+    return bytes && size == 16 ? program_open("bytes.pte", options, out)
+                               : fail(options, VKD_INVALID_MODEL);
 }
 
 static void program_close(vkd_program *program) { free(program); }
@@ -161,7 +167,8 @@ static const char *program_method_name(const vkd_program *program, size_t index)
     return index ? NULL : "forward";
 }
 
-static vkd_status method_load(vkd_program *program, const char *name, const vkd_options *options, vkd_method **out)
+static vkd_status method_load(vkd_program *program, const char *name, const vkd_options *options,
+                              vkd_method **out)
 {
     const shape *row = shapes;
     int status = 0;
@@ -214,14 +221,17 @@ static void put(const vkd_method *method, size_t index, const void *data, vkd_te
 }
 
 /* The inputs, then the outputs. */
-static vkd_status check_args(vkd_method *method, const vkd_tensor_arg *args, size_t count, const char *what)
+static vkd_status check_args(vkd_method *method, const vkd_tensor_arg *args, size_t count,
+                             const char *what)
 {
     char text[64];
     bool fits = count == 2 * method->count;
     for (size_t i = 0; fits && i < count; i++) {
         const vkd_tensor_info *info = &method->info[i % method->count];
-        fits = args[i].size == sizeof *args && args[i].dtype == info->dtype && args[i].capacity >= info->size;
-        fits = fits && (i < method->count ? args[i].rank == info->rank && args[i].input : args[i].output != NULL);
+        fits = args[i].size == sizeof *args && args[i].dtype == info->dtype &&
+               args[i].capacity >= info->size;
+        fits = fits && (i < method->count ? args[i].rank == info->rank && args[i].input
+                                          : args[i].output != NULL);
     }
     if (!fits)
         return VKD_INVALID_ARGUMENT;
@@ -259,7 +269,8 @@ static vkd_status method_wait(vkd_method *method, uint64_t ticket)
 }
 
 /* More than vkd_options.in_flight is a mistake here. */
-static vkd_status method_submit(vkd_method *method, vkd_tensor_arg *args, size_t count, uint64_t *out_ticket)
+static vkd_status method_submit(vkd_method *method, vkd_tensor_arg *args, size_t count,
+                                uint64_t *out_ticket)
 {
     flight *found = NULL;
     bool others = false;
@@ -267,7 +278,8 @@ static vkd_status method_submit(vkd_method *method, vkd_tensor_arg *args, size_t
         others |= method->flights[i].ticket != 0;
         found = method->flights[i].ticket ? found : &method->flights[i];
     }
-    vkd_status status = found ? check_args(method, args, count, "a submission") : VKD_INVALID_ARGUMENT;
+    vkd_status status =
+        found ? check_args(method, args, count, "a submission") : VKD_INVALID_ARGUMENT;
     if (status != VKD_OK)
         return status;
     for (size_t k = 0; k < method->count; k++) {

@@ -1,6 +1,7 @@
-/* Fuzz target over the readers: a .pte file with its methods, the same bytes as a .ptd file and as a delegate blob.
- *     clang -fsanitize=fuzzer,address,undefined     libFuzzer drives it
- *     -DVKD_FUZZ_MAIN                               a main that reads the files named on the command line once each */
+/* Fuzz target over the readers: a .pte file with its methods, the same bytes as a .ptd file and as
+ * a delegate blob. clang -fsanitize=fuzzer,address,undefined     libFuzzer drives it
+ *     -DVKD_FUZZ_MAIN                               a main that reads the files named on the
+ * command line once each */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,10 @@
 #include "schema/inline.h"
 #include "schema/named.h"
 
-static void be_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+static void be_quiet(void *user, vkd_log_level level, const char *message)
+{
+    (void)user, (void)level, (void)message;
+}
 
 static void read_program(const uint8_t *data, size_t size, vkd_arena *arena)
 {
@@ -17,7 +21,8 @@ static void read_program(const uint8_t *data, size_t size, vkd_arena *arena)
     if (vkd_container_read(data, size, arena, &container) != VKD_OK)
         return;
     for (size_t i = 0; i < container.method_count; i++)
-        if (vkd_inline_method(&container, &container.methods[i], "VulkanBackend", arena, &model) != VKD_OK)
+        if (vkd_inline_method(&container, &container.methods[i], "VulkanBackend", arena, &model) !=
+            VKD_OK)
             return;
 }
 
@@ -33,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     vkd_arena_init(&arena, &context);
     read_program(data, size, &arena);
     vkd_data_file file;
-    if (vkd_data_file_read(data, size, &arena, &file) != VKD_OK || vkd_model_read(data, size, NULL, &arena, &model) != VKD_OK)
+    if (vkd_data_file_read(data, size, &arena, &file) != VKD_OK ||
+        vkd_model_read(data, size, NULL, &arena, &model) != VKD_OK)
         context.error[0] = 0; /* any answer will do */
     vkd_arena_release(&arena);
     return 0;

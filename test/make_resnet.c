@@ -1,4 +1,5 @@
-/* make-resnet: writes a ResNet50 of any input size and batch with random weights, and an input for it. */
+/* make-resnet: writes a ResNet50 of any input size and batch with random weights, and an input for
+ * it. */
 #include <popt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,7 +33,8 @@ run_exit run_fail_memory(void) { return run_fail(RUN_FAILED, "out of memory"); }
 static run_exit write_input(const make_options *options)
 {
     const resnet_shape *shape = &options->shape;
-    const size_t image = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size, batch = (size_t)shape->batch;
+    const size_t image = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size,
+                 batch = (size_t)shape->batch;
     float *images = calloc(batch, image * sizeof *images);
     if (!images)
         return run_fail_memory();
@@ -53,8 +55,8 @@ static run_exit run(const make_options *options)
     if (!result && options->input)
         result = write_input(options);
     if (!result)
-        printf("%s: ResNet50, size %d, batch %d, seed %llu: %.6f GMAC\n", options->output, shape->size, shape->batch,
-               (unsigned long long)shape->seed, 1e-9 * (double)net.macs);
+        printf("%s: ResNet50, size %d, batch %d, seed %llu: %.6f GMAC\n", options->output,
+               shape->size, shape->batch, (unsigned long long)shape->seed, 1e-9 * (double)net.macs);
     resnet_release(&net);
     return result;
 }
@@ -62,11 +64,14 @@ static run_exit run(const make_options *options)
 static run_exit parse(int argc, const char **argv, make_options *out)
 {
     const struct poptOption table[] = {
-        {"size", 's', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &out->shape.size, 0, "width and height of the images",
-         "PIXELS"},
-        {"batch", 'b', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &out->shape.batch, 0, "images in one input", "N"},
-        {"seed", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &out->seed, 0, "of the weights and the input", "SEED"},
-        {"input", 'i', POPT_ARG_STRING, &out->input, 0, "write an input of fitting size too", "FILE.f32"},
+        {"size", 's', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &out->shape.size, 0,
+         "width and height of the images", "PIXELS"},
+        {"batch", 'b', POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &out->shape.batch, 0,
+         "images in one input", "N"},
+        {"seed", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &out->seed, 0,
+         "of the weights and the input", "SEED"},
+        {"input", 'i', POPT_ARG_STRING, &out->input, 0, "write an input of fitting size too",
+         "FILE.f32"},
         POPT_AUTOHELP POPT_TABLEEND,
     };
     out->context = poptGetContext("make-resnet", argc, argv, table, 0);
@@ -75,7 +80,8 @@ static run_exit parse(int argc, const char **argv, make_options *out)
     poptSetOtherOptionHelp(out->context, "[OPTION...] OUTPUT.pte");
     int code = poptGetNextOpt(out->context);
     if (code < -1)
-        return run_fail(RUN_USAGE, "%s: %s", poptBadOption(out->context, POPT_BADOPTION_NOALIAS), poptStrerror(code));
+        return run_fail(RUN_USAGE, "%s: %s", poptBadOption(out->context, POPT_BADOPTION_NOALIAS),
+                        poptStrerror(code));
     out->output = poptGetArg(out->context);
     if (!out->output || poptPeekArg(out->context))
         return run_fail(RUN_USAGE, "one output file is needed, see make-resnet --help");

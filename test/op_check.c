@@ -1,8 +1,9 @@
-/* op-check MODEL.pte TRACE_DIR INPUT.f32...: runs every operator of a model's delegate by itself, on the inputs that a
- * reference recorded, and compares with the output that it recorded.
+/* op-check MODEL.pte TRACE_DIR INPUT.f32...: runs every operator of a model's delegate by itself,
+ * on the inputs that a reference recorded, and compares with the output that it recorded.
  *
- * TRACE_DIR has one NNNN-<value id>-<operator>.npy for every result. INPUT.f32: the model's inputs, which no operator produces.
- * Exit status 0: every int8 or int32 element within 1, every float within 1e-5 of the tensor's largest magnitude. */
+ * TRACE_DIR has one NNNN-<value id>-<operator>.npy for every result. INPUT.f32: the model's inputs,
+ * which no operator produces. Exit status 0: every int8 or int32 element within 1, every float
+ * within 1e-5 of the tensor's largest magnitude. */
 #include "schema/named.h"
 #include "support/flat.h"
 #include "support/harness.h"
@@ -25,7 +26,7 @@ typedef struct check {
     size_t checked, failed;
 } check;
 
-/* ----------------------------------------------------------------------------------------------------------- files */
+/* ---------------------------------------------------------------------------------------- files */
 
 static bool read_model(check *c, const char *path)
 {
@@ -55,7 +56,8 @@ static bool list_traces(check *c, const char *directory)
     c->traces = calloc(c->model.value_count, sizeof *c->traces);
     for (int i = 0; i < count; i++) {
         unsigned number, value;
-        if (c->traces && sscanf(entries[i]->d_name, "%u-%u-", &number, &value) == 2 && value < c->model.value_count) {
+        if (c->traces && sscanf(entries[i]->d_name, "%u-%u-", &number, &value) == 2 &&
+            value < c->model.value_count) {
             c->traces[value] = join_path(directory, entries[i]->d_name);
             found++;
         }
@@ -68,7 +70,8 @@ static bool list_traces(check *c, const char *directory)
     return found;
 }
 
-/* A value's contents, from malloc: out of the trace or out of the input's file. Null with a message. */
+/* A value's contents, from malloc: out of the trace or out of the input's file. Null with a
+ * message. */
 static void *load_value(const check *c, uint32_t value)
 {
     const vkd_model_tensor *tensor = &c->model.values[value].tensor;
@@ -78,7 +81,8 @@ static void *load_value(const check *c, uint32_t value)
             uint8_t *bytes = flat_read_file(c->inputs[i], &size);
             if (bytes && size == tensor->size)
                 return bytes;
-            fprintf(stderr, "%s has %zu bytes, the model's input %zu\n", c->inputs[i], size, tensor->size);
+            fprintf(stderr, "%s has %zu bytes, the model's input %zu\n", c->inputs[i], size,
+                    tensor->size);
             free(bytes);
             return NULL;
         }
@@ -94,9 +98,10 @@ static void *load_value(const check *c, uint32_t value)
     return NULL;
 }
 
-/* -------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
-static bool report(const check *c, size_t index, uint32_t value, const void *got, const void *expected)
+static bool report(const check *c, size_t index, uint32_t value, const void *got,
+                   const void *expected)
 {
     const vkd_model_tensor *tensor = &c->model.values[value].tensor;
     size_t count = (size_t)vkd_dims_count(tensor->rank, tensor->dims);
@@ -106,14 +111,15 @@ static bool report(const check *c, size_t index, uint32_t value, const void *got
     reference_load(tensor->dtype, count, expected, values);
     reference_difference d = reference_compare(tensor->dtype, count, got, values);
     free(values);
-    printf("%04zu %-52s %s %9zu elements %8.5f %% differ, at most %.3g%s\n", index, c->model.ops[index].name,
-           vkd_dtype_name(tensor->dtype), count, 100.0 * (double)d.differing / (double)count, d.largest,
-           d.accepted ? "" : "  WRONG");
+    printf("%04zu %-52s %s %9zu elements %8.5f %% differ, at most %.3g%s\n", index,
+           c->model.ops[index].name, vkd_dtype_name(tensor->dtype), count,
+           100.0 * (double)d.differing / (double)count, d.largest, d.accepted ? "" : "  WRONG");
     return d.accepted;
 }
 
 /* Runs and compares one operator, whose buffers are there. */
-static bool check_operator(check *c, size_t index, const vkd_model *one, void **inputs, void **outputs)
+static bool check_operator(check *c, size_t index, const vkd_model *one, void **inputs,
+                           void **outputs)
 {
     for (size_t i = 0; i < one->input_count; i++)
         if (!(inputs[i] = load_value(c, one->inputs[i])))
@@ -123,7 +129,8 @@ static bool check_operator(check *c, size_t index, const vkd_model *one, void **
             return false;
     vkd_status status = harness_run(&c->harness, one, NULL, (const void *const *)inputs, outputs);
     if (status != VKD_OK) {
-        printf("%04zu %s: %s: %s\n", index, c->model.ops[index].name, vkd_status_name(status), c->harness.gpu.context.error);
+        printf("%04zu %s: %s: %s\n", index, c->model.ops[index].name, vkd_status_name(status),
+               c->harness.gpu.context.error);
         return false;
     }
     bool good = true;

@@ -1,5 +1,5 @@
-/* The table test: every row of vkd_ops against an oracle in plain C, on drawn shapes, types and values. A family's cases are in
- * table_<family>.c, an entry a row:
+/* The table test: every row of vkd_ops against an oracle in plain C, on drawn shapes, types and
+ * values. A family's cases are in table_<family>.c, an entry a row:
  *
  *     static void draw_neg(table *t)
  *     {
@@ -14,9 +14,10 @@
  *     static const table_case cases[] = {{"aten.neg.default", draw_neg}, ...};
  *     const table_family table_unary = TABLE_FAMILY(cases);
  *
- * A case appends the operator's arguments in the order of the row and fills the outputs with what is expected. The test runs it
- * on the device; whether an input arrives as rows of the host, as a constant, as an image (4C, with noise in its padding) or as
- * a strided view is drawn by the test, for each input. */
+ * A case appends the operator's arguments in the order of the row and fills the outputs with what
+ * is expected. The test runs it on the device; whether an input arrives as rows of the host, as a
+ * constant, as an image (4C, with noise in its padding) or as a strided view is drawn by the test,
+ * for each input. */
 #ifndef VKD_TEST_TABLE_H
 #define VKD_TEST_TABLE_H
 
@@ -25,16 +26,20 @@
 
 enum { TABLE_TENSORS = 16 };
 
-/* How an input reaches the operator. DRAWN: as rows or a constant, or as an image or a view. STATE: what the operator changes. */
+/* How an input reaches the operator. DRAWN: as rows or a constant, or as an image or a view. STATE:
+ * what the operator changes. */
 typedef enum table_arrival { TABLE_DRAWN, TABLE_ROWS, TABLE_CONSTANT, TABLE_STATE } table_arrival;
 
 typedef struct table_tensor {
     vkd_dtype dtype;
     vkd_shape shape;
     size_t count;
-    double *values; /* row-major. Outputs: what is expected; a double holds every element type exactly. Zeros at first */
-    /* Outputs: |got - expected| <= ulps + relative * |scale| + absolute, and what is stored in half precision is rounded behind
-     * that. All 0: the same bits, but for NaNs. Integers are never more than `absolute` away */
+    /* row-major. Outputs: what is expected; a double holds every element type exactly. Zeros at
+     * first */
+    double *values;
+    /* Outputs: |got - expected| <= ulps + relative * |scale| + absolute, and what is stored in half
+     * precision is rounded behind that. All 0: the same bits, but for NaNs. Integers are never more
+     * than `absolute` away */
     double ulps, relative, absolute;
     double *scales; /* what `relative` is of, where it is not the expected values: table_scales */
     bool is_output;
@@ -57,9 +62,9 @@ typedef struct table_family {
     const table_case *cases;
     size_t count;
 } table_family;
-#define TABLE_FAMILY(cases_)                                                                                                   \
-    {                                                                                                                          \
-        cases_, sizeof(cases_) / sizeof(cases_)[0]                                                                             \
+#define TABLE_FAMILY(cases_)                                                                       \
+    {                                                                                              \
+        cases_, sizeof(cases_) / sizeof(cases_)[0]                                                 \
     }
 
 /* One draw of a case. */
@@ -71,13 +76,14 @@ struct table {
     size_t call; /* index of the operator in the model */
     table_tensor tensors[TABLE_TENSORS];
     uint32_t args[HAND_ARGS];
-    uint32_t written, after; /* values: an operand that is written in place, and its copy afterwards; 0: none */
+    /* values: an operand that is written in place, and its copy afterwards; 0: none */
+    uint32_t written, after;
     uint32_t symint; /* the output's value, if there is one */
     int64_t number;  /* what is expected of it */
     char text[256];  /* for people: arguments that are no tensors */
 };
 
-/* ----------------------------------------------------------------------------------------------------------- drawing */
+/* -------------------------------------------------------------------------------------- drawing */
 
 uint32_t table_below(table *t, uint32_t count); /* 0 .. count - 1 */
 bool table_chance(table *t, uint32_t in);       /* true once in so many */
@@ -93,13 +99,15 @@ enum {
 vkd_dtype table_dtype(table *t, uint32_t set);
 bool table_is_float(vkd_dtype dtype);
 
-/* Small dims of a drawn rank, odd ones and 1s among them; once in 12 without elements, where the rank allows. */
+/* Small dims of a drawn rank, odd ones and 1s among them; once in 12 without elements, where the
+ * rank allows. */
 vkd_shape table_shape(table *t, uint32_t least_rank, uint32_t most_rank);
 /* The same, never without elements. */
 vkd_shape table_shape_filled(table *t, uint32_t least_rank, uint32_t most_rank);
 /* One that broadcasts to `full`: some dims 1, or missing in front. */
 vkd_shape table_narrowed(table *t, vkd_shape full);
-/* Where the element of an operand is that belongs to element `index` of a result that it broadcasts to. */
+/* Where the element of an operand is that belongs to element `index` of a result that it broadcasts
+ * to. */
 size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, size_t index);
 /* Where an element is along each dim, and the element of such a place. */
 void table_places(const vkd_shape *shape, size_t index, uint32_t *places);
@@ -109,7 +117,7 @@ void table_order(table *t, uint32_t count, uint32_t *order);
 /* at, or what names the same place from the end: at - size. */
 int64_t table_from_an_end(table *t, int64_t at, int64_t size);
 
-/* --------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 /* Each appends an argument. Tensors stay where they are while the case is drawn. */
 table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape);
@@ -140,12 +148,12 @@ size_t table_listed(table *t, uint32_t rank, bool listed[VKD_MAX_RANK]);
 /* The last `count` arguments become one: a list of them (null entries too). */
 void table_gather(table *t, size_t count);
 
-/* ------------------------------------------------------------------------------------------------------------ values */
+/* --------------------------------------------------------------------------------------- values */
 
 /* Uniform between low and high, as the type can hold them: ints are whole, both ends included. */
 void table_uniform(table *t, table_tensor *x, double low, double high);
-/* Puts what is special of the type in some places: NaN, infinities, zeros of both signs, the largest and smallest numbers, the
- * smallest normal ones, halves, ints above 2^24. */
+/* Puts what is special of the type in some places: NaN, infinities, zeros of both signs, the
+ * largest and smallest numbers, the smallest normal ones, halves, ints above 2^24. */
 void table_extremes(table *t, table_tensor *x);
 /* A value as the type stores it. */
 double table_stored(vkd_dtype dtype, double value);
@@ -154,15 +162,16 @@ double table_wrapped(int64_t value);
 double table_wrapped_to(vkd_dtype dtype, int64_t value);
 double *table_scales(table *t, table_tensor *y);
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
-/* Draws a case; binds, shapes, lowers, runs, and compares. Returns the row that the drawn call is bound to; fails the test for
- * results that are not what is expected. */
+/* Draws a case; binds, shapes, lowers, runs, and compares. Returns the row that the drawn call is
+ * bound to; fails the test for results that are not what is expected. */
 const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row);
 
-/* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size), binds, shapes and lowers it for a
- * device. Fails the test for a refusal without a message; whether the rest goes well, sanitizers say. Returns whether it was
- * refused. */
-bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random, const table_case *row);
+/* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size),
+ * binds, shapes and lowers it for a device. Fails the test for a refusal without a message; whether
+ * the rest goes well, sanitizers say. Returns whether it was refused. */
+bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                 const table_case *row);
 
 #endif

@@ -1,4 +1,5 @@
-/* Cases of ops/affine.c: x / scale + zero as integers, and back, by tensor, channel, token or block. */
+/* Cases of ops/affine.c: x / scale + zero as integers, and back, by tensor, channel, token or
+ * block. */
 #include "table_families.h"
 
 #include <math.h>
@@ -18,15 +19,19 @@ typedef struct blocks {
 static blocks draw_blocks(table *t, sharing_kind sharing)
 {
     /* A dim of several blocks counts twice, and six are supported. */
-    blocks b = {.shape = table_shape_filled(t, sharing == TENSOR ? 0 : 1, sharing == BLOCK ? 3 : 4)};
+    blocks b = {.shape =
+                    table_shape_filled(t, sharing == TENSOR ? 0 : 1, sharing == BLOCK ? 3 : 4)};
     const uint32_t rank = b.size.rank = b.count.rank = b.shape.rank;
     b.axis = rank ? table_below(t, rank) : 0;
     for (uint32_t d = 0; d < rank; d++) {
         uint32_t drawn = 1 + table_below(t, 4), size = b.shape.dims[d];
-        bool whole = sharing == TENSOR || (sharing == CHANNEL && d != b.axis) || (sharing == TOKEN && d + 1 == rank);
+        bool whole = sharing == TENSOR || (sharing == CHANNEL && d != b.axis) ||
+                     (sharing == TOKEN && d + 1 == rank);
         if (sharing == BLOCK) /* one, some, or all of them */
             b.shape.dims[d] = size = drawn == 4 ? size : drawn * (1 + table_below(t, 4));
-        b.size.dims[d] = whole || (sharing == BLOCK && drawn == 4) ? size : sharing == BLOCK ? drawn : 1;
+        b.size.dims[d] = whole || (sharing == BLOCK && drawn == 4) ? size
+                         : sharing == BLOCK                        ? drawn
+                                                                   : 1;
         b.count.dims[d] = size / b.size.dims[d];
     }
     return b;
@@ -54,7 +59,8 @@ static void draw_parameters(table *t, const blocks *b, table_tensor **scales, ta
     if (table_chance(t, 3))
         table_null(t);
     else
-        *zeros = table_drawn(t, table_chance(t, 2) ? VKD_DTYPE_INT32 : VKD_DTYPE_INT8, shape, -20, 20);
+        *zeros =
+            table_drawn(t, table_chance(t, 2) ? VKD_DTYPE_INT32 : VKD_DTYPE_INT8, shape, -20, 20);
 }
 
 static void draw_bounds(table *t, vkd_dtype integers, double bounds[2])
@@ -65,7 +71,8 @@ static void draw_bounds(table *t, vkd_dtype integers, double bounds[2])
         if (table_chance(t, 3))
             table_null(t);
         else
-            table_int(t, (int64_t)(bounds[i] += i ? -(double)table_below(t, 9) : table_below(t, 9)));
+            table_int(t,
+                      (int64_t)(bounds[i] += i ? -(double)table_below(t, 9) : table_below(t, 9)));
 }
 
 static void draw_block_sizes(table *t, const blocks *b)
@@ -78,8 +85,8 @@ static void draw_block_sizes(table *t, const blocks *b)
 }
 
 /* The arguments of a row between x and its result. */
-static void draw_arguments(table *t, const blocks *b, vkd_dtype integers, table_tensor **scales, table_tensor **zeros,
-                           double bounds[2])
+static void draw_arguments(table *t, const blocks *b, vkd_dtype integers, table_tensor **scales,
+                           table_tensor **zeros, double bounds[2])
 {
     const bool dequantizes = t->row->code & DEQUANTIZES;
     draw_block_sizes(t, b);
@@ -103,13 +110,15 @@ static void draw_quantize(table *t)
 {
     const blocks b = draw_blocks(t, sharing_of(t));
     const vkd_dtype integers = table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
-    table_tensor *scales, *zeros, *x = table_drawn(t, table_dtype(t, TABLE_FLOATS), b.shape, -40, 40);
+    table_tensor *scales, *zeros,
+        *x = table_drawn(t, table_dtype(t, TABLE_FLOATS), b.shape, -40, 40);
     double bounds[2];
     draw_arguments(t, &b, integers, &scales, &zeros, bounds);
     table_tensor *y = table_output(t, integers, b.shape);
     for (size_t i = 0; i < y->count; i++) {
         size_t block = block_of(&b, i);
-        double q = nearbyint(x->values[i] / scales->values[block]) + (zeros ? zeros->values[block] : 0);
+        double q =
+            nearbyint(x->values[i] / scales->values[block]) + (zeros ? zeros->values[block] : 0);
         y->values[i] = q < bounds[0] ? bounds[0] : q > bounds[1] ? bounds[1] : q;
     }
 }
@@ -118,7 +127,8 @@ static void draw_dequantize(table *t)
 {
     const blocks b = draw_blocks(t, sharing_of(t));
     const vkd_dtype integers = table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
-    table_tensor *scales, *zeros, *x = table_drawn(t, integers, b.shape, integers == VKD_DTYPE_INT8 ? -128 : 0, 127);
+    table_tensor *scales, *zeros,
+        *x = table_drawn(t, integers, b.shape, integers == VKD_DTYPE_INT8 ? -128 : 0, 127);
     double bounds[2];
     draw_arguments(t, &b, integers, &scales, &zeros, bounds);
     table_tensor *y = table_output(t, table_dtype(t, TABLE_FLOATS), b.shape);
@@ -129,7 +139,7 @@ static void draw_dequantize(table *t)
     }
 }
 
-/* --------------------------------------------------------------------------------------------- choice of parameters */
+/* ------------------------------------------------------------------------- choice of parameters */
 
 typedef struct choice {
     double low, high, eps;
@@ -137,10 +147,12 @@ typedef struct choice {
 } choice;
 
 /* A zero point is one off where the last bit decides what it is rounded to. */
-static void expect_choice(table *t, const table_tensor *x, const blocks *b, const choice *c, vkd_shape shape)
+static void expect_choice(table *t, const table_tensor *x, const blocks *b, const choice *c,
+                          vkd_shape shape)
 {
     table_tensor *scales = table_output(t, VKD_DTYPE_FLOAT32, shape);
-    table_tensor *zeros = table_output(t, table_chance(t, 2) ? VKD_DTYPE_INT32 : VKD_DTYPE_INT8, shape);
+    table_tensor *zeros =
+        table_output(t, table_chance(t, 2) ? VKD_DTYPE_INT32 : VKD_DTYPE_INT8, shape);
     scales->ulps = 3;
     zeros->absolute = c->symmetric ? 0 : 1;
     double least[4096] = {0}, most[4096] = {0};
@@ -151,9 +163,11 @@ static void expect_choice(table *t, const table_tensor *x, const blocks *b, cons
     }
     for (size_t i = 0; i < scales->count; i++) {
         double range = c->symmetric ? 2 * fmax(-least[i], most[i]) : most[i] - least[i];
-        double scale = fmax(range / (c->high - c->low), c->eps), zero = c->low - nearbyint(least[i] / scale);
+        double scale = fmax(range / (c->high - c->low), c->eps),
+               zero = c->low - nearbyint(least[i] / scale);
         scales->values[i] = scale;
-        zeros->values[i] = c->symmetric ? floor((c->high + c->low + 1) / 2) : fmin(fmax(zero, c->low), c->high);
+        zeros->values[i] =
+            c->symmetric ? floor((c->high + c->low + 1) / 2) : fmin(fmax(zero, c->low), c->high);
     }
     table_gather(t, 2);
 }
@@ -162,7 +176,8 @@ static void expect_choice(table *t, const table_tensor *x, const blocks *b, cons
 static table_tensor *draw_chosen(table *t, const blocks *b)
 {
     double low = table_chance(t, 4) ? 1 : -5, high = table_chance(t, 4) ? -1 : 7;
-    return table_drawn(t, table_dtype(t, TABLE_FLOATS), b->shape, low < high ? low : -5, low < high ? high : 7);
+    return table_drawn(t, table_dtype(t, TABLE_FLOATS), b->shape, low < high ? low : -5,
+                       low < high ? high : 7);
 }
 
 static void draw_choose_tensor(table *t)

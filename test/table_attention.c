@@ -3,21 +3,24 @@
 
 #include <math.h>
 
-/* ------------------------------------------------------------------------------------------------------- attention */
+/* ------------------------------------------------------------------------------------ attention */
 
 enum { KEYS = 64 };
 
 /* Keys and values by position l and head h of image b, as a cache or a call has them. */
 typedef struct attention {
-    const table_tensor *q, *k, *v, *mask; /* mask: null, or broadcasts to [images, heads, queries, keys] */
+    /* mask: null, or broadcasts to [images, heads, queries, keys] */
+    const table_tensor *q, *k, *v, *mask;
     uint32_t images, heads, queries, keys, width, group;
-    bool by_position; /* dims are [image, position, head, width], else [image, head, position, width] */
+    /* dims are [image, position, head, width], else [image, head, position, width] */
+    bool by_position;
     bool causal;
     int64_t start; /* query s sees keys 0 .. start + s where causal */
     double scale;
 } attention;
 
-static double element(const attention *a, const table_tensor *x, size_t b, size_t h, size_t l, size_t d)
+static double element(const attention *a, const table_tensor *x, size_t b, size_t h, size_t l,
+                      size_t d)
 {
     const uint32_t *dims = x->shape.dims;
     size_t first = a->by_position ? l : h, second = a->by_position ? h : l;
@@ -87,7 +90,8 @@ static void draw_mask(table *t, attention *a, vkd_shape full)
     }
     bool truths = table_chance(t, 3);
     vkd_shape shape = table_narrowed(t, full);
-    table_tensor *mask = table_drawn(t, truths ? VKD_DTYPE_BOOL : a->q->dtype, shape, truths ? 0 : -3, truths ? 1 : 3);
+    table_tensor *mask = table_drawn(t, truths ? VKD_DTYPE_BOOL : a->q->dtype, shape,
+                                     truths ? 0 : -3, truths ? 1 : 3);
     uint32_t row = shape.rank ? shape.dims[shape.rank - 1] : 1;
     for (size_t i = 0; i < mask->count; i++)
         if (i % row == 0 && truths)
@@ -99,7 +103,10 @@ static void draw_mask(table *t, attention *a, vkd_shape full)
 
 static attention draw_sizes(table *t)
 {
-    attention a = {.images = 1, .queries = 1 + table_below(t, 7), .width = 4 * (1 + table_below(t, 8)), .scale = 1};
+    attention a = {.images = 1,
+                   .queries = 1 + table_below(t, 7),
+                   .width = 4 * (1 + table_below(t, 8)),
+                   .scale = 1};
     a.group = 1 + table_below(t, 3);
     a.heads = a.group * (1 + table_below(t, 3));
     return a;
@@ -142,7 +149,8 @@ static void draw_custom(table *t)
 }
 
 /* Positions from `start` on are replaced in a copy of the cache. */
-static table_tensor cache_with(const table_tensor *cache, const table_tensor *x, int64_t start, double *values)
+static table_tensor cache_with(const table_tensor *cache, const table_tensor *x, int64_t start,
+                               double *values)
 {
     table_tensor after = *cache;
     size_t position = (size_t)cache->shape.dims[2] * cache->shape.dims[3];
@@ -203,7 +211,7 @@ static void draw_update(table *t)
     cache_with(before, x, start, after->values);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- rotary */
+/* --------------------------------------------------------------------------------------- rotary */
 
 typedef struct rotation {
     uint32_t positions, heads, width, rotated, row; /* row: of the table */
@@ -217,7 +225,8 @@ static void expect_turned(table *t, const rotation *r, const table_tensor *x)
     table_tensor *y = table_output(t, x->dtype, x->shape);
     y->absolute = 1e-6 * 4;
     for (size_t i = 0; i < y->count; i++) {
-        size_t d = i % r->width, position = i / r->width / r->heads % r->positions + (size_t)r->start;
+        size_t d = i % r->width,
+               position = i / r->width / r->heads % r->positions + (size_t)r->start;
         size_t away = r->halves ? r->rotated / 2 : 1, angle = r->halves ? d : d / 2;
         bool first = r->halves ? d < away : d % 2 == 0;
         if (d >= r->rotated) {
@@ -225,7 +234,8 @@ static void expect_turned(table *t, const rotation *r, const table_tensor *x)
             continue;
         }
         size_t at = position * r->row + (r->sine ? angle : 2 * angle);
-        double c = r->cosine->values[at], s = r->sine ? r->sine->values[at] : r->cosine->values[at + 1];
+        double c = r->cosine->values[at],
+               s = r->sine ? r->sine->values[at] : r->cosine->values[at + 1];
         y->values[i] = x->values[i] * c + (first ? -x->values[i + away] : x->values[i - away]) * s;
     }
 }
@@ -243,9 +253,11 @@ static void draw_rotary(table *t)
     vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
     const vkd_shape angles = {2, {r.positions + (r.halves ? 5 : 0), r.row}};
     table_tensor *x[2];
-    uint32_t heads[] = {1 + table_below(t, 4), 1 + table_below(t, 4)}, images = 1 + table_below(t, 2);
+    uint32_t heads[] = {1 + table_below(t, 4), 1 + table_below(t, 4)},
+             images = 1 + table_below(t, 2);
     for (int i = 0; i < 2; i++)
-        x[i] = table_drawn(t, dtype, (vkd_shape){4, {images, r.positions, heads[i], r.width}}, -2, 2);
+        x[i] =
+            table_drawn(t, dtype, (vkd_shape){4, {images, r.positions, heads[i], r.width}}, -2, 2);
     r.cosine = table_drawn(t, dtype, angles, -1, 1);
     r.sine = table_drawn(t, dtype, angles, -1, 1);
     if (r.halves)
@@ -259,10 +271,12 @@ static void draw_rotary(table *t)
 
 static void draw_interleaved(table *t)
 {
-    rotation r = {.positions = 1 + table_below(t, 9), .heads = 1, .width = 4 * (1 + table_below(t, 8))};
+    rotation r = {
+        .positions = 1 + table_below(t, 9), .heads = 1, .width = 4 * (1 + table_below(t, 8))};
     r.rotated = r.row = r.width;
     vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
-    table_tensor *x = table_drawn(t, dtype, (vkd_shape){3, {1 + table_below(t, 3), r.positions, r.width}}, -2, 2);
+    table_tensor *x =
+        table_drawn(t, dtype, (vkd_shape){3, {1 + table_below(t, 3), r.positions, r.width}}, -2, 2);
     const vkd_shape flat = {2, {r.positions, r.width}}, pairs = {3, {r.positions, r.width / 2, 2}};
     r.cosine = table_drawn(t, dtype, table_chance(t, 2) ? flat : pairs, -1, 1);
     expect_turned(t, &r, x);

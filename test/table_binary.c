@@ -4,9 +4,23 @@
 #include <float.h>
 #include <math.h>
 
-typedef enum function_id { ADD, SUB, RSUB, MUL, DIV, FLOOR, TRUNC, FMOD, REMAINDER, POW, MIN, MAX, ATAN2 } function_id;
+typedef enum function_id {
+    ADD,
+    SUB,
+    RSUB,
+    MUL,
+    DIV,
+    FLOOR,
+    TRUNC,
+    FMOD,
+    REMAINDER,
+    POW,
+    MIN,
+    MAX,
+    ATAN2
+} function_id;
 
-/* ---------------------------------------------------------------------------------------------------------- oracles */
+/* -------------------------------------------------------------------------------------- oracles */
 
 /* As PyTorch defines it, in floats. */
 static double floor_quotient(float a, float b)
@@ -106,13 +120,14 @@ static int64_t of_ints(function_id id, int64_t a, int64_t b, int64_t alpha)
 
 static void set_tolerance(table_tensor *y, function_id id)
 {
-    static const double ulps[] = {[MUL] = 1, [DIV] = 3, [FLOOR] = 2, [TRUNC] = 2, [REMAINDER] = 1, [POW] = 7, [ATAN2] = 5};
+    static const double ulps[] = {
+        [MUL] = 1, [DIV] = 3, [FLOOR] = 2, [TRUNC] = 2, [REMAINDER] = 1, [POW] = 7, [ATAN2] = 5};
     y->ulps = id < sizeof ulps / sizeof *ulps ? ulps[id] : 0;
     y->absolute = id == MIN || id == MAX ? DBL_MIN : 0; /* of two zeros either */
     y->relative = id <= RSUB ? 0x1p-22 : 0;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- drawing */
+/* -------------------------------------------------------------------------------------- drawing */
 
 typedef struct draw {
     table_tensor *a, *b; /* b null: `number` */
@@ -136,7 +151,8 @@ static void finish(table *t, const draw *d, vkd_dtype to)
             y->values[i] = of_floats(d->id, u, v, d->alpha);
             scales[i] = d->id == RSUB ? fabs(v) + fabs(d->alpha * u) : fabs(u) + fabs(d->alpha * v);
         } else {
-            y->values[i] = table_wrapped_to(to, of_ints(d->id, (int64_t)u, (int64_t)v, (int64_t)d->alpha));
+            y->values[i] =
+                table_wrapped_to(to, of_ints(d->id, (int64_t)u, (int64_t)v, (int64_t)d->alpha));
         }
     }
 }
@@ -179,7 +195,8 @@ static vkd_dtype result_type(table *t, const draw *d)
     return d->a->dtype;
 }
 
-/* What a product with alpha takes beyond the floats may be infinite, or not if it is not rounded before it is added. */
+/* What a product with alpha takes beyond the floats may be infinite, or not if it is not rounded
+ * before it is added. */
 static void bound_values(table_tensor *x)
 {
     for (size_t i = 0; x && i < x->count; i++)
@@ -238,7 +255,7 @@ static void draw_div_mode(table *t)
     finish(t, &d, d.a->dtype);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- numbers */
+/* -------------------------------------------------------------------------------------- numbers */
 
 static void draw_number(table *t, draw *d)
 {
@@ -291,7 +308,7 @@ static void draw_scalar_pow(table *t)
         y->values[i] = pow(base, x->values[i]);
 }
 
-/* ------------------------------------------------------------------------------------------------------ bounds, glu */
+/* ---------------------------------------------------------------------------------- bounds, glu */
 
 static void draw_bounds(table *t)
 {
@@ -313,9 +330,13 @@ static void draw_bounds(table *t)
     for (size_t i = 0; i < y->count; i++) {
         double v = x->values[i];
         if (bounds[0])
-            v = of_floats(MAX, v, bounds[0]->values[table_broadcast_index(&bounds[0]->shape, &y->shape, i)], 1);
+            v = of_floats(MAX, v,
+                          bounds[0]->values[table_broadcast_index(&bounds[0]->shape, &y->shape, i)],
+                          1);
         if (bounds[1])
-            v = of_floats(MIN, v, bounds[1]->values[table_broadcast_index(&bounds[1]->shape, &y->shape, i)], 1);
+            v = of_floats(MIN, v,
+                          bounds[1]->values[table_broadcast_index(&bounds[1]->shape, &y->shape, i)],
+                          1);
         y->values[i] = v;
     }
 }

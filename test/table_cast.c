@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* As the device converts: floats to ints towards zero, what does not fit saturates; ints to ints by their low bits. */
+/* As the device converts: floats to ints towards zero, what does not fit saturates; ints to ints by
+ * their low bits. */
 static double converted(vkd_dtype from, vkd_dtype to, double value)
 {
     if (to == VKD_DTYPE_BOOL)
@@ -11,9 +12,14 @@ static double converted(vkd_dtype from, vkd_dtype to, double value)
     if (table_is_float(to))
         return table_stored(to, value);
     if (table_is_float(from))
-        value = isnan(value) ? 0 : value >= 2147483648.0 ? INT32_MAX : value <= -2147483648.0 ? INT32_MIN : trunc(value);
+        value = isnan(value)             ? 0
+                : value >= 2147483648.0  ? INT32_MAX
+                : value <= -2147483648.0 ? INT32_MIN
+                                         : trunc(value);
     uint32_t bits = (uint32_t)(int64_t)value;
-    return to == VKD_DTYPE_INT32 ? (double)(int32_t)bits : to == VKD_DTYPE_INT8 ? (double)(int8_t)bits : (double)(uint8_t)bits;
+    return to == VKD_DTYPE_INT32  ? (double)(int32_t)bits
+           : to == VKD_DTYPE_INT8 ? (double)(int8_t)bits
+                                  : (double)(uint8_t)bits;
 }
 
 static table_tensor *draw_x(table *t, vkd_dtype dtype)
@@ -53,14 +59,16 @@ static void draw_broadcast(table *t)
 {
     vkd_shape full = table_shape(t, 0, 8);
     table_tensor *like = table_input(t, table_dtype(t, TABLE_ALL), full);
-    table_tensor *x = table_input(t, table_dtype(t, TABLE_ALL), t->row->code ? table_narrowed(t, full) : (vkd_shape){0});
+    table_tensor *x = table_input(t, table_dtype(t, TABLE_ALL),
+                                  t->row->code ? table_narrowed(t, full) : (vkd_shape){0});
     table_uniform(t, x, -300, 300);
     table_extremes(t, x);
     for (int i = 0; i < t->row->code; i++)
         table_null(t);
     table_tensor *y = table_output(t, like->dtype, full);
     for (size_t i = 0; i < y->count; i++)
-        y->values[i] = converted(x->dtype, y->dtype, x->values[table_broadcast_index(&x->shape, &full, i)]);
+        y->values[i] =
+            converted(x->dtype, y->dtype, x->values[table_broadcast_index(&x->shape, &full, i)]);
 }
 
 static void draw_cast_out(table *t)

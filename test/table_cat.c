@@ -1,7 +1,8 @@
 /* Cases of ops/cat.c. */
 #include "table_families.h"
 
-static table_tensor *draw_part(table *t, vkd_dtype dtype, vkd_shape shape, uint32_t dim, bool may_be_nothing)
+static table_tensor *draw_part(table *t, vkd_dtype dtype, vkd_shape shape, uint32_t dim,
+                               bool may_be_nothing)
 {
     static const vkd_shape nothing = {1, {0}};
     shape.dims[dim] = table_chance(t, 8) ? 0 : 1 + table_below(t, 7);

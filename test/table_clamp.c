@@ -10,8 +10,10 @@ typedef struct bound {
 
 static bound draw_bound(table *t, vkd_dtype dtype)
 {
-    static const double reals[] = {-0.5, 0.75, 1.797e308, -1.797e308, INFINITY, -INFINITY, 2.5, -2.5, 1e9, NAN};
-    static const int64_t ints[] = {0, -3, 7, 16777217, -16777219, INT32_MAX, INT32_MIN, (int64_t)1 << 40, -((int64_t)1 << 40)};
+    static const double reals[] = {-0.5,      0.75, 1.797e308, -1.797e308, INFINITY,
+                                   -INFINITY, 2.5,  -2.5,      1e9,        NAN};
+    static const int64_t ints[] = {
+        0, -3, 7, 16777217, -16777219, INT32_MAX, INT32_MIN, (int64_t)1 << 40, -((int64_t)1 << 40)};
     bound b = {true, 0};
     if (table_chance(t, 4)) {
         table_null(t);
@@ -74,8 +76,9 @@ static void draw_relu(table *t)
 }
 
 static const table_case cases[] = {
-    {"aten.hardtanh.default", draw_clamp}, {"aten.clamp.default", draw_clamp}, {"aten.relu.default", draw_relu, 0},
-    {"aten.relu6.default", draw_relu, 6},  {"aten::hardtanh.out", draw_clamp}, {"aten::clamp.out", draw_clamp},
+    {"aten.hardtanh.default", draw_clamp}, {"aten.clamp.default", draw_clamp},
+    {"aten.relu.default", draw_relu, 0},   {"aten.relu6.default", draw_relu, 6},
+    {"aten::hardtanh.out", draw_clamp},    {"aten::clamp.out", draw_clamp},
     {"aten::relu.out", draw_relu, 0},
 };
 const table_family table_clamp = TABLE_FAMILY(cases);

@@ -3,7 +3,20 @@
 
 #include <math.h>
 
-typedef enum function_id { EQ, NE, LT, LE, GT, GE, AND, OR, XOR, BIT_AND, BIT_OR, BIT_XOR } function_id;
+typedef enum function_id {
+    EQ,
+    NE,
+    LT,
+    LE,
+    GT,
+    GE,
+    AND,
+    OR,
+    XOR,
+    BIT_AND,
+    BIT_OR,
+    BIT_XOR
+} function_id;
 
 static double compute(function_id id, double a, double b)
 {
@@ -35,7 +48,10 @@ static vkd_dtype draw_type(table *t, function_id id)
     return table_dtype(t, table_chance(t, 2) ? TABLE_FLOATS | TABLE_I32 : TABLE_ALL);
 }
 
-static vkd_dtype result_type(function_id id, vkd_dtype dtype) { return id >= BIT_AND ? dtype : VKD_DTYPE_BOOL; }
+static vkd_dtype result_type(function_id id, vkd_dtype dtype)
+{
+    return id >= BIT_AND ? dtype : VKD_DTYPE_BOOL;
+}
 
 static void draw_tensors(table *t)
 {
@@ -55,8 +71,9 @@ static void draw_tensors(table *t)
 
 static double draw_int(table *t, function_id id)
 {
-    static const int64_t large[] = {INT32_MAX,        INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)INT32_MIN - 1,
-                                    (int64_t)1 << 40, 16777217};
+    static const int64_t large[] = {
+        INT32_MAX,        INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)INT32_MIN - 1,
+        (int64_t)1 << 40, 16777217};
     int64_t number = random_range(t->random, -3, 3);
     if (id < BIT_AND && table_chance(t, 3))
         number = large[table_below(t, sizeof large / sizeof *large)];
@@ -66,8 +83,9 @@ static double draw_int(table *t, function_id id)
 
 static double draw_real(table *t)
 {
-    static const double special[] = {2.5,           -0.5, NAN,   INFINITY,   -INFINITY, 2147483647.5,
-                                     -2147483648.5, 1e10, -1e10, 16777217.0, 0.1};
+    static const double special[] = {2.5,          -0.5,          NAN,  INFINITY, -INFINITY,
+                                     2147483647.5, -2147483648.5, 1e10, -1e10,    16777217.0,
+                                     0.1};
     double number = random_range(t->random, -3, 3);
     if (table_chance(t, 2))
         number = special[table_below(t, sizeof special / sizeof *special)];

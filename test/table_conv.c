@@ -13,21 +13,27 @@ typedef struct drawn {
     int64_t kernel[2], stride[2], padding[2], dilation[2], output_padding[2];
 } drawn;
 
-static int64_t range(table *t, int64_t least, int64_t most) { return least + table_below(t, (uint32_t)(most - least + 1)); }
+static int64_t range(table *t, int64_t least, int64_t most)
+{
+    return least + table_below(t, (uint32_t)(most - least + 1));
+}
 
 /* Half of the draws of a forced variant are what it is for. */
 static bool is_for(table *t, const char *family)
 {
-    return t->row->variant && !strncmp(t->row->variant, family, strlen(family)) && table_chance(t, 2);
+    return t->row->variant && !strncmp(t->row->variant, family, strlen(family)) &&
+           table_chance(t, 2);
 }
 
-/* Channels of which some come in whole fours, some fill tiles, and some do neither; depthwise ones and multiples of it too. */
+/* Channels of which some come in whole fours, some fill tiles, and some do neither; depthwise ones
+ * and multiples of it too. */
 static void draw_channels(table *t, drawn *d)
 {
     static const uint32_t units[] = {1, 1, 3, 4, 8, 16}, most[] = {12, 12, 5, 9, 5, 3};
     uint32_t i = table_below(t, 6), o = table_below(t, 6);
     d->groups = table_chance(t, 2) ? 1 : 1 + table_below(t, 4);
-    uint32_t in = units[i] * (1 + table_below(t, most[i])), out = units[o] * (1 + table_below(t, most[o]));
+    uint32_t in = units[i] * (1 + table_below(t, most[i])),
+             out = units[o] * (1 + table_below(t, most[o]));
     if (is_for(t, "depthwise") || table_chance(t, 4)) { /* a channel a group */
         d->groups = in;
         in = 1;
@@ -77,7 +83,9 @@ static void draw_window(table *t, drawn *d, int axis)
 
 static drawn draw_shapes(table *t)
 {
-    drawn d = {.dims = table_chance(t, 3) ? 1 : 2, .transposed = table_chance(t, 4), .pointwise = table_chance(t, 4)};
+    drawn d = {.dims = table_chance(t, 3) ? 1 : 2,
+               .transposed = table_chance(t, 4),
+               .pointwise = table_chance(t, 4)};
     if (is_for(t, "pointwise"))
         d.pointwise = true;
     if (d.pointwise || is_for(t, "depthwise_row"))
@@ -90,7 +98,7 @@ static drawn draw_shapes(table *t)
     return d;
 }
 
-/* -------------------------------------------------------------------------------------------------------------- oracle */
+/* --------------------------------------------------------------------------------------- oracle */
 
 static uint32_t height(const vkd_shape *shape) { return shape->rank == 4 ? shape->dims[2] : 1; }
 static uint32_t width(const vkd_shape *shape) { return shape->dims[shape->rank - 1]; }
@@ -112,31 +120,37 @@ typedef struct place {
     int64_t y, x;
 } place;
 
-static void add_products(const drawn *d, const table_tensor *x, const table_tensor *w, place at, double *sum, double *scale)
+static void add_products(const drawn *d, const table_tensor *x, const table_tensor *w, place at,
+                         double *sum, double *scale)
 {
     uint32_t in = d->x.dims[1] / d->groups, out = d->y.dims[1] / d->groups, group = at.c / out;
     for (int64_t ky = 0; ky < d->kernel[0]; ky++)
         for (int64_t kx = 0; kx < d->kernel[1]; kx++) {
             int64_t in_y = under_tap(d, 0, at.y, ky), in_x = under_tap(d, 1, at.x, kx);
             for (uint32_t i = 0; in_y >= 0 && in_x >= 0 && i < in; i++) {
-                size_t ic = group * in + i, row = d->transposed ? ic * out + at.c % out : (size_t)at.c * in + i;
-                double a = x->values[((at.n * d->x.dims[1] + ic) * height(&d->x) + (size_t)in_y) * width(&d->x) + (size_t)in_x];
-                double b = w->values[(row * (size_t)d->kernel[0] + (size_t)ky) * (size_t)d->kernel[1] + (size_t)kx];
+                size_t ic = group * in + i,
+                       row = d->transposed ? ic * out + at.c % out : (size_t)at.c * in + i;
+                double a = x->values[((at.n * d->x.dims[1] + ic) * height(&d->x) + (size_t)in_y) *
+                                         width(&d->x) +
+                                     (size_t)in_x];
+                double b =
+                    w->values[(row * (size_t)d->kernel[0] + (size_t)ky) * (size_t)d->kernel[1] +
+                              (size_t)kx];
                 *sum += a * b;
                 *scale += fabs(a * b);
             }
         }
 }
 
-static void compute(table *t, const drawn *d, const table_tensor *x, const table_tensor *w, const table_tensor *bias,
-                    double low, double high, table_tensor *y)
+static void compute(table *t, const drawn *d, const table_tensor *x, const table_tensor *w,
+                    const table_tensor *bias, double low, double high, table_tensor *y)
 {
     double *scales = table_scales(t, y);
     y->relative = 1e-5;
     for (size_t i = 0; i < y->count; i++) {
         size_t line = i / width(&d->y), plane = line / height(&d->y);
-        place at = {(uint32_t)(plane / d->y.dims[1]), (uint32_t)(plane % d->y.dims[1]), (int64_t)(line % height(&d->y)),
-                    (int64_t)(i % width(&d->y))};
+        place at = {(uint32_t)(plane / d->y.dims[1]), (uint32_t)(plane % d->y.dims[1]),
+                    (int64_t)(line % height(&d->y)), (int64_t)(i % width(&d->y))};
         y->values[i] = bias ? bias->values[at.c] : 0;
         scales[i] = fabs(y->values[i]);
         add_products(d, x, w, at, &y->values[i], &scales[i]);
@@ -145,7 +159,7 @@ static void compute(table *t, const drawn *d, const table_tensor *x, const table
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------------- cases */
+/* ---------------------------------------------------------------------------------------- cases */
 
 /* Lists of which one number stands for all, where they are equal. */
 static void add_list(table *t, const drawn *d, const int64_t *both)
@@ -206,9 +220,9 @@ static void draw_conv(table *t)
     double high = t->row->code ? add_bound(t, table_below(t, 6) / 3.0, INFINITY) : INFINITY;
     table_tensor *y = table_output(t, dtype, d.y);
     compute(t, &d, x, w, bias, low, high, y);
-    snprintf(t->text, sizeof t->text, " s%dx%d p%dx%d d%dx%d g%u%s, clamp %g..%g", (int)d.stride[0], (int)d.stride[1],
-             (int)d.padding[0], (int)d.padding[1], (int)d.dilation[0], (int)d.dilation[1], d.groups,
-             d.transposed ? " transposed" : "", low, high);
+    snprintf(t->text, sizeof t->text, " s%dx%d p%dx%d d%dx%d g%u%s, clamp %g..%g", (int)d.stride[0],
+             (int)d.stride[1], (int)d.padding[0], (int)d.padding[1], (int)d.dilation[0],
+             (int)d.dilation[1], d.groups, d.transposed ? " transposed" : "", low, high);
 }
 
 static const table_case cases[] = {

@@ -4,7 +4,8 @@
 #include <float.h>
 #include <math.h>
 
-/* How a row says what the dims are, and the value of all elements; and how many arguments nobody reads come behind. */
+/* How a row says what the dims are, and the value of all elements; and how many arguments nobody
+ * reads come behind. */
 typedef enum creation_form {
     SIZE = 0,
     LIKE = 16,   /* a tensor that has them */
@@ -44,7 +45,8 @@ static double draw_int(table *t, vkd_dtype dtype)
     } else {
         table_size(t, number);
     }
-    return table_is_float(dtype) ? table_stored(dtype, (double)number) : table_wrapped_to(dtype, number);
+    return table_is_float(dtype) ? table_stored(dtype, (double)number)
+                                 : table_wrapped_to(dtype, number);
 }
 
 /* As the type can hold it: a double becomes an int towards zero. */
@@ -71,7 +73,7 @@ static void draw_full(table *t)
         y->values[i] = value;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- ranges */
+/* --------------------------------------------------------------------------------------- ranges */
 
 typedef struct range {
     double start, step;
@@ -91,8 +93,10 @@ static void finish(table *t, vkd_dtype dtype, range r, int ignored)
 static range draw_int_range(table *t)
 {
     static const int32_t starts[] = {0, 3, -7, 16777215};
-    int32_t step = random_range(t->random, 1, 4) * (table_chance(t, 3) ? -1 : 1), count = random_range(t->random, 0, 40);
-    int32_t start = starts[table_below(t, 4)], end = start + count * step - (count && step > 1 ? 1 : 0);
+    int32_t step = random_range(t->random, 1, 4) * (table_chance(t, 3) ? -1 : 1),
+            count = random_range(t->random, 0, 40);
+    int32_t start = starts[table_below(t, 4)],
+            end = start + count * step - (count && step > 1 ? 1 : 0);
     table_size(t, start);
     table_size(t, end);
     table_size(t, step);

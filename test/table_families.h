@@ -14,13 +14,12 @@ extern const table_family table_pool, table_resample, table_training, table_quan
 extern const table_family table_attention, table_affine, table_q8;
 
 /* clang-format off: a few a line, so that merges are easy */
-#define TABLE_FAMILIES                                                                                                         \
-    &table_cast, &table_symbols, &table_unary, &table_clamp, &table_binary, &table_compare, &table_where, &table_creation, \
-    &table_conv,                                                                                                               \
-    &table_gathers, &table_move, &table_pad, &table_view, &table_cat, &table_put,                                              \
-    &table_reduction, &table_norm, &table_matmul,                                                                               \
-    &table_pool, &table_resample, &table_training, &table_quantized_linear,                                                                  \
-    &table_attention, &table_affine, &table_q8
+#define TABLE_FAMILIES                                                                             \
+    &table_cast, &table_symbols, &table_unary, &table_clamp, &table_binary, &table_compare,        \
+        &table_where, &table_creation, &table_conv, &table_gathers, &table_move, &table_pad,       \
+        &table_view, &table_cat, &table_put, &table_reduction, &table_norm, &table_matmul,         \
+        &table_pool, &table_resample, &table_training, &table_quantized_linear, &table_attention,  \
+        &table_affine, &table_q8
 /* clang-format on */
 
 #endif

@@ -28,7 +28,8 @@ static void draw_gather(table *t)
 }
 
 /* y is x with `kept` dims, those of the index, in place of dim. */
-static void expect_slices(table *t, const table_tensor *x, uint32_t dim, const table_tensor *index, uint32_t kept)
+static void expect_slices(table *t, const table_tensor *x, uint32_t dim, const table_tensor *index,
+                          uint32_t kept)
 {
     vkd_shape shape = {.rank = x->shape.rank - 1 + kept};
     for (uint32_t d = 0; d < shape.rank; d++)

@@ -7,7 +7,8 @@ static uint32_t draw_size(table *t) { return 1 + table_below(t, table_chance(t, 
 static uint32_t draw_k(table *t) { return table_chance(t, 12) ? 0 : draw_size(t); }
 
 typedef struct product {
-    const table_tensor *a, *b, *c; /* [batch, m, k], [batch, k, n] or transposed [n, k], what broadcasts to y or null */
+    /* [batch, m, k], [batch, k, n] or transposed [n, k], what broadcasts to y or null */
+    const table_tensor *a, *b, *c;
     uint32_t m, n, k;
     bool transposed;
     double alpha, beta;
@@ -27,7 +28,9 @@ static void expect(table *t, const product *p, vkd_shape shape)
             sum += p->a->values[row * p->k + k] * b;
             size += fabs(p->a->values[row * p->k + k] * b);
         }
-        double c = p->c && p->beta ? p->beta * p->c->values[table_broadcast_index(&p->c->shape, &shape, i)] : 0;
+        double c = p->c && p->beta
+                       ? p->beta * p->c->values[table_broadcast_index(&p->c->shape, &shape, i)]
+                       : 0;
         y->values[i] = p->alpha * sum + c;
         scales[i] = fabs(p->alpha) * size + fabs(c);
     }
@@ -87,8 +90,9 @@ static void draw_linear(table *t)
 }
 
 static const table_case cases[] = {
-    {"aten.mm.default", draw_mm, 2},      {"aten::mm.out", draw_mm, 2},       {"aten.bmm.default", draw_mm, 3},
-    {"aten::bmm.out", draw_mm, 3},        {"aten.addmm.default", draw_addmm}, {"aten::addmm.out", draw_addmm},
+    {"aten.mm.default", draw_mm, 2},      {"aten::mm.out", draw_mm, 2},
+    {"aten.bmm.default", draw_mm, 3},     {"aten::bmm.out", draw_mm, 3},
+    {"aten.addmm.default", draw_addmm},   {"aten::addmm.out", draw_addmm},
     {"aten.linear.default", draw_linear}, {"aten::linear.out", draw_linear},
 };
 const table_family table_matmul = TABLE_FAMILY(cases);

@@ -17,7 +17,7 @@ static void expect_moved(table_tensor *y, const table_tensor *x, mover *move, co
     }
 }
 
-/* ------------------------------------------------------------------------------------- permutations, mirrors, repeats */
+/* --------------------------------------------------------------- permutations, mirrors, repeats */
 
 typedef struct ordering {
     uint32_t rank, order[VKD_MAX_RANK];
@@ -94,7 +94,7 @@ static void draw_expand(table *t)
         y->values[i] = x->values[table_broadcast_index(&x->shape, &full, i)];
 }
 
-/* ------------------------------------------------------------------------------------------------------------- parts */
+/* ---------------------------------------------------------------------------------------- parts */
 
 typedef struct part {
     uint32_t dim, start, step;
@@ -159,7 +159,8 @@ static void draw_select(table *t)
 static void draw_split(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 1, 8));
-    uint32_t count = 1 + table_below(t, 4), dim = table_below(t, x->shape.rank), left = x->shape.dims[dim];
+    uint32_t count = 1 + table_below(t, 4), dim = table_below(t, x->shape.rank),
+             left = x->shape.dims[dim];
     int64_t sizes[4];
     for (uint32_t i = 0; i < count; i++) {
         sizes[i] = i + 1 < count ? table_below(t, left + 1) : left;
@@ -187,7 +188,8 @@ static void unfolded(const void *numbers, const uint32_t *at, uint32_t *from)
 static void draw_unfold(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 7));
-    part p = {.dim = table_dim(t, x->shape.rank), .start = x->shape.rank, .step = 1 + table_below(t, 4)};
+    part p = {
+        .dim = table_dim(t, x->shape.rank), .start = x->shape.rank, .step = 1 + table_below(t, 4)};
     uint32_t size = 1 + table_below(t, x->shape.dims[p.dim]);
     table_int(t, size);
     table_int(t, p.step);
@@ -197,7 +199,7 @@ static void draw_unfold(table *t)
     expect_moved(table_output(t, x->dtype, shape), x, unfolded, &p);
 }
 
-/* ------------------------------------------------------------------------------------------- pixels, strides by hand */
+/* ---------------------------------------------------------------------- pixels, strides by hand */
 
 typedef struct shuffle {
     uint32_t factor, c; /* c: the dim of channels */
@@ -238,7 +240,8 @@ static void draw_strided(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 0, 5));
     vkd_shape shape = {.rank = table_below(t, 6)};
-    int64_t sizes[VKD_MAX_RANK], strides[VKD_MAX_RANK], offset = table_below(t, (uint32_t)x->count), last = offset;
+    int64_t sizes[VKD_MAX_RANK], strides[VKD_MAX_RANK], offset = table_below(t, (uint32_t)x->count),
+                                                        last = offset;
     for (uint32_t d = 0; d < shape.rank; d++) {
         sizes[d] = shape.dims[d] = 1 + table_below(t, 5);
         uint32_t room = (uint32_t)((int64_t)x->count - 1 - last), steps = shape.dims[d] - 1;

@@ -3,12 +3,13 @@
 
 #include <math.h>
 
-/* --------------------------------------------------------------------------------------------------------- softmax */
+/* -------------------------------------------------------------------------------------- softmax */
 
 enum { SOFTMAX, LOG_SOFTMAX };
 
 /* One line of `count` elements, `step` apart. */
-static void expect_line(bool is_log, const double *x, size_t count, size_t step, double *y, double *scales)
+static void expect_line(bool is_log, const double *x, size_t count, size_t step, double *y,
+                        double *scales)
 {
     double most = x[0], sum = 0;
     for (size_t i = 1; i < count; i++)
@@ -50,15 +51,18 @@ static void draw_softmax(table *t)
         step *= x->shape.dims[d];
     for (size_t i = 0; i < x->count; i++)
         if (i / step % count == 0)
-            expect_line(t->row->code == LOG_SOFTMAX, x->values + i, count, step, y->values + i, scales + i);
+            expect_line(t->row->code == LOG_SOFTMAX, x->values + i, count, step, y->values + i,
+                        scales + i);
 }
 
-/* ------------------------------------------------------------------------------------------------- normalisations */
+/* ------------------------------------------------------------------------------- normalisations */
 
-/* Runs of x that are normalised together, as run_of numbers them; each element has weight and bias parameter_of. */
+/* Runs of x that are normalised together, as run_of numbers them; each element has weight and bias
+ * parameter_of. */
 typedef struct norm {
     const table_tensor *x, *weight, *bias;
-    size_t runs, run_step;             /* element i is of run i / run_step % runs: of two numbers, the second is 1 elsewhere */
+    /* element i is of run i / run_step % runs: of two numbers, the second is 1 elsewhere */
+    size_t runs, run_step;
     size_t parameters, parameter_step; /* and has parameter i / parameter_step % parameters */
     double eps;
     bool keeps_mean; /* rms: x stays where it is */
@@ -89,7 +93,8 @@ static void expect_normalised(table *t, const norm *n, const moments *m)
     y->relative = 1e-5;
     for (size_t i = 0; i < y->count; i++) {
         size_t parameter = i / n->parameter_step % n->parameters, run = run_of(n, i);
-        double w = n->weight ? n->weight->values[parameter] : 1, b = n->bias ? n->bias->values[parameter] : 0;
+        double w = n->weight ? n->weight->values[parameter] : 1,
+               b = n->bias ? n->bias->values[parameter] : 0;
         double inverse = 1 / sqrt(m->variance[run] + n->eps), x = n->x->values[i];
         y->values[i] = (x - m->mean[run]) * inverse * w + b;
         scales[i] = (fabs(x) + fabs(m->mean[run])) * inverse * fabs(w) + fabs(b);
@@ -98,7 +103,8 @@ static void expect_normalised(table *t, const norm *n, const moments *m)
 
 static void expect_moments(table *t, const norm *n, const moments *m, vkd_shape shape)
 {
-    table_tensor *means = table_output(t, VKD_DTYPE_FLOAT32, shape), *inverses = table_output(t, VKD_DTYPE_FLOAT32, shape);
+    table_tensor *means = table_output(t, VKD_DTYPE_FLOAT32, shape),
+                 *inverses = table_output(t, VKD_DTYPE_FLOAT32, shape);
     means->relative = inverses->relative = 1e-5;
     means->absolute = 1e-6;
     for (size_t i = 0; i < means->count; i++) {
@@ -110,7 +116,8 @@ static void expect_moments(table *t, const norm *n, const moments *m, vkd_shape 
 
 static table_tensor *draw_x(table *t, uint32_t least_rank)
 {
-    return table_drawn(t, table_dtype(t, TABLE_FLOATS), table_shape_filled(t, least_rank, 5), -3, 4);
+    return table_drawn(t, table_dtype(t, TABLE_FLOATS), table_shape_filled(t, least_rank, 5), -3,
+                       4);
 }
 
 /* Null: none. */
@@ -122,7 +129,10 @@ static table_tensor *draw_parameter(table *t, const norm *n, vkd_shape shape)
     return NULL;
 }
 
-static void draw_eps(table *t, norm *n) { table_double(t, n->eps = table_chance(t, 2) ? 1e-5 : 0.125); }
+static void draw_eps(table *t, norm *n)
+{
+    table_double(t, n->eps = table_chance(t, 2) ? 1e-5 : 0.125);
+}
 
 static void draw_layer(table *t)
 {
@@ -206,7 +216,8 @@ static void draw_batch(table *t)
     moments m = {{0}};
     draw_channels(t, &n);
     const vkd_shape shape = {1, {n.x->shape.dims[1]}};
-    table_tensor *mean = table_drawn(t, n.x->dtype, shape, -2, 2), *variance = table_drawn(t, n.x->dtype, shape, 0, 3);
+    table_tensor *mean = table_drawn(t, n.x->dtype, shape, -2, 2),
+                 *variance = table_drawn(t, n.x->dtype, shape, 0, 3);
     mean->arrival = variance->arrival = TABLE_CONSTANT;
     table_double(t, 0.1); /* momentum */
     draw_eps(t, &n);

@@ -9,7 +9,11 @@ static size_t draw_pads(table *t, vkd_shape *shape, int64_t *before)
         uint32_t d = shape->rank - 1 - i;
         int32_t size = (int32_t)shape->dims[d];
         int32_t first = random_range(t->random, table_chance(t, 3) ? -size : 0, 3);
-        int32_t last = random_range(t->random, table_chance(t, 3) ? -(size + first) : first < 0 ? -(size + first) : 0, 3);
+        int32_t last = random_range(t->random,
+                                    table_chance(t, 3) ? -(size + first)
+                                    : first < 0        ? -(size + first)
+                                                       : 0,
+                                    3);
         before[d] = first;
         shape->dims[d] = (uint32_t)(size + first + last);
         table_size(t, first);

@@ -38,7 +38,9 @@ static void draw_padding(table *t, window *w)
 /* Large enough for a window; rank 3 or 4. */
 static table_tensor *draw_image(table *t, uint32_t types)
 {
-    vkd_shape shape = {4, {1 + table_below(t, 3), 1 + table_below(t, 9), 13 + table_below(t, 9), 13 + table_below(t, 9)}};
+    vkd_shape shape = {4,
+                       {1 + table_below(t, 3), 1 + table_below(t, 9), 13 + table_below(t, 9),
+                        13 + table_below(t, 9)}};
     if (table_chance(t, 3))
         shape = (vkd_shape){3, {shape.dims[1], shape.dims[2], shape.dims[3]}};
     return table_drawn(t, table_dtype(t, types), shape, -100, 100);
@@ -64,7 +66,8 @@ typedef struct met {
     int64_t place, real;    /* of the first maximum in the plane; how many pixels */
 } met;
 
-static met meet(const window *w, const double *plane, int64_t height, int64_t width, int64_t y, int64_t x)
+static met meet(const window *w, const double *plane, int64_t height, int64_t width, int64_t y,
+                int64_t x)
 {
     met m = {-INFINITY, 0, 0, -1, 0};
     for (int64_t i = 0; i < w->kernel[0] * w->kernel[1]; i++) {
@@ -73,7 +76,8 @@ static met meet(const window *w, const double *plane, int64_t height, int64_t wi
         if (h < 0 || h >= height || v < 0 || v >= width)
             continue;
         double value = plane[h * width + v];
-        if (m.place < 0 || isnan(value) || value > m.most) { /* of several NaNs the last one stays */
+        if (m.place < 0 || isnan(value) ||
+            value > m.most) { /* of several NaNs the last one stays */
             m.most = value;
             m.place = h * width + v;
         }
@@ -96,14 +100,16 @@ static int64_t padded_count(const window *w, int64_t height, int64_t width, int6
     return count;
 }
 
-static met met_by(const window *w, const table_tensor *x, const vkd_shape *y, size_t i, int64_t *padded)
+static met met_by(const window *w, const table_tensor *x, const vkd_shape *y, size_t i,
+                  int64_t *padded)
 {
     uint32_t at[VKD_MAX_RANK], rank = y->rank;
     int64_t height = x->shape.dims[rank - 2], width = x->shape.dims[rank - 1];
     table_places(y, i, at);
     size_t plane = i / ((size_t)y->dims[rank - 2] * y->dims[rank - 1]);
     *padded = padded_count(w, height, width, at[rank - 2], at[rank - 1]);
-    return meet(w, x->values + plane * (size_t)(height * width), height, width, at[rank - 2], at[rank - 1]);
+    return meet(w, x->values + plane * (size_t)(height * width), height, width, at[rank - 2],
+                at[rank - 1]);
 }
 
 enum { MAXIMA, AND_PLACES };
@@ -122,7 +128,8 @@ static void draw_max(table *t)
     w.ceil_mode = table_chance(t, 2);
     table_bool(t, w.ceil_mode);
     const vkd_shape shape = result_of(&w, x->shape);
-    table_tensor *y = table_output(t, x->dtype, shape), *indices = places ? table_output(t, VKD_DTYPE_INT32, shape) : NULL;
+    table_tensor *y = table_output(t, x->dtype, shape),
+                 *indices = places ? table_output(t, VKD_DTYPE_INT32, shape) : NULL;
     y->absolute = table_is_float(x->dtype) ? 1e-300 : 0; /* 0 of either sign */
     for (size_t i = 0; i < y->count; i++) {
         int64_t padded;

@@ -14,9 +14,10 @@ static table_tensor *draw_result(table *t, const table_tensor *x)
     return y;
 }
 
-/* ---------------------------------------------------------------------------------------------------- slices, places */
+/* ------------------------------------------------------------------------------- slices, places */
 
-/* Arguments are in the row's order: the source, of a shape that later ones decide, comes before them. */
+/* Arguments are in the row's order: the source, of a shape that later ones decide, comes before
+ * them. */
 static table_tensor *draw_source(table *t, const table_tensor *x, vkd_shape shape)
 {
     table_tensor *source = table_drawn(t, x->dtype, shape, -300, 300);
@@ -27,8 +28,10 @@ static table_tensor *draw_source(table *t, const table_tensor *x, vkd_shape shap
 static void draw_slice(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 1, RANKS));
-    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim], step = 1 + table_below(t, 3);
-    uint32_t start = table_below(t, size + 1), count = table_below(t, (size - start + step - 1) / step + 1);
+    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim],
+             step = 1 + table_below(t, 3);
+    uint32_t start = table_below(t, size + 1),
+             count = table_below(t, (size - start + step - 1) / step + 1);
     vkd_shape shape = x->shape;
     shape.dims[dim] = count;
     table_tensor *source = draw_source(t, x, shape);
@@ -55,7 +58,8 @@ static void draw_slice(table *t)
 static void draw_select(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, RANKS));
-    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim], index = table_below(t, size);
+    uint32_t dim = table_below(t, x->shape.rank), size = x->shape.dims[dim],
+             index = table_below(t, size);
     vkd_shape shape = {.rank = x->shape.rank - 1};
     for (uint32_t d = 0; d < shape.rank; d++)
         shape.dims[d] = x->shape.dims[d + (d >= dim)];
@@ -73,9 +77,10 @@ static void draw_select(table *t)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- by index */
+/* ------------------------------------------------------------------------------------- by index */
 
-/* Entry by entry: of several at one place the last one stays, and sums are stored, which rounds them, at every one. */
+/* Entry by entry: of several at one place the last one stays, and sums are stored, which rounds
+ * them, at every one. */
 static void put(table_tensor *y, size_t at, double value, bool adds)
 {
     if (adds && table_is_float(y->dtype))
@@ -91,12 +96,14 @@ static uint32_t draw_types(bool adds) { return adds ? TABLE_FLOATS | TABLE_INTS 
 static void draw_index_put(table *t)
 {
     bool adds = table_chance(t, 2);
-    vkd_shape full = table_shape_filled(t, 1, RANKS), index_shape = table_shape(t, 0, 2), shape = {0};
+    vkd_shape full = table_shape_filled(t, 1, RANKS), index_shape = table_shape(t, 0, 2),
+              shape = {0};
     table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
     uint32_t dim = table_below(t, full.rank), size = full.dims[dim];
     for (uint32_t d = 0; d < dim; d++)
         table_null(t);
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, index_shape, -(double)size, (double)size - 1);
+    table_tensor *index =
+        table_drawn(t, VKD_DTYPE_INT32, index_shape, -(double)size, (double)size - 1);
     table_gather(t, dim + 1);
     for (uint32_t d = 0; d < full.rank; d++) {
         for (uint32_t k = 0; d == dim && k < index_shape.rank; k++)
@@ -116,7 +123,8 @@ static void draw_index_put(table *t)
         for (uint32_t d = dim + 1; d < full.rank; d++)
             to[d] = at[d + index_shape.rank - 1];
         to[dim] = (uint32_t)(chosen < 0 ? chosen + size : chosen);
-        put(y, table_place(&full, to), source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
+        put(y, table_place(&full, to),
+            source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
     }
 }
 
@@ -144,18 +152,21 @@ static void draw_scatter(table *t)
     }
 }
 
-/* -------------------------------------------------------------------------------------------- copies, sums, no values */
+/* ---------------------------------------------------------------------- copies, sums, no values */
 
 static void draw_copy(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 0, 6));
-    table_tensor *source = table_drawn(t, table_dtype(t, TABLE_ALL), table_narrowed(t, x->shape), 0, 120);
+    table_tensor *source =
+        table_drawn(t, table_dtype(t, TABLE_ALL), table_narrowed(t, x->shape), 0, 120);
     table_bool(t, false); /* non_blocking */
     table_tensor *y = table_output(t, x->dtype, x->shape);
     for (size_t i = 0; i < y->count; i++) {
         double value = source->values[table_broadcast_index(&source->shape, &y->shape, i)];
         bool truth = y->dtype == VKD_DTYPE_BOOL;
-        y->values[i] = truth ? value != 0 : table_is_float(y->dtype) ? table_stored(y->dtype, value) : trunc(value);
+        y->values[i] = truth                      ? value != 0
+                       : table_is_float(y->dtype) ? table_stored(y->dtype, value)
+                                                  : trunc(value);
     }
 }
 

@@ -1,11 +1,11 @@
-/* Cases of the int8 operators, bit for bit: ops/quantize.c, q8_add.c, q8_relu.c, pixel_shuffle.c, conv.c, conv_transposed.c,
- * linear.c. Their oracles are those of support/oracle.h. */
+/* Cases of the int8 operators, bit for bit: ops/quantize.c, q8_add.c, q8_relu.c, pixel_shuffle.c,
+ * conv.c, conv_transposed.c, linear.c. Their oracles are those of support/oracle.h. */
 #include "support/oracle.h"
 #include "table_families.h"
 
 #include <stdlib.h>
 
-/* -------------------------------------------------------------------------------------------------- bytes and doubles */
+/* ---------------------------------------------------------------------------- bytes and doubles */
 
 static void *make(size_t count, size_t size)
 {
@@ -39,7 +39,7 @@ static void expect_bytes(table_tensor *y, int8_t *bytes)
     free(bytes);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- drawing */
+/* -------------------------------------------------------------------------------------- drawing */
 
 static oracle_q draw_q(table *t)
 {
@@ -60,7 +60,7 @@ static table_tensor *draw_bytes(table *t, vkd_shape shape)
     return x;
 }
 
-/* ----------------------------------------------------------------------------------------------- quantize, dequantize */
+/* ------------------------------------------------------------------------- quantize, dequantize */
 
 static void draw_quantize(table *t)
 {
@@ -97,7 +97,7 @@ static void draw_dequantize(table *t)
     }
 }
 
-/* -------------------------------------------------------------------------------------------- add, relu, pixel_shuffle */
+/* --------------------------------------------------------------------- add, relu, pixel_shuffle */
 
 static void draw_add(table *t)
 {
@@ -145,7 +145,7 @@ static void draw_shuffle(table *t)
     expect_bytes(y, out);
 }
 
-/* --------------------------------------------------------------------------------------------- products and windows */
+/* ------------------------------------------------------------------------- products and windows */
 
 /* The parameters of output channels, rows of k weights each, padded to whole words. */
 typedef struct drawn {
@@ -160,7 +160,8 @@ static uint32_t align4(uint32_t value) { return (value + 3) / 4 * 4; }
 
 static drawn draw_channels(table *t, uint32_t out_c, uint32_t k)
 {
-    drawn d = {.out_c = out_c, .k = k, .x_q = draw_q(t), .y_q = draw_q(t), .relu = table_chance(t, 2)};
+    drawn d = {
+        .out_c = out_c, .k = k, .x_q = draw_q(t), .y_q = draw_q(t), .relu = table_chance(t, 2)};
     d.weights = make((size_t)out_c * align4(k), 1);
     d.scales = make(out_c, sizeof *d.scales);
     d.bias = table_chance(t, 3) ? NULL : make(out_c, sizeof *d.bias);
@@ -191,7 +192,8 @@ static void add_weights(table *t, const drawn *d, const int32_t *taps)
 {
     const uint32_t row = align4(d->k);
     if (taps) {
-        uint32_t h = (uint32_t)taps[0], w = (uint32_t)taps[1], padded = table_chance(t, 2) ? align4(d->out_c) : d->out_c;
+        uint32_t h = (uint32_t)taps[0], w = (uint32_t)taps[1],
+                 padded = table_chance(t, 2) ? align4(d->out_c) : d->out_c;
         table_tensor *x = add_constant(t, VKD_DTYPE_INT8, (vkd_shape){3, {h, w, padded}});
         for (uint32_t c = 0; c < d->out_c; c++)
             for (uint32_t i = 0; i < d->k; i++)
@@ -268,8 +270,8 @@ static void draw_axis(table *t, conv_case *c, int axis)
         w->padding[axis] = random_range(t->random, 0, w->kernel[axis] - 1);
         w->dilation[axis] = c->form == TRANSPOSED ? 1 : random_range(t->random, 1, 2);
         c->output_padding[axis] = random_range(t->random, 0, w->stride[axis] - 1);
-        c->out[axis] =
-            c->form == TRANSPOSED ? oracle_transposed_extent(w, c->output_padding, axis) : oracle_extent(w, axis, false);
+        c->out[axis] = c->form == TRANSPOSED ? oracle_transposed_extent(w, c->output_padding, axis)
+                                             : oracle_extent(w, axis, false);
     } while (c->out[axis] < 1);
 }
 
@@ -287,7 +289,10 @@ static conv_case draw_case(table *t)
     return c;
 }
 
-static void add_pair(table *t, const int32_t pair[2]) { table_ints(t, 2, (const int64_t[]){pair[0], pair[1]}); }
+static void add_pair(table *t, const int32_t pair[2])
+{
+    table_ints(t, 2, (const int64_t[]){pair[0], pair[1]});
+}
 
 static void add_window(table *t, const conv_case *c)
 {
@@ -304,12 +309,14 @@ static void draw_conv(table *t)
 {
     const conv_case c = draw_case(t);
     const oracle_window *w = &c.window;
-    drawn d = draw_channels(t, c.out_c, (uint32_t)(w->kernel[0] * w->kernel[1]) * (w->c / c.groups));
+    drawn d =
+        draw_channels(t, c.out_c, (uint32_t)(w->kernel[0] * w->kernel[1]) * (w->c / c.groups));
     table_tensor *x = draw_bytes(t, (vkd_shape){4, {w->n, w->c, w->h, w->w}});
     add_channels(t, &d, c.form == DEPTHWISE ? w->kernel : NULL);
     add_window(t, &c);
     table_string(t, d.relu ? "relu" : "none");
-    table_tensor *y = table_output(t, VKD_DTYPE_INT8, (vkd_shape){4, {w->n, c.out_c, (uint32_t)c.out[0], (uint32_t)c.out[1]}});
+    table_tensor *y = table_output(
+        t, VKD_DTYPE_INT8, (vkd_shape){4, {w->n, c.out_c, (uint32_t)c.out[0], (uint32_t)c.out[1]}});
     const oracle_channels channels = channels_of(&d);
     int8_t *bytes = bytes_of(x), *result = make(y->count, 1);
     if (c.form == TRANSPOSED)

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* How weights lie in the file: bytes, or two nibbles in a byte with the even one in the high or the low half. */
+/* How weights lie in the file: bytes, or two nibbles in a byte with the even one in the high or the
+ * low half. */
 typedef enum weight_form { BYTES, HIGH_FIRST, LOW_FIRST } weight_form;
 
 static double weight_at(weight_form form, const table_tensor *weights, size_t n, size_t k)
@@ -16,7 +17,8 @@ static double weight_at(weight_form form, const table_tensor *weights, size_t n,
     return (double)(high ? byte >> 4 : byte & 15) - 8;
 }
 
-/* Real rows times integers with scales: y[m, n] = sum_k x[m, k] w[n, k] s[k / group, n] + bias[n]. */
+/* Real rows times integers with scales: y[m, n] = sum_k x[m, k] w[n, k] s[k / group, n] + bias[n].
+ */
 typedef struct linear {
     weight_form form;
     size_t m, n, k, group;
@@ -30,14 +32,16 @@ static void expect(table *t, const linear *l)
 {
     vkd_shape shape = l->x->shape;
     shape.dims[shape.rank - 1] = (uint32_t)l->n;
-    table_tensor *y = table_output(t, table_is_float(l->x->dtype) ? l->x->dtype : VKD_DTYPE_FLOAT32, shape);
+    table_tensor *y =
+        table_output(t, table_is_float(l->x->dtype) ? l->x->dtype : VKD_DTYPE_FLOAT32, shape);
     double *sizes = table_scales(t, y);
     size_t row = l->scales->count / (l->k / l->group);
     y->relative = 1e-5;
     for (size_t i = 0; i < y->count; i++) {
         size_t m = i / l->n, n = i % l->n;
         for (size_t k = 0; k < l->k; k++) {
-            double scaled = weight_at(l->form, l->weights, n, k) * l->scales->values[k / l->group * row + n];
+            double scaled =
+                weight_at(l->form, l->weights, n, k) * l->scales->values[k / l->group * row + n];
             y->values[i] += l->rows[m * l->k + k] * scaled;
             sizes[i] += fabs(l->rows[m * l->k + k] * scaled);
         }
@@ -52,7 +56,8 @@ static void draw_x(table *t, linear *l, uint32_t group, vkd_dtype dtype)
 {
     vkd_shape shape = table_shape_filled(t, 0, 3);
     l->m = (size_t)vkd_dims_count(shape.rank, shape.dims);
-    l->k = shape.dims[shape.rank++] = group ? group * (1 + table_below(t, 4)) : 4 * (1 + table_below(t, 30));
+    l->k = shape.dims[shape.rank++] =
+        group ? group * (1 + table_below(t, 4)) : 4 * (1 + table_below(t, 30));
     l->group = group ? group : l->k;
     l->n = 1 + table_below(t, 30);
     l->x = table_drawn(t, dtype, shape, -3, 3);
@@ -63,15 +68,18 @@ static void draw_weights(table *t, linear *l, uint32_t k_step)
 {
     uint32_t row = l->form == BYTES ? (uint32_t)l->k : align((uint32_t)l->k, k_step) / 2;
     vkd_dtype dtype = l->form == BYTES ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
-    table_tensor *weights = table_drawn(t, dtype, (vkd_shape){2, {(uint32_t)l->n, row}}, l->form == BYTES ? -128 : 0, 255);
+    table_tensor *weights = table_drawn(t, dtype, (vkd_shape){2, {(uint32_t)l->n, row}},
+                                        l->form == BYTES ? -128 : 0, 255);
     weights->arrival = TABLE_CONSTANT;
     l->weights = weights;
 }
 
-static table_tensor *draw_constant(table *t, const linear *l, vkd_shape shape, double low, double high)
+static table_tensor *draw_constant(table *t, const linear *l, vkd_shape shape, double low,
+                                   double high)
 {
     bool halves = l->x->dtype == VKD_DTYPE_FLOAT16;
-    table_tensor *x = table_drawn(t, halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32, shape, low, high);
+    table_tensor *x =
+        table_drawn(t, halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32, shape, low, high);
     x->arrival = TABLE_CONSTANT;
     return x;
 }
@@ -79,7 +87,8 @@ static table_tensor *draw_constant(table *t, const linear *l, vkd_shape shape, d
 static void draw_scales(table *t, linear *l, uint32_t padded)
 {
     uint32_t groups = (uint32_t)(l->k / l->group);
-    const vkd_shape shape = groups > 1 || padded != l->n ? (vkd_shape){2, {groups, padded}} : (vkd_shape){1, {padded}};
+    const vkd_shape shape =
+        groups > 1 || padded != l->n ? (vkd_shape){2, {groups, padded}} : (vkd_shape){1, {padded}};
     l->scales = draw_constant(t, l, shape, 0.01, 0.2);
 }
 
@@ -121,9 +130,10 @@ static void draw_groups(table *t)
     expect(t, &l);
 }
 
-/* ------------------------------------------------------------------------------------------------------ quantised rows */
+/* ------------------------------------------------------------------------------- quantised rows */
 
-/* x becomes a whole number of steps and a rest too small to round to another; rows are what the steps are worth. */
+/* x becomes a whole number of steps and a rest too small to round to another; rows are what the
+ * steps are worth. */
 static void draw_steps(table *t, table_tensor *x, size_t i, double scale, double zero, double *rows)
 {
     int32_t step = random_range(t->random, -140, 140);
@@ -162,9 +172,11 @@ static void draw_dynamic(table *t)
     vkd_shape pairs = l.x->shape;
     pairs.rank--;
     table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, pairs, 0.01, 0.1);
-    table_tensor *zeros = table_drawn(t, table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_INT32, pairs, -20, 20);
+    table_tensor *zeros =
+        table_drawn(t, table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_INT32, pairs, -20, 20);
     for (size_t i = 0; i < l.x->count; i++)
-        draw_steps(t, (table_tensor *)(uintptr_t)l.x, i, scales->values[i / l.k], zeros->values[i / l.k], rows);
+        draw_steps(t, (table_tensor *)(uintptr_t)l.x, i, scales->values[i / l.k],
+                   zeros->values[i / l.k], rows);
     l.rows = rows;
     draw_weights(t, &l, 8);
     table_null(t); /* weight_sums */
@@ -174,7 +186,7 @@ static void draw_dynamic(table *t)
     expect(t, &l);
 }
 
-/* ------------------------------------------------------------------------------------------------------ tables of rows */
+/* ------------------------------------------------------------------------------- tables of rows */
 
 typedef struct rows {
     uint32_t count, width, groups;
@@ -191,7 +203,8 @@ static rows draw_rows(table *t)
     return r;
 }
 
-static void expect_rows(table *t, const rows *r, const table_tensor *zeros, const table_tensor *index, weight_form form)
+static void expect_rows(table *t, const rows *r, const table_tensor *zeros,
+                        const table_tensor *index, weight_form form)
 {
     vkd_shape shape = index->shape;
     shape.dims[shape.rank++] = r->width;
@@ -210,7 +223,8 @@ static void draw_embedding(table *t)
     rows r = draw_rows(t);
     bool low_first = table_chance(t, 2);
     table_int(t, r.width / r.groups);
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_tensor *index =
+        table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
     table_bool(t, low_first);
     expect_rows(t, &r, NULL, index, low_first ? LOW_FIRST : HIGH_FIRST);
 }
@@ -225,7 +239,8 @@ static void draw_embedding_4bit(table *t)
         zeros = table_drawn(t, r.scales->dtype, r.scales->shape, -3, 3);
     table_int(t, -8);
     table_int(t, 7);
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_tensor *index =
+        table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
     table_null(t); /* dtype */
     expect_rows(t, &r, zeros, index, HIGH_FIRST);
 }
@@ -234,12 +249,14 @@ static void draw_embedding_4bit(table *t)
 static void draw_backward(table *t)
 {
     vkd_shape shape = table_shape_filled(t, 0, 3);
-    uint32_t n = 1 + table_below(t, 20), group = 8 * (1 + table_below(t, 3)), k = group * (1 + table_below(t, 3));
+    uint32_t n = 1 + table_below(t, 20), group = 8 * (1 + table_below(t, 3)),
+             k = group * (1 + table_below(t, 3));
     uint32_t row = align(n, 4);
     shape.dims[shape.rank++] = n;
     table_tensor *d = table_drawn(t, VKD_DTYPE_FLOAT32, shape, -2, 2);
     table_tensor *weights = table_drawn(t, VKD_DTYPE_UINT8, (vkd_shape){2, {n, k / 2}}, 0, 255);
-    table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {k / group, row}}, 0.01, 0.2);
+    table_tensor *scales =
+        table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {k / group, row}}, 0.01, 0.2);
     table_int(t, group);
     shape.dims[shape.rank - 1] = k;
     table_tensor *y = table_output(t, VKD_DTYPE_FLOAT32, shape);
@@ -247,7 +264,8 @@ static void draw_backward(table *t)
     y->relative = 1e-5;
     for (size_t i = 0; i < y->count; i++)
         for (size_t j = 0; j < n; j++) {
-            double w = weight_at(LOW_FIRST, weights, j, i % k) * scales->values[i % k / group * row + j];
+            double w =
+                weight_at(LOW_FIRST, weights, j, i % k) * scales->values[i % k / group * row + j];
             y->values[i] += d->values[i / k * n + j] * w;
             sizes[i] += fabs(d->values[i / k * n + j] * w);
         }

@@ -4,7 +4,18 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum reduction { SUM, MEAN, PRODUCT, MAX, MIN, ARGMAX, ARGMIN, ANY, ALL, OPS = 16 } reduction;
+typedef enum reduction {
+    SUM,
+    MEAN,
+    PRODUCT,
+    MAX,
+    MIN,
+    ARGMAX,
+    ARGMIN,
+    ANY,
+    ALL,
+    OPS = 16
+} reduction;
 /* How a row names its dims; added to a reduction, for a case's code. */
 enum { LIST = 0, ONE = OPS, NONE = 2 * OPS };
 
@@ -65,8 +76,10 @@ static size_t kept_index(const vkd_shape *x, const bool *reduced, const uint32_t
 
 static bool is_more(double a, double b) { return isnan(b) ? false : isnan(a) || a > b; }
 
-/* Element `index` of a run joins what came before it. `other`: the sum of magnitudes, the extreme whose place is kept. */
-static void join(reduction op, bool is_float, bool is_first, double x, uint32_t index, double *y, double *other)
+/* Element `index` of a run joins what came before it. `other`: the sum of magnitudes, the extreme
+ * whose place is kept. */
+static void join(reduction op, bool is_float, bool is_first, double x, uint32_t index, double *y,
+                 double *other)
 {
     bool more = is_first || (op == MIN || op == ARGMIN ? is_more(-x, -*other) : is_more(x, *other));
     switch (op) {
@@ -111,7 +124,8 @@ static void expect(table *t, const table_tensor *x, table_tensor *y, const bool 
             index = reduced[d] && !all ? at[d] : index;
             is_first &= !reduced[d] || !at[d];
         }
-        join(op, table_is_float(x->dtype), is_first, x->values[i], index, &y->values[to], &other[to]);
+        join(op, table_is_float(x->dtype), is_first, x->values[i], index, &y->values[to],
+             &other[to]);
     }
     for (size_t i = 0; i < y->count && op == MEAN; i++) {
         y->values[i] /= (double)run;
@@ -139,16 +153,20 @@ static vkd_dtype draw_result_type(table *t, vkd_dtype x)
 static table_tensor *draw_operand(table *t, vkd_shape shape)
 {
     reduction op = op_of(t);
-    uint32_t types = op == MEAN ? TABLE_FLOATS : op >= MAX && op <= ARGMIN ? TABLE_FLOATS | TABLE_I32 : TABLE_ALL;
+    uint32_t types = op == MEAN                  ? TABLE_FLOATS
+                     : op >= MAX && op <= ARGMIN ? TABLE_FLOATS | TABLE_I32
+                                                 : TABLE_ALL;
     table_tensor *x = table_input(t, table_dtype(t, types), shape);
     bool is_float = table_is_float(x->dtype), truths = op == ANY || op == ALL;
     if (op == PRODUCT)
         table_uniform(t, x, is_float ? 0.5 : 1, is_float ? 1.6 : 3);
     else
         table_uniform(t, x, truths ? 0 : -300, truths ? table_below(t, 2) : 300);
-    for (size_t i = 0, ties = table_chance(t, 2); ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
+    for (size_t i = 0, ties = table_chance(t, 2);
+         ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
         x->values[i] = (int32_t)table_below(t, 4) - 1;
-    bool exact = is_float || op == MAX || op == MIN; /* where an int is an extreme, 24 bits of it tell */
+    /* where an int is an extreme, 24 bits of it tell */
+    bool exact = is_float || op == MAX || op == MIN;
     if (op >= MAX && op <= ARGMIN && exact && table_chance(t, 2))
         table_extremes(t, x);
     return x;

@@ -5,7 +5,9 @@
 
 static table_tensor *draw_image(table *t, uint32_t types)
 {
-    const vkd_shape shape = {4, {1 + table_below(t, 2), 1 + table_below(t, 7), 1 + table_below(t, 9), 1 + table_below(t, 9)}};
+    const vkd_shape shape = {4,
+                             {1 + table_below(t, 2), 1 + table_below(t, 7), 1 + table_below(t, 9),
+                              1 + table_below(t, 9)}};
     return table_drawn(t, table_dtype(t, types), shape, -100, 100);
 }
 
@@ -34,7 +36,7 @@ static double between(const table_tensor *x, size_t plane, double h, double w, b
     return sum;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- upsample */
+/* ------------------------------------------------------------------------------------- upsample */
 
 typedef struct zoom {
     double ratio[2]; /* pixels of x for one of y */
@@ -42,7 +44,8 @@ typedef struct zoom {
     bool align_corners;
 } zoom;
 
-/* By sizes, or by factors. Factors are powers of two and halves of them: what a pixel's place rounds to is beyond doubt. */
+/* By sizes, or by factors. Factors are powers of two and halves of them: what a pixel's place
+ * rounds to is beyond doubt. */
 static void draw_sizes(table *t, const table_tensor *x, zoom *z, double factors[2])
 {
     static const double drawn[] = {0.5, 1, 2, 4, 3, 2.5, 1.25};
@@ -99,7 +102,8 @@ static void draw_nearest(table *t)
     for (size_t i = 0; i < y->count; i++) {
         uint32_t at[4];
         table_places(&y->shape, i, at);
-        y->values[i] = pixel(x, (size_t)at[0] * x->shape.dims[1] + at[1], nearest(at[2], z.ratio[0], x->shape.dims[2]),
+        y->values[i] = pixel(x, (size_t)at[0] * x->shape.dims[1] + at[1],
+                             nearest(at[2], z.ratio[0], x->shape.dims[2]),
                              nearest(at[3], z.ratio[1], x->shape.dims[3]));
     }
 }
@@ -124,11 +128,12 @@ static void draw_bilinear(table *t)
     for (size_t i = 0; i < y->count; i++) {
         uint32_t at[4];
         table_places(&y->shape, i, at);
-        y->values[i] = between(x, (size_t)at[0] * x->shape.dims[1] + at[1], place(&z, 0, at[2]), place(&z, 1, at[3]), true);
+        y->values[i] = between(x, (size_t)at[0] * x->shape.dims[1] + at[1], place(&z, 0, at[2]),
+                               place(&z, 1, at[3]), true);
     }
 }
 
-/* ----------------------------------------------------------------------------------------------------------- by grid */
+/* -------------------------------------------------------------------------------------- by grid */
 
 typedef struct sampling {
     bool nearest, border, align_corners;
@@ -148,7 +153,8 @@ static void draw_places(table *t, table_tensor *grid, const table_tensor *x, con
     for (size_t i = 0; i < grid->count; i++) {
         uint32_t size = x->shape.dims[i % 2 ? 2 : 3];
         for (int tries = 0; tries < 50; tries++) {
-            grid->values[i] = table_stored(grid->dtype, random_range(t->random, -1300, 1300) / 1000.0);
+            grid->values[i] =
+                table_stored(grid->dtype, random_range(t->random, -1300, 1300) / 1000.0);
             double at = unnormalised(s, grid->values[i], size);
             if (!s->nearest || fabs(at - floor(at) - 0.5) > 0.05)
                 break;
@@ -160,7 +166,8 @@ static void draw_grid(table *t)
 {
     const sampling s = {table_chance(t, 2), table_chance(t, 2), table_chance(t, 2)};
     table_tensor *x = draw_image(t, TABLE_FLOATS);
-    const vkd_shape shape = {4, {x->shape.dims[0], 1 + table_below(t, 7), 1 + table_below(t, 7), 2}};
+    const vkd_shape shape = {4,
+                             {x->shape.dims[0], 1 + table_below(t, 7), 1 + table_below(t, 7), 2}};
     table_tensor *grid = table_input(t, x->dtype, shape);
     draw_places(t, grid, x, &s);
     table_int(t, s.nearest);
@@ -172,9 +179,12 @@ static void draw_grid(table *t)
         uint32_t at[4];
         table_places(&y->shape, i, at);
         size_t plane = (size_t)at[0] * x->shape.dims[1] + at[1];
-        const double *to = grid->values + (((size_t)at[0] * shape.dims[1] + at[2]) * shape.dims[2] + at[3]) * 2;
-        double h = unnormalised(&s, to[1], x->shape.dims[2]), w = unnormalised(&s, to[0], x->shape.dims[3]);
-        y->values[i] = s.nearest ? pixel(x, plane, floor(h + 0.5), floor(w + 0.5)) : between(x, plane, h, w, false);
+        const double *to =
+            grid->values + (((size_t)at[0] * shape.dims[1] + at[2]) * shape.dims[2] + at[3]) * 2;
+        double h = unnormalised(&s, to[1], x->shape.dims[2]),
+               w = unnormalised(&s, to[0], x->shape.dims[3]);
+        y->values[i] = s.nearest ? pixel(x, plane, floor(h + 0.5), floor(w + 0.5))
+                                 : between(x, plane, h, w, false);
     }
 }
 
@@ -188,13 +198,17 @@ static void draw_priors(table *t)
     table_double(t, offset);
     table_tensor *y = table_output(t, table_dtype(t, TABLE_FLOATS), (vkd_shape){2, {h * w, 2}});
     for (size_t i = 0; i < y->count; i++)
-        y->values[i] = table_stored(y->dtype, ((double)(i % 2 ? i / 2 / w : i / 2 % w) + offset) * (double)stride);
+        y->values[i] = table_stored(y->dtype, ((double)(i % 2 ? i / 2 / w : i / 2 % w) + offset) *
+                                                  (double)stride);
 }
 
 static const table_case cases[] = {
-    {"aten.upsample_nearest2d.vec", draw_nearest},   {"aten::upsample_nearest2d.vec_out", draw_nearest},
-    {"aten.upsample_bilinear2d.vec", draw_bilinear}, {"aten::upsample_bilinear2d.vec_out", draw_bilinear},
-    {"aten.grid_sampler_2d.default", draw_grid},     {"aten::grid_sampler_2d.out", draw_grid},
+    {"aten.upsample_nearest2d.vec", draw_nearest},
+    {"aten::upsample_nearest2d.vec_out", draw_nearest},
+    {"aten.upsample_bilinear2d.vec", draw_bilinear},
+    {"aten::upsample_bilinear2d.vec_out", draw_bilinear},
+    {"aten.grid_sampler_2d.default", draw_grid},
+    {"aten::grid_sampler_2d.out", draw_grid},
     {"et_vk.grid_priors.default", draw_priors},
 };
 const table_family table_resample = TABLE_FAMILY(cases);

@@ -8,8 +8,9 @@ typedef enum symbol_op { ADD, SUB, MUL, FLOORDIV, MOD, MAX, MIN, LT, GT, GE, LE,
 static int64_t expected(symbol_op op, int64_t a, int64_t b)
 {
     const int64_t quotient = b ? (int64_t)floor((double)a / (double)b) : 0;
-    const int64_t results[] = {a + b,         a - b,     a * b,  quotient, a - quotient * b, a > b ? a : b,
-                               a < b ? a : b, a<b, a> b, a >= b, a <= b,   a == b,           a != b};
+    const int64_t results[] = {a + b,         a - b,         a * b,     quotient, a - quotient * b,
+                               a > b ? a : b, a < b ? a : b, a<b, a> b, a >= b,   a <= b,
+                               a == b,        a != b};
     return results[op];
 }
 

@@ -9,7 +9,8 @@ static void draw_entropy(table *t)
     uint32_t rows = 1 + table_below(t, 12), classes = 1 + table_below(t, 40);
     double count = 1 + table_below(t, rows), loss = 0, size = 0;
     table_tensor *x = table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {rows, classes}}, -5, 5);
-    table_tensor *labels = table_drawn(t, VKD_DTYPE_INT32, (vkd_shape){1, {rows}}, -1, (double)classes - 1);
+    table_tensor *labels =
+        table_drawn(t, VKD_DTYPE_INT32, (vkd_shape){1, {rows}}, -1, (double)classes - 1);
     table_double(t, count);
     table_tensor *y = table_output(t, VKD_DTYPE_FLOAT32, (vkd_shape){0});
     table_tensor *gradient = table_output(t, VKD_DTYPE_FLOAT32, x->shape);
@@ -19,7 +20,8 @@ static void draw_entropy(table *t)
         for (size_t c = 0; c < classes; c++)
             sum += exp(logits[c]);
         for (size_t c = 0; c < classes && label >= 0; c++)
-            gradient->values[r * classes + c] = (exp(logits[c]) / sum - (c == (size_t)label)) / count;
+            gradient->values[r * classes + c] =
+                (exp(logits[c]) / sum - (c == (size_t)label)) / count;
         loss += label < 0 ? 0 : (log(sum) - logits[(size_t)label]) / count;
         size += label < 0 ? 0 : (fabs(log(sum)) + fabs(logits[(size_t)label])) / count;
     }
@@ -33,7 +35,8 @@ static void draw_entropy(table *t)
 static void draw_adamw(table *t)
 {
     enum { WEIGHT, FIRST, SECOND };
-    const double rate = 0.125, beta1 = 0.75, beta2 = 0.875, eps = 0.0625, decay = 0.5, correction1 = 0.25, correction2 = 0.5;
+    const double rate = 0.125, beta1 = 0.75, beta2 = 0.875, eps = 0.0625, decay = 0.5,
+                 correction1 = 0.25, correction2 = 0.5;
     const double numbers[] = {rate, beta1, beta2, eps, decay, correction1, correction2};
     vkd_shape shape = table_shape_filled(t, 0, 4);
     table_tensor *x[3], *y[3];
@@ -78,13 +81,17 @@ static void draw_gradient(table *t)
         }
 }
 
-/* Codes of -8..7 plus 8, two in a byte, the first in the low half; values stay away from where they round to another. */
+/* Codes of -8..7 plus 8, two in a byte, the first in the low half; values stay away from where they
+ * round to another. */
 static void draw_requant(table *t)
 {
-    uint32_t n = 1 + table_below(t, 9), group = 4 * (1 + table_below(t, 4)), groups = 1 + table_below(t, 3);
-    uint32_t k = group * groups - table_below(t, 2), bytes = (k + 1) / 2, row = n + table_below(t, 4);
+    uint32_t n = 1 + table_below(t, 9), group = 4 * (1 + table_below(t, 4)),
+             groups = 1 + table_below(t, 3);
+    uint32_t k = group * groups - table_below(t, 2), bytes = (k + 1) / 2,
+             row = n + table_below(t, 4);
     table_tensor *x = table_input(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {n, k}});
-    table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {groups, row}}, 0.01, 2);
+    table_tensor *scales =
+        table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {groups, row}}, 0.01, 2);
     table_int(t, group);
     table_tensor *y = table_output(t, VKD_DTYPE_UINT8, (vkd_shape){2, {n, bytes}});
     for (size_t i = 0; i < y->count; i++)
@@ -93,7 +100,8 @@ static void draw_requant(table *t)
         int32_t code = random_range(t->random, -10, 9);
         double rest = random_range(t->random, -45, 45) / 100.0;
         uint32_t at_n = (uint32_t)(i / k), at_k = (uint32_t)(i % k);
-        x->values[i] = table_stored(VKD_DTYPE_FLOAT32, (code + rest) * scales->values[at_k / group * row + at_n]);
+        x->values[i] = table_stored(VKD_DTYPE_FLOAT32,
+                                    (code + rest) * scales->values[at_k / group * row + at_n]);
         code = code < -8 ? -8 : code > 7 ? 7 : code;
         y->values[at_n * bytes + at_k / 2] += (code + 8) * (at_k % 2 ? 16 : 1);
     }

@@ -4,7 +4,7 @@
 #include <float.h>
 #include <math.h>
 
-/* ------------------------------------------------------------------------------------------------- functions of floats */
+/* -------------------------------------------------------------------------- functions of floats */
 
 static double of_sign(double x) { return (x > 0) - (x < 0); }
 static double of_rsqrt(double x) { return 1 / sqrt(x); }
@@ -112,7 +112,8 @@ static const struct {
 
 static bool takes_ints(function_id id)
 {
-    return id == ABS || id == NEG || id == SIGN || id == FLOOR || id == CEIL || id == TRUNC || id == ROUND;
+    return id == ABS || id == NEG || id == SIGN || id == FLOOR || id == CEIL || id == TRUNC ||
+           id == ROUND;
 }
 
 /* Roots of half steps are met, where rounding has ties. */
@@ -147,14 +148,15 @@ static void draw_function(table *t)
     y->ulps = functions[id].ulps;
     for (size_t i = 0; i < y->count; i++) {
         /* Functions compute with floats of 32 bits, and so do ints that become floats. */
-        double v = table_is_float(to) ? table_stored(VKD_DTYPE_FLOAT32, x->values[i]) : x->values[i];
+        double v =
+            table_is_float(to) ? table_stored(VKD_DTYPE_FLOAT32, x->values[i]) : x->values[i];
         y->values[i] = functions[id].compute(v);
         if (!table_is_float(to))
             y->values[i] = table_wrapped_to(to, (int64_t)y->values[i]);
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- with numbers */
+/* --------------------------------------------------------------------------------- with numbers */
 
 static table_tensor *draw_x(table *t, double low, double high)
 {
@@ -211,7 +213,8 @@ static void draw_logit(table *t)
 static void draw_elu(table *t)
 {
     table_tensor *x = draw_x(t, -5, 5);
-    double alpha = draw_number(t, -2, 2), scale = draw_number(t, -2, 2), within = draw_number(t, 0.1f, 2);
+    double alpha = draw_number(t, -2, 2), scale = draw_number(t, -2, 2),
+           within = draw_number(t, 0.1f, 2);
     table_tensor *y = table_output(t, x->dtype, x->shape);
     y->ulps = 8;
     for (size_t i = 0; i < y->count; i++) {
@@ -242,7 +245,7 @@ static void draw_gelu(table *t)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ pow, bits */
+/* ------------------------------------------------------------------------------------ pow, bits */
 
 static void pow_of_ints(table *t)
 {
@@ -278,7 +281,9 @@ static void draw_pow(table *t)
     for (size_t i = 0; i < y->count; i++) {
         double v = x->values[i];
         /* Roots are roots: PyTorch does not take them for powers, which differ for -inf and -0. */
-        y->values[i] = exponent == 0.5 ? sqrt(v) : exponent == -0.5 ? 1 / sqrt(v) : pow(v, exponent);
+        y->values[i] = exponent == 0.5    ? sqrt(v)
+                       : exponent == -0.5 ? 1 / sqrt(v)
+                                          : pow(v, exponent);
     }
 }
 
@@ -289,7 +294,9 @@ static void draw_bitwise_not(table *t)
     table_extremes(t, x);
     table_tensor *y = table_output(t, x->dtype, x->shape);
     for (size_t i = 0; i < y->count; i++)
-        y->values[i] = x->dtype == VKD_DTYPE_BOOL ? x->values[i] == 0 : table_wrapped_to(x->dtype, ~(int64_t)x->values[i]);
+        y->values[i] = x->dtype == VKD_DTYPE_BOOL
+                           ? x->values[i] == 0
+                           : table_wrapped_to(x->dtype, ~(int64_t)x->values[i]);
 }
 
 static const table_case cases[] = {

@@ -42,7 +42,8 @@ static void draw_fill(table *t)
     bool swap = table_chance(t, 2);
     table_tensor *x = draw_operand(t, dtype, swap ? table_narrowed(t, full) : full);
     table_tensor *c = draw_condition(t, swap ? full : table_narrowed(t, full));
-    double number = dtype == VKD_DTYPE_BOOL ? (int32_t)table_below(t, 2) : random_range(t->random, 0, 100);
+    double number =
+        dtype == VKD_DTYPE_BOOL ? (int32_t)table_below(t, 2) : random_range(t->random, 0, 100);
     if (table_is_float(dtype))
         table_double(t, number -= 50.25);
     else

@@ -1,4 +1,5 @@
-/* Structs that callers fill, as an older and a newer header have them: what is missing is zero, what is not known must be. */
+/* Structs that callers fill, as an older and a newer header have them: what is missing is zero,
+ * what is not known must be. */
 #include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
@@ -87,7 +88,8 @@ static void what_an_old_header_lacks_is_a_default(void **state)
     small_begin(&m, false, NULL);
     vkd_options options = watch_begin(&w);
     options.size = offsetof(vkd_options, variant);
-    memset((char *)&options + options.size, 0xab, sizeof options - options.size); /* belongs to someone else */
+    /* belongs to someone else */
+    memset((char *)&options + options.size, 0xab, sizeof options - options.size);
     if (small_init(&m, &options, &delegate) != VKD_OK)
         fail_msg("%s", w.error);
     small_check(&m, delegate);
@@ -112,7 +114,7 @@ static void allocators(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------- a delegate */
+/* ----------------------------------------------------------------------------------- a delegate */
 
 typedef struct fixture {
     watch watch;
@@ -168,15 +170,20 @@ static void specs_of_tomorrow(void **state)
     new_spec specs[2] = {{{sizeof(new_spec), "a key of tomorrow", NULL, 0}, 0},
                          {{sizeof(new_spec), "warmup_execute_after_compile", &yes, 1}, 0}};
     begin(&f, false);
-    assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate), VKD_OK);
+    assert_int_equal(
+        vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate),
+        VKD_OK);
     small_check(&f.model, f.delegate);
     vkd_destroy(f.delegate);
     specs[1].old.value_size = 3;
-    assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate), VKD_INVALID_MODEL);
+    assert_int_equal(
+        vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate),
+        VKD_INVALID_MODEL);
     specs[1].old.value_size = 1;
     specs[1].more = 1;
-    assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate),
-                     VKD_INVALID_ARGUMENT);
+    assert_int_equal(
+        vkd_init(f.model.blob, f.model.size, &specs[0].old, 2, NULL, &f.options, &f.delegate),
+        VKD_INVALID_ARGUMENT);
     end(&f);
 }
 
@@ -187,7 +194,9 @@ static void wrong_named_data(void **state)
     begin(&f, true);
     for (int flaw = 0; flaw < 2; flaw++) {
         const vkd_named_data named = {flaw ? sizeof named : 0, NULL, NULL, NULL};
-        assert_int_equal(vkd_init(f.model.blob, f.model.size, NULL, 0, &named, &f.options, &f.delegate), VKD_INVALID_ARGUMENT);
+        assert_int_equal(
+            vkd_init(f.model.blob, f.model.size, NULL, 0, &named, &f.options, &f.delegate),
+            VKD_INVALID_ARGUMENT);
         assert_non_null(strstr(f.watch.error, "vkd_named_data"));
     }
     const vkd_vulkan vulkan = {0};
@@ -197,7 +206,8 @@ static void wrong_named_data(void **state)
     end(&f);
 }
 
-/* When it is given back: when the constants are on the device, unless they may be needed again. end() sees that all is. */
+/* When it is given back: when the constants are on the device, unless they may be needed again.
+ * end() sees that all is. */
 static void named_data_is_released(void **state)
 {
     (void)state;

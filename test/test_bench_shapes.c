@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool same(const conv2d_problem *a, const conv2d_problem *b) { return !memcmp(a, b, sizeof *a); }
+static bool same(const conv2d_problem *a, const conv2d_problem *b)
+{
+    return !memcmp(a, b, sizeof *a);
+}
 
 static void texts(void **state)
 {
@@ -33,7 +36,8 @@ static void texts(void **state)
     conv2d_problem p;
     assert_null(bench_shape_parse("1x64x56x48 -> 1x32x28x48 3x1 s2x1 p1x0 d1x2 g2", &p));
     assert_true(same(&p, &expected));
-    assert_null(bench_shape_parse("\t1x64x56x48 32 g2 d1x2 s2x1  p1x0 3x1\n", &p)); /* shorter, and in any order */
+    /* shorter, and in any order */
+    assert_null(bench_shape_parse("\t1x64x56x48 32 g2 d1x2 s2x1  p1x0 3x1\n", &p));
     assert_true(same(&p, &expected));
     expected.dtype = VKD_DTYPE_FLOAT16;
     assert_null(bench_shape_parse("1x64x56x48 -> 32 3x1 s2x1 p1x0 d1x2 g2 f16", &p));
@@ -115,8 +119,10 @@ static void built_in_lists_and_models(void **state)
     static const struct {
         const char *source;
         size_t count;
-    } rows[] = {
-        {"resnet50", 23}, {"mobilenet_v2", 30}, {"et_vk", 10}, {VKD_MODELS "/tiny/bottleneck_c12m7o20_s2_11x11/model.pte", 4}};
+    } rows[] = {{"resnet50", 23},
+                {"mobilenet_v2", 30},
+                {"et_vk", 10},
+                {VKD_MODELS "/tiny/bottleneck_c12m7o20_s2_11x11/model.pte", 4}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         reading r;
         bench_shapes shapes = {0};
@@ -138,7 +144,9 @@ static void files(void **state)
     int file = mkstemp(path);
     assert_true(file >= 0);
     FILE *stream = fdopen(file, "w");
-    fputs("# some shapes\n\n1x8x9x9 -> 8 3x3 p1 # the first\n  1x8x9x9 -> 1x8x9x9 3x3 p1\n1x8x9x9 -> 16 1x1\r\n", stream);
+    fputs("# some shapes\n\n1x8x9x9 -> 8 3x3 p1 # the first\n  1x8x9x9 -> 1x8x9x9 3x3 p1\n1x8x9x9 "
+          "-> 16 1x1\r\n",
+          stream);
     fclose(stream);
     reading_begin(&r, NULL);
     assert_int_equal(bench_shapes_add(&r.arena, &caps, path, &shapes), VKD_OK);

@@ -36,7 +36,8 @@ static int set_up(void **state)
     assert_non_null(f);
     gpu_init(&f->g);
     vkd_context_init(&f->g.context, &f->g.options);
-    f->caps = (vkd_caps){.vendor_id = 1, .device_id = 2, .driver_version = 3, .pipeline_cache_uuid = {4, 5, 6}};
+    f->caps = (vkd_caps){
+        .vendor_id = 1, .device_id = 2, .driver_version = 3, .pipeline_cache_uuid = {4, 5, 6}};
     f->root = new_directory();
     f->directory = join_path(f->root, "a/b");
     f->path = join_path(f->directory, "file.bin");
@@ -130,7 +131,8 @@ static void broken_files(void **state)
     assert_non_null(file);
     assert_int_equal(fread(bytes, 1, sizeof bytes, file), HEADER_SIZE + PAYLOAD_SIZE);
     for (int round = 0; round < 400; round++) {
-        size_t at = round < HEADER_SIZE ? (size_t)round : gpu_random() % (HEADER_SIZE + PAYLOAD_SIZE);
+        size_t at =
+            round < HEADER_SIZE ? (size_t)round : gpu_random() % (HEADER_SIZE + PAYLOAD_SIZE);
         unsigned char flipped = bytes[at] ^ (unsigned char)(1u << gpu_random() % 8);
         assert_int_equal(fseek(file, (long)at, SEEK_SET), 0);
         assert_int_equal(fputc(flipped, file), flipped);
@@ -145,7 +147,8 @@ static void broken_files(void **state)
     fputc(0, file); /* longer than it says */
     fflush(file);
     expect(f, &f->caps, SIZE_MAX);
-    for (int size = HEADER_SIZE + PAYLOAD_SIZE - 1; size >= 0; size -= size > HEADER_SIZE + 100 ? 97 : 1) {
+    for (int size = HEADER_SIZE + PAYLOAD_SIZE - 1; size >= 0;
+         size -= size > HEADER_SIZE + 100 ? 97 : 1) {
         assert_int_equal(ftruncate(fileno(file), size), 0);
         expect(f, &f->caps, SIZE_MAX);
     }
@@ -175,7 +178,8 @@ static void things_that_are_no_files(void **state)
 static void unwritable_directories(void **state)
 {
     fixture *f = *state;
-    assert_false(vkd_cache_file_write(&f->g.context, "/dev/null/x", "/dev/null/x/file", &f->caps, f->payload, 1));
+    assert_false(vkd_cache_file_write(&f->g.context, "/dev/null/x", "/dev/null/x/file", &f->caps,
+                                      f->payload, 1));
     assert_int_equal(f->g.log_counts[VKD_LOG_WARNING], 1);
     if (geteuid() == 0)
         return; /* no permission stops root */
@@ -186,7 +190,8 @@ static void unwritable_directories(void **state)
     expect(f, &f->caps, 10);
 }
 
-/* A limit on the size of files stands for a full disk: write fails in the middle in the same way. */
+/* A limit on the size of files stands for a full disk: write fails in the middle in the same way.
+ */
 static void full_disk(void **state)
 {
     fixture *f = *state;
@@ -212,7 +217,8 @@ static bool exists(const char *path)
     return lstat(path, &info) == 0;
 }
 
-/* A process that was killed while it wrote leaves a temporary file, which the next one that reads removes. */
+/* A process that was killed while it wrote leaves a temporary file, which the next one that reads
+ * removes. */
 static void killed_while_writing(void **state)
 {
     fixture *f = *state;
@@ -239,7 +245,8 @@ static void killed_while_writing(void **state)
 static void files_that_are_no_leftovers(void **state)
 {
     fixture *f = *state;
-    static const char *const others[] = {"file.bin.abcde", "file.bin.abcdefg", "file2bin.abcdef", "file.binabcdefg", "other"};
+    static const char *const others[] = {"file.bin.abcde", "file.bin.abcdefg", "file2bin.abcdef",
+                                         "file.binabcdefg", "other"};
     assert_true(write_payload(f, 10));
     char *written = join_path(f->directory, "file.bin.Abc123");
     int file = open(written, O_CREAT | O_RDWR, 0600);
@@ -285,7 +292,8 @@ static void files_that_others_could_write(void **state)
         expect(f, &f->caps, cases[i].fault ? SIZE_MAX : PAYLOAD_SIZE);
         if (cases[i].fault && !strstr(f->g.log, cases[i].fault))
             fail_msg("case %zu: \"%s\"", i, f->g.log);
-        assert_int_equal(write_payload(f, PAYLOAD_SIZE), !cases[i].fault || !strstr(cases[i].fault, "directory"));
+        assert_int_equal(write_payload(f, PAYLOAD_SIZE),
+                         !cases[i].fault || !strstr(cases[i].fault, "directory"));
         assert_int_equal(chmod(f->directory, 0700), 0);
     }
 }
@@ -340,7 +348,8 @@ static void directory_choice(void **state)
         rows[i].xdg ? setenv("XDG_CACHE_HOME", rows[i].xdg, 1) : unsetenv("XDG_CACHE_HOME");
         rows[i].home ? setenv("HOME", rows[i].home, 1) : unsetenv("HOME");
         vkd_options options = {.cache_dir = rows[i].option};
-        assert_int_equal(vkd_cache_directory(&options, text, sizeof text), rows[i].expected != NULL);
+        assert_int_equal(vkd_cache_directory(&options, text, sizeof text),
+                         rows[i].expected != NULL);
         if (rows[i].expected)
             assert_string_equal(text, rows[i].expected);
         options.no_cache = true;

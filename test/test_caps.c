@@ -13,8 +13,9 @@ static void best_dot(void **state)
         bool supported, is_signed, mixed;
         vkd_int8_dot best;
     } rows[] = {
-        {false, false, false, VKD_DOT_NONE}, {false, true, true, VKD_DOT_NONE},  {true, false, false, VKD_DOT_NONE},
-        {true, true, false, VKD_DOT_SIGNED}, {true, false, true, VKD_DOT_MIXED}, {true, true, true, VKD_DOT_SIGNED},
+        {false, false, false, VKD_DOT_NONE}, {false, true, true, VKD_DOT_NONE},
+        {true, false, false, VKD_DOT_NONE},  {true, true, false, VKD_DOT_SIGNED},
+        {true, false, true, VKD_DOT_MIXED},  {true, true, true, VKD_DOT_SIGNED},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -82,31 +83,42 @@ static void device_choice(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_int_equal(vkd_adapter_choose(adapters, rows[i].count, rows[i].request), rows[i].choice);
+        assert_int_equal(vkd_adapter_choose(adapters, rows[i].count, rows[i].request),
+                         rows[i].choice);
 }
 
-/* A desktop GPU with a small window of host-visible device memory, and two odd types that must never be used. */
+/* A desktop GPU with a small window of host-visible device memory, and two odd types that must
+ * never be used. */
 static const VkPhysicalDeviceMemoryProperties desktop = {
     .memoryTypeCount = 6,
-    .memoryTypes =
-        {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT, 0},
-         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
-         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 1},
-         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 1},
-         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 2},
-         {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
-              VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD,
-          1}},
+    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT, 0},
+                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0},
+                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 1},
+                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
+                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+                     1},
+                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                     2},
+                    {VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
+                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT |
+                         VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD,
+                     1}},
     .memoryHeapCount = 3,
-    .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}, {2000, 0}, {100, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
+    .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT},
+                    {2000, 0},
+                    {100, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
 };
 
 /* A phone: everything is one memory, cached memory is not coherent. */
 static const VkPhysicalDeviceMemoryProperties phone = {
     .memoryTypeCount = 2,
-    .memoryTypes =
-        {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, 0},
-         {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_CACHED_BIT, 0}},
+    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
+                     0},
+                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
+                         VK_MEMORY_PROPERTY_HOST_CACHED_BIT,
+                     0}},
     .memoryHeapCount = 1,
     .memoryHeaps = {{1000, VK_MEMORY_HEAP_DEVICE_LOCAL_BIT}},
 };
@@ -114,7 +126,8 @@ static const VkPhysicalDeviceMemoryProperties phone = {
 /* A driver that claims more types than there can be, in a heap that cannot be. */
 static const VkPhysicalDeviceMemoryProperties broken = {
     .memoryTypeCount = 1000000,
-    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MAX_MEMORY_HEAPS}, {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 1000000}},
+    .memoryTypes = {{VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MAX_MEMORY_HEAPS},
+                    {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 1000000}},
 };
 
 static void memory_choice(void **state)
@@ -143,18 +156,23 @@ static void memory_choice(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint32_t types[VK_MAX_MEMORY_TYPES];
-        uint32_t count = vkd_memory_candidates(rows[i].memory, rows[i].kind, rows[i].type_bits, rows[i].size, types);
+        uint32_t count = vkd_memory_candidates(rows[i].memory, rows[i].kind, rows[i].type_bits,
+                                               rows[i].size, types);
         assert_int_equal(count, rows[i].count);
         assert_memory_equal(types, rows[i].types, count * sizeof types[0]);
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- queue families */
+/* ------------------------------------------------------------------------------- queue families */
 
 static void queue_families(void **state)
 {
     (void)state;
-    enum { G = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT, C = VK_QUEUE_COMPUTE_BIT, T = VK_QUEUE_TRANSFER_BIT };
+    enum {
+        G = VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT,
+        C = VK_QUEUE_COMPUTE_BIT,
+        T = VK_QUEUE_TRANSFER_BIT
+    };
     static const struct {
         VkQueueFamilyProperties families[4];
         uint32_t count, wanted, expected;
@@ -183,8 +201,9 @@ static void queue_families(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(queue_families), cmocka_unit_test(best_dot),      cmocka_unit_test(info_copies_caps),
-        cmocka_unit_test(device_choice),  cmocka_unit_test(memory_choice),
+        cmocka_unit_test(queue_families),   cmocka_unit_test(best_dot),
+        cmocka_unit_test(info_copies_caps), cmocka_unit_test(device_choice),
+        cmocka_unit_test(memory_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Recorded dispatches: order, barriers, time stamps, and what is refused. Skips without a device. */
+/* Recorded dispatches: order, barriers, time stamps, and what is refused. Skips without a device.
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 
 enum { PARTS = 6, PART = 256 * 4 };
 
-/* Random dispatches y = 3 x + k between the parts of one buffer, against the same steps on the host. */
+/* Random dispatches y = 3 x + k between the parts of one buffer, against the same steps on the
+ * host. */
 static void chains_with_shared_memory(void **state)
 {
     gpu *g = gpu_get(state);
@@ -27,12 +29,14 @@ static void chains_with_shared_memory(void **state)
         vkd_commands *commands;
         assert_int_equal(vkd_commands_begin(g->device, 30, 60, round & 1, &commands), VKD_OK);
         for (uint32_t d = 0; d < 30; d++) {
-            uint32_t from = gpu_random() % PARTS, to = (from + 1 + gpu_random() % (PARTS - 1)) % PARTS;
+            uint32_t from = gpu_random() % PARTS,
+                     to = (from + 1 + gpu_random() % (PARTS - 1)) % PARTS;
             const uint32_t push[] = {PART / 4, d};
-            const vkd_slice slices[] = {{&buffer, from * PART, PART, false}, {&buffer, to * PART, PART, true}};
-            assert_int_equal(
-                vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push, (uint32_t[]){PART / 256, 1, 1}),
-                VKD_OK);
+            const vkd_slice slices[] = {{&buffer, from * PART, PART, false},
+                                        {&buffer, to * PART, PART, true}};
+            assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push,
+                                                   sizeof push, (uint32_t[]){PART / 256, 1, 1}),
+                             VKD_OK);
             for (int i = 0; i < PART / 4; i++)
                 words[to][i] = words[from][i] * 3 + d;
         }
@@ -66,16 +70,20 @@ static void barriers_only_where_needed(void **state)
     vkd_pipeline pipeline;
     vkd_buffer buffer;
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, PARTS * PART, "parts", &buffer), VKD_OK);
+    assert_int_equal(
+        vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, PARTS * PART, "parts", &buffer), VKD_OK);
     for (int stamps = 0; stamps < 2; stamps++) {
         vkd_commands *commands;
         uint32_t expected = 0;
-        assert_int_equal(vkd_commands_begin(g->device, STEPS, 2 * STEPS, stamps, &commands), VKD_OK);
+        assert_int_equal(vkd_commands_begin(g->device, STEPS, 2 * STEPS, stamps, &commands),
+                         VKD_OK);
         for (int i = 0; i < STEPS; i++) {
             const uint32_t push[] = {PART / 4, 0}, groups[] = {PART / 256, 1, 1};
             const vkd_slice slices[] = {{&buffer, (uint64_t)steps[i].from * PART, PART, false},
                                         {&buffer, (uint64_t)steps[i].to * PART, PART, true}};
-            assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push, groups), VKD_OK);
+            assert_int_equal(
+                vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push, groups),
+                VKD_OK);
             expected += steps[i].barrier;
             assert_int_equal(vkd_commands_barrier_count(commands), expected);
         }
@@ -94,7 +102,8 @@ static uint64_t now_ns(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Two independent dispatches of the spinning kernel, which could overlap; the second does ten times the work of the first. */
+/* Two independent dispatches of the spinning kernel, which could overlap; the second does ten times
+ * the work of the first. */
 enum { SPIN_SHORT = 6000, SPIN_LONG = 60000 };
 
 static vkd_commands *record_spins(gpu *g, const vkd_buffer *buffer, bool stamps)
@@ -106,20 +115,22 @@ static vkd_commands *record_spins(gpu *g, const vkd_buffer *buffer, bool stamps)
     assert_int_equal(vkd_commands_begin(g->device, 2, 2, stamps, &commands), VKD_OK);
     for (int i = 0; i < 2; i++) {
         const vkd_slice slice = {buffer, (uint64_t)i * 512, 4, true};
-        assert_int_equal(vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds[i], 4, groups), VKD_OK);
+        assert_int_equal(
+            vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds[i], 4, groups), VKD_OK);
     }
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     return commands;
 }
 
-/* What always holds of one run's times. Returns whether they are near what the work lets expect, which a busy machine can
- * spoil. */
+/* What always holds of one run's times. Returns whether they are near what the work lets expect,
+ * which a busy machine can spoil. */
 static bool check_times(vkd_commands *commands, bool stamps)
 {
     uint64_t start = now_ns();
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     uint64_t wall = now_ns() - start, whole = vkd_commands_gpu_ns(commands);
-    uint64_t first = vkd_commands_dispatch_ns(commands, 0), second = vkd_commands_dispatch_ns(commands, 1);
+    uint64_t first = vkd_commands_dispatch_ns(commands, 0),
+             second = vkd_commands_dispatch_ns(commands, 1);
     assert_int_equal(vkd_commands_dispatch_ns(commands, 2), 0);
     assert_true(whole > 0 && whole <= wall);
     if (!stamps) {
@@ -134,7 +145,8 @@ static void time_stamps(void **state)
 {
     gpu *g = gpu_get(state);
     vkd_buffer buffer;
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 1024, "spin", &buffer), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 1024, "spin", &buffer),
+                     VKD_OK);
     for (int stamps = 0; stamps < 2; stamps++) {
         vkd_commands *commands = record_spins(g, &buffer, stamps);
         assert_int_equal(vkd_commands_gpu_ns(commands), 0); /* has not run */
@@ -169,7 +181,8 @@ static void wrong_dispatches(void **state)
     vkd_buffer buffer, empty;
     const vkd_caps *caps = vkd_device_caps(g->device);
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 1024, "test", &buffer), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 1024, "test", &buffer),
+                     VKD_OK);
     assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 0, "empty", &empty), VKD_OK);
     const vkd_slice good = {&buffer, 0, 512, true};
     const struct {
@@ -181,12 +194,22 @@ static void wrong_dispatches(void **state)
         {good, 1, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
         {good, 2, 4, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
         {good, 2, 8, {1, 0, 1}, VKD_INVALID_ARGUMENT, false},
-        {good, 2, 8, {1, caps->max_workgroup_count[1] + 1, 1}, VKD_UNSUPPORTED, caps->max_workgroup_count[1] == UINT32_MAX},
+        {good,
+         2,
+         8,
+         {1, caps->max_workgroup_count[1] + 1, 1},
+         VKD_UNSUPPORTED,
+         caps->max_workgroup_count[1] == UINT32_MAX},
         {{&buffer, 0, 1025, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
         {{&buffer, 512, UINT64_MAX, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
         {{&buffer, 2048, 4, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
         {{&buffer, 0, 0, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
-        {{&buffer, 1, 16, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, caps->storage_alignment == 1},
+        {{&buffer, 1, 16, true},
+         2,
+         8,
+         {1, 1, 1},
+         VKD_INVALID_ARGUMENT,
+         caps->storage_alignment == 1},
         {{&empty, 0, 4, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
     };
     vkd_commands *commands;
@@ -196,22 +219,28 @@ static void wrong_dispatches(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const vkd_slice slices[] = {{&buffer, 512, 512, false}, rows[i].slice};
         if (!rows[i].skip)
-            assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, rows[i].slice_count, push, rows[i].push_size,
-                                                   rows[i].groups),
+            assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, rows[i].slice_count,
+                                                   push, rows[i].push_size, rows[i].groups),
                              rows[i].status);
     }
     const vkd_slice slices[] = {{&buffer, 512, 512, false}, good};
     assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one), VKD_OK);
-    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one), VKD_INVALID_ARGUMENT); /* bindings */
+    /* bindings */
+    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one),
+                     VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
-    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one), VKD_INVALID_ARGUMENT); /* ended */
+    /* ended */
+    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one),
+                     VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     vkd_commands_destroy(commands);
-    assert_int_equal(vkd_commands_begin(g->device, 0, 0, true, &commands), VKD_OK); /* an empty recording runs */
+    /* an empty recording runs */
+    assert_int_equal(vkd_commands_begin(g->device, 0, 0, true, &commands), VKD_OK);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     vkd_commands_destroy(commands);
-    assert_int_equal(vkd_commands_begin(g->device, UINT32_MAX, 0, true, &commands), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_commands_begin(g->device, UINT32_MAX, 0, true, &commands),
+                     VKD_INVALID_ARGUMENT);
     vkd_commands_destroy(NULL);
     vkd_buffer_destroy(g->device, &buffer);
     gpu_close(g);

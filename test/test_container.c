@@ -1,4 +1,5 @@
-/* The reader of .pte files, over files made in memory: what it must read, and what it must refuse with which message. */
+/* The reader of .pte files, over files made in memory: what it must read, and what it must refuse
+ * with which message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,10 +14,12 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const char blob[] = "the delegate's bytes";
-static const vkd_tensor_info inputs[] = {{VKD_DTYPE_FLOAT32, 4, {1, 3, 8, 8}, 0, {0, 2, 3, 1}}, {VKD_DTYPE_INT64, 0, {0}, 0}};
+static const vkd_tensor_info inputs[] = {{VKD_DTYPE_FLOAT32, 4, {1, 3, 8, 8}, 0, {0, 2, 3, 1}},
+                                         {VKD_DTYPE_INT64, 0, {0}, 0}};
 static const vkd_tensor_info outputs[] = {{VKD_DTYPE_BOOL, 2, {1, 10}, 0}};
-static const vkd_compile_spec specs[] = {{sizeof(vkd_compile_spec), "storage_type_override", "\1\0\0", 4},
-                                         {sizeof(vkd_compile_spec), "empty", "", 0}};
+static const vkd_compile_spec specs[] = {
+    {sizeof(vkd_compile_spec), "storage_type_override", "\1\0\0", 4},
+    {sizeof(vkd_compile_spec), "empty", "", 0}};
 static const blob_named named[] = {{"pear", "PPPP", 4}, {"apple", "AAAAA", 5}, {"fig", "F", 1}};
 static const char *const kernels[] = {"aten::mean.out", "my::op"};
 static const blob_pte sample = {
@@ -35,7 +38,7 @@ static const blob_pte sample = {
     .calls = 2,
 };
 
-/* ------------------------------------------------------------------------------------------------------ what is read */
+/* --------------------------------------------------------------------------------- what is read */
 
 static void check_values(const vkd_container_method *method)
 {
@@ -50,10 +53,12 @@ static void check_values(const vkd_container_method *method)
         t[i] = &value->value.tensor;
         assert_int_equal(value->value.kind, VKD_VALUE_TENSOR);
         assert_true(value->is_planned && !value->external && !value->problem);
-        assert_true(t[i]->staging_dtype == t[i]->dtype && !t[i]->data && !t[i]->dynamic && !t[i]->state);
+        assert_true(t[i]->staging_dtype == t[i]->dtype && !t[i]->data && !t[i]->dynamic &&
+                    !t[i]->state);
     }
     assert_true(t[0]->dtype == VKD_DTYPE_FLOAT32 && t[0]->rank == 4 && t[0]->size == 768);
-    assert_true(t[0]->dims[0] == 1 && t[0]->dims[1] == 3 && t[0]->dims[2] == 8 && t[0]->dims[3] == 8);
+    assert_true(t[0]->dims[0] == 1 && t[0]->dims[1] == 3 && t[0]->dims[2] == 8 &&
+                t[0]->dims[3] == 8);
     assert_memory_equal(method->values[0].dim_order, ((const uint8_t[]){0, 2, 3, 1}), 4);
     assert_memory_equal(method->values[2].dim_order, ((const uint8_t[]){0, 1}), 2);
     assert_true(t[1]->dtype == VKD_DTYPE_INT64 && t[1]->rank == 0 && t[1]->size == 8);
@@ -67,7 +72,8 @@ static void check_delegate(const vkd_container_method *method, const uint8_t *fi
     assert_string_equal(delegate->id, "VulkanBackend");
     assert_int_equal(delegate->blob.size, sizeof blob);
     assert_memory_equal(delegate->blob.data, blob, sizeof blob);
-    assert_in_range((uintptr_t)delegate->blob.data, (uintptr_t)file, (uintptr_t)file + size); /* not a copy */
+    /* not a copy */
+    assert_in_range((uintptr_t)delegate->blob.data, (uintptr_t)file, (uintptr_t)file + size);
     assert_int_equal(delegate->spec_count, 2);
     assert_string_equal(delegate->specs[0].key, "storage_type_override");
     assert_int_equal(delegate->specs[0].value_size, 4);
@@ -78,7 +84,8 @@ static void check_delegate(const vkd_container_method *method, const uint8_t *fi
 
 static void check_steps(const vkd_container_method *method)
 {
-    static const vkd_step_kind kinds[] = {VKD_STEP_DELEGATE, VKD_STEP_DELEGATE, VKD_STEP_KERNEL, VKD_STEP_KERNEL};
+    static const vkd_step_kind kinds[] = {VKD_STEP_DELEGATE, VKD_STEP_DELEGATE, VKD_STEP_KERNEL,
+                                          VKD_STEP_KERNEL};
     assert_int_equal(method->operator_count, 2);
     assert_string_equal(method->operators[0], "aten::mean.out");
     assert_string_equal(method->operators[1], "my::op");
@@ -88,7 +95,8 @@ static void check_steps(const vkd_container_method *method)
         assert_int_equal(method->steps[i].index, i == 3 ? 1 : 0);
         assert_int_equal(method->steps[i].arg_count, i < 2 ? 3 : 0);
     }
-    assert_true(method->steps[0].args[0] == 0 && method->steps[0].args[1] == 1 && method->steps[0].args[2] == 2);
+    assert_true(method->steps[0].args[0] == 0 && method->steps[0].args[1] == 1 &&
+                method->steps[0].args[2] == 2);
 }
 
 static void check_named(vkd_container *container)
@@ -124,7 +132,8 @@ static void test_sample(void **state)
             memcpy(room + shift, file, size);
             reading r;
             reading_begin(&r, NULL);
-            assert_int_equal(vkd_container_read(room + shift, size, &r.arena, &r.container), VKD_OK);
+            assert_int_equal(vkd_container_read(room + shift, size, &r.arena, &r.container),
+                             VKD_OK);
             assert_int_equal(r.container.method_count, 1);
             check_values(&r.container.methods[0]);
             check_delegate(&r.container.methods[0], room + shift, size);
@@ -138,9 +147,10 @@ static void test_sample(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ fields, one at a time */
+/* ------------------------------------------------------------------------ fields, one at a time */
 
-/* Walks from the root table. "6" follows a field, "[0]" takes a table from a vector of tables, ".4" ends at a scalar field,
+/* Walks from the root table. "6" follows a field, "[0]" takes a table from a vector of tables, ".4"
+ * ends at a scalar field,
  * "#1" at an element of a vector of scalars, and "=" at a vector's length. */
 static size_t find(const uint8_t *file, const char *path, unsigned width)
 {
@@ -185,26 +195,38 @@ static const struct {
     {"6 [0] 8 [0] 6 8 #2", 4, INT32_MAX, VKD_UNSUPPORTED, "its sizes multiply to more than"},
     {"6 [0] 8 [0] 6 8 #2", 4, 0, VKD_OK, ""},
     {"6 [0] 8 [0] 6 10 =", 4, 3, VKD_INVALID_MODEL, "values[0]: dim_order of 3 entries for rank 4"},
-    {"6 [0] 8 [0] 6 10 #1", 1, 4, VKD_INVALID_MODEL, "values[0]: dim_order[1] is 4, expected each of 0 to 3 once"},
-    {"6 [0] 8 [0] 6 10 #3", 1, 0, VKD_INVALID_MODEL, "values[0]: dim_order[3] is 0, expected each of 0 to 3 once"},
+    {"6 [0] 8 [0] 6 10 #1", 1, 4, VKD_INVALID_MODEL,
+     "values[0]: dim_order[1] is 4, expected each of 0 to 3 once"},
+    {"6 [0] 8 [0] 6 10 #3", 1, 0, VKD_INVALID_MODEL,
+     "values[0]: dim_order[3] is 0, expected each of 0 to 3 once"},
     {"6 [0] 8 [0] 6 10 #0", 1, 200, VKD_INVALID_MODEL, "values[0]: dim_order[0] is 200"},
-    {"6 [0] 8 [2] 6 10 #0", 1, 1, VKD_INVALID_MODEL, "values[2]: dim_order[1] is 1, expected each of 0 to 1 once"},
+    {"6 [0] 8 [2] 6 10 #0", 1, 1, VKD_INVALID_MODEL,
+     "values[2]: dim_order[1] is 1, expected each of 0 to 1 once"},
     {"6 [0] 8 [0] 6 .20", 1, 1, VKD_OK, ""},
     {"6 [0] 8 [0] 6 .20", 1, 2, VKD_UNSUPPORTED, "its shape_dynamism"},
     {"6 [0] 8 [0] .4", 1, 1, VKD_OK, ""}, /* an input that is no tensor */
     {"6 [0] 8 [0] .4", 1, 200, VKD_INVALID_MODEL, "values[0]: unknown type 200"},
-    {"6 [0] 10 #1", 4, 3, VKD_INVALID_MODEL, "method \"forward\": inputs[1] refers to value 3 of 3"},
-    {"6 [0] 12 #0", 4, UINT32_MAX, VKD_INVALID_MODEL, "method \"forward\": outputs[0] refers to value -1 of 3"},
-    {"6 [0] 14 [0] 8 [0] .4", 1, 6, VKD_INVALID_MODEL, "step 0: unknown or missing instruction (type 6)"},
-    {"6 [0] 14 [0] 8 [3] .4", 1, 0, VKD_INVALID_MODEL, "step 3: unknown or missing instruction (type 0)"},
+    {"6 [0] 10 #1", 4, 3, VKD_INVALID_MODEL,
+     "method \"forward\": inputs[1] refers to value 3 of 3"},
+    {"6 [0] 12 #0", 4, UINT32_MAX, VKD_INVALID_MODEL,
+     "method \"forward\": outputs[0] refers to value -1 of 3"},
+    {"6 [0] 14 [0] 8 [0] .4", 1, 6, VKD_INVALID_MODEL,
+     "step 0: unknown or missing instruction (type 6)"},
+    {"6 [0] 14 [0] 8 [3] .4", 1, 0, VKD_INVALID_MODEL,
+     "step 3: unknown or missing instruction (type 0)"},
     {"6 [0] 14 [0] 8 [0] 6 .4", 4, 1, VKD_INVALID_MODEL, "step 0 refers to delegate 1 of 1"},
-    {"6 [0] 14 [0] 8 [3] 6 .4", 4, UINT32_MAX, VKD_INVALID_MODEL, "step 3 refers to operator -1 of 2"},
-    {"6 [0] 14 [0] 8 [1] 6 6 #2", 4, 3, VKD_INVALID_MODEL, "step 1 (delegate 0): argument 2 refers to value 3 of 3"},
+    {"6 [0] 14 [0] 8 [3] 6 .4", 4, UINT32_MAX, VKD_INVALID_MODEL,
+     "step 3 refers to operator -1 of 2"},
+    {"6 [0] 14 [0] 8 [1] 6 6 #2", 4, 3, VKD_INVALID_MODEL,
+     "step 1 (delegate 0): argument 2 refers to value 3 of 3"},
     {"6 [0] 18 [0] 6 .4", 1, 2, VKD_INVALID_MODEL, "delegates[0]: unknown data location 2"},
-    {"6 [0] 18 [0] 6 .4", 1, 0, VKD_INVALID_MODEL, "delegates[0] refers to backend_delegate_data 0 of 0"},
+    {"6 [0] 18 [0] 6 .4", 1, 0, VKD_INVALID_MODEL,
+     "delegates[0] refers to backend_delegate_data 0 of 0"},
     {"6 [0] 18 [0] 6 .6", 4, 4, VKD_INVALID_MODEL, "delegates[0] refers to segment 4 of 4"},
-    {"18 [1] .6", 4, UINT32_MAX, VKD_INVALID_MODEL, "named_data[1] refers to segment 4294967295 of 4"},
-    {"12 [0] .4", 8, UINT64_MAX, VKD_INVALID_MODEL, "segments[0]: 21 bytes at 18446744073709551615"},
+    {"18 [1] .6", 4, UINT32_MAX, VKD_INVALID_MODEL,
+     "named_data[1] refers to segment 4294967295 of 4"},
+    {"12 [0] .4", 8, UINT64_MAX, VKD_INVALID_MODEL,
+     "segments[0]: 21 bytes at 18446744073709551615"},
     {"12 [3] .6", 8, 2, VKD_INVALID_MODEL, "segments[3]: 2 bytes at"},
     {"12 [3] .6", 8, 0, VKD_OK, ""},
     {"12 [1] .6", 8, UINT64_MAX, VKD_INVALID_MODEL, "segments[1]: 18446744073709551615 bytes"},
@@ -229,7 +251,8 @@ static void test_changed_fields(void **state)
     assert_non_null(changed);
     for (size_t i = 0; i < COUNT(changes); i++) {
         memcpy(changed, file, size);
-        flat_set(changed, find(file, changes[i].path, changes[i].width), changes[i].value, changes[i].width);
+        flat_set(changed, find(file, changes[i].path, changes[i].width), changes[i].value,
+                 changes[i].width);
         expect(changed, size, changes[i].status, changes[i].says);
     }
     free(changed);
@@ -248,7 +271,8 @@ static void test_changed_header(void **state)
         {0, 4, 7, "root offset 7, expected 8"},
         {0, 4, UINT32_MAX, "root offset 4294967295"},
         {4, 4, 0x31315445, "looks like a program in another version of the format than ET12"},
-        {8, 4, 0x31306865, "the file has no segment base"}, /* not "eh00": then there is no header */
+        /* not "eh00": then there is no header */
+        {8, 4, 0x31306865, "the file has no segment base"},
         {12, 4, 23, "extended header of 23 bytes, expected 24"},
         {12, 4, UINT32_MAX, "extended header of 4294967295 bytes"},
         {16, 8, 39, "program_size 39, expected 40"},
@@ -295,12 +319,13 @@ static void test_undescribed_tensor(void **state)
     free(file);
 }
 
-/* -------------------------------------------------------------------------------------------- values of every kind */
+/* ------------------------------------------------------------------------- values of every kind */
 
 static const float data[6] = {1, 2, 3, 4, 5, 6};
 static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0};
 
-/* 0 constant, 1 with initial contents, 2 external and bounded, 3 to 12 others, 13 a move's target. */
+/* 0 constant, 1 with initial contents, 2 external and bounded, 3 to 12 others, 13 a move's target.
+ */
 static uint8_t *build_values(bool no_segments, size_t *out_size)
 {
     vkd_pte_builder *b = pte_new();
@@ -366,12 +391,13 @@ static void test_values(void **state)
         check_list(&v[8].value, 4, 4);
         assert_true(v[9].value.kind == VKD_VALUE_DOUBLE_LIST && v[9].value.list.count == 1 &&
                     v[9].value.list.doubles[0] == -1.5);
-        assert_true(v[10].value.kind == VKD_VALUE_BOOL_LIST && v[10].value.list.count == 2 && v[10].value.list.bools[1]);
+        assert_true(v[10].value.kind == VKD_VALUE_BOOL_LIST && v[10].value.list.count == 2 &&
+                    v[10].value.list.bools[1]);
         check_list(&v[11].value, 0, 2);
         check_list(&v[12].value, VKD_CONTAINER_NONE, 1);
         const vkd_container_step *steps = method->steps;
-        assert_true(steps[0].kind == VKD_STEP_MOVE && steps[0].arg_count == 2 && steps[0].args[0] == 4 &&
-                    steps[0].args[1] == 13);
+        assert_true(steps[0].kind == VKD_STEP_MOVE && steps[0].arg_count == 2 &&
+                    steps[0].args[0] == 4 && steps[0].args[1] == 13);
         assert_true(steps[1].kind == VKD_STEP_JUMP_FALSE && steps[2].kind == VKD_STEP_FREE);
         reading_end(&r);
         free(file);
@@ -410,7 +436,8 @@ static void test_bad_values(void **state)
     assert_non_null(changed);
     for (size_t i = 0; i < COUNT(bad_values); i++) {
         memcpy(changed, file, size);
-        flat_set(changed, find(file, bad_values[i].path, bad_values[i].width), bad_values[i].value, bad_values[i].width);
+        flat_set(changed, find(file, bad_values[i].path, bad_values[i].width), bad_values[i].value,
+                 bad_values[i].width);
         expect(changed, size, VKD_INVALID_MODEL, bad_values[i].says);
     }
     free(changed);
@@ -440,7 +467,8 @@ static void test_bad_samples(void **state)
     pte.kernels = own;
     pte.kernel_count = 1;
     file = blob_wrap_pte(&pte, &size);
-    expect(file, size, VKD_INVALID_MODEL, "operators[0] (vkd.q8_conv2d): names that begin with \"vkd.\"");
+    expect(file, size, VKD_INVALID_MODEL,
+           "operators[0] (vkd.q8_conv2d): names that begin with \"vkd.\"");
     free(file);
 
     static const struct {
@@ -480,7 +508,9 @@ static void test_truncation(void **state)
             reading r;
             reading_begin(&r, NULL);
             vkd_status status = vkd_container_read(prefix, length, &r.arena, &r.container);
-            if (!no_segments || length < size / 2) /* a flatbuffer's last bytes may be padding that nothing refers to */
+            if (!no_segments ||
+                length <
+                    size / 2) /* a flatbuffer's last bytes may be padding that nothing refers to */
                 assert_int_equal(status, VKD_INVALID_MODEL);
             else
                 assert_true(status == VKD_OK || status == VKD_INVALID_MODEL);

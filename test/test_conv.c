@@ -1,4 +1,5 @@
-/* Convolutions and linear layers on a device, every variant and every int8 flavour, bit for bit against the scalar oracle. */
+/* Convolutions and linear layers on a device, every variant and every int8 flavour, bit for bit
+ * against the scalar oracle. */
 #include "ops/conv/conv.h"
 #include "support/harness.h"
 #include "support/oracle.h"
@@ -40,7 +41,8 @@ static void *make(size_t count, size_t size)
     return memory;
 }
 
-/* Random weights with zero padding, and the output range that the accumulators then have, so that few results saturate. */
+/* Random weights with zero padding, and the output range that the accumulators then have, so that
+ * few results saturate. */
 static void fill(vkd_random *random, const conv_case *c, conv_data *d)
 {
     const oracle_window *w = &c->window;
@@ -71,14 +73,16 @@ static void fill(vkd_random *random, const conv_case *c, conv_data *d)
     d->y_q = (oracle_q){spread / 40.0f, random_range(random, -128, 127)};
     d->residual = make(d->y_count, 1);
     random_int8(random, d->residual, d->y_count);
-    d->residual_q = (oracle_q){d->y_q.scale * random_float(random, 0.5f, 2.0f), random_range(random, -128, 127)};
-    d->sum_q = (oracle_q){d->y_q.scale * random_float(random, 1.0f, 2.0f), random_range(random, -128, 127)};
+    d->residual_q = (oracle_q){d->y_q.scale * random_float(random, 0.5f, 2.0f),
+                               random_range(random, -128, 127)};
+    d->sum_q = (oracle_q){d->y_q.scale * random_float(random, 1.0f, 2.0f),
+                          random_range(random, -128, 127)};
 }
 
 static void free_data(conv_data *d)
 {
-    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got),
-        free(d->residual);
+    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected),
+        free(d->got), free(d->residual);
 }
 
 static oracle_channels channels_of(const conv_case *c, const conv_data *d)
@@ -91,10 +95,12 @@ static oracle_channels channels_of(const conv_case *c, const conv_data *d)
                              .relu = c->relu};
 }
 
-/* What the operators have in common: the input, its quantisation, weights, the output's quantisation, bias. */
+/* What the operators have in common: the input, its quantisation, weights, the output's
+ * quantisation, bias. */
 enum { COMMON_ARGS = 9 };
 
-static void common_args(hand_model *m, const conv_case *c, const conv_data *d, uint32_t x, uint32_t out[COMMON_ARGS])
+static void common_args(hand_model *m, const conv_case *c, const conv_data *d, uint32_t x,
+                        uint32_t out[COMMON_ARGS])
 {
     const uint32_t padded = align4(c->out_c);
     const uint32_t args[COMMON_ARGS] = {
@@ -116,7 +122,8 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
     const oracle_window *w = &c->window;
     hand_model *m = make(1, sizeof *m);
     uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, w->c, w->h, w->w});
-    uint32_t y = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
+    uint32_t y =
+        hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w});
     uint32_t args[24];
     common_args(m, c, d, x, args);
     const uint32_t window[] = {
@@ -130,26 +137,29 @@ static vkd_status run_conv(harness *h, const conv_case *c, const conv_data *d, c
     memcpy(args + COMMON_ARGS, window, sizeof window);
     size_t count = COMMON_ARGS + sizeof window / sizeof *window;
     if (c->add || c->clamped) {
-        const uint32_t fused[] = {hand_int(m, c->clamped ? c->low : -128),
-                                  hand_int(m, c->clamped ? c->high : 127),
-                                  !c->add ? hand_null(m)
-                                          : hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w}),
-                                  hand_double(m, d->residual_q.scale),
-                                  hand_int(m, d->residual_q.zero),
-                                  hand_double(m, d->sum_q.scale),
-                                  hand_int(m, d->sum_q.zero)};
+        const uint32_t fused[] = {
+            hand_int(m, c->clamped ? c->low : -128),
+            hand_int(m, c->clamped ? c->high : 127),
+            !c->add ? hand_null(m)
+                    : hand_input(m, VKD_DTYPE_INT8, 4,
+                                 (uint32_t[]){w->n, c->out_c, d->out_h, d->out_w}),
+            hand_double(m, d->residual_q.scale),
+            hand_int(m, d->residual_q.zero),
+            hand_double(m, d->sum_q.scale),
+            hand_int(m, d->sum_q.zero)};
         memcpy(args + count, fused, sizeof fused);
         count += sizeof fused / sizeof *fused;
     }
     args[count++] = y;
     hand_op(m, c->add || c->clamped ? "vkd.q8_conv2d" : "et_vk.q8ta_conv2d.default", count, args);
-    vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x, d->residual}, (void *[]){d->got});
+    vkd_status status = harness_run(h, hand_finish(m), variant, (const void *[]){d->x, d->residual},
+                                    (void *[]){d->got});
     free(m);
     return status;
 }
 
-/* Runs one case with every variant; a variant that the case does not allow falls back to another and must be right all the
- * same. */
+/* Runs one case with every variant; a variant that the case does not allow falls back to another
+ * and must be right all the same. */
 static void check_conv(harness *h, vkd_random *random, const conv_case *c)
 {
     conv_data d = {0};
@@ -166,9 +176,10 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
         const char *variant = v < conv2d_variant_count ? conv2d_variants[v].name : NULL;
         const oracle_window *w = &c->window;
         char what[256];
-        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s", variant ? variant : "auto", w->n,
-                 w->c, w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0],
-                 w->padding[1], w->dilation[0], w->dilation[1], c->groups, c->add ? " add" : "");
+        snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s",
+                 variant ? variant : "auto", w->n, w->c, w->h, w->w, c->out_c, w->kernel[0],
+                 w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
+                 w->dilation[0], w->dilation[1], c->groups, c->add ? " add" : "");
         memset(d.got, 0x55, d.y_count);
         vkd_status status = run_conv(h, c, &d, variant);
         if (status != VKD_OK)
@@ -178,8 +189,8 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
     free_data(&d);
 }
 
-static conv_case square(uint32_t n, uint32_t in_c, uint32_t out_c, uint32_t h, uint32_t w, int kernel, int stride, int padding,
-                        int dilation, uint32_t groups)
+static conv_case square(uint32_t n, uint32_t in_c, uint32_t out_c, uint32_t h, uint32_t w,
+                        int kernel, int stride, int padding, int dilation, uint32_t groups)
 {
     return (conv_case){.window = {.n = n,
                                   .c = in_c,
@@ -200,14 +211,21 @@ static void test_chosen_shapes(void **state)
     vkd_random random = random_begin("chosen convolutions");
     const conv_case cases[] = {
         square(1, 3, 16, 33, 35, 7, 2, 3, 1, 1), /* the stem */
-        square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1), square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
-        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1),  square(1, 320, 64, 8, 8, 3, 1, 1, 1, 1), /* deep: slices of k, even or not */
-        square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),  square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
+        square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1),
+        square(1, 64, 64, 15, 13, 3, 2, 1, 1, 1),
+        /* deep: slices of k, even or not */
+        square(1, 512, 64, 7, 7, 3, 1, 1, 1, 1),
+        square(1, 320, 64, 8, 8, 3, 1, 1, 1, 1),
+        square(1, 256, 64, 9, 9, 1, 1, 0, 1, 1),
+        square(2, 32, 64, 9, 9, 1, 2, 0, 1, 1),
         square(1, 20, 5, 8, 13, 1, 1, 0, 1, 1), /* rows that are no multiple of 16 bytes */
-        square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),   square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),
-        square(1, 8, 16, 9, 7, 1, 1, 0, 1, 2),    square(1, 32, 64, 9, 7, 3, 1, 1, 1, 2),
+        square(3, 5, 7, 15, 11, 3, 2, 1, 1, 1),
+        square(1, 8, 8, 16, 16, 3, 1, 2, 2, 1),
+        square(1, 8, 16, 9, 7, 1, 1, 0, 1, 2),
+        square(1, 32, 64, 9, 7, 3, 1, 1, 1, 2),
         square(1, 6, 10, 9, 7, 3, 1, 1, 1, 2), /* groups that split words */
-        square(1, 12, 12, 9, 7, 3, 1, 1, 1, 12),  square(1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
+        square(1, 12, 12, 9, 7, 3, 1, 1, 1, 12),
+        square(1, 1, 1, 1, 1, 1, 1, 0, 1, 1),
         square(1, 2048, 12, 1, 1, 1, 1, 0, 1, 1),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -224,9 +242,11 @@ static void test_tall_windows(void **state)
 {
     harness *h = harness_get(state);
     vkd_random random = random_begin("tall windows");
-    static const uint32_t channels[][3] = {{1, 3, 1}, {3, 4, 1}, {2, 2, 2}, {4, 4, 4}, {4, 2, 2}}; /* in, out, groups */
+    /* in, out, groups */
+    static const uint32_t channels[][3] = {{1, 3, 1}, {3, 4, 1}, {2, 2, 2}, {4, 4, 4}, {4, 2, 2}};
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
-        conv_case c = square(1, channels[i][0], channels[i][1], 22060, 1, 1, 1, 0, 1, channels[i][2]);
+        conv_case c =
+            square(1, channels[i][0], channels[i][1], 22060, 1, 1, 1, 0, 1, channels[i][2]);
         c.window.kernel[0] = 65793 / (channels[i][0] / channels[i][2]) < 22050 ? 21931 : 22050;
         c.window.stride[0] = 4;
         check_conv(h, &random, &c);
@@ -255,7 +275,8 @@ static void test_folded_rows(void **state)
     harness *h = harness_get(state);
     vkd_random random = random_begin("folded convolutions");
     const uint32_t really = h->caps.max_workgroup_count[1];
-    const conv_case cases[] = {square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1), square(2, 32, 64, 25, 19, 1, 1, 0, 1, 2),
+    const conv_case cases[] = {square(1, 64, 64, 14, 14, 3, 1, 1, 1, 1),
+                               square(2, 32, 64, 25, 19, 1, 1, 0, 1, 2),
                                square(3, 20, 8, 15, 13, 3, 2, 1, 1, 1)};
     h->caps.max_workgroup_count[1] = 3;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -273,8 +294,10 @@ static conv_case random_case(vkd_random *random)
         static const uint32_t group_counts[] = {1, 1, 1, 2, 3, 4};
         c.groups = group_counts[random_range(random, 0, 5)];
         uint32_t unit = random_range(random, 0, 1) ? 4 : 1;
-        c.window.c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
-        c.out_c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
+        c.window.c =
+            c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
+        c.out_c =
+            c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(70 / (c.groups * unit)));
         for (int axis = 0; axis < 2; axis++) {
             c.window.kernel[axis] = random_range(random, 1, 7);
             c.window.stride[axis] = random_range(random, 1, 3);
@@ -282,7 +305,8 @@ static conv_case random_case(vkd_random *random)
             c.window.dilation[axis] = random_range(random, 1, 2);
         }
         if (random_range(random, 0, 3) == 0)
-            c.window.kernel[0] = c.window.kernel[1] = 1, c.window.padding[0] = c.window.padding[1] = 0;
+            c.window.kernel[0] = c.window.kernel[1] = 1,
+            c.window.padding[0] = c.window.padding[1] = 0;
         c.bias = random_range(random, 0, 1);
         c.relu = random_range(random, 0, 1);
         c.add = random_range(random, 0, 2) == 0;
@@ -323,10 +347,17 @@ static void test_dot_flavours(void **state)
     harness_each_dot(check_few, &random);
 }
 
-/* ---------------------------------------------------------------------------------------------------- linear layers */
+/* -------------------------------------------------------------------------------- linear layers */
 
-/* What follows the linear layer: nothing; a dequantize; the same as one operator; and with a reader inside the graph. */
-typedef enum linear_end { LINEAR_INT8, LINEAR_DEQUANTIZE, LINEAR_REAL, LINEAR_REAL_INSIDE, LINEAR_ENDS } linear_end;
+/* What follows the linear layer: nothing; a dequantize; the same as one operator; and with a reader
+ * inside the graph. */
+typedef enum linear_end {
+    LINEAR_INT8,
+    LINEAR_DEQUANTIZE,
+    LINEAR_REAL,
+    LINEAR_REAL_INSIDE,
+    LINEAR_ENDS
+} linear_end;
 
 static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, linear_end end)
 {
@@ -348,8 +379,8 @@ static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, 
     if (end == LINEAR_DEQUANTIZE || end == LINEAR_REAL_INSIDE) {
         uint32_t last = hand_tensor(m, VKD_DTYPE_FLOAT32, 2, dims);
         if (end == LINEAR_DEQUANTIZE)
-            HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", y, scale, zero, hand_int(m, -128),
-                    hand_int(m, 127), hand_null(m), hand_null(m), last);
+            HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", y, scale, zero,
+                    hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), last);
         else
             HAND_OP(m, "aten.clone.default", y, hand_null(m), last);
         y = last;
@@ -375,7 +406,8 @@ static void check_linear(harness *h, vkd_random *random, uint32_t m, uint32_t n,
         snprintf(what, sizeof what, "linear %ux%u -> %ux%u, end %d", m, k, m, n, (int)end);
         build_linear(model, &c, &d, end);
         memset(got, 0x55, d.y_count * sizeof *got);
-        if (harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){got}) != VKD_OK)
+        if (harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){got}) !=
+            VKD_OK)
             fail_msg("%s: %s", what, h->gpu.context.error);
         if (end == LINEAR_INT8)
             harness_assert_int8((int8_t *)got, d.expected, d.y_count, what);
@@ -393,7 +425,8 @@ static void check_linears(harness *h, vkd_random *random)
 {
     const vkd_caps own = h->caps;
     for (int i = 0; i < 45; i++) {
-        uint32_t m = (uint32_t)random_range(random, 1, i % 2 ? 1 : 9), n = (uint32_t)random_range(random, 1, 70);
+        uint32_t m = (uint32_t)random_range(random, 1, i % 2 ? 1 : 9),
+                 n = (uint32_t)random_range(random, 1, 70);
         h->caps.type = i % 3 ? VKD_TYPE_DISCRETE : own.type;
         if (i % 3 == 2)
             h->caps.max_workgroup_invocations = 16, h->caps.max_workgroup_count[0] = 3;
@@ -419,8 +452,12 @@ static void test_linear(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chosen_shapes), cmocka_unit_test(test_tall_windows),  cmocka_unit_test(test_clamps_behind_relu),
-        cmocka_unit_test(test_folded_rows),   cmocka_unit_test(test_random_shapes), cmocka_unit_test(test_dot_flavours),
+        cmocka_unit_test(test_chosen_shapes),
+        cmocka_unit_test(test_tall_windows),
+        cmocka_unit_test(test_clamps_behind_relu),
+        cmocka_unit_test(test_folded_rows),
+        cmocka_unit_test(test_random_shapes),
+        cmocka_unit_test(test_dot_flavours),
         cmocka_unit_test(test_linear),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

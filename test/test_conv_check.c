@@ -1,4 +1,5 @@
-/* The self-check's comparison, on results that the scalar oracle makes: what it takes for right and what for wrong. */
+/* The self-check's comparison, on results that the scalar oracle makes: what it takes for right and
+ * what for wrong. */
 #include "ops/conv/trial.h"
 #include "support/fake_caps.h"
 #include "support/oracle.h"
@@ -55,7 +56,8 @@ static int8_t *make_x(const conv2d_problem *p)
     for (size_t n = 0; n < p->n; n++)
         for (size_t pixel = 0; pixel < pixels; pixel++)
             for (size_t c = 0; c < p->in_c; c++)
-                conv2d_trial_bytes(0, (n * pixels + pixel) * padded + c, 1, &x[(n * p->in_c + c) * pixels + pixel]);
+                conv2d_trial_bytes(0, (n * pixels + pixel) * padded + c, 1,
+                                   &x[(n * p->in_c + c) * pixels + pixel]);
     return x;
 }
 
@@ -95,19 +97,22 @@ static void finish(checked *c, const int32_t *sums)
                                       .bias = c->trial.bias};
     size_t plane = (size_t)p->out_h * p->out_w, padded = vkd_align_up(p->out_c, 4);
     for (size_t i = 0; i < c->out_count; i++) {
-        size_t channel = i / plane % p->out_c, at = (i / plane / p->out_c * plane + i % plane) * padded + channel;
+        size_t channel = i / plane % p->out_c,
+               at = (i / plane / p->out_c * plane + i % plane) * padded + channel;
         c->y[at] = oracle_requantize(&channels, (uint32_t)channel, sums[i], 0);
         int8_t residual, sum;
         if (!c->trial.residual)
             continue;
         conv2d_trial_bytes(1, at, 1, &residual);
-        oracle_add(&c->y[at], (oracle_q){q->q_scale, r->y_zero}, &residual, (oracle_q){q->r_scale, q->r_zero}, 1, 1,
+        oracle_add(&c->y[at], (oracle_q){q->q_scale, r->y_zero}, &residual,
+                   (oracle_q){q->r_scale, q->r_zero}, 1, 1,
                    (oracle_q){1 / q->sum_inv_scale, q->sum_zero}, &sum);
         c->y[at] = sum;
     }
 }
 
-static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t x_zero, bool residual, vkd_random *random)
+static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t x_zero,
+                  bool residual, vkd_random *random)
 {
     size_t bytes = (size_t)p->out_c * conv2d_weight_row(p);
     vkd_graph graph;
@@ -141,7 +146,8 @@ static void end(checked *c)
     vkd_arena_release(&c->arena);
 }
 
-static conv2d_problem same(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel, uint32_t groups)
+static conv2d_problem same(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel,
+                           uint32_t groups)
 {
     return (conv2d_problem){.n = 1,
                             .in_c = in_c,
@@ -168,23 +174,24 @@ static conv2d_problem tall(uint32_t channels, uint32_t height)
 /* Calls body on problems of every kind, with weights, zero points and residuals of every kind. */
 static void each(void (*body)(checked *c, vkd_random *random))
 {
-    const conv2d_problem problems[] = {same(16, 12, 9, 3, 1), same(64, 8, 7, 1, 1),  same(3, 10, 12, 7, 1),
-                                       same(8, 8, 9, 3, 8),   same(8, 8, 11, 5, 8),  same(4, 4, 20, 13, 4),
-                                       same(8, 16, 9, 3, 2),  same(128, 4, 3, 3, 1), same(4, 4, 2, 7, 4),
-                                       same(4, 4, 40, 31, 4), tall(4, 200),          tall(4, 2000)};
+    const conv2d_problem problems[] = {
+        same(16, 12, 9, 3, 1), same(64, 8, 7, 1, 1),  same(3, 10, 12, 7, 1), same(8, 8, 9, 3, 8),
+        same(8, 8, 11, 5, 8),  same(4, 4, 20, 13, 4), same(8, 16, 9, 3, 2),  same(128, 4, 3, 3, 1),
+        same(4, 4, 2, 7, 4),   same(4, 4, 40, 31, 4), tall(4, 200),          tall(4, 2000)};
     static const int32_t zeros[] = {-128, 3, 127};
     vkd_random random = random_begin("the self-check's comparison");
     for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
         for (int kind = 0; kind < WEIGHT_KINDS; kind++)
             for (int zero = 0; zero < 3; zero++) {
                 checked c;
-                begin(&c, &problems[i], (weight_kind)kind, zeros[zero], (i + (size_t)kind + (size_t)zero) % 2, &random);
+                begin(&c, &problems[i], (weight_kind)kind, zeros[zero],
+                      (i + (size_t)kind + (size_t)zero) % 2, &random);
                 body(&c, &random);
                 end(&c);
             }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- right */
+/* ---------------------------------------------------------------------------------------- right */
 
 static void is_right(checked *c, vkd_random *random)
 {
@@ -222,10 +229,10 @@ static void results_spread_over_the_range(void **state)
     each(spreads);
 }
 
-/* --------------------------------------------------------------------------------------------------------- tolerance */
+/* ------------------------------------------------------------------------------------ tolerance */
 
-/* The first place that is compared is a corner: byte 0. Rounding may go the other way there once, by a step for each rounding,
- * and no more. */
+/* The first place that is compared is a corner: byte 0. Rounding may go the other way there once,
+ * by a step for each rounding, and no more. */
 static void tolerates(checked *c, vkd_random *random)
 {
     (void)random;
@@ -236,7 +243,9 @@ static void tolerates(checked *c, vkd_random *random)
     c->y[0] = (int8_t)(right + away * (steps + 1));
     assert_false(conv2d_trial_check(&c->trial, c->y));
     c->y[0] = right;
-    for (size_t i = 0; i < (size_t)conv2d_pixels(&c->trial.problem) * vkd_align_up(c->trial.problem.out_c, 4); i++)
+    for (size_t i = 0;
+         i < (size_t)conv2d_pixels(&c->trial.problem) * vkd_align_up(c->trial.problem.out_c, 4);
+         i++)
         c->y[i] = (int8_t)(c->y[i] + (c->y[i] > 0 ? -1 : 1)); /* all of them by one */
     assert_false(conv2d_trial_check(&c->trial, c->y));
 }
@@ -247,7 +256,7 @@ static void a_rounding_is_tolerated_once(void **state)
     each(tolerates);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- wrong */
+/* ---------------------------------------------------------------------------------------- wrong */
 
 /* Weights of which only those from k = first on, `count` of them, are left. */
 static int8_t *only(const checked *c, size_t first, size_t count)
@@ -275,7 +284,9 @@ static void spoil(checked *c, size_t first, size_t count, double share)
 static bool differs(const checked *c)
 {
     checked right = *c;
-    size_t size = (size_t)conv2d_pixels(&c->trial.problem) * vkd_align_up(c->trial.problem.out_c, 4), off = 0;
+    size_t size =
+               (size_t)conv2d_pixels(&c->trial.problem) * vkd_align_up(c->trial.problem.out_c, 4),
+           off = 0;
     right.y = calloc(size, 1);
     finish(&right, c->acc);
     for (size_t i = 0; i < size; i++)
@@ -287,7 +298,8 @@ static bool differs(const checked *c)
 static void finds_tap(checked *c, vkd_random *random)
 {
     const conv2d_problem *p = &c->trial.problem;
-    size_t channels = conv2d_ic_group(p), tap = (size_t)random_range(random, 0, (int32_t)conv2d_taps(p) - 1);
+    size_t channels = conv2d_ic_group(p),
+           tap = (size_t)random_range(random, 0, (int32_t)conv2d_taps(p) - 1);
     spoil(c, tap * channels, channels, 0.27);
     if (conv2d_taps(p) <= 49 && differs(c))
         assert_false(conv2d_trial_check(&c->trial, c->y));

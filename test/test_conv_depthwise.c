@@ -1,4 +1,5 @@
-/* Depthwise and transposed convolutions on a device, every variant, bit for bit against the scalar oracle. */
+/* Depthwise and transposed convolutions on a device, every variant, bit for bit against the scalar
+ * oracle. */
 #include "ops/conv/conv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
@@ -22,7 +23,8 @@ typedef struct conv_case {
     bool fused; /* depthwise: a clamp and an addition follow */
 } conv_case;
 
-/* A convolution's data, owned. Weights are rows of align4(taps * channels of a group), one for each output channel. */
+/* A convolution's data, owned. Weights are rows of align4(taps * channels of a group), one for each
+ * output channel. */
 typedef struct conv_data {
     int8_t *x, *weights, *expected, *got, *residual;
     int32_t *sums;
@@ -48,7 +50,8 @@ static int32_t extent(const conv_case *c, int axis)
                          : oracle_extent(&c->window, axis, false);
 }
 
-/* Random data, and the output range that the accumulators then have, so that few results saturate. */
+/* Random data, and the output range that the accumulators then have, so that few results saturate.
+ */
 static void fill(vkd_random *random, const conv_case *c, conv_data *d)
 {
     const oracle_window *w = &c->window;
@@ -80,16 +83,18 @@ static void fill(vkd_random *random, const conv_case *c, conv_data *d)
     for (uint32_t i = d->k; i > 1; i /= 4)
         spread *= 2;
     d->y_q = (oracle_q){spread / 40.0f, random_range(random, -128, 127)};
-    d->r_q = (oracle_q){d->y_q.scale * random_float(random, 0.5f, 2.0f), random_range(random, -128, 127)};
-    d->sum_q = (oracle_q){d->y_q.scale * random_float(random, 1.0f, 3.0f), random_range(random, -128, 127)};
+    d->r_q = (oracle_q){d->y_q.scale * random_float(random, 0.5f, 2.0f),
+                        random_range(random, -128, 127)};
+    d->sum_q = (oracle_q){d->y_q.scale * random_float(random, 1.0f, 3.0f),
+                          random_range(random, -128, 127)};
     d->low = random_range(random, -128, 0);
     d->high = random_range(random, 1, 127);
 }
 
 static void free_data(conv_data *d)
 {
-    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected), free(d->got),
-        free(d->residual);
+    free(d->x), free(d->weights), free(d->sums), free(d->scales), free(d->bias), free(d->expected),
+        free(d->got), free(d->residual);
 }
 
 static void expect(const conv_case *c, conv_data *d)
@@ -101,7 +106,8 @@ static void expect(const conv_case *c, conv_data *d)
                                       .bias = c->bias ? d->bias : NULL,
                                       .relu = c->relu};
     if (c->transposed)
-        oracle_conv2d_transposed(&c->window, c->output_padding, c->out_c, c->groups, &channels, d->x, d->expected);
+        oracle_conv2d_transposed(&c->window, c->output_padding, c->out_c, c->groups, &channels,
+                                 d->x, d->expected);
     else
         oracle_conv2d(&c->window, c->out_c, c->groups, &channels, d->x, d->expected, NULL);
     if (!c->fused)
@@ -124,7 +130,8 @@ static int8_t *by_taps(const conv_case *c, const conv_data *d, uint32_t padded)
 }
 
 /* Appends the arguments up to the padding. */
-static uint32_t common_args(hand_model *m, const conv_case *c, const conv_data *d, uint32_t x, uint32_t weight, uint32_t *args)
+static uint32_t common_args(hand_model *m, const conv_case *c, const conv_data *d, uint32_t x,
+                            uint32_t weight, uint32_t *args)
 {
     const oracle_window *w = &c->window;
     uint32_t padded = align4(c->out_c);
@@ -146,7 +153,8 @@ static uint32_t common_args(hand_model *m, const conv_case *c, const conv_data *
     return sizeof common / sizeof *common;
 }
 
-static vkd_status run(harness *h, const conv_case *c, const conv_data *d, const char *variant, bool pad_weights)
+static vkd_status run(harness *h, const conv_case *c, const conv_data *d, const char *variant,
+                      bool pad_weights)
 {
     const oracle_window *w = &c->window;
     hand_model *m = make(1, sizeof *m);
@@ -157,7 +165,9 @@ static vkd_status run(harness *h, const conv_case *c, const conv_data *d, const 
     uint32_t weight =
         c->transposed
             ? hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->out_c, d->row}, d->weights)
-            : hand_constant(m, VKD_DTYPE_INT8, 3, (uint32_t[]){(uint32_t)w->kernel[0], (uint32_t)w->kernel[1], channels}, taps);
+            : hand_constant(m, VKD_DTYPE_INT8, 3,
+                            (uint32_t[]){(uint32_t)w->kernel[0], (uint32_t)w->kernel[1], channels},
+                            taps);
     uint32_t count = common_args(m, c, d, x, weight, args);
     if (c->transposed)
         args[count++] = hand_pair(m, c->output_padding[0], c->output_padding[1]);
@@ -182,7 +192,8 @@ static vkd_status run(harness *h, const conv_case *c, const conv_data *d, const 
                           : "et_vk.q8ta_conv2d_dw.default",
             count, args);
     vkd_status status =
-        harness_run(h, hand_finish(m), variant, (const void *[]){d->x, inputs > 1 ? d->residual : NULL}, (void *[]){d->got});
+        harness_run(h, hand_finish(m), variant,
+                    (const void *[]){d->x, inputs > 1 ? d->residual : NULL}, (void *[]){d->got});
     free(m);
     free(taps);
     return status;
@@ -192,18 +203,24 @@ static const char *describe(const conv_case *c, const char *variant)
 {
     static char text[256];
     const oracle_window *w = &c->window;
-    snprintf(text, sizeof text, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d op%dx%d d%dx%d g%u%s", variant ? variant : "auto",
-             w->n, w->c, w->h, w->w, c->out_c, w->kernel[0], w->kernel[1], w->stride[0], w->stride[1], w->padding[0],
-             w->padding[1], c->output_padding[0], c->output_padding[1], w->dilation[0], w->dilation[1], c->groups,
+    snprintf(text, sizeof text, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d op%dx%d d%dx%d g%u%s",
+             variant ? variant : "auto", w->n, w->c, w->h, w->w, c->out_c, w->kernel[0],
+             w->kernel[1], w->stride[0], w->stride[1], w->padding[0], w->padding[1],
+             c->output_padding[0], c->output_padding[1], w->dilation[0], w->dilation[1], c->groups,
              c->fused ? " fused" : "");
     return text;
 }
 
-/* Runs a case with every variant; one that the case does not allow falls back to another and must be right all the same. */
+/* Runs a case with every variant; one that the case does not allow falls back to another and must
+ * be right all the same. */
 static void check(harness *h, vkd_random *random, const conv_case *c)
 {
-    static const char *const variants[] = {
-        NULL, "general", "depthwise", "depthwise_row 2x4", "depthwise_row 4x4", "depthwise_row lanes 4x16"};
+    static const char *const variants[] = {NULL,
+                                           "general",
+                                           "depthwise",
+                                           "depthwise_row 2x4",
+                                           "depthwise_row 4x4",
+                                           "depthwise_row lanes 4x16"};
     conv_data d = {0};
     fill(random, c, &d);
     expect(c, &d);
@@ -211,7 +228,8 @@ static void check(harness *h, vkd_random *random, const conv_case *c)
         memset(d.got, 0x55, d.y_count);
         vkd_status status = run(h, c, &d, variants[v], v % 2);
         if (status != VKD_OK)
-            fail_msg("%s: %s (%s)", describe(c, variants[v]), vkd_status_name(status), h->gpu.context.error);
+            fail_msg("%s: %s (%s)", describe(c, variants[v]), vkd_status_name(status),
+                     h->gpu.context.error);
         harness_assert_int8(d.got, d.expected, d.y_count, describe(c, variants[v]));
     }
     free_data(&d);
@@ -223,9 +241,10 @@ static int sweep_count(int normally)
     return text ? atoi(text) : normally;
 }
 
-/* ------------------------------------------------------------------------------------------------------- depthwise */
+/* ------------------------------------------------------------------------------------ depthwise */
 
-static conv_case depthwise(uint32_t n, uint32_t c, uint32_t h, uint32_t w, int kernel, int stride, int padding)
+static conv_case depthwise(uint32_t n, uint32_t c, uint32_t h, uint32_t w, int kernel, int stride,
+                           int padding)
 {
     return (conv_case){.window = {.n = n,
                                   .c = c,
@@ -245,10 +264,12 @@ static void test_depthwise_chosen(void **state)
     harness *h = harness_get(state);
     vkd_random random = random_begin("chosen depthwise convolutions");
     const conv_case cases[] = {
-        depthwise(1, 32, 30, 30, 3, 1, 1),  depthwise(1, 96, 28, 28, 3, 2, 1), depthwise(1, 960, 7, 7, 3, 1, 1),
-        depthwise(1, 240, 14, 14, 5, 2, 2), depthwise(2, 48, 9, 13, 5, 1, 2),  depthwise(1, 16, 1, 1, 3, 1, 1),
-        depthwise(1, 16, 2, 1, 5, 2, 2),    depthwise(3, 5, 7, 11, 3, 1, 1),   depthwise(1, 1, 5, 5, 5, 1, 2),
-        depthwise(1, 16, 9, 9, 3, 1, 0),    depthwise(1, 20, 9, 9, 3, 2, 3),   depthwise(1, 8, 15, 15, 7, 2, 3),
+        depthwise(1, 32, 30, 30, 3, 1, 1), depthwise(1, 96, 28, 28, 3, 2, 1),
+        depthwise(1, 960, 7, 7, 3, 1, 1),  depthwise(1, 240, 14, 14, 5, 2, 2),
+        depthwise(2, 48, 9, 13, 5, 1, 2),  depthwise(1, 16, 1, 1, 3, 1, 1),
+        depthwise(1, 16, 2, 1, 5, 2, 2),   depthwise(3, 5, 7, 11, 3, 1, 1),
+        depthwise(1, 1, 5, 5, 5, 1, 2),    depthwise(1, 16, 9, 9, 3, 1, 0),
+        depthwise(1, 20, 9, 9, 3, 2, 3),   depthwise(1, 8, 15, 15, 7, 2, 3),
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int form = 0; form < 3; form++) {
@@ -259,14 +280,17 @@ static void test_depthwise_chosen(void **state)
         }
 }
 
-/* Half of them are for the kernels of fixed windows, a third has whole texels of channels. Draws until the window fits. */
+/* Half of them are for the kernels of fixed windows, a third has whole texels of channels. Draws
+ * until the window fits. */
 static conv_case random_depthwise(vkd_random *random)
 {
     for (;;) {
-        uint32_t c = (uint32_t)(random_range(random, 0, 2) ? random_range(random, 1, 70) : 16 * random_range(random, 1, 4));
+        uint32_t c = (uint32_t)(random_range(random, 0, 2) ? random_range(random, 1, 70)
+                                                           : 16 * random_range(random, 1, 4));
         conv_case drawn =
-            depthwise((uint32_t)random_range(random, 1, 3), c, (uint32_t)random_range(random, 1, 33),
-                      (uint32_t)random_range(random, 1, 33), 3 + 2 * random_range(random, 0, 1), random_range(random, 1, 2), 0);
+            depthwise((uint32_t)random_range(random, 1, 3), c,
+                      (uint32_t)random_range(random, 1, 33), (uint32_t)random_range(random, 1, 33),
+                      3 + 2 * random_range(random, 0, 1), random_range(random, 1, 2), 0);
         bool free_window = random_range(random, 0, 1);
         for (int axis = 0; axis < 2; axis++) {
             drawn.window.padding[axis] = random_range(random, 0, 3);
@@ -314,7 +338,8 @@ static void test_depthwise_refusals(void **state)
 }
 
 /* The cheapest variant on a fabricated device. */
-static const char *cheapest(fake_device device, uint32_t channels, uint32_t size, uint32_t kernel, uint32_t stride)
+static const char *cheapest(fake_device device, uint32_t channels, uint32_t size, uint32_t kernel,
+                            uint32_t stride)
 {
     vkd_caps caps = fake_caps(device);
     uint32_t out = (size + kernel / 2 * 2 - kernel) / stride + 1;
@@ -334,7 +359,9 @@ static const char *cheapest(fake_device device, uint32_t channels, uint32_t size
     const char *reason;
     assert_true(conv2d_variant_count <= 64);
     conv2d_consider(conv2d_variants, conv2d_variant_count, &p, &caps, candidates);
-    return conv2d_variants[conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL, &reason)].name;
+    return conv2d_variants[conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL,
+                                         &reason)]
+        .name;
 }
 
 static void test_depthwise_choices(void **state)
@@ -346,14 +373,15 @@ static void test_depthwise_choices(void **state)
     assert_string_equal(cheapest(FAKE_ADRENO_750, 96, 112, 3, 1), "depthwise_row 4x4");
     assert_string_equal(cheapest(FAKE_MALI_G610, 144, 56, 5, 1), "depthwise_row 4x4");
     assert_string_equal(cheapest(FAKE_LLVMPIPE, 96, 112, 3, 2), "depthwise_row lanes 4x16");
-    assert_string_equal(cheapest(FAKE_LLVMPIPE, 20, 28, 3, 1), "depthwise_row 4x4"); /* no whole texels */
+    /* no whole texels */
+    assert_string_equal(cheapest(FAKE_LLVMPIPE, 20, 28, 3, 1), "depthwise_row 4x4");
     for (fake_device device = 0; device < FAKE_COUNT; device++) {
         assert_string_equal(cheapest(device, 32, 28, 7, 1), "depthwise");
         assert_string_equal(cheapest(device, 32, 28, 3, 3), "depthwise");
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ transposed */
+/* ----------------------------------------------------------------------------------- transposed */
 
 static conv_case random_transposed(vkd_random *random)
 {
@@ -366,8 +394,10 @@ static conv_case random_transposed(vkd_random *random)
                        .groups = group_counts[random_range(random, 0, 7)],
                        .transposed = true};
         uint32_t unit = random_range(random, 0, 1) ? 4 : 1;
-        c.window.c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(40 / (c.groups * unit)));
-        c.out_c = c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(40 / (c.groups * unit)));
+        c.window.c =
+            c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(40 / (c.groups * unit)));
+        c.out_c =
+            c.groups * unit * (uint32_t)random_range(random, 1, (int32_t)(40 / (c.groups * unit)));
         for (int axis = 0; axis < 2; axis++) {
             c.window.kernel[axis] = random_range(random, 1, 6);
             c.window.stride[axis] = random_range(random, 1, 4);
@@ -403,12 +433,18 @@ static void test_transposed_refusals(void **state)
 {
     harness *h = harness_get(state);
     vkd_random random = random_begin("refused transposed convolutions");
-    conv_case c = {
-        .window = {.n = 1, .c = 4, .h = 4, .w = 4, .kernel = {3, 3}, .stride = {2, 2}, .padding = {1, 1}, .dilation = {1, 1}},
-        .output_padding = {1, 1},
-        .out_c = 4,
-        .groups = 1,
-        .transposed = true};
+    conv_case c = {.window = {.n = 1,
+                              .c = 4,
+                              .h = 4,
+                              .w = 4,
+                              .kernel = {3, 3},
+                              .stride = {2, 2},
+                              .padding = {1, 1},
+                              .dilation = {1, 1}},
+                   .output_padding = {1, 1},
+                   .out_c = 4,
+                   .groups = 1,
+                   .transposed = true};
     conv_data d = {0};
     fill(&random, &c, &d);
     c.window.dilation[1] = 2;

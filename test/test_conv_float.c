@@ -1,4 +1,5 @@
-/* Convolutions of floats on a device, every variant, against the table test's oracle in double precision. */
+/* Convolutions of floats on a device, every variant, against the table test's oracle in double
+ * precision. */
 #include "exec/executor.h"
 #include "graph/plan.h"
 #include "ops/conv/trial.h"
@@ -13,7 +14,8 @@
 
 #include <cmocka.h>
 
-/* Draws that a variant cannot run fall to another one and must be right all the same. Returns how many it did run. */
+/* Draws that a variant cannot run fall to another one and must be right all the same. Returns how
+ * many it did run. */
 static size_t check_variant(harness *h, vkd_random *random, const char *variant, int draws)
 {
     size_t ran = 0;
@@ -60,10 +62,11 @@ static void as_other_devices(void **state)
     h->caps = own;
 }
 
-/* --------------------------------------------------------------------------------------------------------- self-check */
+/* ----------------------------------------------------------------------------------- self-check */
 
 /* Runs a trial by a variant; the result as the device has it. */
-static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial, const conv2d_variant *variant)
+static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial,
+                       const conv2d_variant *variant)
 {
     vkd_graph graph;
     vkd_tensor_id y;
@@ -94,8 +97,9 @@ static bool passes_when_off(const conv2d_trial *trial, void *y, double by)
 
 static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
 {
-    const conv2d conv = {
-        .problem = *problem, .real = {.bias = bias ? 0 : VKD_NO_TENSOR, .low = -1000, .high = 1000}, .residual = VKD_NO_TENSOR};
+    const conv2d conv = {.problem = *problem,
+                         .real = {.bias = bias ? 0 : VKD_NO_TENSOR, .low = -1000, .high = 1000},
+                         .residual = VKD_NO_TENSOR};
     for (size_t v = 0; v < conv2d_float_variant_count; v++) {
         const conv2d_variant *variant = &conv2d_float_variants[v];
         if (variant->refuses(problem, &h->caps, variant->tile))
@@ -116,7 +120,8 @@ static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
     }
 }
 
-/* The self-check lets right results pass and wrong ones not; in the padding of its operands' channels are NaNs. */
+/* The self-check lets right results pass and wrong ones not; in the padding of its operands'
+ * channels are NaNs. */
 static void self_check(void **state)
 {
     harness *h = harness_get(state);
@@ -151,7 +156,8 @@ static void self_check(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_variant), cmocka_unit_test(as_other_devices),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_variant),
+                                       cmocka_unit_test(as_other_devices),
                                        cmocka_unit_test(self_check)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

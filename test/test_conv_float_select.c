@@ -1,4 +1,5 @@
-/* The choice among the variants of convolutions of floats as pure functions: fabricated devices, every refusal. */
+/* The choice among the variants of convolutions of floats as pure functions: fabricated devices,
+ * every refusal. */
 #include "ops/conv/float.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
@@ -11,7 +12,10 @@
 
 #include <cmocka.h>
 
-static uint32_t below(vkd_random *random, uint32_t limit) { return (uint32_t)random_range(random, 0, (int32_t)limit - 1); }
+static uint32_t below(vkd_random *random, uint32_t limit)
+{
+    return (uint32_t)random_range(random, 0, (int32_t)limit - 1);
+}
 
 /* A convolution of squares, but for the window; transposed where `t`. */
 typedef struct shape {
@@ -34,8 +38,8 @@ static conv2d_problem problem_of(const shape *s)
         p.stride[axis] = s->stride;
         p.padding[axis] = s->padding;
         p.dilation[axis] = s->dilation;
-        *(axis ? &p.out_w : &p.out_h) =
-            s->t ? (in - 1) * s->stride - 2 * s->padding + reach : (in + 2 * s->padding - reach) / s->stride + 1;
+        *(axis ? &p.out_w : &p.out_h) = s->t ? (in - 1) * s->stride - 2 * s->padding + reach
+                                             : (in + 2 * s->padding - reach) / s->stride + 1;
     }
     return p;
 }
@@ -52,18 +56,20 @@ static const conv2d_variant *choose(const conv2d_problem *problem, const vkd_cap
     size_t winner = conv2d_choose(variants, count, candidates, NULL, &reason);
     assert_true(winner < count);
     for (size_t i = 0; i < count; i++)
-        assert_true(!candidates[i].eligible ||
-                    (candidates[i].cost_us > 0 && candidates[winner].cost_us <= candidates[i].cost_us));
+        assert_true(
+            !candidates[i].eligible ||
+            (candidates[i].cost_us > 0 && candidates[winner].cost_us <= candidates[i].cost_us));
     return &variants[winner];
 }
 
-/* ------------------------------------------------------------------------------------------------------------ choices */
+/* -------------------------------------------------------------------------------------- choices */
 
 static void choices(void **state)
 {
     static const struct {
         fake_device device;
-        shape s; /* channels in and out, size, kernel, stride, padding, dilation, groups, transposed */
+        /* channels in and out, size, kernel, stride, padding, dilation, groups, transposed */
+        shape s;
         const char *name;
     } rows[] = {
         {FAKE_LLVMPIPE, {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0}, "implicit lanes 4x32"},
@@ -89,7 +95,7 @@ static void choices(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 /* What a row changes of its device; 0: nothing. */
 typedef struct changes {
@@ -103,7 +109,8 @@ typedef struct changes {
 #define NO_EIGHTS "the output channels of a group are no multiple of 8"
 #define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
-#define NO_ROW "the window is wider than 7, dilated, transposed, or more than 2 pixels from the next one"
+#define NO_ROW                                                                                     \
+    "the window is wider than 7, dilated, transposed, or more than 2 pixels from the next one"
 #define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
 #define TOO_LARGE "its tensors are larger than a texel buffer"
 #define DILATED "it is transposed and dilated"
@@ -122,9 +129,21 @@ static const struct refusal {
     {"general", {60, 4, 9, {993, 1}, 1, 0, 1, 1, 0}, FAKE_H100, {0}, NULL},
 
     {"pointwise 4x4", {64, 64, 9, {1, 1}, 2, 0, 1, 1, 0}, FAKE_H100, {0}, NULL},
-    {"pointwise 4x4", {64, 64, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {0}, "the kernel is not 1x1 without padding"},
-    {"pointwise 4x4", {64, 64, 9, {1, 1}, 1, 1, 1, 1, 0}, FAKE_H100, {0}, "the kernel is not 1x1 without padding"},
-    {"pointwise 4x4", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 1}, FAKE_H100, {0}, "the kernel is not 1x1 without padding"},
+    {"pointwise 4x4",
+     {64, 64, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {0},
+     "the kernel is not 1x1 without padding"},
+    {"pointwise 4x4",
+     {64, 64, 9, {1, 1}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {0},
+     "the kernel is not 1x1 without padding"},
+    {"pointwise 4x4",
+     {64, 64, 9, {1, 1}, 1, 0, 1, 1, 1},
+     FAKE_H100,
+     {0},
+     "the kernel is not 1x1 without padding"},
     {"implicit 4x4", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_H100, {0}, "it is pointwise"},
     {"implicit 4x4", {5, 7, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {0}, NULL},
     {"implicit 4x4", {8, 12, 9, {3, 3}, 1, 1, 1, 2, 0}, FAKE_H100, {0}, NO_FOURS},
@@ -135,10 +154,19 @@ static const struct refusal {
     {"implicit 8x8", {8, 4, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {0}, NULL},
     {"implicit 4x4", {8, 8, 9, {3, 3}, 2, 1, 1, 1, 1}, FAKE_H100, {0}, NULL},
     {"implicit 4x4", {8, 8, 9, {3, 3}, 2, 1, 2, 1, 1}, FAKE_H100, {0}, DILATED},
-    {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {.groups_y = 14, .groups_z = 28}, NULL},
-    {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {.groups_y = 14, .groups_z = 27}, TOO_MANY_ROWS},
+    {"implicit 4x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {.groups_y = 14, .groups_z = 28},
+     NULL},
+    {"implicit 4x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {.groups_y = 14, .groups_z = 27},
+     TOO_MANY_ROWS},
     {"implicit 4x4", {64, 4, 9, {32768, 2}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, IS_LONG},
-    {"implicit 4x4", {64, 4, 9, {32768, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, NULL}, /* in slices */
+    /* in slices */
+    {"implicit 4x4", {64, 4, 9, {32768, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, NULL},
     {"implicit 4x4", {64, 4, 9, {32768, 2}, 1, 0, 1, 1, 0}, FAKE_H100, {0}, NULL},
 
     {"implicit lanes 4x32", {8, 8, 9, {3, 3}, 1, 1, 1, 2, 0}, FAKE_LLVMPIPE, {0}, NO_EIGHTS},
@@ -146,16 +174,57 @@ static const struct refusal {
     {"implicit lanes 4x32", {8, 16, 9, {3, 3}, 2, 1, 2, 2, 1}, FAKE_LLVMPIPE, {0}, DILATED},
     {"implicit lanes 4x32", {4, 4, 9, {16383, 4}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, NULL},
     {"implicit lanes 4x32", {4, 4, 9, {16384, 4}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, IS_LONG},
-    {"pointwise lanes 4x32", {64, 32, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 16}, NULL},
-    {"pointwise lanes 4x32", {64, 32, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 16 - 1}, TOO_LARGE},
-    {"pointwise lanes 4x32", {512, 512, 2, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.texels = 512 * 128}, NULL}, /* weights */
-    {"pointwise lanes 4x32", {512, 512, 2, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.texels = 512 * 128 - 1}, TOO_LARGE},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.subgroup = 4}, NO_CPU},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.no_shuffle = true}, NO_CPU},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_MALI_G610, {.subgroup = 8}, NO_CPU},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_LANES}, LEFT_OUT},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_MATRIX}, NULL},
-    {"pointwise lanes 4x32", {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {.groups_y = 14, .groups_z = 7}, NULL},
+    {"pointwise lanes 4x32",
+     {64, 32, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 16},
+     NULL},
+    {"pointwise lanes 4x32",
+     {64, 32, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 16 - 1},
+     TOO_LARGE},
+    /* weights */
+    {"pointwise lanes 4x32",
+     {512, 512, 2, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 512 * 128},
+     NULL},
+    {"pointwise lanes 4x32",
+     {512, 512, 2, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 512 * 128 - 1},
+     TOO_LARGE},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.subgroup = 4},
+     NO_CPU},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.no_shuffle = true},
+     NO_CPU},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_MALI_G610,
+     {.subgroup = 8},
+     NO_CPU},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.left_out = VKD_FAMILY_LANES},
+     LEFT_OUT},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.left_out = VKD_FAMILY_MATRIX},
+     NULL},
+    {"pointwise lanes 4x32",
+     {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.groups_y = 14, .groups_z = 7},
+     NULL},
     {"pointwise lanes 4x32",
      {64, 64, 56, {1, 1}, 1, 0, 1, 1, 0},
      FAKE_LLVMPIPE,
@@ -168,15 +237,31 @@ static const struct refusal {
     {"depthwise", {16, 16, 9, {21845, 1}, 1, 0, 1, 16, 0}, FAKE_LLVMPIPE, {0}, IS_LONG},
 
     {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 2, 3, 1, 16, 0}, FAKE_H100, {0}, NULL},
-    {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 2, 3, 1, 8, 0}, FAKE_H100, {0}, "it is not depthwise"},
+    {"depthwise_row 4x4",
+     {16, 16, 9, {1, 7}, 2, 3, 1, 8, 0},
+     FAKE_H100,
+     {0},
+     "it is not depthwise"},
     {"depthwise_row 4x4", {16, 16, 9, {1, 8}, 2, 3, 1, 16, 0}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 3, 3, 1, 16, 0}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 3, 2, 16, 0}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 1, 1, 16, 1}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {32768, 1}, 1, 0, 1, 16, 0}, FAKE_LLVMPIPE, {0}, NULL},
-    {"depthwise_row lanes 7x4", {16, 16, 9, {3, 3}, 1, 1, 1, 16, 0}, FAKE_H100, {0}, "it is for CPU devices"},
-    {"depthwise_row lanes 7x4", {64, 64, 56, {3, 3}, 1, 1, 1, 64, 0}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 16}, NULL},
-    {"depthwise_row lanes 7x4", {64, 64, 56, {3, 3}, 1, 1, 1, 64, 0}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 16 - 1}, TOO_LARGE},
+    {"depthwise_row lanes 7x4",
+     {16, 16, 9, {3, 3}, 1, 1, 1, 16, 0},
+     FAKE_H100,
+     {0},
+     "it is for CPU devices"},
+    {"depthwise_row lanes 7x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1, 64, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 16},
+     NULL},
+    {"depthwise_row lanes 7x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1, 64, 0},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 16 - 1},
+     TOO_LARGE},
 };
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
 
@@ -215,8 +300,9 @@ static void every_refusal(void **state)
         const conv2d_problem problem = problem_of(&r->s);
         const char *reason = variant->refuses(&problem, &caps, variant->tile);
         if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
-            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant, caps.name,
-                     reason ? reason : "(it is not)", r->reason ? r->reason : "(it is not)");
+            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant,
+                     caps.name, reason ? reason : "(it is not)",
+                     r->reason ? r->reason : "(it is not)");
     }
 }
 
@@ -228,13 +314,15 @@ static bool is_in_table(const char *reason)
     return false;
 }
 
-/* Whatever reason a variant gives, of any problem on any device, has a row; and something runs what is not long. */
+/* Whatever reason a variant gives, of any problem on any device, has a row; and something runs what
+ * is not long. */
 static void no_other_refusals(void **state)
 {
     (void)state;
     vkd_random random = random_begin("refusals of floats");
     for (int round = 0; round < 4000; round++) {
-        const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64), most = 1 + below(&random, 9);
+        const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64),
+                       most = 1 + below(&random, 9);
         shape s = {groups * (1 + below(&random, 20)),
                    groups * (1 + below(&random, 20)),
                    20 + below(&random, 100),
@@ -248,29 +336,33 @@ static void no_other_refusals(void **state)
             s.kernel[below(&random, 2)] = 1 + below(&random, 32768);
         if (below(&random, 3) == 0)
             s.in_c = s.out_c = groups;
-        const changes changed = {below(&random, 2) << 10, below(&random, 2) * 7, below(&random, 2) * 9,
-                                 below(&random, 2) * 8,   below(&random, 2),     below(&random, 4)};
+        const changes changed = {below(&random, 2) << 10, below(&random, 2) * 7,
+                                 below(&random, 2) * 9,   below(&random, 2) * 8,
+                                 below(&random, 2),       below(&random, 4)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&s);
         for (size_t v = 0; v < conv2d_float_variant_count; v++) {
-            const char *reason = conv2d_float_variants[v].refuses(&problem, &caps, conv2d_float_variants[v].tile);
+            const char *reason =
+                conv2d_float_variants[v].refuses(&problem, &caps, conv2d_float_variants[v].tile);
             if (reason && !is_in_table(reason))
-                fail_msg("'%s' refuses because '%s', which no test expects", conv2d_float_variants[v].name, reason);
+                fail_msg("'%s' refuses because '%s', which no test expects",
+                         conv2d_float_variants[v].name, reason);
         }
         if (conv2d_k(&problem) < 9000)
             (void)choose(&problem, &caps);
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ other shapes */
+/* --------------------------------------------------------------------------------- other shapes */
 
-static uint32_t add_conv(hand_model *m, uint32_t x, uint32_t y, const uint32_t weight[4], int64_t stride, int64_t padding,
-                         int64_t groups, bool transposed)
+static uint32_t add_conv(hand_model *m, uint32_t x, uint32_t y, const uint32_t weight[4],
+                         int64_t stride, int64_t padding, int64_t groups, bool transposed)
 {
     static const float weights[64 * 64 * 9];
-    HAND_OP(m, "aten.convolution.default", x, hand_constant(m, VKD_DTYPE_FLOAT32, 4, weight, weights), hand_null(m),
-            hand_pair(m, stride, stride), hand_pair(m, padding, padding), hand_pair(m, 1, 1), hand_bool(m, transposed),
-            hand_pair(m, 0, 0), hand_int(m, groups), y);
+    HAND_OP(m, "aten.convolution.default", x,
+            hand_constant(m, VKD_DTYPE_FLOAT32, 4, weight, weights), hand_null(m),
+            hand_pair(m, stride, stride), hand_pair(m, padding, padding), hand_pair(m, 1, 1),
+            hand_bool(m, transposed), hand_pair(m, 0, 0), hand_int(m, groups), y);
     return y;
 }
 
@@ -278,23 +370,26 @@ static uint32_t add_conv(hand_model *m, uint32_t x, uint32_t y, const uint32_t w
 static void build_net(hand_model *m)
 {
     uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 6, 64, 96});
-    uint32_t a = add_conv(m, x, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}), (uint32_t[]){64, 6, 3, 3}, 2,
-                          1, 1, false);
-    uint32_t b = add_conv(m, a, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}), (uint32_t[]){64, 1, 3, 3}, 1,
-                          1, 64, false);
-    uint32_t c = add_conv(m, b, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 6, 32, 48}), (uint32_t[]){6, 32, 1, 1}, 1,
-                          0, 2, false);
-    add_conv(m, c, hand_output(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 16, 64, 96}), (uint32_t[]){6, 16, 2, 2}, 2, 0, 1, true);
+    uint32_t a = add_conv(m, x, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}),
+                          (uint32_t[]){64, 6, 3, 3}, 2, 1, 1, false);
+    uint32_t b = add_conv(m, a, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 64, 32, 48}),
+                          (uint32_t[]){64, 1, 3, 3}, 1, 1, 64, false);
+    uint32_t c = add_conv(m, b, hand_tensor(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 6, 32, 48}),
+                          (uint32_t[]){6, 32, 1, 1}, 1, 0, 2, false);
+    add_conv(m, c, hand_output(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){3, 16, 64, 96}),
+             (uint32_t[]){6, 16, 2, 2}, 2, 0, 1, true);
 }
 
-static void lower_net(vkd_arena *arena, const vkd_net *net, const vkd_caps *caps, const vkd_input *inputs, vkd_graph *out)
+static void lower_net(vkd_arena *arena, const vkd_net *net, const vkd_caps *caps,
+                      const vkd_input *inputs, vkd_graph *out)
 {
     vkd_model_value *values = vkd_arena_alloc(arena, net->value_count, sizeof *values);
     vkd_lowered lowered;
     assert_non_null(values);
     vkd_graph_init(out, arena);
     assert_int_equal(vkd_shape_net(arena->context, net, inputs, values), VKD_OK);
-    assert_int_equal(vkd_lower_net(arena->context, net, values, caps, NULL, NULL, out, &lowered), VKD_OK);
+    assert_int_equal(vkd_lower_net(arena->context, net, values, caps, NULL, NULL, out, &lowered),
+                     VKD_OK);
 }
 
 /* What pipelines are made of does not depend on shapes. */
@@ -307,8 +402,9 @@ static void other_shapes_need_no_other_kernels(void **state)
     assert_int_equal(vkd_net_bind(&net, hand_finish(&f->m), &vkd_ops, &f->arena), VKD_OK);
     for (int round = 0; round < 60; round++) {
         const vkd_caps caps = fake_caps((fake_device)(round % FAKE_COUNT));
-        const vkd_input input = {
-            .shape = {4, {1 + below(&random, 3), 6, 2 * (1 + below(&random, 32)), 2 * (1 + below(&random, 48))}}};
+        const vkd_input input = {.shape = {4,
+                                           {1 + below(&random, 3), 6, 2 * (1 + below(&random, 32)),
+                                            2 * (1 + below(&random, 48))}}};
         vkd_graph largest, other;
         lower_net(&f->arena, &net, &caps, NULL, &largest);
         lower_net(&f->arena, &net, &caps, &input, &other);
@@ -324,7 +420,7 @@ static void other_shapes_need_no_other_kernels(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ bad arguments */
+/* -------------------------------------------------------------------------------- bad arguments */
 
 /* What differs from 1x8x9x9 -> 1x4x7x7 by 3x3, in a group; 0: nothing. */
 typedef struct flaw {
@@ -345,22 +441,29 @@ static uint32_t rank_of(const uint32_t *dims)
     return rank;
 }
 
-static int64_t number(int64_t value, int64_t otherwise) { return value == NONE ? 0 : value ? value : otherwise; }
+static int64_t number(int64_t value, int64_t otherwise)
+{
+    return value == NONE ? 0 : value ? value : otherwise;
+}
 static vkd_dtype type(vkd_dtype dtype) { return dtype ? dtype : VKD_DTYPE_FLOAT32; }
 
 static void build_flaw(hand_model *m, const flaw *f)
 {
     static const float zeros[4 * 8 * 9 * 9];
-    static const uint32_t good_x[5] = {1, 8, 9, 9}, good_w[5] = {4, 8, 3, 3}, good_y[5] = {1, 4, 7, 7};
-    const uint32_t *x_dims = f->x[0] ? f->x : good_x, *w_dims = f->w[0] ? f->w : good_w, *y_dims = f->y[0] ? f->y : good_y;
+    static const uint32_t good_x[5] = {1, 8, 9, 9}, good_w[5] = {4, 8, 3, 3},
+                          good_y[5] = {1, 4, 7, 7};
+    const uint32_t *x_dims = f->x[0] ? f->x : good_x, *w_dims = f->w[0] ? f->w : good_w,
+                   *y_dims = f->y[0] ? f->y : good_y;
     const uint32_t bias = f->bias ? f->bias : 4;
     const int64_t strides[] = {number(f->stride, 1), 1, 1};
     uint32_t x = hand_input(m, type(f->x_dtype), rank_of(x_dims), x_dims);
     uint32_t y = hand_output(m, type(f->y_dtype), rank_of(y_dims), y_dims);
-    HAND_OP(m, "aten.convolution.default", x, hand_constant(m, type(f->w_dtype), rank_of(w_dims), w_dims, zeros),
-            hand_constant(m, type(f->w_dtype), 1, &bias, zeros), hand_ints(m, f->strides ? f->strides : 2, strides),
-            hand_pair(m, number(f->padding, 0), 0), hand_pair(m, number(f->dilation, 1), 1), hand_bool(m, false),
-            hand_pair(m, 0, 0), hand_int(m, number(f->groups, 1)), y);
+    HAND_OP(m, "aten.convolution.default", x,
+            hand_constant(m, type(f->w_dtype), rank_of(w_dims), w_dims, zeros),
+            hand_constant(m, type(f->w_dtype), 1, &bias, zeros),
+            hand_ints(m, f->strides ? f->strides : 2, strides),
+            hand_pair(m, number(f->padding, 0), 0), hand_pair(m, number(f->dilation, 1), 1),
+            hand_bool(m, false), hand_pair(m, 0, 0), hand_int(m, number(f->groups, 1)), y);
 }
 
 static void bad_arguments(void **state)
@@ -396,8 +499,9 @@ static void bad_arguments(void **state)
         vkd_status status = lowering_run(f);
         if (status != flaws[i].status)
             fail_msg("row %zu: %s (%s)", i, vkd_status_name(status), f->context.error);
-        if (status != VKD_OK && (!strstr(f->context.error, flaws[i].part) ||
-                                 !strstr(f->context.error, "operator 'aten.convolution.default' (node 0)")))
+        if (status != VKD_OK &&
+            (!strstr(f->context.error, flaws[i].part) ||
+             !strstr(f->context.error, "operator 'aten.convolution.default' (node 0)")))
             fail_msg("row %zu: '%s' does not say '%s'", i, f->context.error, flaws[i].part);
         lowering_teardown((void **)&f);
     }

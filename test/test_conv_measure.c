@@ -1,4 +1,5 @@
-/* Which convolutions of a model are measured first: models made by hand, devices that do not exist. */
+/* Which convolutions of a model are measured first: models made by hand, devices that do not exist.
+ */
 #include "ops/conv/measure.h"
 #include "support/fake_caps.h"
 #include "support/random.h"
@@ -30,18 +31,21 @@ static void begin(lowered_model *m)
 }
 
 /* As the factory does without a tuner. */
-static void add(lowered_model *m, const vkd_caps *caps, const conv2d_problem *problem, bool residual)
+static void add(lowered_model *m, const vkd_caps *caps, const conv2d_problem *problem,
+                bool residual)
 {
     size_t i = m->lowered.selection_count++;
     assert_true(i < MOST);
-    vkd_candidate_info *candidates = vkd_arena_alloc(&m->arena, conv2d_variant_count, sizeof *candidates);
+    vkd_candidate_info *candidates =
+        vkd_arena_alloc(&m->arena, conv2d_variant_count, sizeof *candidates);
     const char *reason;
     conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
     size_t winner = conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL, &reason);
     m->convs[i] = (conv2d){.problem = *problem, .residual = residual ? 0 : VKD_NO_TENSOR};
     m->pointers[i] = &m->convs[i];
-    m->selections[i] = (vkd_selection_info){
-        .winner = candidates[winner].variant, .candidate_count = conv2d_variant_count, .candidates = candidates};
+    m->selections[i] = (vkd_selection_info){.winner = candidates[winner].variant,
+                                            .candidate_count = conv2d_variant_count,
+                                            .candidates = candidates};
 }
 
 static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel)
@@ -63,7 +67,8 @@ static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint3
 /* Few long ones and many short ones: what counts is the time of all. */
 static void most_time_comes_first(void **state)
 {
-    const conv2d_problem middle = square(64, 64, 28, 3), large = square(64, 64, 56, 3), small = square(64, 64, 14, 3);
+    const conv2d_problem middle = square(64, 64, 28, 3), large = square(64, 64, 56, 3),
+                         small = square(64, 64, 14, 3);
     const conv2d_problem pointwise = square(64, 64, 14, 1);
     const vkd_caps caps = fake_caps(FAKE_LLVMPIPE);
     (void)state;
@@ -93,7 +98,8 @@ static void most_time_comes_first(void **state)
     vkd_arena_release(&m.arena);
 }
 
-/* Random models: every problem once, with all its time, families together, and both in falling order. */
+/* Random models: every problem once, with all its time, families together, and both in falling
+ * order. */
 static void order_of_random_models(void **state)
 {
     (void)state;
@@ -106,8 +112,9 @@ static void order_of_random_models(void **state)
         double all = 0, found = 0;
         begin(&m);
         for (int i = random_range(&random, 0, MOST); i > 0; i--) {
-            conv2d_problem p = square(4u << random_range(&random, 0, 2), 8, (uint32_t)random_range(&random, 7, 9),
-                                      1 + 2 * (uint32_t)random_range(&random, 0, 1));
+            conv2d_problem p =
+                square(4u << random_range(&random, 0, 2), 8, (uint32_t)random_range(&random, 7, 9),
+                       1 + 2 * (uint32_t)random_range(&random, 0, 1));
             add(&m, &caps, &p, random_range(&random, 0, 1));
         }
         for (size_t i = 0; i < m.lowered.selection_count; i++)

@@ -1,4 +1,5 @@
-/* The conv factory's choice as a pure function: fabricated devices, the shapes of ResNet50 and random ones. */
+/* The conv factory's choice as a pure function: fabricated devices, the shapes of ResNet50 and
+ * random ones. */
 #include "ops/conv/conv.h"
 #include "ops/conv/gemm.h"
 #include "ops/conv/trial.h"
@@ -11,9 +12,13 @@
 #include <cmocka.h>
 #include <string.h>
 
-static uint32_t below(vkd_random *random, uint32_t limit) { return (uint32_t)random_range(random, 0, (int32_t)limit - 1); }
+static uint32_t below(vkd_random *random, uint32_t limit)
+{
+    return (uint32_t)random_range(random, 0, (int32_t)limit - 1);
+}
 
-static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel, uint32_t stride, uint32_t groups)
+static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint32_t kernel,
+                             uint32_t stride, uint32_t groups)
 {
     uint32_t padding = kernel / 2, out = (size + 2 * padding - kernel) / stride + 1;
     return (conv2d_problem){.n = 1,
@@ -30,20 +35,23 @@ static conv2d_problem square(uint32_t in_c, uint32_t out_c, uint32_t size, uint3
                             .groups = groups};
 }
 
-static const conv2d_variant *choose_variant(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
+static const conv2d_variant *choose_variant(const conv2d_problem *problem, const vkd_caps *caps,
+                                            const char *forced)
 {
     vkd_candidate_info candidates[64];
     const char *reason = NULL;
     assert_true(conv2d_variant_count <= 64);
     conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
-    size_t winner = conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, &reason);
+    size_t winner =
+        conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, &reason);
     assert_non_null(reason);
     for (size_t i = 0; i < conv2d_variant_count; i++) {
         assert_non_null(candidates[i].reason);
         assert_string_equal(candidates[i].variant, conv2d_variants[i].name);
         assert_true(!candidates[i].eligible || candidates[i].cost_us > 0);
         if (!forced)
-            assert_true(!candidates[i].eligible || candidates[winner].cost_us <= candidates[i].cost_us);
+            assert_true(!candidates[i].eligible ||
+                        candidates[winner].cost_us <= candidates[i].cost_us);
     }
     assert_true(candidates[winner].eligible);
     return &conv2d_variants[winner];
@@ -54,17 +62,19 @@ static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, c
     return choose_variant(problem, caps, forced)->family;
 }
 
-/* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input channels a group % 4 == 0,
- * one group, and at least 32 of them or a small map. */
+/* Where the published rule leaves the sliding window for a GEMM, so do we, on every device: input
+ * channels a group % 4 == 0, one group, and at least 32 of them or a small map. */
 static void test_published_rule(void **state)
 {
-    static const uint32_t shapes[][4] = {{64, 64, 56, 1},   {128, 128, 56, 2}, {128, 128, 28, 1}, {256, 256, 28, 2},
-                                         {256, 256, 14, 1}, {512, 512, 14, 2}, {512, 512, 7, 1}};
+    static const uint32_t shapes[][4] = {{64, 64, 56, 1},   {128, 128, 56, 2}, {128, 128, 28, 1},
+                                         {256, 256, 28, 2}, {256, 256, 14, 1}, {512, 512, 14, 2},
+                                         {512, 512, 7, 1}};
     (void)state;
     for (int device = 0; device < FAKE_COUNT; device++)
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
             vkd_caps caps = fake_caps((fake_device)device);
-            conv2d_problem problem = square(shapes[i][0], shapes[i][1], shapes[i][2], 3, shapes[i][3], 1);
+            conv2d_problem problem =
+                square(shapes[i][0], shapes[i][1], shapes[i][2], 3, shapes[i][3], 1);
             assert_string_not_equal(choose(&problem, &caps, NULL), "general");
         }
 }
@@ -74,7 +84,8 @@ static void test_pointwise(void **state)
     (void)state;
     for (int device = 0; device < FAKE_COUNT; device++) {
         vkd_caps caps = fake_caps((fake_device)device);
-        conv2d_problem plain = square(256, 64, 56, 1, 1, 1), strided = square(256, 512, 56, 1, 2, 1);
+        conv2d_problem plain = square(256, 64, 56, 1, 1, 1),
+                       strided = square(256, 512, 56, 1, 2, 1);
         assert_string_equal(choose(&plain, &caps, NULL), "pointwise");
         assert_string_equal(choose(&strided, &caps, NULL), "pointwise");
     }
@@ -86,7 +97,8 @@ static void test_groups_that_split_words(void **state)
     vkd_caps caps = fake_caps(FAKE_H100);
     conv2d_problem problem = square(6, 10, 9, 3, 1, 2);
     assert_string_equal(choose(&problem, &caps, NULL), "general");
-    assert_string_equal(choose(&problem, &caps, "im2col"), "general"); /* not eligible, so not forced */
+    /* not eligible, so not forced */
+    assert_string_equal(choose(&problem, &caps, "im2col"), "general");
 }
 
 static void test_forcing(void **state)
@@ -98,43 +110,57 @@ static void test_forcing(void **state)
     assert_string_equal(choose(&problem, &caps, "im2col"), "im2col");
     assert_string_equal(choose(&problem, &caps, "im2col 4x4"), "im2col");
     const char *automatic = choose(&problem, &caps, NULL);
-    assert_string_equal(choose(&problem, &caps, "pointwise"), automatic); /* not eligible, so not forced */
+    /* not eligible, so not forced */
+    assert_string_equal(choose(&problem, &caps, "pointwise"), automatic);
     assert_string_equal(choose(&problem, &caps, "no such variant"), automatic);
 }
 
-/* Matrix units: the tile grows with the work, slices of k come where tiles are few, and each kind of pixel has its loader. */
+/* Matrix units: the tile grows with the work, slices of k come where tiles are few, and each kind
+ * of pixel has its loader. */
 static void test_matrix_tiles(void **state)
 {
     static const struct {
         uint32_t in_c, out_c, size, kernel, stride, images;
         const char *name;
     } rows[] = {
-        {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"}, {3, 64, 224, 7, 2, 32, "implicit matrix pixels 64x64"},
-        {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},       {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},
-        {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},      {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},
-        {1024, 256, 14, 1, 1, 32, "pointwise matrix 64x64"},   {512, 512, 2, 3, 1, 1, "implicit matrix 16x16"},
+        {3, 32, 224, 3, 2, 1, "implicit matrix pixels 32x32"},
+        {3, 64, 224, 7, 2, 32, "implicit matrix pixels 64x64"},
+        {512, 512, 7, 3, 1, 1, "implicit matrix 16x16"},
+        {512, 512, 7, 3, 1, 32, "implicit matrix 32x64"},
+        {256, 256, 14, 3, 1, 1, "implicit matrix 32x16"},
+        {128, 128, 28, 3, 1, 1, "implicit matrix 32x32"},
+        {1024, 256, 14, 1, 1, 32, "pointwise matrix 64x64"},
+        {512, 512, 2, 3, 1, 1, "implicit matrix 16x16"},
         {2048, 512, 2, 1, 1, 1, "pointwise matrix 16x16"},
     };
     (void)state;
     vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        conv2d_problem problem = square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
+        conv2d_problem problem =
+            square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
         problem.n = rows[i].images;
         assert_string_equal(choose_variant(&problem, &caps, NULL)->name, rows[i].name);
     }
 
     const gemm_tile *tile = &vkd_gemm_tiles[VKD_TILE_GEMM_COOP_32X16];
     uint32_t few[3], many[3], short_k[3];
-    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}}, &caps, few);
-    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 100352, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}}, &caps, many);
-    vkd_gemm_workgroup(tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 64, .groups = 1, .kernel = {1, 1}}, &caps, short_k);
+    vkd_gemm_workgroup(
+        tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}},
+        &caps, few);
+    vkd_gemm_workgroup(
+        tile, &(gemm_problem){.m = 100352, .n = 512, .tap_k = 4608, .groups = 1, .kernel = {1, 1}},
+        &caps, many);
+    vkd_gemm_workgroup(
+        tile, &(gemm_problem){.m = 49, .n = 512, .tap_k = 64, .groups = 1, .kernel = {1, 1}}, &caps,
+        short_k);
     assert_true(few[2] >= 4 && many[2] == 1 && short_k[2] == 1);
 
     conv2d_problem dilated = square(3, 64, 64, 3, 1, 1);
     dilated.dilation[1] = 2; /* four taps of a row are not side by side */
     dilated.padding[0] = dilated.padding[1] = 2;
     dilated.dilation[0] = 2;
-    assert_string_equal(choose_variant(&dilated, &caps, "matrix pixels 32x32")->tile->name, "matrix words 32x16");
+    assert_string_equal(choose_variant(&dilated, &caps, "matrix pixels 32x32")->tile->name,
+                        "matrix words 32x16");
     caps.matrix_int8 = false;
     conv2d_problem problem = square(128, 128, 28, 3, 1, 1);
     assert_null(strstr(choose_variant(&problem, &caps, NULL)->name, "matrix"));
@@ -145,7 +171,8 @@ static void test_lanes(void **state)
 {
     (void)state;
     vkd_caps caps = fake_caps(FAKE_LLVMPIPE);
-    conv2d_problem few = square(512, 512, 4, 3, 1, 1), some = square(256, 256, 5, 3, 1, 1), many = square(512, 512, 7, 3, 1, 1);
+    conv2d_problem few = square(512, 512, 4, 3, 1, 1), some = square(256, 256, 5, 3, 1, 1),
+                   many = square(512, 512, 7, 3, 1, 1);
     assert_string_equal(choose_variant(&few, &caps, NULL)->name, "implicit lanes 2x32");
     assert_string_equal(choose_variant(&some, &caps, NULL)->name, "implicit lanes 4x16");
     assert_string_equal(choose_variant(&many, &caps, NULL)->name, "implicit lanes 7x32");
@@ -164,31 +191,35 @@ static void test_families_left_out(void **state)
     int winners = 0; /* of the family, where it is there */
     vkd_random random = random_begin("families");
     for (size_t i = 0; i < 400; i++) {
-        vkd_caps all = fake_caps(rows[i % 2].with), less = all, unable = fake_caps(rows[i % 2].without);
+        vkd_caps all = fake_caps(rows[i % 2].with), less = all,
+                 unable = fake_caps(rows[i % 2].without);
         less.left_out = rows[i % 2].family;
         unable.subgroup_shuffle = false;
         const uint32_t channels = 16 * (1 + below(&random, 32)), kernel = 1 + 2 * below(&random, 3);
-        conv2d_problem problem =
-            square(channels, channels, 8 + below(&random, 60), kernel, 1 + below(&random, 2), below(&random, 3) ? 1 : channels);
+        conv2d_problem problem = square(channels, channels, 8 + below(&random, 60), kernel,
+                                        1 + below(&random, 2), below(&random, 3) ? 1 : channels);
         const conv2d_variant *winner = choose_variant(&problem, &less, NULL);
         assert_null(strstr(winner->name, rows[i % 2].name));
         if (problem.groups == 1) {
             winners += strstr(choose_variant(&problem, &all, NULL)->name, rows[i % 2].name) != NULL;
             assert_ptr_equal(winner, choose_variant(&problem, &unable, NULL));
-            assert_ptr_equal(choose_variant(&problem, &less, rows[i % 2].name), winner); /* no variant's name, nor forced */
+            /* no variant's name, nor forced */
+            assert_ptr_equal(choose_variant(&problem, &less, rows[i % 2].name), winner);
         }
         for (size_t v = 0; v < conv2d_variant_count; v++) {
             const conv2d_variant *variant = &conv2d_variants[v];
-            if (strstr(variant->name, rows[i % 2].name) || variant->refuses(&problem, &all, variant->tile))
+            if (strstr(variant->name, rows[i % 2].name) ||
+                variant->refuses(&problem, &all, variant->tile))
                 continue;
             assert_null(variant->refuses(&problem, &less, variant->tile));
-            assert_true(variant->cost(&problem, &less, variant->tile) == variant->cost(&problem, &all, variant->tile));
+            assert_true(variant->cost(&problem, &less, variant->tile) ==
+                        variant->cost(&problem, &all, variant->tile));
         }
     }
     assert_true(winners > 100);
 }
 
-/* -------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 /* What a row changes of its device; 0: nothing. */
 typedef struct changes {
@@ -246,47 +277,120 @@ static const struct refusal {
     {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NULL},
     {"im2col 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, "it is pointwise"},
     {"im2col 4x4", {12, 12, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NO_FOURS},
-    {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = 54 * 54 * 576}, NULL},
-    {"im2col 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = 54 * 54 * 576 - 1}, TOO_LARGE},
-    {"im2col 4x4", {64, 64, 1932, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = UINT64_C(1) << 34}, NULL},
-    {"im2col 4x4", {64, 64, 1934, {3, 3}, 1, 1, 1}, FAKE_H100, {.storage_range = UINT64_C(1) << 34}, TOO_LARGE},
+    {"im2col 4x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.storage_range = 54 * 54 * 576},
+     NULL},
+    {"im2col 4x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.storage_range = 54 * 54 * 576 - 1},
+     TOO_LARGE},
+    {"im2col 4x4",
+     {64, 64, 1932, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.storage_range = UINT64_C(1) << 34},
+     NULL},
+    {"im2col 4x4",
+     {64, 64, 1934, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.storage_range = UINT64_C(1) << 34},
+     TOO_LARGE},
     {"im2col lanes 7x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_CPU},
 
     {"pointwise 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, NULL},
-    {"pointwise 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, "the kernel is not 1x1 without padding"},
+    {"pointwise 4x4",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {0},
+     "the kernel is not 1x1 without padding"},
     {"implicit 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {0}, "it is pointwise"},
     {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NULL},
-    {"implicit 4x4 words", {8, 6, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, "the output channels of a group are no multiple of 4"},
-    {"implicit 4x4 words", {12, 8, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, "the input channels are no multiple of 4"},
-    {"implicit 4x4 words", {6, 7, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NULL}, /* one group: the pixel's padding */
+    {"implicit 4x4 words",
+     {8, 6, 56, {3, 3}, 1, 1, 2},
+     FAKE_H100,
+     {0},
+     "the output channels of a group are no multiple of 4"},
+    {"implicit 4x4 words",
+     {12, 8, 56, {3, 3}, 1, 1, 2},
+     FAKE_H100,
+     {0},
+     "the input channels are no multiple of 4"},
+    /* one group: the pixel's padding */
+    {"implicit 4x4 words", {6, 7, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NULL},
     {"implicit 4x4", {20, 8, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_16},
     {"implicit 4x4", {48, 8, 56, {3, 3}, 1, 1, 2}, FAKE_H100, {0}, NO_16},
     {"implicit 4x4 words", {1, 4, 9, {16300, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, NULL},
     {"implicit 4x4 words", {1, 4, 9, {16400, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, IS_LONG},
     {"implicit 4x4 words", {1, 4, 9, {16400, 1}, 1, 1, 1}, FAKE_ADRENO_640, {0}, NULL},
-    {"implicit 4x4", {64, 64, 58, {3, 3}, 1, 1, 1}, FAKE_H100, {.groups_y = 14, .groups_z = 7}, NULL},
-    {"implicit 4x4", {64, 64, 58, {3, 3}, 1, 1, 1}, FAKE_H100, {.groups_y = 14, .groups_z = 6}, TOO_MANY_ROWS},
+    {"implicit 4x4",
+     {64, 64, 58, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.groups_y = 14, .groups_z = 7},
+     NULL},
+    {"implicit 4x4",
+     {64, 64, 58, {3, 3}, 1, 1, 1},
+     FAKE_H100,
+     {.groups_y = 14, .groups_z = 6},
+     TOO_MANY_ROWS},
 
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.texels = 56 * 56 * 4}, NULL},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.texels = 56 * 56 * 4},
+     NULL},
     {"pointwise lanes 7x32",
      {64, 64, 56, {1, 1}, 1, 1, 1},
      FAKE_LLVMPIPE,
      {.texels = 56 * 56 * 4 - 1},
      "its input is larger than a texel buffer"},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.subgroup = 4}, NO_CPU},
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.no_shuffle = true}, NO_CPU},
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_MALI_G610, {.subgroup = 8}, NO_CPU},
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_LANES}, LEFT_OUT},
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_MATRIX}, NULL},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.no_shuffle = true},
+     NO_CPU},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_MALI_G610,
+     {.subgroup = 8},
+     NO_CPU},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.left_out = VKD_FAMILY_LANES},
+     LEFT_OUT},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.left_out = VKD_FAMILY_MATRIX},
+     NULL},
     {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 56}, NULL},
-    {"pointwise lanes 7x32", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {.groups_y = 55}, TOO_MANY_ROWS},
+    {"pointwise lanes 7x32",
+     {64, 64, 56, {1, 1}, 1, 1, 1},
+     FAKE_LLVMPIPE,
+     {.groups_y = 55},
+     TOO_MANY_ROWS},
 
     {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
     {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100, {0}, NO_MATRIX},
-    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = VKD_FAMILY_MATRIX}, LEFT_OUT},
-    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = VKD_FAMILY_LANES}, NULL},
+    {"implicit matrix 32x32",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100_MATRIX,
+     {.left_out = VKD_FAMILY_MATRIX},
+     LEFT_OUT},
+    {"implicit matrix 32x32",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100_MATRIX,
+     {.left_out = VKD_FAMILY_LANES},
+     NULL},
     {"implicit 4x4", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.left_out = ~0u}, NULL},
-    {"implicit matrix 32x32", {64, 64, 56, {3, 3}, 1, 1, 1}, FAKE_H100_MATRIX, {.subgroup = 64}, NO_MATRIX},
+    {"implicit matrix 32x32",
+     {64, 64, 56, {3, 3}, 1, 1, 1},
+     FAKE_H100_MATRIX,
+     {.subgroup = 64},
+     NO_MATRIX},
     {"implicit matrix pixels 32x32", {3, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NULL},
     {"implicit matrix pixels 32x32", {8, 64, 56, {3, 3}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
     {"implicit matrix pixels 32x32", {3, 64, 56, {3, 1}, 2, 1, 1}, FAKE_H100_MATRIX, {0}, NO_WORDS},
@@ -312,15 +416,31 @@ static const struct refusal {
      FAKE_H100,
      {.groups_z = 55},
      "its grid is larger than the device allows"},
-    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_H100, {0}, "it is for CPU devices"},
-    {"depthwise_row lanes 4x16", {24, 24, 58, {3, 3}, 1, 1, 24}, FAKE_LLVMPIPE, {0}, "the channels are no multiple of 16"},
-    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.texels = 58 * 58 * 4}, NULL},
+    {"depthwise_row lanes 4x16",
+     {64, 64, 58, {3, 3}, 1, 1, 64},
+     FAKE_H100,
+     {0},
+     "it is for CPU devices"},
+    {"depthwise_row lanes 4x16",
+     {24, 24, 58, {3, 3}, 1, 1, 24},
+     FAKE_LLVMPIPE,
+     {0},
+     "the channels are no multiple of 16"},
+    {"depthwise_row lanes 4x16",
+     {64, 64, 58, {3, 3}, 1, 1, 64},
+     FAKE_LLVMPIPE,
+     {.texels = 58 * 58 * 4},
+     NULL},
     {"depthwise_row lanes 4x16",
      {64, 64, 58, {3, 3}, 1, 1, 64},
      FAKE_LLVMPIPE,
      {.texels = 58 * 58 * 4 - 1},
      "its tensors are larger than a texel buffer"},
-    {"depthwise_row lanes 4x16", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.left_out = VKD_FAMILY_LANES}, LEFT_OUT},
+    {"depthwise_row lanes 4x16",
+     {64, 64, 58, {3, 3}, 1, 1, 64},
+     FAKE_LLVMPIPE,
+     {.left_out = VKD_FAMILY_LANES},
+     LEFT_OUT},
     {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.left_out = ~0u}, NULL},
 };
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
@@ -362,8 +482,9 @@ static void test_every_refusal(void **state)
         const conv2d_problem problem = problem_of(&r->w);
         const char *reason = variant->refuses(&problem, &caps, variant->tile);
         if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
-            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant, caps.name,
-                     reason ? reason : "(it is not)", r->reason ? r->reason : "(it is not)");
+            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant,
+                     caps.name, reason ? reason : "(it is not)",
+                     r->reason ? r->reason : "(it is not)");
     }
 }
 
@@ -381,7 +502,8 @@ static void test_no_other_refusals(void **state)
     (void)state;
     vkd_random random = random_begin("refusals");
     for (int round = 0; round < 4000; round++) {
-        const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64), most = 1 + below(&random, 9);
+        const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64),
+                       most = 1 + below(&random, 9);
         window w = {groups * (1 + below(&random, 20)),
                     groups * (1 + below(&random, 20)),
                     20 + below(&random, 300),
@@ -393,19 +515,24 @@ static void test_no_other_refusals(void **state)
             w.kernel[below(&random, 2)] = 1 + below(&random, 32768);
         if (below(&random, 3) == 0)
             w.in_c = w.out_c = groups;
-        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10, below(&random, 2) * 7, below(&random, 2) * 9,
-                                 below(&random, 2) * 8,   below(&random, 2),       below(&random, 4)};
+        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10,
+                                 below(&random, 2) * 7,   below(&random, 2) * 9,
+                                 below(&random, 2) * 8,   below(&random, 2),
+                                 below(&random, 4)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&w);
         for (size_t v = 0; v < conv2d_variant_count; v++) {
-            const char *reason = conv2d_variants[v].refuses(&problem, &caps, conv2d_variants[v].tile);
+            const char *reason =
+                conv2d_variants[v].refuses(&problem, &caps, conv2d_variants[v].tile);
             if (reason && !is_in_table(reason))
-                fail_msg("'%s' refuses because '%s', which no test expects", conv2d_variants[v].name, reason);
+                fail_msg("'%s' refuses because '%s', which no test expects",
+                         conv2d_variants[v].name, reason);
         }
     }
 }
 
-/* Slices of k leave their sums in shared memory: no more of them than fit, however little there is. */
+/* Slices of k leave their sums in shared memory: no more of them than fit, however little there is.
+ */
 static void test_slices_fit_shared_memory(void **state)
 {
     static const uint32_t sizes[] = {0, 64, 1024, 4096, 8192, 16384};
@@ -415,11 +542,13 @@ static void test_slices_fit_shared_memory(void **state)
         for (size_t t = 0; t < VKD_TILE_COUNT; t++) {
             const gemm_tile *tile = &vkd_gemm_tiles[t];
             uint32_t before = 0, local[3];
-            for (size_t i = 0; i < sizeof sizes / sizeof *sizes && tile->kind == GEMM_INVOCATIONS; i++) {
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes && tile->kind == GEMM_INVOCATIONS;
+                 i++) {
                 vkd_caps caps = fake_caps((fake_device)device);
                 caps.shared_memory = sizes[i];
                 vkd_gemm_workgroup(tile, &problem, &caps, local);
-                assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= sizes[i]);
+                assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <=
+                            sizes[i]);
                 assert_true(local[2] >= before); /* more memory, as many slices or more */
                 before = local[2];
             }
@@ -435,10 +564,14 @@ static void test_probe_factor(void **state)
         double small_us, large_us; /* measured, where 70 and 62 are estimated */
         double low, high;
     } rows[] = {
-        {1998, 4145, 0.42, 0.44},                                         /* a Zen 5, which LLVM 15 does not know */
-        {700, 620, 1, 1},                                                 /* a Sapphire Rapids: as estimated */
-        {700, 700, 1, 1},                                                 /* noise, either way */
-        {700, 550, 1, 1},         {700, 310, 1.99, 2.01}, {0, 620, 1, 1}, /* could not be run */
+        /* a Zen 5, which LLVM 15 does not know */
+        {1998, 4145, 0.42, 0.44},
+        /* a Sapphire Rapids: as estimated */
+        {700, 620, 1, 1},
+        {700, 700, 1, 1}, /* noise, either way */
+        {700, 550, 1, 1},
+        {700, 310, 1.99, 2.01},
+        {0, 620, 1, 1}, /* could not be run */
         {700, 0, 1, 1},
     };
     (void)state;
@@ -450,8 +583,8 @@ static void test_probe_factor(void **state)
     }
 }
 
-/* Convolutions of ResNet50 on an AMD Zen 5 under LLVM 15, in microseconds: with what the probe says of it the choice loses 15 %
- * at most, and without it that of an Intel stays. */
+/* Convolutions of ResNet50 on an AMD Zen 5 under LLVM 15, in microseconds: with what the probe says
+ * of it the choice loses 15 % at most, and without it that of an Intel stays. */
 static void test_probed_choice(void **state)
 {
     enum { SMALL, LARGE, WORDS, TILES };
@@ -473,7 +606,8 @@ static void test_probed_choice(void **state)
     vkd_caps intel = fake_caps(FAKE_LLVMPIPE), zen = intel;
     zen.large_tiles = conv2d_probe_factor(&small, &large);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        conv2d_problem problem = square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
+        conv2d_problem problem =
+            square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
         const char *expected = rows[i].in_c == 3 ? "lanes words 7x32" : "lanes 7x32";
         assert_string_equal(choose_variant(&problem, &intel, NULL)->tile->name, expected);
         const conv2d_variant *chosen = choose_variant(&problem, &zen, NULL);
@@ -498,9 +632,11 @@ static void test_probe_is_for_cpus(void **state)
         if (caps.type == VKD_TYPE_CPU)
             continue;
         probed.large_tiles = 0.1f + 0.01f * (float)below(&random, 500);
-        conv2d_problem problem = square(1 + below(&random, 300), 1 + below(&random, 300), 1 + below(&random, 60),
-                                        1 + 2 * below(&random, 3), 1 + below(&random, 2), 1);
-        assert_ptr_equal(choose_variant(&problem, &caps, NULL), choose_variant(&problem, &probed, NULL));
+        conv2d_problem problem =
+            square(1 + below(&random, 300), 1 + below(&random, 300), 1 + below(&random, 60),
+                   1 + 2 * below(&random, 3), 1 + below(&random, 2), 1);
+        assert_ptr_equal(choose_variant(&problem, &caps, NULL),
+                         choose_variant(&problem, &probed, NULL));
     }
 }
 
@@ -515,8 +651,8 @@ static void test_limits(void **state)
     assert_string_not_equal(choose(&problem, &caps, "im2col"), "im2col");
 }
 
-/* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits and the tile covers k
- * exactly. */
+/* Whatever the problem and the device, the workgroup of the GEMM stays within the device's limits
+ * and the tile covers k exactly. */
 static void test_gemm_tiles_respect_limits(void **state)
 {
     (void)state;
@@ -540,8 +676,10 @@ static void test_gemm_tiles_respect_limits(void **state)
             for (int axis = 0; axis < 3; axis++)
                 assert_true(local[axis] <= caps.max_workgroup_size[axis]);
             if (tile->kind == GEMM_INVOCATIONS)
-                assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <= caps.shared_memory);
-            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.comp shares: sums, or both operands of a chunk */
+                assert_true((local[2] - 1) * local[0] * local[1] * tile->m * tile->n * 4 <=
+                            caps.shared_memory);
+            if (tile->kind == GEMM_MATRIX) { /* what a slice of gemm_coop.comp shares: sums, or both
+                                                operands of a chunk */
                 uint32_t sums = tile->m * tile->n * 4, chunk = (tile->m + tile->n) * 80;
                 assert_int_equal(local[0], 32);
                 assert_int_equal(local[1], tile->subgroups);

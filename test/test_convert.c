@@ -1,4 +1,5 @@
-/* What vkd_execute makes of arguments in another dtype than the tensor's: 64 bits and halves. Skips without a device. */
+/* What vkd_execute makes of arguments in another dtype than the tensor's: 64 bits and halves. Skips
+ * without a device. */
 #include "support/blob_builder.h"
 #include "support/call.h"
 #include "support/faulty.h"
@@ -15,7 +16,8 @@
 static vkd_delegate *copier(const vkd_options *options, vkd_dtype dtype, uint32_t n)
 {
     vkd_blob_builder *b = blob_new();
-    uint32_t x = blob_constant_tensor(b, dtype, 1, &n, -1), y = blob_constant_tensor(b, dtype, 1, &n, -1);
+    uint32_t x = blob_constant_tensor(b, dtype, 1, &n, -1),
+             y = blob_constant_tensor(b, dtype, 1, &n, -1);
     blob_op(b, "aten.clone.default", 0, (const uint32_t[]){x, blob_null(b), y}, 3);
     blob_io(b, &x, 1, &y, 1);
     size_t size;
@@ -27,9 +29,11 @@ static vkd_delegate *copier(const vkd_options *options, vkd_dtype dtype, uint32_
     return delegate;
 }
 
-static void copy(vkd_delegate *delegate, vkd_dtype in_dtype, const void *in, vkd_dtype out_dtype, void *out, int64_t n)
+static void copy(vkd_delegate *delegate, vkd_dtype in_dtype, const void *in, vkd_dtype out_dtype,
+                 void *out, int64_t n)
 {
-    vkd_tensor_arg args[2] = {call_arg(in_dtype, 1, &n, in, NULL), call_arg(out_dtype, 1, &n, NULL, out)};
+    vkd_tensor_arg args[2] = {call_arg(in_dtype, 1, &n, in, NULL),
+                              call_arg(out_dtype, 1, &n, NULL, out)};
     if (vkd_execute(delegate, args, 2) != VKD_OK)
         fail_msg("%s", vkd_last_error(delegate));
 }
@@ -74,7 +78,8 @@ static double half_value(uint32_t bits)
 
 static bool is_half_nan(uint32_t bits) { return (bits & 0x7fff) > 0x7c00; }
 
-/* All halves to floats and back; floats between two halves to the nearer one, half-way to the even one. */
+/* All halves to floats and back; floats between two halves to the nearer one, half-way to the even
+ * one. */
 static void converts_halves(void **state)
 {
     enum { HALVES = 1 << 16, FINITE = 0x7bff };
@@ -98,9 +103,12 @@ static void converts_halves(void **state)
         assert_true(!signbit(floats[i]) == !(i >> 15));
         assert_int_equal(back[i], i);
     }
-    for (uint32_t i = 0; i < HALVES; i++) { /* below, at and above the middle of halves i and i + 1 */
+    for (uint32_t i = 0; i < HALVES;
+         i++) { /* below, at and above the middle of halves i and i + 1 */
         uint32_t low = i % FINITE;
-        double middle = (half_value(low) + half_value(low + 1)) / 2, nudge = i % 3 == 0 ? -1 : i % 3 == 1 ? 0 : 1;
+        double middle = (half_value(low) + half_value(low + 1)) / 2, nudge = i % 3 == 0   ? -1
+                                                                             : i % 3 == 1 ? 0
+                                                                                          : 1;
         floats[i] = (float)(middle * (1 + nudge * 0x1p-20));
     }
     copy(delegate, VKD_DTYPE_FLOAT32, floats, VKD_DTYPE_FLOAT16, back, HALVES);

@@ -1,4 +1,5 @@
-/* The reader of .ptd files, over files made in memory: what it must read, and what it must refuse with which message. */
+/* The reader of .ptd files, over files made in memory: what it must read, and what it must refuse
+ * with which message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const float floats[6] = {1, 2, 3, 4, 5, 6};
-static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0}, turned = {VKD_DTYPE_INT64, 3, {1, 3, 1}, 0, {2, 0, 1}},
+static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0},
+                             turned = {VKD_DTYPE_INT64, 3, {1, 3, 1}, 0, {2, 0, 1}},
                              scalar = {VKD_DTYPE_BOOL, 0, {0}, 0};
 static const ptd_entry sample[] = {
     {{"pear", floats, 24}, &matrix},
@@ -23,7 +25,7 @@ static const ptd_entry sample[] = {
     {{"date", "1", 1}, &scalar},
 };
 
-/* ------------------------------------------------------------------------------------------------------ what is read */
+/* --------------------------------------------------------------------------------- what is read */
 
 static void check_sample(const vkd_data_file *data, const uint8_t *file, size_t size)
 {
@@ -33,13 +35,15 @@ static void check_sample(const vkd_data_file *data, const uint8_t *file, size_t 
     assert_int_equal(data->named_count, COUNT(keys));
     for (size_t i = 0; i < COUNT(keys); i++) {
         assert_string_equal(n[i].key, keys[i]);
-        assert_in_range((uintptr_t)n[i].data.data, (uintptr_t)file, (uintptr_t)file + size); /* not a copy */
+        /* not a copy */
+        assert_in_range((uintptr_t)n[i].data.data, (uintptr_t)file, (uintptr_t)file + size);
     }
     assert_true(n[0].data.size == 5 && !memcmp(n[0].data.data, "five", 5) && !n[0].layout);
     assert_true(n[3].data.size == 24 && !memcmp(n[3].data.data, floats, 24));
     const vkd_data_layout *date = n[1].layout, *fig = n[2].layout, *pear = n[3].layout;
     assert_true(date->dtype == VKD_DTYPE_BOOL && date->rank == 0);
-    assert_true(pear->dtype == VKD_DTYPE_FLOAT32 && pear->rank == 2 && pear->dims[0] == 2 && pear->dims[1] == 3);
+    assert_true(pear->dtype == VKD_DTYPE_FLOAT32 && pear->rank == 2 && pear->dims[0] == 2 &&
+                pear->dims[1] == 3);
     assert_true(pear->dim_order[0] == 0 && pear->dim_order[1] == 1);
     assert_true(fig->dtype == VKD_DTYPE_INT64 && fig->rank == 3 && fig->dims[1] == 3);
     assert_memory_equal(fig->dim_order, turned.dim_order, 3);
@@ -81,7 +85,7 @@ static void test_no_entries(void **state)
     free(file);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- lookups */
+/* -------------------------------------------------------------------------------------- lookups */
 
 static void read_one(reading *r, const ptd_entry *entry, vkd_data_file *out, uint8_t **file)
 {
@@ -94,7 +98,8 @@ static void read_one(reading *r, const ptd_entry *entry, vkd_data_file *out, uin
 static void test_order(void **state)
 {
     (void)state;
-    static const ptd_entry entries[] = {{{"a", "1", 1}, NULL}, {{"a", "2", 1}, NULL}, {{"b", "3", 1}, &scalar}};
+    static const ptd_entry entries[] = {
+        {{"a", "1", 1}, NULL}, {{"a", "2", 1}, NULL}, {{"b", "3", 1}, &scalar}};
     static const vkd_container_named own[] = {{"a", {"own", 4}, NULL}, {"c", {"own", 4}, NULL}};
     reading r;
     vkd_data_file data[COUNT(entries)], again;
@@ -120,7 +125,8 @@ static void test_order(void **state)
     assert_int_equal(vkd_container_find(&r.container, "d", &found, &size), VKD_NOT_FOUND);
     read_one(&r, &(ptd_entry){{"b", "3", 1}, NULL}, &again, &file);
     assert_int_equal(vkd_container_add(&r.container, &r.context, &again), VKD_INVALID_MODEL);
-    assert_non_null(strstr(r.context.error, "the tensor \"b\" is in the program, or in a data file before, too"));
+    assert_non_null(strstr(r.context.error,
+                           "the tensor \"b\" is in the program, or in a data file before, too"));
     assert_ptr_equal(r.container.data_files, &data[0]);
     assert_null(data[2].next); /* what was refused is not there */
     reading_end(&r);
@@ -129,7 +135,7 @@ static void test_order(void **state)
     free(file);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 static void expect(const uint8_t *file, size_t size, const char *says)
 {
@@ -188,8 +194,9 @@ static void test_changed_fields(void **state)
     (void)state;
     size_t size;
     uint8_t *file = ptd_build(sample, COUNT(sample), &size);
-    size_t pear = entry_at(file, 0), layout = flat_child(file, pear, 8), sizes = flat_child(file, layout, 6),
-           order = flat_child(file, layout, 8), segments = flat_child(file, flat_follow(file, 0), 6);
+    size_t pear = entry_at(file, 0), layout = flat_child(file, pear, 8),
+           sizes = flat_child(file, layout, 6), order = flat_child(file, layout, 8),
+           segments = flat_child(file, flat_follow(file, 0), 6);
     const struct {
         size_t at;
         unsigned width;
@@ -198,12 +205,17 @@ static void test_changed_fields(void **state)
     } faults[] = {
         {flat_field(file, pear, 6), 4, 4, "named_data[0] refers to segment 4 of 4"},
         {flat_element(sizes, 0, 4), 4, UINT32_MAX, "\"pear\": sizes[0] is -1"},
-        {flat_element(sizes, 0, 4), 4, INT32_MAX, "\"pear\" has 24 bytes, but its sizes need 25769803764"},
-        {flat_element(order, 0, 1), 1, 1, "\"pear\": its dim_order does not name each of 2 dims once"},
-        {flat_element(order, 0, 1), 1, 2, "\"pear\": its dim_order does not name each of 2 dims once"},
+        {flat_element(sizes, 0, 4), 4, INT32_MAX,
+         "\"pear\" has 24 bytes, but its sizes need 25769803764"},
+        {flat_element(order, 0, 1), 1, 1,
+         "\"pear\": its dim_order does not name each of 2 dims once"},
+        {flat_element(order, 0, 1), 1, 2,
+         "\"pear\": its dim_order does not name each of 2 dims once"},
         {order, 4, 1, "\"pear\": its dim_order does not name each of 2 dims once"},
-        {flat_field(file, flat_item(file, segments, 1), 6), 8, UINT64_MAX, "segments[1]: 18446744073709551615 bytes"},
-        {flat_field(file, flat_item(file, segments, 1), 4), 8, UINT64_MAX, "segments[1]: 5 bytes at 18446744073709551615"},
+        {flat_field(file, flat_item(file, segments, 1), 6), 8, UINT64_MAX,
+         "segments[1]: 18446744073709551615 bytes"},
+        {flat_field(file, flat_item(file, segments, 1), 4), 8, UINT64_MAX,
+         "segments[1]: 5 bytes at 18446744073709551615"},
     };
     uint8_t *changed = malloc(size);
     assert_non_null(changed);
@@ -231,7 +243,8 @@ static void test_odd_layouts(void **state)
     reading_end(&r);
     free(file);
 
-    static const ptd_entry twice[] = {{{"a", "1", 1}, NULL}, {{"b", "1", 1}, NULL}, {{"a", "1", 1}, NULL}};
+    static const ptd_entry twice[] = {
+        {{"a", "1", 1}, NULL}, {{"b", "1", 1}, NULL}, {{"a", "1", 1}, NULL}};
     file = ptd_build(twice, COUNT(twice), &size);
     expect(file, size, "data file: named_data has the key \"a\" twice");
     free(file);
@@ -293,8 +306,9 @@ static void test_mutations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sample),         cmocka_unit_test(test_no_entries),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_changed_header), cmocka_unit_test(test_changed_fields), cmocka_unit_test(test_odd_layouts),
+        cmocka_unit_test(test_sample),         cmocka_unit_test(test_no_entries),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_changed_header),
+        cmocka_unit_test(test_changed_fields), cmocka_unit_test(test_odd_layouts),
         cmocka_unit_test(test_truncation),     cmocka_unit_test(test_mutations),
     };
     return cmocka_run_group_tests_name("data file", tests, NULL, NULL);

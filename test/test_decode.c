@@ -47,7 +47,10 @@ typedef struct fixture {
     all_args decoded;
 } fixture;
 
-static void keep_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+static void keep_quiet(void *user, vkd_log_level level, const char *message)
+{
+    (void)user, (void)level, (void)message;
+}
 
 static const uint32_t dims[] = {1, 4};
 static const int32_t data[4];
@@ -272,7 +275,7 @@ static void takes_outputs_from_lists(void **state)
     assert_refused(f, "y");
 }
 
-/* --------------------------------------------------------------------------- numbers that may be missing, tensor lists */
+/* ---------------------------------------------------- numbers that may be missing, tensor lists */
 
 typedef struct rare_args {
     vkd_tensor_list parts;
@@ -286,7 +289,8 @@ static const vkd_param rare_params[] = {
     VKD_PARAMS_END,
 };
 
-static vkd_status decode_rare(fixture *f, uint32_t parts, uint32_t low, uint32_t factors, rare_args *out)
+static vkd_status decode_rare(fixture *f, uint32_t parts, uint32_t low, uint32_t factors,
+                              rare_args *out)
 {
     const uint32_t args[] = {parts, low, factors};
     vkd_model_op op = {.name = "test.op", .node_id = 17, .arg_count = 3, .args = args};
@@ -299,8 +303,10 @@ static void decodes_optional_numbers_and_tensor_lists(void **state)
     fixture *f = *state;
     rare_args args;
     prepare(f);
-    uint32_t ids[] = {f->args[X], f->args[CONSTANT]}, list = hand_list(&f->m, 2, ids), null = f->args[DTYPE];
-    uint32_t pair = hand_pair(&f->m, 2, 3), empty = hand_list(&f->m, 0, NULL), numbers = hand_ints(&f->m, 0, NULL);
+    uint32_t ids[] = {f->args[X], f->args[CONSTANT]}, list = hand_list(&f->m, 2, ids),
+             null = f->args[DTYPE];
+    uint32_t pair = hand_pair(&f->m, 2, 3), empty = hand_list(&f->m, 0, NULL),
+             numbers = hand_ints(&f->m, 0, NULL);
     f->m.values[numbers].kind = VKD_VALUE_DOUBLE_LIST;
     f->m.values[numbers].list.count = 2;
     f->m.values[numbers].list.doubles = doubles;
@@ -317,17 +323,19 @@ static void decodes_optional_numbers_and_tensor_lists(void **state)
 
     assert_int_equal(decode_rare(f, list, f->args[TEXT], null, &args), VKD_INVALID_MODEL);
     assert_non_null(strstr(f->context.error, "(low)"));
-    assert_int_equal(decode_rare(f, list, null, f->args[DIMS], &args), VKD_INVALID_MODEL); /* three */
+    /* three */
+    assert_int_equal(decode_rare(f, list, null, f->args[DIMS], &args), VKD_INVALID_MODEL);
     assert_int_equal(decode_rare(f, list, null, f->args[ZERO], &args), VKD_INVALID_MODEL);
     assert_non_null(strstr(f->context.error, "(factors)"));
     assert_int_equal(decode_rare(f, empty, null, null, &args), VKD_INVALID_MODEL);
     assert_int_equal(decode_rare(f, f->args[X], null, null, &args), VKD_INVALID_MODEL);
     ids[1] = null;
-    assert_int_equal(decode_rare(f, hand_list(&f->m, 2, ids), null, null, &args), VKD_INVALID_MODEL);
+    assert_int_equal(decode_rare(f, hand_list(&f->m, 2, ids), null, null, &args),
+                     VKD_INVALID_MODEL);
     assert_non_null(strstr(f->context.error, "(parts)"));
 }
 
-/* -------------------------------------------------------------------------------- numbers, SymInts, sizes, several outputs */
+/* ----------------------------------------------------- numbers, SymInts, sizes, several outputs */
 
 typedef struct kind_args {
     vkd_number number, optional_number;
@@ -359,7 +367,22 @@ static const vkd_param kind_params[] = {
     VKD_FUSED(kind_args, fused),
     VKD_PARAMS_END,
 };
-enum kind { NUMBER, OPT_NUMBER, SYM, OPT_SYM, SIZES, SIZE_LIST, STATE, OPT_TENSOR, PARTS, OPT_INT, OPT_STRING, OUTPUTS, OUT_SYM, KINDS };
+enum kind {
+    NUMBER,
+    OPT_NUMBER,
+    SYM,
+    OPT_SYM,
+    SIZES,
+    SIZE_LIST,
+    STATE,
+    OPT_TENSOR,
+    PARTS,
+    OPT_INT,
+    OPT_STRING,
+    OUTPUTS,
+    OUT_SYM,
+    KINDS
+};
 
 /* Good arguments for kind_params, and what one of them may be besides. */
 typedef struct kinds {
@@ -371,8 +394,10 @@ static void prepare_kinds(fixture *f, kinds *k)
 {
     hand_model *m = &f->m;
     prepare(f);
-    k->x = f->args[X], k->null = f->args[DTYPE], k->symint = hand_symint(m, 12), k->integer = f->args[ZERO];
-    k->real = f->args[SCALE], k->flag = f->args[FLAG], k->text = f->args[TEXT], k->empty = hand_list(m, 0, NULL);
+    k->x = f->args[X], k->null = f->args[DTYPE], k->symint = hand_symint(m, 12),
+    k->integer = f->args[ZERO];
+    k->real = f->args[SCALE], k->flag = f->args[FLAG], k->text = f->args[TEXT],
+    k->empty = hand_list(m, 0, NULL);
     k->mixed = hand_list(m, 3, (uint32_t[]){k->symint, k->integer, hand_int(m, INT64_C(1) << 40)});
     const uint32_t args[KINDS] = {
         [NUMBER] = k->real,
@@ -386,14 +411,16 @@ static void prepare_kinds(fixture *f, kinds *k)
         [PARTS] = hand_list(m, 2, (uint32_t[]){k->x, k->null}),
         [OPT_INT] = k->integer,
         [OPT_STRING] = k->text,
-        [OUTPUTS] = hand_list(m, 2, (uint32_t[]){f->args[Y], hand_tensor(m, VKD_DTYPE_INT32, 2, dims)}),
+        [OUTPUTS] =
+            hand_list(m, 2, (uint32_t[]){f->args[Y], hand_tensor(m, VKD_DTYPE_INT32, 2, dims)}),
         [OUT_SYM] = k->symint,
     };
     memcpy(k->args, args, sizeof args);
 }
 
 /* With argument `which` exchanged. */
-static vkd_status decode_kind(fixture *f, const kinds *k, enum kind which, uint32_t id, kind_args *out)
+static vkd_status decode_kind(fixture *f, const kinds *k, enum kind which, uint32_t id,
+                              kind_args *out)
 {
     uint32_t args[KINDS];
     memcpy(args, k->args, sizeof args);
@@ -412,14 +439,19 @@ static void decodes_the_other_kinds(void **state)
     if (decode_kind(f, &k, NUMBER, k.real, &a) != VKD_OK)
         fail_msg("%s", f->context.error);
     assert_true(a.number.kind == VKD_NUMBER_DOUBLE && a.number.real == 0.25);
-    assert_true(a.optional_number.kind == VKD_NUMBER_INT && a.optional_number.number == -7 && a.optional_number.real == -7.0);
+    assert_true(a.optional_number.kind == VKD_NUMBER_INT && a.optional_number.number == -7 &&
+                a.optional_number.real == -7.0);
     assert_true(a.sym.value == k.symint);
     assert_true(a.optional_sym.value == VKD_NO_VALUE && a.optional_sym.number == -7);
-    assert_true(a.sizes.count == 3 && a.sizes.items[0].value == k.symint && a.sizes.items[1].number == -7);
-    assert_true(a.sizes.items[2].value == VKD_NO_VALUE && a.sizes.items[2].number == INT64_C(1) << 40);
-    assert_true(a.size_list.count == 3 && a.size_list.items[0].value == k.symint && a.size_list.items[1].number == -7);
+    assert_true(a.sizes.count == 3 && a.sizes.items[0].value == k.symint &&
+                a.sizes.items[1].number == -7);
+    assert_true(a.sizes.items[2].value == VKD_NO_VALUE && a.sizes.items[2].number == INT64_C(1)
+                                                                                         << 40);
+    assert_true(a.size_list.count == 3 && a.size_list.items[0].value == k.symint &&
+                a.size_list.items[1].number == -7);
     assert_true(a.state == k.x && a.optional_tensor == k.x && a.output_sym == k.symint);
-    assert_true(a.parts.count == 2 && a.parts.values[0] == k.x && a.parts.values[1] == VKD_NO_VALUE);
+    assert_true(a.parts.count == 2 && a.parts.values[0] == k.x &&
+                a.parts.values[1] == VKD_NO_VALUE);
     assert_int_equal(a.optional_int, -7);
     assert_string_equal(a.optional_string, "relu");
     assert_true(a.outputs.count == 2 && a.outputs.values[0] == f->args[Y]);
@@ -437,7 +469,8 @@ static void numbers_know_what_they_are(void **state)
     assert_true(a.number.kind == VKD_NUMBER_INT && a.number.number == 1 && a.number.real == 1.0);
     assert_int_equal(decode_kind(f, &k, NUMBER, k.symint, &a), VKD_OK);
     assert_true(a.number.kind == VKD_NUMBER_SYM && a.number.value == k.symint);
-    assert_int_equal(decode_kind(f, &k, NUMBER, hand_int(&f->m, (INT64_C(1) << 53) + 1), &a), VKD_OK);
+    assert_int_equal(decode_kind(f, &k, NUMBER, hand_int(&f->m, (INT64_C(1) << 53) + 1), &a),
+                     VKD_OK);
     assert_true(a.number.number == (INT64_C(1) << 53) + 1); /* no double has it */
 }
 
@@ -461,7 +494,8 @@ static void what_is_optional_may_be_null(void **state)
         assert_int_equal(decode_kind(f, &k, SIZES, empty ? k.empty : k.null, &a), VKD_OK);
         assert_int_equal(a.sizes.count, 0);
     }
-    assert_int_equal(decode_kind(f, &k, OUTPUTS, f->args[Y], &a), VKD_OK); /* a tensor is a list of one */
+    /* a tensor is a list of one */
+    assert_int_equal(decode_kind(f, &k, OUTPUTS, f->args[Y], &a), VKD_OK);
     assert_true(a.outputs.count == 1 && a.outputs.values[0] == f->args[Y]);
 }
 
@@ -481,13 +515,20 @@ static void refuses_the_other_kinds(void **state)
         enum kind which;
         uint32_t id;
     } cases[] = {
-        {NUMBER, k.null},         {NUMBER, k.text},       {NUMBER, k.x},         {OPT_NUMBER, k.empty},
-        {SYM, k.null},            {SYM, k.real},          {SYM, k.flag},         {SYM, k.x},
-        {OPT_SYM, k.real},        {SIZES, k.integer},     {SIZES, wrong_items},  {SIZES, nine},
-        {SIZES, k.text},          {SIZE_LIST, k.integer}, {STATE, k.null},       {STATE, k.integer},
-        {OPT_TENSOR, k.integer},  {PARTS, k.x},           {PARTS, wrong_items},  {PARTS, k.null},
-        {OPT_INT, k.text},        {OPT_STRING, k.x},      {OUTPUTS, null_items}, {OUTPUTS, wrong_items},
-        {OUTPUTS, k.integer},     {OUT_SYM, k.x},         {OUT_SYM, k.null},     {OUT_SYM, k.integer},
+        {NUMBER, k.null},        {NUMBER, k.text},
+        {NUMBER, k.x},           {OPT_NUMBER, k.empty},
+        {SYM, k.null},           {SYM, k.real},
+        {SYM, k.flag},           {SYM, k.x},
+        {OPT_SYM, k.real},       {SIZES, k.integer},
+        {SIZES, wrong_items},    {SIZES, nine},
+        {SIZES, k.text},         {SIZE_LIST, k.integer},
+        {STATE, k.null},         {STATE, k.integer},
+        {OPT_TENSOR, k.integer}, {PARTS, k.x},
+        {PARTS, wrong_items},    {PARTS, k.null},
+        {OPT_INT, k.text},       {OPT_STRING, k.x},
+        {OUTPUTS, null_items},   {OUTPUTS, wrong_items},
+        {OUTPUTS, k.integer},    {OUT_SYM, k.x},
+        {OUT_SYM, k.null},       {OUT_SYM, k.integer},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char name[64];
@@ -530,22 +571,14 @@ static void refuses_wrong_arity(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(decodes_every_kind),
-        TEST(coerces_scalars),
-        TEST(refuses_wrong_scalars),
-        TEST(accepts_empty_lists_of_any_type),
-        TEST(refuses_wrong_lists),
-        TEST(one_int_stands_for_all),
-        TEST(refuses_long_int_lists),
-        TEST(refuses_wrong_tensors),
-        TEST(takes_outputs_from_lists),
-        TEST(decodes_optional_numbers_and_tensor_lists),
-        TEST(decodes_the_other_kinds),
-        TEST(numbers_know_what_they_are),
-        TEST(what_is_optional_may_be_null),
-        TEST(refuses_the_other_kinds),
-        TEST(symints_are_no_plain_ints),
-        TEST(refuses_wrong_arity),
+        TEST(decodes_every_kind),           TEST(coerces_scalars),
+        TEST(refuses_wrong_scalars),        TEST(accepts_empty_lists_of_any_type),
+        TEST(refuses_wrong_lists),          TEST(one_int_stands_for_all),
+        TEST(refuses_long_int_lists),       TEST(refuses_wrong_tensors),
+        TEST(takes_outputs_from_lists),     TEST(decodes_optional_numbers_and_tensor_lists),
+        TEST(decodes_the_other_kinds),      TEST(numbers_know_what_they_are),
+        TEST(what_is_optional_may_be_null), TEST(refuses_the_other_kinds),
+        TEST(symints_are_no_plain_ints),    TEST(refuses_wrong_arity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

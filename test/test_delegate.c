@@ -1,4 +1,5 @@
-/* The public interface, used rightly and misused: arguments, compile specs, broken blobs, messages. */
+/* The public interface, used rightly and misused: arguments, compile specs, broken blobs, messages.
+ */
 #include "support/blob_builder.h"
 #include "support/call.h"
 #include "support/faulty.h"
@@ -43,7 +44,7 @@ static void end(fixture *f)
     watch_end(&f->watch);
 }
 
-/* ------------------------------------------------------------------------------------------------------ right uses */
+/* ----------------------------------------------------------------------------------- right uses */
 
 static void runs_with_inline_and_named_constants(void **state)
 {
@@ -98,21 +99,26 @@ static void tells_about_itself(void **state)
     assert_true(vkd_node_count(f.delegate) >= 3);
     for (size_t i = 0; i < vkd_node_count(f.delegate); i++) {
         assert_int_equal(vkd_describe_node(f.delegate, i, &node), VKD_OK);
-        assert_true(*node.op && *node.kernel && *node.shape && node.groups[0] && node.groups[1] && node.groups[2]);
+        assert_true(*node.op && *node.kernel && *node.shape && node.groups[0] && node.groups[1] &&
+                    node.groups[2]);
         assert_true(node.op_id <= 2 && node.gpu_ns == 0);
     }
-    assert_int_equal(vkd_describe_node(f.delegate, vkd_node_count(f.delegate), &node), VKD_NOT_FOUND);
+    assert_int_equal(vkd_describe_node(f.delegate, vkd_node_count(f.delegate), &node),
+                     VKD_NOT_FOUND);
 
     vkd_selection_info selection;
     assert_int_equal(vkd_selection_count(f.delegate), 1);
     assert_int_equal(vkd_describe_selection(f.delegate, 0, &selection), VKD_OK);
-    assert_true(selection.op_id == 1 && *selection.winner && *selection.reason && selection.candidate_count >= 2);
+    assert_true(selection.op_id == 1 && *selection.winner && *selection.reason &&
+                selection.candidate_count >= 2);
     assert_int_equal(vkd_describe_selection(f.delegate, 1, &selection), VKD_NOT_FOUND);
 
     vkd_memory_info memory;
     vkd_describe_memory(f.delegate, &memory);
-    assert_true(memory.constants >= sizeof f.model.weight && memory.scratch > 0 && memory.scratch <= memory.scratch_unaliased);
-    assert_true(memory.io >= (SMALL_X + SMALL_Y) * sizeof(float) && memory.host > 0 && memory.host <= memory.host_peak);
+    assert_true(memory.constants >= sizeof f.model.weight && memory.scratch > 0 &&
+                memory.scratch <= memory.scratch_unaliased);
+    assert_true(memory.io >= (SMALL_X + SMALL_Y) * sizeof(float) && memory.host > 0 &&
+                memory.host <= memory.host_peak);
     assert_true(*vkd_delegate_device(f.delegate)->name);
     assert_int_equal(vkd_delegate_device(f.delegate)->int8_dot != VKD_DOT_AUTO, 1);
     end(&f);
@@ -150,7 +156,7 @@ static void names_and_versions(void **state)
     assert_int_equal(vkd_dtype_size(VKD_DTYPE_FLOAT16), 2);
 }
 
-/* ---------------------------------------------------------------------------------------------------- null pointers */
+/* -------------------------------------------------------------------------------- null pointers */
 
 static void null_pointers_without_an_object(void **state)
 {
@@ -163,7 +169,9 @@ static void null_pointers_without_an_object(void **state)
     vkd_destroy(NULL);
     assert_string_equal(vkd_last_error(NULL), "");
     assert_int_equal(vkd_execute(NULL, NULL, 0), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_input_count(NULL) + vkd_output_count(NULL) + vkd_node_count(NULL) + vkd_selection_count(NULL), 0);
+    assert_int_equal(vkd_input_count(NULL) + vkd_output_count(NULL) + vkd_node_count(NULL) +
+                         vkd_selection_count(NULL),
+                     0);
     assert_int_equal(vkd_input_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_output_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_describe_node(NULL, 0, &node), VKD_INVALID_ARGUMENT);
@@ -188,15 +196,19 @@ static void null_pointers_for_init(void **state)
     assert_int_equal(vkd_init(NULL, 100, NULL, 0, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
     assert_null(delegate);
     assert_non_null(strstr(w.error, "blob"));
-    assert_int_equal(vkd_init(m.blob, m.size, NULL, 1, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, NULL, 1, NULL, &options, &delegate),
+                     VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "compile specs"));
-    assert_int_equal(
-        vkd_init(m.blob, m.size, &(vkd_compile_spec){sizeof(vkd_compile_spec), NULL, NULL, 0}, 1, NULL, &options, &delegate),
-        VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_init(m.blob, m.size, &(vkd_compile_spec){sizeof(vkd_compile_spec), "force_fp16", NULL, 1}, 1, NULL,
+    assert_int_equal(vkd_init(m.blob, m.size,
+                              &(vkd_compile_spec){sizeof(vkd_compile_spec), NULL, NULL, 0}, 1, NULL,
                               &options, &delegate),
                      VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, &options, &delegate), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size,
+                              &(vkd_compile_spec){sizeof(vkd_compile_spec), "force_fp16", NULL, 1},
+                              1, NULL, &options, &delegate),
+                     VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_init(m.blob, m.size, NULL, 0, NULL, &options, &delegate),
+                     VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(w.error, "named")); /* the constants are named, and nobody has them */
     assert_int_equal(vkd_list_devices(&options, NULL, 1, &count), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_list_devices(&options, NULL, 0, NULL), VKD_INVALID_ARGUMENT);
@@ -220,7 +232,7 @@ static void null_pointers_for_a_delegate(void **state)
     end(&f);
 }
 
-/* ------------------------------------------------------------------------------------------------ execute's arguments */
+/* -------------------------------------------------------------------------- execute's arguments */
 
 /* The small model's arguments with memory behind them, for changing. */
 typedef struct arguments {
@@ -293,16 +305,16 @@ static void wrong_arguments_for_execute(void **state)
         cases[i].change(&a);
         vkd_status status = vkd_execute(f.delegate, a.args, a.count);
         if (status != VKD_INVALID_ARGUMENT || !strstr(vkd_last_error(f.delegate), cases[i].says))
-            fail_msg("case %zu: %s, \"%s\": expected \"%s\"", i, vkd_status_name(status), vkd_last_error(f.delegate),
-                     cases[i].says);
+            fail_msg("case %zu: %s, \"%s\": expected \"%s\"", i, vkd_status_name(status),
+                     vkd_last_error(f.delegate), cases[i].says);
         assert_int_equal(f.watch.counts[VKD_LOG_ERROR], i + 1);
         small_check(&f.model, f.delegate); /* it still works */
     }
     end(&f);
 }
 
-/* Inputs may be smaller than the model's. The window is a pixel, so that rows come out as they do of the whole image; another
- * shape takes turns with it. */
+/* Inputs may be smaller than the model's. The window is a pixel, so that rows come out as they do
+ * of the whole image; another shape takes turns with it. */
 static void smaller_inputs_run(void **state)
 {
     (void)state;
@@ -319,9 +331,11 @@ static void smaller_inputs_run(void **state)
             memcpy(a.x + c * plane, f.model.x + c * SMALL_H * SMALL_W, plane * sizeof *a.x);
         if (vkd_execute(f.delegate, a.args, a.count) != VKD_OK)
             fail_msg("%lld rows: %s", (long long)rows, vkd_last_error(f.delegate));
-        assert_true(a.args[1].dims[1] == SMALL_OUT && a.args[1].dims[2] == rows && a.args[1].dims[3] == SMALL_W);
+        assert_true(a.args[1].dims[1] == SMALL_OUT && a.args[1].dims[2] == rows &&
+                    a.args[1].dims[3] == SMALL_W);
         for (size_t c = 0; c < SMALL_OUT; c++)
-            assert_memory_equal(a.y + c * plane, f.model.y + c * SMALL_H * SMALL_W, plane * sizeof *a.y);
+            assert_memory_equal(a.y + c * plane, f.model.y + c * SMALL_H * SMALL_W,
+                                plane * sizeof *a.y);
         small_check(&f.model, f.delegate);
     }
     arguments none;
@@ -348,7 +362,7 @@ static void arguments_between_inputs_and_outputs_are_ignored(void **state)
     end(&f);
 }
 
-/* --------------------------------------------------------------------------------------------------- compile specs */
+/* -------------------------------------------------------------------------------- compile specs */
 
 static void compile_specs(void **state)
 {
@@ -372,7 +386,8 @@ static void compile_specs(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         fixture f;
         begin(&f, false);
-        vkd_status status = vkd_init(f.model.blob, f.model.size, &cases[i].spec, 1, NULL, &f.options, &f.delegate);
+        vkd_status status =
+            vkd_init(f.model.blob, f.model.size, &cases[i].spec, 1, NULL, &f.options, &f.delegate);
         assert_int_equal(status, cases[i].good ? VKD_OK : VKD_INVALID_MODEL);
         if (cases[i].good)
             small_check(&f.model, f.delegate);
@@ -392,7 +407,9 @@ static void warm_up_is_an_execution(void **state)
     for (size_t i = 0; i < 2; i++) {
         fixture f;
         begin(&f, false);
-        assert_int_equal(vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, &f.options, &f.delegate), VKD_OK);
+        assert_int_equal(
+            vkd_init(f.model.blob, f.model.size, &specs[i], 1, NULL, &f.options, &f.delegate),
+            VKD_OK);
         uint64_t at_init = vkd_gpu_ns(f.delegate);
         small_check(&f.model, f.delegate);
         bool times = vkd_gpu_ns(f.delegate) > 0; /* a device may have no time stamps */
@@ -403,16 +420,18 @@ static void warm_up_is_an_execution(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- broken blobs */
+/* --------------------------------------------------------------------------------- broken blobs */
 
-static void assert_refused(const void *blob, size_t size, vkd_status expected, vkd_status or_expected, const char *says)
+static void assert_refused(const void *blob, size_t size, vkd_status expected,
+                           vkd_status or_expected, const char *says)
 {
     watch w;
     vkd_options options = watch_begin(&w);
     vkd_delegate *delegate = (vkd_delegate *)&w;
     vkd_status status = vkd_init(blob, size, NULL, 0, NULL, &options, &delegate);
     if ((status != expected && status != or_expected) || !strstr(w.error, says))
-        fail_msg("%s, \"%s\": expected %s, \"%s\"", vkd_status_name(status), w.error, vkd_status_name(expected), says);
+        fail_msg("%s, \"%s\": expected %s, \"%s\"", vkd_status_name(status), w.error,
+                 vkd_status_name(expected), says);
     assert_null(delegate);
     assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
     watch_end(&w);
@@ -425,7 +444,9 @@ static void broken_operators(void **state)
         vkd_status status;
         const char *says;
     } cases[] = {
-        {{.conv_name = "et_vk.q9ta_conv2d.default"}, VKD_UNSUPPORTED, "'et_vk.q9ta_conv2d.default'"},
+        {{.conv_name = "et_vk.q9ta_conv2d.default"},
+         VKD_UNSUPPORTED,
+         "'et_vk.q9ta_conv2d.default'"},
         {{.conv_name = ""}, VKD_INVALID_MODEL, "no name"},
         {{.conv_name = "vkd.q8_conv2d"}, VKD_INVALID_MODEL, "op 1 (vkd.q8_conv2d)"},
         {{.missing_argument = true}, VKD_INVALID_MODEL, "15 arguments"},
@@ -470,7 +491,8 @@ static void broken_operators(void **state)
 static void *clone_blob(vkd_dtype dtype, uint32_t rank, const uint32_t *dims, size_t *out_size)
 {
     vkd_blob_builder *b = blob_new();
-    uint32_t x = blob_constant_tensor(b, dtype, rank, dims, -1), y = blob_constant_tensor(b, dtype, rank, dims, -1);
+    uint32_t x = blob_constant_tensor(b, dtype, rank, dims, -1),
+             y = blob_constant_tensor(b, dtype, rank, dims, -1);
     blob_op(b, "aten.clone.default", 0, (const uint32_t[]){x, blob_null(b), y}, 3);
     blob_io(b, &x, 1, &y, 1);
     return blob_finish(b, out_size);
@@ -481,7 +503,8 @@ static void every_rank_runs(void **state)
 {
     static const struct {
         uint32_t rank, dims[8];
-    } cases[] = {{0, {0}}, {5, {1, 2, 3, 4, 5}}, {8, {2, 1, 3, 1, 2, 1, 5, 2}}, {2, {4, 0}}, {4, {0, 3, 5, 5}}, {1, {0}}};
+    } cases[] = {{0, {0}},    {5, {1, 2, 3, 4, 5}}, {8, {2, 1, 3, 1, 2, 1, 5, 2}},
+                 {2, {4, 0}}, {4, {0, 3, 5, 5}},    {1, {0}}};
     (void)state;
     gpu_needed();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -518,11 +541,26 @@ static void odd_tensors(void **state)
         const char *says;
     } cases[] = {
         {VKD_DTYPE_INT64, 2, {2, 3}, VKD_UNSUPPORTED, VKD_UNSUPPORTED, "i64"},
-        {VKD_DTYPE_FLOAT32, 9, {1, 1, 1, 1, 1, 1, 1, 1, 1}, VKD_UNSUPPORTED, VKD_UNSUPPORTED, "rank"},
-        {VKD_DTYPE_FLOAT32, 4, {65536, 65536, 65536, 65536}, VKD_INVALID_MODEL, VKD_INVALID_MODEL, "overflows"},
+        {VKD_DTYPE_FLOAT32,
+         9,
+         {1, 1, 1, 1, 1, 1, 1, 1, 1},
+         VKD_UNSUPPORTED,
+         VKD_UNSUPPORTED,
+         "rank"},
+        {VKD_DTYPE_FLOAT32,
+         4,
+         {65536, 65536, 65536, 65536},
+         VKD_INVALID_MODEL,
+         VKD_INVALID_MODEL,
+         "overflows"},
         {VKD_DTYPE_INT8, 1, {UINT32_MAX}, VKD_INVALID_MODEL, VKD_INVALID_MODEL, "overflows"},
-        {VKD_DTYPE_FLOAT32, 2, {46340, 46340}, VKD_OUT_OF_MEMORY, VKD_UNSUPPORTED, "bytes"}, /* 8 GiB: valid, but no device
-                                                                                                binds them */
+        {VKD_DTYPE_FLOAT32,
+         2,
+         {46340, 46340},
+         VKD_OUT_OF_MEMORY,
+         VKD_UNSUPPORTED,
+         "bytes"}, /* 8 GiB: valid, but no device
+                      binds them */
         {(vkd_dtype)100, 1, {1}, VKD_INVALID_MODEL, VKD_INVALID_MODEL, "datatype"},
     };
     (void)state;
@@ -551,7 +589,7 @@ static void named_data_that_does_not_fit(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------- messages */
+/* ------------------------------------------------------------------------------------- messages */
 
 static void error_buffers_of_any_size(void **state)
 {
@@ -560,14 +598,16 @@ static void error_buffers_of_any_size(void **state)
     watch w;
     vkd_options options = watch_begin(&w);
     vkd_delegate *delegate;
-    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate),
+                     VKD_INVALID_MODEL);
     assert_true(strlen(w.error) > 20);
     for (size_t size = 0; size < 20; size++) {
         char error[32];
         memset(error, '#', sizeof error);
         options.error = error;
         options.error_size = size;
-        assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
+        assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate),
+                         VKD_INVALID_MODEL);
         if (size) {
             assert_memory_equal(error, w.error, size - 1);
             assert_int_equal(error[size - 1], 0);
@@ -576,7 +616,8 @@ static void error_buffers_of_any_size(void **state)
     }
     options.error = NULL;
     options.error_size = 100;
-    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_init(bytes, sizeof bytes, NULL, 0, NULL, &options, &delegate),
+                     VKD_INVALID_MODEL);
     watch_end(&w);
 }
 
@@ -591,7 +632,8 @@ static void log_levels(void **state)
         assert_int_equal(vkd_execute(f.delegate, NULL, 0), VKD_INVALID_ARGUMENT);
         assert_int_equal(f.watch.counts[VKD_LOG_ERROR], 1);
         assert_non_null(strstr(f.watch.text, vkd_last_error(f.delegate)));
-        assert_int_equal(f.watch.counts[VKD_LOG_INFO] > 0, level >= VKD_LOG_INFO); /* which device */
+        /* which device */
+        assert_int_equal(f.watch.counts[VKD_LOG_INFO] > 0, level >= VKD_LOG_INFO);
         assert_true(level >= VKD_LOG_DEBUG || f.watch.counts[VKD_LOG_DEBUG] == 0);
         end(&f);
     }
@@ -608,7 +650,8 @@ static void numbers_out_of_range(void **state)
         {offsetof(vkd_options, select), 99, "vkd_options.select is 99, the largest possible is 1"},
         {offsetof(vkd_options, select), UINT32_MAX, "vkd_options.select is 4294967295"},
         {offsetof(vkd_options, log_level), VKD_LOG_DEBUG + 1, "vkd_options.log_level is 4"},
-        {offsetof(vkd_options, skip_rewrites), 128, "vkd_options.skip_rewrites is 128, the largest possible is 127"},
+        {offsetof(vkd_options, skip_rewrites), 128,
+         "vkd_options.skip_rewrites is 128, the largest possible is 127"},
         {offsetof(vkd_options, in_flight), VKD_MAX_IN_FLIGHT + 1, "vkd_options.in_flight is 65"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -622,24 +665,27 @@ static void numbers_out_of_range(void **state)
     }
 }
 
-/* A normalisation whose statistics are empty outputs, and an operator with a tensor of rank 9: what the user must learn is
- * which operators are not there, all of them. Needs no device. */
+/* A normalisation whose statistics are empty outputs, and an operator with a tensor of rank 9: what
+ * the user must learn is which operators are not there, all of them. Needs no device. */
 static void operators_are_named_before_values(void **state)
 {
     (void)state;
-    static const uint32_t image[4] = {1, 2, 3, 4}, nothing[1] = {0}, nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const uint32_t image[4] = {1, 2, 3, 4}, nothing[1] = {0},
+                          nine[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     static const char *const rows[][3] = {
         {"my.norm.default", "my.permute.default",
          "operators 'my.norm.default' (node 3), 'my.permute.default' (node 4) are not supported"},
         {"my.norm.default", "aten.relu.default",
          "operator 'my.norm.default' (node 3) is not supported"},
-        {"aten.relu.default", "aten.relu.default", "values[3]: a tensor of rank above 8 is not supported"},
+        {"aten.relu.default", "aten.relu.default",
+         "values[3]: a tensor of rank above 8 is not supported"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         vkd_blob_builder *b = blob_new();
         uint32_t x = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, image, NULL),
                  mean = blob_tensor(b, VKD_DTYPE_FLOAT32, 1, nothing, NULL);
-        uint32_t y = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, image, NULL), z = blob_tensor(b, VKD_DTYPE_FLOAT32, 9, nine, NULL);
+        uint32_t y = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, image, NULL),
+                 z = blob_tensor(b, VKD_DTYPE_FLOAT32, 9, nine, NULL);
         uint32_t results = blob_value_list(b, (const uint32_t[]){y, mean, mean}, 3);
         blob_op(b, rows[i][0], 3, (const uint32_t[]){x, results}, 2);
         blob_op(b, rows[i][1], 4, (const uint32_t[]){y, z}, 2);
@@ -664,7 +710,8 @@ static void values_are_read(void **state)
     vkd_tensor_info info;
     int8_t quantised[SMALL_X];
     begin_ready(&f);
-    assert_int_equal(vkd_read_value(f.delegate, 1, quantised, sizeof quantised, &info), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_read_value(f.delegate, 1, quantised, sizeof quantised, &info),
+                     VKD_INVALID_ARGUMENT);
     assert_non_null(strstr(vkd_last_error(f.delegate), "keep_intermediates"));
     vkd_destroy(f.delegate);
     f.options.keep_intermediates = true;
@@ -672,13 +719,17 @@ static void values_are_read(void **state)
     small_check(&f.model, f.delegate);
     assert_int_equal(vkd_read_value(f.delegate, 1, quantised, sizeof quantised, &info), VKD_OK);
     assert_true(info.dtype == VKD_DTYPE_INT8 && info.rank == 4 && info.size == SMALL_X);
-    assert_int_equal(vkd_read_value(f.delegate, 1, quantised, SMALL_X - 1, &info), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_read_value(f.delegate, 1, quantised, SMALL_X - 1, &info),
+                     VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_read_value(f.delegate, 1, NULL, SMALL_X, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_read_value(f.delegate, 1, quantised, SMALL_X, NULL), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_read_value(f.delegate, 4, quantised, SMALL_X, &info), VKD_NOT_FOUND); /* a number */
-    assert_int_equal(vkd_read_value(f.delegate, UINT32_MAX, quantised, SMALL_X, &info), VKD_NOT_FOUND);
+    /* a number */
+    assert_int_equal(vkd_read_value(f.delegate, 4, quantised, SMALL_X, &info), VKD_NOT_FOUND);
+    assert_int_equal(vkd_read_value(f.delegate, UINT32_MAX, quantised, SMALL_X, &info),
+                     VKD_NOT_FOUND);
     float values[SMALL_X];
-    assert_int_equal(vkd_read_value(f.delegate, 0, values, sizeof values, &info), VKD_OK); /* the input itself */
+    /* the input itself */
+    assert_int_equal(vkd_read_value(f.delegate, 0, values, sizeof values, &info), VKD_OK);
     assert_memory_equal(values, f.model.x, sizeof values);
     end(&f);
 }

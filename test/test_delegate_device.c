@@ -17,7 +17,7 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan.h>
 
-/* ---------------------------------------------------------------------------------------------------------- choice */
+/* --------------------------------------------------------------------------------------- choice */
 
 static vkd_status init_on(const char *device, const char **out_name, char *error, size_t error_size)
 {
@@ -92,7 +92,7 @@ static void odd_options(void **state)
     small_end(&m);
 }
 
-/* --------------------------------------------------------------------------------------------------- several at a time */
+/* ---------------------------------------------------------------------------- several at a time */
 
 static void many_at_a_time(void **state)
 {
@@ -202,28 +202,28 @@ static void two_threads_with_one_cache(void **state)
     free(directory);
 }
 
-/* ----------------------------------------------------------------------------------------------- the caller's device */
+/* -------------------------------------------------------------------------- the caller's device */
 
-#define FUNCTIONS(X)                                                                                                           \
-    X(vkGetInstanceProcAddr)                                                                                                   \
-    X(vkCreateInstance)                                                                                                        \
-    X(vkDestroyInstance)                                                                                                       \
-    X(vkEnumeratePhysicalDevices)                                                                                              \
-    X(vkGetPhysicalDeviceProperties)                                                                                           \
-    X(vkGetPhysicalDeviceFeatures2)                                                                                            \
-    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                                                \
-    X(vkCreateDevice)                                                                                                          \
-    X(vkDestroyDevice)                                                                                                         \
-    X(vkGetDeviceQueue)                                                                                                        \
-    X(vkDeviceWaitIdle)                                                                                                        \
-    X(vkCreateFence)                                                                                                           \
-    X(vkDestroyFence)                                                                                                          \
-    X(vkWaitForFences)                                                                                                         \
-    X(vkCreateCommandPool)                                                                                                     \
-    X(vkDestroyCommandPool)                                                                                                    \
-    X(vkAllocateCommandBuffers)                                                                                                \
-    X(vkBeginCommandBuffer)                                                                                                    \
-    X(vkEndCommandBuffer)                                                                                                      \
+#define FUNCTIONS(X)                                                                               \
+    X(vkGetInstanceProcAddr)                                                                       \
+    X(vkCreateInstance)                                                                            \
+    X(vkDestroyInstance)                                                                           \
+    X(vkEnumeratePhysicalDevices)                                                                  \
+    X(vkGetPhysicalDeviceProperties)                                                               \
+    X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
+    X(vkCreateDevice)                                                                              \
+    X(vkDestroyDevice)                                                                             \
+    X(vkGetDeviceQueue)                                                                            \
+    X(vkDeviceWaitIdle)                                                                            \
+    X(vkCreateFence)                                                                               \
+    X(vkDestroyFence)                                                                              \
+    X(vkWaitForFences)                                                                             \
+    X(vkCreateCommandPool)                                                                         \
+    X(vkDestroyCommandPool)                                                                        \
+    X(vkAllocateCommandBuffers)                                                                    \
+    X(vkBeginCommandBuffer)                                                                        \
+    X(vkEndCommandBuffer)                                                                          \
     X(vkQueueSubmit)
 
 /* An application with a Vulkan device of its own. */
@@ -243,7 +243,8 @@ typedef struct application {
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                                  VkDebugUtilsMessageTypeFlagsEXT types,
-                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data,
+                                                 void *user)
 {
     (void)severity, (void)types;
     ((application *)user)->messages++;
@@ -260,15 +261,18 @@ static void open_instance(application *a)
 #undef LOAD
     const char *wanted = getenv("VKD_TEST_VALIDATE");
     const bool validate = wanted && !strcmp(wanted, "1");
-    const char *layer = "VK_LAYER_KHRONOS_validation", *extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    const char *layer = "VK_LAYER_KHRONOS_validation",
+               *extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
     const VkDebugUtilsMessengerCreateInfoEXT messenger = {
         .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT | VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
         .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
         .pfnUserCallback = on_message,
         .pUserData = a,
     };
-    const VkApplicationInfo application_info = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .apiVersion = VK_API_VERSION_1_3};
+    const VkApplicationInfo application_info = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+                                                .apiVersion = VK_API_VERSION_1_3};
     const VkInstanceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
         .pApplicationInfo = &application_info,
@@ -281,9 +285,10 @@ static void open_instance(application *a)
     if (!validate)
         return;
     PFN_vkCreateDebugUtilsMessengerEXT create =
-        (PFN_vkCreateDebugUtilsMessengerEXT)a->vkGetInstanceProcAddr(a->vulkan.instance, "vkCreateDebugUtilsMessengerEXT");
-    a->destroy_messenger =
-        (PFN_vkDestroyDebugUtilsMessengerEXT)a->vkGetInstanceProcAddr(a->vulkan.instance, "vkDestroyDebugUtilsMessengerEXT");
+        (PFN_vkCreateDebugUtilsMessengerEXT)a->vkGetInstanceProcAddr(
+            a->vulkan.instance, "vkCreateDebugUtilsMessengerEXT");
+    a->destroy_messenger = (PFN_vkDestroyDebugUtilsMessengerEXT)a->vkGetInstanceProcAddr(
+        a->vulkan.instance, "vkDestroyDebugUtilsMessengerEXT");
     assert_int_equal(create(a->vulkan.instance, &messenger, NULL, &a->messenger), VK_SUCCESS);
 }
 
@@ -307,13 +312,15 @@ static void choose_device(application *a)
     fail_msg("no device with compute");
 }
 
-/* How far a caller goes in enabling the integer dot product: not at all, or where the device has it in Vulkan 1.3. */
+/* How far a caller goes in enabling the integer dot product: not at all, or where the device has it
+ * in Vulkan 1.3. */
 static void open_device(application *a, bool dot)
 {
     VkPhysicalDeviceProperties properties;
     VkPhysicalDeviceShaderIntegerDotProductFeatures features = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &features};
+    VkPhysicalDeviceFeatures2 all = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                     .pNext = &features};
     a->vkGetPhysicalDeviceProperties(a->vulkan.physical_device, &properties);
     if (dot && properties.apiVersion >= VK_API_VERSION_1_3)
         a->vkGetPhysicalDeviceFeatures2(a->vulkan.physical_device, &all);
@@ -327,7 +334,8 @@ static void open_device(application *a, bool dot)
                                      .pNext = a->vulkan.integer_dot_product ? &features : NULL,
                                      .queueCreateInfoCount = 1,
                                      .pQueueCreateInfos = &queue};
-    assert_int_equal(a->vkCreateDevice(a->vulkan.physical_device, &info, NULL, &a->vulkan.device), VK_SUCCESS);
+    assert_int_equal(a->vkCreateDevice(a->vulkan.physical_device, &info, NULL, &a->vulkan.device),
+                     VK_SUCCESS);
     a->vkGetDeviceQueue(a->vulkan.device, a->vulkan.queue_family, 0, &a->vulkan.queue);
 }
 
@@ -360,11 +368,13 @@ static void open_application(application *a, bool dot)
                                           .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                           .queueFamilyIndex = a->vulkan.queue_family};
     assert_int_equal(a->vkCreateCommandPool(a->vulkan.device, &pool, NULL, &a->pool), VK_SUCCESS);
-    const VkCommandBufferAllocateInfo buffer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+    const VkCommandBufferAllocateInfo buffer = {.sType =
+                                                    VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                                 .commandPool = a->pool,
                                                 .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                                 .commandBufferCount = 1};
-    assert_int_equal(a->vkAllocateCommandBuffers(a->vulkan.device, &buffer, &a->commands), VK_SUCCESS);
+    assert_int_equal(a->vkAllocateCommandBuffers(a->vulkan.device, &buffer, &a->commands),
+                     VK_SUCCESS);
 }
 
 /* The application's own objects still do their work. */
@@ -372,14 +382,17 @@ static void use_application(application *a)
 {
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     const VkFenceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &a->commands};
+    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+                                 .commandBufferCount = 1,
+                                 .pCommandBuffers = &a->commands};
     VkFence fence;
     assert_int_equal(a->vkCreateFence(a->vulkan.device, &info, NULL, &fence), VK_SUCCESS);
     assert_int_equal(a->vkBeginCommandBuffer(a->commands, &begin), VK_SUCCESS);
     assert_int_equal(a->vkEndCommandBuffer(a->commands), VK_SUCCESS);
     assert_int_equal(a->vkQueueSubmit(a->vulkan.queue, 1, &submit, fence), VK_SUCCESS);
-    assert_int_equal(a->vkWaitForFences(a->vulkan.device, 1, &fence, VK_TRUE, UINT64_C(10000000000)), VK_SUCCESS);
+    assert_int_equal(
+        a->vkWaitForFences(a->vulkan.device, 1, &fence, VK_TRUE, UINT64_C(10000000000)),
+        VK_SUCCESS);
     a->vkDestroyFence(a->vulkan.device, fence, NULL);
 }
 
@@ -414,7 +427,8 @@ static void device_of_the_caller(void **state)
             fail_msg("%s", w.error);
         small_check(&m, delegate);
         assert_true(a.uses >= 2 && a.locked == 0); /* uploads, the run */
-        assert_true(a.vulkan.integer_dot_product || vkd_delegate_device(delegate)->int8_dot == VKD_DOT_NONE);
+        assert_true(a.vulkan.integer_dot_product ||
+                    vkd_delegate_device(delegate)->int8_dot == VKD_DOT_NONE);
         vkd_destroy(delegate);
         use_application(&a);
         watch_end(&w);

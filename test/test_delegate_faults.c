@@ -1,4 +1,5 @@
-/* A delegate when something fails around it: host memory, the Vulkan driver, the device, the cache's directory, the library. */
+/* A delegate when something fails around it: host memory, the Vulkan driver, the device, the
+ * cache's directory, the library. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "support/faulty.h"
 #include "support/gpu.h"
@@ -24,7 +25,8 @@
 
 enum { REQUESTS = 5 };
 
-/* As many executions in flight as there can be, and more; waited for in some order. On failure some are left in flight. */
+/* As many executions in flight as there can be, and more; waited for in some order. On failure some
+ * are left in flight. */
 static vkd_status use_several(small_model *m, vkd_delegate *delegate)
 {
     static const int order[REQUESTS] = {3, 1, 4, 0, 2};
@@ -73,11 +75,12 @@ static void works(small_model *m)
     watch_end(&w);
 }
 
-/* ------------------------------------------------------------------------------------------------------ host memory */
+/* ---------------------------------------------------------------------------------- host memory */
 
-/* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can do without, the cache, the
- * self-check of kernels and measuring some, it does without. */
-static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check, bool measures, uint32_t in_flight)
+/* The n-th allocation of init and execute fails, for every n: nothing is left behind. What init can
+ * do without, the cache, the self-check of kernels and measuring some, it does without. */
+static int fail_each_allocation(small_model *m, const char *cache_dir, bool self_check,
+                                bool measures, uint32_t in_flight)
 {
     int failures = 0;
     for (bool failed = true; failed; failures += failed) {
@@ -94,7 +97,8 @@ static int fail_each_allocation(small_model *m, const char *cache_dir, bool self
         w.memory.fail_at = failures;
         vkd_status status = use(m, &options);
         failed = w.memory.failed;
-        if (status != VKD_OUT_OF_MEMORY && !(status == VKD_OK && (!failed || cache_dir || self_check || measures)))
+        if (status != VKD_OUT_OF_MEMORY &&
+            !(status == VKD_OK && (!failed || cache_dir || self_check || measures)))
             fail_msg("allocation %d: %s", failures, vkd_status_name(status));
         assert_int_equal(w.counts[VKD_LOG_ERROR], status != VKD_OK);
         watch_end(&w);
@@ -109,14 +113,18 @@ static void each_allocation_fails(void **state)
     small_model m;
     char *directory = new_directory();
     small_begin(&m, true, NULL);
-    int plain = fail_each_allocation(&m, NULL, false, false, 0), cached = fail_each_allocation(&m, directory, false, false, 0);
-    int checked = fail_each_allocation(&m, NULL, true, false, 0), both = fail_each_allocation(&m, directory, true, false, 0);
-    int measured = fail_each_allocation(&m, NULL, false, true, 0), several = fail_each_allocation(&m, NULL, false, false, 3);
-    print_message(
-        "allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with both, %d measuring, %d with 3 in "
-        "flight\n",
-        plain, cached, checked, both, measured, several);
-    assert_true(plain > 10 && cached >= plain && checked >= plain && measured > plain && several > plain);
+    int plain = fail_each_allocation(&m, NULL, false, false, 0),
+        cached = fail_each_allocation(&m, directory, false, false, 0);
+    int checked = fail_each_allocation(&m, NULL, true, false, 0),
+        both = fail_each_allocation(&m, directory, true, false, 0);
+    int measured = fail_each_allocation(&m, NULL, false, true, 0),
+        several = fail_each_allocation(&m, NULL, false, false, 3);
+    print_message("allocations failed in turn: %d, %d with a cache, %d with a self-check, %d with "
+                  "both, %d measuring, %d with 3 in "
+                  "flight\n",
+                  plain, cached, checked, both, measured, several);
+    assert_true(plain > 10 && cached >= plain && checked >= plain && measured > plain &&
+                several > plain);
     works(&m);
     small_end(&m);
     remove_tree(directory);
@@ -153,10 +161,12 @@ static void each_allocation_of_a_program_fails(void **state)
     sample_close(&s);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- driver */
+/* --------------------------------------------------------------------------------------- driver */
 
-/* The n-th call into the driver that can fail does, for every n: a status, a message, nothing left behind. */
-static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check, uint32_t in_flight)
+/* The n-th call into the driver that can fail does, for every n: a status, a message, nothing left
+ * behind. */
+static int fail_each_call(small_model *m, VkResult result, vkd_status expected, bool self_check,
+                          uint32_t in_flight)
 {
     int calls = 0;
     for (const char *failed = ""; failed; calls += failed != NULL) {
@@ -170,10 +180,13 @@ static int fail_each_call(small_model *m, VkResult result, vkd_status expected, 
         failed = faulty_driver_disarm();
         /* memory of another type may serve as well, and without a self-check init goes on */
         bool may_succeed = !failed || self_check || !strcmp(failed, "vkAllocateMemory");
-        /* after a wait that failed in the self-check, nothing is submitted to the device any more */
-        bool lost = self_check && failed && !strcmp(failed, "vkWaitForFences") && status == VKD_DEVICE_LOST;
+        /* after a wait that failed in the self-check, nothing is submitted to the device any more
+         */
+        bool lost =
+            self_check && failed && !strcmp(failed, "vkWaitForFences") && status == VKD_DEVICE_LOST;
         if ((status != expected || !failed) && !(status == VKD_OK && may_succeed) && !lost)
-            fail_msg("call %d, %s with %d: %s:\n%s", calls, failed ? failed : "none", result, vkd_status_name(status), w.text);
+            fail_msg("call %d, %s with %d: %s:\n%s", calls, failed ? failed : "none", result,
+                     vkd_status_name(status), w.text);
         assert_int_equal(w.counts[VKD_LOG_ERROR], status != VKD_OK);
         watch_end(&w);
     }
@@ -187,11 +200,13 @@ static void each_driver_call_fails(void **state)
     small_model m;
     small_begin(&m, false, NULL);
     int calls = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 0);
-    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false, 0), calls);
+    assert_int_equal(fail_each_call(&m, VK_ERROR_OUT_OF_HOST_MEMORY, VKD_OUT_OF_MEMORY, false, 0),
+                     calls);
     assert_int_equal(fail_each_call(&m, VK_ERROR_UNKNOWN, VKD_DEVICE_ERROR, false, 0), calls);
     int checked = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, true, 0);
     int several = fail_each_call(&m, VK_ERROR_OUT_OF_DEVICE_MEMORY, VKD_OUT_OF_MEMORY, false, 3);
-    print_message("driver calls failed in turn: %d, %d with a self-check, %d with 3 in flight\n", calls, checked, several);
+    print_message("driver calls failed in turn: %d, %d with a self-check, %d with 3 in flight\n",
+                  calls, checked, several);
     assert_true(calls > 20 && checked >= calls && several > calls);
     works(&m);
     small_end(&m);
@@ -261,10 +276,11 @@ static void lost_in_init(void **state)
     small_end(&m);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- cache */
+/* ---------------------------------------------------------------------------------------- cache */
 
 /* Works with this cache directory and says so; how many warnings that gives. */
-static uint32_t warnings_with_cache(small_model *m, const char *directory, bool self_check, const char *says)
+static uint32_t warnings_with_cache(small_model *m, const char *directory, bool self_check,
+                                    const char *says)
 {
     watch w;
     vkd_options options = watch_begin(&w);
@@ -295,7 +311,8 @@ static void cache_directories_of_all_kinds(void **state)
     gpu_needed();
     small_model m;
     small_begin(&m, false, NULL);
-    char *directory = new_directory(), *file = join_path(directory, "file"), *inside = join_path(file, "cache");
+    char *directory = new_directory(), *file = join_path(directory, "file"),
+         *inside = join_path(file, "cache");
     char *deep = join_path(directory, "a/b/c");
     assert_int_equal(warnings_with_cache(&m, deep, false, NULL), 0);
     char *cache = only_file(deep);
@@ -389,7 +406,7 @@ static void full_disk(void **state)
     small_end(&m);
 }
 
-/* ----------------------------------------------------------------------------------------------- nothing to run on */
+/* ---------------------------------------------------------------------------- nothing to run on */
 
 static bool hide_libraries;
 
@@ -418,7 +435,8 @@ static int find_no_device(void)
     good = vkd_list_devices(&options, &info, 1, &count) == VKD_NO_DEVICE && count == 0 && good;
     good = w.counts[VKD_LOG_ERROR] == 2 && w.memory.live == 0 && good;
     /* what is wrong with the blob is found without a device */
-    good = vkd_init(m.blob, m.size - 1, NULL, 0, NULL, &options, &delegate) == VKD_INVALID_MODEL && good;
+    good = vkd_init(m.blob, m.size - 1, NULL, 0, NULL, &options, &delegate) == VKD_INVALID_MODEL &&
+           good;
     fprintf(stderr, "%s", good ? "" : w.text);
     small_end(&m);
     return good ? 0 : 1;

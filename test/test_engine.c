@@ -1,4 +1,5 @@
-/* Engines: many objects on one device, from several threads, and what happens when that is lost. Skips without a device. */
+/* Engines: many objects on one device, from several threads, and what happens when that is lost.
+ * Skips without a device. */
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/small_model.h"
@@ -56,8 +57,8 @@ static void sixty_models(void **state)
         vkd_describe_memory(delegates[i], &memory);
         host = memory.host > host ? memory.host : host;
     }
-    print_message("%d models: %.3f ms of init and at most %llu KiB of host memory each\n", MODELS, spent / (MODELS - 1),
-                  (unsigned long long)host >> 10);
+    print_message("%d models: %.3f ms of init and at most %llu KiB of host memory each\n", MODELS,
+                  spent / (MODELS - 1), (unsigned long long)host >> 10);
     assert_true(host < 2 << 20);
     for (int i = MODELS - 1; i >= 0; i--)
         small_check(&m, delegates[i]);
@@ -139,7 +140,8 @@ static void misuse(void **state)
     watch_end(&w);
 }
 
-/* One object finds that the device is lost: the other, and new ones, hear of it in their own words. */
+/* One object finds that the device is lost: the other, and new ones, hear of it in their own words.
+ */
 static void lost(void **state)
 {
     (void)state;

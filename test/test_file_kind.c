@@ -1,4 +1,5 @@
-/* What a file that is no program looks like: every kind that is known, cut off anywhere, and bytes that look like nothing. */
+/* What a file that is no program looks like: every kind that is known, cut off anywhere, and bytes
+ * that look like nothing. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,8 @@ static const struct {
     size_t size;
     const char *kind; /* null: none */
 } files[] = {
-    {BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 26012345\n"), "a Git LFS pointer"},
+    {BYTES("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 26012345\n"),
+     "a Git LFS pointer"},
     {BYTES("<!DOCTYPE html><html><body>404 Not Found</body></html>"), "a web page"},
     {BYTES("\xef\xbb\xbf\r\n  <HTML lang=\"de\">"), "a web page"},
     {BYTES("<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"), "a web page"},
@@ -56,7 +58,8 @@ static void every_kind(void **state)
     for (size_t i = 0; i < COUNT(files); i++) {
         const char *kind = vkd_file_kind(files[i].bytes, files[i].size);
         if (!kind != !files[i].kind || (kind && !strstr(kind, files[i].kind)))
-            fail_msg("file %zu looks like '%s', expected '%s'", i, kind ? kind : "-", files[i].kind ? files[i].kind : "-");
+            fail_msg("file %zu looks like '%s', expected '%s'", i, kind ? kind : "-",
+                     files[i].kind ? files[i].kind : "-");
     }
     char tar[512] = "model.pte";
     memcpy(tar + 257, "ustar", 6);

@@ -30,8 +30,10 @@ static void pairs(void **state)
         {{&memory_a, 16, 16, WRITE}, {&memory_a, 0, 17, READ}, true},
         {{&memory_a, 0, 64, WRITE}, {&memory_a, 16, 1, READ}, true}, /* inside */
         {{&memory_a, 16, 1, READ}, {&memory_a, 0, 64, WRITE}, true},
-        {{&memory_a, 8, 0, WRITE}, {&memory_a, 0, 16, WRITE}, false},                     /* nothing */
-        {{&memory_a, UINT64_MAX - 8, UINT64_MAX, WRITE}, {&memory_a, 0, 8, READ}, false}, /* an end beyond 64 bits */
+        /* nothing */
+        {{&memory_a, 8, 0, WRITE}, {&memory_a, 0, 16, WRITE}, false},
+        /* an end beyond 64 bits */
+        {{&memory_a, UINT64_MAX - 8, UINT64_MAX, WRITE}, {&memory_a, 0, 8, READ}, false},
         {{&memory_a, UINT64_MAX - 8, UINT64_MAX, WRITE}, {&memory_a, UINT64_MAX, 1, READ}, true},
     };
     (void)state;
@@ -51,7 +53,8 @@ static void room_is_bounded(void **state)
     (void)state;
     vkd_range storage[2];
     vkd_hazards hazards = {storage, 0, 2};
-    const vkd_range uses[] = {{&memory_a, 0, 1, true}, {&memory_a, 0, 1, false}, {&memory_b, 0, 1, false}};
+    const vkd_range uses[] = {
+        {&memory_a, 0, 1, true}, {&memory_a, 0, 1, false}, {&memory_b, 0, 1, false}};
     assert_false(vkd_hazards_add(&hazards, uses, 3));
     assert_int_equal(hazards.count, 0);
     assert_true(vkd_hazards_add(&hazards, uses, 2)); /* one dispatch may read what it writes */
@@ -74,7 +77,8 @@ static void against_bytes(void **state)
             bool expected = false;
             for (int u = 0; u < USES; u++) {
                 uint64_t offset = gpu_random() % BYTES;
-                uses[u] = (vkd_range){&memory_a, offset, gpu_random() % (BYTES - offset + 1) % 4, gpu_random() % 4 == 0};
+                uses[u] = (vkd_range){&memory_a, offset, gpu_random() % (BYTES - offset + 1) % 4,
+                                      gpu_random() % 4 == 0};
                 for (uint64_t b = offset; b < offset + uses[u].size; b++)
                     expected = expected || written[b] || (uses[u].write && read[b]);
             }

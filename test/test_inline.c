@@ -1,5 +1,5 @@
-/* Whole methods as one model, over programs made in memory: what becomes of every kind of step and value, and what is refused.
- * Pure: no device. */
+/* Whole methods as one model, over programs made in memory: what becomes of every kind of step and
+ * value, and what is refused. Pure: no device. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,9 +16,10 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define IDS(...) (const uint32_t[]){__VA_ARGS__}, COUNT(((const uint32_t[]){__VA_ARGS__}))
 
-/* ------------------------------------------------------------------------------------------------- a model as text */
+/* ------------------------------------------------------------------------------ a model as text */
 
-/* Values: "%3 f32[2,3]" with "=" behind a constant, "!" behind state, "..." for bounds and "<f16" for what the host has; null
+/* Values: "%3 f32[2,3]" with "=" behind a constant, "!" behind state, "..." for bounds and "<f16"
+ * for what the host has; null
  * "-", a symbolic integer "?3". */
 typedef struct text {
     char chars[8192];
@@ -29,7 +30,8 @@ static VKD_PRINTF(2, 3) void say(text *t, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    t->length += (size_t)vsnprintf(t->chars + t->length, sizeof t->chars - t->length, format, arguments);
+    t->length +=
+        (size_t)vsnprintf(t->chars + t->length, sizeof t->chars - t->length, format, arguments);
     va_end(arguments);
     assert_true(t->length < sizeof t->chars);
 }
@@ -39,10 +41,12 @@ static void say_tensor(text *t, uint32_t id, const vkd_model_tensor *tensor)
     say(t, "%%%u %s[", id, vkd_dtype_name(tensor->dtype));
     for (uint32_t i = 0; i < tensor->rank; i++)
         say(t, "%s%u", i ? "," : "", tensor->dims[i]);
-    say(t, "%s]%s%s", tensor->dynamic ? "..." : "", tensor->data ? "=" : "", tensor->state ? "!" : "");
+    say(t, "%s]%s%s", tensor->dynamic ? "..." : "", tensor->data ? "=" : "",
+        tensor->state ? "!" : "");
     if (tensor->staging_dtype != tensor->dtype)
         say(t, "<%s", vkd_dtype_name(tensor->staging_dtype));
-    assert_int_equal(tensor->size, vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype));
+    assert_int_equal(tensor->size,
+                     vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype));
 }
 
 static void say_value(text *t, const vkd_model *model, uint32_t id)
@@ -53,7 +57,8 @@ static void say_value(text *t, const vkd_model *model, uint32_t id)
     if (v->kind == VKD_VALUE_TENSOR)
         say_tensor(t, id, &v->tensor);
     else if (v->kind == VKD_VALUE_INT || v->kind == VKD_VALUE_SYMINT)
-        say(t, "%s%lld", v->kind == VKD_VALUE_INT ? "" : "?", v->kind == VKD_VALUE_INT ? (long long)v->i : (long long)id);
+        say(t, "%s%lld", v->kind == VKD_VALUE_INT ? "" : "?",
+            v->kind == VKD_VALUE_INT ? (long long)v->i : (long long)id);
     else if (v->kind == VKD_VALUE_DOUBLE)
         say(t, "%.17g", v->d);
     else if (v->kind == VKD_VALUE_BOOL)
@@ -77,7 +82,8 @@ static void say_value(text *t, const vkd_model *model, uint32_t id)
     say(t, "%s", is_list ? ")" : "");
 }
 
-static void say_values(text *t, const vkd_model *model, const char *what, const uint32_t *ids, size_t count)
+static void say_values(text *t, const vkd_model *model, const char *what, const uint32_t *ids,
+                       size_t count)
 {
     say(t, "%s", what);
     for (size_t i = 0; i < count; i++) {
@@ -101,7 +107,7 @@ static void say_model(text *t, const vkd_model *model)
     say(t, "\n");
 }
 
-/* --------------------------------------------------------------------------------------------------------- fixture */
+/* -------------------------------------------------------------------------------------- fixture */
 
 static const float weights[6] = {1, 2, 3, 4, 5, 6};
 
@@ -122,7 +128,8 @@ static vkd_status inline_file(fixture *f)
         VKD_TRY(vkd_data_file_read(f->data, f->data_size, &f->r.arena, &f->data_file));
         VKD_TRY(vkd_container_add(&f->r.container, &f->r.context, &f->data_file));
     }
-    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend", &f->r.arena, &f->model);
+    return vkd_inline_method(&f->r.container, &f->r.container.methods[0], "VulkanBackend",
+                             &f->r.arena, &f->model);
 }
 
 static void end(fixture *f)
@@ -168,10 +175,14 @@ static void expect_refused(vkd_pte_builder *b, vkd_status status, const char *sa
     free(f.file);
 }
 
-static const vkd_tensor_info f32 = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0}, f16 = {VKD_DTYPE_FLOAT16, 2, {2, 3}, 0},
-                             i64 = {VKD_DTYPE_INT64, 2, {2, 3}, 0}, i32 = {VKD_DTYPE_INT32, 2, {2, 3}, 0},
-                             f64 = {VKD_DTYPE_FLOAT64, 2, {2, 3}, 0}, row = {VKD_DTYPE_FLOAT32, 1, {3}, 0},
-                             turned = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0, {1, 0}}, one = {VKD_DTYPE_INT64, 0, {0}, 0};
+static const vkd_tensor_info f32 = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0},
+                             f16 = {VKD_DTYPE_FLOAT16, 2, {2, 3}, 0},
+                             i64 = {VKD_DTYPE_INT64, 2, {2, 3}, 0},
+                             i32 = {VKD_DTYPE_INT32, 2, {2, 3}, 0},
+                             f64 = {VKD_DTYPE_FLOAT64, 2, {2, 3}, 0},
+                             row = {VKD_DTYPE_FLOAT32, 1, {3}, 0},
+                             turned = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0, {1, 0}},
+                             one = {VKD_DTYPE_INT64, 0, {0}, 0};
 
 static uint32_t blob_like(vkd_blob_builder *b, const vkd_tensor_info *info, const void *data)
 {
@@ -182,11 +193,13 @@ static uint32_t blob_like(vkd_blob_builder *b, const vkd_tensor_info *info, cons
 }
 
 /* A delegate of one operator from x to y. A constant comes first, so that ids show what moves. */
-static uint32_t add_delegate(vkd_pte_builder *b, const char *name, const vkd_tensor_info *x, const vkd_tensor_info *y)
+static uint32_t add_delegate(vkd_pte_builder *b, const char *name, const vkd_tensor_info *x,
+                             const vkd_tensor_info *y)
 {
     static const float constant[3] = {7, 8, 9};
     vkd_blob_builder *blob = blob_new();
-    uint32_t c = blob_like(blob, &row, constant), in = blob_like(blob, x, NULL), out = blob_like(blob, y, NULL);
+    uint32_t c = blob_like(blob, &row, constant), in = blob_like(blob, x, NULL),
+             out = blob_like(blob, y, NULL);
     blob_op(blob, name, 40, IDS(in, blob_value_list(blob, IDS(c, in)), out));
     blob_io(blob, &in, 1, &out, 1);
     size_t size;
@@ -196,7 +209,7 @@ static uint32_t add_delegate(vkd_pte_builder *b, const char *name, const vkd_ten
     return delegate;
 }
 
-/* ------------------------------------------------------------------------------------------------------- delegates */
+/* ------------------------------------------------------------------------------------ delegates */
 
 static void one_delegate_is_its_blob(void **state)
 {
@@ -210,7 +223,8 @@ static void one_delegate_is_its_blob(void **state)
                    "out %2 f32[2,3]\n");
 }
 
-/* The sample models of one call: the whole method and the blob have the same values, operators and ends. */
+/* The sample models of one call: the whole method and the blob have the same values, operators and
+ * ends. */
 static void compare_sample(const char *folder, void *user)
 {
     static text whole, blob;
@@ -222,9 +236,12 @@ static void compare_sample(const char *folder, void *user)
     assert_int_equal(vkd_container_read(file, size, &r.arena, &r.container), VKD_OK);
     const vkd_container_method *method = &r.container.methods[0];
     if (method->step_count == 1 && size < 100000) {
-        assert_int_equal(vkd_inline_method(&r.container, method, "VulkanBackend", &r.arena, &model), VKD_OK);
+        assert_int_equal(vkd_inline_method(&r.container, method, "VulkanBackend", &r.arena, &model),
+                         VKD_OK);
         vkd_bytes bytes = method->delegates[0].blob;
-        assert_int_equal(vkd_model_read(bytes.data, bytes.size, &r.container.named_data, &r.arena, &alone), VKD_OK);
+        assert_int_equal(
+            vkd_model_read(bytes.data, bytes.size, &r.container.named_data, &r.arena, &alone),
+            VKD_OK);
         assert_int_equal(model.value_count, alone.value_count);
         say_model(&whole, &model);
         say_model(&blob, &alone);
@@ -247,8 +264,10 @@ static void delegates_and_a_kernel_between(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), m = pte_tensor(b, &row), z = pte_tensor(b, &row);
-    uint32_t dim = pte_int(b, 0), dims = pte_int_list(b, &dim, 1), no = pte_bool(b, false), null = pte_null(b);
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), m = pte_tensor(b, &row),
+             z = pte_tensor(b, &row);
+    uint32_t dim = pte_int(b, 0), dims = pte_int_list(b, &dim, 1), no = pte_bool(b, false),
+             null = pte_null(b);
     pte_call(b, add_delegate(b, "a", &f32, &f32), IDS(x, y));
     pte_kernel(b, "aten::mean.out", IDS(y, dims, no, null, m, m));
     pte_free(b, y);
@@ -261,8 +280,8 @@ static void delegates_and_a_kernel_between(void **state)
                    "out %10 f32[3]\n");
 }
 
-/* A delegate's output may be its input or a constant; a method's an input of the method, and the same twice. An input may be
- * unread. */
+/* A delegate's output may be its input or a constant; a method's an input of the method, and the
+ * same twice. An input may be unread. */
 static void ends_of_every_kind(void **state)
 {
     (void)state;
@@ -272,16 +291,17 @@ static void ends_of_every_kind(void **state)
     size_t size;
     void *bytes = blob_finish(blob, &size);
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), unread = pte_tensor(b, &i64), y0 = pte_tensor(b, &f32), y1 = pte_tensor(b, &f32),
-             y2 = pte_tensor(b, &f32), k = pte_constant(b, &f32, weights);
+    uint32_t x = pte_tensor(b, &f32), unread = pte_tensor(b, &i64), y0 = pte_tensor(b, &f32),
+             y1 = pte_tensor(b, &f32), y2 = pte_tensor(b, &f32), k = pte_constant(b, &f32, weights);
     pte_call(b, pte_delegate(b, "VulkanBackend", bytes, size), IDS(x, y0, y1, y2));
     pte_io(b, IDS(x, unread), IDS(y0, y1, y2, x, y1, k));
     free(bytes);
-    expect_text(b, "in %1 f32[2,3], %2 i32[2,3]<i64\n"
-                   "out %1 f32[2,3], %0 f32[2,3]=, %1 f32[2,3], %1 f32[2,3], %0 f32[2,3]=, %3 f32[2,3]=\n");
+    expect_text(
+        b, "in %1 f32[2,3], %2 i32[2,3]<i64\n"
+           "out %1 f32[2,3], %0 f32[2,3]=, %1 f32[2,3], %1 f32[2,3], %0 f32[2,3]=, %3 f32[2,3]=\n");
 }
 
-/* --------------------------------------------------------------------------------------------------------- kernels */
+/* -------------------------------------------------------------------------------------- kernels */
 
 static void arguments_of_every_kind(void **state)
 {
@@ -304,11 +324,11 @@ static void arguments_of_every_kind(void **state)
                        y};
     pte_kernel(b, "k", args, COUNT(args));
     pte_io(b, &x, 1, &y, 1);
-    expect_text(
-        b, "in %0 f32[2,3]\n"
-           "0 k %0 f32[2,3], -3, 0.5, true, -, 'floor', (-3, -3), (), (1.5, 2), (true, false), (%0 f32[2,3], %0 f32[2,3]), "
-           "(-, %0 f32[2,3]), %12 f32[2,3]\n"
-           "out %12 f32[2,3]\n");
+    expect_text(b, "in %0 f32[2,3]\n"
+                   "0 k %0 f32[2,3], -3, 0.5, true, -, 'floor', (-3, -3), (), (1.5, 2), (true, "
+                   "false), (%0 f32[2,3], %0 f32[2,3]), "
+                   "(-, %0 f32[2,3]), %12 f32[2,3]\n"
+                   "out %12 f32[2,3]\n");
 }
 
 /* What an operator returns comes once: behind the others, however the schema says that. */
@@ -316,7 +336,8 @@ static void results(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), i = pte_tensor(b, &i64), view = pte_tensor(b, &f32);
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), i = pte_tensor(b, &i64),
+             view = pte_tensor(b, &f32);
     uint32_t both = pte_tensor_list(b, IDS(y, i)), n = pte_int(b, 5), length = pte_int(b, 0);
     pte_kernel(b, "aten::max.dim_max", IDS(x, n, y, i, both));
     pte_kernel(b, "executorch_prim::et_view.default", IDS(y, n, view));
@@ -339,7 +360,8 @@ static void symbolic_integers(void **state)
 {
     (void)state;
     vkd_blob_builder *blob = blob_new();
-    uint32_t in = blob_like(blob, &f32, NULL), s = blob_symint(blob, 0), given = blob_symint(blob, 0);
+    uint32_t in = blob_like(blob, &f32, NULL), s = blob_symint(blob, 0),
+             given = blob_symint(blob, 0);
     blob_op(blob, "sym_size.int", 1, IDS(in, given, s));
     blob_io(blob, IDS(in, given), &s, 1);
     size_t size;
@@ -349,7 +371,8 @@ static void symbolic_integers(void **state)
     for (size_t i = 0; i < COUNT(delegates); i++)
         delegates[i] = pte_delegate(b, "VulkanBackend", bytes, size);
     free(bytes);
-    uint32_t x = pte_tensor(b, &f32), pos = pte_tensor(b, &one), count = pte_int(b, 9), fixed = pte_int(b, 4);
+    uint32_t x = pte_tensor(b, &f32), pos = pte_tensor(b, &one), count = pte_int(b, 9),
+             fixed = pte_int(b, 4);
     uint32_t a = pte_int(b, 0), c = pte_int(b, 0), d = pte_int(b, 0), y = pte_tensor(b, &f32);
     uint32_t list = pte_int_list(b, IDS(fixed, a)), plain = pte_int_list(b, IDS(fixed));
     pte_call(b, delegates[0], IDS(x, count, a));
@@ -370,8 +393,9 @@ static void moves_are_names(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32), n = pte_int(b, 3), m = pte_int(b, 0),
-             l = pte_int_list(b, &n, 1), k = pte_int_list(b, NULL, 0);
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32),
+             n = pte_int(b, 3), m = pte_int(b, 0), l = pte_int_list(b, &n, 1),
+             k = pte_int_list(b, NULL, 0);
     pte_kernel(b, "a", IDS(x, y, y));
     pte_move(b, y, z);
     pte_move(b, n, m);
@@ -386,7 +410,7 @@ static void moves_are_names(void **state)
                    "out %4 f32[2,3], %1 f32[2,3], %5 f32[2,3]\n");
 }
 
-/* ------------------------------------------------------------------------------------------------------- constants */
+/* ------------------------------------------------------------------------------------ constants */
 
 static void constants(void **state)
 {
@@ -395,20 +419,21 @@ static void constants(void **state)
     static const double reals[6] = {0.5, 1, 2, 3, 4, 5};
     for (int no_segments = 0; no_segments <= 1; no_segments++) {
         vkd_pte_builder *b = pte_new();
-        uint32_t a = pte_constant(b, &f32, weights), w = pte_constant(b, &i64, wide), d = pte_constant(b, &f64, reals),
-                 e = pte_tensor(b, &f32), y = pte_tensor(b, &f32);
+        uint32_t a = pte_constant(b, &f32, weights), w = pte_constant(b, &i64, wide),
+                 d = pte_constant(b, &f64, reals), e = pte_tensor(b, &f32), y = pte_tensor(b, &f32);
         if (no_segments)
             pte_no_segments(b);
         pte_kernel(b, "k", IDS(a, w, d, e, a, y, y));
         pte_io(b, &e, 1, &y, 1);
         fixture f;
         begin(&f, b);
-        assert_string_equal(f.text.chars,
-                            "in %3 f32[2,3]\n"
-                            "0 k %0 f32[2,3]=, %1 i32[2,3]=<i64, %2 f32[2,3]=<f64, %3 f32[2,3], %0 f32[2,3]=, %4 f32[2,3]\n"
-                            "out %4 f32[2,3]\n");
+        assert_string_equal(f.text.chars, "in %3 f32[2,3]\n"
+                                          "0 k %0 f32[2,3]=, %1 i32[2,3]=<i64, %2 f32[2,3]=<f64, "
+                                          "%3 f32[2,3], %0 f32[2,3]=, %4 f32[2,3]\n"
+                                          "out %4 f32[2,3]\n");
         const uint8_t *data = f.model.values[0].tensor.data;
-        assert_in_range((uintptr_t)data, (uintptr_t)f.file, (uintptr_t)f.file + f.size); /* not a copy */
+        /* not a copy */
+        assert_in_range((uintptr_t)data, (uintptr_t)f.file, (uintptr_t)f.file + f.size);
         assert_memory_equal(data, weights, sizeof weights);
         for (size_t i = 0; i < 6; i++) {
             assert_int_equal(((const int32_t *)f.model.values[1].tensor.data)[i], wide[i]);
@@ -418,7 +443,8 @@ static void constants(void **state)
     }
 }
 
-/* x: "weights" and "again", and "unused", which is not there; a blob's constant under the key "blob". */
+/* x: "weights" and "again", and "unused", which is not there; a blob's constant under the key
+ * "blob". */
 static vkd_pte_builder *build_external(void)
 {
     vkd_blob_builder *blob = blob_new();
@@ -471,7 +497,8 @@ static void external_constants(void **state)
     end(&f);
 }
 
-/* What a data file has under a key comes before what the program has, except that a tensor may be in one of them alone. */
+/* What a data file has under a key comes before what the program has, except that a tensor may be
+ * in one of them alone. */
 static void keys_in_both(void **state)
 {
     (void)state;
@@ -490,7 +517,8 @@ static void keys_in_both(void **state)
     f = (fixture){0};
     f.file = pte_finish(b, &f.size);
     f.data = ptd_build(external, COUNT(external), &f.data_size);
-    expect_file_refused(&f, VKD_INVALID_MODEL, "the tensor \"weights\" is in the program, or in a data file before, too");
+    expect_file_refused(&f, VKD_INVALID_MODEL,
+                        "the tensor \"weights\" is in the program, or in a data file before, too");
     free(f.file);
     free(f.data);
 }
@@ -503,11 +531,21 @@ static void refuses_missing_data(void **state)
         ptd_entry other;
         const char *says;
     } cases[] = {
-        {0, {{"other", weights, sizeof weights}, &f32}, "value 0 is the external constant 'weights', which is not there"},
-        {0, {{"weights", weights, 20}, NULL}, "value 0: the external constant 'weights', of 20 bytes"},
-        {0, {{"weights", weights, sizeof weights}, &i32}, "'weights', of 24 bytes, has another dtype or shape"},
-        {0, {{"weights", weights, sizeof weights}, &row}, "'weights', of 24 bytes, has another dtype or shape"},
-        {0, {{"weights", weights, sizeof weights}, &turned}, "'weights', of 24 bytes, has another dtype or shape"},
+        {0,
+         {{"other", weights, sizeof weights}, &f32},
+         "value 0 is the external constant 'weights', which is not there"},
+        {0,
+         {{"weights", weights, 20}, NULL},
+         "value 0: the external constant 'weights', of 20 bytes"},
+        {0,
+         {{"weights", weights, sizeof weights}, &i32},
+         "'weights', of 24 bytes, has another dtype or shape"},
+        {0,
+         {{"weights", weights, sizeof weights}, &row},
+         "'weights', of 24 bytes, has another dtype or shape"},
+        {0,
+         {{"weights", weights, sizeof weights}, &turned},
+         "'weights', of 24 bytes, has another dtype or shape"},
         {1,
          {{"else", weights, sizeof weights}, NULL},
          "no named data \"blob\": where it is not in the program a .ptd file has it"},
@@ -532,8 +570,8 @@ static void equal_constants_are_shared(void **state)
     (void)state;
     static const vkd_tensor_info tall = {VKD_DTYPE_FLOAT32, 2, {3, 2}, 0};
     vkd_pte_builder *b = pte_new();
-    uint32_t a = pte_constant(b, &f32, weights), c = pte_constant(b, &tall, weights), d = pte_constant(b, &f32, weights),
-             y = pte_tensor(b, &f32);
+    uint32_t a = pte_constant(b, &f32, weights), c = pte_constant(b, &tall, weights),
+             d = pte_constant(b, &f32, weights), y = pte_tensor(b, &f32);
     pte_kernel(b, "k", IDS(d, c, a, y, y));
     pte_io(b, NULL, 0, &y, 1);
     fixture f = {0};
@@ -545,25 +583,28 @@ static void equal_constants_are_shared(void **state)
     }
     assert_int_equal(inline_file(&f), VKD_OK);
     say_model(&f.text, &f.model);
-    assert_string_equal(f.text.chars, "in\n0 k %0 f32[2,3]=, %1 f32[3,2]=, %0 f32[2,3]=, %2 f32[2,3]\nout %2 f32[2,3]\n");
+    assert_string_equal(
+        f.text.chars,
+        "in\n0 k %0 f32[2,3]=, %1 f32[3,2]=, %0 f32[2,3]=, %2 f32[2,3]\nout %2 f32[2,3]\n");
     end(&f);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- state */
+/* ---------------------------------------------------------------------------------------- state */
 
 static void buffers_are_state(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32), zeros = pte_tensor(b, &f32),
-             begun = pte_tensor(b, &f32);
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32),
+             zeros = pte_tensor(b, &f32), begun = pte_tensor(b, &f32);
     pte_initial(b, weights, sizeof weights);
     uint32_t fixed = pte_tensor(b, &f32);
     pte_initial(b, weights, sizeof weights);
     uint32_t other = pte_tensor(b, &f32), null = pte_null(b);
     pte_kernel(b, "k", IDS(x, zeros, begun, fixed, y, y));
     pte_kernel(b, "aten::copy_", IDS(zeros, y, null, zeros));
-    pte_call(b, add_delegate(b, "a", &f32, &f32), IDS(zeros, begun)); /* writes state without an operator of its own */
+    /* writes state without an operator of its own */
+    pte_call(b, add_delegate(b, "a", &f32, &f32), IDS(zeros, begun));
     pte_move(b, begun, other);
     pte_kernel(b, "m", IDS(begun, other, z, z));
     pte_io(b, &x, 1, IDS(z, zeros));
@@ -576,13 +617,15 @@ static void buffers_are_state(void **state)
                    "out %10 f32[2,3], %1 f32[2,3]!\n");
 }
 
-/* ----------------------------------------------------------------------------------------------------------- views */
+/* ---------------------------------------------------------------------------------------- views */
 
-/* No step writes a view that the exporter dropped: it is in the place of what it views, whatever that was last. */
+/* No step writes a view that the exporter dropped: it is in the place of what it views, whatever
+ * that was last. */
 static void dropped_views(void **state)
 {
     (void)state;
-    static const vkd_tensor_info tall = {VKD_DTYPE_FLOAT32, 2, {3, 2}, 0}, flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
+    static const vkd_tensor_info tall = {VKD_DTYPE_FLOAT32, 2, {3, 2}, 0},
+                                 flat = {VKD_DTYPE_FLOAT32, 1, {6}, 0};
     vkd_pte_builder *b = pte_new();
     uint32_t x = pte_tensor(b, &f32), x_view = pte_tensor(b, &flat);
     pte_place(b, x);
@@ -610,7 +653,8 @@ static void dropped_views(void **state)
                    "out %12 f32[6], %10 f32[2,3]\n");
 }
 
-/* A view of state is made anew, since state changes under it; one of a delegate's halves has halves. */
+/* A view of state is made anew, since state changes under it; one of a delegate's halves has
+ * halves. */
 static void views_of_state_and_halves(void **state)
 {
     (void)state;
@@ -626,23 +670,26 @@ static void views_of_state_and_halves(void **state)
     pte_call(b, add_delegate(b, "halves", &f16, &f16), IDS(x, h));
     pte_kernel(b, "b", IDS(s_view, h_view, y, y));
     pte_io(b, &x, 1, &y, 1);
-    expect_text(b, "in %4 f32[2,3]\n"
-                   "0 aten.view_copy.default %0 f32[2,3]!, (6), %2 f32[6]\n"
-                   "0 a %2 f32[6], %0 f32[2,3]!, %3 f32[2,3]\n"
-                   "1 aten::copy_ %0 f32[2,3]!, %4 f32[2,3], -, %0 f32[2,3]!\n"
-                   "2 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %10 f16[2,3]\n"
-                   "40 halves %10 f16[2,3], (%6 f32[3]=, %10 f16[2,3]), %8 f16[2,3]\n"
-                   "3 aten.view_copy.default %0 f32[2,3]!, (6), %12 f32[6]\n"
-                   "3 aten.view_copy.default %8 f16[2,3], (6), %14 f16[6]<f32\n"
-                   "3 dim_order_ops._to_dim_order_copy.default %14 f16[6]<f32, -, -, -, -, -, -, %15 f32[6]\n"
-                   "3 b %12 f32[6], %15 f32[6], %16 f32[2,3]\n"
-                   "out %16 f32[2,3]\n");
+    expect_text(
+        b,
+        "in %4 f32[2,3]\n"
+        "0 aten.view_copy.default %0 f32[2,3]!, (6), %2 f32[6]\n"
+        "0 a %2 f32[6], %0 f32[2,3]!, %3 f32[2,3]\n"
+        "1 aten::copy_ %0 f32[2,3]!, %4 f32[2,3], -, %0 f32[2,3]!\n"
+        "2 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %10 f16[2,3]\n"
+        "40 halves %10 f16[2,3], (%6 f32[3]=, %10 f16[2,3]), %8 f16[2,3]\n"
+        "3 aten.view_copy.default %0 f32[2,3]!, (6), %12 f32[6]\n"
+        "3 aten.view_copy.default %8 f16[2,3], (6), %14 f16[6]<f32\n"
+        "3 dim_order_ops._to_dim_order_copy.default %14 f16[6]<f32, -, -, -, -, -, -, %15 f32[6]\n"
+        "3 b %12 f32[6], %15 f32[6], %16 f32[2,3]\n"
+        "out %16 f32[2,3]\n");
 }
 
 static void what_is_no_view(void **state)
 {
     (void)state;
-    static const vkd_tensor_info short_row = {VKD_DTYPE_FLOAT32, 1, {5}, 0}, ints = {VKD_DTYPE_INT32, 1, {6}, 0};
+    static const vkd_tensor_info short_row = {VKD_DTYPE_FLOAT32, 1, {5}, 0},
+                                 ints = {VKD_DTYPE_INT32, 1, {6}, 0};
     const vkd_tensor_info *infos[] = {&short_row, &ints};
     for (size_t i = 0; i < COUNT(infos); i++) {
         vkd_pte_builder *b = pte_new();
@@ -651,19 +698,21 @@ static void what_is_no_view(void **state)
         uint32_t z = pte_tensor(b, &f32);
         pte_kernel(b, "a", IDS(view, z, z));
         pte_io(b, &x, 1, &z, 1);
-        expect_refused(b, VKD_INVALID_MODEL, "step 0 reads value 1, which nothing has written before");
+        expect_refused(b, VKD_INVALID_MODEL,
+                       "step 0 reads value 1, which nothing has written before");
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------- borders */
+/* -------------------------------------------------------------------------------------- borders */
 
-/* int64 outside is int32 inside; an input and an output that only a delegate of halves sees are converted by the host. */
+/* int64 outside is int32 inside; an input and an output that only a delegate of halves sees are
+ * converted by the host. */
 static void the_host_converts_at_the_ends(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &i64), h = pte_tensor(b, &f32), u = pte_tensor(b, &i64), v = pte_tensor(b, &f32),
-             w = pte_tensor(b, &f32);
+    uint32_t x = pte_tensor(b, &i64), h = pte_tensor(b, &f32), u = pte_tensor(b, &i64),
+             v = pte_tensor(b, &f32), w = pte_tensor(b, &f32);
     pte_call(b, add_delegate(b, "ints", &i32, &i32), IDS(x, u));
     pte_call(b, add_delegate(b, "halves", &f16, &f16), IDS(h, v));
     pte_call(b, add_delegate(b, "halves", &f16, &f16), IDS(h, w));
@@ -679,18 +728,23 @@ static void casts_at_borders(void **state)
 {
     (void)state;
     vkd_pte_builder *b = pte_new();
-    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32), k = pte_tensor(b, &f32);
-    pte_call(b, add_delegate(b, "a", &f16, &f16), IDS(x, y)); /* x is read by k too, which wants all of its bits */
-    pte_call(b, add_delegate(b, "b", &f16, &f16), IDS(y, z)); /* nothing is lost from half to half */
+    uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32),
+             k = pte_tensor(b, &f32);
+    /* x is read by k too, which wants all of its bits */
+    pte_call(b, add_delegate(b, "a", &f16, &f16), IDS(x, y));
+    /* nothing is lost from half to half */
+    pte_call(b, add_delegate(b, "b", &f16, &f16), IDS(y, z));
     pte_kernel(b, "k", IDS(x, y, k, k));
     pte_io(b, &x, 1, IDS(z, k));
-    expect_text(b, "in %4 f32[2,3]\n"
-                   "0 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %6 f16[2,3]\n"
-                   "40 a %6 f16[2,3], (%0 f32[3]=, %6 f16[2,3]), %2 f16[2,3]\n"
-                   "40 b %2 f16[2,3], (%7 f32[3]=, %2 f16[2,3]), %9 f16[2,3]<f32\n"
-                   "2 dim_order_ops._to_dim_order_copy.default %2 f16[2,3], -, -, -, -, -, -, %11 f32[2,3]\n"
-                   "2 k %4 f32[2,3], %11 f32[2,3], %12 f32[2,3]\n"
-                   "out %9 f16[2,3]<f32, %12 f32[2,3]\n");
+    expect_text(
+        b,
+        "in %4 f32[2,3]\n"
+        "0 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %6 f16[2,3]\n"
+        "40 a %6 f16[2,3], (%0 f32[3]=, %6 f16[2,3]), %2 f16[2,3]\n"
+        "40 b %2 f16[2,3], (%7 f32[3]=, %2 f16[2,3]), %9 f16[2,3]<f32\n"
+        "2 dim_order_ops._to_dim_order_copy.default %2 f16[2,3], -, -, -, -, -, -, %11 f32[2,3]\n"
+        "2 k %4 f32[2,3], %11 f32[2,3], %12 f32[2,3]\n"
+        "out %9 f16[2,3]<f32, %12 f32[2,3]\n");
 }
 
 /* An output of the method is a reader, which wants the input as it is. */
@@ -701,10 +755,11 @@ static void an_input_that_is_an_output_is_not_rounded(void **state)
     uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32);
     pte_call(b, add_delegate(b, "a", &f16, &f16), IDS(x, y));
     pte_io(b, &x, 1, IDS(x, y));
-    expect_text(b, "in %4 f32[2,3]\n"
-                   "0 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %6 f16[2,3]\n"
-                   "40 a %6 f16[2,3], (%0 f32[3]=, %6 f16[2,3]), %2 f16[2,3]<f32\n"
-                   "out %4 f32[2,3], %2 f16[2,3]<f32\n");
+    expect_text(
+        b, "in %4 f32[2,3]\n"
+           "0 dim_order_ops._to_dim_order_copy.default %4 f32[2,3], -, -, -, -, -, -, %6 f16[2,3]\n"
+           "40 a %6 f16[2,3], (%0 f32[3]=, %6 f16[2,3]), %2 f16[2,3]<f32\n"
+           "out %4 f32[2,3], %2 f16[2,3]<f32\n");
 }
 
 static void bounds_and_orders(void **state)
@@ -713,7 +768,8 @@ static void bounds_and_orders(void **state)
     vkd_pte_builder *b = pte_new();
     uint32_t x = pte_tensor(b, &f32);
     pte_dynamic(b);
-    uint32_t y = pte_tensor(b, &f32), z = pte_tensor(b, &turned); /* of an output: the host turns it */
+    /* of an output: the host turns it */
+    uint32_t y = pte_tensor(b, &f32), z = pte_tensor(b, &turned);
     pte_dynamic(b);
     pte_call(b, add_delegate(b, "a", &f32, &f32), IDS(x, y));
     pte_kernel(b, "k", IDS(y, z, z));
@@ -724,7 +780,7 @@ static void bounds_and_orders(void **state)
                    "out %4 f32[2,3...]\n");
 }
 
-/* --------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 typedef struct refusal {
     vkd_pte_builder *b;
@@ -756,11 +812,13 @@ static void refuses_steps(void **state)
 
     r = new_refusal(&f32, &f32);
     pte_call(r.b, pte_delegate(r.b, "XnnpackBackend", "x", 1), IDS(r.x, r.y));
-    expect_refused(r.b, VKD_UNSUPPORTED, "it is delegated to 'XnnpackBackend', not to 'VulkanBackend'");
+    expect_refused(r.b, VKD_UNSUPPORTED,
+                   "it is delegated to 'XnnpackBackend', not to 'VulkanBackend'");
 
     r = new_refusal(&f32, &f32);
     pte_call(r.b, add_delegate(r.b, "a", &f32, &f32), IDS(r.x));
-    expect_refused(r.b, VKD_INVALID_MODEL, "delegate 0 has 1 inputs and 1 outputs, but is called with 1 values");
+    expect_refused(r.b, VKD_INVALID_MODEL,
+                   "delegate 0 has 1 inputs and 1 outputs, but is called with 1 values");
 
     r = new_refusal(&f32, &f32);
     pte_call(r.b, pte_delegate(r.b, "VulkanBackend", "no blob", 7), IDS(r.x, r.y));
@@ -820,14 +878,16 @@ static void refuses_values(void **state)
     refusal r = new_refusal(&f32, &f32);
     uint32_t unwritten = pte_tensor(r.b, &f32);
     pte_kernel(r.b, "k", IDS(unwritten, r.y, r.y));
-    expect_refused(r.b, VKD_INVALID_MODEL, "step 0 reads value 3, which nothing has written before");
+    expect_refused(r.b, VKD_INVALID_MODEL,
+                   "step 0 reads value 3, which nothing has written before");
 
     r = new_refusal(&f32, &f32);
     expect_refused(r.b, VKD_INVALID_MODEL, "output 0 (value 1) is never written");
 
     r = new_refusal(&f32, &f32);
     pte_move(r.b, r.n, r.y);
-    expect_refused(r.b, VKD_UNSUPPORTED, "output 0 (value 1) is neither a tensor nor a computed int");
+    expect_refused(r.b, VKD_UNSUPPORTED,
+                   "output 0 (value 1) is neither a tensor nor a computed int");
 
     r = new_refusal(&f32, &f32);
     pte_move(r.b, r.n, r.x);
@@ -888,7 +948,7 @@ static void refuses_undescribed_tensors(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- small files only */
+/* ----------------------------------------------------------------------------- small files only */
 
 /* A long list that many steps mention, as an argument or as a result. */
 static void refuses_lists_without_end(void **state)
@@ -914,10 +974,12 @@ static void refuses_lists_without_end(void **state)
 static size_t delegate_data(const uint8_t *file, size_t index)
 {
     size_t plan = flat_item(file, flat_child(file, flat_follow(file, 0), 6), 0);
-    return flat_field(file, flat_child(file, flat_item(file, flat_child(file, plan, 18), index), 6), 6);
+    return flat_field(file, flat_child(file, flat_item(file, flat_child(file, plan, 18), index), 6),
+                      6);
 }
 
-/* Delegates of equal contents share their blob: it is read once. Blobs that overlap otherwise are refused. */
+/* Delegates of equal contents share their blob: it is read once. Blobs that overlap otherwise are
+ * refused. */
 static void blobs_are_read_once(void **state)
 {
     (void)state;
@@ -925,7 +987,8 @@ static void blobs_are_read_once(void **state)
     uint32_t x = pte_tensor(b, &f32), y = pte_tensor(b, &f32), z = pte_tensor(b, &f32);
     vkd_blob_builder *blob = blob_new();
     uint32_t in = blob_like(blob, &f32, NULL),
-             named = blob_named_tensor(blob, VKD_DTYPE_FLOAT32, 1, (const uint32_t[]){6}, "weights"),
+             named =
+                 blob_named_tensor(blob, VKD_DTYPE_FLOAT32, 1, (const uint32_t[]){6}, "weights"),
              out = blob_like(blob, &f32, NULL);
     uint8_t filler[30000] = {0};
     blob_inline(blob, filler, sizeof filler);
@@ -956,7 +1019,8 @@ static void blobs_are_read_once(void **state)
                                       "out %5 f32[2,3]\n");
     reading_end(&f.r);
 
-    size_t segments = flat_child(f.file, flat_follow(f.file, 0), 12); /* both blobs to the end of the file */
+    /* both blobs to the end of the file */
+    size_t segments = flat_child(f.file, flat_follow(f.file, 0), 12);
     flat_set(f.file, delegate_data(f.file, 1), 1, 4);
     flat_set(f.file, flat_field(f.file, flat_item(f.file, segments, 1), 4), 0, 8);
     flat_set(f.file, flat_field(f.file, flat_item(f.file, segments, 1), 6), 2 * size, 8);

@@ -1,5 +1,5 @@
-/* Every kernel but convolutions against the scalar oracle, on a device: hand-made models of one operator or a short chain, over
- * random and chosen shapes. Exact unless a test says otherwise. */
+/* Every kernel but convolutions against the scalar oracle, on a device: hand-made models of one
+ * operator or a short chain, over random and chosen shapes. Exact unless a test says otherwise. */
 #include "support/harness.h"
 #include "support/oracle.h"
 #include "support/random.h"
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-/* ------------------------------------------------------------------------------------------------------- helpers */
+/* -------------------------------------------------------------------------------------- helpers */
 
 typedef struct shape {
     uint32_t rank, dims[4];
@@ -21,7 +21,8 @@ typedef struct shape {
 
 static size_t count_of(const shape *s) { return (size_t)vkd_dims_count(s->rank, s->dims); }
 
-/* Small enough to be quick; every residue of the channels and of the element count modulo 4 occurs. */
+/* Small enough to be quick; every residue of the channels and of the element count modulo 4 occurs.
+ */
 static shape random_shape(vkd_random *random, uint32_t rank)
 {
     static const int32_t most[] = {3, 21, 9, 9};
@@ -31,7 +32,10 @@ static shape random_shape(vkd_random *random, uint32_t rank)
     return s;
 }
 
-static shape any_shape(vkd_random *random) { return random_shape(random, (uint32_t)random_range(random, 0, 4)); }
+static shape any_shape(vkd_random *random)
+{
+    return random_shape(random, (uint32_t)random_range(random, 0, 4));
+}
 
 static oracle_q random_q(vkd_random *random)
 {
@@ -45,7 +49,8 @@ static void *checked_alloc(size_t count, size_t size)
     return memory;
 }
 
-static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs, const char *what)
+static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
+                const char *what)
 {
     vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
     if (status != VKD_OK)
@@ -57,28 +62,34 @@ static const char *shape_text(const shape *s)
     static char text[80];
     int length = snprintf(text, sizeof text, "[");
     for (uint32_t i = 0; i < s->rank; i++)
-        length += snprintf(text + length, sizeof text - (size_t)length, "%s%u", i ? "," : "", s->dims[i]);
+        length +=
+            snprintf(text + length, sizeof text - (size_t)length, "%s%u", i ? "," : "", s->dims[i]);
     snprintf(text + length, sizeof text - (size_t)length, "]");
     return text;
 }
 
 static void quantize(hand_model *m, uint32_t x, oracle_q q, uint32_t y)
 {
-    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, q.scale), hand_int(m, q.zero),
-            hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, q.scale),
+            hand_int(m, q.zero), hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
 }
 
 static void dequantize(hand_model *m, uint32_t x, oracle_q q, uint32_t y)
 {
-    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, q.scale), hand_int(m, q.zero),
-            hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), y);
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, q.scale),
+            hand_int(m, q.zero), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m),
+            y);
 }
 
-static void clone(hand_model *m, uint32_t x, uint32_t y) { HAND_OP(m, "aten.clone.default", x, hand_null(m), y); }
+static void clone(hand_model *m, uint32_t x, uint32_t y)
+{
+    HAND_OP(m, "aten.clone.default", x, hand_null(m), y);
+}
 
-/* ----------------------------------------------------------------------------------------- quantize and dequantize */
+/* ---------------------------------------------------------------------- quantize and dequantize */
 
-/* float -> int8 -> float -> ...: the first and last tensors are plain, those between 4C, so that all pairs of layouts occur. */
+/* float -> int8 -> float -> ...: the first and last tensors are plain, those between 4C, so that
+ * all pairs of layouts occur. */
 static void check_quantize_chain(harness *h, vkd_random *random, const shape *s, int stages)
 {
     hand_model m = {0};
@@ -90,12 +101,15 @@ static void check_quantize_chain(harness *h, vkd_random *random, const shape *s,
     random_floats(random, -40.0f, 40.0f, x, count);
     random_int8(random, q, count);
     memcpy(real, x, count * sizeof *x);
-    const void *input = is_float ? (const void *)x : (const void *)memcpy(checked_alloc(count, 1), q, count);
+    const void *input =
+        is_float ? (const void *)x : (const void *)memcpy(checked_alloc(count, 1), q, count);
 
-    uint32_t value = hand_input(&m, is_float ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, s->rank, s->dims);
+    uint32_t value =
+        hand_input(&m, is_float ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, s->rank, s->dims);
     for (int i = 0; i < stages; i++) {
         oracle_q parameters = random_q(random);
-        uint32_t next = hand_tensor(&m, is_float ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32, s->rank, s->dims);
+        uint32_t next =
+            hand_tensor(&m, is_float ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32, s->rank, s->dims);
         (is_float ? quantize : dequantize)(&m, value, parameters, next);
         if (is_float)
             oracle_quantize(real, count, parameters, q);
@@ -107,7 +121,8 @@ static void check_quantize_chain(harness *h, vkd_random *random, const shape *s,
     hand_mark_output(&m, value);
     run(h, &m, &input, &got, "a quantize chain");
     if (memcmp(got, is_float ? (void *)real : (void *)q, count * (is_float ? sizeof(float) : 1)))
-        fail_msg("a chain of %d on %s that ends in %s differs", stages, shape_text(s), is_float ? "float" : "int8");
+        fail_msg("a chain of %d on %s that ends in %s differs", stages, shape_text(s),
+                 is_float ? "float" : "int8");
     if (input != x)
         free((void *)input);
     free(x);
@@ -141,7 +156,8 @@ static void quantize_of_special_values(void **state)
     for (int inside = 0; inside < 2; inside++) { /* plain to plain, or plain to 4C and back */
         hand_model m = {0};
         const uint32_t dims[] = {COUNT};
-        uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 1, dims), out = hand_output(&m, VKD_DTYPE_INT8, 1, dims);
+        uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 1, dims),
+                 out = hand_output(&m, VKD_DTYPE_INT8, 1, dims);
         uint32_t between = hand_tensor(&m, VKD_DTYPE_INT8, 1, dims);
         quantize(&m, in, q, inside ? between : out);
         if (inside)
@@ -151,7 +167,7 @@ static void quantize_of_special_values(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- copies */
+/* --------------------------------------------------------------------------------------- copies */
 
 /* Another shape of as many elements: random divisors in random places. */
 static shape random_reshape(vkd_random *random, uint32_t count)
@@ -182,7 +198,8 @@ static void view(hand_model *m, uint32_t x, const shape *s, uint32_t y)
 static void views_keep_elements(void **state)
 {
     harness *h = harness_get(state);
-    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_INT32, VKD_DTYPE_UINT8, VKD_DTYPE_BOOL};
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_INT32,
+                                       VKD_DTYPE_UINT8, VKD_DTYPE_BOOL};
     vkd_random random = random_begin("views_keep_elements");
     for (int i = 0; i < 150; i++) {
         hand_model m = {0};
@@ -218,35 +235,42 @@ static void constants_inputs_and_repeats_as_outputs(void **state)
     const oracle_q q = {0.5f, -3};
     oracle_add(input, q, constant, q, 1.0f, 15, q, sum);
     hand_model m = {0};
-    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, 4, dims), c = hand_constant(&m, VKD_DTYPE_INT8, 4, dims, constant);
-    uint32_t y = hand_tensor(&m, VKD_DTYPE_INT8, 4, dims), scale = hand_double(&m, q.scale), zero = hand_int(&m, q.zero);
-    HAND_OP(&m, "et_vk.q8ta_add.default", x, c, scale, zero, scale, zero, scale, zero, hand_int(&m, 1), y);
+    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, 4, dims),
+             c = hand_constant(&m, VKD_DTYPE_INT8, 4, dims, constant);
+    uint32_t y = hand_tensor(&m, VKD_DTYPE_INT8, 4, dims), scale = hand_double(&m, q.scale),
+             zero = hand_int(&m, q.zero);
+    HAND_OP(&m, "et_vk.q8ta_add.default", x, c, scale, zero, scale, zero, scale, zero,
+            hand_int(&m, 1), y);
     const uint32_t outputs[] = {y, c, x, y, x};
     for (int i = 0; i < 5; i++)
         hand_mark_output(&m, outputs[i]);
-    run(h, &m, (const void *[]){input}, (void *[]){got[0], got[1], got[2], got[3], got[4]}, "outputs of all kinds");
+    run(h, &m, (const void *[]){input}, (void *[]){got[0], got[1], got[2], got[3], got[4]},
+        "outputs of all kinds");
     const int8_t *expected[] = {sum, constant, input, sum, input};
     for (int i = 0; i < 5; i++)
         harness_assert_int8(got[i], expected[i], 15, "outputs of all kinds");
 }
 
-/* ----------------------------------------------------------------------------------------------------- elementwise */
+/* ---------------------------------------------------------------------------------- elementwise */
 
 static void check_add(harness *h, vkd_random *random, const shape *s)
 {
     hand_model m = {0};
     size_t count = count_of(s);
-    int8_t *a = checked_alloc(count, 1), *b = checked_alloc(count, 1), *expected = checked_alloc(count, 1);
+    int8_t *a = checked_alloc(count, 1), *b = checked_alloc(count, 1),
+           *expected = checked_alloc(count, 1);
     int8_t *got = checked_alloc(count, 1);
     oracle_q a_q = random_q(random), b_q = random_q(random), y_q = random_q(random);
     float alpha = random_bits(random) & 1 ? 1.0f : random_float(random, -2.0f, 2.0f);
     random_int8(random, a, count);
     random_int8(random, b, count);
     oracle_add(a, a_q, b, b_q, alpha, count, y_q, expected);
-    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims), z = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims);
+    uint32_t x = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims),
+             z = hand_input(&m, VKD_DTYPE_INT8, s->rank, s->dims);
     uint32_t y = hand_output(&m, VKD_DTYPE_INT8, s->rank, s->dims);
-    HAND_OP(&m, "et_vk.q8ta_add.default", x, z, hand_double(&m, a_q.scale), hand_int(&m, a_q.zero), hand_double(&m, b_q.scale),
-            hand_int(&m, b_q.zero), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), hand_double(&m, alpha), y);
+    HAND_OP(&m, "et_vk.q8ta_add.default", x, z, hand_double(&m, a_q.scale), hand_int(&m, a_q.zero),
+            hand_double(&m, b_q.scale), hand_int(&m, b_q.zero), hand_double(&m, y_q.scale),
+            hand_int(&m, y_q.zero), hand_double(&m, alpha), y);
     run(h, &m, (const void *[]){a, b}, (void *[]){got}, "add");
     harness_assert_int8(got, expected, count, "add");
     free(a);
@@ -274,13 +298,15 @@ static void relu(void **state)
         hand_model m = {0};
         shape s = any_shape(&random);
         size_t count = count_of(&s);
-        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1), *got = checked_alloc(count, 1);
+        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1),
+               *got = checked_alloc(count, 1);
         oracle_q x_q = random_q(&random), y_q = random_q(&random);
         random_int8(&random, x, count);
         oracle_relu(x, x_q, count, y_q, expected);
-        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, s.rank, s.dims), out = hand_output(&m, VKD_DTYPE_INT8, s.rank, s.dims);
-        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
-                hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
+        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, s.rank, s.dims),
+                 out = hand_output(&m, VKD_DTYPE_INT8, s.rank, s.dims);
+        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale),
+                hand_int(&m, x_q.zero), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
         run(h, &m, (const void *[]){x}, (void *[]){got}, "relu");
         harness_assert_int8(got, expected, count, "relu");
         free(x);
@@ -289,16 +315,20 @@ static void relu(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------- pooling */
+/* -------------------------------------------------------------------------------------- pooling */
 
-static void check_max_pool(harness *h, vkd_random *random, const oracle_window *window, bool ceil_mode, bool is_int8)
+static void check_max_pool(harness *h, vkd_random *random, const oracle_window *window,
+                           bool ceil_mode, bool is_int8)
 {
     hand_model m = {0};
-    int32_t out_h = oracle_extent(window, 0, ceil_mode), out_w = oracle_extent(window, 1, ceil_mode);
+    int32_t out_h = oracle_extent(window, 0, ceil_mode),
+            out_w = oracle_extent(window, 1, ceil_mode);
     const uint32_t dims[] = {window->n, window->c, window->h, window->w};
     const uint32_t y_dims[] = {window->n, window->c, (uint32_t)out_h, (uint32_t)out_w};
-    size_t count = vkd_dims_count(4, dims), y_count = vkd_dims_count(4, y_dims), size = is_int8 ? 1 : sizeof(float);
-    void *x = checked_alloc(count, size), *expected = checked_alloc(y_count, size), *got = checked_alloc(y_count, size);
+    size_t count = vkd_dims_count(4, dims), y_count = vkd_dims_count(4, y_dims),
+           size = is_int8 ? 1 : sizeof(float);
+    void *x = checked_alloc(count, size), *expected = checked_alloc(y_count, size),
+         *got = checked_alloc(y_count, size);
     vkd_dtype dtype = is_int8 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
     if (is_int8) {
         random_int8(random, x, count);
@@ -309,16 +339,21 @@ static void check_max_pool(harness *h, vkd_random *random, const oracle_window *
         oracle_max_pool_float(window, ceil_mode, x, expected);
     }
     uint32_t in = hand_input(&m, dtype, 4, dims), out = hand_output(&m, dtype, 4, y_dims);
-    uint32_t indices = hand_tensor(&m, VKD_DTYPE_INT32, 4, y_dims), list = hand_list(&m, 2, (uint32_t[]){out, indices});
-    bool same_stride = window->stride[0] == window->kernel[0] && window->stride[1] == window->kernel[1];
+    uint32_t indices = hand_tensor(&m, VKD_DTYPE_INT32, 4, y_dims),
+             list = hand_list(&m, 2, (uint32_t[]){out, indices});
+    bool same_stride =
+        window->stride[0] == window->kernel[0] && window->stride[1] == window->kernel[1];
     bool with_indices = random_bits(random) & 1;
-    HAND_OP(&m, with_indices ? "aten.max_pool2d_with_indices.default" : "aten.max_pool2d.default", in,
-            hand_pair(&m, window->kernel[0], window->kernel[1]),
-            same_stride ? hand_ints(&m, 0, NULL) : hand_pair(&m, window->stride[0], window->stride[1]),
-            hand_pair(&m, window->padding[0], window->padding[1]), hand_pair(&m, window->dilation[0], window->dilation[1]),
-            hand_bool(&m, ceil_mode), with_indices ? list : out);
+    HAND_OP(&m, with_indices ? "aten.max_pool2d_with_indices.default" : "aten.max_pool2d.default",
+            in, hand_pair(&m, window->kernel[0], window->kernel[1]),
+            same_stride ? hand_ints(&m, 0, NULL)
+                        : hand_pair(&m, window->stride[0], window->stride[1]),
+            hand_pair(&m, window->padding[0], window->padding[1]),
+            hand_pair(&m, window->dilation[0], window->dilation[1]), hand_bool(&m, ceil_mode),
+            with_indices ? list : out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "max_pool2d");
-    harness_assert_int8(got, expected, y_count * size, is_int8 ? "max_pool2d of int8" : "max_pool2d of float");
+    harness_assert_int8(got, expected, y_count * size,
+                        is_int8 ? "max_pool2d of int8" : "max_pool2d of float");
     free(x);
     free(expected);
     free(got);
@@ -348,12 +383,15 @@ static void max_pool(void **state)
     check_max_pool(h, &random, &resnet, false, true);
 }
 
-/* Windows that are longer than a loop are made of one along w and one along h; narrow ones are a single loop. */
+/* Windows that are longer than a loop are made of one along w and one along h; narrow ones are a
+ * single loop. */
 static void max_pool_of_large_windows(void **state)
 {
     static const oracle_window windows[] = {
-        {1, 3, 22060, 1, {22050, 1}, {3, 1}, {0, 0}, {1, 1}},      {1, 2, 1, 65534, {1, 65534}, {1, 1}, {0, 0}, {1, 1}},
-        {1, 5, 300, 300, {299, 298}, {1, 2}, {0, 0}, {1, 1}},      {2, 3, 300, 310, {290, 280}, {20, 15}, {9, 40}, {1, 1}},
+        {1, 3, 22060, 1, {22050, 1}, {3, 1}, {0, 0}, {1, 1}},
+        {1, 2, 1, 65534, {1, 65534}, {1, 1}, {0, 0}, {1, 1}},
+        {1, 5, 300, 300, {299, 298}, {1, 2}, {0, 0}, {1, 1}},
+        {2, 3, 300, 310, {290, 280}, {20, 15}, {9, 40}, {1, 1}},
         {1, 2, 520, 5000, {256, 257}, {7, 30}, {3, 100}, {2, 19}},
     };
     harness *h = harness_get(state);
@@ -369,9 +407,11 @@ static void max_pool_keeps_nan(void **state)
     const uint32_t dims[] = {1, 1, 1, 8}, y_dims[] = {1, 1, 1, 4};
     const float x[] = {NAN, 1.0f, 1.0f, NAN, 2.0f, 1.0f, -INFINITY, -INFINITY};
     float y[4];
-    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims),
+             out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
     uint32_t window = hand_pair(&m, 1, 2), one = hand_pair(&m, 1, 1), zero = hand_pair(&m, 0, 0);
-    HAND_OP(&m, "aten.max_pool2d.default", in, window, window, zero, one, hand_bool(&m, false), out);
+    HAND_OP(&m, "aten.max_pool2d.default", in, window, window, zero, one, hand_bool(&m, false),
+            out);
     run(h, &m, (const void *[]){x}, (void *[]){y}, "max_pool2d");
     assert_true(isnan(y[0]));
     assert_true(isnan(y[1]));
@@ -379,7 +419,7 @@ static void max_pool_keeps_nan(void **state)
     assert_true(y[3] == -INFINITY);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- means */
+/* ---------------------------------------------------------------------------------------- means */
 
 /* Within 1e-5 of the mean of the absolute values, in whose order of magnitude the sum rounds. */
 static void check_mean(harness *h, vkd_random *random, const shape *s, uint32_t mask, bool keepdim)
@@ -405,13 +445,15 @@ static void check_mean(harness *h, vkd_random *random, const shape *s, uint32_t 
     }
     random_floats(random, -1.0f, 5.0f, x, count);
     oracle_mean(nchw, over, x, expected);
-    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, s->rank, s->dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, y.rank, y.dims);
-    HAND_OP(&m, "aten.mean.dim", in, hand_ints(&m, dim_count, dims), hand_bool(&m, keepdim), hand_null(&m), out);
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, s->rank, s->dims),
+             out = hand_output(&m, VKD_DTYPE_FLOAT32, y.rank, y.dims);
+    HAND_OP(&m, "aten.mean.dim", in, hand_ints(&m, dim_count, dims), hand_bool(&m, keepdim),
+            hand_null(&m), out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "mean");
     for (size_t i = 0; i < count_of(&y); i++)
         if (!(fabs(got[i] - expected[i]) <= 1e-5 * (fabs(expected[i]) + 0.01)))
-            fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask, i, (double)got[i],
-                     expected[i]);
+            fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask,
+                     i, (double)got[i], expected[i]);
     free(x);
     free(got);
     free(expected);
@@ -432,8 +474,8 @@ static void mean(void **state)
     check_mean(h, &random, &(shape){4, {1, 5, 6, 7}}, 15, false);
 }
 
-/* More elements than an invocation adds up: sums of slices, and of those, on CPU devices for their loops' sake, on GPUs to have
- * enough to do. */
+/* More elements than an invocation adds up: sums of slices, and of those, on CPU devices for their
+ * loops' sake, on GPUs to have enough to do. */
 static void means_of_many_elements(void **state)
 {
     enum { N = 1, C = 2, H = 4, W = 8 };
@@ -467,7 +509,8 @@ static void means_of_many_elements(void **state)
     }
 }
 
-/* 0.1 is rounded up in each of many additions alike: a plain sum is 1e-4 off. Also twice the same bits. */
+/* 0.1 is rounded up in each of many additions alike: a plain sum is 1e-4 off. Also twice the same
+ * bits. */
 static void mean_is_compensated(void **state)
 {
     harness *h = harness_get(state);
@@ -480,8 +523,10 @@ static void mean_is_compensated(void **state)
             x[k] = 0.1f;
         for (int repeat = 0; repeat < 2; repeat++) {
             hand_model m = {0};
-            uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
-            HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true), hand_null(&m), out);
+            uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims),
+                     out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
+            HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true),
+                    hand_null(&m), out);
             run(h, &m, (const void *[]){x}, (void *[]){&y[repeat]}, "mean");
         }
         if (!(fabsf(y[0] - 0.1f) <= 2e-8f))
@@ -491,37 +536,46 @@ static void mean_is_compensated(void **state)
     }
 }
 
-/* A bound between the steps, or none. The sums of such are exact where the scale is a power of 2 and the bound a multiple of
- * 1/16 of it. */
+/* A bound between the steps, or none. The sums of such are exact where the scale is a power of 2
+ * and the bound a multiple of 1/16 of it. */
 static float random_bound(vkd_random *random, int32_t low, int32_t high, float scale)
 {
-    return random_range(random, 0, 4) ? (float)random_range(random, 16 * low, 16 * high) / 16.0f * scale : NAN;
+    return random_range(random, 0, 4)
+               ? (float)random_range(random, 16 * low, 16 * high) / 16.0f * scale
+               : NAN;
 }
 
-static uint32_t hand_bound(hand_model *m, float bound) { return isnan(bound) ? hand_null(m) : hand_double(m, bound); }
+static uint32_t hand_bound(hand_model *m, float bound)
+{
+    return isnan(bound) ? hand_null(m) : hand_double(m, bound);
+}
 
 static void check_q8_mean(harness *h, vkd_random *random, const shape *s, bool exact)
 {
     hand_model m = {0};
     size_t count = count_of(s), planes = (size_t)s->dims[0] * s->dims[1], pixels = count / planes;
-    int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(planes, 1), *got = checked_alloc(planes, 1);
+    int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(planes, 1),
+           *got = checked_alloc(planes, 1);
     oracle_q x_q = random_q(random), y_q = x_q;
     if (exact)
         x_q.scale = 0.03125f;
     y_q.scale *= random_float(random, 0.05f, 1.0f);
-    float low = random_bound(random, -130, 100, x_q.scale), high = random_bound(random, -100, 130, x_q.scale);
+    float low = random_bound(random, -130, 100, x_q.scale),
+          high = random_bound(random, -100, 130, x_q.scale);
     random_int8(random, x, count);
     oracle_q8_mean(x, planes, pixels, x_q, low, high, y_q, expected);
     uint32_t rank = random_bits(random) & 1 ? 2 : 4; /* keepdim or not */
     const uint32_t y_dims[] = {s->dims[0], s->dims[1], 1, 1};
-    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, s->dims), out = hand_output(&m, VKD_DTYPE_INT8, rank, y_dims);
-    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_bound(&m, low),
-            hand_bound(&m, high), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
+    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, s->dims),
+             out = hand_output(&m, VKD_DTYPE_INT8, rank, y_dims);
+    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
+            hand_bound(&m, low), hand_bound(&m, high), hand_double(&m, y_q.scale),
+            hand_int(&m, y_q.zero), out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
     for (size_t i = 0; i < planes; i++)
         if (abs(got[i] - expected[i]) > (exact ? 0 : 1))
-            fail_msg("q8_mean of %s clamped to %g..%g: element %zu is %d, expected %d", shape_text(s), (double)low,
-                     (double)high, i, got[i], expected[i]);
+            fail_msg("q8_mean of %s clamped to %g..%g: element %zu is %d, expected %d",
+                     shape_text(s), (double)low, (double)high, i, got[i], expected[i]);
     free(x);
     free(expected);
     free(got);
@@ -558,9 +612,10 @@ static void q8_mean_of_all_pixels(void **state)
     memset(x + pixels, -128, pixels);
     memset(x + 2 * pixels, 127, pixels / 2);
     oracle_q8_mean(x, 3, pixels, x_q, NAN, NAN, y_q, expected);
-    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims), out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
-    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero), hand_null(&m), hand_null(&m),
-            hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
+    uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims),
+             out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
+    HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
+            hand_null(&m), hand_null(&m), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
     harness_assert_int8(got, expected, 3, "q8_mean of all pixels");
     assert_int_equal(expected[0], 127);
@@ -571,8 +626,10 @@ static void q8_mean_of_all_pixels(void **state)
 /* More pixels than floats can count: in two steps. */
 static void q8_means_of_many_pixels(void **state)
 {
-    static const shape shapes[] = {
-        {4, {1, 3, 320, 320}}, {4, {1, 1, 65794, 1}}, {4, {2, 5, 301, 299}}, {4, {1, 4, 1024, 1024}}};
+    static const shape shapes[] = {{4, {1, 3, 320, 320}},
+                                   {4, {1, 1, 65794, 1}},
+                                   {4, {2, 5, 301, 299}},
+                                   {4, {1, 4, 1024, 1024}}};
     harness *h = harness_get(state);
     vkd_random random = random_begin("q8_means_of_many_pixels");
     const vkd_caps own = h->caps;
@@ -583,7 +640,7 @@ static void q8_means_of_many_pixels(void **state)
     h->caps = own;
 }
 
-/* ------------------------------------------------------------------------------------------------------- dispatch */
+/* ------------------------------------------------------------------------------------- dispatch */
 
 /* A device with a narrow grid: every kernel folds it into a second dimension. */
 static void folded_grids(void **state)

@@ -1,5 +1,5 @@
-/* Nothing reaches upward: the folders' directions (DESIGN.md), read off the sources' #include lines and off the symbols that
- * their objects define and use. */
+/* Nothing reaches upward: the folders' directions (DESIGN.md), read off the sources' #include lines
+ * and off the symbols that their objects define and use. */
 #include <dirent.h>
 #include <fnmatch.h>
 #include <setjmp.h>
@@ -15,16 +15,20 @@
 
 /* Leaves, allowed everywhere in the library. */
 #define LEAVES "include/vkdelegate.h", "runtime/base/*"
-#define INTERFACE "runtime/device.h", "runtime/buffer.h", "runtime/transfer.h", "runtime/pipeline.h", "runtime/commands.h"
+#define INTERFACE                                                                                  \
+    "runtime/device.h", "runtime/buffer.h", "runtime/transfer.h", "runtime/pipeline.h",            \
+        "runtime/commands.h"
 #define SHADERS "shaders/shaders.h", "shaders/*_params.h"
 
-/* The first row whose pattern fits a file decides what that file may include, and the objects of which sources it may use. */
+/* The first row whose pattern fits a file decides what that file may include, and the objects of
+ * which sources it may use. */
 static const struct {
     const char *file;
     const char *allowed[16];
 } rules[] = {
     {"include/*", {NULL}},
-    {"backend/*", {"backend/*", "ops/*", "exec/*", "graph/*", "schema/*", INTERFACE, LEAVES, SHADERS}},
+    {"backend/*",
+     {"backend/*", "ops/*", "exec/*", "graph/*", "schema/*", INTERFACE, LEAVES, SHADERS}},
     {"ops/*", {"ops/*", "exec/tuner.h", "graph/*", "schema/model.h", LEAVES, SHADERS}},
     {"exec/*", {"exec/*", "graph/*", INTERFACE, LEAVES, SHADERS}},
     {"graph/*", {"graph/*", "schema/model.h", LEAVES, SHADERS}},
@@ -64,7 +68,10 @@ static bool allowed(const char *file, const char *included)
 }
 
 /* The name in an #include "..." line, or false. */
-static bool included_name(const char *line, char name[256]) { return sscanf(line, " # include \"%255[^\"]\"", name) == 1; }
+static bool included_name(const char *line, char name[256])
+{
+    return sscanf(line, " # include \"%255[^\"]\"", name) == 1;
+}
 
 static int check_file(const char *file, int *lines)
 {
@@ -112,9 +119,10 @@ static void includes_point_down(void **state)
     assert_true(lines > 20); /* the sources were really read */
 }
 
-/* ---------------------------------------------------------------------------------------------------------- symbols */
+/* -------------------------------------------------------------------------------------- symbols */
 
-/* A global symbol of an object: what nm tells, with its source as the rules name it ("ops/conv/args.h": the header's name). */
+/* A global symbol of an object: what nm tells, with its source as the rules name it
+ * ("ops/conv/args.h": the header's name). */
 typedef struct symbol {
     char name[128], file[128];
     bool defined;
@@ -122,7 +130,8 @@ typedef struct symbol {
 
 static symbol symbols[16384];
 
-/* The header that declares what an object defines: its source's path within the project, ending in .h. */
+/* The header that declares what an object defines: its source's path within the project, ending in
+ * .h. */
 static bool header_of(const char *object, char out[128])
 {
     const char *source = strstr(object, "vkd_objects.dir/");
@@ -148,7 +157,8 @@ static size_t read_symbols(void)
         if (end) { /* an object's name before its symbols */
             *end = '\0';
             ours = header_of(line, s.file);
-        } else if (ours && sscanf(line, "%127s %c", s.name, &type) == 2 && !strncmp(s.name, "vkd_", 4)) {
+        } else if (ours && sscanf(line, "%127s %c", s.name, &type) == 2 &&
+                   !strncmp(s.name, "vkd_", 4)) {
             assert_true(count < sizeof symbols / sizeof *symbols);
             s.defined = type != 'U';
             symbols[count++] = s;
@@ -178,8 +188,10 @@ static void symbols_point_down(void **state)
             definition = &symbols[i];
         else if (definition && !strcmp(definition->name, symbols[i].name)) {
             uses++;
-            if (strcmp(definition->file, symbols[i].file) && !allowed(symbols[i].file, definition->file)) {
-                print_error("%s uses %s of %s\n", symbols[i].file, symbols[i].name, definition->file);
+            if (strcmp(definition->file, symbols[i].file) &&
+                !allowed(symbols[i].file, definition->file)) {
+                print_error("%s uses %s of %s\n", symbols[i].file, symbols[i].name,
+                            definition->file);
                 wrong++;
             }
         }

@@ -1,5 +1,6 @@
-/* The readers over every sample model, compared with the listings (ops.txt) that an independent reader made of the same files:
- * methods, steps, and each operator's name and arguments down to every dimension and scalar. */
+/* The readers over every sample model, compared with the listings (ops.txt) that an independent
+ * reader made of the same files: methods, steps, and each operator's name and arguments down to
+ * every dimension and scalar. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 /* Where the comparison is: a line of a listing, and what it is compared with. */
 typedef struct listing {
     const char *folder;
-    const char *line, *at; /* of the text: the line's first character, and the next one to compare */
+    /* of the text: the line's first character, and the next one to compare */
+    const char *line, *at;
     const vkd_container *container;
     const vkd_model *model;
     size_t op_number; /* the next operator of the model */
@@ -23,7 +25,8 @@ typedef struct listing {
 
 static _Noreturn void differ(const listing *l, const char *what)
 {
-    fail_msg("%s: %s, at \"%.60s\" of\n%.*s", l->folder, what, l->at, (int)strcspn(l->line, "\n"), l->line);
+    fail_msg("%s: %s, at \"%.60s\" of\n%.*s", l->folder, what, l->at, (int)strcspn(l->line, "\n"),
+             l->line);
     abort();
 }
 
@@ -62,7 +65,8 @@ static bool is_whole(const char *text)
 /* "f32[1,3,8,8]" */
 static void want_type(listing *l, const vkd_model_tensor *t)
 {
-    static const char *const names[VKD_DTYPE_COUNT] = {"bool", "u8", "i8", "i32", "f16", "f32", "f64", "i64"};
+    static const char *const names[VKD_DTYPE_COUNT] = {"bool", "u8",  "i8",  "i32",
+                                                       "f16",  "f32", "f64", "i64"};
     want(l, names[t->dtype]);
     want(l, "[");
     for (uint32_t i = 0; i < t->rank; i++) {
@@ -231,7 +235,8 @@ static void want_step(listing *l, vkd_step_kind kind)
     want(l, "]\n");
 }
 
-/* "delegate 0 VulkanBackend: blob 1648, graph 32+1608, inline constants 1648+0, 18 values, ..." Reads the delegate's model. */
+/* "delegate 0 VulkanBackend: blob 1648, graph 32+1608, inline constants 1648+0, 18 values, ..."
+ * Reads the delegate's model. */
 static void want_delegate(listing *l, reading *r, vkd_model *model)
 {
     if (l->model && l->op_number != l->model->op_count)
@@ -244,7 +249,8 @@ static void want_delegate(listing *l, reading *r, vkd_model *model)
     want(l, ": blob");
     if ((size_t)number(l) != delegate->blob.size)
         differ(l, "another size was read");
-    if (vkd_model_read(delegate->blob.data, delegate->blob.size, &r->container.named_data, &r->arena, model) != VKD_OK)
+    if (vkd_model_read(delegate->blob.data, delegate->blob.size, &r->container.named_data,
+                       &r->arena, model) != VKD_OK)
         differ(l, r->context.error);
     l->at = strstr(l->at, "+0, ") + 4; /* the sample files have no inline constants */
     if ((size_t)number(l) != model->value_count)

@@ -1,5 +1,6 @@
-/* What nodes say of their loops (vkd_node.loops) against what a device does. A CPU device ends the loops of an invocation
- * after so many iterations; here the rule that keeps them shorter is lifted, and sums grow until the device gets one wrong. */
+/* What nodes say of their loops (vkd_node.loops) against what a device does. A CPU device ends the
+ * loops of an invocation after so many iterations; here the rule that keeps them shorter is lifted,
+ * and sums grow until the device gets one wrong. */
 #include "ops/conv/conv.h"
 #include "runtime/spirv.h"
 #include "support/fake_caps.h"
@@ -24,7 +25,7 @@ static void *make(size_t count, size_t size)
     return memory;
 }
 
-/* --------------------------------------------------------------------------------------------------------- problems */
+/* ------------------------------------------------------------------------------------- problems */
 
 typedef struct probe probe;
 
@@ -47,7 +48,9 @@ struct probe {
     void (*build)(problem *p, const probe *which, uint32_t n, vkd_random *random);
     uint32_t channels, groups, width; /* width: of the window, whose height is n */
     uint32_t most;
-    double waste; /* how many times as long a sum the device may get right: compilers unroll some loops; 0: `most` is right */
+    /* how many times as long a sum the device may get right: compilers unroll some loops; 0: `most`
+     * is right */
+    double waste;
 };
 
 /* Zeros but for some ones, the last elements always: whatever is left out at the end is missed. */
@@ -66,7 +69,9 @@ static void *sparse(vkd_random *random, size_t count, size_t last, bool real)
 
 static oracle_window tall(const probe *which, uint32_t n)
 {
-    return (oracle_window){1, which->channels, n, which->width, {(int32_t)n, (int32_t)which->width}, {1, 1}, {0, 0}, {1, 1}};
+    return (oracle_window){
+        1,      which->channels, n,     which->width, {(int32_t)n, (int32_t)which->width},
+        {1, 1}, {0, 0},          {1, 1}};
 }
 
 static void finish(problem *p, size_t count, bool real)
@@ -81,7 +86,8 @@ static void build_pool(problem *p, const probe *which, uint32_t n, vkd_random *r
 {
     hand_model *m = &p->m;
     const oracle_window w = tall(which, n);
-    bool real = which->shader != VKD_SHADER_Q8_MAX_POOL2D, average = which->shader == VKD_SHADER_AVG_POOL2D;
+    bool real = which->shader != VKD_SHADER_Q8_MAX_POOL2D,
+         average = which->shader == VKD_SHADER_AVG_POOL2D;
     const vkd_dtype dtype = real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8;
     finish(p, 1, real);
     size_t size = (size_t)n * which->width;
@@ -91,12 +97,14 @@ static void build_pool(problem *p, const probe *which, uint32_t n, vkd_random *r
     uint32_t window = hand_pair(m, (int64_t)n, which->width), no = hand_bool(m, false);
     if (average) {
         oracle_avg_pool(&w, false, false, 1, p->x, p->expected);
-        HAND_OP(m, "aten.avg_pool2d.default", x, window, window, hand_pair(m, 0, 0), no, no, hand_int(m, 1), y);
+        HAND_OP(m, "aten.avg_pool2d.default", x, window, window, hand_pair(m, 0, 0), no, no,
+                hand_int(m, 1), y);
         return;
     }
     ((char *)p->x)[size * (real ? sizeof(float) : 1) - 1] = 0x41; /* the last is the largest */
     p->expected[0] = real ? ((float *)p->x)[size - 1] : 0x41;
-    HAND_OP(m, "aten.max_pool2d.default", x, window, window, hand_pair(m, 0, 0), hand_pair(m, 1, 1), no, y);
+    HAND_OP(m, "aten.max_pool2d.default", x, window, window, hand_pair(m, 0, 0), hand_pair(m, 1, 1),
+            no, y);
 }
 
 static void build_mean(problem *p, const probe *which, uint32_t n, vkd_random *random)
@@ -114,13 +122,16 @@ static void build_mean(problem *p, const probe *which, uint32_t n, vkd_random *r
     if (real)
         HAND_OP(m, "aten.mean.dim", x, hand_pair(m, 2, 3), hand_bool(m, true), hand_null(m), y);
     else /* in steps of 1 / n: the mean is the sum */
-        HAND_OP(m, "vkd.q8_mean", x, one, zero, hand_null(m), hand_null(m), hand_double(m, 1.0 / n), zero, y);
+        HAND_OP(m, "vkd.q8_mean", x, one, zero, hand_null(m), hand_null(m), hand_double(m, 1.0 / n),
+                zero, y);
 }
 
-/* Weights of ones for so many channels and products, and what an operator takes with them: the sum counts the ones of x. */
+/* Weights of ones for so many channels and products, and what an operator takes with them: the sum
+ * counts the ones of x. */
 enum { COMMON_ARGS = 9 };
 
-static size_t add_ones(problem *p, uint32_t x, uint32_t outputs, uint32_t k, uint32_t args[HAND_ARGS])
+static size_t add_ones(problem *p, uint32_t x, uint32_t outputs, uint32_t k,
+                       uint32_t args[HAND_ARGS])
 {
     hand_model *m = &p->m;
     const uint32_t padded = (outputs + 3) / 4 * 4, row = (k + 3) / 4 * 4;
@@ -146,7 +157,10 @@ static size_t add_ones(problem *p, uint32_t x, uint32_t outputs, uint32_t k, uin
     return COMMON_ARGS;
 }
 
-static oracle_channels ones(const problem *p) { return (oracle_channels){{1, 0}, {1, 0}, p->weights, p->scales, NULL, false}; }
+static oracle_channels ones(const problem *p)
+{
+    return (oracle_channels){{1, 0}, {1, 0}, p->weights, p->scales, NULL, false};
+}
 
 static void expect(problem *p, const int8_t *y)
 {
@@ -166,18 +180,21 @@ static void build_conv(problem *p, const probe *which, uint32_t n, vkd_random *r
     for (uint32_t i = 0; i < c; i++)
         ((int8_t *)p->x)[(i + 1) * plane - 1] = 1;
     finish(p, c, false);
-    uint32_t args[HAND_ARGS], x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, c, n, which->width});
+    uint32_t args[HAND_ARGS],
+        x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, c, n, which->width});
     size_t count = add_ones(p, x, c, (uint32_t)plane * c / which->groups, args);
     args[count++] = hand_pair(m, (int64_t)n, which->width);
     args[count++] = hand_pair(m, 1, 1);
-    args[count++] = transposed ? hand_pair(m, (int64_t)n - 1, (int64_t)which->width - 1) : hand_pair(m, 0, 0);
+    args[count++] =
+        transposed ? hand_pair(m, (int64_t)n - 1, (int64_t)which->width - 1) : hand_pair(m, 0, 0);
     if (transposed)
         args[count++] = hand_pair(m, 0, 0);
     args[count++] = hand_pair(m, 1, 1);
     args[count++] = hand_int(m, which->groups);
     args[count++] = hand_string(m, "none");
     args[count++] = hand_output(m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, c, 1, 1});
-    hand_op(m, transposed ? "et_vk.q8ta_conv2d_transposed.default" : "et_vk.q8ta_conv2d.default", count, args);
+    hand_op(m, transposed ? "et_vk.q8ta_conv2d_transposed.default" : "et_vk.q8ta_conv2d.default",
+            count, args);
 
     int8_t y[32];
     const oracle_channels channels = ones(p);
@@ -208,10 +225,12 @@ static void build_float_conv(problem *p, const probe *which, uint32_t n, vkd_ran
         for (size_t k = oc / ic * ic * plane; k < (oc / ic + 1) * ic * plane; k++)
             p->expected[oc] += (double)((float *)p->x)[k];
     uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, c, n, which->width});
-    uint32_t weight = hand_constant(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){c, ic, n, which->width}, p->weights);
+    uint32_t weight =
+        hand_constant(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){c, ic, n, which->width}, p->weights);
     uint32_t one = hand_pair(m, 1, 1), none = hand_pair(m, 0, 0);
-    HAND_OP(m, "aten.convolution.default", x, weight, hand_null(m), one, none, one, hand_bool(m, false), none,
-            hand_int(m, which->groups), hand_output(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, c, 1, 1}));
+    HAND_OP(m, "aten.convolution.default", x, weight, hand_null(m), one, none, one,
+            hand_bool(m, false), none, hand_int(m, which->groups),
+            hand_output(m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, c, 1, 1}));
 }
 
 /* As many rows as channels, of n features. */
@@ -244,29 +263,35 @@ static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_rand
     finish(p, softmax ? n : 1, true);
     for (uint32_t i = 0; i < n; i++)
         p->expected[softmax ? i : 0] += softmax ? 1.0 / n : (double)((float *)p->x)[i];
-    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 2, dims), y = hand_output(m, VKD_DTYPE_FLOAT32, 2, softmax ? dims : one);
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 2, dims),
+             y = hand_output(m, VKD_DTYPE_FLOAT32, 2, softmax ? dims : one);
     if (softmax)
         HAND_OP(m, "aten._softmax.default", x, hand_int(m, 1), hand_bool(m, false), y);
     else
-        HAND_OP(m, "aten.sum.dim_IntList", x, hand_ints(m, 1, (int64_t[]){1}), hand_bool(m, true), hand_null(m), y);
+        HAND_OP(m, "aten.sum.dim_IntList", x, hand_ints(m, 1, (int64_t[]){1}), hand_bool(m, true),
+                hand_null(m), y);
 }
 
 static void build_product(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
-    const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1}, w_dims[] = {1, n}, y_dims[] = {rows, 1}, one = 1;
+    const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1},
+                   w_dims[] = {1, n}, y_dims[] = {rows, 1}, one = 1;
     p->x = sparse(random, (size_t)rows * n, 4, true);
     finish(p, rows, true);
     for (size_t i = 0; i < (size_t)rows * n; i++)
         p->expected[i / n] += (double)((float *)p->x)[i];
-    uint32_t a = hand_input(m, VKD_DTYPE_FLOAT32, 2, a_dims), y = hand_output(m, VKD_DTYPE_FLOAT32, 2, y_dims);
+    uint32_t a = hand_input(m, VKD_DTYPE_FLOAT32, 2, a_dims),
+             y = hand_output(m, VKD_DTYPE_FLOAT32, 2, y_dims);
     if (which->shader == VKD_SHADER_MATMUL) {
         p->weights = float_ones(n);
-        HAND_OP(m, "aten.mm.default", a, hand_constant(m, VKD_DTYPE_FLOAT32, 2, b_dims, p->weights), y);
+        HAND_OP(m, "aten.mm.default", a, hand_constant(m, VKD_DTYPE_FLOAT32, 2, b_dims, p->weights),
+                y);
     } else {
         p->weights = memset(make(n, 1), 1, n);
         p->scales[0] = 1;
-        HAND_OP(m, "et_vk.linear_q8csw.default", a, hand_constant(m, VKD_DTYPE_INT8, 2, w_dims, p->weights),
+        HAND_OP(m, "et_vk.linear_q8csw.default", a,
+                hand_constant(m, VKD_DTYPE_INT8, 2, w_dims, p->weights),
                 hand_constant(m, VKD_DTYPE_FLOAT32, 1, &one, p->scales), hand_null(m), y);
     }
 }
@@ -279,7 +304,8 @@ static void build_scan(problem *p, const probe *which, uint32_t n, vkd_random *r
     finish(p, n, true);
     for (uint32_t i = 0; i < n; i++)
         p->expected[i] = (i ? p->expected[i - 1] : 0) + (double)((float *)p->x)[i];
-    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 1, &n), y = hand_output(m, VKD_DTYPE_FLOAT32, 1, &n);
+    uint32_t x = hand_input(m, VKD_DTYPE_FLOAT32, 1, &n),
+             y = hand_output(m, VKD_DTYPE_FLOAT32, 1, &n);
     HAND_OP(m, "aten::cumsum.out", x, hand_int(m, 0), hand_null(m), y);
 }
 
@@ -297,8 +323,10 @@ static void build_put(problem *p, const probe *which, uint32_t n, vkd_random *ra
         places[i] = 3;
         p->expected[3] += (double)((float *)p->x)[i];
     }
-    uint32_t source = hand_input(m, VKD_DTYPE_FLOAT32, 1, &n), to = hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, p->scales);
-    HAND_OP(m, "aten::scatter_add.out", to, hand_int(m, 0), hand_constant(m, VKD_DTYPE_INT32, 1, &n, p->weights), source,
+    uint32_t source = hand_input(m, VKD_DTYPE_FLOAT32, 1, &n),
+             to = hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, p->scales);
+    HAND_OP(m, "aten::scatter_add.out", to, hand_int(m, 0),
+            hand_constant(m, VKD_DTYPE_INT32, 1, &n, p->weights), source,
             hand_output(m, VKD_DTYPE_FLOAT32, 1, &four));
 }
 
@@ -313,11 +341,11 @@ static void build_attention(problem *p, const probe *which, uint32_t n, vkd_rand
     for (size_t i = 0; i < (size_t)n * which->width; i++)
         p->expected[i % which->width] += (double)((float *)(void *)p->weights)[i] / n;
     uint32_t keys = hand_constant(m, VKD_DTYPE_FLOAT32, 4, k_dims, p->weights), null = hand_null(m);
-    HAND_OP(m, "et_vk.sdpa.default", hand_input(m, VKD_DTYPE_FLOAT32, 4, q_dims), keys, keys, null, null,
-            hand_output(m, VKD_DTYPE_FLOAT32, 4, q_dims));
+    HAND_OP(m, "et_vk.sdpa.default", hand_input(m, VKD_DTYPE_FLOAT32, 4, q_dims), keys, keys, null,
+            null, hand_output(m, VKD_DTYPE_FLOAT32, 4, q_dims));
 }
 
-/* ---------------------------------------------------------------------------------------------------------- probing */
+/* -------------------------------------------------------------------------------------- probing */
 
 enum { TALLEST = 1 << 15 }; /* window of a convolution that there may be */
 
@@ -339,7 +367,8 @@ static const probe probes[] = {
     {VKD_SHADER_GEMM_LANES_2X32, "implicit lanes 2x32", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
     {VKD_SHADER_GEMM_LANES_4X16, "implicit lanes 4x16", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
     {VKD_SHADER_GEMM_LANES_7X32, "implicit lanes 7x32", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
-    {VKD_SHADER_GEMM_LANES_WORDS_7X32, "implicit lanes words 7x32", build_conv, 1, 1, 2, TALLEST, 0},
+    {VKD_SHADER_GEMM_LANES_WORDS_7X32, "implicit lanes words 7x32", build_conv, 1, 1, 2, TALLEST,
+     0},
     {VKD_SHADER_LINEAR_WORDS, NULL, build_linear, 2, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_LINEAR, NULL, build_linear, 1, 1, 1, VKD_MAX_K, 0},
     {VKD_SHADER_CONV_FLOAT, "general", build_float_conv, 4, 1, 1, TALLEST, 1.3},
@@ -349,8 +378,10 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
-    {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_float_conv, 4, 1, 3, TALLEST, 1.3},
-    {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_float_conv, 4, 1, 3, TALLEST,
+     1.3},
+    {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST,
+     1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_SCAN, NULL, build_scan, 1, 1, 1, 1 << 17, 1.3},
@@ -380,7 +411,8 @@ static uint64_t stated(harness *h, const probe *which, problem *p)
     uint64_t loops = 0;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    if (lowering_of_model(&h->gpu.context, hand_finish(&p->m), &h->caps, which->variant, &graph, &lowered) != VKD_OK)
+    if (lowering_of_model(&h->gpu.context, hand_finish(&p->m), &h->caps, which->variant, &graph,
+                          &lowered) != VKD_OK)
         fail_msg("%s", h->gpu.context.error);
     for (size_t i = 0; i < graph.node_count; i++)
         if (graph.nodes[i].shader == which->shader)
@@ -403,7 +435,8 @@ static bool is_right(harness *h, const probe *which, uint32_t n, vkd_random *ran
 {
     problem *p = make(1, sizeof *p);
     build(p, which, n, random);
-    if (harness_run(h, hand_finish(&p->m), which->variant, (const void *[]){p->x}, (void *[]){p->got}) != VKD_OK)
+    if (harness_run(h, hand_finish(&p->m), which->variant, (const void *[]){p->x},
+                    (void *[]){p->got}) != VKD_OK)
         fail_msg("%s of %u: %s", vkd_shaders[which->shader].name, n, h->gpu.context.error);
     bool right = true;
     for (size_t i = 0; i < p->count; i++) {
@@ -439,7 +472,8 @@ static uint32_t longest_right(harness *h, const probe *which, uint32_t right, vk
 
 static void check_probe(harness *h, const probe *which, vkd_random *random)
 {
-    const char *name = vkd_shaders[which->shader].name, *variant = which->variant ? which->variant : "";
+    const char *name = vkd_shaders[which->shader].name,
+               *variant = which->variant ? which->variant : "";
     const uint32_t n = longest_stated(h, which, random);
     if (!stated_for(h, which, n, random))
         fail_msg("%s %s: there is no such node, or it says nothing of its loops", name, variant);
@@ -475,21 +509,24 @@ static void statements_hold_on_the_device(void **state)
             continue;
         }
         h->caps.max_loops = UINT32_MAX;
-        if (probes[i].shader == VKD_SHADER_Q8_MEAN) /* without lanes, whose sums are far from the limit */
+        if (probes[i].shader ==
+            VKD_SHADER_Q8_MEAN) /* without lanes, whose sums are far from the limit */
             h->caps.max_workgroup_invocations = 64;
         check_probe(h, &probes[i], &random);
         h->caps = own;
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------- coverage */
+/* ------------------------------------------------------------------------------------- coverage */
 
-/* Kernels whose loops go round as often as the code says, whatever the problem; and those that no CPU device is given: for matrix
- * units, and for few rows of a product. */
+/* Kernels whose loops go round as often as the code says, whatever the problem; and those that no
+ * CPU device is given: for matrix units, and for few rows of a product. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy",   "move",     "paste",      "gather",      "pad", "normalise", "affine", "nibble_codes", "places", "resample",
-                                           "im2col", "conv_dw_", "conv_float_row", "gemm_coop_", "matmul_rows", "unary", "binary", "where"};
+    static const char *const prefixes[] = {
+        "copy",           "move",         "paste",       "gather",   "pad",    "normalise",
+        "affine",         "nibble_codes", "places",      "resample", "im2col", "conv_dw_",
+        "conv_float_row", "gemm_coop_",   "matmul_rows", "unary",    "binary", "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
@@ -536,7 +573,7 @@ static void every_kernel_with_loops_is_probed(void **state)
     assert_true(with_loops > PROBES);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 /* What is too long for the loops of a CPU device is refused there by name, and runs elsewhere. */
 static void too_long_is_refused(void **state)
@@ -547,9 +584,15 @@ static void too_long_is_refused(void **state)
         const char *message;
     } rows[] = {
         {{VKD_SHADER_MAX_POOL2D, NULL, build_pool, 1, 1, 1, 0, 0}, 65534, NULL},
-        {{VKD_SHADER_MAX_POOL2D, NULL, build_pool, 1, 1, 1, 0, 0}, 65535, "kernel 'max_pool2d' needs 65536 iterations"},
-        {{VKD_SHADER_AVG_POOL2D, NULL, build_pool, 1, 1, 1, 0, 0}, 65535, "kernel 'avg_pool2d' needs 65536 iterations"},
-        {{VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, 0, 0}, 15000, "kernel 'conv_transposed' needs"},
+        {{VKD_SHADER_MAX_POOL2D, NULL, build_pool, 1, 1, 1, 0, 0},
+         65535,
+         "kernel 'max_pool2d' needs 65536 iterations"},
+        {{VKD_SHADER_AVG_POOL2D, NULL, build_pool, 1, 1, 1, 0, 0},
+         65535,
+         "kernel 'avg_pool2d' needs 65536 iterations"},
+        {{VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, 0, 0},
+         15000,
+         "kernel 'conv_transposed' needs"},
         {{VKD_SHADER_CONV_BYTES, NULL, build_conv, 2, 2, 2, 0, 0}, 32767, NULL},
         {{VKD_SHADER_CONV_BYTES, NULL, build_conv, 2, 2, 2, 0, 0}, 32768, "no kernel can run"},
     };
@@ -567,7 +610,8 @@ static void too_long_is_refused(void **state)
             vkd_context_init(&context, &(vkd_options){.log = lowering_keep_quiet});
             vkd_arena_init(&arena, &context);
             vkd_graph_init(&graph, &arena);
-            vkd_status status = lowering_of_model(&context, hand_finish(&p->m), &caps, NULL, &graph, &lowered);
+            vkd_status status =
+                lowering_of_model(&context, hand_finish(&p->m), &caps, NULL, &graph, &lowered);
             assert_int_equal(status, rows[i].message && !device ? VKD_UNSUPPORTED : VKD_OK);
             if (status != VKD_OK && !strstr(context.error, rows[i].message))
                 fail_msg("'%s' does not say '%s'", context.error, rows[i].message);

@@ -1,4 +1,5 @@
-/* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is refused. Needs no device.
+/* Lowering hand-made models with a fabricated device: which nodes and tensors come out, and what is
+ * refused. Needs no device.
  */
 #include "graph/plan.h"
 #include "shaders/q8_mean_params.h"
@@ -18,36 +19,42 @@ static const uint32_t pooled[] = {1, 8, 1, 1};
 
 static void quantize(hand_model *m, uint32_t x, uint32_t y)
 {
-    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, 0.5), hand_int(m, 3), hand_int(m, -128),
-            hand_int(m, 127), hand_null(m), y);
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
 }
 
 static void dequantize(hand_model *m, uint32_t x, uint32_t y)
 {
-    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, 0.5), hand_int(m, 3), hand_int(m, -128),
-            hand_int(m, 127), hand_null(m), hand_null(m), y);
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), y);
 }
 
-static void clone(hand_model *m, uint32_t x, uint32_t y) { HAND_OP(m, "aten.clone.default", x, hand_null(m), y); }
+static void clone(hand_model *m, uint32_t x, uint32_t y)
+{
+    HAND_OP(m, "aten.clone.default", x, hand_null(m), y);
+}
 
 static void add(hand_model *m, uint32_t a, uint32_t b, uint32_t y)
 {
     uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 0);
-    HAND_OP(m, "et_vk.q8ta_add.default", a, b, scale, zero, scale, zero, scale, zero, hand_int(m, 1), y);
+    HAND_OP(m, "et_vk.q8ta_add.default", a, b, scale, zero, scale, zero, scale, zero,
+            hand_int(m, 1), y);
 }
 
 static void max_pool(hand_model *m, uint32_t x, uint32_t y)
 {
     uint32_t two = hand_pair(m, 2, 2), one = hand_pair(m, 1, 1), zero = hand_pair(m, 0, 0);
-    HAND_OP(m, "aten.max_pool2d_with_indices.default", x, two, two, zero, one, hand_bool(m, false), y);
+    HAND_OP(m, "aten.max_pool2d_with_indices.default", x, two, two, zero, one, hand_bool(m, false),
+            y);
 }
 
-/* --------------------------------------------------------------------------------------------- nodes and tensors */
+/* ---------------------------------------------------------------------------- nodes and tensors */
 
 static void quantises_between_boundary_and_inside(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
     uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     quantize(&f->m, x, q);
     dequantize(&f->m, q, y);
@@ -55,7 +62,8 @@ static void quantises_between_boundary_and_inside(void **state)
     assert_int_equal(f->graph.node_count, 2);
     assert_int_equal(lowering_node(f, 0)->shader, VKD_SHADER_QUANTIZE);
     assert_int_equal(lowering_node(f, 1)->shader, VKD_SHADER_DEQUANTIZE);
-    assert_string_equal(lowering_node(f, 1)->op, "quantized_decomposed.dequantize_per_tensor.default");
+    assert_string_equal(lowering_node(f, 1)->op,
+                        "quantized_decomposed.dequantize_per_tensor.default");
     assert_int_equal(lowering_node(f, 1)->op_id, 1);
     assert_string_equal(lowering_node(f, 0)->shape, "1x8x5x5 -> 1x8x5x5");
     const vkd_tensor *tensors = f->graph.tensors;
@@ -98,13 +106,15 @@ static void copies_a_constant_that_is_an_output(void **state)
     hand_mark_output(&f->m, x);
     assert_int_equal(lowering_run(f), VKD_OK);
     assert_int_equal(f->graph.node_count, 1);
-    assert_int_equal(f->graph.tensors[lowering_node(f, 0)->bindings[0].tensor].place, VKD_PLACE_CONSTANT);
+    assert_int_equal(f->graph.tensors[lowering_node(f, 0)->bindings[0].tensor].place,
+                     VKD_PLACE_CONSTANT);
 }
 
 static void lists_an_output_twice(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
     hand_mark_output(&f->m, y);
     quantize(&f->m, x, y);
     assert_int_equal(lowering_run(f), VKD_OK);
@@ -117,7 +127,8 @@ static void lists_an_output_twice(void **state)
 static void converts_an_input_once_for_all_readers(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), y = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image),
+             y = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
     uint32_t z = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
     add(&f->m, x, x, y);
     add(&f->m, x, y, z);
@@ -134,9 +145,12 @@ static void views_scratch_without_a_copy(void **state)
 {
     lowering_fixture *f = *state;
     const uint32_t flat[] = {1, 8}, row[] = {8};
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, pooled), q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, pooled);
-    uint32_t a = hand_tensor(&f->m, VKD_DTYPE_INT8, 2, flat), b = hand_tensor(&f->m, VKD_DTYPE_INT8, 1, row);
-    uint32_t c = hand_tensor(&f->m, VKD_DTYPE_INT8, 2, flat), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 2, flat);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, pooled),
+             q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, pooled);
+    uint32_t a = hand_tensor(&f->m, VKD_DTYPE_INT8, 2, flat),
+             b = hand_tensor(&f->m, VKD_DTYPE_INT8, 1, row);
+    uint32_t c = hand_tensor(&f->m, VKD_DTYPE_INT8, 2, flat),
+             y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 2, flat);
     quantize(&f->m, x, q);
     HAND_OP(&f->m, "aten.squeeze_copy.dims", q, hand_pair(&f->m, -1, 2), a);
     HAND_OP(&f->m, "aten.squeeze_copy.dim", a, hand_int(&f->m, 0), b);
@@ -153,8 +167,10 @@ static void copies_where_a_view_moves_bytes(void **state)
 {
     lowering_fixture *f = *state;
     const uint32_t turned[] = {1, 25, 8, 1};
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
-    uint32_t v = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, turned), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, turned);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             q = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t v = hand_tensor(&f->m, VKD_DTYPE_INT8, 4, turned),
+             y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, turned);
     quantize(&f->m, x, q);
     HAND_OP(&f->m, "aten.view_copy.default", q, hand_ints(&f->m, 4, (int64_t[]){1, -1, 8, 1}), v);
     dequantize(&f->m, v, y);
@@ -169,7 +185,8 @@ static void folds_workgroups_into_y(void **state)
     lowering_fixture *f = *state;
     const uint32_t large[] = {1, 16, 100, 100};
     f->caps.max_workgroup_count[0] = 100;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, large), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, large);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, large),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, large);
     quantize(&f->m, x, y);
     assert_int_equal(lowering_run(f), VKD_OK);
     const uint32_t *groups = lowering_node(f, 0)->groups; /* 40000 words in 625 workgroups */
@@ -187,7 +204,8 @@ static void folds_workgroups_into_y(void **state)
 static void q8_mean_shares_pixels_on_gpus_only(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
     uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0);
     uint32_t unbounded = hand_null(&f->m);
     HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, unbounded, unbounded, scale, zero, y);
@@ -200,7 +218,8 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     assert_int_equal(lowering_node(f, 1)->specs[1], 1);
 }
 
-/* GLSL leaves undefined what a clamp does whose lower bound is above the upper one. A file can name the operator itself. */
+/* GLSL leaves undefined what a clamp does whose lower bound is above the upper one. A file can name
+ * the operator itself. */
 static void fused_clamps_have_bounds_in_order(void **state)
 {
     static const struct {
@@ -221,12 +240,17 @@ static void fused_clamps_have_bounds_in_order(void **state)
         vkd_graph_init(&f->graph, &f->arena);
         hand_model *m = &f->m;
         const uint32_t dims[] = {1, 4, 5, 5}, four = 4;
-        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
-        uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1), none = hand_null(m);
-        HAND_OP(m, "vkd.q8_conv2d", x, scale, zero, hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){4, 4}, weights),
-                hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums), hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales), scale,
-                zero, none, ones, ones, hand_pair(m, 0, 0), ones, hand_int(m, 1), hand_string(m, cases[i].activation),
-                hand_int(m, cases[i].low), hand_int(m, cases[i].high), none, zero, zero, zero, zero, y);
+        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims),
+                 y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+        uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1),
+                 none = hand_null(m);
+        HAND_OP(m, "vkd.q8_conv2d", x, scale, zero,
+                hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){4, 4}, weights),
+                hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums),
+                hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales), scale, zero, none, ones,
+                ones, hand_pair(m, 0, 0), ones, hand_int(m, 1), hand_string(m, cases[i].activation),
+                hand_int(m, cases[i].low), hand_int(m, cases[i].high), none, zero, zero, zero, zero,
+                y);
         assert_int_equal(lowering_run(f), VKD_OK);
         const vkd_node *conv = lowering_node(f, 1);
         requantize_params params;
@@ -235,7 +259,8 @@ static void fused_clamps_have_bounds_in_order(void **state)
     }
 }
 
-/* A residual is read at the places of the result: one of another shape would be read beyond its end. */
+/* A residual is read at the places of the result: one of another shape would be read beyond its
+ * end. */
 static void residual_of_another_shape(void **state)
 {
     static const struct {
@@ -261,37 +286,40 @@ static void residual_of_another_shape(void **state)
         vkd_graph_init(&f->graph, &f->arena);
         hand_model *m = &f->m;
         const bool depthwise = !strcmp(cases[i].op, "vkd.q8_conv2d_dw");
-        const uint32_t dims[] = {1, 4, 5, 5}, four = 4, weight_dims[] = {1, 1, 4}, conv_dims[] = {4, 4};
-        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+        const uint32_t dims[] = {1, 4, 5, 5}, four = 4, weight_dims[] = {1, 1, 4},
+                       conv_dims[] = {4, 4};
+        uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims),
+                 y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
         uint32_t residual = hand_input(m, VKD_DTYPE_INT8, cases[i].rank, cases[i].dims);
         uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 3), ones = hand_pair(m, 1, 1);
         hand_op(m, cases[i].op, 23,
-                (const uint32_t[]){
-                    x,
-                    scale,
-                    zero,
-                    hand_constant(m, VKD_DTYPE_INT8, depthwise ? 3 : 2, depthwise ? weight_dims : conv_dims, weights),
-                    hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums),
-                    hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales),
-                    scale,
-                    zero,
-                    hand_null(m),
-                    ones,
-                    ones,
-                    hand_pair(m, 0, 0),
-                    ones,
-                    hand_int(m, depthwise ? 4 : 1),
-                    hand_string(m, "none"),
-                    hand_int(m, -128),
-                    hand_int(m, 127),
-                    residual,
-                    scale,
-                    zero,
-                    scale,
-                    zero,
-                    y});
+                (const uint32_t[]){x,
+                                   scale,
+                                   zero,
+                                   hand_constant(m, VKD_DTYPE_INT8, depthwise ? 3 : 2,
+                                                 depthwise ? weight_dims : conv_dims, weights),
+                                   hand_constant(m, VKD_DTYPE_INT32, 1, &four, sums),
+                                   hand_constant(m, VKD_DTYPE_FLOAT32, 1, &four, scales),
+                                   scale,
+                                   zero,
+                                   hand_null(m),
+                                   ones,
+                                   ones,
+                                   hand_pair(m, 0, 0),
+                                   ones,
+                                   hand_int(m, depthwise ? 4 : 1),
+                                   hand_string(m, "none"),
+                                   hand_int(m, -128),
+                                   hand_int(m, 127),
+                                   residual,
+                                   scale,
+                                   zero,
+                                   scale,
+                                   zero,
+                                   y});
         vkd_status status = lowering_run(f);
-        if (status != cases[i].status || (status != VKD_OK && !strstr(f->context.error, "the residual has another shape")))
+        if (status != cases[i].status ||
+            (status != VKD_OK && !strstr(f->context.error, "the residual has another shape")))
             fail_msg("case %zu: %s, \"%s\"", i, vkd_status_name(status), f->context.error);
     }
 }
@@ -328,24 +356,27 @@ static void parts_share_a_pipeline(void **state)
     assert_int_equal(count, 2 * PARTS);
 }
 
-/* -------------------------------------------------------------------------------------------------------- refusals */
+/* ------------------------------------------------------------------------------------- refusals */
 
 static void names_all_unsupported_operators(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     HAND_OP(&f->m, "aten.cumsum.default", x, y);
     lowering_fails(f, VKD_UNSUPPORTED, "operator 'aten.cumsum.default' (node 0) is not supported");
     HAND_OP(&f->m, "aten.cumsum.default", x, y);
     HAND_OP(&f->m, "aten.sort.default", x, y);
-    lowering_fails(f, VKD_UNSUPPORTED,
-                   "operators 'aten.cumsum.default' (node 0), 'aten.sort.default' (node 2) are not supported");
+    lowering_fails(
+        f, VKD_UNSUPPORTED,
+        "operators 'aten.cumsum.default' (node 0), 'aten.sort.default' (node 2) are not supported");
 }
 
 static void refuses_values_out_of_order(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t x = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
     quantize(&f->m, x, y);
     lowering_fails(f, VKD_INVALID_MODEL, "is read before an operator has produced it");
 }
@@ -375,7 +406,8 @@ static void what_is_written_again_is_a_state(void **state)
         assert_int_equal(f->graph.tensors[f->lowered.tensors[kept]].place, VKD_PLACE_STATE);
         const vkd_node *last = lowering_node(f, f->graph.node_count - 1);
         const vkd_binding *written = &last->bindings[last->binding_count - 1];
-        assert_true(written->write && f->graph.tensors[written->tensor].storage == f->lowered.tensors[kept]);
+        assert_true(written->write &&
+                    f->graph.tensors[written->tensor].storage == f->lowered.tensors[kept]);
     }
 }
 
@@ -409,7 +441,11 @@ static void any_rank_and_no_elements(void **state)
     static const struct {
         uint32_t rank, dims[VKD_MAX_RANK];
         uint64_t bytes;
-    } cases[] = {{0, {0}, 16}, {5, {1, 2, 3, 4, 5}, 480}, {8, {1, 1, 2, 1, 1, 3, 1, 1}, 32}, {2, {1, 0}, 16}, {4, {0, 8, 5, 5}, 16}};
+    } cases[] = {{0, {0}, 16},
+                 {5, {1, 2, 3, 4, 5}, 480},
+                 {8, {1, 1, 2, 1, 1, 3, 1, 1}, 32},
+                 {2, {1, 0}, 16},
+                 {4, {0, 8, 5, 5}, 16}};
     lowering_fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         memset(&f->m, 0, sizeof f->m);
@@ -427,7 +463,8 @@ static void any_rank_and_no_elements(void **state)
 static void refuses_wrong_dtypes(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
     quantize(&f->m, x, y);
     lowering_fails(f, VKD_UNSUPPORTED, "expected f32");
     f->m.model.op_count = 0;
@@ -445,7 +482,8 @@ static void other_dtypes_are_unsupported(void **state)
         for (int which = 0; which < 5; which++) {
             memset(&f->m, 0, sizeof f->m);
             vkd_graph_init(&f->graph, &f->arena);
-            uint32_t x = hand_input(&f->m, dtypes[i], 4, image), y = hand_output(&f->m, dtypes[i], 4, image);
+            uint32_t x = hand_input(&f->m, dtypes[i], 4, image),
+                     y = hand_output(&f->m, dtypes[i], 4, image);
             uint32_t real = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image);
             switch (which) {
             case 0:
@@ -461,12 +499,14 @@ static void other_dtypes_are_unsupported(void **state)
                 clone(&f->m, real, y);
                 break;
             default: /* the zero point is one of uint8 */
-                HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", real, hand_double(&f->m, 0.5),
-                        hand_int(&f->m, 200), hand_int(&f->m, 0), hand_int(&f->m, 255), hand_null(&f->m), y);
+                HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", real,
+                        hand_double(&f->m, 0.5), hand_int(&f->m, 200), hand_int(&f->m, 0),
+                        hand_int(&f->m, 255), hand_null(&f->m), y);
             }
             vkd_status status = lowering_run(f);
             if (status != VKD_UNSUPPORTED)
-                fail_msg("%s, case %d: status %d: %s", vkd_dtype_name(dtypes[i]), which, status, f->context.error);
+                fail_msg("%s, case %d: status %d: %s", vkd_dtype_name(dtypes[i]), which, status,
+                         f->context.error);
         }
     }
 }
@@ -474,11 +514,13 @@ static void other_dtypes_are_unsupported(void **state)
 static void refuses_wrong_output_dims(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, pooled);
     quantize(&f->m, x, y);
     lowering_fails(f, VKD_INVALID_MODEL, "is 1x8x1x1, expected 1x8x5x5");
     f->m.model.op_count = 0;
-    uint32_t z = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image); /* of a 2x2 pooling, 2x2 is right */
+    /* of a 2x2 pooling, 2x2 is right */
+    uint32_t z = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     max_pool(&f->m, x, z);
     lowering_fails(f, VKD_INVALID_MODEL, "expected 1x8x2x2");
     f->m.model.op_count = 0;
@@ -496,15 +538,17 @@ static void refuses_wrong_output_dims(void **state)
 static void refuses_quantisation_of_other_ranges(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
-    HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(&f->m, 0.5), hand_int(&f->m, 3),
-            hand_int(&f->m, 0), hand_int(&f->m, 255), hand_null(&f->m), y);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
+    HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(&f->m, 0.5),
+            hand_int(&f->m, 3), hand_int(&f->m, 0), hand_int(&f->m, 255), hand_null(&f->m), y);
     lowering_fails(f, VKD_UNSUPPORTED, "0..255");
     static const double scales[] = {0.0, -1.0, 1e300, 0.0 / 0.0};
     for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
         f->m.model.op_count = 0;
-        HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(&f->m, scales[i]), hand_int(&f->m, 3),
-                hand_int(&f->m, -128), hand_int(&f->m, 127), hand_null(&f->m), y);
+        HAND_OP(&f->m, "quantized_decomposed.quantize_per_tensor.default", x,
+                hand_double(&f->m, scales[i]), hand_int(&f->m, 3), hand_int(&f->m, -128),
+                hand_int(&f->m, 127), hand_null(&f->m), y);
         lowering_fails(f, VKD_INVALID_MODEL, "scale");
     }
 }
@@ -537,16 +581,21 @@ static void pool_indices_are_made_where_they_are_read(void **state)
 
 static void refuses_odd_pool_windows(void **state)
 {
-    static const int64_t windows[][4] = {
-        {0, 1, 0, 1}, {2, -1, 0, 1}, {2, 1, -1, 1}, {2, 1, 0, 0}}; /* kernel, stride, padding, dilation */
+    static const int64_t windows[][4] = {/* kernel, stride, padding, dilation */
+                                         {0, 1, 0, 1},
+                                         {2, -1, 0, 1},
+                                         {2, 1, -1, 1},
+                                         {2, 1, 0, 0}};
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, image);
     for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
         uint32_t args[4];
         for (int k = 0; k < 4; k++)
             args[k] = hand_pair(&f->m, windows[i][k], windows[i][k]);
         f->m.model.op_count = 0;
-        HAND_OP(&f->m, "aten.max_pool2d.default", x, args[0], args[1], args[2], args[3], hand_bool(&f->m, false), y);
+        HAND_OP(&f->m, "aten.max_pool2d.default", x, args[0], args[1], args[2], args[3],
+                hand_bool(&f->m, false), y);
         lowering_fails(f, VKD_INVALID_MODEL, "kernel");
     }
     f->m.model.op_count = 0;
@@ -558,40 +607,54 @@ static void refuses_odd_pool_windows(void **state)
 static void refuses_odd_mean_dims(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image), y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, pooled);
-    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, 4), hand_bool(&f->m, true), hand_null(&f->m), y);
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, image),
+             y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, pooled);
+    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, 4), hand_bool(&f->m, true),
+            hand_null(&f->m), y);
     lowering_fails(f, VKD_INVALID_MODEL, "dim 4");
     f->m.model.op_count = 0;
-    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, -2), hand_bool(&f->m, true), hand_null(&f->m), y);
+    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, -2), hand_bool(&f->m, true),
+            hand_null(&f->m), y);
     lowering_fails(f, VKD_INVALID_MODEL, "listed twice");
     f->m.model.op_count = 0;
-    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, 3), hand_bool(&f->m, false), hand_null(&f->m), y);
+    HAND_OP(&f->m, "aten.mean.dim", x, hand_pair(&f->m, 2, 3), hand_bool(&f->m, false),
+            hand_null(&f->m), y);
     lowering_fails(f, VKD_INVALID_MODEL, "expected 1x8");
 }
 
-/* An int8 sum is exact in floats up to 65793 pixels; the sums of slices are then added up by a node of their own. */
+/* An int8 sum is exact in floats up to 65793 pixels; the sums of slices are then added up by a node
+ * of their own. */
 static void q8_means_of_many_pixels_take_two_steps(void **state)
 {
     static const struct {
         uint32_t h, w, slices;
-    } sizes[] = {{65793, 1, 1}, {65794, 1, 512}, {257, 256, 1}, {257, 257, 512}, {1u << 14, 1u << 14, 1u << 14}};
+    } sizes[] = {{65793, 1, 1},
+                 {65794, 1, 512},
+                 {257, 256, 1},
+                 {257, 257, 512},
+                 {1u << 14, 1u << 14, 1u << 14}};
     lowering_fixture *f = *state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         memset(&f->m, 0, sizeof f->m);
         vkd_graph_init(&f->graph, &f->arena);
-        uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, sizes[i].h, sizes[i].w});
+        uint32_t x =
+            hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, sizes[i].h, sizes[i].w});
         uint32_t y = hand_output(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 1, 1, 1});
-        uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0), low = hand_double(&f->m, -1.5);
+        uint32_t scale = hand_double(&f->m, 0.5), zero = hand_int(&f->m, 0),
+                 low = hand_double(&f->m, -1.5);
         HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, low, hand_null(&f->m), scale, zero, y);
         assert_int_equal(lowering_run(f), VKD_OK);
         bool whole = sizes[i].slices == 1;
         const uint64_t pixels = (uint64_t)sizes[i].h * sizes[i].w;
-        assert_int_equal(f->graph.node_count, whole ? 3 : 4); /* with the copies of input and output */
+        /* with the copies of input and output */
+        assert_int_equal(f->graph.node_count, whole ? 3 : 4);
         q8_mean_params first, last;
         memcpy(&first, lowering_node(f, 1)->push, sizeof first);
         memcpy(&last, lowering_node(f, whole ? 1 : 2)->push, sizeof last);
-        assert_true(first.slices <= sizes[i].slices && (first.slices - 1) * (uint64_t)first.slice < pixels);
-        assert_true(first.slices * (uint64_t)first.slice >= pixels && first.slice <= Q8_MEAN_MAX_PIXELS);
+        assert_true(first.slices <= sizes[i].slices &&
+                    (first.slices - 1) * (uint64_t)first.slice < pixels);
+        assert_true(first.slices * (uint64_t)first.slice >= pixels &&
+                    first.slice <= Q8_MEAN_MAX_PIXELS);
         assert_int_equal(last.pixels, whole ? pixels : first.slices);
         assert_int_equal(last.slices, 1);
     }
@@ -600,13 +663,14 @@ static void q8_means_of_many_pixels_take_two_steps(void **state)
 static void refuses_sums_that_do_not_broadcast(void **state)
 {
     lowering_fixture *f = *state;
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image), b = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 8, 4, 5});
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_INT8, 4, image),
+             b = hand_input(&f->m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, 8, 4, 5});
     uint32_t y = hand_output(&f->m, VKD_DTYPE_INT8, 4, image);
     add(&f->m, x, b, y);
     lowering_fails(f, VKD_INVALID_MODEL, "operands of 1x8x5x5 and 1x8x4x5 do not broadcast");
 }
 
-/* --------------------------------------------------------------------------------------------------- out of memory */
+/* -------------------------------------------------------------------------------- out of memory */
 
 typedef struct limited {
     size_t left;
@@ -629,13 +693,17 @@ static void refuses_kernels_left_out(void **state)
 {
     lowering_fixture *f = *state;
     const vkd_call call = {.name = "aten.some.default", .node_id = 7};
-    vkd_lowering lowering = {.context = &f->context, .graph = &f->graph, .caps = &f->caps, .call = &call};
+    vkd_lowering lowering = {
+        .context = &f->context, .graph = &f->graph, .caps = &f->caps, .call = &call};
     vkd_tensor_id x;
-    assert_int_equal(vkd_graph_add_tensor(&f->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, image, &x), VKD_OK);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, image, &x),
+        VKD_OK);
     for (int left_out = 0; left_out < 2; left_out++) {
         f->caps.left_out = left_out ? VKD_FAMILY_MATRIX : VKD_FAMILY_LANES;
         vkd_node node = vkd_op_node(&lowering, VKD_SHADER_GEMM_COOP_16X16, VKD_NO_LOOPS, NULL, 0);
-        assert_int_equal(vkd_op_add_node(&lowering, &node, x, x), left_out ? VKD_UNSUPPORTED : VKD_OK);
+        assert_int_equal(vkd_op_add_node(&lowering, &node, x, x),
+                         left_out ? VKD_UNSUPPORTED : VKD_OK);
         assert_int_equal(f->graph.node_count, 1);
     }
     assert_non_null(strstr(f->context.error, "aten.some.default"));
@@ -656,7 +724,8 @@ static void survives_running_out_of_memory(void **state)
     for (limited memory = {0};; failures++) {
         limited now = memory;
         const vkd_allocator allocator = {sizeof allocator, allocate_some, release, &now};
-        vkd_context_init(&f->context, &(vkd_options){.log = lowering_keep_quiet, .allocator = &allocator});
+        vkd_context_init(&f->context,
+                         &(vkd_options){.log = lowering_keep_quiet, .allocator = &allocator});
         vkd_graph_init(&f->graph, &f->arena);
         vkd_status status = lowering_run(f);
         vkd_arena_release(&f->arena);
@@ -689,7 +758,8 @@ int main(void)
         LOWERING_TEST(refuses_an_output_nobody_produces),
         LOWERING_TEST(what_is_written_again_is_a_state),
         LOWERING_TEST(refuses_to_write_inputs),
-        LOWERING_TEST(any_rank_and_no_elements), LOWERING_TEST(refuses_odd_inputs),
+        LOWERING_TEST(any_rank_and_no_elements),
+        LOWERING_TEST(refuses_odd_inputs),
         LOWERING_TEST(refuses_wrong_dtypes),
         LOWERING_TEST(other_dtypes_are_unsupported),
         LOWERING_TEST(refuses_wrong_output_dims),

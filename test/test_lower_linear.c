@@ -1,4 +1,5 @@
-/* Lowering linear layers with fabricated devices: which kernel takes them, and what is refused. Needs no device. */
+/* Lowering linear layers with fabricated devices: which kernel takes them, and what is refused.
+ * Needs no device. */
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/linear.h"
 #include "support/fake_caps.h"
@@ -23,16 +24,19 @@ static void linear(hand_model *m, const linear_case *c)
 {
     uint32_t padded = (c->n + 3) / 4 * 4, scale = hand_double(m, 0.5), zero = hand_int(m, 0);
     uint32_t x = hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->m, c->k});
-    uint32_t weight = hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->n, (c->k + 3) / 4 * 4}, linear_zeros);
+    uint32_t weight =
+        hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){c->n, (c->k + 3) / 4 * 4}, linear_zeros);
     uint32_t sums = hand_constant(m, VKD_DTYPE_INT32, 1, &padded, linear_zeros);
     uint32_t scales = hand_constant(m, VKD_DTYPE_FLOAT32, 1, &padded, linear_zeros);
     uint32_t bias = hand_null(m), activation = hand_string(m, "none");
-    uint32_t y = hand_output(m, c->real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, (uint32_t[]){c->m, c->n});
+    uint32_t y =
+        hand_output(m, c->real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, (uint32_t[]){c->m, c->n});
     if (c->real)
-        HAND_OP(m, "vkd.q8_linear", x, scale, zero, weight, sums, scales, scale, zero, bias, activation,
-                hand_double(m, c->real_scale), zero, y);
+        HAND_OP(m, "vkd.q8_linear", x, scale, zero, weight, sums, scales, scale, zero, bias,
+                activation, hand_double(m, c->real_scale), zero, y);
     else
-        HAND_OP(m, "et_vk.q8ta_linear.default", x, scale, zero, weight, sums, scales, scale, zero, bias, activation, y);
+        HAND_OP(m, "et_vk.q8ta_linear.default", x, scale, zero, weight, sums, scales, scale, zero,
+                bias, activation, y);
 }
 
 static void lower_linear(lowering_fixture *f, const linear_case *c)
@@ -62,7 +66,8 @@ static void few_rows_have_a_kernel(void **state)
         lower_linear(f, &cases[i].c);
         assert_int_equal(lowering_node(f, 1)->shader, cases[i].shader);
         assert_int_equal(lowering_node(f, 1)->specs[3], cases[i].c.real);
-        assert_int_equal(f->graph.node_count, cases[i].c.real ? 2 : 3); /* floats go straight to the output */
+        /* floats go straight to the output */
+        assert_int_equal(f->graph.node_count, cases[i].c.real ? 2 : 3);
         assert_int_equal(f->graph.tensors[f->graph.outputs[0]].place, VKD_PLACE_OUTPUT);
     }
 }
@@ -75,7 +80,8 @@ static void many_rows_are_products(void **state)
         lower_linear(f, &(linear_case){512, 1000, 512, real, 0.5});
         assert_int_equal(lowering_node(f, 1)->shader, VKD_SHADER_GEMM_COOP_64X64);
         assert_int_equal(f->graph.node_count, 3);
-        assert_int_equal(lowering_node(f, 2)->shader, real ? VKD_SHADER_DEQUANTIZE : VKD_SHADER_COPY);
+        assert_int_equal(lowering_node(f, 2)->shader,
+                         real ? VKD_SHADER_DEQUANTIZE : VKD_SHADER_COPY);
         assert_int_equal(lowering_node(f, 2)->bindings[1].tensor, f->graph.outputs[0]);
     }
 }
@@ -100,8 +106,10 @@ static void rows_beyond_the_workgroups(void **state)
         assert_true(gemm->groups[1] <= 65535 && gemm->groups[2] > 1);
         assert_int_equal(gemm->specs[4], gemm->groups[2]);
         assert_true(covered >= rows && covered < rows + 2 * gemm->groups[2] * group_rows);
-        /* Specialisation constants are the workgroup, two switches, the residual, and gemm_params without requantize. */
-        assert_int_equal(gemm->spec_count, 3 + 2 + 1 + (sizeof(gemm_params) - sizeof(requantize_params)) / 4);
+        /* Specialisation constants are the workgroup, two switches, the residual, and gemm_params
+         * without requantize. */
+        assert_int_equal(gemm->spec_count,
+                         3 + 2 + 1 + (sizeof(gemm_params) - sizeof(requantize_params)) / 4);
         assert_int_equal(gemm->specs[6], rows);
         assert_int_equal(gemm->push_size, sizeof(requantize_params));
     }
@@ -134,7 +142,8 @@ static void workgroups_respect_limits(void **state)
         vkd_caps caps = fake_caps((fake_device)random_range(&random, 0, FAKE_COUNT - 1));
         if (i % 3 == 0)
             caps.max_workgroup_size[0] = (uint32_t)random_range(&random, 1, 300);
-        linear_problem problem = {(uint32_t)random_range(&random, 1, 2000), (uint32_t)random_range(&random, 1, 2000),
+        linear_problem problem = {(uint32_t)random_range(&random, 1, 2000),
+                                  (uint32_t)random_range(&random, 1, 2000),
                                   (uint32_t)random_range(&random, 1, 65793)};
         uint32_t width = vkd_linear_width(&problem, &caps);
         assert_true(width >= 1 && width <= 256 && (width & (width - 1)) == 0);

@@ -1,4 +1,5 @@
-/* The errors of shaders/math*.glsl, which the host computes as a device does: bits of all kinds, and what is special. */
+/* The errors of shaders/math*.glsl, which the host computes as a device does: bits of all kinds,
+ * and what is special. */
 #include "support/random.h"
 #include "support/shader_math.h"
 
@@ -21,7 +22,8 @@ static float from_bits(uint32_t bits)
     return x;
 }
 
-/* How far a result is from the right one, in units of its last place. Below the normal numbers all are 0. */
+/* How far a result is from the right one, in units of its last place. Below the normal numbers all
+ * are 0. */
 static double error_of(double expected, float got)
 {
     if (isnan(expected) || isnan(got))
@@ -44,7 +46,7 @@ static double gelu_tanh(double x)
     return isinf(x) ? fmax(x, 0) : x / (1 + exp(-2 * u));
 }
 
-/* ------------------------------------------------------------------------------------------------------- one operand */
+/* ---------------------------------------------------------------------------------- one operand */
 
 /* As shaders/math.glsl has them. absolute: of x, besides. */
 static const struct {
@@ -70,8 +72,10 @@ static void check(const shader_function *function, size_t e, float x)
 {
     float got = function->compute(x);
     double expected = errors[e].compute((double)x), error = error_of(expected, got);
-    if (error > errors[e].ulps && !(fabs((double)got - expected) <= errors[e].absolute * fabs((double)x)))
-        fail_msg("%s(%a) is %a, expected %a: %.3g ulp", function->name, (double)x, (double)got, expected, error);
+    if (error > errors[e].ulps &&
+        !(fabs((double)got - expected) <= errors[e].absolute * fabs((double)x)))
+        fail_msg("%s(%a) is %a, expected %a: %.3g ulp", function->name, (double)x, (double)got,
+                 expected, error);
 }
 
 /* Every 65536th float or so, and near the ends of ranges. */
@@ -79,9 +83,10 @@ static void one_operand(void **state)
 {
     (void)state;
     vkd_random random = random_begin("one_operand");
-    static const float special[] = {0.0f,     -0.0f,   1.0f,     -1.0f,  INFINITY, -INFINITY, NAN,     FLT_MAX,
-                                    -FLT_MAX, FLT_MIN, -FLT_MIN, 88.72f, 88.73f,   -87.33f,   -103.9f, 89.4f,
-                                    -89.4f,   0.5f,    -0.5f,    1.5f,   2.5f,     8388607.5f};
+    static const float special[] = {0.0f,   -0.0f,   1.0f,     -1.0f,     INFINITY, -INFINITY,
+                                    NAN,    FLT_MAX, -FLT_MAX, FLT_MIN,   -FLT_MIN, 88.72f,
+                                    88.73f, -87.33f, -103.9f,  89.4f,     -89.4f,   0.5f,
+                                    -0.5f,  1.5f,    2.5f,     8388607.5f};
     assert_int_equal(sizeof errors / sizeof *errors, shader_function_count);
     for (size_t f = 0; f < shader_function_count; f++) {
         assert_string_equal(errors[f].name, shader_functions[f].name);
@@ -94,7 +99,7 @@ static void one_operand(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------ two operands */
+/* --------------------------------------------------------------------------------- two operands */
 
 /* As PyTorch defines it, in floats. */
 static double floor_quotient(float a, float b)
@@ -161,7 +166,8 @@ static void two_operands(void **state)
 {
     (void)state;
     vkd_random random = random_begin("two_operands");
-    static const float special[] = {0.0f, -0.0f, 1.0f, -1.0f, INFINITY, -INFINITY, NAN, FLT_MAX, 2.0f, -3.0f, 0.5f, -2.5f};
+    static const float special[] = {0.0f, -0.0f,   1.0f, -1.0f, INFINITY, -INFINITY,
+                                    NAN,  FLT_MAX, 2.0f, -3.0f, 0.5f,     -2.5f};
     enum { SPECIAL = sizeof special / sizeof *special };
     static const char *const names[] = {"pow", "atan2", "fmod", "remainder", "floor", "trunc"};
     assert_int_equal(sizeof names / sizeof *names, shader_function2_count);
@@ -174,13 +180,14 @@ static void two_operands(void **state)
             float got = shader_functions2[f].compute(a, b);
             double expected = two_expected(f, a, b), error = error_of(expected, got);
             if (error > two_ulps(f, expected))
-                fail_msg("%s(%a, %a) is %a, expected %a: %.3g ulp", names[f], (double)a, (double)b, (double)got, expected,
-                         error);
+                fail_msg("%s(%a, %a) is %a, expected %a: %.3g ulp", names[f], (double)a, (double)b,
+                         (double)got, expected, error);
         }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_operand), cmocka_unit_test(two_operands)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_operand),
+                                       cmocka_unit_test(two_operands)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

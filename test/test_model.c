@@ -1,4 +1,5 @@
-/* The reader of delegate blobs, over blobs made in memory: what it must read, and what it must refuse with which message. */
+/* The reader of delegate blobs, over blobs made in memory: what it must read, and what it must
+ * refuse with which message. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@ static const uint32_t shape[4] = {1, 2, 3, 4};
 static const float weights[3] = {1, 2, 3};
 static const uint32_t three = 3;
 
-/* ------------------------------------------------------------------------------------------------------ what is read */
+/* --------------------------------------------------------------------------------- what is read */
 
 static void test_scalars_and_strings(void **state)
 {
@@ -74,7 +75,8 @@ static void test_lists(void **state)
     assert_true(v[0].list.ints[0] == 3 && v[0].list.ints[1] == -1);
     assert_int_equal(v[1].kind, VKD_VALUE_DOUBLE_LIST);
     assert_int_equal(v[1].list.count, 3);
-    assert_true(v[1].list.doubles[0] == 0.5 && v[1].list.doubles[1] == 1e300 && v[1].list.doubles[2] == 2);
+    assert_true(v[1].list.doubles[0] == 0.5 && v[1].list.doubles[1] == 1e300 &&
+                v[1].list.doubles[2] == 2);
     assert_int_equal(v[2].kind, VKD_VALUE_BOOL_LIST);
     assert_int_equal(v[2].list.count, 2);
     assert_true(v[2].list.bools[0] && !v[2].list.bools[1]);
@@ -128,7 +130,7 @@ static void test_graph(void **state)
     reading_end(&r);
 }
 
-/* ------------------------------------------------------------------------------------------------------- constants */
+/* ------------------------------------------------------------------------------------ constants */
 
 static vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
 {
@@ -147,15 +149,20 @@ static void test_inline_constants(void **state)
     (void)state;
     static const int8_t bytes[5] = {1, -2, 3, -4, 5};
     vkd_blob_builder *b = blob_new();
-    uint32_t first = blob_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, weights); /* constant 0: the file leaves constant_id out */
+    /* constant 0: the file leaves constant_id out */
+    uint32_t first = blob_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, weights);
     uint32_t second = blob_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){5}, bytes);
     uint32_t shared = blob_constant_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){5, 1}, 1);
-    uint32_t empty = blob_constant_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){0, 7}, blob_constant(b, 4096, 0, NULL));
-    uint32_t unsaid = blob_constant_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){4}, blob_constant(b, 16, 0, "")); /* no length */
+    uint32_t empty = blob_constant_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){0, 7},
+                                          blob_constant(b, 4096, 0, NULL));
+    /* no length */
+    uint32_t unsaid =
+        blob_constant_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){4}, blob_constant(b, 16, 0, ""));
     blob_io(b, NULL, 0, &second, 1);
     size_t size;
     uint8_t *blob = blob_finish(b, &size);
-    for (int round = 0; round < 2; round++) { /* the second: a region whose size the header does not tell */
+    for (int round = 0; round < 2;
+         round++) { /* the second: a region whose size the header does not tell */
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
@@ -214,8 +221,12 @@ static void test_named_constants(void **state)
         {{"key", weights, sizeof weights - 1},
          VKD_INVALID_MODEL,
          "constants[0]: named data \"key\" has 11 bytes, but the tensor values[0] needs 12"},
-        {{"other", weights, sizeof weights}, VKD_INVALID_MODEL, "constants[0]: no named data \"key\""},
-        {{"broken", weights, sizeof weights}, VKD_IO_ERROR, "constants[0]: named data \"key\" cannot be had: VKD_IO_ERROR"},
+        {{"other", weights, sizeof weights},
+         VKD_INVALID_MODEL,
+         "constants[0]: no named data \"key\""},
+        {{"broken", weights, sizeof weights},
+         VKD_IO_ERROR,
+         "constants[0]: named data \"key\" cannot be had: VKD_IO_ERROR"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         const vkd_named_data named = {sizeof named, find_named, NULL, (void *)&cases[i].named};
@@ -237,28 +248,46 @@ static void test_named_constants(void **state)
     free(blob);
 }
 
-/* --------------------------------------------------------------------------------------------------- what is refused */
+/* ------------------------------------------------------------------------------ what is refused */
 
-static uint32_t tensor(vkd_blob_builder *b) { return blob_tensor(b, VKD_DTYPE_INT8, 4, shape, NULL); }
+static uint32_t tensor(vkd_blob_builder *b)
+{
+    return blob_tensor(b, VKD_DTYPE_INT8, 4, shape, NULL);
+}
 
 static void bad_tag(vkd_blob_builder *b) { blob_tag(b, 12); }
 static void bad_no_tag(vkd_blob_builder *b) { blob_tag(b, 0); }
 static void bad_no_content(vkd_blob_builder *b) { blob_tag(b, 5); }
 static void bad_dtype(vkd_blob_builder *b) { blob_constant_tensor(b, (vkd_dtype)8, 4, shape, -1); }
-static void bad_unset_dtype(vkd_blob_builder *b) { blob_constant_tensor(b, (vkd_dtype)127, 4, shape, -1); }
+static void bad_unset_dtype(vkd_blob_builder *b)
+{
+    blob_constant_tensor(b, (vkd_dtype)127, 4, shape, -1);
+}
 static void bad_staging(vkd_blob_builder *b)
 {
     tensor(b);
     blob_staging(b, (vkd_dtype)9);
 }
-static void bad_product(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){1u << 16, 1u << 15}, NULL); }
+static void bad_product(vkd_blob_builder *b)
+{
+    blob_tensor(b, VKD_DTYPE_INT8, 2, (uint32_t[]){1u << 16, 1u << 15}, NULL);
+}
 static void bad_wrapping_product(vkd_blob_builder *b)
 {
     blob_tensor(b, VKD_DTYPE_INT8, 4, (uint32_t[]){1u << 16, 1u << 16, 1u << 16, 1u << 16}, NULL);
 }
-static void bad_dim(vkd_blob_builder *b) { blob_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){UINT32_MAX}, NULL); }
-static void bad_absent_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, 0); }
-static void bad_negative_constant(vkd_blob_builder *b) { blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, -2); }
+static void bad_dim(vkd_blob_builder *b)
+{
+    blob_tensor(b, VKD_DTYPE_INT8, 1, (uint32_t[]){UINT32_MAX}, NULL);
+}
+static void bad_absent_constant(vkd_blob_builder *b)
+{
+    blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, 0);
+}
+static void bad_negative_constant(vkd_blob_builder *b)
+{
+    blob_constant_tensor(b, VKD_DTYPE_INT8, 4, shape, -2);
+}
 static void bad_length(vkd_blob_builder *b)
 {
     blob_inline(b, weights, sizeof weights);
@@ -272,13 +301,17 @@ static void bad_range(vkd_blob_builder *b)
 static void bad_offset(vkd_blob_builder *b)
 {
     blob_inline(b, weights, sizeof weights);
-    blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, blob_constant(b, UINT64_MAX - 4, 12, NULL));
+    blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 1, &three,
+                         blob_constant(b, UINT64_MAX - 4, 12, NULL));
 }
 static void bad_no_key(vkd_blob_builder *b)
 {
     blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, blob_constant(b, UINT64_MAX, 12, NULL));
 }
-static void bad_list_item(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){tensor(b), 2}, 2); }
+static void bad_list_item(vkd_blob_builder *b)
+{
+    blob_value_list(b, (uint32_t[]){tensor(b), 2}, 2);
+}
 static void bad_list_in_list(vkd_blob_builder *b) { blob_value_list(b, (uint32_t[]){0}, 1); }
 static void bad_op_name(vkd_blob_builder *b) { blob_op(b, NULL, 0, NULL, 0); }
 static void bad_own_name(vkd_blob_builder *b) { blob_op(b, "vkd.q8_conv2d", 0, NULL, 0); }
@@ -289,11 +322,20 @@ static void bad_op_arg(vkd_blob_builder *b)
     blob_op(b, "aten.relu.default", 0, (uint32_t[]){0, 0}, 2);
     blob_op(b, "et_vk.q8ta_add.default", 0, (uint32_t[]){0, 0, 0, 900}, 4);
 }
-static void bad_negative_arg(vkd_blob_builder *b) { blob_op(b, "aten.relu.default", 0, (uint32_t[]){UINT32_MAX}, 1); }
+static void bad_negative_arg(vkd_blob_builder *b)
+{
+    blob_op(b, "aten.relu.default", 0, (uint32_t[]){UINT32_MAX}, 1);
+}
 static void bad_input(vkd_blob_builder *b) { blob_io(b, (uint32_t[]){tensor(b), 1}, 2, NULL, 0); }
 static void bad_output(vkd_blob_builder *b) { blob_io(b, NULL, 0, (uint32_t[]){UINT32_MAX}, 1); }
-static void bad_input_kind(vkd_blob_builder *b) { blob_io(b, (uint32_t[]){blob_string(b, "x")}, 1, NULL, 0); }
-static void bad_output_kind(vkd_blob_builder *b) { blob_io(b, NULL, 0, (uint32_t[]){blob_int(b, 1)}, 1); }
+static void bad_input_kind(vkd_blob_builder *b)
+{
+    blob_io(b, (uint32_t[]){blob_string(b, "x")}, 1, NULL, 0);
+}
+static void bad_output_kind(vkd_blob_builder *b)
+{
+    blob_io(b, NULL, 0, (uint32_t[]){blob_int(b, 1)}, 1);
+}
 static void bad_constant_input(vkd_blob_builder *b)
 {
     blob_io(b, (uint32_t[]){blob_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, weights)}, 1, NULL, 0);
@@ -315,25 +357,34 @@ static const struct {
     {bad_dim, VKD_INVALID_MODEL, "values[0]: dims product overflows"},
     {bad_absent_constant, VKD_INVALID_MODEL, "values[0]: constant_id 0, expected -1 or below 0"},
     {bad_negative_constant, VKD_INVALID_MODEL, "values[0]: constant_id -2"},
-    {bad_length, VKD_INVALID_MODEL, "constants[0]: length 11, but the tensor values[0] needs 12 bytes"},
-    {bad_range, VKD_INVALID_MODEL, "constants[0]: the tensor values[0] needs 12 bytes at 4 of a constants region of 12"},
+    {bad_length, VKD_INVALID_MODEL,
+     "constants[0]: length 11, but the tensor values[0] needs 12 bytes"},
+    {bad_range, VKD_INVALID_MODEL,
+     "constants[0]: the tensor values[0] needs 12 bytes at 4 of a constants region of 12"},
     {bad_offset, VKD_INVALID_MODEL, "needs 12 bytes at 18446744073709551611 of a constants region"},
-    {bad_no_key, VKD_INVALID_MODEL, "constants[0]: the offset says named data, but named_key is missing"},
+    {bad_no_key, VKD_INVALID_MODEL,
+     "constants[0]: the offset says named data, but named_key is missing"},
     {bad_list_item, VKD_INVALID_MODEL, "values[1]: item 1 refers to value 2 of 2"},
     {bad_list_in_list, VKD_INVALID_MODEL, "values[0]: item 0 is a list of values"},
     {bad_op_name, VKD_INVALID_MODEL, "op 0 has no name"},
-    {bad_own_name, VKD_INVALID_MODEL, "op 0 (vkd.q8_conv2d): names that begin with \"vkd.\" are the rewrites' own"},
+    {bad_own_name, VKD_INVALID_MODEL,
+     "op 0 (vkd.q8_conv2d): names that begin with \"vkd.\" are the rewrites' own"},
     {bad_other_own_name, VKD_INVALID_MODEL, "op 0 (vkd.): names that begin"},
-    {bad_op_arg, VKD_INVALID_MODEL, "op 1 (et_vk.q8ta_add.default): argument 3 refers to value 900 of 1"},
-    {bad_negative_arg, VKD_INVALID_MODEL, "op 0 (aten.relu.default): argument 0 refers to value -1 of 0"},
+    {bad_op_arg, VKD_INVALID_MODEL,
+     "op 1 (et_vk.q8ta_add.default): argument 3 refers to value 900 of 1"},
+    {bad_negative_arg, VKD_INVALID_MODEL,
+     "op 0 (aten.relu.default): argument 0 refers to value -1 of 0"},
     {bad_input, VKD_INVALID_MODEL, "input_ids[1] refers to value 1 of 1"},
     {bad_output, VKD_INVALID_MODEL, "output_ids[0] refers to value 4294967295 of 0"},
-    {bad_input_kind, VKD_INVALID_MODEL, "input_ids[0]: values[0] is neither a tensor nor a symbolic integer"},
-    {bad_output_kind, VKD_INVALID_MODEL, "output_ids[0]: values[0] is neither a tensor nor a symbolic integer"},
+    {bad_input_kind, VKD_INVALID_MODEL,
+     "input_ids[0]: values[0] is neither a tensor nor a symbolic integer"},
+    {bad_output_kind, VKD_INVALID_MODEL,
+     "output_ids[0]: values[0] is neither a tensor nor a symbolic integer"},
     {bad_constant_input, VKD_INVALID_MODEL, "input_ids[0]: values[0] is a constant"},
 };
 
-/* What no tensor of this library can be is told, not refused: the operators are to be looked at first. */
+/* What no tensor of this library can be is told, not refused: the operators are to be looked at
+ * first. */
 static void test_unsupported_values(void **state)
 {
     (void)state;
@@ -363,7 +414,8 @@ static void test_unsupported_values(void **state)
         assert_int_equal(vkd_model_read(blob, size, NULL, &r.arena, &model), VKD_OK);
         assert_true(model.op_count == 1 && !strcmp(model.ops[0].name, "my.op"));
         assert_int_equal(!model.unsupported, !cases[i].says);
-        assert_true(!cases[i].says || (strstr(model.unsupported, cases[i].says) && model.unsupported_value == odd));
+        assert_true(!cases[i].says ||
+                    (strstr(model.unsupported, cases[i].says) && model.unsupported_value == odd));
         reading_end(&r);
         free(blob);
     }
@@ -397,8 +449,10 @@ static void test_bad_graphs(void **state)
 static uint8_t *small_blob(size_t *out_size)
 {
     vkd_blob_builder *b = blob_new();
-    uint32_t x = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, shape, NULL), y = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, shape, NULL);
-    blob_op(b, "aten.mul.Tensor", 1, (uint32_t[]){x, blob_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, weights), y}, 3);
+    uint32_t x = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, shape, NULL),
+             y = blob_tensor(b, VKD_DTYPE_FLOAT32, 4, shape, NULL);
+    blob_op(b, "aten.mul.Tensor", 1,
+            (uint32_t[]){x, blob_tensor(b, VKD_DTYPE_FLOAT32, 1, &three, weights), y}, 3);
     blob_io(b, &x, 1, &y, 1);
     return blob_finish(b, out_size);
 }
@@ -455,7 +509,8 @@ static void test_truncation(void **state)
         reading r;
         reading_begin(&r, NULL);
         vkd_model model;
-        assert_int_equal(vkd_model_read(prefix, length, NULL, &r.arena, &model), length < needed ? VKD_INVALID_MODEL : VKD_OK);
+        assert_int_equal(vkd_model_read(prefix, length, NULL, &r.arena, &model),
+                         length < needed ? VKD_INVALID_MODEL : VKD_OK);
         reading_end(&r);
         free(prefix);
     }
@@ -483,7 +538,8 @@ static void test_any_address(void **state)
     free(blob);
 }
 
-/* Many values that all refer to one long list: 4 bytes each in the file, 32 KB each if they were copied without a bound. */
+/* Many values that all refer to one long list: 4 bytes each in the file, 32 KB each if they were
+ * copied without a bound. */
 static void test_shared_lists(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Whole models on a device: the small nets and ResNet50, against what the delegate is to give, whatever the options. */
+/* Whole models on a device: the small nets and ResNet50, against what the delegate is to give,
+ * whatever the options. */
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
@@ -14,10 +15,10 @@
 
 #define RESNET50 "resnet50-fashion"
 
-/* ------------------------------------------------------------------------------------------------------ comparison */
+/* ----------------------------------------------------------------------------------- comparison */
 
-static void compare(const char *folder, const float *got, const float *expected, size_t count, double *out_largest,
-                    double *out_relative, double *out_cosine)
+static void compare(const char *folder, const float *got, const float *expected, size_t count,
+                    double *out_largest, double *out_relative, double *out_cosine)
 {
     double largest = 0, distance = 0, a = 0, b = 0, product = 0;
     for (size_t i = 0; i < count; i++) {
@@ -48,13 +49,14 @@ static void assert_same(const sample *s, const float *got, const float *expected
 {
     for (size_t i = 0; i < s->count; i++)
         if (memcmp(&got[i], &expected[i], sizeof *got))
-            fail_msg("%s, %s: element %zu is %.9g, with the defaults %.9g", s->folder, what, i, (double)got[i],
-                     (double)expected[i]);
+            fail_msg("%s, %s: element %zu is %.9g, with the defaults %.9g", s->folder, what, i,
+                     (double)got[i], (double)expected[i]);
 }
 
-/* ----------------------------------------------------------------------------------------------------- small nets */
+/* ----------------------------------------------------------------------------------- small nets */
 
-/* The nets that must run. Others may, and must match then; what does not run must be refused with the name of an operator. */
+/* The nets that must run. Others may, and must match then; what does not run must be refused with
+ * the name of an operator. */
 static const char *const running[] = {
     "add_only_c5_9x9",
     "add_two_c3o5_9x11",
@@ -116,8 +118,8 @@ static void assert_refused(const sample *s, const char *operator)
     vkd_method *method;
     vkd_status status = sample_load(s, &options, &program, &method);
     if (status != VKD_UNSUPPORTED || !strstr(w.error, operator))
-        fail_msg("%s: %s, \"%s\": expected VKD_UNSUPPORTED and the name of %s", s->folder, vkd_status_name(status),
-                 w.error, operator);
+        fail_msg("%s: %s, \"%s\": expected VKD_UNSUPPORTED and the name of %s", s->folder,
+                 vkd_status_name(status), w.error, operator);
     assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
     watch_end(&w);
 }
@@ -139,7 +141,8 @@ static void match_or_be_refused(const char *folder, void *user)
         options.no_self_check = false;
         float *output = sample_run(&s, &options, 3);
         assert_close(&s, output, s.expected, 1);
-        assert_int_equal(w.counts[VKD_LOG_ERROR] + w.counts[VKD_LOG_WARNING], 0); /* no kernel failed its self-check */
+        /* no kernel failed its self-check */
+        assert_int_equal(w.counts[VKD_LOG_ERROR] + w.counts[VKD_LOG_WARNING], 0);
         watch_end(&w);
         free(output);
         t->matched++;
@@ -159,7 +162,7 @@ static void small_nets_match_or_are_refused(void **state)
     assert_true(t.matched + t.refused >= 46);
 }
 
-/* --------------------------------------------------------------------------------------------- options change nothing */
+/* ----------------------------------------------------------------------- options change nothing */
 
 typedef struct option_case {
     const char *name;
@@ -181,7 +184,8 @@ static const option_case same_bits[] = {
     {.name = "clamps apart", .skip_rewrites = VKD_REWRITE_FUSE_CLAMP},
     {.name = "additions apart", .skip_rewrites = VKD_REWRITE_FUSE_ADD},
     {.name = "dequantizes apart", .skip_rewrites = VKD_REWRITE_FUSE_DEQUANTIZE},
-    {.name = "clamps and additions apart", .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
+    {.name = "clamps and additions apart",
+     .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
 };
 enum { SAME_BITS = sizeof same_bits / sizeof same_bits[0] };
 
@@ -197,7 +201,8 @@ static vkd_options options_of(const option_case *c, watch *w)
     return options;
 }
 
-/* Whether the device has no integer dot product, so that a case which forces it is refused, and rightly. */
+/* Whether the device has no integer dot product, so that a case which forces it is refused, and
+ * rightly. */
 static bool is_beyond_device(const sample *s, const option_case *c)
 {
     if (c->int8_dot != VKD_DOT_SIGNED && c->int8_dot != VKD_DOT_MIXED)
@@ -235,8 +240,8 @@ static bool has_mean(const sample *s)
     return false;
 }
 
-/* The default against every case, and against the file's operators one by one: the rewrites are exact but for that of the mean,
- * which rounds once instead of several times. */
+/* The default against every case, and against the file's operators one by one: the rewrites are
+ * exact but for that of the mean, which rounds once instead of several times. */
 static void check_options(const sample *s, const bool beyond[SAME_BITS], int runs)
 {
     float *plain = run_case(s, &(option_case){0}, runs);
@@ -281,7 +286,7 @@ static void options_change_no_bit_of_small_nets(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- conv variants */
+/* -------------------------------------------------------------------------------- conv variants */
 
 enum { VARIANTS = 64, VARIANT_NAME = 64 };
 
@@ -376,7 +381,7 @@ static void every_conv_variant(void **state)
     check_variants(RESNET50);
 }
 
-/* ------------------------------------------------------------------------------------------------------- whole models */
+/* --------------------------------------------------------------------------------- whole models */
 
 /* How close whole models must come: deep nets are chaotic in the last bit. */
 static const struct {
@@ -404,7 +409,8 @@ static void check_model(size_t index)
     float *output = sample_run(&s, &options, 3);
     compare(s.folder, output, s.expected, s.count, &largest, &relative, &cosine);
     double steps = largest / sample_output_step(&s);
-    print_message("%s: top-1 %zu, cosine %.6f, %.2f steps off\n", s.folder, argmax(output, s.count), cosine, steps);
+    print_message("%s: top-1 %zu, cosine %.6f, %.2f steps off\n", s.folder, argmax(output, s.count),
+                  cosine, steps);
     assert_int_equal(argmax(output, s.count), argmax(s.expected, s.count));
     assert_true(cosine >= models[index].cosine);
     assert_true(steps <= models[index].steps + 1e-3);

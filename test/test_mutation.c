@@ -1,5 +1,6 @@
-/* The readers over damaged copies of the sample models: random mutations, truncation, and allocations that fail. Meant for a
- * build with sanitizers, but any build checks that the status is one of those that a damaged file may give. */
+/* The readers over damaged copies of the sample models: random mutations, truncation, and
+ * allocations that fail. Meant for a build with sanitizers, but any build checks that the status is
+ * one of those that a damaged file may give. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -62,7 +63,8 @@ static void load_sample(const char *folder, void *user)
 /* A method with every kind of value and step, which the models do not have. */
 static uint8_t *build_method(size_t *out_size)
 {
-    static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0}, wide = {VKD_DTYPE_INT64, 2, {2, 3}, 0};
+    static const vkd_tensor_info matrix = {VKD_DTYPE_FLOAT32, 2, {2, 3}, 0},
+                                 wide = {VKD_DTYPE_INT64, 2, {2, 3}, 0};
     static const int64_t data[6] = {1, 2, 3, 4, 5, 6};
     vkd_blob_builder *blob = blob_new();
     const uint32_t dims[] = {2, 3};
@@ -76,14 +78,25 @@ static uint8_t *build_method(size_t *out_size)
     uint32_t x = pte_tensor(b, &matrix), y = pte_tensor(b, &matrix), z = pte_tensor(b, &matrix),
              constant = pte_constant(b, &wide, data), state = pte_tensor(b, &matrix);
     pte_initial(b, data, 24);
-    uint32_t n = pte_int(b, 3), length = pte_int(b, 0), ints = pte_int_list(b, (const uint32_t[]){n, length}, 2),
-             null = pte_null(b), view = pte_tensor(b, &matrix);
+    uint32_t n = pte_int(b, 3), length = pte_int(b, 0),
+             ints = pte_int_list(b, (const uint32_t[]){n, length}, 2), null = pte_null(b),
+             view = pte_tensor(b, &matrix);
     pte_place(b, x);
     uint32_t tensors = pte_tensor_list(b, (const uint32_t[]){x, constant}, 2),
              optional = pte_optional_list(b, (const int32_t[]){-1, (int32_t)x}, 2),
              both = pte_tensor_list(b, (const uint32_t[]){y, z}, 2);
-    const uint32_t args[] = {
-        tensors, optional, ints, pte_double(b, 1), pte_bool(b, true), pte_string(b, "s"), null, view, state, y, z, both};
+    const uint32_t args[] = {tensors,
+                             optional,
+                             ints,
+                             pte_double(b, 1),
+                             pte_bool(b, true),
+                             pte_string(b, "s"),
+                             null,
+                             view,
+                             state,
+                             y,
+                             z,
+                             both};
     for (uint32_t i = 0; i < 2; i++) {
         pte_delegate(b, "VulkanBackend", bytes, blob_size);
         pte_call(b, i, (const uint32_t[]){x, i ? z : y, length}, 3);
@@ -126,15 +139,16 @@ static uint8_t *exact_copy(const uint8_t *bytes, size_t size)
     return copy;
 }
 
-/* ------------------------------------------------------------------------------------------------------- mutations */
+/* ------------------------------------------------------------------------------------ mutations */
 
 static size_t draw(vkd_random *random, size_t limit) { return random_bits(random) % limit; }
 
 /* Changes a few places of the bytes from `begin` to `end`. */
 static void mutate(uint8_t *bytes, size_t begin, size_t end, vkd_random *random)
 {
-    static const uint32_t words[] = {0,    1,      2,       4,          7,          8,          0x7f,
-                                     0xff, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
+    static const uint32_t words[] = {0,          1,          2,          4,         7,
+                                     8,          0x7f,       0xff,       0xffff,    0x10000,
+                                     0x7fffffff, 0x80000000, 0xfffffff0, 0xffffffff};
     for (size_t count = 1 + draw(random, 4); count > 0; count--) {
         size_t at = begin + draw(random, end - begin), word = at / 4 * 4;
         if (word + 4 > end)
@@ -155,7 +169,8 @@ static void mutate(uint8_t *bytes, size_t begin, size_t end, vkd_random *random)
     }
 }
 
-/* A damaged copy of a sample: in the program's flatbuffer, in the delegate's blob, or anywhere, and sometimes cut short. */
+/* A damaged copy of a sample: in the program's flatbuffer, in the delegate's blob, or anywhere, and
+ * sometimes cut short. */
 static uint8_t *damaged(const sample *s, vkd_random *random, size_t *out_size)
 {
     uint8_t *whole = exact_copy(s->bytes, s->size);
@@ -187,7 +202,8 @@ static uint64_t touch_model(const vkd_model *model)
     for (size_t i = 0; i < model->value_count; i++) {
         const vkd_model_value *v = &model->values[i];
         if (v->kind == VKD_VALUE_TENSOR && v->tensor.data) {
-            assert_int_equal(v->tensor.size, vkd_dims_count(v->tensor.rank, v->tensor.dims) * vkd_dtype_size(v->tensor.dtype));
+            assert_int_equal(v->tensor.size, vkd_dims_count(v->tensor.rank, v->tensor.dims) *
+                                                 vkd_dtype_size(v->tensor.dtype));
             sum += sum_bytes(v->tensor.data, v->tensor.size);
         } else if (v->kind == VKD_VALUE_STRING) {
             sum += strlen(v->string);
@@ -220,8 +236,10 @@ static vkd_status read_and_touch(reading *r, const uint8_t *file, size_t size, s
             const vkd_container_delegate *d = &method->delegates[k];
             vkd_model model;
             for (size_t j = 0; j < d->spec_count; j++)
-                sum += sum_bytes(d->specs[j].value, d->specs[j].value_size) + strlen(d->specs[j].key);
-            VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, &r->container.named_data, &r->arena, &model));
+                sum +=
+                    sum_bytes(d->specs[j].value, d->specs[j].value_size) + strlen(d->specs[j].key);
+            VKD_TRY(vkd_model_read(d->blob.data, d->blob.size, &r->container.named_data, &r->arena,
+                                   &model));
             sum += touch_model(&model);
         }
         vkd_model whole;
@@ -256,18 +274,21 @@ static void test_mutations(void **state)
         assert_int_equal(r.context.host_bytes, 0);
         free(file);
     }
-    print_message("%d mutations: %zu accepted, %zu unsupported; of the others %zu refused for the blob\n", MUTATIONS, accepted,
-                  unsupported, blobs);
-    assert_true(accepted > 0 && accepted < MUTATIONS && blobs > MUTATIONS / 10 && inlined > MUTATIONS / 10);
+    print_message(
+        "%d mutations: %zu accepted, %zu unsupported; of the others %zu refused for the blob\n",
+        MUTATIONS, accepted, unsupported, blobs);
+    assert_true(accepted > 0 && accepted < MUTATIONS && blobs > MUTATIONS / 10 &&
+                inlined > MUTATIONS / 10);
 }
 
-/* ------------------------------------------------------------------------------------------------------- truncation */
+/* ----------------------------------------------------------------------------------- truncation */
 
 static void test_truncated_file(void **state)
 {
     (void)state;
     const sample *s = &samples.items[0];
-    for (int old_header = 0; old_header <= 1; old_header++) { /* without the data's size, the segments' own ranges must do */
+    for (int old_header = 0; old_header <= 1;
+         old_header++) { /* without the data's size, the segments' own ranges must do */
         uint8_t *whole = exact_copy(s->bytes, s->size);
         if (old_header)
             flat_set(whole, 12, 24, 4);
@@ -300,7 +321,9 @@ static void test_truncated_blobs(void **state)
             reading part;
             reading_begin(&part, NULL);
             vkd_model model;
-            assert_int_equal(vkd_model_read(prefix, length, &r.container.named_data, &part.arena, &model), VKD_INVALID_MODEL);
+            assert_int_equal(
+                vkd_model_read(prefix, length, &r.container.named_data, &part.arena, &model),
+                VKD_INVALID_MODEL);
             reading_end(&part);
             free(prefix);
         }
@@ -324,11 +347,13 @@ static void test_truncated_large(void **state)
     flat_set(file, 12, 24, 4); /* without the data's size, the segments' own ranges must do */
     size_t base = flat_get(file, 24, 8), segments = flat_child(file, flat_follow(file, 0), 12),
            count = flat_get(file, segments, 4);
-    size_t edges[1024] = {8, 12, 16, 24, 32, 40, flat_get(file, 16, 8), base}, edge_count = 8, last = 0;
+    size_t edges[1024] = {8, 12, 16, 24, 32, 40, flat_get(file, 16, 8), base}, edge_count = 8,
+           last = 0;
     assert_true(count > 200 && count < 500);
     for (size_t i = 0; i < count; i++) {
         size_t segment = flat_item(file, segments, i);
-        size_t begin = base + field_or_zero(file, segment, 4), end = begin + field_or_zero(file, segment, 6);
+        size_t begin = base + field_or_zero(file, segment, 4),
+               end = begin + field_or_zero(file, segment, 6);
         edges[edge_count++] = begin;
         edges[edge_count++] = end;
         last = end > last ? end : last;
@@ -346,7 +371,7 @@ static void test_truncated_large(void **state)
     free(file);
 }
 
-/* ------------------------------------------------------------------------------------------------ allocation failure */
+/* --------------------------------------------------------------------------- allocation failure */
 
 typedef struct failing_allocator {
     size_t until_failure, live;
@@ -369,9 +394,10 @@ static void release(void *user, void *memory)
     free(memory);
 }
 
-/* Reads with an allocator that fails after `allowed` allocations of at least so many bytes, and an arena of which `used` bytes
- * are taken. */
-static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t least, size_t used)
+/* Reads with an allocator that fails after `allowed` allocations of at least so many bytes, and an
+ * arena of which `used` bytes are taken. */
+static vkd_status read_failing(const uint8_t *file, size_t size, size_t allowed, size_t least,
+                               size_t used)
 {
     failing_allocator f = {allowed, 0, least};
     vkd_allocator allocator = {sizeof allocator, allocate, release, &f};
@@ -399,18 +425,20 @@ static void test_allocation_failure(void **state)
     free(file);
 }
 
-/* The arena asks for a block at a time. With one block and less and less room in it, each of the readers' own allocations is
- * the one that fails; their copies of the flatbuffers are smaller. */
+/* The arena asks for a block at a time. With one block and less and less room in it, each of the
+ * readers' own allocations is the one that fails; their copies of the flatbuffers are smaller. */
 static void test_arena_failure(void **state)
 {
     (void)state;
     enum { BLOCK = 32 * 1024, STEP = 16 };
-    const sample *read[] = {&samples.items[0], &samples.items[samples.count - 1]}; /* the last is built */
+    /* the last is built */
+    const sample *read[] = {&samples.items[0], &samples.items[samples.count - 1]};
     for (size_t i = 0; i < 2; i++) {
         size_t failures = 0;
         for (size_t used = STEP; used <= BLOCK; used += STEP)
             failures += read_failing(read[i]->bytes, read[i]->size, 1, BLOCK, used) != VKD_OK;
-        print_message("%s: %zu of %d readings ran out of memory\n", read[i]->folder, failures, BLOCK / STEP);
+        print_message("%s: %zu of %d readings ran out of memory\n", read[i]->folder, failures,
+                      BLOCK / STEP);
         assert_true(failures > 0 && failures < BLOCK / STEP);
     }
 }

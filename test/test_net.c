@@ -1,6 +1,7 @@
-/* From a model to a net of typed calls: which row an operator has, what calls use, and that files of any size take time and memory
- * in proportion to it. Time is counted in steps: comparisons of names and visits of arguments (test/CMakeLists.txt puts the counters
- * in between). Needs no device. */
+/* From a model to a net of typed calls: which row an operator has, what calls use, and that files
+ * of any size take time and memory in proportion to it. Time is counted in steps: comparisons of
+ * names and visits of arguments (test/CMakeLists.txt puts the counters in between). Needs no
+ * device. */
 #include "graph/decode.h"
 #include "graph/rewrite.h"
 #include "graph/rewriter.h"
@@ -14,7 +15,7 @@
 
 #include <cmocka.h>
 
-/* ---------------------------------------------------------------------------------------------------------- counters */
+/* ------------------------------------------------------------------------------------- counters */
 
 static uint64_t comparisons, visits;
 
@@ -46,25 +47,28 @@ void __wrap_vkd_call_uses(const vkd_call *call, vkd_use_fn fn, void *user)
     __real_vkd_call_uses(call, count_visit, &(visitor){fn, user});
 }
 
-/* -------------------------------------------------------------------------------------------------------------- rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 typedef struct two {
     uint32_t x, y;
 } two;
 
 static const vkd_param one_in[] = {VKD_TENSOR(two, x), VKD_OUTPUT(two, y), VKD_PARAMS_END};
-static const vkd_param with_flag[] = {VKD_TENSOR(two, x), VKD_IGNORED("flag"), VKD_OUTPUT(two, y), VKD_FUSED(two, x), VKD_PARAMS_END};
+static const vkd_param with_flag[] = {VKD_TENSOR(two, x), VKD_IGNORED("flag"), VKD_OUTPUT(two, y),
+                                      VKD_FUSED(two, x), VKD_PARAMS_END};
 static const vkd_op first_rows[] = {
     {"aten.some.default", one_in, sizeof(two), NULL, NULL, .code = 1},
     {"aten.some.default", with_flag, sizeof(two), NULL, NULL, .code = 2},
     {"bare.name", one_in, sizeof(two), NULL, NULL, .code = 3},
 };
 static const vkd_op second_rows[] = {
-    {"vkd.hidden", one_in, sizeof(two), NULL, NULL, .code = 4, .kind = VKD_OP_Q8_MEAN, .internal = true},
+    {"vkd.hidden", one_in, sizeof(two), NULL, NULL, .code = 4, .kind = VKD_OP_Q8_MEAN,
+     .internal = true},
     {"my.hidden.default", one_in, sizeof(two), NULL, NULL, .code = 5, .internal = true},
     {"other::some.out", one_in, sizeof(two), NULL, NULL, .code = 6},
 };
-static const vkd_op_table first_table = VKD_OP_TABLE(first_rows), second_table = VKD_OP_TABLE(second_rows);
+static const vkd_op_table first_table = VKD_OP_TABLE(first_rows),
+                          second_table = VKD_OP_TABLE(second_rows);
 static const vkd_op_table *const table_list[] = {&first_table, &second_table};
 static const vkd_op_tables tables = {table_list, 2};
 
@@ -75,21 +79,31 @@ static void rows_are_found(void **state)
         size_t args;
         int code; /* 0: none */
     } cases[] = {
-        {"aten.some.default", 2, 1},  {"aten.some.default", 3, 2},
+        {"aten.some.default", 2, 1},
+        {"aten.some.default", 3, 2},
         {"aten.some.default", 17, 1}, /* the decoder says what is expected */
-        {"some.default", 2, 1},       {"some.default", 3, 2}, /* without the namespace */
-        {"default", 2, 0},            {"name", 2, 0},          {"bare.name", 2, 3},
-        {"aten.some", 2, 0},          {"aten.some.default.x", 2, 0}, {"other.some.default", 2, 0},
-        {"other::some.out", 2, 6},    {"out", 2, 0},           {"", 2, 0},
-        {"vkd.hidden", 2, 0},         {"hidden", 2, 0},        {"my.hidden.default", 2, 0},
+        {"some.default", 2, 1},
+        {"some.default", 3, 2}, /* without the namespace */
+        {"default", 2, 0},
+        {"name", 2, 0},
+        {"bare.name", 2, 3},
+        {"aten.some", 2, 0},
+        {"aten.some.default.x", 2, 0},
+        {"other.some.default", 2, 0},
+        {"other::some.out", 2, 6},
+        {"out", 2, 0},
+        {"", 2, 0},
+        {"vkd.hidden", 2, 0},
+        {"hidden", 2, 0},
+        {"my.hidden.default", 2, 0},
         {"hidden.default", 2, 0}, /* a file cannot name them */
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const vkd_op *row = vkd_op_find(&tables, cases[i].name, cases[i].args);
         if ((row ? row->code : 0) != cases[i].code)
-            fail_msg("'%s' with %zu arguments: row %d, expected %d", cases[i].name, cases[i].args, row ? row->code : 0,
-                     cases[i].code);
+            fail_msg("'%s' with %zu arguments: row %d, expected %d", cases[i].name, cases[i].args,
+                     row ? row->code : 0, cases[i].code);
     }
     assert_int_equal(vkd_op_internal(&tables, VKD_OP_Q8_MEAN)->code, 4);
     assert_null(vkd_op_internal(&tables, VKD_OP_Q8_CLAMP));
@@ -108,7 +122,8 @@ static void the_library_s_rows(void **state)
                 fail_msg("row '%s' is not whole", row->name ? row->name : "?");
             const vkd_op *found = vkd_op_find(&vkd_ops, row->name, vkd_params_count(row->params));
             if (row->internal ? found != NULL : found != row)
-                fail_msg("row '%s' is %s", row->name, row->internal ? "open to files" : "hidden by another one");
+                fail_msg("row '%s' is %s", row->name,
+                         row->internal ? "open to files" : "hidden by another one");
             internal += row->internal;
             for (const vkd_param *p = row->params; p->kind != VKD_PARAM_END; p++)
                 assert_true(p->kind == VKD_PARAM_IGNORED || p->offset < row->args_size);
@@ -116,7 +131,7 @@ static void the_library_s_rows(void **state)
     assert_true(internal >= 2);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- uses */
+/* ----------------------------------------------------------------------------------------- uses */
 
 typedef struct seen {
     size_t count;
@@ -144,10 +159,13 @@ static void calls_name_what_they_use(void **state)
         int32_t dim;
     } many;
     static const vkd_param params[] = {
-        VKD_TENSOR(many, x),      VKD_OPTIONAL_TENSOR(many, none), VKD_CONSTANT(many, constant), VKD_MUTATED(many, state),
-        VKD_TENSOR_LIST(many, parts), VKD_NUMBER(many, number),    VKD_NUMBER(many, plain),      VKD_SYM(many, sym),
-        VKD_SIZES(many, sizes),   VKD_INT(many, dim),              VKD_OUTPUTS(many, y, 3),      VKD_OUTPUT_SYM(many, symbol),
-        VKD_FUSED(many, fused),   VKD_PARAMS_END};
+        VKD_TENSOR(many, x),          VKD_OPTIONAL_TENSOR(many, none),
+        VKD_CONSTANT(many, constant), VKD_MUTATED(many, state),
+        VKD_TENSOR_LIST(many, parts), VKD_NUMBER(many, number),
+        VKD_NUMBER(many, plain),      VKD_SYM(many, sym),
+        VKD_SIZES(many, sizes),       VKD_INT(many, dim),
+        VKD_OUTPUTS(many, y, 3),      VKD_OUTPUT_SYM(many, symbol),
+        VKD_FUSED(many, fused),       VKD_PARAMS_END};
     static const vkd_op row = {.name = "many", .params = params, .args_size = sizeof(many)};
     uint32_t parts[] = {5, 6};
     many args = {.x = 1,
@@ -165,7 +183,8 @@ static void calls_name_what_they_use(void **state)
     static const struct {
         uint32_t id;
         bool write;
-    } expected[] = {{1, 0}, {2, 0}, {3, 0}, {103, 1}, {5, 0}, {6, 0}, {7, 0}, {8, 0}, {10, 1}, {11, 1}, {12, 1}, {13, 0}};
+    } expected[] = {{1, 0}, {2, 0}, {3, 0},  {103, 1}, {5, 0},  {6, 0},
+                    {7, 0}, {8, 0}, {10, 1}, {11, 1},  {12, 1}, {13, 0}};
     (void)state;
     seen s = {0};
     vkd_call call = {.row = &row, .args = &args};
@@ -174,12 +193,13 @@ static void calls_name_what_they_use(void **state)
     assert_int_equal(s.count, sizeof expected / sizeof *expected);
     for (size_t i = 0; i < s.count; i++)
         assert_true(s.ids[i] == expected[i].id && s.writes[i] == expected[i].write);
-    assert_true(args.x == 101 && args.state == 203 && parts[1] == 106 && args.number.value == 107 && args.sizes.items[1].value == 108);
+    assert_true(args.x == 101 && args.state == 203 && parts[1] == 106 && args.number.value == 107 &&
+                args.sizes.items[1].value == 108);
     vkd_call_set_result(&call, 77);
     assert_int_equal(args.y[0], 77);
 }
 
-/* ------------------------------------------------------------------------------------------------------ large models */
+/* --------------------------------------------------------------------------------- large models */
 
 /* A model of any size, owned; the arrays that operators and lists point into do not move. */
 typedef struct large {
@@ -210,7 +230,8 @@ static void begin(large *l, size_t values, size_t ops, size_t args, size_t ids)
     l->args = make(args, sizeof *l->args);
     l->ids = make(ids, sizeof *l->ids);
     l->names = make(ops, 16);
-    l->model = (vkd_model){.values = l->values, .value_count = values, .ops = l->ops, .op_count = ops};
+    l->model =
+        (vkd_model){.values = l->values, .value_count = values, .ops = l->ops, .op_count = ops};
 }
 
 static void end(large *l)
@@ -220,8 +241,9 @@ static void end(large *l)
     free(l->values), free(l->ops), free(l->args), free(l->ids), free(l->names);
 }
 
-static const vkd_model_value image = {.kind = VKD_VALUE_TENSOR,
-                                      .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {2, 3}, .size = 24}};
+static const vkd_model_value image = {
+    .kind = VKD_VALUE_TENSOR,
+    .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {2, 3}, .size = 24}};
 
 /* Operators with names of their own. */
 static vkd_status bind_unknown(size_t count, uint64_t *out_steps, char error[512])
@@ -231,7 +253,8 @@ static vkd_status bind_unknown(size_t count, uint64_t *out_steps, char error[512
     l.values[0] = image;
     for (size_t i = 0; i < count; i++) {
         snprintf(l.names + 16 * i, 16, "my.op%zu", (i * 7919) % count);
-        l.ops[i] = (vkd_model_op){.name = l.names + 16 * i, .node_id = (uint32_t)i, .arg_count = 1, .args = l.args};
+        l.ops[i] = (vkd_model_op){
+            .name = l.names + 16 * i, .node_id = (uint32_t)i, .arg_count = 1, .args = l.args};
     }
     comparisons = 0;
     vkd_status status = vkd_net_bind(&l.net, &l.model, &tables, &l.arena);
@@ -248,7 +271,8 @@ static void many_unknown_operators_take_n_log_n(void **state)
     char error[512];
     assert_int_equal(bind_unknown(10000, &few, error), VKD_UNSUPPORTED);
     assert_int_equal(bind_unknown(40000, &many, error), VKD_UNSUPPORTED);
-    print_message("10000 names: %llu comparisons, 40000: %llu\n", (unsigned long long)few, (unsigned long long)many);
+    print_message("10000 names: %llu comparisons, 40000: %llu\n", (unsigned long long)few,
+                  (unsigned long long)many);
     assert_true(few > 10000 && many < 5 * few);
     assert_non_null(strstr(error, "operators 'my.op0' (node 0), 'my.op7919' (node 1), "));
     assert_string_equal(error + strlen(error) - 21, "... are not supported");
@@ -266,26 +290,30 @@ static vkd_status bind_cats(large *l, size_t count, size_t length, bool shared)
     for (size_t i = 0; i < lists * length; i++)
         l->ids[i] = (uint32_t)(i % length);
     for (size_t i = 0; i < lists; i++)
-        l->values[list0 + i] =
-            (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = length, .values = l->ids + i * length}};
+        l->values[list0 + i] = (vkd_model_value){
+            .kind = VKD_VALUE_VALUE_LIST, .list = {.count = length, .values = l->ids + i * length}};
     l->values[dim] = (vkd_model_value){.kind = VKD_VALUE_INT};
     for (size_t i = 0; i < count; i++) {
         l->values[y0 + i] = image;
         l->values[y0 + i].tensor.dims[0] = (uint32_t)(2 * length);
         uint32_t *args = l->args + 3 * i;
-        args[0] = (uint32_t)(list0 + (shared ? 0 : i)), args[1] = (uint32_t)dim, args[2] = (uint32_t)(y0 + i);
-        l->ops[i] = (vkd_model_op){.name = "aten.cat.default", .node_id = (uint32_t)i, .arg_count = 3, .args = args};
+        args[0] = (uint32_t)(list0 + (shared ? 0 : i)), args[1] = (uint32_t)dim,
+        args[2] = (uint32_t)(y0 + i);
+        l->ops[i] = (vkd_model_op){
+            .name = "aten.cat.default", .node_id = (uint32_t)i, .arg_count = 3, .args = args};
     }
     return vkd_net_bind(&l->net, &l->model, &vkd_ops, &l->arena);
 }
 
-/* A list is copied for each of its mentions: where many operators mention a long one, that is no file of an exporter. */
+/* A list is copied for each of its mentions: where many operators mention a long one, that is no
+ * file of an exporter. */
 static void shared_lists_are_refused(void **state)
 {
     (void)state;
     large l;
     assert_int_equal(bind_cats(&l, 2000, 2000, true), VKD_UNSUPPORTED);
-    assert_non_null(strstr(l.context.error, "operators share lists of values: their arguments have 4000000 entries"));
+    assert_non_null(strstr(
+        l.context.error, "operators share lists of values: their arguments have 4000000 entries"));
     assert_true(l.context.host_peak < 2000000); /* found before anything was copied */
     end(&l);
     assert_int_equal(bind_cats(&l, 10, 2000, true), VKD_OK); /* a few mentions are no harm */
@@ -317,7 +345,8 @@ static void rewriting_is_linear(void **state)
     measure_cats(500, &few, &few_bytes);
     measure_cats(2000, &many, &many_bytes);
     print_message("500 calls: %llu visits, %llu bytes; 2000: %llu, %llu\n", (unsigned long long)few,
-                  (unsigned long long)few_bytes, (unsigned long long)many, (unsigned long long)many_bytes);
+                  (unsigned long long)few_bytes, (unsigned long long)many,
+                  (unsigned long long)many_bytes);
     assert_true(few > 500 * 40 && many < 5 * few && many_bytes < 5 * few_bytes);
 }
 

@@ -1,6 +1,6 @@
-/* What nets under models/ become on two fabricated devices: operator, kernel, variant and shape of every node, held by
- * test/data/node_lists.txt. A net that is not in there is named, no more. Needs no device. Where a change of the lists is wanted,
- * VKD_TEST_WRITE=FILE writes the new ones. */
+/* What nets under models/ become on two fabricated devices: operator, kernel, variant and shape of
+ * every node, held by test/data/node_lists.txt. A net that is not in there is named, no more. Needs
+ * no device. Where a change of the lists is wanted, VKD_TEST_WRITE=FILE writes the new ones. */
 #include "graph/rewrite.h"
 #include "support/fake_caps.h"
 #include "support/flat.h"
@@ -58,8 +58,8 @@ static void list_sample(const char *folder, void *user)
         fprintf(l->stream, "%s on %s\n", folder, devices[d].name);
         for (size_t i = 0; i < graph.node_count; i++) {
             const vkd_node *node = &graph.nodes[i];
-            fprintf(l->stream, "    %s: %s%s%s: %s\n", node->op, vkd_shaders[node->shader].name, node->variant[0] ? ", " : "",
-                    node->variant, node->shape);
+            fprintf(l->stream, "    %s: %s%s%s: %s\n", node->op, vkd_shaders[node->shader].name,
+                    node->variant[0] ? ", " : "", node->variant, node->shape);
         }
         l->nodes += graph.node_count;
     }
@@ -69,7 +69,10 @@ static void list_sample(const char *folder, void *user)
 
 static size_t line_length(const char *text) { return strcspn(text, "\n"); }
 
-static const char *next_line(const char *line) { return line + line_length(line) + (line[line_length(line)] == '\n'); }
+static const char *next_line(const char *line)
+{
+    return line + line_length(line) + (line[line_length(line)] == '\n');
+}
 
 static bool same_line(const char *a, const char *b)
 {
@@ -89,10 +92,11 @@ static void compare(const char *net, const char *got, const char *expected)
 {
     if (!got)
         fail_msg("%.*s does not run any more", (int)line_length(net), net);
-    for (int node = 0; *got == ' ' || *expected == ' '; node++, got = next_line(got), expected = next_line(expected))
+    for (int node = 0; *got == ' ' || *expected == ' ';
+         node++, got = next_line(got), expected = next_line(expected))
         if (!same_line(got, expected))
-            fail_msg("%.*s, node %d: '%.*s', expected '%.*s'", (int)line_length(net), net, node, (int)line_length(got), got,
-                     (int)line_length(expected), expected);
+            fail_msg("%.*s, node %d: '%.*s', expected '%.*s'", (int)line_length(net), net, node,
+                     (int)line_length(got), got, (int)line_length(expected), expected);
 }
 
 static void nets_have_these_nodes(void **state)

@@ -1,4 +1,5 @@
-/* Drivers that leave unwritten what they should write, or claim more than there is: the library works, or says why it does not.
+/* Drivers that leave unwritten what they should write, or claim more than there is: the library
+ * works, or says why it does not.
  */
 #include "runtime/adapter.h"
 #include "support/faulty.h"
@@ -45,13 +46,15 @@ static void odd_lists(void **state)
 {
     (void)state;
     gpu_needed();
-    static const char *const functions[] = {"vkEnumerateInstanceExtensionProperties", "vkEnumerateDeviceExtensionProperties",
-                                            "vkEnumeratePhysicalDevices", "vkGetPhysicalDeviceQueueFamilyProperties"};
+    static const char *const functions[] = {
+        "vkEnumerateInstanceExtensionProperties", "vkEnumerateDeviceExtensionProperties",
+        "vkEnumeratePhysicalDevices", "vkGetPhysicalDeviceQueueFamilyProperties"};
     for (size_t f = 0; f < sizeof functions / sizeof *functions; f++) {
         const bool vital = f >= 2; /* without one there is no device */
         assert_int_equal(run_small(functions[f], FAULTY_LIST_LONG, NULL), VKD_OK);
         assert_int_equal(run_small(functions[f], FAULTY_LIST_REPEATED, NULL), VKD_OK);
-        assert_int_equal(run_small(functions[f], FAULTY_LIST_UNWRITTEN, NULL), vital ? VKD_NO_DEVICE : VKD_OK);
+        assert_int_equal(run_small(functions[f], FAULTY_LIST_UNWRITTEN, NULL),
+                         vital ? VKD_NO_DEVICE : VKD_OK);
         vkd_status status = run_small(functions[f], FAULTY_LIST_SHORT, NULL);
         assert_true(status == VKD_OK || (vital && status == VKD_NO_DEVICE));
     }
@@ -64,12 +67,15 @@ static void uncounted_families(void **state)
     const vkd_instance *instance = &g->device->instance;
     VkPhysicalDevice devices[16];
     uint32_t count = 16, families = 0;
-    assert_true(instance->vkEnumeratePhysicalDevices(instance->handle, &count, devices) >= VK_SUCCESS && count);
+    assert_true(instance->vkEnumeratePhysicalDevices(instance->handle, &count, devices) >=
+                    VK_SUCCESS &&
+                count);
     instance->vkGetPhysicalDeviceQueueFamilyProperties(devices[0], &families, NULL);
     faulty_driver_be_odd("vkGetPhysicalDeviceQueueFamilyProperties", FAULTY_LIST_REPEATED);
     vkd_adapter adapter;
     bool fits;
-    assert_int_equal(vkd_adapter_query(instance, devices[0], VKD_ANY_FAMILY, &adapter, &fits), VKD_OK);
+    assert_int_equal(vkd_adapter_query(instance, devices[0], VKD_ANY_FAMILY, &adapter, &fits),
+                     VKD_OK);
     assert_true(fits && adapter.queue_family < families);
     assert_int_equal(vkd_adapter_query(instance, devices[0], families, &adapter, &fits), VKD_OK);
     assert_false(fits);
@@ -84,17 +90,23 @@ static void unwritten_limits(void **state)
     const vkd_instance *instance = &g->device->instance;
     VkPhysicalDevice devices[16];
     uint32_t count = 16;
-    assert_true(instance->vkEnumeratePhysicalDevices(instance->handle, &count, devices) >= VK_SUCCESS && count);
+    assert_true(instance->vkEnumeratePhysicalDevices(instance->handle, &count, devices) >=
+                    VK_SUCCESS &&
+                count);
     faulty_driver_be_odd("vkGetPhysicalDeviceProperties", FAULTY_NO_LIMITS);
     vkd_adapter adapter;
     bool fits;
-    assert_int_equal(vkd_adapter_query(instance, devices[0], VKD_ANY_FAMILY, &adapter, &fits), VKD_OK);
+    assert_int_equal(vkd_adapter_query(instance, devices[0], VKD_ANY_FAMILY, &adapter, &fits),
+                     VKD_OK);
     const vkd_caps *caps = &adapter.caps;
-    assert_true(fits && caps->max_workgroup_invocations == 128 && caps->max_workgroup_size[2] == 64 &&
-                caps->max_workgroup_count[0] == 65535 && caps->shared_memory == 16384 && caps->max_push_constants == 128 &&
-                caps->max_storage_range == 1u << 27 && caps->storage_alignment == 256 && caps->max_storage_buffers == 4);
+    assert_true(fits && caps->max_workgroup_invocations == 128 &&
+                caps->max_workgroup_size[2] == 64 && caps->max_workgroup_count[0] == 65535 &&
+                caps->shared_memory == 16384 && caps->max_push_constants == 128 &&
+                caps->max_storage_range == 1u << 27 && caps->storage_alignment == 256 &&
+                caps->max_storage_buffers == 4);
     gpu_close(g);
-    /* Some kernels have 5 storage buffers, so that this may be refused; that is said, and nothing is divided by zero. */
+    /* Some kernels have 5 storage buffers, so that this may be refused; that is said, and nothing
+     * is divided by zero. */
     vkd_status status = run_small("vkGetPhysicalDeviceProperties", FAULTY_NO_LIMITS, NULL);
     assert_true(status == VKD_OK || status == VKD_UNSUPPORTED);
 }
@@ -116,11 +128,12 @@ static void unwritten_structs(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         vkd_status status = run_small(cases[i].function, FAULTY_UNWRITTEN, NULL);
         if (status != cases[i].status)
-            fail_msg("%s: %s, expected %s", cases[i].function, vkd_status_name(status), vkd_status_name(cases[i].status));
+            fail_msg("%s: %s, expected %s", cases[i].function, vkd_status_name(status),
+                     vkd_status_name(cases[i].status));
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- pipeline cache */
+/* ------------------------------------------------------------------------------- pipeline cache */
 
 /* The size of the only file in a directory; 0 if there is none. */
 static long file_size(const char *directory)
@@ -142,7 +155,8 @@ static void cache_that_gets_a_header(void **state)
     const long size = file_size(directory);
     assert_true(size > 0);
     for (int start = 0; start < 3; start++) {
-        assert_int_equal(run_small("vkGetPipelineCacheData", FAULTY_CACHE_HEADER, directory), VKD_OK);
+        assert_int_equal(run_small("vkGetPipelineCacheData", FAULTY_CACHE_HEADER, directory),
+                         VKD_OK);
         assert_int_equal(file_size(directory), size);
     }
     remove_tree(directory);
@@ -153,7 +167,8 @@ static void odd_caches(void **state)
 {
     (void)state;
     gpu_needed();
-    static const faulty_oddity oddities[] = {FAULTY_CACHE_LONG, FAULTY_CACHE_SHORT, FAULTY_CACHE_UNWRITTEN};
+    static const faulty_oddity oddities[] = {FAULTY_CACHE_LONG, FAULTY_CACHE_SHORT,
+                                             FAULTY_CACHE_UNWRITTEN};
     char *usual = new_directory();
     assert_int_equal(run_small(NULL, FAULTY_NO_ODDITY, usual), VKD_OK);
     for (size_t i = 0; i < sizeof oddities / sizeof *oddities; i++) {
@@ -161,8 +176,10 @@ static void odd_caches(void **state)
         for (int start = 0; start < 2; start++)
             assert_int_equal(run_small("vkGetPipelineCacheData", oddities[i], directory), VKD_OK);
         const long left = file_size(directory);
-        assert_true(left == 0 || oddities[i] != FAULTY_CACHE_UNWRITTEN);        /* zeros are no cache */
-        assert_int_equal(run_small(NULL, FAULTY_NO_ODDITY, directory), VKD_OK); /* with what is left of it */
+        /* zeros are no cache */
+        assert_true(left == 0 || oddities[i] != FAULTY_CACHE_UNWRITTEN);
+        /* with what is left of it */
+        assert_int_equal(run_small(NULL, FAULTY_NO_ODDITY, directory), VKD_OK);
         const long size = file_size(directory);
         assert_true(size > 0);
         assert_true(left <= 2 * file_size(usual)); /* not what a driver claims */

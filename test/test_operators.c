@@ -1,5 +1,5 @@
-/* Every operator of every sample model with the inputs that it really had, against the reference in double precision: at most
- * one step of int8, on every element. */
+/* Every operator of every sample model with the inputs that it really had, against the reference in
+ * double precision: at most one step of int8, on every element. */
 #include "support/faulty.h"
 #include "support/gpu.h"
 #include "support/model_io.h"
@@ -40,7 +40,8 @@ static void *read_value(const values *v, uint32_t value)
         return NULL;
     }
     if (status != VKD_OK)
-        fail_msg("%s: value %u cannot be read: %s", v->s->folder, value, vkd_last_error(v->delegate));
+        fail_msg("%s: value %u cannot be read: %s", v->s->folder, value,
+                 vkd_last_error(v->delegate));
     assert_int_equal(info.dtype, tensor->dtype);
     assert_int_equal(info.size, tensor->size);
     return bytes;
@@ -97,13 +98,14 @@ static void check_operator(const values *v, const vkd_model_op *op, operator_tal
     if (got) {
         reference_difference d = reference_compare(tensor->dtype, elements, got, expected);
         if (!d.accepted)
-            fail_msg("%s: operator %s (node %u): %zu of %zu elements differ, by at most %g", s->folder, op->name, op->node_id,
-                     d.differing, d.count, d.largest);
+            fail_msg("%s: operator %s (node %u): %zu of %zu elements differ, by at most %g",
+                     s->folder, op->name, op->node_id, d.differing, d.count, d.largest);
         count(t, tensor->dtype, &d);
         free(expected);
     } else {
         if (!reference_moves(op->name))
-            fail_msg("%s: operator %s (node %u) has computed nothing", s->folder, op->name, op->node_id);
+            fail_msg("%s: operator %s (node %u) has computed nothing", s->folder, op->name,
+                     op->node_id);
         v->moved[result] = expected;
     }
     free(got);
@@ -143,10 +145,11 @@ static void check_operators(const char *folder, operator_tally *t)
 
 static void print_tally(const char *what, const operator_tally *t)
 {
-    print_message(
-        "%s: %zu int8 operators, %zu elements: %zu differ (%.6f %%), by at most %.0f; %zu float operators within %.2g\n", what,
-        t->operators, t->elements, t->differing, 100.0 * (double)t->differing / (double)t->elements, t->largest,
-        t->float_operators, t->largest_relative);
+    print_message("%s: %zu int8 operators, %zu elements: %zu differ (%.6f %%), by at most %.0f; "
+                  "%zu float operators within %.2g\n",
+                  what, t->operators, t->elements, t->differing,
+                  100.0 * (double)t->differing / (double)t->elements, t->largest,
+                  t->float_operators, t->largest_relative);
 }
 
 static void check_if_supported(const char *folder, void *user)
@@ -158,7 +161,8 @@ static void check_if_supported(const char *folder, void *user)
     bool known = !sample_unsupported(&s);
     for (size_t i = 0; i < s.model.op_count && known; i++)
         if (!reference_knows(s.model.ops[i].name)) {
-            print_message("%s: only as a whole, there is no reference for %s\n", folder, s.model.ops[i].name);
+            print_message("%s: only as a whole, there is no reference for %s\n", folder,
+                          s.model.ops[i].name);
             known = false;
         }
     sample_close(&s);

@@ -1,5 +1,5 @@
-/* Inputs and outputs whose bytes are not row-major: a program's dim_order, honoured wherever tensors come and go. Skips without
- * a device. */
+/* Inputs and outputs whose bytes are not row-major: a program's dim_order, honoured wherever
+ * tensors come and go. Skips without a device. */
 #include "support/blob_builder.h"
 #include "support/call.h"
 #include "support/faulty.h"
@@ -36,8 +36,12 @@ static void open_passer(passer *p)
     blob_io(b, &x, 1, &y, 1);
     size_t blob_size, size;
     void *blob = blob_finish(b, &blob_size);
-    const blob_pte pte = {
-        .blob = blob, .blob_size = blob_size, .inputs = &p->x, .input_count = 1, .outputs = &p->y, .output_count = 1};
+    const blob_pte pte = {.blob = blob,
+                          .blob_size = blob_size,
+                          .inputs = &p->x,
+                          .input_count = 1,
+                          .outputs = &p->y,
+                          .output_count = 1};
     vkd_options options = watch_begin(&p->watch);
     options.validate = false;
     p->file = blob_wrap_pte(&pte, &size);
@@ -45,7 +49,8 @@ static void open_passer(passer *p)
     assert_int_equal(vkd_program_open_bytes(p->file, size, &options, &p->program), VKD_OK);
     if (vkd_method_load(p->program, NULL, &options, &p->method) != VKD_OK)
         fail_msg("%s", p->watch.error);
-    assert_int_equal(vkd_method_input_info(p->method, 0, &p->x), VKD_OK); /* size, and the order as it is told */
+    /* size, and the order as it is told */
+    assert_int_equal(vkd_method_input_info(p->method, 0, &p->x), VKD_OK);
     assert_int_equal(vkd_method_output_info(p->method, 0, &p->y), VKD_OK);
 }
 
@@ -57,9 +62,13 @@ static void close_passer(passer *p)
     watch_end(&p->watch);
 }
 
-static size_t element_count(const vkd_tensor_info *info) { return info->size / vkd_dtype_size(info->dtype); }
+static size_t element_count(const vkd_tensor_info *info)
+{
+    return info->size / vkd_dtype_size(info->dtype);
+}
 
-/* Which element lies at place k, by its number in row-major order: digits of k in the order of the bytes. */
+/* Which element lies at place k, by its number in row-major order: digits of k in the order of the
+ * bytes. */
 static size_t element_at(const vkd_tensor_info *info, size_t k)
 {
     size_t index[VKD_MAX_RANK] = {0}, element = 0;
@@ -88,10 +97,12 @@ static void *make_input(const vkd_tensor_info *info)
 static void check_output(const vkd_tensor_info *info, const void *data, const char *what)
 {
     for (size_t k = 0; k < element_count(info); k++) {
-        const double got = info->dtype == VKD_DTYPE_FLOAT64 ? ((const double *)data)[k] : (double)((const float *)data)[k];
+        const double got = info->dtype == VKD_DTYPE_FLOAT64 ? ((const double *)data)[k]
+                                                            : (double)((const float *)data)[k];
         if (got != (double)(element_at(info, k) % 2048))
-            fail_msg("%s: place %zu of order %d,%d,%d,%d has element %g, expected %zu", what, k, info->dim_order[0],
-                     info->dim_order[1], info->dim_order[2], info->dim_order[3], got, element_at(info, k) % 2048);
+            fail_msg("%s: place %zu of order %d,%d,%d,%d has element %g, expected %zu", what, k,
+                     info->dim_order[0], info->dim_order[1], info->dim_order[2], info->dim_order[3],
+                     got, element_at(info, k) % 2048);
     }
 }
 
@@ -151,13 +162,18 @@ static void channels_last(void **state)
     vkd_blob_builder *b = blob_new();
     uint32_t x = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 4, x_dims, -1);
     uint32_t y = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 4, y_dims, -1);
-    uint32_t axes = blob_int_list(b, (const int64_t[]){2, 3}, 2), keep = blob_bool(b, true), none = blob_null(b);
+    uint32_t axes = blob_int_list(b, (const int64_t[]){2, 3}, 2), keep = blob_bool(b, true),
+             none = blob_null(b);
     blob_op(b, "aten.mean.dim", 0, (const uint32_t[]){x, axes, keep, none, y}, 5);
     blob_io(b, &x, 1, &y, 1);
     size_t blob_size, size;
     void *blob = blob_finish(b, &blob_size);
-    const blob_pte pte = {
-        .blob = blob, .blob_size = blob_size, .inputs = &x_info, .input_count = 1, .outputs = &y_info, .output_count = 1};
+    const blob_pte pte = {.blob = blob,
+                          .blob_size = blob_size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1};
     void *file = blob_wrap_pte(&pte, &size);
     vkd_program *program;
     vkd_method *method;

@@ -1,4 +1,5 @@
-/* The memory planner: random graphs in which nothing that lives together may overlap, and cases whose plan is known. */
+/* The memory planner: random graphs in which nothing that lives together may overlap, and cases
+ * whose plan is known. */
 #include "graph/plan.h"
 #include "support/random.h"
 
@@ -8,7 +9,10 @@
 #include <cmocka.h>
 #include <string.h>
 
-static uint32_t below(vkd_random *random, uint32_t limit) { return (uint32_t)random_range(random, 0, (int32_t)limit - 1); }
+static uint32_t below(vkd_random *random, uint32_t limit)
+{
+    return (uint32_t)random_range(random, 0, (int32_t)limit - 1);
+}
 
 typedef struct fixture {
     vkd_context context;
@@ -36,7 +40,10 @@ static void node(fixture *f, vkd_tensor_id read, vkd_tensor_id write)
     assert_int_equal(vkd_graph_add_node(&f->graph, &n), VKD_OK);
 }
 
-static void pack_nothing(const void *source, void *dst, size_t size) { (void)source, (void)dst, (void)size; }
+static void pack_nothing(const void *source, void *dst, size_t size)
+{
+    (void)source, (void)dst, (void)size;
+}
 
 /* A chain needs room for two neighbours only. */
 static void test_chain(void **state)
@@ -65,8 +72,12 @@ static void test_view_extends_lifetime(void **state)
     start(&f);
     const uint32_t dims[] = {1, 64, 4, 4}, flat[] = {16, 64};
     vkd_tensor_id a, view, b = scratch(&f, 1024), c = scratch(&f, 1024);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, dims, &a), VKD_OK);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2, flat, &view), VKD_OK);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, dims, &a),
+        VKD_OK);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2, flat, &view),
+        VKD_OK);
     f.graph.tensors[view].storage = a;
     node(&f, b, a);
     node(&f, b, c);
@@ -107,7 +118,8 @@ static void check_random_plan(fixture *f, uint64_t alignment)
         assert_true(a->offset + a->bytes <= g->scratch_bytes);
         for (size_t k = 0; k < i; k++) {
             const vkd_tensor *b = &g->tensors[k];
-            bool together = b->first_node != UINT32_MAX && a->first_node <= b->last_node && b->first_node <= a->last_node;
+            bool together = b->first_node != UINT32_MAX && a->first_node <= b->last_node &&
+                            b->first_node <= a->last_node;
             bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
             assert_true(!together || apart);
         }
@@ -141,13 +153,26 @@ static void test_tensor_limits(void **state)
     start(&f);
     f.context.log_level = VKD_LOG_ERROR;
     vkd_tensor_id id;
-    const uint32_t huge[] = {65536, 65536, 2, 1}, empty[] = {1, 0, 2, 2}, five[] = {1, 1, 1, 1, 1}, flat[] = {32768, 1, 1, 32768};
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, huge, &id), VKD_UNSUPPORTED);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, flat, &id), VKD_UNSUPPORTED);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 4, flat, &id), VKD_OK);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 5, five, &id), VKD_UNSUPPORTED);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 5, five, &id), VKD_OK);
-    assert_int_equal(vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, empty, &id), VKD_OK);
+    const uint32_t huge[] = {65536, 65536, 2, 1}, empty[] = {1, 0, 2, 2}, five[] = {1, 1, 1, 1, 1},
+                   flat[] = {32768, 1, 1, 32768};
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, huge, &id),
+        VKD_UNSUPPORTED);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, flat, &id),
+        VKD_UNSUPPORTED);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 4, flat, &id),
+        VKD_OK);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 5, five, &id),
+        VKD_UNSUPPORTED);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_ROWS, 5, five, &id),
+        VKD_OK);
+    assert_int_equal(
+        vkd_graph_add_tensor(&f.graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, empty, &id),
+        VKD_OK);
     assert_int_equal(f.graph.tensors[id].bytes, 16); /* it is bound like any other */
     vkd_arena_release(&f.arena);
 }
@@ -155,8 +180,9 @@ static void test_tensor_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),         cmocka_unit_test(test_view_extends_lifetime), cmocka_unit_test(test_constants),
-        cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_tensor_limits),
+        cmocka_unit_test(test_chain),         cmocka_unit_test(test_view_extends_lifetime),
+        cmocka_unit_test(test_constants),     cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_tensor_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* -------------------------------------------------------------------------------------------------- loaded again */
+/* --------------------------------------------------------------------------------- loaded again */
 
 static int count_threads(void)
 {
@@ -51,7 +51,8 @@ static bool child_finds_device(void)
     pid_t child = fork();
     if (child == 0)
         _exit(gpu_present() ? 0 : 1);
-    return child > 0 && waitpid(child, &result, 0) == child && WIFEXITED(result) && WEXITSTATUS(result) == 0;
+    return child > 0 && waitpid(child, &result, 0) == child && WIFEXITED(result) &&
+           WEXITSTATUS(result) == 0;
 }
 
 /* Opens the plug-in and uses it. Returns what dlclose unloads. */
@@ -71,7 +72,8 @@ static void *use_plugin(small_model *m, bool only_ask)
     if (only_ask) {
         assert_true(backend->is_available());
     } else {
-        assert_int_equal(backend->init(m->blob, m->size, NULL, 0, NULL, &options, &delegate), VKD_OK);
+        assert_int_equal(backend->init(m->blob, m->size, NULL, 0, NULL, &options, &delegate),
+                         VKD_OK);
         small_args_set(&a, m->x, y);
         assert_int_equal(backend->execute(delegate, a.args, 2), VKD_OK);
         assert_memory_equal(y, m->y, sizeof y);
@@ -101,10 +103,11 @@ static void reloading(bool only_ask)
         }
     }
     const long grown = count_memory() - memory;
-    print_message("%d threads, then %d; %ld KiB, %ld more after %d rounds\n", threads, count_threads(), memory, grown,
-                  ROUNDS - 1 - SETTLED);
+    print_message("%d threads, then %d; %ld KiB, %ld more after %d rounds\n", threads,
+                  count_threads(), memory, grown, ROUNDS - 1 - SETTLED);
     assert_int_equal(count_threads(), threads);
-    assert_true(grown < 512 * (ROUNDS - 1 - SETTLED)); /* drivers keep a little each time; an instance is 2 MB */
+    /* drivers keep a little each time; an instance is 2 MB */
+    assert_true(grown < 512 * (ROUNDS - 1 - SETTLED));
     small_end(&m);
 }
 
@@ -120,7 +123,7 @@ static void asked_and_unloaded(void **state)
     reloading(true);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- forked */
+/* --------------------------------------------------------------------------------------- forked */
 
 enum { SECONDS = 30 }; /* until a child that hangs is killed */
 
@@ -157,7 +160,8 @@ static void forked(void **state)
     pid_t child = fork();
     if (child == 0) {
         alarm(SECONDS);
-        bool good = small_execute(&m, idle, y) == VKD_DEVICE_LOST && strstr(vkd_last_error(idle), "after fork()");
+        bool good = small_execute(&m, idle, y) == VKD_DEVICE_LOST &&
+                    strstr(vkd_last_error(idle), "after fork()");
         good = good && vkd_wait(busy, ticket) == VKD_DEVICE_LOST;
         vkd_destroy(idle);
         vkd_destroy(busy);

@@ -1,4 +1,5 @@
-/* The .pte container through the public interface: files that are none, methods, inputs and outputs in the wrong order. */
+/* The .pte container through the public interface: files that are none, methods, inputs and outputs
+ * in the wrong order. */
 #include "support/blob_builder.h"
 #include "support/call.h"
 #include "support/faulty.h"
@@ -21,8 +22,10 @@
 
 #define SAMPLE "tiny/conv_relu_maxpool3s2p1_15x13"
 
-static const vkd_tensor_info x_info = {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_IN, SMALL_H, SMALL_W}};
-static const vkd_tensor_info y_info = {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_OUT, SMALL_H, SMALL_W}};
+static const vkd_tensor_info x_info = {
+    .dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_IN, SMALL_H, SMALL_W}};
+static const vkd_tensor_info y_info = {
+    .dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, SMALL_OUT, SMALL_H, SMALL_W}};
 
 static char *sample_path(const char *folder)
 {
@@ -39,7 +42,7 @@ static void write_file(const char *path, const void *bytes, size_t size)
     assert_int_equal(fclose(file), 0);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- files */
+/* ---------------------------------------------------------------------------------------- files */
 
 static void assert_not_opened(const char *path, vkd_status expected)
 {
@@ -48,7 +51,8 @@ static void assert_not_opened(const char *path, vkd_status expected)
     vkd_program *program = (vkd_program *)&w;
     vkd_status status = vkd_program_open(path, &options, &program);
     if (status != expected || !strstr(w.error, path))
-        fail_msg("%s: %s, \"%s\": expected %s", path, vkd_status_name(status), w.error, vkd_status_name(expected));
+        fail_msg("%s: %s, \"%s\": expected %s", path, vkd_status_name(status), w.error,
+                 vkd_status_name(expected));
     assert_null(program);
     assert_int_equal(w.counts[VKD_LOG_ERROR], 1);
     watch_end(&w);
@@ -61,7 +65,8 @@ static void files_that_are_no_program(void **state)
     assert_not_opened(path, VKD_IO_ERROR); /* missing */
     assert_not_opened(directory, VKD_IO_ERROR);
     assert_not_opened("/dev/null", VKD_IO_ERROR);
-    assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes: opening must not wait for one who does */
+    /* nobody writes: opening must not wait for one who does */
+    assert_int_equal(mkfifo(path, 0600), 0);
     alarm(60);
     assert_not_opened(path, VKD_IO_ERROR);
     alarm(0);
@@ -79,7 +84,8 @@ static void files_that_are_no_program(void **state)
     free(directory), free(path);
 }
 
-/* Opens a file, and if that works loads its method, which must fail cleanly or work. Returns whether all of it worked. */
+/* Opens a file, and if that works loads its method, which must fail cleanly or work. Returns
+ * whether all of it worked. */
 static bool opens(const char *path)
 {
     watch w;
@@ -90,7 +96,8 @@ static bool opens(const char *path)
     vkd_status status = vkd_program_open(path, &options, &program);
     if (status == VKD_OK)
         status = vkd_method_load(program, NULL, &options, &method);
-    bool clean = status == VKD_OK || status == VKD_INVALID_MODEL || status == VKD_UNSUPPORTED || status == VKD_NO_DEVICE;
+    bool clean = status == VKD_OK || status == VKD_INVALID_MODEL || status == VKD_UNSUPPORTED ||
+                 status == VKD_NO_DEVICE;
     if (!clean || (status != VKD_OK && !*w.error))
         fail_msg("%s: %s, \"%s\"", path, vkd_status_name(status), w.error);
     vkd_method_unload(method);
@@ -99,8 +106,8 @@ static bool opens(const char *path)
     return status == VKD_OK;
 }
 
-/* Cut off at every length near the ends of its parts, and at many others. The last segment is not padded, so the whole file
- * counts. */
+/* Cut off at every length near the ends of its parts, and at many others. The last segment is not
+ * padded, so the whole file counts. */
 static void truncated_files(void **state)
 {
     (void)state;
@@ -111,7 +118,8 @@ static void truncated_files(void **state)
     if (gpu_present())
         assert_true(opens(path));
     size_t tried = 0;
-    for (size_t size = s.file_size - 1; size > 0; size -= size <= 80 || size > s.file_size - 40 ? 1 : 29, tried++) {
+    for (size_t size = s.file_size - 1; size > 0;
+         size -= size <= 80 || size > s.file_size - 40 ? 1 : 29, tried++) {
         assert_int_equal(truncate(path, (off_t)size), 0);
         assert_false(opens(path));
     }
@@ -122,7 +130,7 @@ static void truncated_files(void **state)
     sample_close(&s);
 }
 
-/* ---------------------------------------------------------------------------------- bytes that somebody else changes */
+/* ------------------------------------------------------------- bytes that somebody else changes */
 
 /* What another process does at one moment of a call. */
 typedef struct intruder {
@@ -156,12 +164,13 @@ static vkd_status run_intruded(intruder *i, const uint8_t *bytes, size_t size)
     w.memory.user = i;
     vkd_program *program = NULL;
     vkd_method *methods[2] = {NULL};
-    vkd_status status =
-        i->path ? vkd_program_open(i->path, &options, &program) : vkd_program_open_bytes(bytes, size, &options, &program);
+    vkd_status status = i->path ? vkd_program_open(i->path, &options, &program)
+                                : vkd_program_open_bytes(bytes, size, &options, &program);
     for (int k = 0; k < 2 && status == VKD_OK; k++)
         status = vkd_method_load(program, NULL, &options, &methods[k]);
     if (status != VKD_OK && (!*w.error || w.counts[VKD_LOG_ERROR] != 1))
-        fail_msg("moment %lld: %s without a message", (long long)i->moment, vkd_status_name(status));
+        fail_msg("moment %lld: %s without a message", (long long)i->moment,
+                 vkd_status_name(status));
     vkd_method_unload(methods[0]);
     vkd_method_unload(methods[1]);
     vkd_program_close(program);
@@ -169,15 +178,20 @@ static vkd_status run_intruded(intruder *i, const uint8_t *bytes, size_t size)
     return status;
 }
 
-/* The file is cut short at every moment of opening and loading it: that is an error, or comes too late to matter. */
+/* The file is cut short at every moment of opening and loading it: that is an error, or comes too
+ * late to matter. */
 static void file_cut_meanwhile(void **state)
 {
     (void)state;
     gpu_needed();
     small_model m;
     small_begin(&m, false, NULL);
-    const blob_pte pte = {
-        .blob = m.blob, .blob_size = m.size, .inputs = &x_info, .input_count = 1, .outputs = &y_info, .output_count = 1};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1};
     size_t size, refused = 0;
     void *bytes = blob_wrap_pte(&pte, &size);
     char *directory = new_directory(), *path = join_path(directory, "model.pte");
@@ -199,7 +213,8 @@ static void file_cut_meanwhile(void **state)
     small_end(&m);
 }
 
-/* A method that is loaded needs the file no more; another one of it cannot be loaded, and the reason is said. */
+/* A method that is loaded needs the file no more; another one of it cannot be loaded, and the
+ * reason is said. */
 static void file_cut_between(void **state)
 {
     (void)state;
@@ -210,15 +225,20 @@ static void file_cut_between(void **state)
     vkd_program *program;
     vkd_method *first, *second;
     small_begin(&m, false, NULL);
-    const blob_pte pte = {
-        .blob = m.blob, .blob_size = m.size, .inputs = &x_info, .input_count = 1, .outputs = &y_info, .output_count = 1};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1};
     size_t size;
     void *bytes = blob_wrap_pte(&pte, &size);
     char *directory = new_directory(), *path = join_path(directory, "model.pte");
     write_file(path, bytes, size);
     assert_int_equal(vkd_program_open(path, &options, &program), VKD_OK);
     assert_int_equal(vkd_method_load(program, NULL, &options, &first), VKD_OK);
-    assert_int_equal(vkd_method_load(program, NULL, &options, &second), VKD_OK); /* reads the file again */
+    /* reads the file again */
+    assert_int_equal(vkd_method_load(program, NULL, &options, &second), VKD_OK);
     small_check(&m, vkd_method_delegate(second));
     vkd_method_unload(second);
     assert_int_equal(truncate(path, (off_t)size / 2), 0);
@@ -237,7 +257,8 @@ static void file_cut_between(void **state)
     small_end(&m);
 }
 
-/* A program with an operator of so many arguments that memory is asked for between looking at them and taking them over. */
+/* A program with an operator of so many arguments that memory is asked for between looking at them
+ * and taking them over. */
 static void *wrap_wide(size_t *out_size)
 {
     enum { ARGS = 20000 };
@@ -253,15 +274,20 @@ static void *wrap_wide(size_t *out_size)
     size_t size;
     void *blob = blob_finish(b, &size);
     const vkd_tensor_info info = {.dtype = VKD_DTYPE_FLOAT32, .rank = 4, .dims = {1, 4, 4, 4}};
-    const blob_pte pte = {
-        .blob = blob, .blob_size = size, .inputs = &info, .input_count = 1, .outputs = &info, .output_count = 1};
+    const blob_pte pte = {.blob = blob,
+                          .blob_size = size,
+                          .inputs = &info,
+                          .input_count = 1,
+                          .outputs = &info,
+                          .output_count = 1};
     void *bytes = blob_wrap_pte(&pte, out_size);
     free(args);
     free(blob);
     return bytes;
 }
 
-/* The caller's bytes become `value` at every moment in turn: whatever comes of it, no memory is harmed. */
+/* The caller's bytes become `value` at every moment in turn: whatever comes of it, no memory is
+ * harmed. */
 static size_t change_meanwhile(const uint8_t *bytes, size_t size, int value)
 {
     uint8_t *changed = malloc(size);
@@ -316,7 +342,9 @@ static void null_pointers(void **state)
     assert_string_equal(vkd_method_error(NULL), "");
     assert_null(vkd_program_method_name(NULL, 0));
     assert_null(vkd_method_delegate(NULL));
-    assert_int_equal(vkd_program_method_count(NULL) + vkd_method_input_count(NULL) + vkd_method_output_count(NULL), 0);
+    assert_int_equal(vkd_program_method_count(NULL) + vkd_method_input_count(NULL) +
+                         vkd_method_output_count(NULL),
+                     0);
     assert_int_equal(vkd_method_input_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_method_output_info(NULL, 0, &info), VKD_INVALID_ARGUMENT);
     uint64_t ticket;
@@ -326,7 +354,7 @@ static void null_pointers(void **state)
     watch_end(&w);
 }
 
-/* --------------------------------------------------------------------------------------------------------- methods */
+/* -------------------------------------------------------------------------------------- methods */
 
 /* A program that stays open and its method. */
 typedef struct fixture {
@@ -342,7 +370,9 @@ static void begin(fixture *f)
     gpu_needed();
     sample_open(&f->sample, SAMPLE);
     f->options = watch_begin(&f->watch);
-    assert_int_equal(vkd_program_open_bytes(f->sample.file, f->sample.file_size, &f->options, &f->program), VKD_OK);
+    assert_int_equal(
+        vkd_program_open_bytes(f->sample.file, f->sample.file_size, &f->options, &f->program),
+        VKD_OK);
     if (vkd_method_load(f->program, NULL, &f->options, &f->method) != VKD_OK)
         fail_msg("%s", f->watch.error);
 }
@@ -370,7 +400,8 @@ static void methods_by_name(void **state)
     assert_string_equal(vkd_program_error(f.program), f.watch.error);
     assert_int_equal(vkd_method_load(f.program, "", &f.options, &method), VKD_NOT_FOUND);
     assert_int_equal(vkd_method_load(f.program, "forward", &f.options, NULL), VKD_INVALID_ARGUMENT);
-    assert_int_equal(vkd_method_load(f.program, "forward", &f.options, &method), VKD_OK); /* a second one beside the first */
+    /* a second one beside the first */
+    assert_int_equal(vkd_method_load(f.program, "forward", &f.options, &method), VKD_OK);
     vkd_method_unload(method);
     end(&f);
 }
@@ -463,9 +494,10 @@ static void bytes_anywhere(void **state)
     sample_close(&s);
 }
 
-/* ------------------------------------------------------------------------------------------- programs made by hand */
+/* ------------------------------------------------------------------------ programs made by hand */
 
-static vkd_status load_pte(const blob_pte *pte, const char *name, watch *w, vkd_program **out_program, vkd_method **out)
+static vkd_status load_pte(const blob_pte *pte, const char *name, watch *w,
+                           vkd_program **out_program, vkd_method **out)
 {
     vkd_options options = watch_begin(w);
     size_t size;
@@ -490,9 +522,14 @@ static void programs_that_cannot_run(void **state)
     static const char *const kernels[] = {"aten::nonzero.out", "aten::softmax.out"};
     small_model m;
     small_begin(&m, false, NULL);
-    const blob_pte good = {
-        .blob = m.blob, .blob_size = m.size, .inputs = &x_info, .input_count = 1, .outputs = &y_info, .output_count = 1};
-    blob_pte twice = good, with_kernels = good, foreign = good, other_shape = good, other_name = good;
+    const blob_pte good = {.blob = m.blob,
+                           .blob_size = m.size,
+                           .inputs = &x_info,
+                           .input_count = 1,
+                           .outputs = &y_info,
+                           .output_count = 1};
+    blob_pte twice = good, with_kernels = good, foreign = good, other_shape = good,
+             other_name = good;
     twice.calls = 2;
     with_kernels.kernels = kernels;
     with_kernels.kernel_count = 2;
@@ -509,9 +546,11 @@ static void programs_that_cannot_run(void **state)
         {&other_name, "encode", VKD_OK, ""},
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
         {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
-        {&with_kernels, NULL, VKD_UNSUPPORTED, "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
+        {&with_kernels, NULL, VKD_UNSUPPORTED,
+         "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
-        {&other_shape, NULL, VKD_INVALID_MODEL, "output 0 of delegate 0 (value 1) has another shape"},
+        {&other_shape, NULL, VKD_INVALID_MODEL,
+         "output 0 of delegate 0 (value 1) has another shape"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         watch w;
@@ -532,7 +571,8 @@ static void programs_that_cannot_run(void **state)
 }
 
 /* A delegate of one operator over x, with two numbers behind it where it takes those. */
-static uint32_t add_operator(vkd_pte_builder *b, const char *name, const vkd_tensor_info *info, bool has_bounds)
+static uint32_t add_operator(vkd_pte_builder *b, const char *name, const vkd_tensor_info *info,
+                             bool has_bounds)
 {
     vkd_blob_builder *blob = blob_new();
     uint32_t dims[VKD_MAX_RANK];
@@ -551,8 +591,9 @@ static uint32_t add_operator(vkd_pte_builder *b, const char *name, const vkd_ten
     return delegate;
 }
 
-/* Two delegates, a portable operator and a dropped view between them, an output from in between and inputs in another order
- * than the delegate's: one graph, which gives what the operators one by one give. */
+/* Two delegates, a portable operator and a dropped view between them, an output from in between and
+ * inputs in another order than the delegate's: one graph, which gives what the operators one by one
+ * give. */
 static void several_delegates(void **state)
 {
     (void)state;
@@ -562,14 +603,16 @@ static void several_delegates(void **state)
                                  means = {VKD_DTYPE_FLOAT32, 2, {1, CHANNELS}, 0},
                                  column = {VKD_DTYPE_FLOAT32, 2, {CHANNELS, 1}, 0};
     vkd_pte_builder *b = pte_new();
-    uint32_t unread = pte_tensor(b, &means), x = pte_tensor(b, &image), y = pte_tensor(b, &image), m = pte_tensor(b, &means),
-             view = pte_tensor(b, &column);
+    uint32_t unread = pte_tensor(b, &means), x = pte_tensor(b, &image), y = pte_tensor(b, &image),
+             m = pte_tensor(b, &means), view = pte_tensor(b, &column);
     pte_place(b, m);
-    uint32_t z = pte_tensor(b, &column), last = pte_int(b, -1), before = pte_int(b, -2), no = pte_bool(b, false),
-             null = pte_null(b), dims = pte_int_list(b, (const uint32_t[]){last, before}, 2);
+    uint32_t z = pte_tensor(b, &column), last = pte_int(b, -1), before = pte_int(b, -2),
+             no = pte_bool(b, false), null = pte_null(b),
+             dims = pte_int_list(b, (const uint32_t[]){last, before}, 2);
     pte_call(b, add_operator(b, "aten.relu.default", &image, false), (const uint32_t[]){x, y}, 2);
     pte_kernel(b, "aten::mean.out", (const uint32_t[]){y, dims, no, null, m, m}, 6);
-    pte_call(b, add_operator(b, "aten.hardtanh.default", &column, true), (const uint32_t[]){view, z}, 2);
+    pte_call(b, add_operator(b, "aten.hardtanh.default", &column, true),
+             (const uint32_t[]){view, z}, 2);
     pte_io(b, (const uint32_t[]){unread, x}, 2, (const uint32_t[]){z, y}, 2);
     size_t size;
     void *file = pte_finish(b, &size);
@@ -585,8 +628,8 @@ static void several_delegates(void **state)
     for (size_t i = 0; i < CHANNELS * PIXELS; i++)
         in[i] = (float)((int)(random_bits(&random) % 257) - 128) / 256;
     float got_z[CHANNELS], got_y[CHANNELS * PIXELS];
-    vkd_tensor_arg args[] = {call_input(&means, nothing), call_input(&image, in), call_output(&column, got_z),
-                             call_output(&image, got_y)};
+    vkd_tensor_arg args[] = {call_input(&means, nothing), call_input(&image, in),
+                             call_output(&column, got_z), call_output(&image, got_y)};
     assert_int_equal(vkd_method_execute(method, args, sizeof args / sizeof args[0]), VKD_OK);
     for (size_t c = 0; c < CHANNELS; c++) {
         float sum = 0; /* multiples of 2^-8: exact */
@@ -640,16 +683,18 @@ static void named_data_of_the_program(void **state)
     small_end(&m);
 }
 
-/* Constants of a .ptd file reach the delegate, from a path and from bytes; methods that are loaded one after the other read the
- * file again, and see when it was cut short. */
+/* Constants of a .ptd file reach the delegate, from a path and from bytes; methods that are loaded
+ * one after the other read the file again, and see when it was cut short. */
 static void data_files(void **state)
 {
     (void)state;
     gpu_needed();
     small_model m;
     small_begin(&m, true, NULL);
-    const blob_named first[] = {{"bias", m.bias, sizeof m.bias}, {"scales", m.scales, sizeof m.scales}};
-    const ptd_entry second[] = {{{"sums", m.sums, sizeof m.sums}, NULL}, {{"weight", m.weight, sizeof m.weight}, NULL}};
+    const blob_named first[] = {{"bias", m.bias, sizeof m.bias},
+                                {"scales", m.scales, sizeof m.scales}};
+    const ptd_entry second[] = {{{"sums", m.sums, sizeof m.sums}, NULL},
+                                {{"weight", m.weight, sizeof m.weight}, NULL}};
     const blob_pte pte = {.blob = m.blob,
                           .blob_size = m.size,
                           .inputs = &x_info,
@@ -670,7 +715,8 @@ static void data_files(void **state)
         assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
         assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_INVALID_MODEL);
         assert_non_null(strstr(w.error, "a .ptd file has it"));
-        assert_int_equal(by_path ? vkd_program_add_data(program, path) : vkd_program_add_data_bytes(program, data, data_size),
+        assert_int_equal(by_path ? vkd_program_add_data(program, path)
+                                 : vkd_program_add_data_bytes(program, data, data_size),
                          VKD_OK);
         for (int i = 0; i < 2; i++) {
             if (vkd_method_load(program, NULL, &options, &method) != VKD_OK)
@@ -698,7 +744,8 @@ static void data_files_that_are_none(void **state)
     static const vkd_tensor_info one = {VKD_DTYPE_BOOL, 0, {0}, 0};
     const ptd_entry entry = {{"key", "1", 1}, &one};
     size_t size, data_size;
-    void *file = blob_wrap_pte(&(blob_pte){.blob = "", .blob_size = 1}, &size), *data = ptd_build(&entry, 1, &data_size);
+    void *file = blob_wrap_pte(&(blob_pte){.blob = "", .blob_size = 1}, &size),
+         *data = ptd_build(&entry, 1, &data_size);
     char *directory = new_directory(), *path = join_path(directory, "weights.ptd");
     watch w;
     vkd_options options = watch_begin(&w);
@@ -711,10 +758,12 @@ static void data_files_that_are_none(void **state)
     assert_non_null(strstr(vkd_program_error(program), "weights.ptd"));
     write_file(path, file, size);
     assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL);
-    assert_non_null(strstr(vkd_program_error(program), "weights.ptd: not a data file (.ptd), it looks like a program"));
+    assert_non_null(strstr(vkd_program_error(program),
+                           "weights.ptd: not a data file (.ptd), it looks like a program"));
     write_file(path, data, data_size);
     assert_int_equal(vkd_program_add_data(program, path), VKD_OK);
-    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL); /* its tensor is there already */
+    /* its tensor is there already */
+    assert_int_equal(vkd_program_add_data(program, path), VKD_INVALID_MODEL);
     assert_non_null(strstr(vkd_program_error(program), "the tensor \"key\""));
     vkd_program_close(program);
     watch_end(&w);

@@ -1,5 +1,5 @@
-/* ResNets of any input size and batch: a batch gives what its images give alone, every size runs, and shapes that cannot be are
- * refused. */
+/* ResNets of any input size and batch: a batch gives what its images give alone, every size runs,
+ * and shapes that cannot be are refused. */
 #include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
@@ -13,9 +13,10 @@
 #include <string.h>
 
 /* Every kind of layer, few channels. */
-static const resnet_shape small = {.size = 64, .batch = 1, .width = 8, .blocks = {1, 2, 1, 1}, .classes = 50, .seed = 7};
+static const resnet_shape small = {
+    .size = 64, .batch = 1, .width = 8, .blocks = {1, 2, 1, 1}, .classes = 50, .seed = 7};
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 typedef struct loaded {
     watch watch;
@@ -33,7 +34,8 @@ static void load(const resnet_shape *shape, const char *variant, loaded *out)
     options.variant = variant;
     if (!resnet_build(shape, &out->net))
         fail_msg("%s", out->net.error);
-    if (vkd_program_open_bytes(out->net.file, out->net.file_size, &options, &out->program) != VKD_OK ||
+    if (vkd_program_open_bytes(out->net.file, out->net.file_size, &options, &out->program) !=
+            VKD_OK ||
         vkd_method_load(out->program, NULL, &options, &out->method) != VKD_OK)
         fail_msg("size %d, batch %d: %s", shape->size, shape->batch, out->watch.error);
 }
@@ -50,7 +52,8 @@ static void unload(loaded *l)
 static float *execute(loaded *l, int first)
 {
     const resnet_shape *shape = &l->shape;
-    const size_t image = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size, count = image * (size_t)shape->batch;
+    const size_t image = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size,
+                 count = image * (size_t)shape->batch;
     float *images = malloc(count * sizeof *images);
     assert_non_null(images);
     for (int i = 0; i < shape->batch; i++)
@@ -63,15 +66,17 @@ static float *execute(loaded *l, int first)
     return output;
 }
 
-static void assert_same(const resnet_shape *shape, const float *got, const float *expected, size_t count, const char *what)
+static void assert_same(const resnet_shape *shape, const float *got, const float *expected,
+                        size_t count, const char *what)
 {
     for (size_t i = 0; i < count; i++)
         if (memcmp(&got[i], &expected[i], sizeof *got))
-            fail_msg("size %d, batch %d, %s: element %zu is %.9g, expected %.9g", shape->size, shape->batch, what, i,
-                     (double)got[i], (double)expected[i]);
+            fail_msg("size %d, batch %d, %s: element %zu is %.9g, expected %.9g", shape->size,
+                     shape->batch, what, i, (double)got[i], (double)expected[i]);
 }
 
-/* Neither constant nor at the ends of its range, and the two images differ in most places: whatever goes wrong inside shows. */
+/* Neither constant nor at the ends of its range, and the two images differ in most places: whatever
+ * goes wrong inside shows. */
 static void assert_lively(const float *a, const float *b, int classes)
 {
     float low = a[0], high = a[0];
@@ -84,10 +89,11 @@ static void assert_lively(const float *a, const float *b, int classes)
     for (int i = 0; i < classes; i++)
         ends += memcmp(&a[i], &low, sizeof low) == 0 || memcmp(&a[i], &high, sizeof high) == 0;
     if (different < classes * 3 / 4 || ends > classes / 4)
-        fail_msg("%d of %d outputs differ between two images, %d are at the ends", different, classes, ends);
+        fail_msg("%d of %d outputs differ between two images, %d are at the ends", different,
+                 classes, ends);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ tests */
+/* ---------------------------------------------------------------------------------------- tests */
 
 static void assert_batch(resnet_shape shape)
 {
@@ -99,7 +105,8 @@ static void assert_batch(resnet_shape shape)
     float *together = execute(&batch, 0);
     for (int i = 0; i < batch.shape.batch; i++) {
         float *alone = execute(&one, i);
-        assert_same(&batch.shape, together + (size_t)i * classes, alone, classes, "an image alone is different");
+        assert_same(&batch.shape, together + (size_t)i * classes, alone, classes,
+                    "an image alone is different");
         free(alone);
     }
     assert_lively(together, together + classes, shape.classes);
@@ -116,7 +123,8 @@ static void whole_resnet50(void **state)
     assert_batch(shape);
 }
 
-/* Channel counts that are no multiples of 4 in the first stages, and batches with odd numbers of pixels. */
+/* Channel counts that are no multiples of 4 in the first stages, and batches with odd numbers of
+ * pixels. */
 static void batches(void **state)
 {
     (void)state;
@@ -140,7 +148,8 @@ static void sizes(void **state)
         loaded chosen, general;
         load(&shape, NULL, &chosen), load(&shape, "general", &general);
         float *by_choice = execute(&chosen, 0), *by_general = execute(&general, 0);
-        assert_same(&shape, by_choice, by_general, (size_t)(shape.classes * shape.batch), "variant 'general' is different");
+        assert_same(&shape, by_choice, by_general, (size_t)(shape.classes * shape.batch),
+                    "variant 'general' is different");
         free(by_choice);
         free(by_general);
         unload(&chosen), unload(&general);
@@ -176,10 +185,12 @@ static void refusals(void **state)
     const struct {
         int size, batch, width, classes, blocks;
         const char *reason;
-    } cases[] = {{0, 1, 8, 10, 1, "size"},      {-5, 1, 8, 10, 1, "size"},      {20000, 1, 8, 10, 1, "size"},
-                 {64, 0, 8, 10, 1, "batch"},    {64, -1, 8, 10, 1, "batch"},    {64, 100000, 8, 10, 1, "batch"},
-                 {64, 1, 0, 10, 1, "width"},    {64, 1, 8, 0, 1, "classes"},    {64, 1, 8, 10, 0, "stage 4"},
-                 {16384, 1, 64, 10, 1, "2^31"}, {224, 4096, 64, 10, 1, "2^31"}, {2147483647, 2147483647, 64, 10, 1, "size"}};
+    } cases[] = {{0, 1, 8, 10, 1, "size"},       {-5, 1, 8, 10, 1, "size"},
+                 {20000, 1, 8, 10, 1, "size"},   {64, 0, 8, 10, 1, "batch"},
+                 {64, -1, 8, 10, 1, "batch"},    {64, 100000, 8, 10, 1, "batch"},
+                 {64, 1, 0, 10, 1, "width"},     {64, 1, 8, 0, 1, "classes"},
+                 {64, 1, 8, 10, 0, "stage 4"},   {16384, 1, 64, 10, 1, "2^31"},
+                 {224, 4096, 64, 10, 1, "2^31"}, {2147483647, 2147483647, 64, 10, 1, "size"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         resnet_shape shape = small;
         resnet net;

@@ -27,14 +27,19 @@ typedef struct fixture {
 } fixture;
 
 /* An operator of which no rule knows anything. */
-static const vkd_param some_parameters[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
-static const vkd_op some_rows[] = {{.name = "some.op", .params = some_parameters, .args_size = sizeof(view_args)}};
+static const vkd_param some_parameters[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y),
+                                            VKD_PARAMS_END};
+static const vkd_op some_rows[] = {
+    {.name = "some.op", .params = some_parameters, .args_size = sizeof(view_args)}};
 static const vkd_op_table some_table = VKD_OP_TABLE(some_rows);
 
 /* The struct of a call. */
 #define ARGS(type, f, index) ((const type *)call_at(f, index)->args)
 
-static void keep_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+static void keep_quiet(void *user, vkd_log_level level, const char *message)
+{
+    (void)user, (void)level, (void)message;
+}
 
 static void start(fixture *f)
 {
@@ -57,17 +62,26 @@ static uint32_t add_value(fixture *f, vkd_model_value value)
 
 static uint32_t tensor4(fixture *f, vkd_dtype dtype, uint32_t h)
 {
-    return add_value(f, (vkd_model_value){.kind = VKD_VALUE_TENSOR,
-                                          .tensor = {.dtype = dtype, .rank = 4, .dims = {1, 8, h, h}, .size = 8 * h * h}});
+    return add_value(
+        f, (vkd_model_value){
+               .kind = VKD_VALUE_TENSOR,
+               .tensor = {.dtype = dtype, .rank = 4, .dims = {1, 8, h, h}, .size = 8 * h * h}});
 }
 
-static uint32_t number(fixture *f, double d) { return add_value(f, (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = d}); }
-static uint32_t integer(fixture *f, int64_t i) { return add_value(f, (vkd_model_value){.kind = VKD_VALUE_INT, .i = i}); }
+static uint32_t number(fixture *f, double d)
+{
+    return add_value(f, (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = d});
+}
+static uint32_t integer(fixture *f, int64_t i)
+{
+    return add_value(f, (vkd_model_value){.kind = VKD_VALUE_INT, .i = i});
+}
 static uint32_t null(fixture *f) { return add_value(f, (vkd_model_value){.kind = VKD_VALUE_NULL}); }
 
 static uint32_t ints(fixture *f, const int64_t *items, size_t count)
 {
-    return add_value(f, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = items}});
+    return add_value(
+        f, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = items}});
 }
 
 static uint32_t string(fixture *f, const char *text)
@@ -78,29 +92,34 @@ static uint32_t string(fixture *f, const char *text)
 static uint32_t add_constant(fixture *f)
 {
     static const int32_t data[1];
-    return add_value(
-        f, (vkd_model_value){.kind = VKD_VALUE_TENSOR,
-                             .tensor = {.dtype = VKD_DTYPE_INT32, .rank = 1, .dims = {1}, .data = data, .size = sizeof data}});
+    return add_value(f, (vkd_model_value){.kind = VKD_VALUE_TENSOR,
+                                          .tensor = {.dtype = VKD_DTYPE_INT32,
+                                                     .rank = 1,
+                                                     .dims = {1},
+                                                     .data = data,
+                                                     .size = sizeof data}});
 }
 
 static void op(fixture *f, const char *name, size_t count, const uint32_t *args)
 {
     size_t i = f->model.op_count++;
     memcpy(f->args[i], args, count * sizeof *args);
-    f->ops[i] = (vkd_model_op){.name = name, .node_id = (uint32_t)i, .arg_count = count, .args = f->args[i]};
+    f->ops[i] = (vkd_model_op){
+        .name = name, .node_id = (uint32_t)i, .arg_count = count, .args = f->args[i]};
 }
-#define OP(f, name, ...) op(f, name, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
+#define OP(f, name, ...)                                                                           \
+    op(f, name, sizeof((uint32_t[]){__VA_ARGS__}) / 4, (uint32_t[]){__VA_ARGS__})
 
 static void quantize(fixture *f, uint32_t x, double scale, int64_t zero, uint32_t y)
 {
-    OP(f, "quantized_decomposed.quantize_per_tensor.default", x, number(f, scale), integer(f, zero), integer(f, -128),
-       integer(f, 127), null(f), y);
+    OP(f, "quantized_decomposed.quantize_per_tensor.default", x, number(f, scale), integer(f, zero),
+       integer(f, -128), integer(f, 127), null(f), y);
 }
 
 static void dequantize(fixture *f, uint32_t x, double scale, int64_t zero, uint32_t y)
 {
-    OP(f, "quantized_decomposed.dequantize_per_tensor.default", x, number(f, scale), integer(f, zero), integer(f, -128),
-       integer(f, 127), null(f), null(f), y);
+    OP(f, "quantized_decomposed.dequantize_per_tensor.default", x, number(f, scale),
+       integer(f, zero), integer(f, -128), integer(f, 127), null(f), null(f), y);
 }
 
 /* NAN: null. relu has no bounds; without a name there is no operator. */
@@ -109,7 +128,8 @@ static void clamp_op(fixture *f, const char *name, uint32_t x, float low, float 
     if (name && !strcmp(name, "aten.relu.default"))
         OP(f, name, x, y);
     else if (name)
-        OP(f, name, x, isnan(low) ? null(f) : number(f, low), isnan(high) ? null(f) : number(f, high), y);
+        OP(f, name, x, isnan(low) ? null(f) : number(f, low),
+           isnan(high) ? null(f) : number(f, high), y);
 }
 
 static void output(fixture *f, uint32_t value) { f->outputs[f->model.output_count++] = value; }
@@ -134,7 +154,8 @@ static void test_clones_vanish(void **state)
     fixture f;
     (void)state;
     start(&f);
-    uint32_t a = tensor4(&f, VKD_DTYPE_INT8, 4), b = tensor4(&f, VKD_DTYPE_INT8, 4), c = tensor4(&f, VKD_DTYPE_INT8, 4);
+    uint32_t a = tensor4(&f, VKD_DTYPE_INT8, 4), b = tensor4(&f, VKD_DTYPE_INT8, 4),
+             c = tensor4(&f, VKD_DTYPE_INT8, 4);
     uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4);
     OP(&f, "aten.clone.default", a, null(&f), b);
     OP(&f, "aten.clone.default", b, null(&f), c);
@@ -166,13 +187,15 @@ static void pool_model(fixture *f, double y_scale, bool indices_wanted, bool flo
     static const int64_t three[] = {3, 3}, two[] = {2, 2}, one[] = {1, 1};
     static uint32_t results[2];
     start(f);
-    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 8), xf = tensor4(f, VKD_DTYPE_FLOAT32, 8), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 8), xf = tensor4(f, VKD_DTYPE_FLOAT32, 8),
+             yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
     uint32_t index = tensor4(f, VKD_DTYPE_INT32, 4), y = tensor4(f, VKD_DTYPE_INT8, 4);
     results[0] = yf, results[1] = index;
-    uint32_t list = add_value(f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = 2, .values = results}});
+    uint32_t list = add_value(f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST,
+                                                   .list = {.count = 2, .values = results}});
     dequantize(f, x, 0.5, 3, xf);
-    OP(f, "aten.max_pool2d_with_indices.default", xf, ints(f, three, 2), ints(f, two, 2), ints(f, one, 2), ints(f, one, 2),
-       integer(f, 0), list);
+    OP(f, "aten.max_pool2d_with_indices.default", xf, ints(f, three, 2), ints(f, two, 2),
+       ints(f, one, 2), ints(f, one, 2), integer(f, 0), list);
     quantize(f, yf, y_scale, 3, y);
     output(f, y);
     if (indices_wanted)
@@ -203,7 +226,8 @@ static void test_int8_max_pool(void **state)
 }
 
 enum { NO_CLAMP, HARDTANH, CLAMP, RELU };
-static const char *const clamp_names[] = {NULL, "aten.hardtanh.default", "aten.clamp.default", "aten.relu.default"};
+static const char *const clamp_names[] = {NULL, "aten.hardtanh.default", "aten.clamp.default",
+                                          "aten.relu.default"};
 
 typedef struct mean_case {
     int64_t dims[2];
@@ -213,7 +237,8 @@ typedef struct mean_case {
     uint32_t size;   /* 0: 7 */
 } mean_case;
 
-/* dequantize -> clamp -> mean -> view -> quantize; values 0 to 2: before, floats, clamped floats. */
+/* dequantize -> clamp -> mean -> view -> quantize; values 0 to 2: before, floats, clamped floats.
+ */
 static void mean_model(fixture *f, const mean_case *c)
 {
     static const int64_t flat[] = {1, 8};
@@ -221,14 +246,16 @@ static void mean_model(fixture *f, const mean_case *c)
     start(f);
     uint32_t x = tensor4(f, VKD_DTYPE_INT8, size), xf = tensor4(f, VKD_DTYPE_FLOAT32, size);
     uint32_t clamped = tensor4(f, VKD_DTYPE_FLOAT32, size), m = tensor4(f, VKD_DTYPE_FLOAT32, 1);
-    vkd_model_value two = {.kind = VKD_VALUE_TENSOR,
-                           .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {1, 8}, .size = 32}};
+    vkd_model_value two = {
+        .kind = VKD_VALUE_TENSOR,
+        .tensor = {.dtype = VKD_DTYPE_FLOAT32, .rank = 2, .dims = {1, 8}, .size = 32}};
     uint32_t v = add_value(f, two);
     two.tensor.dtype = VKD_DTYPE_INT8;
     uint32_t y = add_value(f, two);
     dequantize(f, x, 0.5, 3, xf);
     clamp_op(f, clamp_names[c->clamp], xf, c->low, c->high, clamped);
-    OP(f, "aten.mean.dim", c->clamp ? clamped : xf, ints(f, c->dims, c->dim_count), integer(f, 1), null(f), m);
+    OP(f, "aten.mean.dim", c->clamp ? clamped : xf, ints(f, c->dims, c->dim_count), integer(f, 1),
+       null(f), m);
     OP(f, "aten.view_copy.default", m, ints(f, flat, 2), v);
     quantize(f, v, 0.25, -7, y);
     output(f, y);
@@ -247,7 +274,8 @@ static void test_int8_mean_through_view(void **state)
     assert_string_equal(call_at(&f, 0)->name, "vkd.q8_mean");
     assert_int_equal(call_at(&f, 0)->row->kind, VKD_OP_Q8_MEAN);
     assert_int_equal(mean->x, 0);
-    assert_true(mean->x_scale == 0.5f && mean->x_zero == 3 && mean->y_scale == 0.25f && mean->y_zero == -7);
+    assert_true(mean->x_scale == 0.5f && mean->x_zero == 3 && mean->y_scale == 0.25f &&
+                mean->y_zero == -7);
     assert_true(isnan(mean->low) && isnan(mean->high));
     assert_string_equal(call_at(&f, 1)->name, "aten.view_copy.default");
     assert_int_equal(ARGS(view_args, &f, 1)->x, mean->y);
@@ -273,9 +301,10 @@ static void assert_bound(float bound, float expected)
 
 static void test_int8_mean_takes_a_clamp(void **state)
 {
-    static const mean_case cases[] = {{{2, 3}, 2, HARDTANH, 0, 6},     {{2, 3}, 2, CLAMP, -1.5f, 2}, {{2, 3}, 2, CLAMP, NAN, 2},
-                                      {{2, 3}, 2, CLAMP, -1.5f, NAN},  {{2, 3}, 2, CLAMP, NAN, NAN}, {{2, 3}, 2, RELU, 0, NAN},
-                                      {{2, 3}, 2, CLAMP, -INFINITY, 1}};
+    static const mean_case cases[] = {
+        {{2, 3}, 2, HARDTANH, 0, 6},     {{2, 3}, 2, CLAMP, -1.5f, 2}, {{2, 3}, 2, CLAMP, NAN, 2},
+        {{2, 3}, 2, CLAMP, -1.5f, NAN},  {{2, 3}, 2, CLAMP, NAN, NAN}, {{2, 3}, 2, RELU, 0, NAN},
+        {{2, 3}, 2, CLAMP, -INFINITY, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         fixture f;
@@ -299,12 +328,14 @@ static void test_int8_mean_leaves_odd_clamps(void **state)
         for (int kind = 0; kind < 2; kind++) { /* a NaN, and what is not known yet */
             mean_model(&f, &clamped);
             vkd_model_value *value = &f.values[f.args[1][bound]];
-            *value = kind ? (vkd_model_value){.kind = VKD_VALUE_SYMINT} : (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = NAN};
+            *value = kind ? (vkd_model_value){.kind = VKD_VALUE_SYMINT}
+                          : (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = NAN};
             rewrite(&f);
             assert_int_equal(f.net.call_count, 5);
             vkd_arena_release(&f.arena);
         }
-    for (uint32_t wanted = 1; wanted <= 2; wanted++) { /* the floats, or the clamped floats, have another reader */
+    for (uint32_t wanted = 1; wanted <= 2;
+         wanted++) { /* the floats, or the clamped floats, have another reader */
         mean_model(&f, &clamped);
         output(&f, wanted);
         rewrite(&f);
@@ -336,7 +367,7 @@ static void test_int8_upsampling(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- clamps */
+/* --------------------------------------------------------------------------------------- clamps */
 
 typedef struct clamp_case {
     const char *name;
@@ -348,7 +379,8 @@ typedef struct clamp_case {
 static void clamp_model(fixture *f, const clamp_case *c, double y_scale)
 {
     start(f);
-    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 4), xf = tensor4(f, VKD_DTYPE_FLOAT32, 4), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 4), xf = tensor4(f, VKD_DTYPE_FLOAT32, 4),
+             yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
     uint32_t y = tensor4(f, VKD_DTYPE_INT8, 4);
     dequantize(f, x, c->q.scale, c->q.zero, xf);
     clamp_op(f, c->name, xf, c->low, c->high, yf);
@@ -368,8 +400,9 @@ static void assert_same_clamp(const fixture *f, const clamp_case *c)
         int32_t clamped = i < low ? low : i;
         clamped = clamped > high ? high : clamped;
         if (clamped != oracle_quantize_one(real, c->q))
-            fail_msg("%s of %d to %g..%g with scale %g, zero %d: %d, expected %d", c->name, i, (double)c->low,
-                     (double)c->high, (double)c->q.scale, c->q.zero, clamped, oracle_quantize_one(real, c->q));
+            fail_msg("%s of %d to %g..%g with scale %g, zero %d: %d, expected %d", c->name, i,
+                     (double)c->low, (double)c->high, (double)c->q.scale, c->q.zero, clamped,
+                     oracle_quantize_one(real, c->q));
     }
 }
 
@@ -418,13 +451,15 @@ static void test_other_clamps_stay(void **state)
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
 
-    const clamp_case tiny = {"aten.hardtanh.default", 0, 6, {1e-39f, 3}}; /* its reciprocal overflows */
+    /* its reciprocal overflows */
+    const clamp_case tiny = {"aten.hardtanh.default", 0, 6, {1e-39f, 3}};
     clamp_model(&f, &tiny, (double)1e-39f);
     rewrite(&f);
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
 
-    for (int bound = 1; bound <= 2; bound++) { /* a NaN has no place among the bytes, neither has 0 times an infinite reciprocal */
+    for (int bound = 1; bound <= 2; bound++) { /* a NaN has no place among the bytes, neither has 0
+                                                  times an infinite reciprocal */
         clamp_model(&f, &c, 0.5);
         f.values[f.args[1][bound]] = (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = NAN};
         rewrite(&f);
@@ -462,10 +497,12 @@ static void test_shared_dequantize_stays(void **state)
 static uint32_t add_convolution(fixture *f, const char *name)
 {
     static const int64_t ones[] = {1, 1};
-    uint32_t source = tensor4(f, VKD_DTYPE_INT8, 4), constant = add_constant(f), one = integer(f, 1);
+    uint32_t source = tensor4(f, VKD_DTYPE_INT8, 4), constant = add_constant(f),
+             one = integer(f, 1);
     uint32_t scale = number(f, 0.5), pair = ints(f, ones, 2), none = string(f, "none");
-    const uint32_t args[] = {source,   scale, one,  constant, constant, constant, scale, integer(f, 3),
-                             constant, pair,  pair, pair,     pair,     one,      none,  0};
+    const uint32_t args[] = {source, scale,         one,      constant, constant, constant,
+                             scale,  integer(f, 3), constant, pair,     pair,     pair,
+                             pair,   one,           none,     0};
     op(f, name, 16, args);
     vkd_model_op conv = f->ops[f->model.op_count - 1]; /* appended last, but it comes first */
     memmove(f->ops + 1, f->ops, (f->model.op_count - 1) * sizeof conv);
@@ -473,7 +510,8 @@ static uint32_t add_convolution(fixture *f, const char *name)
     return source;
 }
 
-/* A convolution whose result only the clamp reads takes the clamp over: no dead reader may be in the way. */
+/* A convolution whose result only the clamp reads takes the clamp over: no dead reader may be in
+ * the way. */
 static void test_clamp_joins_a_convolution(void **state)
 {
     static const char *const convs[][2] = {{"et_vk.q8ta_conv2d_pw.default", "vkd.q8_conv2d"},
@@ -488,14 +526,16 @@ static void test_clamp_joins_a_convolution(void **state)
         assert_int_equal(f.net.call_count, 1);
         assert_string_equal(call_at(&f, 0)->name, convs[i][1]);
         const conv_args *joined = ARGS(conv_args, &f, 0);
-        assert_true(joined->x == source && joined->y == f.outputs[0] && joined->fused.residual == VKD_NO_VALUE);
+        assert_true(joined->x == source && joined->y == f.outputs[0] &&
+                    joined->fused.residual == VKD_NO_VALUE);
         assert_int_equal(joined->fused.low, 3);
         assert_int_equal(joined->fused.high, 15);
         vkd_arena_release(&f.arena);
     }
 }
 
-/* The second of two clamps joins the first one's bounds only where both have values in common: else it has the last word. */
+/* The second of two clamps joins the first one's bounds only where both have values in common: else
+ * it has the last word. */
 static void test_clamps_apart_do_not_join(void **state)
 {
     static const struct {
@@ -511,7 +551,8 @@ static void test_clamps_apart_do_not_join(void **state)
         uint32_t x = tensor4(&f, VKD_DTYPE_INT8, 4), first = tensor4(&f, VKD_DTYPE_INT8, 4);
         uint32_t second = tensor4(&f, VKD_DTYPE_INT8, 4);
         OP(&f, "vkd.q8_clamp", x, integer(&f, 0), integer(&f, 10), first);
-        OP(&f, "vkd.q8_clamp", first, integer(&f, cases[i].low), integer(&f, cases[i].high), second);
+        OP(&f, "vkd.q8_clamp", first, integer(&f, cases[i].low), integer(&f, cases[i].high),
+           second);
         output(&f, second);
         add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rewrite(&f);
@@ -529,13 +570,17 @@ static void test_addition_joins_a_convolution(void **state)
     for (int which = 0; which < 4; which++) { /* the convolution second; another shape */
         fixture f;
         start(&f);
-        uint32_t conv = tensor4(&f, VKD_DTYPE_INT8, 4), other = tensor4(&f, VKD_DTYPE_INT8, which & 2 ? 1 : 4);
-        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4), scale = number(&f, 0.5), zero = integer(&f, 3), half = number(&f, 0.25);
+        uint32_t conv = tensor4(&f, VKD_DTYPE_INT8, 4),
+                 other = tensor4(&f, VKD_DTYPE_INT8, which & 2 ? 1 : 4);
+        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4), scale = number(&f, 0.5), zero = integer(&f, 3),
+                 half = number(&f, 0.25);
         uint32_t seven = integer(&f, 7), one = number(&f, 1);
         if (which & 1)
-            OP(&f, "et_vk.q8ta_add.default", other, conv, half, seven, scale, zero, one, zero, one, y);
+            OP(&f, "et_vk.q8ta_add.default", other, conv, half, seven, scale, zero, one, zero, one,
+               y);
         else
-            OP(&f, "et_vk.q8ta_add.default", conv, other, scale, zero, half, seven, one, zero, one, y);
+            OP(&f, "et_vk.q8ta_add.default", conv, other, scale, zero, half, seven, one, zero, one,
+               y);
         output(&f, y);
         add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rewrite(&f);
@@ -545,23 +590,26 @@ static void test_addition_joins_a_convolution(void **state)
             assert_int_equal(fused->residual, VKD_NO_VALUE);
         } else {
             assert_true(fused->residual == other && fused->r_scale == 0.25f && fused->r_zero == 7);
-            assert_true(fused->sum_scale == 1 && fused->sum_zero == 3 && ARGS(conv_args, &f, 0)->y == y);
+            assert_true(fused->sum_scale == 1 && fused->sum_zero == 3 &&
+                        ARGS(conv_args, &f, 0)->y == y);
         }
         vkd_arena_release(&f.arena);
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- concatenation */
+/* -------------------------------------------------------------------------------- concatenation */
 
 /* dequantize twice -> cat -> quantize */
 static void cat_model(fixture *f, double a_scale, double y_scale, bool floats_wanted)
 {
     static uint32_t parts[2];
     start(f);
-    uint32_t a = tensor4(f, VKD_DTYPE_INT8, 4), b = tensor4(f, VKD_DTYPE_INT8, 4), yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    uint32_t a = tensor4(f, VKD_DTYPE_INT8, 4), b = tensor4(f, VKD_DTYPE_INT8, 4),
+             yf = tensor4(f, VKD_DTYPE_FLOAT32, 4);
     uint32_t y = tensor4(f, VKD_DTYPE_INT8, 4);
     parts[0] = tensor4(f, VKD_DTYPE_FLOAT32, 4), parts[1] = tensor4(f, VKD_DTYPE_FLOAT32, 4);
-    uint32_t list = add_value(f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = 2, .values = parts}});
+    uint32_t list = add_value(
+        f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = 2, .values = parts}});
     dequantize(f, a, a_scale, 3, parts[0]);
     dequantize(f, b, 0.5, 3, parts[1]);
     OP(f, "aten.cat.default", list, integer(f, 1), yf);
@@ -597,27 +645,29 @@ static void test_int8_cat(void **state)
     vkd_arena_release(&f.arena);
 }
 
-/* --------------------------------------------------------------------------------------------------- linear layers */
+/* -------------------------------------------------------------------------------- linear layers */
 
 /* linear -> dequantize; values 0 to 2: before, the int8 result, the floats. */
 static void linear_model(fixture *f, const char *name, int64_t low)
 {
     start(f);
-    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 1), y = tensor4(f, VKD_DTYPE_INT8, 1), real = tensor4(f, VKD_DTYPE_FLOAT32, 1);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 1), y = tensor4(f, VKD_DTYPE_INT8, 1),
+             real = tensor4(f, VKD_DTYPE_FLOAT32, 1);
     uint32_t weight = add_constant(f), sums = add_constant(f), scales = add_constant(f);
     if (!strcmp(name, "some.op"))
         OP(f, name, x, y);
     else
-        OP(f, name, x, number(f, 1), integer(f, 2), weight, sums, scales, number(f, 6), integer(f, 7), null(f),
-           string(f, "relu"), y);
-    OP(f, "quantized_decomposed.dequantize_per_tensor.default", y, number(f, 0.25), integer(f, -7), integer(f, low),
-       integer(f, 127), null(f), null(f), real);
+        OP(f, name, x, number(f, 1), integer(f, 2), weight, sums, scales, number(f, 6),
+           integer(f, 7), null(f), string(f, "relu"), y);
+    OP(f, "quantized_decomposed.dequantize_per_tensor.default", y, number(f, 0.25), integer(f, -7),
+       integer(f, low), integer(f, 127), null(f), null(f), real);
     output(f, real);
 }
 
 static void test_linear_takes_a_dequantize(void **state)
 {
-    static const char *const names[] = {"et_vk.q8ta_linear.default", "et_vk.q8ta_linear_gemv.default"};
+    static const char *const names[] = {"et_vk.q8ta_linear.default",
+                                        "et_vk.q8ta_linear_gemv.default"};
     fixture f;
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -627,8 +677,10 @@ static void test_linear_takes_a_dequantize(void **state)
         assert_string_equal(call_at(&f, 0)->name, "vkd.q8_linear");
         const linear_args *linear = ARGS(linear_args, &f, 0);
         const requantize_args *r = &linear->requantize;
-        assert_true(linear->x == 0 && linear->weight == 3 && r->weight_sums == 4 && r->weight_scales == 5);
-        assert_true(r->x_scale == 1 && r->x_zero == 2 && r->y_scale == 6 && r->y_zero == 7 && r->bias == VKD_NO_VALUE);
+        assert_true(linear->x == 0 && linear->weight == 3 && r->weight_sums == 4 &&
+                    r->weight_scales == 5);
+        assert_true(r->x_scale == 1 && r->x_zero == 2 && r->y_scale == 6 && r->y_zero == 7 &&
+                    r->bias == VKD_NO_VALUE);
         assert_string_equal(r->activation, "relu");
         assert_true(linear->real && linear->real_scale == 0.25f && linear->real_zero == -7);
         assert_int_equal(linear->y, f.outputs[0]);
@@ -640,7 +692,8 @@ static void test_other_dequantizes_stay(void **state)
 {
     fixture f;
     (void)state;
-    linear_model(&f, "et_vk.q8ta_linear.default", -127); /* not the full range: for the lowering to judge */
+    /* not the full range: for the lowering to judge */
+    linear_model(&f, "et_vk.q8ta_linear.default", -127);
     rewrite(&f);
     assert_int_equal(f.net.call_count, 2);
     vkd_arena_release(&f.arena);
@@ -667,7 +720,8 @@ static void test_dead_chains_are_dropped(void **state)
     fixture f;
     (void)state;
     start(&f);
-    uint32_t a = tensor4(&f, VKD_DTYPE_INT8, 4), b = tensor4(&f, VKD_DTYPE_INT8, 4), c = tensor4(&f, VKD_DTYPE_INT8, 4);
+    uint32_t a = tensor4(&f, VKD_DTYPE_INT8, 4), b = tensor4(&f, VKD_DTYPE_INT8, 4),
+             c = tensor4(&f, VKD_DTYPE_INT8, 4);
     uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4);
     OP(&f, "some.op", a, b);
     OP(&f, "some.op", b, c);
@@ -679,14 +733,16 @@ static void test_dead_chains_are_dropped(void **state)
     vkd_arena_release(&f.arena);
 }
 
-/* An op that reads what only a later one writes is no chain; the rewriter must leave such files to the lowering. */
+/* An op that reads what only a later one writes is no chain; the rewriter must leave such files to
+ * the lowering. */
 static void test_wrong_order_is_left_alone(void **state)
 {
     static const int64_t flat[] = {1, 8, 4, 4};
     fixture f;
     (void)state;
     start(&f);
-    uint32_t a = tensor4(&f, VKD_DTYPE_FLOAT32, 4), v = tensor4(&f, VKD_DTYPE_FLOAT32, 4), y = tensor4(&f, VKD_DTYPE_INT8, 4);
+    uint32_t a = tensor4(&f, VKD_DTYPE_FLOAT32, 4), v = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+             y = tensor4(&f, VKD_DTYPE_INT8, 4);
     quantize(&f, v, 0.25, 0, y);
     OP(&f, "aten.view_copy.default", a, ints(&f, flat, 4), v);
     output(&f, y);

@@ -1,5 +1,5 @@
-/* vkd-run as a program: exit codes, messages, files and reports. Most of it runs with test/fake_plugin.c and needs no device;
- * the last tests use the real library. */
+/* vkd-run as a program: exit codes, messages, files and reports. Most of it runs with
+ * test/fake_plugin.c and needs no device; the last tests use the real library. */
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <setjmp.h>
@@ -42,12 +42,15 @@ static void exit_codes(void **state)
         {"x.pte --select measure --measure-ms 0", 1, "--measure-ms"},
         {"x.pte --throughput", 1, "missing argument"},
         {"x.pte --throughput -3", 1, "--throughput"},
-        {"x.pte --throughput 5 --in-flight 0", 1, "--in-flight: '0' is not a whole number from 1 to 64"},
-        {"x.pte --throughput 5 --in-flight 65", 1, "--in-flight: '65' is not a whole number from 1 to 64"},
+        {"x.pte --throughput 5 --in-flight 0", 1,
+         "--in-flight: '0' is not a whole number from 1 to 64"},
+        {"x.pte --throughput 5 --in-flight 65", 1,
+         "--in-flight: '65' is not a whole number from 1 to 64"},
         {"x.pte --throughput 5 --in-flight -1", 1, "--in-flight"},
         {"x.pte --throughput 5 --in-flight some", 1, "some"},
         {"execute-5.pte --throughput 2", 5, "fake failure of a submission"},
-        {"torn.pte --throughput 20", 7, "output 0 of an execution among 8 in flight differs from that of one by itself"},
+        {"torn.pte --throughput 20", 7,
+         "output 0 of an execution among 8 in flight differs from that of one by itself"},
         {"torn.pte --throughput 20 --in-flight 1", 0, ""},
         {"x.pte --mean 1,2", 1, "--mean"},
         {"x.pte --std 0", 1, "--std"},
@@ -130,7 +133,8 @@ static void a_library_of_another_abi_is_refused(void **state)
 static void the_library_option_wins_over_the_environment(void **state)
 {
     runner *f = *state;
-    assert_int_equal(runner_run(f, &(runner_how){.library = "/nowhere/lib.so"}, "--list-devices --library " VKD_FAKE_PLUGIN),
+    assert_int_equal(runner_run(f, &(runner_how){.library = "/nowhere/lib.so"},
+                                "--list-devices --library " VKD_FAKE_PLUGIN),
                      0);
     assert_non_null(strstr(f->out, "Fake device"));
 }
@@ -164,11 +168,14 @@ static void raw_tensors_go_in_and_out(void **state)
     runner_write(runner_path(f, "a.i8", path), bytes, sizeof bytes);
     runner_write(runner_path(f, "b.f32", path), floats, sizeof floats);
     runner_expect(f, "two.pte --input a.i8 --input b.f32 --output out.f32", 0, "");
-    assert_int_equal(runner_read(runner_path(f, "out.0.f32", path), got_bytes, sizeof got_bytes), sizeof bytes);
+    assert_int_equal(runner_read(runner_path(f, "out.0.f32", path), got_bytes, sizeof got_bytes),
+                     sizeof bytes);
     assert_memory_equal(got_bytes, bytes, sizeof bytes);
-    assert_int_equal(runner_read(runner_path(f, "out.1.f32", path), got, sizeof got), sizeof floats);
+    assert_int_equal(runner_read(runner_path(f, "out.1.f32", path), got, sizeof got),
+                     sizeof floats);
     assert_memory_equal(got, floats, sizeof floats);
-    runner_expect(f, "two.pte --input b.f32 --input a.i8", 1, "b.f32: has 8 bytes, but input 0 is i8 5 and needs exactly 5");
+    runner_expect(f, "two.pte --input b.f32 --input a.i8", 1,
+                  "b.f32: has 8 bytes, but input 0 is i8 5 and needs exactly 5");
     runner_expect(f, "x.pte --input b.f32", 1, "needs exactly 16");
 }
 
@@ -227,7 +234,8 @@ static void labels_and_top(void **state)
     runner_expect(f, "x.pte --input a.f32 --top 9", 0, "");
     assert_non_null(strstr(f->out, "class 2"));
     runner_write(runner_path(f, "labels.txt", path), "one\ntwo\n", 8);
-    runner_expect(f, "x.pte --input a.f32 --labels labels.txt", 1, "there are 2 labels, but the model has 4 classes");
+    runner_expect(f, "x.pte --input a.f32 --labels labels.txt", 1,
+                  "there are 2 labels, but the model has 4 classes");
 }
 
 static void bench_statistics(void **state)
@@ -242,7 +250,8 @@ static void bench_statistics(void **state)
     assert_true(runner_number(root, "init_ms") >= 0);
     assert_true(runner_number(root, "min_ms") <= runner_number(root, "median_ms"));
     assert_true(runner_number(root, "median_ms") <= runner_number(root, "p90_ms"));
-    assert_string_equal(cJSON_GetObjectItemCaseSensitive(root, "device")->valuestring, "Fake device");
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(root, "device")->valuestring,
+                        "Fake device");
     cJSON_Delete(root);
 }
 
@@ -262,9 +271,11 @@ static void throughput_of_requests(void **state)
         cJSON *root = runner_json(f, rows[i].line, 0);
         const cJSON *throughput = cJSON_GetObjectItemCaseSensitive(root, "throughput");
         double per_second = runner_number(throughput, "per_second");
-        assert_true(runner_number(throughput, "executions") == rows[i].executions && per_second > 0);
+        assert_true(runner_number(throughput, "executions") == rows[i].executions &&
+                    per_second > 0);
         assert_true(runner_number(throughput, "in_flight") == rows[i].in_flight);
-        assert_true(fabs(runner_number(throughput, "images_per_second") / per_second - rows[i].batch) < 1e-9);
+        assert_true(fabs(runner_number(throughput, "images_per_second") / per_second -
+                         rows[i].batch) < 1e-9);
         cJSON_Delete(root);
     }
     runner_expect(f, "x.pte --throughput 5", 0, "");
@@ -280,11 +291,13 @@ static void reports_as_json(void **state)
     const cJSON *nodes = cJSON_GetObjectItemCaseSensitive(root, "profile");
     assert_int_equal(cJSON_GetArraySize(nodes), 2);
     const cJSON *node = cJSON_GetArrayItem(nodes, 1);
-    assert_true(runner_number(node, "op_id") == 8 && runner_number(node, "gpu_us") == 250 && runner_number(node, "gops") == 4);
+    assert_true(runner_number(node, "op_id") == 8 && runner_number(node, "gpu_us") == 250 &&
+                runner_number(node, "gops") == 4);
     assert_true(runner_number(node, "share") == 0.5);
     const cJSON *convolutions = cJSON_GetObjectItemCaseSensitive(root, "convolutions");
     assert_int_equal(cJSON_GetArraySize(convolutions), 2);
-    const cJSON *candidates = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(convolutions, 0), "candidates");
+    const cJSON *candidates =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(convolutions, 0), "candidates");
     assert_true(runner_number(cJSON_GetArrayItem(candidates, 0), "measured_us") == 11.25);
     assert_true(runner_number(cJSON_GetObjectItemCaseSensitive(root, "memory"), "host_peak") == 6);
     cJSON_Delete(root);
@@ -311,7 +324,7 @@ static void reports_as_text(void **state)
             fail_msg("no '%s' in: %s", parts[i], f->out);
 }
 
-/* ------------------------------------------------------------------------------------------- errors in JSON, streams */
+/* ---------------------------------------------------------------------- errors in JSON, streams */
 
 static void json_tells_of_every_error(void **state)
 {
@@ -341,7 +354,8 @@ static void json_tells_of_every_error(void **state)
         cJSON *root = runner_json(f, rows[i].line, rows[i].code);
         assert_true(runner_number(root, "exit_code") == rows[i].code);
         if (!strstr(runner_string(root, "error"), rows[i].error))
-            fail_msg("vkd-run %s: \"%s\" does not say \"%s\"", rows[i].line, runner_string(root, "error"), rows[i].error);
+            fail_msg("vkd-run %s: \"%s\" does not say \"%s\"", rows[i].line,
+                     runner_string(root, "error"), rows[i].error);
         cJSON_Delete(root);
     }
     cJSON *root = runner_json(f, "x.pte --json --bench 1", 0);
@@ -366,7 +380,8 @@ static void nothing_else_goes_where_the_result_goes(void **state)
     assert_memory_equal(f->out, logits, sizeof logits);
     assert_non_null(strstr(f->err, "class 1")); /* the report */
     runner_expect(f, "x.pte --input a.f32 --output - --json", 1, "cannot be used together");
-    runner_expect(f, "two.pte --input a.i8 --input b.f32 --output -", 6, "a.i8"); /* nothing but the message */
+    /* nothing but the message */
+    runner_expect(f, "two.pte --input a.i8 --input b.f32 --output -", 6, "a.i8");
     assert_int_equal(f->out_size, 0);
 }
 
@@ -382,7 +397,8 @@ static void a_dash_is_standard_input(void **state)
     assert_memory_equal(f->out, logits, sizeof logits);
     assert_int_equal(runner_run(f, &tensor, "two.pte --input - --input b.f32"), 1);
     assert_non_null(strstr(f->err, "standard input: has 16 bytes, but input 0 is i8 5"));
-    assert_int_equal(runner_run(f, &tensor, "- --bench 1"), 0); /* a program of 16 bytes, for the fake plug-in */
+    /* a program of 16 bytes, for the fake plug-in */
+    assert_int_equal(runner_run(f, &tensor, "- --bench 1"), 0);
     assert_non_null(strstr(f->out, "- on Fake device"));
     assert_int_equal(runner_run(f, &tensor, "- --input -"), 1);
     assert_non_null(strstr(f->err, "given 2 times"));
@@ -410,15 +426,17 @@ static void the_real_library_is_found_and_runs(void **state)
     float got[405], expected[405];
     if (!have_device(f))
         test_skip("there is no Vulkan device");
-    int code = runner_run(f, &real,
-                          VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --no-cache --input " VKD_MODELS
-                                     "/tiny/add_only_c5_9x9/input0.f32 --input " VKD_MODELS
-                                     "/tiny/add_only_c5_9x9/input1.f32 --output out.f32");
+    int code =
+        runner_run(f, &real,
+                   VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --no-cache --input " VKD_MODELS
+                              "/tiny/add_only_c5_9x9/input0.f32 --input " VKD_MODELS
+                              "/tiny/add_only_c5_9x9/input1.f32 --output out.f32");
     if (code)
         fail_msg("exit code %d: %s", code, f->err);
     snprintf(path, sizeof path, "%s/out.f32", f->folder);
     assert_int_equal(runner_read(path, got, sizeof got), sizeof got);
-    runner_read(VKD_MODELS "/tiny/add_only_c5_9x9/expected-delegate.f32", expected, sizeof expected);
+    runner_read(VKD_MODELS "/tiny/add_only_c5_9x9/expected-delegate.f32", expected,
+                sizeof expected);
     for (int i = 0; i < 405; i++)
         if (fabsf(got[i] - expected[i]) > 0.05f) /* less than two steps of its scale */
             fail_msg("element %d: %g, expected %g", i, (double)got[i], (double)expected[i]);
@@ -428,14 +446,17 @@ static void the_real_library_refuses(void **state)
 {
     runner *f = *state;
     char path[128];
-    runner_write(runner_path(f, "text.pte", path), "this is no program at all, but it is long enough for a header of one", 68);
+    runner_write(runner_path(f, "text.pte", path),
+                 "this is no program at all, but it is long enough for a header of one", 68);
     assert_int_equal(runner_run(f, &real, "text.pte"), 2);
     assert_int_equal(runner_run(f, &real, "none.pte"), 6);
     assert_non_null(strstr(f->err, "none.pte"));
     static const char *const kernels[] = {"made::up.out"};
     size_t size, blob_size;
     void *blob = blob_finish(blob_new(), &blob_size);
-    void *file = blob_wrap_pte(&(blob_pte){.blob = blob, .blob_size = blob_size, .kernels = kernels, .kernel_count = 1}, &size);
+    void *file = blob_wrap_pte(
+        &(blob_pte){.blob = blob, .blob_size = blob_size, .kernels = kernels, .kernel_count = 1},
+        &size);
     runner_write(runner_path(f, "kernel.pte", path), file, size);
     free(file);
     free(blob);
@@ -447,15 +468,18 @@ static void messages_name_options_and_files(void **state)
 {
     runner *f = *state;
     char path[128];
-    assert_int_equal(runner_run(f, &real, VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --variant fastest"), 1);
-    assert_non_null(strstr(f->err, "--variant is 'fastest', no such variant: there are the families general, "));
+    assert_int_equal(
+        runner_run(f, &real, VKD_MODELS "/tiny/add_only_c5_9x9/model.pte --variant fastest"), 1);
+    assert_non_null(strstr(
+        f->err, "--variant is 'fastest', no such variant: there are the families general, "));
     assert_null(strstr(f->err, "vkd_options"));
     static const struct {
         const char *name, *bytes;
         size_t size;
         const char *message;
     } files[] = {
-        {"pointer.pte", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 55, "looks like a Git LFS pointer"},
+        {"pointer.pte", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", 55,
+         "looks like a Git LFS pointer"},
         {"page.pte", "<!DOCTYPE html><html></html>", 28, "looks like a web page"},
         {"archive.pte", "PK\003\004aaaaaaaaaaaa", 16, "looks like a zip archive"},
         {"lite.pte", "\034\000\000\000TFL3aaaaaaaaaaaa", 20, "looks like a TensorFlow Lite model"},

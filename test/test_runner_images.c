@@ -1,5 +1,6 @@
-/* What vkd-run makes of images: sizes, colours, orientation, formats, and files that are broken. With the fake plug-in, whose
- * model image.pte gives its input back, 1x3x4x6, so that the output is the tensor that was made of the image. */
+/* What vkd-run makes of images: sizes, colours, orientation, formats, and files that are broken.
+ * With the fake plug-in, whose model image.pte gives its input back, 1x3x4x6, so that the output is
+ * the tensor that was made of the image. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,7 +37,7 @@ static uint8_t *pixel(const picture *p, int x, int y)
     return (uint8_t *)(uintptr_t)&p->pixels[(y * p->width + x) * p->channels];
 }
 
-/* ------------------------------------------------------------------------------------------------------ PNG files */
+/* ------------------------------------------------------------------------------------ PNG files */
 
 /* How a PNG file is written. All zero: 8 bits a sample, one after another, no EXIF data. */
 typedef struct png_form {
@@ -61,7 +62,10 @@ static void append(bytes *b, const void *data, size_t size)
 
 static void append_u32(bytes *b, size_t value)
 {
-    append(b, (const uint8_t[]){(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value}, 4);
+    append(b,
+           (const uint8_t[]){(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
+                             (uint8_t)value},
+           4);
 }
 
 static void append_chunk(bytes *b, const char *name, const void *data, size_t size)
@@ -72,7 +76,8 @@ static void append_chunk(bytes *b, const char *name, const void *data, size_t si
     append_u32(b, crc32(0, b->data + b->size - size - 4, (uInt)size + 4));
 }
 
-static void append_header(bytes *b, size_t width, size_t height, int depth, int colour, bool interlaced)
+static void append_header(bytes *b, size_t width, size_t height, int depth, int colour,
+                          bool interlaced)
 {
     bytes header = {0};
     append_u32(&header, width);
@@ -83,7 +88,8 @@ static void append_header(bytes *b, size_t width, size_t height, int depth, int 
 }
 
 /* Every step'th pixel from x on, of every step'th row from y on: rows without a filter. */
-static void append_rows(bytes *b, const picture *p, int depth, int x0, int x_step, int y0, int y_step)
+static void append_rows(bytes *b, const picture *p, int depth, int x0, int x_step, int y0,
+                        int y_step)
 {
     for (int y = y0; y < p->height && x0 < p->width; y += y_step) {
         uint8_t row[1 + MAX_SIDE * 8] = {0};
@@ -91,7 +97,9 @@ static void append_rows(bytes *b, const picture *p, int depth, int x0, int x_ste
         for (int x = x0; x < p->width; x += x_step) {
             for (int c = 0; c < p->channels; c++, bit += (size_t)depth) {
                 int value = pixel(p, x, y)[c]; /* the second byte of 16 bits is dropped */
-                row[bit / 8] |= (uint8_t)(depth >= 8 ? value : value >> (8 - depth) << (8 - depth - (int)(bit % 8)));
+                row[bit / 8] |=
+                    (uint8_t)(depth >= 8 ? value
+                                         : value >> (8 - depth) << (8 - depth - (int)(bit % 8)));
                 if (depth == 16)
                     row[bit / 8 + 1] = 0xff;
             }
@@ -107,12 +115,13 @@ static bytes encode_png(const picture *p, const png_form *form)
                                      {0, 2, 2, 4}, {1, 2, 0, 2}, {0, 1, 1, 2}};
     int depth = form->depth ? form->depth : 8;
     bytes file = {0}, rows = {0};
-    append_header(&file, (size_t)p->width, (size_t)p->height, depth, form->palette ? 3 : colours[p->channels],
-                  form->interlaced);
+    append_header(&file, (size_t)p->width, (size_t)p->height, depth,
+                  form->palette ? 3 : colours[p->channels], form->interlaced);
     if (form->palette) {
         uint8_t colours_of[256][3];
         for (int i = 0; i < 256; i++)
-            memcpy(colours_of[i], (const uint8_t[]){(uint8_t)(255 - i), (uint8_t)i, (uint8_t)(i / 2)}, 3);
+            memcpy(colours_of[i],
+                   (const uint8_t[]){(uint8_t)(255 - i), (uint8_t)i, (uint8_t)(i / 2)}, 3);
         append_chunk(&file, "PLTE", colours_of, sizeof colours_of);
     }
     if (form->exif && !form->exif_last)
@@ -131,12 +140,14 @@ static bytes encode_png(const picture *p, const png_form *form)
     return file;
 }
 
-/* ------------------------------------------------------------------------------------------------------ JPEG files */
+/* ----------------------------------------------------------------------------------- JPEG files */
 
-/* The best quality, no channel smaller than the others. channels 4: CMYK as Adobe's, inverted. exif: without its name. */
+/* The best quality, no channel smaller than the others. channels 4: CMYK as Adobe's, inverted.
+ * exif: without its name. */
 static bytes encode_jpeg(const picture *p, bool progressive, const uint8_t *exif, size_t exif_size)
 {
-    static const J_COLOR_SPACE spaces[] = {JCS_UNKNOWN, JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB, JCS_CMYK};
+    static const J_COLOR_SPACE spaces[] = {JCS_UNKNOWN, JCS_GRAYSCALE, JCS_UNKNOWN, JCS_RGB,
+                                           JCS_CMYK};
     struct jpeg_compress_struct jpeg;
     struct jpeg_error_mgr errors;
     unsigned char *memory = NULL;
@@ -171,12 +182,13 @@ static bytes encode_jpeg(const picture *p, bool progressive, const uint8_t *exif
     return file;
 }
 
-/* --------------------------------------------------------------------------------------------------- what comes out */
+/* ------------------------------------------------------------------------------- what comes out */
 
 /* The formula of PyTorch's interpolate(mode="bilinear", align_corners=False), in double. */
 static double bilinear(const picture *p, int channel, int y, int x)
 {
-    double at_y = fmax((y + 0.5) * p->height / TO_HEIGHT - 0.5, 0), at_x = fmax((x + 0.5) * p->width / TO_WIDTH - 0.5, 0);
+    double at_y = fmax((y + 0.5) * p->height / TO_HEIGHT - 0.5, 0),
+           at_x = fmax((x + 0.5) * p->width / TO_WIDTH - 0.5, 0);
     int y0 = (int)at_y, x0 = (int)at_x;
     int y1 = y0 + 1 < p->height ? y0 + 1 : y0, x1 = x0 + 1 < p->width ? x0 + 1 : x0;
     double v = at_y - y0, u = at_x - x0;
@@ -185,7 +197,8 @@ static double bilinear(const picture *p, int channel, int y, int x)
 }
 
 /* That a file is taken for this picture. tolerance: in steps of 255. */
-static void expect_picture(runner *r, const char *what, const bytes *file, const picture *seen, double tolerance)
+static void expect_picture(runner *r, const char *what, const bytes *file, const picture *seen,
+                           double tolerance)
 {
     static const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.5, 0.25, 2};
     float got[3 * TO_HEIGHT * TO_WIDTH];
@@ -196,10 +209,11 @@ static void expect_picture(runner *r, const char *what, const bytes *file, const
     for (int c = 0; c < 3; c++) {
         for (int i = 0; i < TO_HEIGHT * TO_WIDTH; i++) {
             double value = bilinear(seen, seen->channels <= 2 ? 0 : c, i / TO_WIDTH, i % TO_WIDTH);
-            double expected = (value / 255 - mean[c]) / std[c], actual = (double)got[c * TO_HEIGHT * TO_WIDTH + i];
+            double expected = (value / 255 - mean[c]) / std[c],
+                   actual = (double)got[c * TO_HEIGHT * TO_WIDTH + i];
             if (fabs(actual - expected) > 1e-5 + tolerance / 255 / std[c])
-                fail_msg("%s, %dx%dx%d, channel %d, element %d: %g, expected %g", what, seen->width, seen->height,
-                         seen->channels, c, i, actual, expected);
+                fail_msg("%s, %dx%dx%d, channel %d, element %d: %g, expected %g", what, seen->width,
+                         seen->height, seen->channels, c, i, actual, expected);
         }
     }
 }
@@ -231,9 +245,12 @@ static void png_files_of_every_kind(void **state)
         png_form form;
         int channels;
     } rows[] = {
-        {{.depth = 1}, 1},         {{.depth = 2}, 1},         {{.depth = 4}, 1},      {{.depth = 4, .interlaced = true}, 1},
-        {{.depth = 16}, 1},        {{.depth = 16}, 3},        {{.depth = 16}, 4},     {{.depth = 16}, 2},
-        {{.interlaced = true}, 3}, {{.interlaced = true}, 2}, {{.palette = true}, 1},
+        {{.depth = 1}, 1},         {{.depth = 2}, 1},
+        {{.depth = 4}, 1},         {{.depth = 4, .interlaced = true}, 1},
+        {{.depth = 16}, 1},        {{.depth = 16}, 3},
+        {{.depth = 16}, 4},        {{.depth = 16}, 2},
+        {{.interlaced = true}, 3}, {{.interlaced = true}, 2},
+        {{.palette = true}, 1},
     };
     vkd_random random = random_begin("PNG");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -247,7 +264,9 @@ static void png_files_of_every_kind(void **state)
             seen.channels = 3;
             for (int k = 0; k < p.width * p.height; k++)
                 memcpy(seen.pixels + 3 * k,
-                       (const uint8_t[]){(uint8_t)(255 - p.pixels[k]), p.pixels[k], (uint8_t)(p.pixels[k] / 2)}, 3);
+                       (const uint8_t[]){(uint8_t)(255 - p.pixels[k]), p.pixels[k],
+                                         (uint8_t)(p.pixels[k] / 2)},
+                       3);
         }
         expect_picture(*state, "PNG", &file, &seen, 0);
     }
@@ -264,7 +283,8 @@ static void jpeg_files_of_every_kind(void **state)
             seen.channels = 3;
             for (int i = 0; i < p.width * p.height; i++)
                 for (int c = 0; c < 3; c++)
-                    seen.pixels[3 * i + c] = (uint8_t)(p.pixels[4 * i + c] * p.pixels[4 * i + 3] / 255);
+                    seen.pixels[3 * i + c] =
+                        (uint8_t)(p.pixels[4 * i + c] * p.pixels[4 * i + 3] / 255);
         }
         for (int progressive = 0; progressive < 2; progressive++) {
             bytes file = encode_jpeg(&p, progressive, NULL, 0);
@@ -284,7 +304,8 @@ static void images_in_another_order(void **state)
     bytes file = encode_png(&p, &(png_form){0});
     runner_write(runner_path(r, "image.png", path), file.data, file.size);
     runner_expect(r, "image.pte image.png --output out.f32", 0, "");
-    assert_int_equal(runner_read(runner_path(r, "out.f32", path), planes, sizeof planes), sizeof planes);
+    assert_int_equal(runner_read(runner_path(r, "out.f32", path), planes, sizeof planes),
+                     sizeof planes);
     runner_expect(r, "last.pte image.png --output out.f32", 0, "");
     assert_int_equal(runner_read(runner_path(r, "out.f32", path), last, sizeof last), sizeof last);
     for (int c = 0; c < 3; c++)
@@ -295,7 +316,7 @@ static void images_in_another_order(void **state)
     runner_expect(r, "last.pte --input short.f32", 1, "f32 1x3x4x6 in the order 0,2,3,1");
 }
 
-/* ------------------------------------------------------------------------------------------------------ orientation */
+/* ---------------------------------------------------------------------------------- orientation */
 
 /* Where the pixel lies in the file that is seen at (x, y) of a picture of this size. */
 static void place_of(int orientation, int x, int y, int width, int height, int *out_x, int *out_y)
@@ -349,12 +370,17 @@ static void exif_turns_images(void **state)
     for (int orientation = 1; orientation <= 8; orientation++) {
         for (int channels = 1; channels <= 3; channels += 2) {
             const uint8_t o = (uint8_t)orientation;
-            const uint8_t little[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, o, 0, 0, 0, 0, 0, 0, 0};
-            const uint8_t big[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, o, 0, 0, 0, 0, 0, 0};
+            const uint8_t little[] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3,
+                                      0,   1,   0,  0, 0, o, 0, 0, 0, 0, 0,    0, 0};
+            const uint8_t big[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0,
+                                   3,   0,   0, 0,  1, 0, o, 0, 0, 0, 0, 0,    0};
             picture seen = random_picture(&random, 9, 14, channels), p = stored(&seen, orientation);
             bytes file = encode_png(&p, &(png_form){.exif = little, .exif_size = sizeof little});
             expect_picture(*state, "PNG", &file, &seen, 0);
-            file = encode_png(&p, &(png_form){.exif = big, .exif_size = sizeof big, .exif_last = true, .interlaced = true});
+            file = encode_png(&p, &(png_form){.exif = big,
+                                              .exif_size = sizeof big,
+                                              .exif_last = true,
+                                              .interlaced = true});
             expect_picture(*state, "PNG, EXIF last", &file, &seen, 0);
             file = encode_jpeg(&p, false, big, sizeof big);
             expect_picture(*state, "JPEG", &file, &seen, 6);
@@ -364,9 +390,10 @@ static void exif_turns_images(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- sizes */
+/* ---------------------------------------------------------------------------------------- sizes */
 
-/* 2 000 000 x 600 pixels, the left half black: more than a gigabyte once unpacked, of which a row at a time is held. */
+/* 2 000 000 x 600 pixels, the left half black: more than a gigabyte once unpacked, of which a row
+ * at a time is held. */
 static void an_image_of_any_size(void **state)
 {
     enum { WIDTH = 2000000, HEIGHT = 600, ROW = 1 + WIDTH / 8 };
@@ -384,7 +411,8 @@ static void an_image_of_any_size(void **state)
     for (int y = 0; y < HEIGHT; y++) {
         z.next_in = row;
         z.avail_in = ROW;
-        assert_int_equal(deflate(&z, y < HEIGHT - 1 ? Z_NO_FLUSH : Z_FINISH), y < HEIGHT - 1 ? Z_OK : Z_STREAM_END);
+        assert_int_equal(deflate(&z, y < HEIGHT - 1 ? Z_NO_FLUSH : Z_FINISH),
+                         y < HEIGHT - 1 ? Z_OK : Z_STREAM_END);
     }
     append_u32(&begin, z.total_out);
     FILE *file = fopen(runner_path(r, "large.png", path), "wb");
@@ -403,13 +431,15 @@ static void an_image_of_any_size(void **state)
         assert_true(got[i] == (i % TO_WIDTH < TO_WIDTH / 2 ? 0.0f : 1.0f));
 }
 
-/* A header that promises more than the file can have is believed by nobody: there is memory for neither. */
+/* A header that promises more than the file can have is believed by nobody: there is memory for
+ * neither. */
 static void headers_that_lie(void **state)
 {
     static const struct {
         size_t width, height;
         bool interlaced;
-    } rows[] = {{100000, 0x7fffffff, false}, {0x7fffffff, 1, false}, {0x7fffffff, 0x7fffffff, true}};
+    } rows[] = {
+        {100000, 0x7fffffff, false}, {0x7fffffff, 1, false}, {0x7fffffff, 0x7fffffff, true}};
     runner *r = *state;
     char path[128];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -417,7 +447,8 @@ static void headers_that_lie(void **state)
         append_header(&file, rows[i].width, rows[i].height, 16, 6, rows[i].interlaced);
         append_chunk(&file, "IDAT", "\x78\x9c\x03", 3);
         runner_write(runner_path(r, "image.png", path), file.data, file.size);
-        runner_expect(r, "image.pte image.png", 6, "image.png: a PNG file that cannot be decoded: the file is too short");
+        runner_expect(r, "image.pte image.png", 6,
+                      "image.png: a PNG file that cannot be decoded: the file is too short");
     }
     const picture p = {8, 8, 3, {0}};
     for (int progressive = 0; progressive < 2; progressive++) {
@@ -427,11 +458,12 @@ static void headers_that_lie(void **state)
             at++;
         memcpy(file.data + at + 5, "\xff\x00\xff\x00", 4);
         runner_write(runner_path(r, "image.jpg", path), file.data, file.size);
-        runner_expect(r, "image.pte image.jpg", 6, "image.jpg: a JPEG file that is too short for its 65280x65280 pixels");
+        runner_expect(r, "image.pte image.jpg", 6,
+                      "image.jpg: a JPEG file that is too short for its 65280x65280 pixels");
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- what is no image */
+/* ----------------------------------------------------------------------------- what is no image */
 
 static void colour_becomes_gray(void **state)
 {
@@ -444,7 +476,8 @@ static void colour_becomes_gray(void **state)
     runner_expect(r, "image.pte colour.png --gray --mean 0 --std 1 --output out.f32", 0, "");
     runner_read(runner_path(r, "out.f32", path), got, sizeof got);
     assert_true(got[0] == got[24] && got[0] == got[48]);
-    assert_true(got[0] * 255 > 110 && got[0] * 255 < 130); /* about 0.30 r + 0.59 g + 0.11 b = 124 */
+    /* about 0.30 r + 0.59 g + 0.11 b = 124 */
+    assert_true(got[0] * 255 > 110 && got[0] * 255 < 130);
     runner_expect(r, "gray.pte colour.png --mean 0 --std 1 --output out.f32", 0, "");
     assert_true(runner_read(runner_path(r, "out.f32", path), got, sizeof got) == 96);
 }
@@ -456,7 +489,8 @@ static void broken_images(void **state)
     char path[128];
     vkd_random random = random_begin("broken images");
     picture p = random_picture(&random, 20, 20, 3);
-    const bytes whole[] = {encode_png(&p, &(png_form){0}), encode_png(&p, &(png_form){.interlaced = true}),
+    const bytes whole[] = {encode_png(&p, &(png_form){0}),
+                           encode_png(&p, &(png_form){.interlaced = true}),
                            encode_jpeg(&p, false, NULL, 0), encode_jpeg(&p, true, NULL, 0)};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         for (size_t size = 8; size + 40 < whole[i].size; size += whole[i].size / 7) {
@@ -466,11 +500,13 @@ static void broken_images(void **state)
                                 : "cut: a JPEG file that cannot be decoded: ");
         }
     }
-    size_t scan = whole[3].size; /* cut off where a progressive file's last scan begins, it decodes, in a poor quality */
+    /* cut off where a progressive file's last scan begins, it decodes, in a poor quality */
+    size_t scan = whole[3].size;
     while (memcmp(whole[3].data + scan - 2, "\xff\xda", 2))
         scan--;
     runner_write(runner_path(r, "cut", path), whole[3].data, scan - 2);
-    runner_expect(r, "image.pte cut", 6, "cut: a JPEG file that cannot be decoded: Premature end of JPEG file");
+    runner_expect(r, "image.pte cut", 6,
+                  "cut: a JPEG file that cannot be decoded: Premature end of JPEG file");
     bytes gap = whole[2]; /* an end, but too little before it */
     gap.size /= 2;
     append(&gap, "\xff\xd9", 2);
@@ -488,7 +524,8 @@ static void broken_images(void **state)
     bytes damaged = whole[0];
     damaged.data[damaged.size / 2] ^= 1;
     runner_write(runner_path(r, "damaged", path), damaged.data, damaged.size);
-    runner_expect(r, "image.pte damaged", 6, "damaged: a PNG file that cannot be decoded: "); /* a checksum, or zlib */
+    /* a checksum, or zlib */
+    runner_expect(r, "image.pte damaged", 6, "damaged: a PNG file that cannot be decoded: ");
 }
 
 static void other_formats_are_refused(void **state)
@@ -498,16 +535,17 @@ static void other_formats_are_refused(void **state)
     static const struct {
         const char *bytes;
         size_t size;
-    } files[] = {
-        {"P6 2 2 255\n012345678901", 23},
-        {"GIF89a\001\000\001\000\x80\000\000\000\000\000\xff\xff\xff,\000\000\000\000\001\000\001\000\000\002\002D\001\000;",
-         35},
-        {"BM\x3a\000\000\000\000\000\000\000\066\000\000\000\050\000\000\000\001\000\000\000\001\000\000\000\001\000\030\000",
-         30},
-        {"RIFF\034\000\000\000WEBPVP8 ", 16},
-        {"no image", 8},
-        {"\211PNG", 4},
-        {"", 0}};
+    } files[] = {{"P6 2 2 255\n012345678901", 23},
+                 {"GIF89a\001\000\001\000\x80\000\000\000\000\000\xff\xff\xff,"
+                  "\000\000\000\000\001\000\001\000\000\002\002D\001\000;",
+                  35},
+                 {"BM\x3a\000\000\000\000\000\000\000\066\000\000\000\050\000\000\000\001\000\000"
+                  "\000\001\000\000\000\001\000\030\000",
+                  30},
+                 {"RIFF\034\000\000\000WEBPVP8 ", 16},
+                 {"no image", 8},
+                 {"\211PNG", 4},
+                 {"", 0}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         runner_write(runner_path(r, "file", path), files[i].bytes, files[i].size);
         runner_expect(r, "image.pte file", 6, "file: neither a PNG nor a JPEG file");
@@ -515,7 +553,7 @@ static void other_formats_are_refused(void **state)
     runner_expect(r, "image.pte .", 6, "Is a directory");
 }
 
-/* ------------------------------------------------------------------------------------------------------- one of many */
+/* ---------------------------------------------------------------------------------- one of many */
 
 static void one_bad_image_does_not_stop_the_others(void **state)
 {
@@ -545,12 +583,15 @@ static void one_bad_image_does_not_stop_the_others(void **state)
         assert_int_equal(cJSON_IsString(cJSON_GetObjectItemCaseSensitive(result, "error")), !good);
     }
     assert_string_equal(runner_string(cJSON_GetArrayItem(results, 1), "file"), "b\xef\xbf\xbd.png");
-    assert_non_null(strstr(runner_string(cJSON_GetArrayItem(results, 1), "error"), "the file ends too early"));
+    assert_non_null(
+        strstr(runner_string(cJSON_GetArrayItem(results, 1), "error"), "the file ends too early"));
     assert_non_null(strstr(runner_string(root, "error"), "2 of 4 images"));
     assert_true(runner_number(root, "exit_code") == 6);
     cJSON_Delete(root);
 
-    assert_int_equal(runner_run(r, &(runner_how){.from = runner_path(r, "a.png", path)}, "image.pte none.png -"), 6);
+    assert_int_equal(
+        runner_run(r, &(runner_how){.from = runner_path(r, "a.png", path)}, "image.pte none.png -"),
+        6);
     assert_non_null(strstr(r->out, "-  ")); /* by standard input */
 }
 

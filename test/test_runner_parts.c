@@ -13,7 +13,7 @@
 #include "runner/utf8.h"
 #include "support/random.h"
 
-/* ------------------------------------------------------------------------------------------------------------- EXIF */
+/* ----------------------------------------------------------------------------------------- EXIF */
 
 static size_t put(unsigned char *out, size_t value, unsigned size, bool big)
 {
@@ -48,14 +48,17 @@ static void orientations(void **state)
         for (size_t at = 8; at < 20; at++) {
             for (unsigned value = 0; value <= 10; value++) {
                 size_t size = make_exif(data, big, at, 3, value);
-                assert_int_equal(run_exif_orientation(data, size), value >= 1 && value <= 8 ? value : 1);
-                assert_int_equal(run_exif_orientation(data, make_exif(data, big, at, 4, value)), 1); /* another type */
+                assert_int_equal(run_exif_orientation(data, size),
+                                 value >= 1 && value <= 8 ? value : 1);
+                /* another type */
+                assert_int_equal(run_exif_orientation(data, make_exif(data, big, at, 4, value)), 1);
             }
         }
     }
 }
 
-/* Cut off anywhere, in blocks of exactly that size for the sanitizers, and with offsets and counts that lead outside. */
+/* Cut off anywhere, in blocks of exactly that size for the sanitizers, and with offsets and counts
+ * that lead outside. */
 static void broken_exif(void **state)
 {
     (void)state;
@@ -76,7 +79,7 @@ static void broken_exif(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ UTF-8 */
+/* ---------------------------------------------------------------------------------------- UTF-8 */
 
 /* What the C library thinks of it. */
 static bool is_valid(const char *text)
@@ -115,14 +118,16 @@ static void any_bytes_become_valid(void **state)
 {
     (void)state;
     vkd_random random = random_begin("UTF-8");
-    static const unsigned char leads[] = {0x41, 0x80, 0xbf, 0xc1, 0xc2, 0xe0, 0xed, 0xef, 0xf0, 0xf4, 0xf5};
+    static const unsigned char leads[] = {0x41, 0x80, 0xbf, 0xc1, 0xc2, 0xe0,
+                                          0xed, 0xef, 0xf0, 0xf4, 0xf5};
     size_t kept = 0;
     for (int i = 0; i < 100000; i++) {
         char text[9] = "";
         size_t size = 1 + random_bits(&random) % 8;
         for (size_t k = 0; k < size; k++) {
             unsigned char any = (unsigned char)(1 + random_bits(&random) % 255);
-            text[k] = (char)(random_bits(&random) % 3 ? (any & 0x3f) | 0x80 : leads[random_bits(&random) % sizeof leads]);
+            text[k] = (char)(random_bits(&random) % 3 ? (any & 0x3f) | 0x80
+                                                      : leads[random_bits(&random) % sizeof leads]);
         }
         char *got = run_utf8(text);
         assert_true(is_valid(got));

@@ -1,5 +1,5 @@
-/* vkd-run --verify, several executions and the types of files, on programs whose results the test makes up: right and wrong
- * ones. The plug-in that gives its inputs back needs no device. */
+/* vkd-run --verify, several executions and the types of files, on programs whose results the test
+ * makes up: right and wrong ones. The plug-in that gives its inputs back needs no device. */
 #include <cjson/cJSON.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,8 @@
 #include "support/runner.h"
 
 /* A folder with a program of one f32 input 1x4, which comes out as it is. */
-static void write_program(const runner *r, const char *name, const char *model, const char *meta, const float *expected)
+static void write_program(const runner *r, const char *name, const char *model, const char *meta,
+                          const float *expected)
 {
     static const float x[4] = {1, -2, 3, 4};
     char folder[64], path[128], file[128];
@@ -32,12 +33,12 @@ static void write_program(const runner *r, const char *name, const char *model, 
     }
 }
 
-#define FILES(name, key)                                                                                                       \
-    "[{\"dtype\": \"float32\", \"steps\": [{\"" key "\": \"" name ".s0.f32\", \"shape\": [1, 4]}, {\"" key "\": \"" name       \
-    ".s1.f32\", \"shape\": [1, 4]}]}]"
-#define META(tolerance)                                                                                                        \
-    "{\"name\": \"net\", \"mode\": \"f\", \"steps\": 2, \"tolerance\": \"" tolerance "\", \"inputs\": " FILES("input0", "file")  \
-        ", \"outputs\": " FILES("expected", "eager") "}"
+#define FILES(name, key)                                                                           \
+    "[{\"dtype\": \"float32\", \"steps\": [{\"" key "\": \"" name                                  \
+    ".s0.f32\", \"shape\": [1, 4]}, {\"" key "\": \"" name ".s1.f32\", \"shape\": [1, 4]}]}]"
+#define META(tolerance)                                                                            \
+    "{\"name\": \"net\", \"mode\": \"f\", \"steps\": 2, \"tolerance\": \"" tolerance               \
+    "\", \"inputs\": " FILES("input0", "file") ", \"outputs\": " FILES("expected", "eager") "}"
 
 static void results(void **state)
 {
@@ -48,12 +49,21 @@ static void results(void **state)
         int code;
         const char *says;
     } rows[] = {
-        {META("float32: relative L2 at most 1e-5"), {1, -2, 3, 4}, 0, "relative at most 1e-05): right"},
+        {META("float32: relative L2 at most 1e-5"),
+         {1, -2, 3, 4},
+         0,
+         "relative at most 1e-05): right"},
         {META("float32: relative L2 at most 1e-5"), {1, -2, 3, 4.00001f}, 0, "right"},
         {META("float32: relative L2 at most 1e-5"), {1, -2, 3, 4.001f}, 7, "wrong"},
         {META("exact (float16: none here)"), {1, -2, 3, 4.0000005f}, 7, "wrong"},
-        {META("relative L2 at most 0.5 per step, same argmax expected"), {1, -2, 4, 3.9f}, 7, "wrong"},
-        {META("int8: within 1 step of the output's scale (small nets)"), {1, -3, 3, 5}, 0, "largest at most"},
+        {META("relative L2 at most 0.5 per step, same argmax expected"),
+         {1, -2, 4, 3.9f},
+         7,
+         "wrong"},
+        {META("int8: within 1 step of the output's scale (small nets)"),
+         {1, -3, 3, 5},
+         0,
+         "largest at most"},
         {META("int8: within 1 step of the output's scale (small nets)"), {1, -5, 3, 5}, 7, "wrong"},
         {"{\"steps\": 1}", {0}, 1, "there are no inputs"},
         {"[", {0}, 1, "no JSON object"},
@@ -62,8 +72,10 @@ static void results(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         write_program(r, "net", "", rows[i].meta, rows[i].expected);
         int code = runner_run(r, &(runner_how){0}, "--verify net");
-        if (code != rows[i].code || (!strstr(r->out, rows[i].says) && !strstr(r->err, rows[i].says)))
-            fail_msg("row %zu: exit code %d, expected %d with '%s'\n%s%s", i, code, rows[i].code, rows[i].says, r->out, r->err);
+        if (code != rows[i].code ||
+            (!strstr(r->out, rows[i].says) && !strstr(r->err, rows[i].says)))
+            fail_msg("row %zu: exit code %d, expected %d with '%s'\n%s%s", i, code, rows[i].code,
+                     rows[i].says, r->out, r->err);
     }
 }
 
@@ -84,7 +96,8 @@ static void written_outputs(void **state)
     cJSON *root = runner_json(r, "--verify net --json", 0);
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(root, "verify");
     assert_int_equal(cJSON_GetArraySize(list), 2);
-    assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(list, 1), "right")));
+    assert_true(
+        cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(list, 1), "right")));
     assert_true(runner_number(root, "programs_right") == 1);
     cJSON_Delete(root);
     runner_expect(r, "--verify net --output net/model.pte", 6, "net/model.pte");

@@ -1,4 +1,5 @@
-/* The Vulkan layer at work: devices, buffers, uploads, pipelines and their cache. Skips without a device. */
+/* The Vulkan layer at work: devices, buffers, uploads, pipelines and their cache. Skips without a
+ * device. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@
 
 enum { WORDS = 1000 };
 
-/* ------------------------------------------------------------------------------------------------------- devices */
+/* -------------------------------------------------------------------------------------- devices */
 
 static void caps_are_plausible(void **state)
 {
@@ -30,7 +31,8 @@ static void caps_are_plausible(void **state)
     assert_true(caps->max_workgroup_invocations >= 128 && caps->max_workgroup_size[0] >= 128);
     for (int i = 0; i < 3; i++)
         assert_true(caps->max_workgroup_count[i] >= 65535);
-    assert_true(caps->shared_memory >= 16384 && caps->max_push_constants >= 128 && caps->max_storage_buffers >= 4);
+    assert_true(caps->shared_memory >= 16384 && caps->max_push_constants >= 128 &&
+                caps->max_storage_buffers >= 4);
     assert_true(caps->max_storage_range >= 1 << 27 && caps->max_allocation >= 1 << 30);
     assert_true(caps->storage_alignment >= 1 && caps->storage_alignment <= 256);
     assert_true(!caps->timestamp_bits || (caps->timestamp_ns > 0 && caps->timestamp_bits >= 36));
@@ -112,11 +114,14 @@ static void run_scale(gpu *g)
     vkd_pipeline pipeline;
     vkd_commands *commands;
     const uint32_t push[] = {WORDS, 5};
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_READBACK, sizeof y, "y", &out), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_READBACK, sizeof y, "y", &out),
+                     VKD_OK);
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
     assert_int_equal(vkd_commands_begin(g->device, 1, 2, false, &commands), VKD_OK);
     const vkd_slice slices[] = {{&in, 0, sizeof x, false}, {&out, 0, sizeof y, true}};
-    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push, (uint32_t[]){16, 1, 1}), VKD_OK);
+    assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push,
+                                           (uint32_t[]){16, 1, 1}),
+                     VKD_OK);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     for (int run = 0; run < 3; run++) {
         memset(out.mapped, 0, sizeof y);
@@ -152,7 +157,8 @@ static void borrowed_device(void **state)
     VkPhysicalDevice physical[16];
     uint32_t count = 16;
     vkd_device *device = owner->device;
-    assert_true(device->instance.vkEnumeratePhysicalDevices(device->instance.handle, &count, physical) >= 0);
+    assert_true(device->instance.vkEnumeratePhysicalDevices(device->instance.handle, &count,
+                                                            physical) >= 0);
     VkPhysicalDevice same = VK_NULL_HANDLE;
     for (uint32_t i = 0; i < count; i++) {
         VkPhysicalDeviceProperties properties;
@@ -235,14 +241,15 @@ static void two_threads(void **state)
     free(both);
 }
 
-/* ------------------------------------------------------------------------------------------------------- buffers */
+/* -------------------------------------------------------------------------------------- buffers */
 
 static void buffer_kinds(void **state)
 {
     gpu *g = gpu_get(state);
     for (int kind = VKD_MEMORY_DEVICE; kind <= VKD_MEMORY_READBACK; kind++) {
         vkd_buffer buffer;
-        assert_int_equal(vkd_buffer_create(g->device, (vkd_memory_kind)kind, 12345, "test", &buffer), VKD_OK);
+        assert_int_equal(
+            vkd_buffer_create(g->device, (vkd_memory_kind)kind, 12345, "test", &buffer), VKD_OK);
         assert_int_equal(buffer.size, 12345);
         assert_int_equal(buffer.mapped == NULL, kind == VKD_MEMORY_DEVICE);
         assert_true(buffer.coherent || kind == VKD_MEMORY_DEVICE || kind == VKD_MEMORY_READBACK);
@@ -251,11 +258,13 @@ static void buffer_kinds(void **state)
         assert_int_equal(vkd_buffer_invalidate(g->device, &buffer), VKD_OK);
         vkd_buffer_destroy(g->device, &buffer);
         vkd_buffer_destroy(g->device, &buffer); /* all zero now */
-        assert_int_equal(vkd_buffer_create(g->device, (vkd_memory_kind)kind, 0, "nothing", &buffer), VKD_OK);
+        assert_int_equal(vkd_buffer_create(g->device, (vkd_memory_kind)kind, 0, "nothing", &buffer),
+                         VKD_OK);
         assert_null(buffer.handle);
         vkd_buffer_destroy(g->device, &buffer);
-        assert_int_equal(vkd_buffer_create(g->device, (vkd_memory_kind)kind, UINT64_MAX, "weights", &buffer),
-                         VKD_OUT_OF_MEMORY);
+        assert_int_equal(
+            vkd_buffer_create(g->device, (vkd_memory_kind)kind, UINT64_MAX, "weights", &buffer),
+            VKD_OUT_OF_MEMORY);
         assert_null(buffer.handle);
         assert_non_null(strstr(g->context.error, "weights needs 18446744073709551615 bytes"));
     }
@@ -273,7 +282,8 @@ static void uploads(void **state)
     vkd_buffer buffer;
     vkd_uploader *uploader;
     void *memory;
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, TOTAL, "test", &buffer), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, TOTAL, "test", &buffer),
+                     VKD_OK);
     assert_int_equal(vkd_uploader_begin(g->device, CHUNK, TOTAL, &uploader), VKD_OK);
     assert_int_equal(vkd_uploader_bytes(uploader), 8 * 1024 * 1024);
     for (uint64_t end = TOTAL; end;) { /* from the back */
@@ -293,24 +303,28 @@ static void uploads(void **state)
     assert_int_equal(vkd_buffer_read(g->device, &buffer, 1, TOTAL, back), VKD_INVALID_ARGUMENT);
     free(bytes);
     free(back);
-    /* An uploader larger than the usual ring, unused; and wrong requests, after which finish still frees. */
-    assert_int_equal(vkd_uploader_begin(g->device, 9 * 1024 * 1024, 9 * 1024 * 1024, &uploader), VKD_OK);
+    /* An uploader larger than the usual ring, unused; and wrong requests, after which finish still
+     * frees. */
+    assert_int_equal(vkd_uploader_begin(g->device, 9 * 1024 * 1024, 9 * 1024 * 1024, &uploader),
+                     VKD_OK);
     assert_int_equal(vkd_uploader_bytes(uploader), 9 * 1024 * 1024);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_OK);
     assert_int_equal(vkd_uploader_begin(g->device, 1, 1000, &uploader), VKD_OK);
     assert_int_equal(vkd_uploader_bytes(uploader), 1000); /* no more than is needed */
-    assert_int_equal(vkd_uploader_reserve(uploader, &buffer, TOTAL - 1, 2, &memory), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_uploader_reserve(uploader, &buffer, TOTAL - 1, 2, &memory),
+                     VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, 1, &memory), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_begin(g->device, 1, 1, &uploader), VKD_OK);
-    assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, 9 * 1024 * 1024, &memory), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, 9 * 1024 * 1024, &memory),
+                     VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(uploader), VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_uploader_finish(NULL), VKD_OK);
     vkd_buffer_destroy(g->device, &buffer);
     gpu_close(g);
 }
 
-/* --------------------------------------------------------------------------------------------- pipelines, cache */
+/* ----------------------------------------------------------------------------- pipelines, cache */
 
 static void pipelines_are_shared(void **state)
 {
@@ -372,7 +386,8 @@ static void cache_on_disk(void **state)
     assert_null(strstr(g->log, "ignored"));
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino); /* nothing new: not written */
-    static const char garbage[] = "this is no cache file, but it is long enough to have a header of fifty-six bytes";
+    static const char garbage[] =
+        "this is no cache file, but it is long enough to have a header of fifty-six bytes";
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(garbage, 1, sizeof garbage, file), sizeof garbage);
@@ -459,7 +474,7 @@ static void cache_saved_early_or_not_at_all(void **state)
     free(directory);
 }
 
-/* ------------------------------------------------------------------------------------------------------ commands */
+/* ------------------------------------------------------------------------------------- commands */
 
 static void simple_dispatch(void **state)
 {

@@ -1,5 +1,6 @@
-/* The Vulkan layer when things go wrong: no library, no driver, no memory, failing calls, a device that does not answer. Every
- * failure is a status and a message, nothing leaks, validation stays silent, and a new device works afterwards. */
+/* The Vulkan layer when things go wrong: no library, no driver, no memory, failing calls, a device
+ * that does not answer. Every failure is a status and a message, nothing leaks, validation stays
+ * silent, and a new device works afterwards. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -71,7 +72,7 @@ static void opens_and_works(gpu *g)
     gpu_close(g);
 }
 
-/* --------------------------------------------------------------------------- no library, no driver, no layer */
+/* -------------------------------------------------------------- no library, no driver, no layer */
 
 static bool hide_libraries;
 
@@ -84,7 +85,8 @@ void *dlopen(const char *name, int flags)
     return real(name, flags);
 }
 
-/* In a child process, because a library once opened stays. Returns whether opening a device and listing them fail like this. */
+/* In a child process, because a library once opened stays. Returns whether opening a device and
+ * listing them fail like this. */
 static bool child_fails(vkd_status expected, const char *message, void (*prepare)(void))
 {
     pid_t child = fork();
@@ -145,7 +147,8 @@ static void no_driver(void **state)
         gpu_init(&g);
         g.options.validate = false;
         vkd_context_init(&g.context, &g.options);
-        bool good = vkd_device_open(&g.context, &g.options, &g.device) == VKD_NO_DEVICE && !g.device;
+        bool good =
+            vkd_device_open(&g.context, &g.options, &g.device) == VKD_NO_DEVICE && !g.device;
         _exit(good && strstr(g.context.error, "driver") && g.live_allocations == 0 ? 0 : 1);
     }
     int result;
@@ -159,12 +162,14 @@ static void no_validation_layer(void **state)
 {
     (void)state;
     gpu_needed();
-    assert_true(child_fails(VKD_NOT_FOUND, "VK_LAYER_KHRONOS_validation is not installed", no_layers));
+    assert_true(
+        child_fails(VKD_NOT_FOUND, "VK_LAYER_KHRONOS_validation is not installed", no_layers));
 }
 
-/* ---------------------------------------------------------------------------------------------------- host memory */
+/* ---------------------------------------------------------------------------------- host memory */
 
-/* The n-th allocation fails, for every n: opening a device and working with it fail cleanly or do without. */
+/* The n-th allocation fails, for every n: opening a device and working with it fail cleanly or do
+ * without. */
 static void each_allocation_fails(void **state)
 {
     gpu_needed();
@@ -173,7 +178,8 @@ static void each_allocation_fails(void **state)
     gpu_init(g);
     g->options.no_cache = false;
     g->options.cache_dir = directory;
-    assert_int_equal(gpu_open(g), VKD_OK); /* leaves a cache file, so that reading it is tried too */
+    /* leaves a cache file, so that reading it is tried too */
+    assert_int_equal(gpu_open(g), VKD_OK);
     assert_int_equal(exercise(g->device), VKD_OK);
     gpu_close(g);
     int64_t n = 0, failures = 0;
@@ -184,7 +190,8 @@ static void each_allocation_fails(void **state)
         g->options.cache_dir = directory;
         g->failing_allocation = ++n;
         vkd_status status = gpu_open(g);
-        assert_true(status == VKD_OK ? g->device != NULL : status == VKD_OUT_OF_MEMORY && !g->device);
+        assert_true(status == VKD_OK ? g->device != NULL
+                                     : status == VKD_OUT_OF_MEMORY && !g->device);
         if (status == VKD_OK) {
             status = exercise(g->device);
             assert_true(status == VKD_OK || status == VKD_OUT_OF_MEMORY);
@@ -193,7 +200,8 @@ static void each_allocation_fails(void **state)
         }
         gpu_close(g);
         reached = g->failed;
-        assert_true(status == VKD_OUT_OF_MEMORY || !reached || g->log_counts[VKD_LOG_INFO] + g->log_counts[VKD_LOG_WARNING]);
+        assert_true(status == VKD_OUT_OF_MEMORY || !reached ||
+                    g->log_counts[VKD_LOG_INFO] + g->log_counts[VKD_LOG_WARNING]);
     }
     print_message("%d allocations failed in turn\n", (int)failures);
     assert_true(failures > 10);
@@ -201,7 +209,7 @@ static void each_allocation_fails(void **state)
     free(directory);
 }
 
-/* -------------------------------------------------------------------------------------------------- Vulkan failures */
+/* ------------------------------------------------------------------------------ Vulkan failures */
 
 static struct {
     PFN_vkAllocateMemory real_allocate;
@@ -214,9 +222,9 @@ static struct {
 static VKAPI_ATTR VkResult VKAPI_CALL fail_always(void) { return fake.result; }
 
 /* Every function of the device that can fail and that we call after opening. */
-#define FUNCTION(name)                                                                                                         \
-    {                                                                                                                          \
-#name, offsetof(struct VolkDeviceTable, name)                                                                          \
+#define FUNCTION(name)                                                                             \
+    {                                                                                              \
+#name, offsetof(struct VolkDeviceTable, name)                                              \
     }
 static const struct {
     const char *name;
@@ -264,9 +272,12 @@ static void each_function_fails(void **state)
             memcpy((char *)&g->device->vk + functions[f].offset, &failing, sizeof failing);
             vkd_status status = exercise(g->device);
             g->device->vk = real;
-            if (status != results[r].status || !strstr(g->context.error, vkd_vk_result_name(fake.result)))
-                fail_msg("%s with %s: %d, %s", functions[f].name, vkd_vk_result_name(fake.result), status, g->context.error);
-            if (f < 10) /* pipelines and layouts are kept: make the device new so that they are created again */
+            if (status != results[r].status ||
+                !strstr(g->context.error, vkd_vk_result_name(fake.result)))
+                fail_msg("%s with %s: %d, %s", functions[f].name, vkd_vk_result_name(fake.result),
+                         status, g->context.error);
+            if (f < 10) /* pipelines and layouts are kept: make the device new so that they are
+                           created again */
                 continue;
             gpu_close(g);
             gpu_init(g);
@@ -278,8 +289,10 @@ static void each_function_fails(void **state)
     gpu_close(g);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL allocate_or_not(VkDevice device, const VkMemoryAllocateInfo *info,
-                                                      const VkAllocationCallbacks *callbacks, VkDeviceMemory *out)
+static VKAPI_ATTR VkResult VKAPI_CALL allocate_or_not(VkDevice device,
+                                                      const VkMemoryAllocateInfo *info,
+                                                      const VkAllocationCallbacks *callbacks,
+                                                      VkDeviceMemory *out)
 {
     fake.calls++;
     fake.type_calls[info->memoryTypeIndex]++;
@@ -309,14 +322,16 @@ static void each_device_allocation_fails(void **state)
     gpu_close(g);
 }
 
-/* Two types of the same memory, the preferred one full: what a small window of device memory looks like. */
+/* Two types of the same memory, the preferred one full: what a small window of device memory looks
+ * like. */
 static void full_memory_type(void **state)
 {
     gpu *g = gpu_get(state);
     memset(&fake, 0, sizeof fake);
     fake.real_allocate = g->device->vk.vkAllocateMemory;
     uint32_t types[VK_MAX_MEMORY_TYPES];
-    uint32_t count = vkd_memory_candidates(&g->device->memory, VKD_MEMORY_UPLOAD, UINT32_MAX, 1024, types);
+    uint32_t count =
+        vkd_memory_candidates(&g->device->memory, VKD_MEMORY_UPLOAD, UINT32_MAX, 1024, types);
     assert_true(count >= 1);
     fake.full_type = types[0];
     g->device->vk.vkAllocateMemory = allocate_or_not;
@@ -325,7 +340,8 @@ static void full_memory_type(void **state)
     assert_int_equal(fake.type_calls[types[0]], 1);
     if (count == 1) {
         assert_int_equal(status, VKD_OUT_OF_MEMORY);
-        assert_non_null(strstr(g->context.error, "1024 bytes for inputs: VK_ERROR_OUT_OF_DEVICE_MEMORY"));
+        assert_non_null(
+            strstr(g->context.error, "1024 bytes for inputs: VK_ERROR_OUT_OF_DEVICE_MEMORY"));
     } else {
         assert_int_equal(status, VKD_OK);
         assert_int_equal(fake.type_calls[types[1]], 1);
@@ -335,7 +351,7 @@ static void full_memory_type(void **state)
     gpu_close(g);
 }
 
-/* ------------------------------------------------------------------------------------------- devices that do not answer */
+/* ------------------------------------------------------------------- devices that do not answer */
 
 static void device_lost(void **state)
 {
@@ -359,16 +375,19 @@ static vkd_commands *record_spin(gpu *g, const vkd_buffer *buffer, int dispatche
     vkd_commands *commands;
     const vkd_slice slice = {buffer, 0, buffer->size, true};
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &pipeline), VKD_OK);
-    assert_int_equal(vkd_commands_begin(g->device, (uint32_t)dispatches, (uint32_t)dispatches, true, &commands), VKD_OK);
+    assert_int_equal(
+        vkd_commands_begin(g->device, (uint32_t)dispatches, (uint32_t)dispatches, true, &commands),
+        VKD_OK);
     for (int i = 0; i < dispatches; i++)
-        assert_int_equal(
-            vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds, 4, (uint32_t[]){(uint32_t)(buffer->size / 4), 1, 1}),
-            VKD_OK);
+        assert_int_equal(vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds, 4,
+                                               (uint32_t[]){(uint32_t)(buffer->size / 4), 1, 1}),
+                         VKD_OK);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     return commands;
 }
 
-/* Work that really takes longer than allowed. What ends before the device is closed leaks nothing. */
+/* Work that really takes longer than allowed. What ends before the device is closed leaks nothing.
+ */
 static void time_out(void **state)
 {
     gpu_needed();
@@ -381,7 +400,9 @@ static void time_out(void **state)
         vkd_buffer buffers[RECORDINGS];
         vkd_commands *commands[RECORDINGS];
         for (int i = 0; i < RECORDINGS; i++) {
-            assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 4 * GROUPS, "spin", &buffers[i]), VKD_OK);
+            assert_int_equal(
+                vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 4 * GROUPS, "spin", &buffers[i]),
+                VKD_OK);
             commands[i] = record_spin(g, &buffers[i], 8);
         }
         for (int i = 0; i < RECORDINGS; i++)
@@ -392,7 +413,8 @@ static void time_out(void **state)
         assert_int_equal(vkd_commands_wait(commands[0]), VKD_DEVICE_LOST);
         assert_non_null(strstr(g->context.error, "lost earlier"));
         assert_int_equal(vkd_commands_run(commands[waited]), VKD_DEVICE_LOST);
-        assert_int_equal(g->device->vk.vkDeviceWaitIdle(g->device->handle), VK_SUCCESS); /* closing would not wait so long */
+        /* closing would not wait so long */
+        assert_int_equal(g->device->vk.vkDeviceWaitIdle(g->device->handle), VK_SUCCESS);
         for (int i = 0; i < RECORDINGS; i++) {
             vkd_commands_destroy(commands[i]);
             vkd_buffer_destroy(g->device, &buffers[i]);
@@ -403,7 +425,7 @@ static void time_out(void **state)
     opens_and_works(g);
 }
 
-/* ------------------------------------------------------------------------------------------------- who waits how long */
+/* --------------------------------------------------------------------------- who waits how long */
 
 enum { WAITS = 8 };
 
@@ -417,14 +439,16 @@ static struct {
     uint64_t sleep_ns;            /* how long each wait seems to take */
 } seen;
 
-static VKAPI_ATTR VkResult VKAPI_CALL see_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+static VKAPI_ATTR VkResult VKAPI_CALL see_submit(VkQueue queue, uint32_t count,
+                                                 const VkSubmitInfo *infos, VkFence fence)
 {
     if (seen.submits < WAITS)
         seen.submitted[seen.submits++] = fence;
     return seen.real_submit(queue, count, infos, fence);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL see_wait(VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all,
+static VKAPI_ATTR VkResult VKAPI_CALL see_wait(VkDevice device, uint32_t count,
+                                               const VkFence *fences, VkBool32 all,
                                                uint64_t timeout)
 {
     const struct timespec pause = {.tv_nsec = (long)seen.sleep_ns};
@@ -445,7 +469,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL never_ready(VkDevice device, VkFence fence
 }
 
 /* A device with two queues, or one that stands for both, and so many recordings in flight. */
-static gpu *watch_waits(void **state, uint32_t timeout_ms, int recordings, vkd_buffer *buffer, vkd_commands **commands)
+static gpu *watch_waits(void **state, uint32_t timeout_ms, int recordings, vkd_buffer *buffer,
+                        vkd_commands **commands)
 {
     gpu_needed();
     gpu *g = *state;
@@ -466,7 +491,8 @@ static gpu *watch_waits(void **state, uint32_t timeout_ms, int recordings, vkd_b
     return g;
 }
 
-/* An execution's own time begins when those before it on its queue have ended: each of them is waited for, with the whole time.
+/* An execution's own time begins when those before it on its queue have ended: each of them is
+ * waited for, with the whole time.
  */
 static void earlier_work_is_waited_for(void **state)
 {
@@ -484,7 +510,8 @@ static void earlier_work_is_waited_for(void **state)
     assert_int_equal(seen.waits, 4);
     assert_true(seen.waited[2] == seen.submitted[1] && seen.waited[3] == seen.submitted[3]);
     for (int i = 0; i < seen.waits; i++)
-        assert_true(seen.timeouts[i] > UINT64_C(4900000000) && seen.timeouts[i] <= UINT64_C(5000000000));
+        assert_true(seen.timeouts[i] > UINT64_C(4900000000) &&
+                    seen.timeouts[i] <= UINT64_C(5000000000));
     for (int i = 0; i < RECORDINGS; i++)
         vkd_commands_destroy(commands[i]);
     vkd_buffer_destroy(g->device, &buffer);
@@ -554,16 +581,20 @@ static void destroyed_in_flight(void **state)
     gpu_close(g);
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL wait_in_vain(VkDevice device, uint32_t count, const VkFence *fences, VkBool32 all,
+static VKAPI_ATTR VkResult VKAPI_CALL wait_in_vain(VkDevice device, uint32_t count,
+                                                   const VkFence *fences, VkBool32 all,
                                                    uint64_t timeout)
 {
     (void)timeout;
     fake.calls++;
     /* The work does end, so that the process can: only we are not told. */
-    return fake.real_wait(device, count, fences, all, UINT64_MAX) == VK_SUCCESS ? VK_TIMEOUT : VK_ERROR_DEVICE_LOST;
+    return fake.real_wait(device, count, fences, all, UINT64_MAX) == VK_SUCCESS
+               ? VK_TIMEOUT
+               : VK_ERROR_DEVICE_LOST;
 }
 
-/* A device that never answers again: its objects are leaked and the log says so; host memory is released all the same. */
+/* A device that never answers again: its objects are leaked and the log says so; host memory is
+ * released all the same. */
 static void stuck_device(void **state)
 {
     gpu *g = gpu_get(state);
@@ -586,7 +617,8 @@ static void stuck_in_flight(void **state)
     gpu *g = gpu_get(state);
     vkd_buffer buffer;
     assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 128, "spin", &buffer), VKD_OK);
-    vkd_commands *commands[] = {record_spin(g, &buffer, 1), record_spin(g, &buffer, 1), record_spin(g, &buffer, 1)};
+    vkd_commands *commands[] = {record_spin(g, &buffer, 1), record_spin(g, &buffer, 1),
+                                record_spin(g, &buffer, 1)};
     for (int i = 0; i < 3; i++)
         assert_int_equal(vkd_commands_submit(commands[i], 0), VKD_OK);
     memset(&fake, 0, sizeof fake);

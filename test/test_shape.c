@@ -1,4 +1,5 @@
-/* Shapes: what rows compute for given inputs, what the file's dims bound, and what is refused. Needs no device. */
+/* Shapes: what rows compute for given inputs, what the file's dims bound, and what is refused.
+ * Needs no device. */
 #include "graph/shape.h"
 #include "support/lowering.h"
 
@@ -58,10 +59,13 @@ static void assert_dims(const fixture *f, uint32_t value, const vkd_shape *expec
 {
     const vkd_model_tensor *tensor = &f->values[value].tensor;
     char is[VKD_DIMS_TEXT], wanted[VKD_DIMS_TEXT];
-    if (tensor->rank != expected->rank || memcmp(tensor->dims, expected->dims, expected->rank * sizeof *expected->dims))
-        fail_msg("value %u is %s, expected %s", value, vkd_dims_format(tensor->rank, tensor->dims, is),
+    if (tensor->rank != expected->rank ||
+        memcmp(tensor->dims, expected->dims, expected->rank * sizeof *expected->dims))
+        fail_msg("value %u is %s, expected %s", value,
+                 vkd_dims_format(tensor->rank, tensor->dims, is),
                  vkd_dims_format(expected->rank, expected->dims, wanted));
-    assert_int_equal(tensor->size, vkd_dims_count(expected->rank, expected->dims) * vkd_dtype_size(tensor->dtype));
+    assert_int_equal(tensor->size, vkd_dims_count(expected->rank, expected->dims) *
+                                       vkd_dtype_size(tensor->dtype));
 }
 
 static void assert_says(const fixture *f, const char *part)
@@ -70,7 +74,7 @@ static void assert_says(const fixture *f, const char *part)
         fail_msg("'%s' does not say '%s'", f->context.error, part);
 }
 
-/* ------------------------------------------------------------------------------------------------------- functions */
+/* ------------------------------------------------------------------------------------ functions */
 
 static const vkd_op some_row = {.name = "some.op"};
 static const vkd_call some_call = {.row = &some_row, .name = "some.op", .node_id = 17};
@@ -80,7 +84,8 @@ static vkd_shaping *by_hand(fixture *f)
 {
     memcpy(f->values, f->m.values, sizeof f->values);
     f->net = (vkd_net){.values = f->m.values, .value_count = f->m.model.value_count};
-    f->shaping = (vkd_shaping){.context = &f->context, .net = &f->net, .values = f->values, .call = &some_call};
+    f->shaping = (vkd_shaping){
+        .context = &f->context, .net = &f->net, .values = f->values, .call = &some_call};
     return &f->shaping;
 }
 
@@ -95,7 +100,8 @@ static void broadcasts(void **state)
         {{{2, {3, 1}}, {2, {1, 4}}, {0}}, {2, {3, 4}}, NULL},
         {{{0}, {0}, {0}}, {0}, NULL},
         {{{0}, {2, {3, 4}}, {1, {1}}}, {2, {3, 4}}, NULL},
-        {{{2, {0, 4}}, {2, {1, 4}}, {1, {1}}}, {2, {0, 4}}, NULL}, /* none is as good a size as any */
+        /* none is as good a size as any */
+        {{{2, {0, 4}}, {2, {1, 4}}, {1, {1}}}, {2, {0, 4}}, NULL},
         {{{2, {3, 4}}, {2, {4, 3}}, {0}}, {0}, "operands of 3x4 and 4x3 do not broadcast"},
         {{{1, {3}}, {1, {0}}, {0}}, {0}, "operands of 3 and 0 do not broadcast"},
     };
@@ -105,7 +111,8 @@ static void broadcasts(void **state)
         vkd_shape result;
         clear(f);
         for (size_t k = 0; k < 3; k++)
-            ids[k] = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, cases[i].operands[k].rank, cases[i].operands[k].dims);
+            ids[k] = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, cases[i].operands[k].rank,
+                                 cases[i].operands[k].dims);
         vkd_status status = vkd_shape_broadcast(by_hand(f), ids, 3, &result);
         assert_int_equal(status, cases[i].says ? VKD_INVALID_MODEL : VKD_OK);
         if (cases[i].says)
@@ -121,8 +128,9 @@ static void dims_count_from_both_ends(void **state)
     static const struct {
         int64_t dim;
         uint32_t rank, resolved; /* resolved 99: refused */
-    } cases[] = {{0, 4, 0},  {3, 4, 3},  {-1, 4, 3}, {-4, 4, 0}, {4, 4, 99},          {-5, 4, 99},
-                 {0, 0, 0}, {-1, 0, 0}, {1, 0, 99}, {-2, 0, 99}, {INT64_MIN, 4, 99}, {INT64_MAX, 4, 99}};
+    } cases[] = {{0, 4, 0},  {3, 4, 3},   {-1, 4, 3},         {-4, 4, 0},
+                 {4, 4, 99}, {-5, 4, 99}, {0, 0, 0},          {-1, 0, 0},
+                 {1, 0, 99}, {-2, 0, 99}, {INT64_MIN, 4, 99}, {INT64_MAX, 4, 99}};
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint32_t resolved = 99;
@@ -140,9 +148,11 @@ static void dims_are_listed(void **state)
     assert_true(!out[0] && out[1] && !out[2] && out[3] && !out[4]);
     assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){0}, 3, out), VKD_OK); /* all */
     assert_true(out[0] && out[1] && out[2] && !out[3]);
-    assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){2, {3, -1}}, 4, out), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){2, {3, -1}}, 4, out),
+                     VKD_INVALID_MODEL);
     assert_says(f, "dim 3 is listed twice");
-    assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){1, {4}}, 4, out), VKD_INVALID_MODEL);
+    assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){1, {4}}, 4, out),
+                     VKD_INVALID_MODEL);
     assert_says(f, "dim 4 is out of range for rank 4");
 }
 
@@ -152,22 +162,25 @@ static void outputs_are_held_against_the_file(void **state)
     fixture *f = *state;
     uint32_t y = hand_tensor(&f->m, VKD_DTYPE_INT8, 2, DIMS(4, 6));
     assert_int_equal(vkd_shape_set(by_hand(f), y, 2, DIMS(4, 6)), VKD_OK);
-    assert_int_equal(vkd_shape_set(by_hand(f), VKD_NO_VALUE, 2, DIMS(4, 6)), VKD_OK); /* no output */
+    /* no output */
+    assert_int_equal(vkd_shape_set(by_hand(f), VKD_NO_VALUE, 2, DIMS(4, 6)), VKD_OK);
     for (int dynamic = 0; dynamic < 2; dynamic++) {
         vkd_shaping *shaping = by_hand(f);
         f->net.has_symbols = dynamic;
-        assert_int_equal(vkd_shape_set(shaping, y, 2, DIMS(4, 5)), dynamic ? VKD_OK : VKD_INVALID_MODEL);
+        assert_int_equal(vkd_shape_set(shaping, y, 2, DIMS(4, 5)),
+                         dynamic ? VKD_OK : VKD_INVALID_MODEL);
         if (dynamic)
             assert_dims(f, y, &SHAPE(4, 5));
         else
             assert_says(f, "value 0 is 4x6, expected 4x5");
         assert_int_equal(vkd_shape_set(shaping, y, 2, DIMS(4, 7)), VKD_INVALID_MODEL);
         assert_int_equal(vkd_shape_set(shaping, y, 1, DIMS(4)), VKD_INVALID_MODEL);
-        assert_int_equal(vkd_shape_set(shaping, y, 9, DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1)), VKD_UNSUPPORTED);
+        assert_int_equal(vkd_shape_set(shaping, y, 9, DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1)),
+                         VKD_UNSUPPORTED);
     }
 }
 
-/* -------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
 static void views(void **state)
 {
@@ -189,15 +202,24 @@ static void views(void **state)
         {{4, {1, 8, 5, 5}}, 2, {-1, 7}, {2, {28, 7}}, "the output has 196 elements, the input 200"},
         {{4, {1, 8, 5, 5}}, 2, {-1, 0}, {2, {0, 0}}, "the output has 0 elements, the input 200"},
         {{4, {1, 8, 5, 5}}, 2, {8, -2}, {2, {8, 25}}, "size -2 of dim 1"},
-        {{1, {4}}, 4, {INT32_MAX, INT32_MAX, INT32_MAX, 4}, {4, {1, 1, 1, 4}}, "size 2147483647 of dim 2"},
-        {{2, {0, 4}}, 4, {0, INT32_MAX, INT32_MAX, INT32_MAX}, {4, {0, INT32_MAX, INT32_MAX, INT32_MAX}}, NULL},
+        {{1, {4}},
+         4,
+         {INT32_MAX, INT32_MAX, INT32_MAX, 4},
+         {4, {1, 1, 1, 4}},
+         "size 2147483647 of dim 2"},
+        {{2, {0, 4}},
+         4,
+         {0, INT32_MAX, INT32_MAX, INT32_MAX},
+         {4, {0, INT32_MAX, INT32_MAX, INT32_MAX}},
+         NULL},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         clear(f);
         uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, cases[i].x.rank, cases[i].x.dims);
         uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, cases[i].y.rank, cases[i].y.dims);
-        HAND_OP(&f->m, "aten.view_copy.default", x, hand_ints(&f->m, cases[i].count, cases[i].sizes), y);
+        HAND_OP(&f->m, "aten.view_copy.default", x,
+                hand_ints(&f->m, cases[i].count, cases[i].sizes), y);
         vkd_status status = shape(f, NULL);
         if (status != (cases[i].says ? VKD_INVALID_MODEL : VKD_OK))
             fail_msg("case %zu: %s", i, f->context.error);
@@ -231,7 +253,8 @@ static void concatenations(void **state)
         uint32_t ids[] = {hand_input(&f->m, VKD_DTYPE_FLOAT32, cases[i].a.rank, cases[i].a.dims),
                           hand_input(&f->m, VKD_DTYPE_FLOAT32, cases[i].b.rank, cases[i].b.dims)};
         uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, cases[i].y.rank, cases[i].y.dims);
-        HAND_OP(&f->m, "aten.cat.default", hand_list(&f->m, 2, ids), hand_int(&f->m, cases[i].dim), y);
+        HAND_OP(&f->m, "aten.cat.default", hand_list(&f->m, 2, ids), hand_int(&f->m, cases[i].dim),
+                y);
         if (shape(f, NULL) != (cases[i].says ? VKD_INVALID_MODEL : VKD_OK))
             fail_msg("case %zu: %s", i, f->context.error);
         if (cases[i].says)
@@ -258,25 +281,27 @@ static void means(void **state)
         clear(f);
         uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, DIMS(2, 8, 5, 0));
         uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, cases[i].y.rank, cases[i].y.dims);
-        HAND_OP(&f->m, "aten.mean.dim", x, hand_ints(&f->m, cases[i].count, cases[i].dims), hand_bool(&f->m, cases[i].keep),
-                hand_null(&f->m), y);
+        HAND_OP(&f->m, "aten.mean.dim", x, hand_ints(&f->m, cases[i].count, cases[i].dims),
+                hand_bool(&f->m, cases[i].keep), hand_null(&f->m), y);
         if (shape(f, NULL) != VKD_OK)
             fail_msg("case %zu: %s", i, f->context.error);
         assert_dims(f, y, &cases[i].y);
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------- other sizes */
+/* ---------------------------------------------------------------------------------- other sizes */
 
 /* relu -> view [s, -1], where s is a SymInt: of inputs up to 6x8. */
 static uint32_t resizable(fixture *f)
 {
     clear(f);
-    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8)), between = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8));
+    uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8)),
+             between = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8));
     uint32_t symbol = f->m.inputs[f->m.model.input_count++] = hand_symint(&f->m, 6);
     uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 24));
     HAND_OP(&f->m, "aten.relu.default", x, between);
-    HAND_OP(&f->m, "aten.view_copy.default", between, hand_list(&f->m, 2, (uint32_t[]){symbol, hand_int(&f->m, -1)}), y);
+    HAND_OP(&f->m, "aten.view_copy.default", between,
+            hand_list(&f->m, 2, (uint32_t[]){symbol, hand_int(&f->m, -1)}), y);
     return y;
 }
 
@@ -291,10 +316,14 @@ static void inputs_may_be_smaller(void **state)
     assert_int_equal(f->net.values[y].tensor.dims[1], 24); /* the net keeps the bounds */
     assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(0, 6)}, {.number = 3}}), VKD_OK);
     assert_dims(f, y, &SHAPE(3, 0));
-    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = 5}}), VKD_INVALID_MODEL);
+    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = 5}}),
+                     VKD_INVALID_MODEL);
     assert_says(f, "the output has 20 elements, the input 24");
-    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = -2}}), VKD_INVALID_MODEL);
-    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(6, 8)}, {.number = 1}}), VKD_INVALID_MODEL); /* beyond y's bound */
+    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = -2}}),
+                     VKD_INVALID_MODEL);
+    /* beyond y's bound */
+    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(6, 8)}, {.number = 1}}),
+                     VKD_INVALID_MODEL);
     assert_says(f, "is 6x24, expected 1x48");
 }
 
@@ -304,7 +333,8 @@ static void inputs_beyond_the_bounds_are_refused(void **state)
     fixture *f = *state;
     resizable(f);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
-        assert_int_equal(shape(f, (vkd_input[]){{.shape = shapes[i]}, {.number = 2}}), VKD_INVALID_ARGUMENT);
+        assert_int_equal(shape(f, (vkd_input[]){{.shape = shapes[i]}, {.number = 2}}),
+                         VKD_INVALID_ARGUMENT);
         assert_says(f, "input 0 is ");
         assert_says(f, "the model takes at most 6x8");
     }

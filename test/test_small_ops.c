@@ -1,5 +1,5 @@
-/* Concatenation, shuffles, upsampling, average pooling and clamps on a device against the scalar oracle: exact, but for
- * averages. */
+/* Concatenation, shuffles, upsampling, average pooling and clamps on a device against the scalar
+ * oracle: exact, but for averages. */
 #include "support/harness.h"
 #include "support/oracle.h"
 #include "support/random.h"
@@ -20,7 +20,8 @@ static void *checked_alloc(size_t count, size_t size)
     return memory;
 }
 
-static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs, const char *what)
+static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
+                const char *what)
 {
     vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
     if (status != VKD_OK)
@@ -39,10 +40,11 @@ static void random_dims(vkd_random *random, uint32_t rank, uint32_t *dims)
         dims[i] = (uint32_t)random_range(random, 1, most[i]);
 }
 
-/* --------------------------------------------------------------------------------------------------- concatenation */
+/* -------------------------------------------------------------------------------- concatenation */
 
 /* `parts` tensors along a dim, of any dtype: bytes must come out as they were put in. */
-static void check_cat(harness *h, vkd_random *random, vkd_dtype dtype, uint32_t rank, uint32_t dim, uint32_t parts)
+static void check_cat(harness *h, vkd_random *random, vkd_dtype dtype, uint32_t rank, uint32_t dim,
+                      uint32_t parts)
 {
     hand_model *m = checked_alloc(1, sizeof *m);
     size_t size = vkd_dtype_size(dtype), outer = 1, inner = size;
@@ -65,10 +67,12 @@ static void check_cat(harness *h, vkd_random *random, vkd_dtype dtype, uint32_t 
         for (uint32_t i = 0; i < parts; to += inner * extents[i], i++)
             memcpy(to, data[i] + o * inner * extents[i], inner * extents[i]);
     HAND_OP(m, "aten.cat.default", hand_list(m, parts, ids),
-            hand_int(m, random_bits(random) & 1 ? (int64_t)dim : (int64_t)dim - rank), hand_output(m, dtype, rank, y_dims));
+            hand_int(m, random_bits(random) & 1 ? (int64_t)dim : (int64_t)dim - rank),
+            hand_output(m, dtype, rank, y_dims));
     run(h, m, (const void *const *)data, (void *[]){got}, "cat");
     char what[64];
-    snprintf(what, sizeof what, "cat of %u %s tensors along dim %u of %u", parts, vkd_dtype_name(dtype), dim, rank);
+    snprintf(what, sizeof what, "cat of %u %s tensors along dim %u of %u", parts,
+             vkd_dtype_name(dtype), dim, rank);
     harness_assert_int8(got, expected, count, what);
     for (uint32_t i = 0; i < parts; i++)
         free(data[i]);
@@ -81,12 +85,14 @@ static void cat(void **state)
 {
     harness *h = harness_get(state);
     vkd_random random = random_begin("cat");
-    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_INT8, VKD_DTYPE_INT32, VKD_DTYPE_BOOL};
+    static const vkd_dtype dtypes[] = {VKD_DTYPE_INT8, VKD_DTYPE_FLOAT32, VKD_DTYPE_INT8,
+                                       VKD_DTYPE_INT32, VKD_DTYPE_BOOL};
     for (uint32_t i = 0; i < 5; i++)
         for (uint32_t rank = 1; rank <= 4; rank++)
             for (uint32_t dim = 0; dim < rank; dim++)
                 for (uint32_t repeat = 0; repeat < 2; repeat++)
-                    check_cat(h, &random, dtypes[i], rank, dim, (uint32_t)random_range(&random, 1, HAND_LIST));
+                    check_cat(h, &random, dtypes[i], rank, dim,
+                              (uint32_t)random_range(&random, 1, HAND_LIST));
 }
 
 static void cat_refusals(void **state)
@@ -96,22 +102,27 @@ static void cat_refusals(void **state)
         uint32_t a[4], b[4], y[4];
         int64_t dim;
     } cases[] = {
-        {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 5, 3, 3}, 1}, {{1, 2, 3, 3}, {1, 2, 3, 4}, {1, 4, 3, 3}, 1},
-        {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 4, 3, 3}, 4}, {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 4, 3, 3}, -5},
+        {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 5, 3, 3}, 1},
+        {{1, 2, 3, 3}, {1, 2, 3, 4}, {1, 4, 3, 3}, 1},
+        {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 4, 3, 3}, 4},
+        {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 4, 3, 3}, -5},
         {{1, 2, 3, 3}, {1, 2, 3, 3}, {1, 4, 3, 3}, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         hand_model *m = checked_alloc(1, sizeof *m);
         int8_t x[64] = {0}, y[64];
-        uint32_t a = hand_input(m, VKD_DTYPE_INT8, 4, cases[i].a), b = hand_input(m, VKD_DTYPE_INT8, 4, cases[i].b);
-        HAND_OP(m, "aten.cat.default", hand_list(m, 2, (uint32_t[]){a, b}), hand_int(m, cases[i].dim),
-                hand_output(m, VKD_DTYPE_INT8, 4, cases[i].y));
-        assert_int_equal(harness_run(h, hand_finish(m), NULL, (const void *[]){x, x}, (void *[]){y}), VKD_INVALID_MODEL);
+        uint32_t a = hand_input(m, VKD_DTYPE_INT8, 4, cases[i].a),
+                 b = hand_input(m, VKD_DTYPE_INT8, 4, cases[i].b);
+        HAND_OP(m, "aten.cat.default", hand_list(m, 2, (uint32_t[]){a, b}),
+                hand_int(m, cases[i].dim), hand_output(m, VKD_DTYPE_INT8, 4, cases[i].y));
+        assert_int_equal(
+            harness_run(h, hand_finish(m), NULL, (const void *[]){x, x}, (void *[]){y}),
+            VKD_INVALID_MODEL);
         free(m);
     }
 }
 
-/* --------------------------------------------------------------------------------------- pixel shuffle, upsampling */
+/* -------------------------------------------------------------------- pixel shuffle, upsampling */
 
 static void pixel_shuffle(void **state)
 {
@@ -122,15 +133,19 @@ static void pixel_shuffle(void **state)
         uint32_t factor = (uint32_t)random_range(&random, 1, 4), dims[4];
         random_dims(&random, 4, dims);
         dims[1] = (uint32_t)random_range(&random, 1, 9) * factor * factor;
-        const uint32_t y_dims[] = {dims[0], dims[1] / (factor * factor), dims[2] * factor, dims[3] * factor};
+        const uint32_t y_dims[] = {dims[0], dims[1] / (factor * factor), dims[2] * factor,
+                                   dims[3] * factor};
         size_t count = (size_t)vkd_dims_count(4, dims);
-        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1), *got = checked_alloc(count, 1);
+        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1),
+               *got = checked_alloc(count, 1);
         oracle_q x_q = random_q(&random), y_q = i % 2 ? x_q : random_q(&random);
         random_int8(&random, x, count);
         oracle_pixel_shuffle(dims, factor, x, x_q, y_q, expected);
-        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims), out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
-        HAND_OP(&m, "et_vk.q8ta_pixel_shuffle.default", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
-                hand_double(&m, 1.0 / (double)y_q.scale), hand_int(&m, y_q.zero), hand_int(&m, factor), out);
+        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims),
+                 out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
+        HAND_OP(&m, "et_vk.q8ta_pixel_shuffle.default", in, hand_double(&m, x_q.scale),
+                hand_int(&m, x_q.zero), hand_double(&m, 1.0 / (double)y_q.scale),
+                hand_int(&m, y_q.zero), hand_int(&m, factor), out);
         run(h, &m, (const void *[]){x}, (void *[]){got}, "pixel_shuffle");
         harness_assert_int8(got, expected, count, "pixel_shuffle");
         free(x);
@@ -156,17 +171,20 @@ static void upsample(void **state)
         hand_model m = {0};
         vkd_dtype dtype = i % 2 ? VKD_DTYPE_INT8 : VKD_DTYPE_FLOAT32;
         size_t size = vkd_dtype_size(dtype);
-        uint32_t dims[4], f[2] = {(uint32_t)random_range(&random, 1, 4), (uint32_t)random_range(&random, 1, 4)};
+        uint32_t dims[4],
+            f[2] = {(uint32_t)random_range(&random, 1, 4), (uint32_t)random_range(&random, 1, 4)};
         random_dims(&random, 4, dims);
         const uint32_t y_dims[] = {dims[0], dims[1], dims[2] * f[0], dims[3] * f[1]};
         size_t count = (size_t)vkd_dims_count(4, dims), y_count = (size_t)vkd_dims_count(4, y_dims);
-        int8_t *x = checked_alloc(count, size), *expected = checked_alloc(y_count, size), *got = checked_alloc(y_count, size);
+        int8_t *x = checked_alloc(count, size), *expected = checked_alloc(y_count, size),
+               *got = checked_alloc(y_count, size);
         random_int8(&random, x, count * size);
         oracle_upsample(x, size, (size_t)dims[0] * dims[1], dims[2], dims[3], f[0], f[1], expected);
         uint32_t in = hand_input(&m, dtype, 4, dims), out = hand_output(&m, dtype, 4, y_dims);
         const double factors[] = {f[0], f[1]};
         bool by_size = i % 3 == 0; /* the file has either the output's size or the factors */
-        HAND_OP(&m, "aten.upsample_nearest2d.vec", in, by_size ? hand_pair(&m, y_dims[2], y_dims[3]) : hand_null(&m),
+        HAND_OP(&m, "aten.upsample_nearest2d.vec", in,
+                by_size ? hand_pair(&m, y_dims[2], y_dims[3]) : hand_null(&m),
                 by_size ? hand_null(&m) : hand_factors(&m, factors), out);
         run(h, &m, (const void *[]){x}, (void *[]){got}, "upsample");
         harness_assert_int8(got, expected, y_count * size, "upsample");
@@ -183,7 +201,8 @@ static void upsample_by_fractions(void **state)
     static const struct {
         uint32_t from, to;
         double factor; /* 0: the size */
-    } cases[] = {{3, 6, 2}, {3, 6, 2.3}, {2, 3, 1.5}, {4, 2, 0.5}, {3, 7, 0}, {7, 3, 0}, {5, 5, 1.1}};
+    } cases[] = {{3, 6, 2}, {3, 6, 2.3}, {2, 3, 1.5}, {4, 2, 0.5},
+                 {3, 7, 0}, {7, 3, 0},   {5, 5, 1.1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int is_int8 = 0; is_int8 < 2; is_int8++) {
             hand_model m = {0};
@@ -196,21 +215,26 @@ static void upsample_by_fractions(void **state)
                 reals[k] = bytes[k] = (int8_t)(k + 1);
             uint32_t in = hand_input(&m, dtype, 4, (uint32_t[]){1, 1, from, from});
             uint32_t out = hand_output(&m, dtype, 4, (uint32_t[]){1, 1, to, to});
-            HAND_OP(&m, "aten.upsample_nearest2d.vec", in, factors[0] > 0 ? hand_null(&m) : hand_pair(&m, to, to),
+            HAND_OP(&m, "aten.upsample_nearest2d.vec", in,
+                    factors[0] > 0 ? hand_null(&m) : hand_pair(&m, to, to),
                     factors[0] > 0 ? hand_factors(&m, factors) : hand_null(&m), out);
-            run(h, &m, (const void *[]){is_int8 ? (void *)bytes : reals}, (void *[]){is_int8 ? (void *)got_bytes : got}, "upsample");
+            run(h, &m, (const void *[]){is_int8 ? (void *)bytes : reals},
+                (void *[]){is_int8 ? (void *)got_bytes : got}, "upsample");
             const float step = factors[0] > 0 ? (float)(1 / factors[0]) : (float)from / (float)to;
             for (uint32_t k = 0; k < to * to; k++) {
-                uint32_t row = (uint32_t)floorf((float)(k / to) * step), column = (uint32_t)floorf((float)(k % to) * step);
-                uint32_t at = (row < from ? row : from - 1) * from + (column < from ? column : from - 1);
+                uint32_t row = (uint32_t)floorf((float)(k / to) * step),
+                         column = (uint32_t)floorf((float)(k % to) * step);
+                uint32_t at =
+                    (row < from ? row : from - 1) * from + (column < from ? column : from - 1);
                 assert_int_equal(is_int8 ? got_bytes[k] : (int)got[k], bytes[at]);
             }
         }
 }
 
-/* -------------------------------------------------------------------------------------------------------- averages */
+/* ------------------------------------------------------------------------------------- averages */
 
-static void check_avg_pool(harness *h, vkd_random *random, const oracle_window *window, bool ceil_mode)
+static void check_avg_pool(harness *h, vkd_random *random, const oracle_window *window,
+                           bool ceil_mode)
 {
     hand_model m = {0};
     const uint32_t dims[] = {window->n, window->c, window->h, window->w};
@@ -221,20 +245,25 @@ static void check_avg_pool(harness *h, vkd_random *random, const oracle_window *
     double *expected = checked_alloc(y_count, sizeof *expected);
     bool count_padding = random_bits(random) & 1;
     int32_t divisor = random_range(random, 0, 3) ? 0 : random_range(random, 1, 9);
-    bool same_stride = window->stride[0] == window->kernel[0] && window->stride[1] == window->kernel[1];
+    bool same_stride =
+        window->stride[0] == window->kernel[0] && window->stride[1] == window->kernel[1];
     random_floats(random, -1.0f, 5.0f, x, count);
     oracle_avg_pool(window, ceil_mode, count_padding, divisor, x, expected);
-    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims),
+             out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
     HAND_OP(&m, "aten.avg_pool2d.default", in, hand_pair(&m, window->kernel[0], window->kernel[1]),
-            same_stride ? hand_ints(&m, 0, NULL) : hand_pair(&m, window->stride[0], window->stride[1]),
-            hand_pair(&m, window->padding[0], window->padding[1]), hand_bool(&m, ceil_mode), hand_bool(&m, count_padding),
-            divisor ? hand_int(&m, divisor) : hand_null(&m), out);
+            same_stride ? hand_ints(&m, 0, NULL)
+                        : hand_pair(&m, window->stride[0], window->stride[1]),
+            hand_pair(&m, window->padding[0], window->padding[1]), hand_bool(&m, ceil_mode),
+            hand_bool(&m, count_padding), divisor ? hand_int(&m, divisor) : hand_null(&m), out);
     run(h, &m, (const void *[]){x}, (void *[]){got}, "avg_pool2d");
     /* A sum of n floats, whose errors of rounding add up like a random walk. */
-    const double tolerance = 2e-6 + 1.5e-7 * sqrt(fmin(65534, (double)window->kernel[0] * window->kernel[1]));
+    const double tolerance =
+        2e-6 + 1.5e-7 * sqrt(fmin(65534, (double)window->kernel[0] * window->kernel[1]));
     for (size_t i = 0; i < y_count; i++)
         if (!(fabs(got[i] - expected[i]) <= tolerance * (fabs(expected[i]) + 5)))
-            fail_msg("avg_pool2d: element %zu is %.9g, expected %.9g", i, (double)got[i], expected[i]);
+            fail_msg("avg_pool2d: element %zu is %.9g, expected %.9g", i, (double)got[i],
+                     expected[i]);
     free(x);
     free(got);
     free(expected);
@@ -278,20 +307,22 @@ static void avg_pool_of_large_windows(void **state)
         check_avg_pool(h, &random, &windows[i / 4], i % 2);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- clamps */
+/* --------------------------------------------------------------------------------------- clamps */
 
 /* The chain's inner tensor is 4C, the outer ones are plain. */
 static void clamp(void **state)
 {
     harness *h = harness_get(state);
     vkd_random random = random_begin("clamp");
-    static const char *const names[] = {"aten.hardtanh.default", "aten.clamp.default", "aten.relu.default"};
+    static const char *const names[] = {"aten.hardtanh.default", "aten.clamp.default",
+                                        "aten.relu.default"};
     for (int i = 0; i < 60; i++) {
         hand_model m = {0};
         uint32_t rank = (uint32_t)random_range(&random, 1, 4), dims[4];
         random_dims(&random, rank, dims);
         size_t count = (size_t)vkd_dims_count(rank, dims);
-        float *x = checked_alloc(count, sizeof *x), *expected = checked_alloc(count, sizeof *expected);
+        float *x = checked_alloc(count, sizeof *x),
+              *expected = checked_alloc(count, sizeof *expected);
         float *got = checked_alloc(count, sizeof *got);
         random_floats(&random, -9.0f, 9.0f, x, count);
         x[random_bits(&random) % count] = NAN;
@@ -317,7 +348,8 @@ static void clamp(void **state)
         run(h, &m, (const void *[]){x}, (void *[]){got}, "clamp");
         for (size_t k = 0; k < count; k++)
             if (!(got[k] == expected[k] || (isnan(got[k]) && isnan(expected[k]))))
-                fail_msg("clamp: element %zu is %g, expected %g", k, (double)got[k], (double)expected[k]);
+                fail_msg("clamp: element %zu is %g, expected %g", k, (double)got[k],
+                         (double)expected[k]);
         free(x);
         free(expected);
         free(got);
@@ -333,14 +365,17 @@ static void q8_clamp(void **state)
         uint32_t rank = (uint32_t)random_range(&random, 1, 4), dims[4];
         random_dims(&random, rank, dims);
         size_t count = (size_t)vkd_dims_count(rank, dims);
-        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1), *got = checked_alloc(count, 1);
-        int32_t low = random_range(&random, -128, 127), high = random_range(&random, -128, 127); /* in any order */
+        int8_t *x = checked_alloc(count, 1), *expected = checked_alloc(count, 1),
+               *got = checked_alloc(count, 1);
+        /* in any order */
+        int32_t low = random_range(&random, -128, 127), high = random_range(&random, -128, 127);
         random_int8(&random, x, count);
         for (size_t k = 0; k < count; k++) {
             int32_t v = x[k] < low ? low : x[k];
             expected[k] = (int8_t)(v > high ? high : v);
         }
-        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, rank, dims), between = hand_tensor(&m, VKD_DTYPE_INT8, rank, dims);
+        uint32_t in = hand_input(&m, VKD_DTYPE_INT8, rank, dims),
+                 between = hand_tensor(&m, VKD_DTYPE_INT8, rank, dims);
         uint32_t out = hand_output(&m, VKD_DTYPE_INT8, rank, dims);
         HAND_OP(&m, "vkd.q8_clamp", in, hand_int(&m, -128), hand_int(&m, 127), between);
         HAND_OP(&m, "vkd.q8_clamp", between, hand_int(&m, low), hand_int(&m, high), out);

@@ -36,7 +36,8 @@ static uint32_t *read_words(const char *file, size_t *out_count)
     return words;
 }
 
-/* Drops OpSource, OpSourceExtension, OpName and OpMemberName; the instructions must fill the words. */
+/* Drops OpSource, OpSourceExtension, OpName and OpMemberName; the instructions must fill the words.
+ */
 static size_t without_names(uint32_t *words, size_t count)
 {
     enum { HEADER = 5 };
@@ -80,11 +81,13 @@ static void every_module(void **state)
         for (size_t f = 0; f < 3; f++) {
             const vkd_shader_code *flavours = vkd_shaders[s].flavours;
             const bool same = flavours[0].packed == flavours[1].packed;
-            assert_int_equal(!flavours[f].packed, (VKD_FAMILIES_LEFT_OUT & vkd_shaders[s].family) != 0);
+            assert_int_equal(!flavours[f].packed,
+                             (VKD_FAMILIES_LEFT_OUT & vkd_shaders[s].family) != 0);
             if (!flavours[f].packed || (same && f > 0))
                 continue;
             char file[256];
-            snprintf(file, sizeof file, "shaders/%s.%s", vkd_shaders[s].name, same ? "all" : names[f]);
+            snprintf(file, sizeof file, "shaders/%s.%s", vkd_shaders[s].name,
+                     same ? "all" : names[f]);
             check(file, flavours[f].packed, flavours[f].count);
             checked++;
         }
@@ -101,14 +104,17 @@ static void awkward_constants(void **state)
 static void numbers(void **state)
 {
     (void)state;
-    static const uint16_t packed[] = {0, 0x7fff, 0xffff, 0x1234, 0x8765, 0x8000, 0xfffe, 0xffff, 0xffff, 0xffff, 0x8205};
-    static const uint32_t expected[] = {0, 0x7fff, 0x12348765, 0, 0x003f01fe, 0xffffffff, 0x00010005};
+    static const uint16_t packed[] = {0,      0x7fff, 0xffff, 0x1234, 0x8765, 0x8000,
+                                      0xfffe, 0xffff, 0xffff, 0xffff, 0x8205};
+    static const uint32_t expected[] = {0,          0x7fff,     0x12348765, 0,
+                                        0x003f01fe, 0xffffffff, 0x00010005};
     uint32_t got[sizeof packed / sizeof *packed];
     size_t count = vkd_spirv_unpack(packed, sizeof packed / sizeof *packed, got);
     assert_int_equal(count, sizeof expected / sizeof *expected);
     assert_memory_equal(got, expected, sizeof expected);
     assert_int_equal(vkd_spirv_unpack(packed, 0, got), 0);
-    assert_int_equal(vkd_spirv_unpack(packed + 2, 2, got), 2); /* an end in the midst of a word: nothing beyond is read */
+    /* an end in the midst of a word: nothing beyond is read */
+    assert_int_equal(vkd_spirv_unpack(packed + 2, 2, got), 2);
 }
 
 int main(void)

@@ -1,4 +1,5 @@
-/* Several executions in flight: vkd_submit and vkd_wait, alone and beside vkd_execute and methods. */
+/* Several executions in flight: vkd_submit and vkd_wait, alone and beside vkd_execute and methods.
+ */
 #include "support/call.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
@@ -90,7 +91,7 @@ static bool is_untouched(const request *r)
     return !memcmp(&r->y[SMALL_Y - 1], filling, sizeof filling);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- order */
+/* ---------------------------------------------------------------------------------------- order */
 
 static const uint32_t depths[] = {0, 1, 2, 5, REQUESTS, VKD_MAX_IN_FLIGHT};
 enum { DEPTHS = sizeof depths / sizeof depths[0] };
@@ -107,7 +108,8 @@ static void waits_in_order(void **state)
                 wait_for(&f, &f.requests[i - depth]);
             if (i < REQUESTS)
                 submit(&f, &f.requests[i]);
-            assert_true(i == 0 || i >= REQUESTS || f.requests[i].ticket == f.requests[i - 1].ticket + 1);
+            assert_true(i == 0 || i >= REQUESTS ||
+                        f.requests[i].ticket == f.requests[i - 1].ticket + 1);
         }
         end(&f);
     }
@@ -191,7 +193,7 @@ static void destroyed_in_flight(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------------- misuse */
+/* --------------------------------------------------------------------------------------- misuse */
 
 static void tickets_that_were_never_given(void **state)
 {
@@ -256,7 +258,7 @@ static void more_in_flight_than_possible(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- introspection */
+/* -------------------------------------------------------------------------------- introspection */
 
 static void memory_of_all_in_flight(void **state)
 {
@@ -290,7 +292,8 @@ static void values_of_the_last_one_completed(void **state)
     static const int order[] = {2, 0, 1};
     for (int i = 0; i < 3; i++) {
         wait_for(&f, &r[order[i]]);
-        assert_int_equal(vkd_read_value(f.delegate, 0, x, sizeof x, &info), VKD_OK); /* others are in flight */
+        /* others are in flight */
+        assert_int_equal(vkd_read_value(f.delegate, 0, x, sizeof x, &info), VKD_OK);
         assert_memory_equal(x, r[order[i]].x, sizeof x);
     }
     uint64_t ns = vkd_gpu_ns(f.delegate);
@@ -306,7 +309,7 @@ static void values_of_the_last_one_completed(void **state)
     end(&f);
 }
 
-/* --------------------------------------------------------------------------------------------------------- methods */
+/* -------------------------------------------------------------------------------------- methods */
 
 static void check_method(vkd_method *method, const void *x, const void *expected, size_t size)
 {
@@ -352,12 +355,15 @@ static void methods_and_submits(void **state)
         }
         check_method(method, s.inputs[0], mine, sizeof mine);
         for (int i = 3; i >= 0; i--) {
-            assert_int_equal(i % 2 ? vkd_wait(delegate, tickets[i]) : vkd_method_wait(method, tickets[i]), VKD_OK);
+            assert_int_equal(i % 2 ? vkd_wait(delegate, tickets[i])
+                                   : vkd_method_wait(method, tickets[i]),
+                             VKD_OK);
             assert_memory_equal(y[i], other, sizeof other);
         }
         assert_int_equal(vkd_method_wait(method, 99), VKD_INVALID_ARGUMENT);
         assert_non_null(strstr(vkd_method_error(method), "ticket 99"));
-        assert_int_equal(vkd_method_submit(method, args[0], 2, &tickets[0]), VKD_OK); /* unloaded in flight */
+        /* unloaded in flight */
+        assert_int_equal(vkd_method_submit(method, args[0], 2, &tickets[0]), VKD_OK);
         vkd_method_unload(method);
         vkd_program_close(program);
         watch_end(&w);

@@ -43,11 +43,14 @@ static void end_flights(flights *f)
     watch_end(&f->watch);
 }
 
-static void expect(flights *f, vkd_status status, vkd_status expected, const char *says, uint32_t messages)
+static void expect(flights *f, vkd_status status, vkd_status expected, const char *says,
+                   uint32_t messages)
 {
-    if (status != expected || !strstr(vkd_last_error(f->delegate), says) || f->watch.counts[VKD_LOG_ERROR] != messages)
-        fail_msg("%s, \"%s\", %u messages: expected %s, \"%s\", %u", vkd_status_name(status), vkd_last_error(f->delegate),
-                 f->watch.counts[VKD_LOG_ERROR], vkd_status_name(expected), says, messages);
+    if (status != expected || !strstr(vkd_last_error(f->delegate), says) ||
+        f->watch.counts[VKD_LOG_ERROR] != messages)
+        fail_msg("%s, \"%s\", %u messages: expected %s, \"%s\", %u", vkd_status_name(status),
+                 vkd_last_error(f->delegate), f->watch.counts[VKD_LOG_ERROR],
+                 vkd_status_name(expected), says, messages);
 }
 
 /* From now on everything that is not complete is lost, which each call says once. */
@@ -81,7 +84,8 @@ static void lost_in_flight(void **state)
     faulty_driver_arm("vkWaitForFences", 0, VK_ERROR_OUT_OF_HOST_MEMORY);
     expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, "vkWaitForFences", 1);
     assert_non_null(faulty_driver_disarm());
-    expect(&f, vkd_wait(f.delegate, f.tickets[1]), VKD_OUT_OF_MEMORY, "vkWaitForFences", 1); /* it was this one's */
+    /* it was this one's */
+    expect(&f, vkd_wait(f.delegate, f.tickets[1]), VKD_OUT_OF_MEMORY, "vkWaitForFences", 1);
     expect(&f, vkd_wait(f.delegate, f.tickets[2]), VKD_DEVICE_LOST, "lost earlier", 2);
     end_flights(&f);
 
@@ -110,7 +114,8 @@ static void failures_in_flight(void **state)
     for (int i = 0; i < 2; i++) {
         begin_flights(&m, &f);
         faulty_driver_arm(functions[i], 0, VK_ERROR_OUT_OF_DEVICE_MEMORY);
-        expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, functions[i], 1); /* the oldest was completed for it */
+        /* the oldest was completed for it */
+        expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, functions[i], 1);
         assert_non_null(faulty_driver_disarm());
         assert_int_equal(submit(&m, &f, 0), VKD_OK);
         assert_int_equal(f.tickets[0], 5);
@@ -121,14 +126,16 @@ static void failures_in_flight(void **state)
         end_flights(&f);
     }
     begin_flights(&m, &f);
-    if (vkd_wait(f.delegate, f.tickets[0]) == VKD_OK && vkd_gpu_ns(f.delegate)) { /* the device has time stamps */
+    if (vkd_wait(f.delegate, f.tickets[0]) == VKD_OK &&
+        vkd_gpu_ns(f.delegate)) { /* the device has time stamps */
         faulty_driver_arm("vkGetQueryPoolResults", 0, VK_ERROR_OUT_OF_HOST_MEMORY);
         expect(&f, submit(&m, &f, 0), VKD_OUT_OF_MEMORY, "vkGetQueryPoolResults", 1);
         assert_non_null(faulty_driver_disarm());
         assert_int_equal(submit(&m, &f, 0), VKD_OK);
         for (int twice = 0; twice < 2; twice++)
             for (int k = 0; k < 4; k++)
-                assert_int_equal(vkd_wait(f.delegate, f.tickets[k]), k == 1 ? VKD_OUT_OF_MEMORY : VKD_OK);
+                assert_int_equal(vkd_wait(f.delegate, f.tickets[k]),
+                                 k == 1 ? VKD_OUT_OF_MEMORY : VKD_OK);
         assert_memory_equal(f.y[0], m.y, sizeof m.y);
         assert_int_equal(f.watch.counts[VKD_LOG_ERROR], 1);
     }

@@ -83,7 +83,8 @@ static void odd_arguments(void **state)
     vkd_context_init(&context, &(vkd_options){.log = lowering_keep_quiet});
     for (size_t f = 0; f < FAMILIES; f++)
         for (size_t i = 0; i < families[f]->count; i++)
-            for (int n = 0; n < 40 && (!only || strstr(families[f]->cases[i].name, only)); n++, tried++)
+            for (int n = 0; n < 40 && (!only || strstr(families[f]->cases[i].name, only));
+                 n++, tried++)
                 refused += table_spoil(&context, &caps, &random, &families[f]->cases[i]);
     assert_int_equal(context.host_bytes, 0);
     print_message("%zu of %zu refused\n", refused, tried);

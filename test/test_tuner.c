@@ -1,4 +1,5 @@
-/* Selection with the device's help: measured times, the self-check, and what is remembered of both. */
+/* Selection with the device's help: measured times, the self-check, and what is remembered of both.
+ */
 #include "exec/measure.h"
 #include "ops/conv/trial.h"
 #include "support/harness.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-/* --------------------------------------------------------------------------------------------------- the pure choice */
+/* ------------------------------------------------------------------------------ the pure choice */
 
 static void measured_times_decide(void **state)
 {
@@ -22,19 +23,24 @@ static void measured_times_decide(void **state)
                                               {.name = "a 2", .family = "a"},
                                               {.name = "b", .family = "b"},
                                               {.name = "c", .family = "c"}};
-    vkd_candidate_info c[] = {
-        {"a 1", true, 10, "", 0}, {"a 2", true, 20, "", 0}, {"b", true, 30, "", 0}, {"c", false, 0, "", 0}};
+    vkd_candidate_info c[] = {{"a 1", true, 10, "", 0},
+                              {"a 2", true, 20, "", 0},
+                              {"b", true, 30, "", 0},
+                              {"c", false, 0, "", 0}};
     const char *reason;
     assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 0);
     assert_string_equal(reason, "lowest estimated cost");
     c[1].measured_us = 7;
     c[2].measured_us = 5;
-    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 2); /* whatever the estimate of the others */
+    /* whatever the estimate of the others */
+    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 2);
     assert_string_equal(reason, "lowest measured time");
-    assert_int_equal(conv2d_choose(variants, 4, c, "a", &reason), 0); /* forced: the cheapest of the family */
+    /* forced: the cheapest of the family */
+    assert_int_equal(conv2d_choose(variants, 4, c, "a", &reason), 0);
     assert_string_equal(reason, "forced by an option");
     assert_int_equal(conv2d_choose(variants, 4, c, "a 2", &reason), 1);
-    assert_int_equal(conv2d_choose(variants, 4, c, "c", &reason), 2); /* not eligible, so not forced */
+    /* not eligible, so not forced */
+    assert_int_equal(conv2d_choose(variants, 4, c, "c", &reason), 2);
     assert_string_equal(reason, "lowest measured time");
     c[2].eligible = false;
     assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 1);
@@ -42,7 +48,7 @@ static void measured_times_decide(void **state)
     assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 4);
 }
 
-/* ------------------------------------------------------------------------------------------------------- measurements */
+/* --------------------------------------------------------------------------------- measurements */
 
 enum { CANDIDATES = 3 };
 
@@ -98,7 +104,8 @@ static void counted_begin(harness *h, counted *c)
         if (variant->refuses(&problem, &h->caps, variant->tile))
             continue;
         c->variants[c->count] = variant;
-        c->candidates[c->count] = (vkd_candidate_info){.variant = variant->name, .eligible = true, .cost_us = 1, .reason = ""};
+        c->candidates[c->count] = (vkd_candidate_info){
+            .variant = variant->name, .eligible = true, .cost_us = 1, .reason = ""};
         c->count++;
     }
     assert_int_equal(c->count, CANDIDATES);
@@ -111,18 +118,22 @@ static vkd_tuner *make_tuner(harness *h, const vkd_options *options)
     return tuner;
 }
 
-/* How many candidates have a time after a tuner with these options was asked; *out_lowered: how often one was lowered for that.
+/* How many candidates have a time after a tuner with these options was asked; *out_lowered: how
+ * often one was lowered for that.
  */
-static size_t measure_with(harness *h, const vkd_options *options, vkd_status failure, size_t *out_lowered)
+static size_t measure_with(harness *h, const vkd_options *options, vkd_status failure,
+                           size_t *out_lowered)
 {
     counted c;
     size_t timed = 0;
     bool known;
     counted_begin(h, &c);
     c.failure = failure;
-    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
+    const vkd_trial trial = {
+        .lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
     vkd_tuner *tuner = make_tuner(h, options);
-    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known), VKD_OK);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known),
+                     VKD_OK);
     for (size_t i = 0; i < c.count; i++)
         timed += c.candidates[i].measured_us > 0;
     *out_lowered = c.lowered;
@@ -135,14 +146,17 @@ static void times_are_remembered(void **state)
 {
     harness *h = harness_get(state);
     char *directory = new_directory();
-    const vkd_options automatic = {.cache_dir = directory}, measure = {.cache_dir = directory, .select = VKD_SELECT_MEASURE};
+    const vkd_options automatic = {.cache_dir = directory},
+                      measure = {.cache_dir = directory, .select = VKD_SELECT_MEASURE};
     size_t lowered;
     assert_int_equal(measure_with(h, &automatic, VKD_OK, &lowered), 0);
     assert_int_equal(lowered, 0);
     assert_int_equal(measure_with(h, &measure, VKD_OK, &lowered), CANDIDATES);
     assert_int_equal(lowered, CANDIDATES);
-    for (int again = 0; again < 2; again++) { /* the second start measures nothing, however it selects */
-        assert_int_equal(measure_with(h, again ? &automatic : &measure, VKD_OK, &lowered), CANDIDATES);
+    for (int again = 0; again < 2;
+         again++) { /* the second start measures nothing, however it selects */
+        assert_int_equal(measure_with(h, again ? &automatic : &measure, VKD_OK, &lowered),
+                         CANDIDATES);
         assert_int_equal(lowered, 0);
     }
     const vkd_options no_cache = {.no_cache = true, .select = VKD_SELECT_MEASURE};
@@ -171,16 +185,19 @@ static void the_probe_is_remembered(void **state)
     assert_true(probed[0].large_tiles == probed[1].large_tiles);
     assert_true((probed[0].large_tiles > 0) == (h->caps.type == VKD_TYPE_CPU));
     if (h->caps.type == VKD_TYPE_CPU)
-        assert_true(took_us[1] < took_us[0] / 2); /* the first has run millions of products, the second has read two numbers */
+        /* the first has run millions of products, the second has read two numbers */
+        assert_true(took_us[1] < took_us[0] / 2);
     remove_tree(directory);
     free(directory);
 }
 
 static bool measure_problem(vkd_tuner *tuner, counted *c, const char *problem)
 {
-    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = c};
+    const vkd_trial trial = {
+        .lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = c};
     bool known;
-    assert_int_equal(vkd_tuner_measure(tuner, problem, c->candidates, c->count, &trial, &known), VKD_OK);
+    assert_int_equal(vkd_tuner_measure(tuner, problem, c->candidates, c->count, &trial, &known),
+                     VKD_OK);
     return known;
 }
 
@@ -188,7 +205,8 @@ static void the_budget_is_kept(void **state)
 {
     enum { PROBLEMS = 200 };
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    const vkd_options options = {
+        .no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     vkd_tuner *tuner = make_tuner(h, &options);
     bool used_up = false;
     for (int problem = 0; problem < PROBLEMS; problem++) {
@@ -198,7 +216,8 @@ static void the_budget_is_kept(void **state)
         snprintf(name, sizeof name, "problem %d", problem);
         bool known = measure_problem(tuner, &c, name);
         if (problem == 0)
-            assert_true(c.lowered >= 1); /* one candidate at least, or a long one would never be measured */
+            /* one candidate at least, or a long one would never be measured */
+            assert_true(c.lowered >= 1);
         assert_true(!used_up || c.lowered == 0);
         assert_true(!known || c.lowered == CANDIDATES);
         used_up |= !known;
@@ -208,12 +227,14 @@ static void the_budget_is_kept(void **state)
     vkd_tuner_destroy(tuner);
 }
 
-/* What a start leaves is measured by the next ones, each candidate once, and against the best so far. */
+/* What a start leaves is measured by the next ones, each candidate once, and against the best so
+ * far. */
 static void the_next_start_goes_on(void **state)
 {
     harness *h = harness_get(state);
     char *directory = new_directory();
-    const vkd_options options = {.cache_dir = directory, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    const vkd_options options = {
+        .cache_dir = directory, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     size_t starts = 0, lowered = 0, timed = 0;
     for (bool known = false; !known; starts++) {
         counted c;
@@ -246,7 +267,8 @@ static void compiling_is_counted_apart(void **state)
 {
     enum { BUDGET_MS = 200 };
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = BUDGET_MS};
+    const vkd_options options = {
+        .no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = BUDGET_MS};
     counted c;
     size_t lowered;
     measure_with(h, &options, VKD_OK, &lowered); /* the pipelines are there */
@@ -283,18 +305,21 @@ static void candidates_that_fail(void **state)
     bool known;
     counted_begin(h, &c);
     c.failure = VKD_DEVICE_LOST;
-    const vkd_trial trial = {.lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
+    const vkd_trial trial = {
+        .lower = counted_lower, .fill = counted_fill, .check = counted_check, .user = &c};
     vkd_tuner *tuner = make_tuner(h, &options);
-    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known), VKD_DEVICE_LOST);
+    assert_int_equal(vkd_tuner_measure(tuner, "a problem", c.candidates, c.count, &trial, &known),
+                     VKD_DEVICE_LOST);
     assert_string_equal(h->gpu.context.error, "the first candidate fails");
     assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors + 1);
     vkd_tuner_destroy(tuner);
     vkd_arena_release(&c.arena);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- self-check */
+/* ----------------------------------------------------------------------------------- self-check */
 
-static const char *nothing_refused(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile)
+static const char *nothing_refused(const conv2d_problem *problem, const vkd_caps *caps,
+                                   const gemm_tile *tile)
 {
     (void)problem, (void)caps, (void)tile;
     return NULL;
@@ -323,9 +348,11 @@ static const conv2d_variant with_broken[] = {
     {"broken", "broken", NULL, nothing_refused, low_cost, emit_broken},
     {"right", "right", NULL, nothing_refused, high_cost, conv2d_emit_general},
 };
-static const conv2d_variant only_broken[] = {{"broken", "broken", NULL, nothing_refused, low_cost, emit_broken}};
+static const conv2d_variant only_broken[] = {
+    {"broken", "broken", NULL, nothing_refused, low_cost, emit_broken}};
 
-/* What the factory does next: a variant that hands the convolution to the factory gets the right lowering for it. */
+/* What the factory does next: a variant that hands the convolution to the factory gets the right
+ * lowering for it. */
 static struct {
     vkd_tuner *tuner;
     const char *forced;
@@ -347,7 +374,8 @@ static vkd_status emit_by_factory(vkd_lowering *lowering, const conv2d *conv, co
 
 static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
 {
-    static const conv2d_variant by_factory = {"factory", "factory", NULL, NULL, NULL, emit_by_factory};
+    static const conv2d_variant by_factory = {"factory", "factory", NULL,
+                                              NULL,      NULL,      emit_by_factory};
     const uint32_t *kernel = factory.kernel;
     const conv2d_problem problem = {.n = 2,
                                     .in_c = 8,
@@ -361,7 +389,9 @@ static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
                                     .padding = {1, 1},
                                     .dilation = {1, 1},
                                     .groups = 1};
-    const conv2d conv = {.problem = problem, .x_zero = residual ? -128 : 3, .residual = residual ? 0 : VKD_NO_TENSOR};
+    const conv2d conv = {.problem = problem,
+                         .x_zero = residual ? -128 : 3,
+                         .residual = residual ? 0 : VKD_NO_TENSOR};
     vkd_graph graph;
     vkd_tensor_id y;
     conv2d_trial trial;
@@ -401,7 +431,8 @@ static void a_broken_kernel_is_not_used(void **state)
         assert_string_equal(winner, "right");
         assert_int_equal(build(h, &options, residual, winner), VKD_OK);
         assert_string_equal(winner, "right");
-        assert_int_equal(warnings(h), before + 1 + (uint32_t)residual); /* said once: the second time it is known */
+        /* said once: the second time it is known */
+        assert_int_equal(warnings(h), before + 1 + (uint32_t)residual);
     }
     factory.forced = "broken"; /* not even by force */
     assert_int_equal(build(h, &options, false, winner), VKD_OK);
@@ -422,13 +453,16 @@ static void a_broken_kernel_is_not_used(void **state)
     free(directory);
 }
 
-/* Right for windows of three rows only, by the same kernel with the same specialisation constants. */
+/* Right for windows of three rows only, by the same kernel with the same specialisation constants.
+ */
 static vkd_status emit_short(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
-    return conv->problem.kernel[0] > 3 ? emit_broken(lowering, conv, tile) : conv2d_emit_general(lowering, conv, tile);
+    return conv->problem.kernel[0] > 3 ? emit_broken(lowering, conv, tile)
+                                       : conv2d_emit_general(lowering, conv, tile);
 }
 
-/* What is found out about one problem says nothing about another, and nothing depends on which came first. */
+/* What is found out about one problem says nothing about another, and nothing depends on which came
+ * first. */
 static void a_verdict_is_of_one_problem(void **state)
 {
     static const conv2d_variant with_short[] = {
@@ -475,12 +509,14 @@ static void right_kernels_pass(void **state)
 static void no_memory(void **state)
 {
     harness *h = harness_get(state);
-    const vkd_options options = {.no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
+    const vkd_options options = {
+        .no_cache = true, .select = VKD_SELECT_MEASURE, .measure_budget_ms = 1};
     gpu *g = &h->gpu;
     char winner[16];
     factory.variants = with_broken;
     factory.count = 2;
-    assert_int_equal(build(h, &options, false, winner), VKD_OK); /* from here on all pipelines are there */
+    /* from here on all pipelines are there */
+    assert_int_equal(build(h, &options, false, winner), VKD_OK);
     int64_t at = 0, live = g->live_allocations;
     do {
         g->failed = false;
@@ -493,7 +529,7 @@ static void no_memory(void **state)
     assert_true(at > 20);
 }
 
-/* -------------------------------------------------------------------------------------------------------- whole models */
+/* --------------------------------------------------------------------------------- whole models */
 
 typedef struct log_counts {
     uint32_t warnings, measured, unmeasured, checked;
@@ -508,7 +544,8 @@ static void count_message(void *user, vkd_log_level level, const char *message)
     counts->checked += strstr(message, "checked ") == message;
 }
 
-/* A model whose shapes a start has no time for: it says so, later ones go on, and the last has nothing to say. */
+/* A model whose shapes a start has no time for: it says so, later ones go on, and the last has
+ * nothing to say. */
 static void models_are_measured_in_steps(void **state)
 {
     enum { MOST = 64 };

@@ -1,4 +1,5 @@
-/* The tuning file: what is kept, for whom, and what becomes of a broken one. No driver is needed. */
+/* The tuning file: what is kept, for whom, and what becomes of a broken one. No driver is needed.
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -63,7 +64,8 @@ typedef struct opened {
 static void open_as(fixture *f, const vkd_caps *caps, uint64_t code, opened *out)
 {
     vkd_arena_init(&out->arena, &f->g.context);
-    assert_int_equal(vkd_tuning_file_open(&out->arena, caps, code, &f->options, &out->file), VKD_OK);
+    assert_int_equal(vkd_tuning_file_open(&out->arena, caps, code, &f->options, &out->file),
+                     VKD_OK);
 }
 
 static void open_file(fixture *f, opened *out) { open_as(f, &f->caps, CODE, out); }
@@ -109,7 +111,8 @@ static void round_trip(void **state)
     assert_null(only_file(f->directory));
     write_one(f, "shape", "fast", 123456789012345);
     open_file(f, &o);
-    assert_true(has(&o, "shape", "fast", 123456789012345) && lacks(&o, "shape", "slow") && lacks(&o, "other", "fast"));
+    assert_true(has(&o, "shape", "fast", 123456789012345) && lacks(&o, "shape", "slow") &&
+                lacks(&o, "other", "fast"));
     set(&o, "shape", "fast", 5);
     set(&o, "shape", "slow", 0);
     close_file(&o);
@@ -260,7 +263,8 @@ static void the_oldest_are_dropped(void **state)
     set(&o, "newest", "v", 1);
     close_file(&o);
     open_file(f, &o);
-    assert_true(lacks(&o, "shape 10", "v") && has(&o, "shape 11", "v", 11) && has(&o, "newest", "v", 1));
+    assert_true(lacks(&o, "shape 10", "v") && has(&o, "shape 11", "v", 11) &&
+                has(&o, "newest", "v", 1));
     close_file(&o);
 }
 
@@ -315,7 +319,8 @@ static void no_memory(void **state)
         vkd_arena_release(&arena);
         if (!f->g.failed)
             break;
-        assert_true(status == VKD_OUT_OF_MEMORY || status == VKD_OK); /* OK: the file was not read */
+        /* OK: the file was not read */
+        assert_true(status == VKD_OUT_OF_MEMORY || status == VKD_OK);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Whether the Vulkan validation layer is there: without it the other tests run all the same, and this one says so. */
+/* Whether the Vulkan validation layer is there: without it the other tests run all the same, and
+ * this one says so. */
 #include "support/gpu.h"
 #include "support/skip.h"
 
@@ -15,11 +16,13 @@ static void the_layer_is_there(void **state)
     bool validated = g->options.validate;
     gpu_close(g);
     if (!validated)
-        test_skip("the validation layer is not installed (Debian package vulkan-validationlayers): nothing is validated");
+        test_skip("the validation layer is not installed (Debian package vulkan-validationlayers): "
+                  "nothing is validated");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(the_layer_is_there, gpu_setup, gpu_teardown)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_layer_is_there, gpu_setup, gpu_teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,38 +10,44 @@ static bool within(int32_t value, int32_t least) { return value >= least && valu
 static vkd_status check_window(vkd_shaping *shaping, const conv_args *args)
 {
     for (int axis = 0; axis < 2; axis++)
-        if (!within(args->kernel[axis], 1) || !within(args->stride[axis], 1) || !within(args->padding[axis], 0) ||
-            !within(args->output_padding[axis], 0) || !within(args->dilation[axis], 1))
+        if (!within(args->kernel[axis], 1) || !within(args->stride[axis], 1) ||
+            !within(args->padding[axis], 0) || !within(args->output_padding[axis], 0) ||
+            !within(args->dilation[axis], 1))
             return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "kernel %d, stride %d, padding %d, output padding %d or dilation %d is out of range",
-                                  args->kernel[axis], args->stride[axis], args->padding[axis], args->output_padding[axis],
-                                  args->dilation[axis]);
+                                  "kernel %d, stride %d, padding %d, output padding %d or dilation "
+                                  "%d is out of range",
+                                  args->kernel[axis], args->stride[axis], args->padding[axis],
+                                  args->output_padding[axis], args->dilation[axis]);
     return VKD_OK;
 }
 
-vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size, uint32_t channels)
+vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size,
+                           uint32_t channels)
 {
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     VKD_TRY(check_window(shaping, args));
     if (x->rank != 3 && x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4", x->rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4",
+                              x->rank);
     uint32_t dims[4] = {x->dims[0]}, image = x->rank - 2;
     dims[image - 1] = channels;
     for (uint32_t axis = 0; axis < 2; axis++) {
         int64_t out = size(args, (int)axis, x->dims[image + axis]);
         if (out < 1 || out > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the window does not fit its input: %lld %s come out",
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "the window does not fit its input: %lld %s come out",
                                   (long long)out, axis ? "columns" : "rows");
         dims[image + axis] = (uint32_t)out;
     }
     return vkd_shape_set(shaping, args->y, x->rank, dims);
 }
 
-static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, const vkd_tensor *x, const vkd_tensor *y,
-                               conv2d_problem *out)
+static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, const vkd_tensor *x,
+                               const vkd_tensor *y, conv2d_problem *out)
 {
     if (args->groups < 1 || x->c % (uint32_t)args->groups || y->c % (uint32_t)args->groups)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%d groups do not divide %u input and %u output channels", args->groups,
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "%d groups do not divide %u input and %u output channels", args->groups,
                            x->c, y->c);
     *out = (conv2d_problem){
         .n = x->n,
@@ -61,7 +67,8 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
         out->dilation[axis] = (uint32_t)args->dilation[axis];
     }
     if (conv2d_k(out) > VKD_MAX_K)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%llu products a sum: at most %d fit an int32 accumulator",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "%llu products a sum: at most %d fit an int32 accumulator",
                            (unsigned long long)conv2d_k(out), VKD_MAX_K);
     return VKD_OK;
 }
@@ -71,26 +78,33 @@ vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d
     *out = (conv2d){.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
     if (args->fused.residual != VKD_NO_VALUE)
-        VKD_TRY(vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
+        VKD_TRY(
+            vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y));
     const vkd_tensor *tensors = lowering->graph->tensors;
     VKD_TRY(make_problem(lowering, args, &tensors[out->x], &tensors[out->y], &out->problem));
-    VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels, &out->requantize));
-    return vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &out->requantize);
+    VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels,
+                           &out->requantize));
+    return vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y,
+                               &out->requantize);
 }
 
-vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank, const uint32_t *dims)
+vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank,
+                                  const uint32_t *dims)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, weight);
-    if (tensor->dtype == VKD_DTYPE_INT8 && tensor->rank == rank && !memcmp(tensor->dims, dims, rank * sizeof *dims))
+    if (tensor->dtype == VKD_DTYPE_INT8 && tensor->rank == rank &&
+        !memcmp(tensor->dims, dims, rank * sizeof *dims))
         return VKD_OK;
     vkd_arena *arena = lowering->graph->arena;
-    const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims), *expected = vkd_dims_text(arena, rank, dims);
-    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its weight is %s %s: i8 %s is needed", vkd_dtype_name(tensor->dtype),
-                       is ? is : "?", expected ? expected : "?");
+    const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims),
+               *expected = vkd_dims_text(arena, rank, dims);
+    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its weight is %s %s: i8 %s is needed",
+                       vkd_dtype_name(tensor->dtype), is ? is : "?", expected ? expected : "?");
 }
 
-vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight, const conv2d_problem *problem, vkd_weights *out)
+vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
+                                 const conv2d_problem *problem, vkd_weights *out)
 {
     const uint32_t dims[] = {problem->out_c, conv2d_weight_row(problem)};
     VKD_TRY(conv_args_check_weight(lowering, weight, 2, dims));

@@ -1,25 +1,32 @@
-/* From a convolution to dispatches: chooses a variant, with the device's help where there is a tuner, and emits it. */
+/* From a convolution to dispatches: chooses a variant, with the device's help where there is a
+ * tuner, and emits it. */
 #include "ops/conv/trial.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------------------ choosing */
+/* ------------------------------------------------------------------------------------- choosing */
 
-/* The choice among candidates that conv2d_consider has filled in; those that fail their check drop out until one passes. */
-static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t, const vkd_trial *trial, const char *problem,
-                               vkd_candidate_info *candidates, size_t count, size_t *out_winner, const char **out_reason)
+/* The choice among candidates that conv2d_consider has filled in; those that fail their check drop
+ * out until one passes. */
+static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t,
+                               const vkd_trial *trial, const char *problem,
+                               vkd_candidate_info *candidates, size_t count, size_t *out_winner,
+                               const char **out_reason)
 {
     char key[CONV2D_KEY];
     conv2d_key_format(t->conv, key);
     if (!lowering->variant)
         vkd_tuner_recall(lowering->tuner, key, candidates, count);
     for (;;) {
-        size_t winner = *out_winner = conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
+        size_t winner = *out_winner =
+            conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
         bool right;
         if (winner == count)
-            return vkd_op_fail(lowering, VKD_DEVICE_ERROR, "no kernel for %s passes its self-check on this driver", problem);
-        VKD_TRY(vkd_tuner_check(lowering->tuner, candidates[winner].variant, winner, trial, &right));
+            return vkd_op_fail(lowering, VKD_DEVICE_ERROR,
+                               "no kernel for %s passes its self-check on this driver", problem);
+        VKD_TRY(
+            vkd_tuner_check(lowering->tuner, candidates[winner].variant, winner, trial, &right));
         if (right)
             return VKD_OK;
         candidates[winner].eligible = false;
@@ -27,27 +34,31 @@ static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t, c
     }
 }
 
-static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count,
-                         const char *problem, vkd_candidate_info *candidates, size_t *out_winner, const char **out_reason)
+static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants,
+                         size_t count, const char *problem, vkd_candidate_info *candidates,
+                         size_t *out_winner, const char **out_reason)
 {
     conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
     *out_winner = conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
     if (*out_winner == count)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "no kernel can run %s on this device ('%s': %s)", problem,
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "no kernel can run %s on this device ('%s': %s)", problem,
                            candidates[0].variant, candidates[0].reason);
     if (!lowering->tuner)
         return VKD_OK;
     conv2d_trying t;
-    const vkd_trial trial = conv2d_trying_begin(&t, lowering->context, conv, lowering->caps, variants);
-    vkd_status status = choose_tried(lowering, &t, &trial, problem, candidates, count, out_winner, out_reason);
+    const vkd_trial trial =
+        conv2d_trying_begin(&t, lowering->context, conv, lowering->caps, variants);
+    vkd_status status =
+        choose_tried(lowering, &t, &trial, problem, candidates, count, out_winner, out_reason);
     conv2d_trying_end(&t);
     return status;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ building */
+/* ------------------------------------------------------------------------------------- building */
 
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops, const void *push,
-                     uint32_t push_size)
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                     uint64_t loops, const void *push, uint32_t push_size)
 {
     vkd_node node = vkd_op_node(lowering, shader, loops, push, push_size);
     const vkd_selection_info *selection = &lowering->selections[lowering->selection_count - 1];
@@ -57,7 +68,8 @@ vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shade
     return node;
 }
 
-vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count)
+vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants,
+                        size_t count)
 {
     vkd_arena *arena = lowering->graph->arena;
     char text[CONV2D_TEXT];
@@ -65,9 +77,10 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     const char *problem = vkd_arena_printf(arena, "%s", text), *reason;
     vkd_candidate_info *candidates = vkd_arena_alloc(arena, count, sizeof *candidates);
     vkd_selection_info *grown =
-        vkd_arena_grow(arena, lowering->selections, lowering->selection_count, &lowering->selection_capacity, sizeof *grown);
-    const conv2d **convs =
-        vkd_arena_grow(arena, lowering->convs, lowering->selection_count, &lowering->conv_capacity, sizeof *convs);
+        vkd_arena_grow(arena, lowering->selections, lowering->selection_count,
+                       &lowering->selection_capacity, sizeof *grown);
+    const conv2d **convs = vkd_arena_grow(arena, lowering->convs, lowering->selection_count,
+                                          &lowering->conv_capacity, sizeof *convs);
     conv2d *copy = vkd_arena_alloc(arena, 1, sizeof *copy);
     if (!candidates || !grown || !problem || !convs || !copy)
         return vkd_fail_memory(lowering->context, "a selection");

@@ -9,8 +9,8 @@ bool conv2d_is_named(const conv2d_variant *variant, const char *name)
            (variant->tile && !strcmp(variant->tile->name, name));
 }
 
-void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem, const vkd_caps *caps,
-                     vkd_candidate_info *candidates)
+void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem,
+                     const vkd_caps *caps, vkd_candidate_info *candidates)
 {
     for (size_t i = 0; i < count; i++) {
         const conv2d_variant *variant = &variants[i];
@@ -24,8 +24,10 @@ void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_
     }
 }
 
-/* The eligible candidate with the lowest estimate among those called `name` (null: all); `count` if there is none. */
-static size_t cheapest(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *name)
+/* The eligible candidate with the lowest estimate among those called `name` (null: all); `count` if
+ * there is none. */
+static size_t cheapest(const conv2d_variant *variants, size_t count,
+                       const vkd_candidate_info *candidates, const char *name)
 {
     size_t best = count;
     for (size_t i = 0; i < count; i++)
@@ -46,8 +48,8 @@ static size_t fastest(size_t count, const vkd_candidate_info *candidates)
     return best;
 }
 
-size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *forced,
-                     const char **reason)
+size_t conv2d_choose(const conv2d_variant *variants, size_t count,
+                     const vkd_candidate_info *candidates, const char *forced, const char **reason)
 {
     size_t winner = forced ? cheapest(variants, count, candidates, forced) : count;
     *reason = "forced by an option";

@@ -1,5 +1,5 @@
-/* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of its weights: both are
- * handed to the factory. */
+/* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of
+ * its weights: both are handed to the factory. */
 #include "ops/conv/args.h"
 #include "ops/tables.h"
 
@@ -21,26 +21,30 @@ static int64_t out_size(const conv_args *args, int axis, int64_t in)
 }
 
 /* A depthwise weight that is [kernel_h][kernel_w][channel]. */
-static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv2d_problem *p, vkd_weights *out)
+static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv2d_problem *p,
+                              vkd_weights *out)
 {
     if (!conv2d_is_depthwise(p))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%u groups for %u input and %u output channels: one channel a group is supported", p->groups,
-                           p->in_c, p->out_c);
+        return vkd_op_fail(
+            lowering, VKD_UNSUPPORTED,
+            "%u groups for %u input and %u output channels: one channel a group is supported",
+            p->groups, p->in_c, p->out_c);
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, value);
     uint32_t padded = (uint32_t)vkd_align_up(p->out_c, 4);
-    bool whole = weight->rank == 3 && weight->dims[2] == padded; /* channels may be padded to whole words */
+    /* channels may be padded to whole words */
+    bool whole = weight->rank == 3 && weight->dims[2] == padded;
     const uint32_t dims[] = {p->kernel[0], p->kernel[1], whole ? padded : p->out_c};
     VKD_TRY(conv_args_check_weight(lowering, value, 3, dims));
     *out = (vkd_weights){weight->data, 1, dims[2]};
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
 static uint32_t channels_of(const vkd_shaping *shaping, const conv_args *args)
 {
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *weight = vkd_shape_of(shaping, args->weight);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *weight = vkd_shape_of(shaping, args->weight);
     return !args->taps_first ? weight->dims[0] : x->rank >= 3 ? x->dims[x->rank - 3] : 0;
 }
 
@@ -55,23 +59,27 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const conv_args *args = arguments;
     conv2d conv;
     VKD_TRY(conv_args_begin(lowering, args, &conv));
-    VKD_TRY(args->taps_first ? weight_taps(lowering, args->weight, &conv.problem, &conv.weights)
-                             : conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
+    VKD_TRY(args->taps_first
+                ? weight_taps(lowering, args->weight, &conv.problem, &conv.weights)
+                : conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
     return conv2d_build(lowering, &conv, conv2d_variants, conv2d_variant_count);
 }
 
 static const conv_args rows_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};
-static const conv_args taps_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}, .taps_first = true};
+static const conv_args taps_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE},
+                                     .taps_first = true};
 
-#define CONV2D(name_, defaults_)                                                                                               \
-    {                                                                                                                          \
-        .name = name_, .params = conv2d_params, .args_size = sizeof(conv_args), .shape = shape, .lower = lower,                \
-        .kind = VKD_OP_Q8_CONV, .defaults = defaults_                                                                          \
+#define CONV2D(name_, defaults_)                                                                   \
+    {                                                                                              \
+        .name = name_, .params = conv2d_params, .args_size = sizeof(conv_args), .shape = shape,    \
+        .lower = lower, .kind = VKD_OP_Q8_CONV, .defaults = defaults_                              \
     }
 
 static const vkd_op rows[] = {
-    CONV2D("et_vk.q8ta_conv2d.default", &rows_first),         CONV2D("et_vk.q8ta_conv2d_general.default", &rows_first),
-    CONV2D("et_vk.q8ta_conv2d_im2col.default", &rows_first), CONV2D("et_vk.q8ta_conv2d_pw.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d_general.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d_im2col.default", &rows_first),
+    CONV2D("et_vk.q8ta_conv2d_pw.default", &rows_first),
     CONV2D("et_vk.q8ta_conv2d_dw.default", &taps_first),
 };
 

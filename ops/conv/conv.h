@@ -1,5 +1,6 @@
-/* The conv node factory: what a convolution is, which variants can run it, and which one is chosen. The choice is a pure
- * function of the problem and the device's caps over a table of variants, so it is tested without a device. */
+/* The conv node factory: what a convolution is, which variants can run it, and which one is chosen.
+ * The choice is a pure function of the problem and the device's caps over a table of variants, so
+ * it is tested without a device. */
 #ifndef VKD_OPS_CONV_CONV_H
 #define VKD_OPS_CONV_CONV_H
 
@@ -11,14 +12,18 @@ typedef struct conv2d_problem {
     uint32_t n, in_c, in_h, in_w, out_c, out_h, out_w;
     uint32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
     uint32_t groups;
-    vkd_dtype dtype;     /* of the operands: INT8; FLOAT32 or FLOAT16, which are multiplied and added in 32 bits */
-    uint32_t transposed; /* floats: 1 if an input pixel is spread over a window of the output, else 0 */
+    /* of the operands: INT8; FLOAT32 or FLOAT16, which are multiplied and added in 32 bits */
+    vkd_dtype dtype;
+    /* floats: 1 if an input pixel is spread over a window of the output, else 0 */
+    uint32_t transposed;
 } conv2d_problem;
 
 /* What a convolution of floats works on, besides x and y. */
 typedef struct conv2d_real {
     const void
-        *weights; /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed [in_c][oc_group][taps]; or null, */
+        /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed
+           [in_c][oc_group][taps]; or null, */
+        *weights;
     vkd_tensor_id computed; /* and the same in ROWS, made by other operators */
     vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
     float low, high;        /* of the clamp behind */
@@ -28,8 +33,9 @@ typedef struct conv2d_real {
 typedef struct conv2d {
     conv2d_problem problem;
     vkd_tensor_id x, y;     /* 4C */
-    conv2d_problem largest; /* of floats in a net whose shapes change, of the largest: kernels are chosen for it, so that other
-                             * shapes need no others. Zeros: the problem is what they are chosen for */
+    conv2d_problem largest; /* of floats in a net whose shapes change, of the largest: kernels are
+                             * chosen for it, so that other shapes need no others. Zeros: the
+                             * problem is what they are chosen for */
     conv2d_real real;       /* of floats. Of int8, all that follows: */
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
@@ -44,20 +50,23 @@ static inline const conv2d_problem *conv2d_choice(const conv2d *conv)
     return conv->largest.n ? &conv->largest : &conv->problem;
 }
 
-/* A way to run convolutions: a family of kernels, and one tile of the GEMM where the family has several. */
+/* A way to run convolutions: a family of kernels, and one tile of the GEMM where the family has
+ * several. */
 typedef struct conv2d_variant {
     const char *name;      /* "im2col 4x4": unique */
     const char *family;    /* "im2col" */
     const gemm_tile *tile; /* null for families without */
     /* Null if it can run the problem on the device, else why not. */
-    const char *(*refuses)(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
+    const char *(*refuses)(const conv2d_problem *problem, const vkd_caps *caps,
+                           const gemm_tile *tile);
     /* Estimated microseconds; only asked when it does not refuse. */
     double (*cost)(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
     /* Adds the dispatches to the graph. */
     vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 } conv2d_variant;
 
-/* All variants for int8, and for floats; the first of each supports everything but what is too long for a device's loops. */
+/* All variants for int8, and for floats; the first of each supports everything but what is too long
+ * for a device's loops. */
 extern const conv2d_variant conv2d_variants[], conv2d_float_variants[];
 extern const size_t conv2d_variant_count, conv2d_float_variant_count;
 
@@ -70,48 +79,62 @@ const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_co
 /* Whether a variant is meant by `name`: its own, its family's or its tile's. */
 bool conv2d_is_named(const conv2d_variant *variant, const char *name);
 
-/* Describes every variant of a table as a candidate for a problem: eligible or not, and why; its estimated cost. */
-void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem, const vkd_caps *caps,
-                     vkd_candidate_info *candidates);
+/* Describes every variant of a table as a candidate for a problem: eligible or not, and why; its
+ * estimated cost. */
+void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem,
+                     const vkd_caps *caps, vkd_candidate_info *candidates);
 
-/* The index of the candidate to use: of the eligible ones that `forced` names, if there are any, the cheapest; else the fastest
- * of those that were measured; else the cheapest. `count` if none is eligible. reason: why it won. */
-size_t conv2d_choose(const conv2d_variant *variants, size_t count, const vkd_candidate_info *candidates, const char *forced,
-                     const char **reason);
+/* The index of the candidate to use: of the eligible ones that `forced` names, if there are any,
+ * the cheapest; else the fastest of those that were measured; else the cheapest. `count` if none is
+ * eligible. reason: why it won. */
+size_t conv2d_choose(const conv2d_variant *variants, size_t count,
+                     const vkd_candidate_info *candidates, const char *forced, const char **reason);
 
-/* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds out, keeps the choice for
- * vkd_describe_selection, and emits. */
-VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants, size_t count);
+/* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds
+ * out, keeps the choice for vkd_describe_selection, and emits. */
+VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv,
+                                     const conv2d_variant *variants, size_t count);
 
 /* A checksum of the tables of all variants, for vkd_tuner_create. */
 uint64_t conv2d_table_sum(void);
 
-/* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as "p1x0" (h, w). Behind it " f32"
- * or " f16" for floats, and " t" where it is transposed. */
+/* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as
+ * "p1x0" (h, w). Behind it " f32" or " f16" for floats, and " t" where it is transposed. */
 enum { CONV2D_TEXT = 192 };
 void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
 /* With what else matters for the time of a convolution: a key of the tuning file. */
 enum { CONV2D_KEY = CONV2D_TEXT + 8 };
 void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
-static inline uint32_t conv2d_ic_group(const conv2d_problem *problem) { return problem->in_c / problem->groups; }
-static inline uint32_t conv2d_oc_group(const conv2d_problem *problem) { return problem->out_c / problem->groups; }
+static inline uint32_t conv2d_ic_group(const conv2d_problem *problem)
+{
+    return problem->in_c / problem->groups;
+}
+static inline uint32_t conv2d_oc_group(const conv2d_problem *problem)
+{
+    return problem->out_c / problem->groups;
+}
 static inline uint64_t conv2d_pixels(const conv2d_problem *problem)
 {
     return (uint64_t)problem->n * problem->out_h * problem->out_w;
 }
-static inline uint32_t conv2d_taps(const conv2d_problem *problem) { return problem->kernel[0] * problem->kernel[1]; }
+static inline uint32_t conv2d_taps(const conv2d_problem *problem)
+{
+    return problem->kernel[0] * problem->kernel[1];
+}
 static inline uint64_t conv2d_k(const conv2d_problem *problem) /* of one group */
 {
     return (uint64_t)problem->kernel[0] * problem->kernel[1] * conv2d_ic_group(problem);
 }
-static inline uint32_t conv2d_weight_row(const conv2d_problem *problem) /* bytes: k padded to whole words */
+static inline uint32_t
+conv2d_weight_row(const conv2d_problem *problem) /* bytes: k padded to whole words */
 {
     return (uint32_t)vkd_align_up(conv2d_k(problem), 4);
 }
 static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 {
-    uint64_t pixels = problem->transposed ? (uint64_t)problem->n * problem->in_h * problem->in_w : conv2d_pixels(problem);
+    uint64_t pixels = problem->transposed ? (uint64_t)problem->n * problem->in_h * problem->in_w
+                                          : conv2d_pixels(problem);
     return pixels * problem->out_c * conv2d_k(problem);
 }
 
@@ -127,7 +150,8 @@ static inline bool conv2d_is_depthwise(const conv2d_problem *problem)
 /* Whether every group of channels starts at a word. */
 static inline bool conv2d_groups_fill_words(const conv2d_problem *problem)
 {
-    return problem->groups == 1 || (conv2d_ic_group(problem) % 4 == 0 && conv2d_oc_group(problem) % 4 == 0);
+    return problem->groups == 1 ||
+           (conv2d_ic_group(problem) % 4 == 0 && conv2d_oc_group(problem) % 4 == 0);
 }
 
 uint64_t conv2d_general_loops(const conv2d_problem *problem); /* vkd_node.loops */
@@ -135,10 +159,11 @@ uint64_t conv2d_general_loops(const conv2d_problem *problem); /* vkd_node.loops 
 /* Emission, by family. */
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
-vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile); /* pointwise and implicit */
+/* pointwise and implicit */
+vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
 /* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops, const void *push,
-                     uint32_t push_size);
+vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                     uint64_t loops, const void *push, uint32_t push_size);
 
 #endif

@@ -1,4 +1,5 @@
-/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.comp and conv_dw_lanes.comp for 3x3 and 5x5.
+/* The depthwise variants: shaders/conv_dw.comp for any window, shaders/conv_dw_row.comp and
+ * conv_dw_lanes.comp for 3x3 and 5x5.
  */
 #include "ops/conv/depthwise.h"
 #include "ops/conv/window.h"
@@ -6,7 +7,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------------------------------------- weights */
+/* -------------------------------------------------------------------------------------- weights */
 
 typedef struct tap_source {
     vkd_weights weights;
@@ -37,32 +38,39 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, vkd_node *nod
         .taps = conv2d_taps(p),
     };
     vkd_tensor_id weights;
-    VKD_TRY(vkd_op_constant(lowering, (uint64_t)conv2d_taps(p) * words_of(p) * 4, pack_taps, &source, sizeof source, &weights));
+    VKD_TRY(vkd_op_constant(lowering, (uint64_t)conv2d_taps(p) * words_of(p) * 4, pack_taps,
+                            &source, sizeof source, &weights));
     vkd_node_read(node, conv->x);
     vkd_node_read(node, weights);
     vkd_requantize_bind(node, conv->channels, conv->residual, conv->y);
     return vkd_op_add_node(lowering, node, conv->x, conv->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ cost */
+/* ----------------------------------------------------------------------------------------- cost */
 
-/* Microseconds for invocations that each load so many words and finish so many words of output. On a GPU that they do not fill,
- * it is the length of one; measured on an H100 for discrete ones. On a CPU it is the sum of all; measured on a 2-core machine.
+/* Microseconds for invocations that each load so many words and finish so many words of output. On
+ * a GPU that they do not fill, it is the length of one; measured on an H100 for discrete ones. On a
+ * CPU it is the sum of all; measured on a 2-core machine.
  */
 static double cost_of(const vkd_caps *caps, double invocations, double loads, double outputs)
 {
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + invocations * (loads / 420 + outputs / 200);
     bool discrete = caps->type == VKD_TYPE_DISCRETE;
-    double length = 0.7 + 0.3 * outputs + 0.038 * loads, filled = invocations / (discrete ? 1 << 17 : 1 << 13);
+    double length = 0.7 + 0.3 * outputs + 0.038 * loads,
+           filled = invocations / (discrete ? 1 << 17 : 1 << 13);
     return 2.0 + (discrete ? 1 : 4) * length * (filled > 1 ? filled : 1);
 }
 
-/* ------------------------------------------------------------------------------------------------------ any window */
+/* ----------------------------------------------------------------------------------- any window */
 
-static uint64_t window_loops(const conv2d_problem *p) { return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0)); }
+static uint64_t window_loops(const conv2d_problem *p)
+{
+    return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0));
+}
 
-const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                     const gemm_tile *tile)
 {
     (void)tile;
     if (!conv2d_is_depthwise(p))
@@ -73,21 +81,24 @@ const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *ca
 double conv2d_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     (void)tile;
-    return cost_of(caps, (double)conv2d_pixels(p) * words_of(p), 4.0 * conv2d_taps(p), 1); /* nothing of the loop is unrolled */
+    /* nothing of the loop is unrolled */
+    return cost_of(caps, (double)conv2d_pixels(p) * words_of(p), 4.0 * conv2d_taps(p), 1);
 }
 
 vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     (void)tile;
     conv_params push = conv2d_window_params(conv);
-    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_CONV_DW, window_loops(&conv->problem), &push, sizeof push);
-    vkd_node_linear(&node, lowering->caps, conv2d_pixels(&conv->problem) * words_of(&conv->problem));
+    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_CONV_DW, window_loops(&conv->problem),
+                                &push, sizeof push);
+    vkd_node_linear(&node, lowering->caps,
+                    conv2d_pixels(&conv->problem) * words_of(&conv->problem));
     return emit(lowering, conv, &node);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ rows */
+/* ----------------------------------------------------------------------------------------- rows */
 
-#define TILE(id, tile_name, pixels, channels, way)                                                                             \
+#define TILE(id, tile_name, pixels, channels, way)                                                 \
     [CONV2D_ROW_##id] = {.name = tile_name, .m = pixels, .n = channels, .kind = way},
 const gemm_tile conv2d_row_tiles[CONV2D_ROW_TILE_COUNT] = {CONV2D_ROW_TILES(TILE)};
 #undef TILE
@@ -96,17 +107,26 @@ static const struct row_kernel {
     uint32_t kernel, stride;
     vkd_shader shaders[CONV2D_ROW_TILE_COUNT];
 } row_kernels[] = {
-    {3, 1, {VKD_SHADER_CONV_DW_3X3_S1_W2, VKD_SHADER_CONV_DW_3X3_S1_W4, VKD_SHADER_CONV_DW_LANES_3X3_S1}},
-    {3, 2, {VKD_SHADER_CONV_DW_3X3_S2_W2, VKD_SHADER_CONV_DW_3X3_S2_W4, VKD_SHADER_CONV_DW_LANES_3X3_S2}},
-    {5, 1, {VKD_SHADER_CONV_DW_5X5_S1_W2, VKD_SHADER_CONV_DW_5X5_S1_W4, VKD_SHADER_CONV_DW_LANES_5X5_S1}},
-    {5, 2, {VKD_SHADER_CONV_DW_5X5_S2_W2, VKD_SHADER_CONV_DW_5X5_S2_W4, VKD_SHADER_CONV_DW_LANES_5X5_S2}},
+    {3,
+     1,
+     {VKD_SHADER_CONV_DW_3X3_S1_W2, VKD_SHADER_CONV_DW_3X3_S1_W4, VKD_SHADER_CONV_DW_LANES_3X3_S1}},
+    {3,
+     2,
+     {VKD_SHADER_CONV_DW_3X3_S2_W2, VKD_SHADER_CONV_DW_3X3_S2_W4, VKD_SHADER_CONV_DW_LANES_3X3_S2}},
+    {5,
+     1,
+     {VKD_SHADER_CONV_DW_5X5_S1_W2, VKD_SHADER_CONV_DW_5X5_S1_W4, VKD_SHADER_CONV_DW_LANES_5X5_S1}},
+    {5,
+     2,
+     {VKD_SHADER_CONV_DW_5X5_S2_W2, VKD_SHADER_CONV_DW_5X5_S2_W4, VKD_SHADER_CONV_DW_LANES_5X5_S2}},
 };
 
 static const struct row_kernel *row_kernel(const conv2d_problem *p)
 {
     for (size_t i = 0; i < sizeof row_kernels / sizeof row_kernels[0]; i++) {
         const struct row_kernel *k = &row_kernels[i];
-        if (p->kernel[0] == k->kernel && p->kernel[1] == k->kernel && p->stride[0] == k->stride && p->stride[1] == k->stride)
+        if (p->kernel[0] == k->kernel && p->kernel[1] == k->kernel && p->stride[0] == k->stride &&
+            p->stride[1] == k->stride)
             return k;
     }
     return NULL;
@@ -116,12 +136,13 @@ typedef struct grid {
     uint32_t local[3], groups[3];
 } grid;
 
-/* Workgroups of 64 that fit the output. x is words of channels, y tiles of pixels in a row, z rows; for lanes, x is texels of
- * channels and tiles, y rows, which leaves fewer lanes without work. */
+/* Workgroups of 64 that fit the output. x is words of channels, y tiles of pixels in a row, z rows;
+ * for lanes, x is texels of channels and tiles, y rows, which leaves fewer lanes without work. */
 static grid row_grid(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     uint32_t tiles = (uint32_t)vkd_divide_up(p->out_w, tile->m), rows = p->n * p->out_h;
-    const uint32_t words[3] = {words_of(p), tiles, rows}, texels[3] = {p->out_c / tile->n * tiles, rows, 1};
+    const uint32_t words[3] = {words_of(p), tiles, rows},
+                   texels[3] = {p->out_c / tile->n * tiles, rows, 1};
     const uint32_t *size = tile->kind == GEMM_IN_LANES ? texels : words;
     grid g = {.local = {1, 1, 1}};
     uint32_t room = caps->max_workgroup_invocations < 64 ? caps->max_workgroup_invocations : 64;
@@ -135,7 +156,8 @@ static grid row_grid(const conv2d_problem *p, const vkd_caps *caps, const gemm_t
     return g;
 }
 
-static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps,
+                                const gemm_tile *tile)
 {
     if (caps->type != VKD_TYPE_CPU)
         return "it is for CPU devices";
@@ -143,7 +165,9 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps, c
         return "the channels are no multiple of 16";
     uint64_t pixels = (uint64_t)p->n * p->in_h * p->in_w;
     pixels = conv2d_pixels(p) > pixels ? conv2d_pixels(p) : pixels;
-    return pixels * (p->out_c / tile->n) > caps->max_texels ? "its tensors are larger than a texel buffer" : NULL;
+    return pixels * (p->out_c / tile->n) > caps->max_texels
+               ? "its tensors are larger than a texel buffer"
+               : NULL;
 }
 
 const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -164,8 +188,10 @@ const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, co
 
 double conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    double loads = p->kernel[0] * ((tile->m - 1) * p->stride[1] + 2.0 * p->kernel[1]); /* inputs, and a row of weights */
-    double invocations = (double)p->n * p->out_h * (double)vkd_divide_up(p->out_w, tile->m) * words_of(p);
+    /* inputs, and a row of weights */
+    double loads = p->kernel[0] * ((tile->m - 1) * p->stride[1] + 2.0 * p->kernel[1]);
+    double invocations =
+        (double)p->n * p->out_h * (double)vkd_divide_up(p->out_w, tile->m) * words_of(p);
     /* A fetch brings four words at the price of less than one. */
     return tile->kind == GEMM_IN_LANES ? 6.0 + invocations * (loads / 1300 + tile->m / 600.0)
                                        : cost_of(caps, invocations, loads, tile->m);
@@ -175,7 +201,8 @@ vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gem
 {
     conv_params push = conv2d_window_params(conv);
     vkd_shader shader = row_kernel(&conv->problem)->shaders[tile - conv2d_row_tiles];
-    vkd_node node = conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0), &push, sizeof push);
+    vkd_node node = conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0), &push,
+                                sizeof push);
     grid g = row_grid(&conv->problem, lowering->caps, tile);
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);

@@ -1,5 +1,5 @@
-/* aten.convolution and conv_with_clamp, of floats and halves: one and two dimensions, any groups, strides, dilations;
- * transposed too. One that has one dimension is an image of height 1. */
+/* aten.convolution and conv_with_clamp, of floats and halves: one and two dimensions, any groups,
+ * strides, dilations; transposed too. One that has one dimension is an image of height 1. */
 #include "ops/conv/conv.h"
 #include "ops/tables.h"
 
@@ -15,19 +15,21 @@ typedef struct conv_float_args {
     uint32_t y;
 } conv_float_args;
 
-#define CONV_FLOAT_PARAMS                                                                                                      \
-    VKD_TENSOR(conv_float_args, x), VKD_TENSOR(conv_float_args, weight), VKD_OPTIONAL_TENSOR(conv_float_args, bias),           \
-        VKD_INT_LIST(conv_float_args, stride), VKD_INT_LIST(conv_float_args, padding),                                         \
-        VKD_INT_LIST(conv_float_args, dilation), VKD_BOOL(conv_float_args, transposed),                                        \
-        VKD_INT_LIST(conv_float_args, output_padding), VKD_INT(conv_float_args, groups)
+#define CONV_FLOAT_PARAMS                                                                          \
+    VKD_TENSOR(conv_float_args, x), VKD_TENSOR(conv_float_args, weight),                           \
+        VKD_OPTIONAL_TENSOR(conv_float_args, bias), VKD_INT_LIST(conv_float_args, stride),         \
+        VKD_INT_LIST(conv_float_args, padding), VKD_INT_LIST(conv_float_args, dilation),           \
+        VKD_BOOL(conv_float_args, transposed), VKD_INT_LIST(conv_float_args, output_padding),      \
+        VKD_INT(conv_float_args, groups)
 
-static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_float_args, y), VKD_PARAMS_END};
-static const vkd_param clamp_params[] = {CONV_FLOAT_PARAMS, VKD_OPTIONAL_NUMBER(conv_float_args, low),
-                                         VKD_OPTIONAL_NUMBER(conv_float_args, high), VKD_OUTPUT(conv_float_args, y),
+static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_float_args, y),
                                          VKD_PARAMS_END};
+static const vkd_param clamp_params[] = {
+    CONV_FLOAT_PARAMS, VKD_OPTIONAL_NUMBER(conv_float_args, low),
+    VKD_OPTIONAL_NUMBER(conv_float_args, high), VKD_OUTPUT(conv_float_args, y), VKD_PARAMS_END};
 static const conv_float_args unbounded = {.bias = VKD_NO_VALUE};
 
-/* ----------------------------------------------------------------------------------------------------------- shapes */
+/* --------------------------------------------------------------------------------------- shapes */
 
 enum { MAX_WINDOW = 1 << 15 }; /* all arithmetic on what is within fits 32 bits */
 
@@ -39,14 +41,16 @@ static int32_t item(const vkd_int_list *list, uint32_t from_last, int32_t otherw
     return list->items[list->count == 1 ? 0 : list->count - 1 - from_last];
 }
 
-static vkd_status check_list(vkd_shaping *shaping, const char *name, const vkd_int_list *list, uint32_t dims, int32_t least)
+static vkd_status check_list(vkd_shaping *shaping, const char *name, const vkd_int_list *list,
+                             uint32_t dims, int32_t least)
 {
     if (list->count > 1 && list->count != dims)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the %s has %zu numbers for %u dimensions", name, list->count, dims);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the %s has %zu numbers for %u dimensions", name, list->count, dims);
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i] < least || list->items[i] > MAX_WINDOW)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the %s is %d: %d to %d is possible", name, list->items[i], least,
-                                  MAX_WINDOW);
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the %s is %d: %d to %d is possible",
+                                  name, list->items[i], least, MAX_WINDOW);
     return VKD_OK;
 }
 
@@ -58,27 +62,34 @@ static vkd_status check_lists(vkd_shaping *shaping, const conv_float_args *args,
     return check_list(shaping, "output padding", &args->output_padding, dims, 0);
 }
 
-static vkd_status check_operands(vkd_shaping *shaping, const conv_float_args *args, uint32_t *out_channels)
+static vkd_status check_operands(vkd_shaping *shaping, const conv_float_args *args,
+                                 uint32_t *out_channels)
 {
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *w = vkd_shape_of(shaping, args->weight);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *w = vkd_shape_of(shaping, args->weight);
     if (x->rank != w->rank || (x->rank != 3 && x->rank != 4))
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "the input has rank %u and its weight rank %u: both of 3 or of 4 are supported", x->rank,
-                              w->rank);
+        return vkd_shape_fail(
+            shaping, VKD_UNSUPPORTED,
+            "the input has rank %u and its weight rank %u: both of 3 or of 4 are supported",
+            x->rank, w->rank);
     const int32_t groups = args->groups;
     const uint64_t in_c = args->transposed ? w->dims[0] : (uint64_t)w->dims[1] * (uint32_t)groups;
     const uint64_t out_c = args->transposed ? (uint64_t)w->dims[1] * (uint32_t)groups : w->dims[0];
-    if (groups < 1 || in_c != x->dims[1] || in_c % (uint32_t)groups || out_c % (uint32_t)groups || !in_c || out_c > INT32_MAX) {
+    if (groups < 1 || in_c != x->dims[1] || in_c % (uint32_t)groups || out_c % (uint32_t)groups ||
+        !in_c || out_c > INT32_MAX) {
         char of_x[VKD_DIMS_TEXT], of_w[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an input of %s does not fit a weight of %s in %d groups",
-                              vkd_dims_format(x->rank, x->dims, of_x), vkd_dims_format(w->rank, w->dims, of_w), groups);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "an input of %s does not fit a weight of %s in %d groups",
+                              vkd_dims_format(x->rank, x->dims, of_x),
+                              vkd_dims_format(w->rank, w->dims, of_w), groups);
     }
     *out_channels = (uint32_t)out_c;
     if (args->bias == VKD_NO_VALUE)
         return VKD_OK;
     const vkd_model_tensor *bias = vkd_shape_of(shaping, args->bias);
     if (bias->rank != 1 || bias->dims[0] != out_c)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the bias is no vector of %u numbers, one an output channel",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "the bias is no vector of %u numbers, one an output channel",
                               (uint32_t)out_c);
     return VKD_OK;
 }
@@ -86,7 +97,8 @@ static vkd_status check_operands(vkd_shaping *shaping, const conv_float_args *ar
 /* Pixels of the result along a dimension; less than 1 where the window does not fit. */
 static int64_t out_size(const conv_float_args *args, uint32_t from_last, int64_t in, int64_t kernel)
 {
-    int64_t stride = item(&args->stride, from_last, 1), padding = item(&args->padding, from_last, 0);
+    int64_t stride = item(&args->stride, from_last, 1),
+            padding = item(&args->padding, from_last, 0);
     int64_t reach = item(&args->dilation, from_last, 1) * (kernel - 1) + 1;
     if (args->transposed)
         return (in - 1) * stride - 2 * padding + reach + item(&args->output_padding, from_last, 0);
@@ -97,24 +109,27 @@ static int64_t out_size(const conv_float_args *args, uint32_t from_last, int64_t
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const conv_float_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *w = vkd_shape_of(shaping, args->weight);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *w = vkd_shape_of(shaping, args->weight);
     uint32_t dims[4] = {x->dims[0]};
     VKD_TRY(check_operands(shaping, args, &dims[1]));
     VKD_TRY(check_lists(shaping, args, x->rank - 2));
     for (uint32_t d = 2; d < x->rank; d++) {
         if (!x->dims[d] || w->dims[d] < 1 || w->dims[d] > MAX_WINDOW)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u pixels under a window of %u: 1 to %d is possible", x->dims[d],
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "%u pixels under a window of %u: 1 to %d is possible", x->dims[d],
                                   w->dims[d], MAX_WINDOW);
         int64_t out = out_size(args, x->rank - 1 - d, x->dims[d], w->dims[d]);
         if (out < 1 || out > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the window does not fit its input: %lld pixels come out",
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "the window does not fit its input: %lld pixels come out",
                                   (long long)out);
         dims[d] = (uint32_t)out;
     }
     return vkd_shape_set(shaping, args->y, x->rank, dims);
 }
 
-/* --------------------------------------------------------------------------------------------------------- operands */
+/* ------------------------------------------------------------------------------------- operands */
 
 /* [N, C, L] as [N, C, 1, L]. */
 static vkd_view as_image(const vkd_view *view)
@@ -132,7 +147,8 @@ static bool is_whole(const vkd_graph *graph, const vkd_view *view)
     const vkd_view all = vkd_view_of(graph, view->tensor);
     bool whole = view->rank == all.rank && view->offset == 0;
     for (uint32_t d = 0; whole && d < all.rank; d++)
-        whole = view->dims[d] == all.dims[d] && (view->dims[d] == 1 || view->strides[d] == all.strides[d]);
+        whole = view->dims[d] == all.dims[d] &&
+                (view->dims[d] == 1 || view->strides[d] == all.strides[d]);
     return whole;
 }
 
@@ -148,7 +164,8 @@ static vkd_status image_of(vkd_lowering *lowering, uint32_t value, vkd_tensor_id
     *out = view.tensor;
     if (graph->tensors[view.tensor].layout == VKD_4C && is_whole(graph, &view))
         return VKD_OK;
-    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, tensor->dtype, VKD_4C, 4, view.dims, out));
+    VKD_TRY(
+        vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, tensor->dtype, VKD_4C, 4, view.dims, out));
     return vkd_op_move(lowering, &view, *out);
 }
 
@@ -157,12 +174,15 @@ static vkd_status check_types(vkd_lowering *lowering, const conv_float_args *arg
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
     const uint32_t others[] = {args->weight, args->y, args->bias};
     if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has dtype %s: f32 and f16 are supported",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "the input has dtype %s: f32 and f16 are supported",
                            vkd_dtype_name(dtype));
     for (size_t i = 0; i < 3; i++)
         if (others[i] != VKD_NO_VALUE && vkd_value_tensor(lowering, others[i])->dtype != dtype)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected the input's, %s", others[i],
-                               vkd_dtype_name(vkd_value_tensor(lowering, others[i])->dtype), vkd_dtype_name(dtype));
+            return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                               "value %u has dtype %s, expected the input's, %s", others[i],
+                               vkd_dtype_name(vkd_value_tensor(lowering, others[i])->dtype),
+                               vkd_dtype_name(dtype));
     return VKD_OK;
 }
 
@@ -192,7 +212,8 @@ static vkd_status weights_of(vkd_lowering *lowering, const conv_float_args *args
 /* Of so many values: those that the graph is for, or the file's, which are the largest. */
 static conv2d_problem problem_of(const vkd_model_value *values, const conv_float_args *args)
 {
-    const vkd_model_tensor *x = &values[args->x].tensor, *w = &values[args->weight].tensor, *y = &values[args->y].tensor;
+    const vkd_model_tensor *x = &values[args->x].tensor, *w = &values[args->weight].tensor,
+                           *y = &values[args->y].tensor;
     const bool image = x->rank == 4;
     conv2d_problem p = {
         .n = x->dims[0],
@@ -216,7 +237,7 @@ static conv2d_problem problem_of(const vkd_model_value *values, const conv_float
     return p;
 }
 
-/* --------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
 /* The result as an image. */
 static vkd_status make_output(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -253,9 +274,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return rank == 4 ? VKD_OK : as_sequence(lowering, args->y, conv.y);
 }
 
-#define CONV_FLOAT(name_, params_)                                                                                             \
-    {                                                                                                                          \
-        name_, params_, sizeof(conv_float_args), shape, lower, .defaults = &unbounded                                          \
+#define CONV_FLOAT(name_, params_)                                                                 \
+    {                                                                                              \
+        name_, params_, sizeof(conv_float_args), shape, lower, .defaults = &unbounded              \
     }
 
 static const vkd_op rows[] = {

@@ -1,4 +1,5 @@
-/* Trials of convolutions of floats: operands that a driver's fault shows in, and the scalar oracle, in double precision. */
+/* Trials of convolutions of floats: operands that a driver's fault shows in, and the scalar oracle,
+ * in double precision. */
 #include "ops/conv/trial.h"
 #include "runtime/base/element.h"
 
@@ -7,16 +8,20 @@
 
 enum { X_STREAM = 6, WEIGHT_STREAM, BIAS_STREAM };
 
-/* ------------------------------------------------------------------------------------------------------------ operands */
+/* ------------------------------------------------------------------------------------- operands */
 
-static size_t weight_count(const conv2d_problem *p) { return (size_t)p->out_c * (size_t)conv2d_k(p); }
+static size_t weight_count(const conv2d_problem *p)
+{
+    return (size_t)p->out_c * (size_t)conv2d_k(p);
+}
 
 vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     *out = (conv2d_trial){.problem = conv->problem, .real = conv->real};
     if (out->real.weights)
         return VKD_OK;
-    out->made_real = vkd_arena_alloc(arena, weight_count(&conv->problem), vkd_dtype_size(conv->problem.dtype));
+    out->made_real =
+        vkd_arena_alloc(arena, weight_count(&conv->problem), vkd_dtype_size(conv->problem.dtype));
     out->real.weights = out->made_real;
     return out->made_real ? VKD_OK : vkd_fail_memory(arena->context, "a convolution to try");
 }
@@ -24,7 +29,8 @@ vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_
 void conv2d_float_trial_fill(conv2d_trial *trial)
 {
     for (size_t i = 0, count = trial->made_real ? weight_count(&trial->problem) : 0; i < count; i++)
-        vkd_element_set(trial->problem.dtype, trial->made_real, i, conv2d_trial_number(WEIGHT_STREAM, i));
+        vkd_element_set(trial->problem.dtype, trial->made_real, i,
+                        conv2d_trial_number(WEIGHT_STREAM, i));
 }
 
 typedef struct made_source {
@@ -37,19 +43,23 @@ static void pack_made(const void *from, void *dst, size_t size)
     const made_source *source = from;
     size_t element = vkd_dtype_size((vkd_dtype)source->dtype);
     for (size_t i = 0; i < size / element; i++)
-        vkd_element_set((vkd_dtype)source->dtype, (char *)dst, i,
-                        i % source->padded < source->channels ? conv2d_trial_number(source->stream, i) : NAN);
+        vkd_element_set(
+            (vkd_dtype)source->dtype, (char *)dst, i,
+            i % source->padded < source->channels ? conv2d_trial_number(source->stream, i) : NAN);
 }
 
-static vkd_status add_made(const conv2d_trial *trial, vkd_graph *graph, uint32_t stream, vkd_layout layout, uint32_t rank,
-                           const uint32_t *dims, vkd_tensor_id *out)
+static vkd_status add_made(const conv2d_trial *trial, vkd_graph *graph, uint32_t stream,
+                           vkd_layout layout, uint32_t rank, const uint32_t *dims,
+                           vkd_tensor_id *out)
 {
     made_source *source = vkd_arena_alloc(graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(graph->arena->context, "a convolution to try");
     const uint32_t channels = dims[rank > 1];
-    *source = (made_source){stream, trial->problem.dtype, channels, (uint32_t)vkd_align_up(channels, 4)};
-    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_CONSTANT, trial->problem.dtype, layout, rank, dims, out));
+    *source =
+        (made_source){stream, trial->problem.dtype, channels, (uint32_t)vkd_align_up(channels, 4)};
+    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_CONSTANT, trial->problem.dtype, layout, rank,
+                                 dims, out));
     graph->tensors[*out].pack = pack_made;
     graph->tensors[*out].source = source;
     graph->tensors[*out].source_size = sizeof *source;
@@ -59,15 +69,17 @@ static vkd_status add_made(const conv2d_trial *trial, vkd_graph *graph, uint32_t
 vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph, conv2d *out)
 {
     const conv2d_problem *p = &trial->problem;
-    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
-    *out = (conv2d){.problem = *p, .real = trial->real, .channels = VKD_NO_TENSOR, .residual = VKD_NO_TENSOR};
+    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w},
+                   y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
+    *out = (conv2d){
+        .problem = *p, .real = trial->real, .channels = VKD_NO_TENSOR, .residual = VKD_NO_TENSOR};
     VKD_TRY(add_made(trial, graph, X_STREAM, VKD_4C, 4, x_dims, &out->x));
     if (trial->real.bias != VKD_NO_TENSOR)
         VKD_TRY(add_made(trial, graph, BIAS_STREAM, VKD_ROWS, 1, &p->out_c, &out->real.bias));
     return vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4, y_dims, &out->y);
 }
 
-/* -------------------------------------------------------------------------------------------------------------- oracle */
+/* --------------------------------------------------------------------------------------- oracle */
 
 /* The input's row or column under a tap; -1 where there is none. */
 static int64_t under_tap(const conv2d_problem *p, int axis, uint32_t out, uint32_t tap)
@@ -87,14 +99,16 @@ typedef struct float_sum {
 } float_sum;
 
 /* The channels of one tap. */
-static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t tap, int64_t y, int64_t x, float_sum *out)
+static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t tap, int64_t y,
+                    int64_t x, float_sum *out)
 {
     const conv2d_problem *p = &trial->problem;
     uint32_t ic_group = conv2d_ic_group(p), oc_group = conv2d_oc_group(p), group = at->c / oc_group;
     size_t pixel = ((size_t)at->n * p->in_h + (size_t)y) * p->in_w + (size_t)x;
     for (uint32_t i = 0; i < ic_group; i++) {
         uint32_t ic = group * ic_group + i;
-        size_t row = p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
+        size_t row =
+            p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
         double product = conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
                          vkd_element_get(p->dtype, trial->real.weights, row * conv2d_taps(p) + tap);
         out->sum += product;
@@ -139,7 +153,8 @@ bool conv2d_float_trial_check(const conv2d_trial *trial, const void *y)
     const conv2d_problem *p = &trial->problem;
     for (uint32_t i = 0, count = conv2d_sample_count(p); i < count; i++) {
         conv2d_place at = conv2d_sample(p, i);
-        size_t slot = (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
+        size_t slot =
+            (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
         if (!is_right(trial, vkd_element_get(p->dtype, y, slot), sum_at(trial, &at)))
             return false;
     }

@@ -1,8 +1,9 @@
-/* The variants of convolutions of floats: a sliding window for everything, a depthwise one, and matrix products. */
+/* The variants of convolutions of floats: a sliding window for everything, a depthwise one, and
+ * matrix products. */
 #include "ops/conv/float.h"
 #include "shaders/conv_float_params.h"
 
-/* -------------------------------------------------------------------------------------------------------- emission */
+/* ------------------------------------------------------------------------------------- emission */
 
 static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
 {
@@ -32,9 +33,10 @@ static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
     };
 }
 
-/* A dispatch with its operands and the constants that all kernels have; the grid is the caller's. */
-vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_shader shader, uint64_t loops,
-                              const conv2d_packing *packing, vkd_node *out)
+/* A dispatch with its operands and the constants that all kernels have; the grid is the caller's.
+ */
+vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                              uint64_t loops, const conv2d_packing *packing, vkd_node *out)
 {
     const bool has_bias = conv->real.bias != VKD_NO_TENSOR;
     const conv_float_params push = params_of(conv, packing->w_tap);
@@ -67,31 +69,35 @@ void conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype)
 
 static uint32_t words_of(const conv2d_problem *p) { return (uint32_t)vkd_divide_up(p->out_c, 4); }
 
-/* -------------------------------------------------------------------------------------------------------- estimates */
+/* ------------------------------------------------------------------------------------ estimates */
 
-double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work, double outputs, double steps)
+double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work,
+                         double outputs, double steps)
 {
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + work / rates->cpu + outputs / rates->cpu_outputs;
     const bool discrete = caps->type == VKD_TYPE_DISCRETE;
-    double together = work / (discrete ? rates->discrete : rates->mobile), alone = steps * (discrete ? 0.15 : 0.6);
+    double together = work / (discrete ? rates->discrete : rates->mobile),
+           alone = steps * (discrete ? 0.15 : 0.6);
     return 2.0 + (together > alone ? together : alone);
 }
 
-/* ---------------------------------------------------------------------------------------------------- any convolution */
+/* ------------------------------------------------------------------------------ any convolution */
 
 static uint64_t general_loops(const conv2d_problem *p)
 {
     return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], vkd_loop(conv2d_ic_group(p), 0)));
 }
 
-const char *conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+const char *conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                         const gemm_tile *tile)
 {
     (void)tile;
     return vkd_loops_refuse(caps, general_loops(p));
 }
 
-double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                 const gemm_tile *tile)
 {
     (void)tile;
     static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3};
@@ -99,43 +105,57 @@ double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps, 
     return conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
 }
 
-vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
+                                     const gemm_tile *tile)
 {
     (void)tile;
     const conv2d_problem *p = &conv->problem;
     const conv2d_packing packing = {4, 1, conv2d_ic_group(p)};
     vkd_node node;
-    VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT, general_loops(p), &packing, &node));
+    VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT, general_loops(p), &packing,
+                               &node));
     vkd_node_linear(&node, lowering->caps, conv2d_pixels(p) * words_of(p));
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- table */
+/* ---------------------------------------------------------------------------------------- table */
 
 static bool is_pointwise(const conv2d_problem *p)
 {
-    return p->kernel[0] == 1 && p->kernel[1] == 1 && !p->padding[0] && !p->padding[1] && !p->transposed;
+    return p->kernel[0] == 1 && p->kernel[1] == 1 && !p->padding[0] && !p->padding[1] &&
+           !p->transposed;
 }
 
-static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                     const gemm_tile *tile)
 {
-    return is_pointwise(p) ? conv2d_float_tile_refuses(p, caps, tile) : "the kernel is not 1x1 without padding";
+    return is_pointwise(p) ? conv2d_float_tile_refuses(p, caps, tile)
+                           : "the kernel is not 1x1 without padding";
 }
 
-static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                    const gemm_tile *tile)
 {
     return is_pointwise(p) ? "it is pointwise" : conv2d_float_tile_refuses(p, caps, tile);
 }
 
-#define POINTWISE(id, name, ...)                                                                                               \
-    {"pointwise " name,      "pointwise",           &conv2d_float_tiles[CONV2D_FLOAT_##id], pointwise_refuses,                 \
-     conv2d_float_tile_cost, conv2d_float_emit_tile},
-#define IMPLICIT(id, name, ...)                                                                                                \
-    {"implicit " name,      "implicit", &conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, conv2d_float_tile_cost,      \
+#define POINTWISE(id, name, ...)                                                                   \
+    {"pointwise " name,                                                                            \
+     "pointwise",                                                                                  \
+     &conv2d_float_tiles[CONV2D_FLOAT_##id],                                                       \
+     pointwise_refuses,                                                                            \
+     conv2d_float_tile_cost,                                                                       \
+     conv2d_float_emit_tile},
+#define IMPLICIT(id, name, ...)                                                                    \
+    {"implicit " name,                                                                             \
+     "implicit",                                                                                   \
+     &conv2d_float_tiles[CONV2D_FLOAT_##id],                                                       \
+     implicit_refuses,                                                                             \
+     conv2d_float_tile_cost,                                                                       \
      conv2d_float_emit_tile},
 
-#define DEPTHWISE_ROW(id, name, ...)                                                                                           \
-    {"depthwise_row " name,    "depthwise_row",       &conv2d_float_row_tiles[CONV2D_FLOAT_##id],                              \
+#define DEPTHWISE_ROW(id, name, ...)                                                               \
+    {"depthwise_row " name,    "depthwise_row",       &conv2d_float_row_tiles[CONV2D_FLOAT_##id],  \
      conv2d_float_row_refuses, conv2d_float_row_cost, conv2d_float_emit_row},
 
 /* clang-format off */
@@ -147,4 +167,5 @@ const conv2d_variant conv2d_float_variants[] = {
     CONV2D_FLOAT_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */
-const size_t conv2d_float_variant_count = sizeof conv2d_float_variants / sizeof *conv2d_float_variants;
+const size_t conv2d_float_variant_count =
+    sizeof conv2d_float_variants / sizeof *conv2d_float_variants;

@@ -1,5 +1,5 @@
-/* Weights of convolutions of floats in the form that the kernels want: packed from the file, or on the device where operators
- * compute them. */
+/* Weights of convolutions of floats in the form that the kernels want: packed from the file, or on
+ * the device where operators compute them. */
 #include "ops/conv/float.h"
 #include "shaders/conv_float_params.h"
 
@@ -15,19 +15,22 @@ typedef struct weights_source {
 static size_t place_of(const conv_weights_params *f, uint32_t oc, uint32_t tap, uint32_t ic)
 {
     uint32_t group = oc / f->oc_group;
-    size_t row = f->transposed ? (size_t)(group * f->ic_group + ic) * f->oc_group + (oc - group * f->oc_group)
-                               : (size_t)oc * f->ic_group + ic;
+    size_t row = f->transposed
+                     ? (size_t)(group * f->ic_group + ic) * f->oc_group + (oc - group * f->oc_group)
+                     : (size_t)oc * f->ic_group + ic;
     return row * f->taps + tap;
 }
 
 /* One unit of channels of a grain. */
-static unsigned char *pack_unit(const weights_source *source, uint32_t first, uint32_t tap, uint32_t step, unsigned char *out)
+static unsigned char *pack_unit(const weights_source *source, uint32_t first, uint32_t tap,
+                                uint32_t step, unsigned char *out)
 {
     const conv_weights_params *f = &source->form;
     for (uint32_t oc = first; oc < first + f->unit; oc++)
         for (uint32_t ic = step * f->grain; ic < (step + 1) * f->grain; ic++, out += source->size) {
             if (oc < f->out_c && ic < f->ic_group)
-                memcpy(out, source->weights + place_of(f, oc, tap, ic) * source->size, source->size);
+                memcpy(out, source->weights + place_of(f, oc, tap, ic) * source->size,
+                       source->size);
             else
                 memset(out, 0, source->size);
         }
@@ -46,7 +49,8 @@ static void pack(const void *from, void *dst, size_t size)
     memset(out, 0, size - (size_t)(out - (unsigned char *)dst));
 }
 
-static vkd_status pack_on_device(vkd_lowering *lowering, const conv2d *conv, const conv_weights_params *form, uint64_t count,
+static vkd_status pack_on_device(vkd_lowering *lowering, const conv2d *conv,
+                                 const conv_weights_params *form, uint64_t count,
                                  vkd_tensor_id *out)
 {
     vkd_dtype dtype = conv->problem.dtype;
@@ -54,7 +58,8 @@ static vkd_status pack_on_device(vkd_lowering *lowering, const conv2d *conv, con
     if (bytes > INT32_MAX)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "its weights take more than 2 GiB");
     VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, NULL, NULL, out));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_FLOAT_WEIGHTS, VKD_NO_LOOPS, form, sizeof *form);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_CONV_FLOAT_WEIGHTS, VKD_NO_LOOPS, form, sizeof *form);
     vkd_node_linear(&node, lowering->caps, count / 4);
     vkd_node_read(&node, conv->real.computed);
     vkd_node_write(&node, *out);
@@ -62,7 +67,8 @@ static vkd_status pack_on_device(vkd_lowering *lowering, const conv2d *conv, con
     return vkd_op_add_node(lowering, &node, conv->real.computed, *out);
 }
 
-vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv, const conv2d_packing *packing, vkd_tensor_id *out)
+vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
+                                const conv2d_packing *packing, vkd_tensor_id *out)
 {
     const conv2d_problem *p = &conv->problem;
     uint64_t count = vkd_align_up(p->out_c, packing->unit) * conv2d_taps(p) * packing->w_tap;

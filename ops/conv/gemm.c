@@ -1,4 +1,5 @@
-/* The variants that are a GEMM: pointwise and implicit straight on the activation, im2col on a scratch matrix. */
+/* The variants that are a GEMM: pointwise and implicit straight on the activation, im2col on a
+ * scratch matrix. */
 #include "ops/conv/gemm.h"
 
 #include <string.h>
@@ -41,7 +42,8 @@ uint64_t conv2d_im2col_row(const conv2d_problem *p) { return vkd_align_up(conv2d
 gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
 {
     uint32_t row = (uint32_t)conv2d_im2col_row(p), k = p->groups > 1 ? row : (uint32_t)conv2d_k(p);
-    return vkd_gemm_matrix((uint32_t)conv2d_pixels(p), conv2d_oc_group(p), k, p->groups, row * p->groups);
+    return vkd_gemm_matrix((uint32_t)conv2d_pixels(p), conv2d_oc_group(p), k, p->groups,
+                           row * p->groups);
 }
 
 vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
@@ -62,7 +64,8 @@ vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const 
 
     conv_params push = conv2d_window_params(conv);
     push.k_row = (uint32_t)row;
-    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
+    vkd_node node =
+        conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
     node.macs = 0;
     vkd_node_linear(&node, lowering->caps, pixels * p->groups * (row / 16));
     node.specs[node.spec_count++] = push.ic_group % 16 == 0 ? 16 : push.ic_group % 4 == 0 ? 4 : 1;

@@ -7,6 +7,7 @@
 
 gemm_problem conv2d_direct_gemm(const conv2d_problem *problem); /* pointwise and implicit */
 gemm_problem conv2d_im2col_gemm(const conv2d_problem *problem);
-uint64_t conv2d_im2col_row(const conv2d_problem *problem); /* bytes of one group in a row of the matrix */
+/* bytes of one group in a row of the matrix */
+uint64_t conv2d_im2col_row(const conv2d_problem *problem);
 
 #endif

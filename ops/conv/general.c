@@ -1,4 +1,5 @@
-/* The sliding-window variant: shaders/conv_general.comp where groups fill whole words, shaders/conv_bytes.comp where not.
+/* The sliding-window variant: shaders/conv_general.comp where groups fill whole words,
+ * shaders/conv_bytes.comp where not.
  */
 #include "ops/conv/window.h"
 
@@ -18,10 +19,15 @@ static void pack_words(const void *from, void *dst, size_t size)
         for (uint32_t tap = 0; tap < source->taps; tap++)
             for (uint32_t ic4 = 0; ic4 < source->ic_group; ic4 += 4)
                 for (uint32_t oc = oc4; oc < oc4 + 4; oc++, out += 4) {
-                    uint32_t count = oc >= source->out_c ? 0 : source->ic_group - ic4 < 4 ? source->ic_group - ic4 : 4;
+                    uint32_t count = oc >= source->out_c          ? 0
+                                     : source->ic_group - ic4 < 4 ? source->ic_group - ic4
+                                                                  : 4;
                     int8_t word[4] = {0};
                     if (count)
-                        memcpy(word, vkd_weights_at(&source->weights, oc, (size_t)tap * source->ic_group + ic4), count);
+                        memcpy(word,
+                               vkd_weights_at(&source->weights, oc,
+                                              (size_t)tap * source->ic_group + ic4),
+                               count);
                     memcpy(out, word, 4);
                 }
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
@@ -69,7 +75,8 @@ conv_params conv2d_window_params(const conv2d *conv)
     };
 }
 
-/* Workgroups of 64 that fit the output: x is words of channels, y quads of pixels in a row, z rows. */
+/* Workgroups of 64 that fit the output: x is words of channels, y quads of pixels in a row, z rows.
+ */
 static void set_grid(vkd_node *node, const conv_params *p)
 {
     uint32_t quads = (uint32_t)vkd_divide_up(p->out_w, 4), rows = p->n * p->out_h;
@@ -91,7 +98,8 @@ uint64_t conv2d_general_loops(const conv2d_problem *p)
 {
     if (!conv2d_groups_fill_words(p))
         return vkd_loop(conv2d_k(p), 0);
-    return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], vkd_loop(vkd_divide_up(conv2d_ic_group(p), 4), 0)));
+    return vkd_loop(p->kernel[0],
+                    vkd_loop(p->kernel[1], vkd_loop(vkd_divide_up(conv2d_ic_group(p), 4), 0)));
 }
 
 vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
@@ -109,13 +117,16 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
     conv_params push = conv2d_window_params(conv);
     push.k_row = source.row;
 
-    uint64_t bytes = words ? (uint64_t)push.out_c4 * 16 * source.taps * vkd_divide_up(source.ic_group, 4)
-                           : (uint64_t)source.out_c * source.row;
+    uint64_t bytes =
+        words ? (uint64_t)push.out_c4 * 16 * source.taps * vkd_divide_up(source.ic_group, 4)
+              : (uint64_t)source.out_c * source.row;
     vkd_tensor_id weights;
-    VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source, &weights));
+    VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source,
+                            &weights));
 
-    vkd_node node = conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
-                                conv2d_general_loops(p), &push, sizeof push);
+    vkd_node node =
+        conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
+                    conv2d_general_loops(p), &push, sizeof push);
     if (words)
         set_grid(&node, &push);
     else

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* -------------------------------------------------------------------------------------------------------------- order */
+/* ---------------------------------------------------------------------------------------- order */
 
 static size_t winner_of(const vkd_selection_info *selection)
 {
@@ -14,7 +14,8 @@ static size_t winner_of(const vkd_selection_info *selection)
     return i;
 }
 
-static vkd_status make_wish(vkd_arena *arena, const vkd_selection_info *selection, const conv2d *conv, conv2d_wish *out)
+static vkd_status make_wish(vkd_arena *arena, const vkd_selection_info *selection,
+                            const conv2d *conv, conv2d_wish *out)
 {
     char key[CONV2D_KEY];
     size_t count = selection->candidate_count, winner = winner_of(selection), unused;
@@ -79,7 +80,8 @@ static void add_up_families(conv2d_wish *wishes, size_t count)
     }
 }
 
-vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wish **out, size_t *out_count)
+vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wish **out,
+                         size_t *out_count)
 {
     size_t count = lowered->selection_count;
     conv2d_wish *wishes = vkd_arena_alloc(arena, count ? count : 1, sizeof *wishes);
@@ -95,20 +97,23 @@ vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wi
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- measuring */
+/* ------------------------------------------------------------------------------------ measuring */
 
-static vkd_status measure_one(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps, conv2d_wish *wish, bool *out_known)
+static vkd_status measure_one(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
+                              conv2d_wish *wish, bool *out_known)
 {
     conv2d_trying trying;
     size_t unused;
     const conv2d_variant *variants = conv2d_table(&wish->conv->problem, &unused);
     const vkd_trial trial = conv2d_trying_begin(&trying, context, wish->conv, caps, variants);
-    vkd_status status = vkd_tuner_measure(tuner, wish->key, wish->candidates, wish->count, &trial, out_known);
+    vkd_status status =
+        vkd_tuner_measure(tuner, wish->key, wish->candidates, wish->count, &trial, out_known);
     conv2d_trying_end(&trying);
     return status;
 }
 
-vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps, conv2d_wish *wishes, size_t count)
+vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
+                          conv2d_wish *wishes, size_t count)
 {
     double all_us = 0, left_us = 0;
     size_t left = 0, first = 0;
@@ -124,7 +129,8 @@ vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps
     }
     if (left)
         vkd_log(context, VKD_LOG_INFO,
-                "the time for measuring is used up: %zu of %zu shapes, %.0f %% of the estimated time, have not been measured, "
+                "the time for measuring is used up: %zu of %zu shapes, %.0f %% of the estimated "
+                "time, have not been measured, "
                 "'%s' to begin with; the next start goes on",
                 left, count, 100 * left_us / all_us, wishes[first].key);
     return VKD_OK;

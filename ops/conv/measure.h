@@ -1,4 +1,5 @@
-/* Measuring ahead: which convolutions of a model are to be timed, in which order, and timing them. */
+/* Measuring ahead: which convolutions of a model are to be timed, in which order, and timing them.
+ */
 #ifndef VKD_OPS_CONV_MEASURE_H
 #define VKD_OPS_CONV_MEASURE_H
 
@@ -15,12 +16,15 @@ typedef struct conv2d_wish {
     double family_us;   /* of all of the family */
 } conv2d_wish;
 
-/* The distinct problems of a model that was lowered without a tuner, those first whose measuring promises most: the families by
- * their time, so that a kernel is compiled once for all who share it, and in a family the problems by theirs. In the arena. */
-VKD_MUST_USE vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wish **out, size_t *out_count);
+/* The distinct problems of a model that was lowered without a tuner, those first whose measuring
+ * promises most: the families by their time, so that a kernel is compiled once for all who share
+ * it, and in a family the problems by theirs. In the arena. */
+VKD_MUST_USE vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered,
+                                      conv2d_wish **out, size_t *out_count);
 
-/* Measures them one after another, as far as the tuner's budget goes, and says in the log what is left. */
-VKD_MUST_USE vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps, conv2d_wish *wishes,
-                                       size_t count);
+/* Measures them one after another, as far as the tuner's budget goes, and says in the log what is
+ * left. */
+VKD_MUST_USE vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
+                                       conv2d_wish *wishes, size_t count);
 
 #endif

@@ -1,11 +1,13 @@
-/* The probe of CPU devices. A driver compiles the kernels for the processor at hand, and nothing that it reports says how well:
- * LLVM 15 takes a Zen 5, which it does not know, for any x86-64, and the large tiles are half as fast as on an Intel. */
+/* The probe of CPU devices. A driver compiles the kernels for the processor at hand, and nothing
+ * that it reports says how well: LLVM 15 takes a Zen 5, which it does not know, for any x86-64, and
+ * the large tiles are half as fast as on an Intel. */
 #include "ops/conv/trial.h"
 
 #include <stdio.h>
 
 enum { SMALL, LARGE, PROBED };
-static const int probed_tiles[PROBED] = {[SMALL] = VKD_TILE_GEMM_LANES_4X16, [LARGE] = VKD_TILE_GEMM_LANES_7X32};
+static const int probed_tiles[PROBED] = {
+    [SMALL] = VKD_TILE_GEMM_LANES_4X16, [LARGE] = VKD_TILE_GEMM_LANES_7X32};
 
 /* A millisecond or less for two cores, work enough for many; whole tiles of both kinds. */
 static const conv2d_problem probed_problem = {.n = 1,
@@ -55,7 +57,8 @@ vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps)
     conv2d_trying_end(&trying);
     caps->large_tiles = conv2d_probe_factor(&candidates[SMALL], &candidates[LARGE]);
     if (status == VKD_OK && candidates[LARGE].measured_us > 0)
-        vkd_log(context, VKD_LOG_INFO, "probe: '%s' %.0f us, '%s' %.0f us; large tiles count as %.2f times as fast",
+        vkd_log(context, VKD_LOG_INFO,
+                "probe: '%s' %.0f us, '%s' %.0f us; large tiles count as %.2f times as fast",
                 candidates[SMALL].variant, candidates[SMALL].measured_us, candidates[LARGE].variant,
                 candidates[LARGE].measured_us, (double)caps->large_tiles);
     return status;

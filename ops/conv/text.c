@@ -1,5 +1,5 @@
-/* Convolution shapes as text: what people read in reports, what a benchmark's shape files contain, and a key of the tuning
- * file. */
+/* Convolution shapes as text: what people read in reports, what a benchmark's shape files contain,
+ * and a key of the tuning file. */
 #include "ops/conv/conv.h"
 
 #include <stdio.h>
@@ -17,17 +17,19 @@ static void append_pair(char *out, size_t size, char letter, const uint32_t pair
 
 void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
 {
-    snprintf(out, CONV2D_TEXT, "%ux%ux%ux%u -> %ux%ux%ux%u %ux%u", p->n, p->in_c, p->in_h, p->in_w, p->n, p->out_c, p->out_h,
-             p->out_w, p->kernel[0], p->kernel[1]);
+    snprintf(out, CONV2D_TEXT, "%ux%ux%ux%u -> %ux%ux%ux%u %ux%u", p->n, p->in_c, p->in_h, p->in_w,
+             p->n, p->out_c, p->out_h, p->out_w, p->kernel[0], p->kernel[1]);
     append_pair(out, CONV2D_TEXT, 's', p->stride);
     append_pair(out, CONV2D_TEXT, 'p', p->padding);
     append_pair(out, CONV2D_TEXT, 'd', p->dilation);
-    snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u%s%s%s", p->groups, conv2d_is_float(p) ? " " : "",
-             conv2d_is_float(p) ? vkd_dtype_name(p->dtype) : "", p->transposed ? " t" : "");
+    snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u%s%s%s", p->groups,
+             conv2d_is_float(p) ? " " : "", conv2d_is_float(p) ? vkd_dtype_name(p->dtype) : "",
+             p->transposed ? " t" : "");
 }
 
 void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
 {
     conv2d_problem_format(&conv->problem, out);
-    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s", conv->residual != VKD_NO_TENSOR ? " +add" : "");
+    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s",
+             conv->residual != VKD_NO_TENSOR ? " +add" : "");
 }

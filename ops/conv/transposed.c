@@ -17,10 +17,11 @@ static const vkd_param transposed_params[] = {
 
 static int64_t out_size(const conv_args *args, int axis, int64_t in)
 {
-    return (in - 1) * args->stride[axis] - 2 * (int64_t)args->padding[axis] + args->kernel[axis] + args->output_padding[axis];
+    return (in - 1) * args->stride[axis] - 2 * (int64_t)args->padding[axis] + args->kernel[axis] +
+           args->output_padding[axis];
 }
 
-/* --------------------------------------------------------------------------------------------------------- weights */
+/* -------------------------------------------------------------------------------------- weights */
 
 typedef struct transposed_source {
     vkd_weights weights;
@@ -48,7 +49,8 @@ static uint32_t span_of(const conv2d_problem *p)
     return span;
 }
 
-/* Weight of output channel oc for input channel ic at a tap; 0 for an input channel of another group, and in the padding. */
+/* Weight of output channel oc for input channel ic at a tap; 0 for an input channel of another
+ * group, and in the padding. */
 static int8_t weight_at(const transposed_source *s, uint32_t oc, uint32_t tap, uint32_t ic)
 {
     uint32_t first = oc / s->oc_group * s->ic_group;
@@ -88,7 +90,8 @@ static void pack_taps(const void *from, void *dst, size_t size)
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
-static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32_t span, vkd_tensor_id *out)
+static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32_t span,
+                              vkd_tensor_id *out)
 {
     const conv2d_problem *p = &conv->problem;
     const transposed_source source = {
@@ -105,12 +108,13 @@ static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32
     return vkd_op_constant(lowering, bytes, pack_taps, &source, sizeof source, out);
 }
 
-/* -------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
 /* Every stride-th tap meets a pixel. */
 static uint64_t loops_of(const conv2d_problem *p, uint32_t span)
 {
-    uint64_t rows = vkd_divide_up(p->kernel[0], p->stride[0]), columns = vkd_divide_up(p->kernel[1], p->stride[1]);
+    uint64_t rows = vkd_divide_up(p->kernel[0], p->stride[0]),
+             columns = vkd_divide_up(p->kernel[1], p->stride[1]);
     return vkd_loop(rows, vkd_loop(columns, vkd_loop(span, 0)));
 }
 
@@ -138,13 +142,15 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
     };
     vkd_tensor_id weights;
     VKD_TRY(add_weights(lowering, conv, push.span, &weights));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_TRANSPOSED, loops_of(p, push.span), &push, sizeof push);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_TRANSPOSED, loops_of(p, push.span), &push,
+                                sizeof push);
     char text[CONV2D_TEXT];
     conv2d_problem_format(p, text);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%s", text);
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a node's description");
-    node.macs = (uint64_t)p->n * p->in_h * p->in_w * p->out_c * conv2d_k(p); /* each input pixel meets each tap */
+    /* each input pixel meets each tap */
+    node.macs = (uint64_t)p->n * p->in_h * p->in_w * p->out_c * conv2d_k(p);
     vkd_node_linear(&node, lowering->caps, conv2d_pixels(p) * push.out_c4);
     vkd_node_read(&node, conv->x);
     vkd_node_read(&node, weights);
@@ -165,7 +171,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(conv_args_begin(lowering, args, &conv));
     const conv2d_problem *p = &conv.problem;
     if (p->dilation[0] != 1 || p->dilation[1] != 1)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported", p->dilation[0], p->dilation[1]);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported",
+                           p->dilation[0], p->dilation[1]);
     VKD_TRY(conv_args_weight_rows(lowering, args->weight, p, &conv.weights));
     return emit(lowering, &conv);
 }
@@ -173,7 +180,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 static const conv_args unfused = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};
 
 static const vkd_op rows[] = {
-    {"et_vk.q8ta_conv2d_transposed.default", transposed_params, sizeof(conv_args), shape, lower, .defaults = &unfused},
+    {"et_vk.q8ta_conv2d_transposed.default", transposed_params, sizeof(conv_args), shape, lower,
+     .defaults = &unfused},
 };
 
 const vkd_op_table vkd_q8_conv_transposed_ops = VKD_OP_TABLE(rows);

@@ -21,12 +21,15 @@ float conv2d_trial_number(uint32_t stream, uint64_t at)
 }
 
 /* From 0 to 1. */
-static float random_unit(uint64_t stream, uint32_t at) { return (float)(random_bits((stream << 40) + at) >> 40) / 16777216.0f; }
+static float random_unit(uint64_t stream, uint32_t at)
+{
+    return (float)(random_bits((stream << 40) + at) >> 40) / 16777216.0f;
+}
 
-/* ----------------------------------------------------------------------------------------------------------- operands */
+/* ------------------------------------------------------------------------------------- operands */
 
-/* Of the bits below the sign three of four are set: all values occur, and the mean is not 0, so that what is left out of a sum
- * shows in one direction. */
+/* Of the bits below the sign three of four are set: all values occur, and the mean is not 0, so
+ * that what is left out of a sum shows in one direction. */
 static uint64_t activation_bits(uint64_t state)
 {
     const uint64_t below_sign = UINT64_C(0x7f7f7f7f7f7f7f7f);
@@ -96,9 +99,13 @@ static int32_t sum_of(const conv2d_trial *trial, uint32_t channel, float *square
 
 static vkd_model_value channel_values(vkd_dtype dtype, uint32_t count, const void *data)
 {
-    return (vkd_model_value){
-        .kind = VKD_VALUE_TENSOR,
-        .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = 1, .dims = {count}, .size = count * 4u, .data = data}};
+    return (vkd_model_value){.kind = VKD_VALUE_TENSOR,
+                             .tensor = {.dtype = dtype,
+                                        .staging_dtype = dtype,
+                                        .rank = 1,
+                                        .dims = {count},
+                                        .size = count * 4u,
+                                        .data = data}};
 }
 
 /* What share of a window is inside the image: over all its positions, the mean and the variance. */
@@ -114,8 +121,10 @@ static coverage coverage_of(const conv2d_problem *p)
         double shares = 0, squares = 0;
         int64_t step = p->dilation[axis], count = p->kernel[axis];
         for (uint32_t i = 0; i < out[axis]; i++) {
-            int64_t start = (int64_t)i * p->stride[axis] - p->padding[axis], room = in[axis] - start;
-            int64_t first = start < 0 ? (-start + step - 1) / step : 0, end = room > 0 ? (room + step - 1) / step : 0;
+            int64_t start = (int64_t)i * p->stride[axis] - p->padding[axis],
+                    room = in[axis] - start;
+            int64_t first = start < 0 ? (-start + step - 1) / step : 0,
+                    end = room > 0 ? (room + step - 1) / step : 0;
             end = end < count ? end : count;
             double share = end > first ? (double)(end - first) / (double)count : 0;
             shares += share;
@@ -127,8 +136,8 @@ static coverage coverage_of(const conv2d_problem *p)
     return (coverage){(float)mean, (float)(square - mean * mean)};
 }
 
-/* Scale and bias of a channel: whatever its weights, results spread over the range, and few saturate, which would hide what is
- * wrong with a sum. */
+/* Scale and bias of a channel: whatever its weights, results spread over the range, and few
+ * saturate, which would hide what is wrong with a sum. */
 static void fill_channel(conv2d_trial *trial, uint32_t oc, const coverage *inside)
 {
     const float spread = 40; /* the deviation of a result */
@@ -136,12 +145,15 @@ static void fill_channel(conv2d_trial *trial, uint32_t oc, const coverage *insid
     float squares;
     int32_t sum = sum_of(trial, oc, &squares);
     float whole = (activation_mean - (float)r->x_zero) * (float)sum;
-    float variance = activation_deviation * activation_deviation * squares * inside->mean + whole * whole * inside->variance;
+    float variance = activation_deviation * activation_deviation * squares * inside->mean +
+                     whole * whole * inside->variance;
     float deviation = variance > 1 ? sqrtf(variance) : 1;
-    float real = spread * r->y_scale / deviation * (0.75f + 0.5f * random_unit(SCALE_STREAM, oc)); /* of one of the sum */
+    /* of one of the sum */
+    float real = spread * r->y_scale / deviation * (0.75f + 0.5f * random_unit(SCALE_STREAM, oc));
     trial->sums[oc] = sum;
     trial->scales[oc] = real / r->x_scale;
-    trial->bias[oc] = (random_unit(BIAS_STREAM, oc) - 0.5f) * spread * r->y_scale - whole * inside->mean * real;
+    trial->bias[oc] =
+        (random_unit(BIAS_STREAM, oc) - 0.5f) * spread * r->y_scale - whole * inside->mean * real;
 }
 
 void conv2d_trial_fill(conv2d_trial *trial)
@@ -193,17 +205,20 @@ vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial 
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
-static vkd_status add_activation(vkd_graph *graph, const uint32_t dims[4], vkd_pack_fn pack, vkd_tensor_id *out)
+static vkd_status add_activation(vkd_graph *graph, const uint32_t dims[4], vkd_pack_fn pack,
+                                 vkd_tensor_id *out)
 {
-    VKD_TRY(vkd_graph_add_tensor(graph, pack ? VKD_PLACE_CONSTANT : VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 4, dims, out));
+    VKD_TRY(vkd_graph_add_tensor(graph, pack ? VKD_PLACE_CONSTANT : VKD_PLACE_SCRATCH,
+                                 VKD_DTYPE_INT8, VKD_4C, 4, dims, out));
     graph->tensors[*out].pack = pack;
     return VKD_OK;
 }
 
 /* Adds what a fused addition needs, with scales at which both terms count. */
-static vkd_status add_residual(vkd_graph *graph, const uint32_t dims[4], const requantize_args *args, conv2d *conv)
+static vkd_status add_residual(vkd_graph *graph, const uint32_t dims[4],
+                               const requantize_args *args, conv2d *conv)
 {
     conv->requantize.q_scale = args->y_scale;
     conv->requantize.r_scale = args->y_scale * 0.75f;
@@ -216,19 +231,24 @@ static vkd_status add_residual(vkd_graph *graph, const uint32_t dims[4], const r
 static vkd_status add_operands(conv2d_trial *trial, vkd_lowering *lowering, conv2d *out)
 {
     const conv2d_problem *p = &trial->problem;
-    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w}, y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
-    *out = (conv2d){.problem = *p, .weights = trial->weights, .x_zero = trial->requantize.x_zero, .residual = VKD_NO_TENSOR};
+    const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w},
+                   y_dims[] = {p->n, p->out_c, p->out_h, p->out_w};
+    *out = (conv2d){.problem = *p,
+                    .weights = trial->weights,
+                    .x_zero = trial->requantize.x_zero,
+                    .residual = VKD_NO_TENSOR};
     VKD_TRY(add_activation(lowering->graph, x_dims, pack_input, &out->x));
     VKD_TRY(add_activation(lowering->graph, y_dims, NULL, &out->y));
-    VKD_TRY(vkd_requantize(lowering, &trial->requantize, p->out_c, &out->channels, &out->requantize));
+    VKD_TRY(
+        vkd_requantize(lowering, &trial->requantize, p->out_c, &out->channels, &out->requantize));
     if (trial->residual)
         VKD_TRY(add_residual(lowering->graph, y_dims, &trial->requantize, out));
     trial->params = out->requantize;
     return VKD_OK;
 }
 
-vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant, vkd_graph *graph,
-                              vkd_tensor_id *out_y)
+vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
+                              const conv2d_variant *variant, vkd_graph *graph, vkd_tensor_id *out_y)
 {
     static const vkd_call call = {.name = "vkd.trial"};
     vkd_selection_info selection = {.op = call.name, .winner = variant->name, .problem = ""};
@@ -248,7 +268,7 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const c
     return variant->emit(&lowering, &conv, variant->tile);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ trying */
+/* --------------------------------------------------------------------------------------- trying */
 
 static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_tensor_id *out)
 {
@@ -273,8 +293,8 @@ static bool try_check(void *user, const void *result)
     return conv2d_trial_check(&t->trial, result);
 }
 
-vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv, const vkd_caps *caps,
-                              const conv2d_variant *variants)
+vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
+                              const vkd_caps *caps, const conv2d_variant *variants)
 {
     *trying = (conv2d_trying){.conv = conv, .caps = caps, .variants = variants};
     vkd_arena_init(&trying->arena, context);

@@ -1,4 +1,5 @@
-/* A convolution alone in a graph, on made-up operands: what is timed and checked when variants are compared on a device. */
+/* A convolution alone in a graph, on made-up operands: what is timed and checked when variants are
+ * compared on a device. */
 #ifndef VKD_OPS_CONV_TRIAL_H
 #define VKD_OPS_CONV_TRIAL_H
 
@@ -9,10 +10,10 @@ enum { CONV2D_TRIAL_VALUES = 3 };
 /* A problem with operands, made once for all the variants that are tried on it. */
 typedef struct conv2d_trial {
     conv2d_problem problem;
-    bool residual;         /* with a fused addition */
-    vkd_weights weights;   /* as in conv2d */
-    int8_t *made_weights;  /* their bytes if they are made up, else null */
-    int32_t *sums;         /* of the weights, a channel each */
+    bool residual;        /* with a fused addition */
+    vkd_weights weights;  /* as in conv2d */
+    int8_t *made_weights; /* their bytes if they are made up, else null */
+    int32_t *sums;        /* of the weights, a channel each */
     float *scales, *bias;
     requantize_args requantize; /* its value ids are of `values` */
     vkd_model_value values[CONV2D_TRIAL_VALUES];
@@ -21,17 +22,18 @@ typedef struct conv2d_trial {
     void *made_real;          /* its weights if they are made up, else null */
 } conv2d_trial;
 
-/* A trial of a convolution: of its problem, its weights (null for random ones), its x_zero, and with a residual if it has one.
- * Everything lies in the arena. The trial must not move afterwards, and its numbers are those of conv2d_trial_fill, which must
- * be called before a graph runs. */
+/* A trial of a convolution: of its problem, its weights (null for random ones), its x_zero, and
+ * with a residual if it has one. Everything lies in the arena. The trial must not move afterwards,
+ * and its numbers are those of conv2d_trial_fill, which must be called before a graph runs. */
 VKD_MUST_USE vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out);
 
 void conv2d_trial_fill(conv2d_trial *trial);
 
-/* Lowers the trial by one variant into a graph that vkd_graph_init has prepared: random activations are constants, the result
- * is the scratch tensor *out_y. */
-VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps, const conv2d_variant *variant,
-                                           vkd_graph *graph, vkd_tensor_id *out_y);
+/* Lowers the trial by one variant into a graph that vkd_graph_init has prepared: random activations
+ * are constants, the result is the scratch tensor *out_y. */
+VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
+                                           const conv2d_variant *variant, vkd_graph *graph,
+                                           vkd_tensor_id *out_y);
 
 /* Bytes of an activation as the device has it, 4C; which: 0 the input, 1 the residual. */
 void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out);
@@ -39,7 +41,8 @@ void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 /* Compares a sample of the result, as the device has it, with the scalar oracle. */
 bool conv2d_trial_check(const conv2d_trial *trial, const void *y);
 
-/* --------------------------------------------------------------------------------------- for the parts of its implementation
+/* --------------------------------------------------------------------------------------- for the
+ * parts of its implementation
  */
 
 /* From -1 to 1 in steps that a half has, at any place of a stream. */
@@ -55,12 +58,15 @@ uint32_t conv2d_sample_count(const conv2d_problem *problem);
 conv2d_place conv2d_sample(const conv2d_problem *problem, uint32_t index);
 
 /* The same as above for convolutions of floats. */
-VKD_MUST_USE vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out);
+VKD_MUST_USE vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv,
+                                                conv2d_trial *out);
 void conv2d_float_trial_fill(conv2d_trial *trial);
-VKD_MUST_USE vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph, conv2d *out);
+VKD_MUST_USE vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph,
+                                                    conv2d *out);
 bool conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
 
-/* A convolution that a tuner tries by some variants. Its operands are made when they are first needed. */
+/* A convolution that a tuner tries by some variants. Its operands are made when they are first
+ * needed. */
 typedef struct conv2d_trying {
     vkd_arena arena;
     const conv2d *conv;
@@ -71,12 +77,13 @@ typedef struct conv2d_trying {
 } conv2d_trying;
 
 /* For the tuner, until conv2d_trying_end; the struct must not move. */
-vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv, const vkd_caps *caps,
-                              const conv2d_variant *variants);
+vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
+                              const vkd_caps *caps, const conv2d_variant *variants);
 void conv2d_trying_end(conv2d_trying *trying);
 
-/* How fast the large tiles of a CPU device are for their estimates, into caps->large_tiles: what the tuner knows or finds out
- * by timing a small product with two tiles. Estimates that are not far off stay as they are. Nothing to do on a GPU. */
+/* How fast the large tiles of a CPU device are for their estimates, into caps->large_tiles: what
+ * the tuner knows or finds out by timing a small product with two tiles. Estimates that are not far
+ * off stay as they are. Nothing to do on a GPU. */
 VKD_MUST_USE vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps);
 
 /* The same from the candidates' estimates and times. */

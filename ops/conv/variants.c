@@ -7,9 +7,10 @@ static bool is_pointwise(const conv2d_problem *p)
     return p->kernel[0] == 1 && p->kernel[1] == 1 && !p->padding[0] && !p->padding[1];
 }
 
-/* ---------------------------------------------------------------------------------------------------------- general */
+/* -------------------------------------------------------------------------------------- general */
 
-static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                   const gemm_tile *tile)
 {
     (void)tile;
     return vkd_loops_refuse(caps, conv2d_general_loops(p));
@@ -26,20 +27,21 @@ static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const 
     /* Where a GPU has few invocations, the length of one counts: measured on an H100. */
     if (conv2d_groups_fill_words(p))
         return 2.0 + padded / rate + (discrete ? 0.25 * k / 4 : 0);
-    /* conv_bytes.comp picks its values out of words one by one. The length of an invocation is reckoned from what a load takes
-     * in the depthwise kernels, not measured. */
+    /* conv_bytes.comp picks its values out of words one by one. The length of an invocation is
+     * reckoned from what a load takes in the depthwise kernels, not measured. */
     double least = cpu ? 6.0 : 2.0 + (discrete ? 0.3 : 1.2) * (double)conv2d_k(p);
     return least + 16 * padded / rate;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- im2col */
+/* --------------------------------------------------------------------------------------- im2col */
 
 static double im2col_bytes(const conv2d_problem *p)
 {
     return (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups;
 }
 
-static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                  const gemm_tile *tile)
 {
     if (is_pointwise(p))
         return "it is pointwise";
@@ -61,15 +63,18 @@ static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps, const g
     return 2.0 + im2col_bytes(p) / rate * pick + vkd_gemm_cost(tile, &gemm, caps);
 }
 
-/* --------------------------------------------------------------------------------------------- pointwise and implicit */
+/* ----------------------------------------------------------------------- pointwise and implicit */
 
-static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                     const gemm_tile *tile)
 {
     gemm_problem gemm = conv2d_direct_gemm(p);
-    return is_pointwise(p) ? vkd_gemm_refuses(tile, &gemm, caps) : "the kernel is not 1x1 without padding";
+    return is_pointwise(p) ? vkd_gemm_refuses(tile, &gemm, caps)
+                           : "the kernel is not 1x1 without padding";
 }
 
-static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                    const gemm_tile *tile)
 {
     gemm_problem gemm = conv2d_direct_gemm(p);
     return is_pointwise(p) ? "it is pointwise" : vkd_gemm_refuses(tile, &gemm, caps);
@@ -81,16 +86,19 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
     return vkd_gemm_cost(tile, &gemm, caps);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ table */
+/* ---------------------------------------------------------------------------------------- table */
 
-#define IM2COL(name, kernel, ...)                                                                                              \
-    {"im2col " name, "im2col", &vkd_gemm_tiles[VKD_TILE_##kernel], im2col_refuses, im2col_cost, conv2d_emit_im2col},
-#define POINTWISE(name, kernel, ...)                                                                                           \
-    {"pointwise " name, "pointwise", &vkd_gemm_tiles[VKD_TILE_##kernel], pointwise_refuses, direct_cost, conv2d_emit_direct},
-#define IMPLICIT(name, kernel, ...)                                                                                            \
-    {"implicit " name, "implicit", &vkd_gemm_tiles[VKD_TILE_##kernel], implicit_refuses, direct_cost, conv2d_emit_direct},
-#define DEPTHWISE_ROW(id, name, ...)                                                                                           \
-    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id],                                               \
+#define IM2COL(name, kernel, ...)                                                                  \
+    {"im2col " name, "im2col",    &vkd_gemm_tiles[VKD_TILE_##kernel],                              \
+     im2col_refuses, im2col_cost, conv2d_emit_im2col},
+#define POINTWISE(name, kernel, ...)                                                               \
+    {"pointwise " name, "pointwise", &vkd_gemm_tiles[VKD_TILE_##kernel],                           \
+     pointwise_refuses, direct_cost, conv2d_emit_direct},
+#define IMPLICIT(name, kernel, ...)                                                                \
+    {"implicit " name, "implicit",  &vkd_gemm_tiles[VKD_TILE_##kernel],                            \
+     implicit_refuses, direct_cost, conv2d_emit_direct},
+#define DEPTHWISE_ROW(id, name, ...)                                                               \
+    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id],                   \
      conv2d_row_refuses,    conv2d_row_cost, conv2d_emit_row},
 
 /* clang-format off */

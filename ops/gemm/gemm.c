@@ -4,9 +4,10 @@
 #include <stddef.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------------------------------------- problems */
+/* ------------------------------------------------------------------------------------- problems */
 
-gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes)
+gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups,
+                             uint32_t row_bytes)
 {
     return (gemm_problem){.m = m,
                           .n = n,
@@ -33,8 +34,9 @@ static uint32_t taps(const gemm_tile *tile, const gemm_problem *problem)
     return problem->kernel[0] * row_taps(tile, problem);
 }
 
-/* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle two taps or groups. With
- * one group a tap's channels are all of the pixel, whose padding meets zero weights. */
+/* Whether the channels of a tap can be loaded in grains of so many bytes: a grain must not straddle
+ * two taps or groups. With one group a tap's channels are all of the pixel, whose padding meets
+ * zero weights. */
 static bool grains_fit(const gemm_problem *problem, uint32_t grain)
 {
     return problem->a_bytes % grain == 0 && (problem->tap_k % grain == 0 || problem->groups == 1);
@@ -51,7 +53,7 @@ static uint32_t k_steps_of(const gemm_tile *tile, const gemm_problem *problem)
     return (uint32_t)vkd_divide_up(padded_tap(tile, problem) * taps(tile, problem), tile->step);
 }
 
-/* ------------------------------------------------------------------------------------------------------- B packing */
+/* ------------------------------------------------------------------------------------ B packing */
 
 typedef struct b_source {
     vkd_weights weights;
@@ -67,11 +69,15 @@ static void pack_grain(const b_source *source, uint32_t group, uint32_t n, uint3
     uint32_t place = k / source->tap_padded, c = k - place * source->tap_padded;
     uint32_t line = place / source->row_padded, x = place - line * source->row_padded;
     uint32_t tap = x < source->row_taps ? line * source->row_taps + x : source->taps;
-    uint32_t count = n < source->n && tap < source->taps && c < source->tap_k ? source->tap_k - c : 0;
+    uint32_t count =
+        n < source->n && tap < source->taps && c < source->tap_k ? source->tap_k - c : 0;
     if (count > source->grain)
         count = source->grain;
     if (count)
-        memcpy(out, vkd_weights_at(&source->weights, (size_t)group * source->n + n, (size_t)tap * source->tap_k + c), count);
+        memcpy(out,
+               vkd_weights_at(&source->weights, (size_t)group * source->n + n,
+                              (size_t)tap * source->tap_k + c),
+               count);
     memset(out + count, 0, source->grain - count);
 }
 
@@ -89,7 +95,7 @@ static void pack_b(const void *from, void *dst, size_t size)
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
-/* ------------------------------------------------------------------------------------------------------------ tiles */
+/* ---------------------------------------------------------------------------------------- tiles */
 
 /* How many invocations a device needs in flight before more of them stop helping. */
 static uint64_t wanted_invocations(const vkd_caps *caps)
@@ -108,38 +114,48 @@ static uint64_t wanted_invocations(const vkd_caps *caps)
 const gemm_tile vkd_gemm_tiles[VKD_TILE_COUNT] = {VKD_GEMM_TILES(TILE)};
 #undef TILE
 
-static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+static const char *lanes_refuse(const gemm_tile *tile, const gemm_problem *problem,
+                                const vkd_caps *caps)
 {
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
-    uint64_t a_bytes =
-        (uint64_t)problem->in_w * problem->in_h * (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
-    return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer" : NULL;
+    uint64_t a_bytes = (uint64_t)problem->in_w * problem->in_h *
+                       (problem->m / (problem->out_w * problem->out_h)) * problem->a_bytes;
+    return a_bytes / tile->grain > caps->max_texels ? "its input is larger than a texel buffer"
+                                                    : NULL;
 }
 
 /* Rows of a workgroup. */
 static uint32_t group_rows(const gemm_tile *tile, const uint32_t local[3])
 {
-    const uint32_t tiles = tile->kind == GEMM_INVOCATIONS ? local[1] : tile->kind == GEMM_IN_LANES ? GEMM_LANES : 1;
+    const uint32_t tiles = tile->kind == GEMM_INVOCATIONS ? local[1]
+                           : tile->kind == GEMM_IN_LANES  ? GEMM_LANES
+                                                          : 1;
     return tile->m * tiles;
 }
 
 /* How often the row of workgroups along m is folded into z, because y has no room for it. */
-static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, const uint32_t local[3])
+static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
+                      const uint32_t local[3])
 {
-    return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), caps->max_workgroup_count[1]);
+    return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)),
+                         caps->max_workgroup_count[1]);
 }
 
-/* vkd_node.loops of shaders/gemm_4x4.comp: for every tap the steps of its longest slice, and the slices at the end. */
-static uint64_t invocation_loops(const gemm_tile *tile, const gemm_problem *problem, uint32_t slices)
+/* vkd_node.loops of shaders/gemm_4x4.comp: for every tap the steps of its longest slice, and the
+ * slices at the end. */
+static uint64_t invocation_loops(const gemm_tile *tile, const gemm_problem *problem,
+                                 uint32_t slices)
 {
     uint32_t unroll = tile->grain == 4 ? GEMM_WORDS_UNROLL : 1;
     uint64_t steps = vkd_divide_up(padded_tap(tile, problem) / tile->step, slices);
     uint64_t rest = unroll > 1 ? vkd_loop(unroll - 1, 0) : 0;
-    return vkd_loop(taps(tile, problem), vkd_loop(steps / unroll, 0) + rest) + vkd_loop(slices - 1, 0);
+    return vkd_loop(taps(tile, problem), vkd_loop(steps / unroll, 0) + rest) +
+           vkd_loop(slices - 1, 0);
 }
 
-/* The same of gemm_coop.glsl: chunks of k but the last, then words, four at a time, with their slices. */
+/* The same of gemm_coop.glsl: chunks of k but the last, then words, four at a time, with their
+ * slices. */
 static uint64_t matrix_loops(const gemm_tile *tile, const gemm_problem *problem, uint32_t slices)
 {
     uint64_t words = vkd_divide_up(tile->m * tile->n / 4, 32 * tile->subgroups * slices);
@@ -147,7 +163,8 @@ static uint64_t matrix_loops(const gemm_tile *tile, const gemm_problem *problem,
            vkd_loop(vkd_divide_up(words, 4), vkd_loop(slices - 1, 0));
 }
 
-static uint64_t loops_of(const gemm_tile *tile, const gemm_problem *problem, const uint32_t local[3])
+static uint64_t loops_of(const gemm_tile *tile, const gemm_problem *problem,
+                         const uint32_t local[3])
 {
     switch (tile->kind) {
     case GEMM_INVOCATIONS:
@@ -159,12 +176,14 @@ static uint64_t loops_of(const gemm_tile *tile, const gemm_problem *problem, con
     }
 }
 
-const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
+                             const vkd_caps *caps)
 {
     if (problem->groups > 1 && problem->n % 4)
         return "the output channels of a group are no multiple of 4";
     if (!grains_fit(problem, tile->grain))
-        return tile->grain == 4 ? "the input channels are no multiple of 4" : "the input channels are no multiple of 16";
+        return tile->grain == 4 ? "the input channels are no multiple of 4"
+                                : "the input channels are no multiple of 16";
     const char *reason = vkd_kernel_refuses(caps, tile->shader);
     if (!reason && tile->kind == GEMM_IN_LANES)
         reason = lanes_refuse(tile, problem, caps);
@@ -172,63 +191,73 @@ const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
         return reason;
     if (tile->kind == GEMM_MATRIX && (!caps->matrix_int8 || caps->subgroup_size != 32))
         return "the device has no int8 matrix units";
-    if (tile->row_taps > 1 && (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
+    if (tile->row_taps > 1 &&
+        (problem->a_bytes > 4 || problem->kernel[1] == 1 || problem->dilation[1] > 1))
         return "its pixels are no single words side by side";
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
     uint64_t count = folds(tile, problem, caps, local);
-    if (count * problem->groups > caps->max_workgroup_count[2] || (count > 1 && tile->kind == GEMM_IN_LANES))
+    if (count * problem->groups > caps->max_workgroup_count[2] ||
+        (count > 1 && tile->kind == GEMM_IN_LANES))
         return "it has more rows than a dispatch can have workgroups for";
     return vkd_loops_refuse(caps, loops_of(tile, problem, local));
 }
 
-/* ------------------------------------------------------------------------------------------------------- workgroups */
+/* ----------------------------------------------------------------------------------- workgroups */
 
 static uint32_t invocations(const uint32_t local[3]) { return local[0] * local[1] * local[2]; }
 
 static void halve(uint32_t local[3]) { local[local[1] > local[0] ? 1 : 0] /= 2; }
 
 /* Doubles the slices of k, if the device allows it and every slice keeps some steps. */
-static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_steps, const vkd_caps *caps, uint32_t limit,
-                         uint32_t local[3])
+static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_steps,
+                         const vkd_caps *caps, uint32_t limit, uint32_t local[3])
 {
     uint32_t deeper[3] = {local[0], local[1], local[2] * 2};
     while (invocations(deeper) > limit && deeper[0] * deeper[1] > 8)
         halve(deeper);
     uint32_t partial = (deeper[2] - 1) * deeper[0] * deeper[1] * tile->m * tile->n * 4;
-    if (tap_steps < 2 * deeper[2] || deeper[2] > most || invocations(deeper) > limit || partial > caps->shared_memory ||
-        deeper[2] > caps->max_workgroup_size[2])
+    if (tap_steps < 2 * deeper[2] || deeper[2] > most || invocations(deeper) > limit ||
+        partial > caps->shared_memory || deeper[2] > caps->max_workgroup_size[2])
         return false;
     memcpy(local, deeper, sizeof deeper);
     return true;
 }
 
-static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t local[3])
+static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *problem,
+                                 const vkd_caps *caps, uint32_t local[3])
 {
     while (local[1] > 1 &&
-           local[1] / 2 * tile->m >= problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
+           local[1] / 2 * tile->m >=
+               problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
         local[1] /= 2;
         local[0] *= 2;
     }
     uint32_t limit = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     while (invocations(local) > limit)
         halve(local);
-    uint64_t in_all = vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
+    uint64_t in_all =
+        vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
     uint32_t tap_steps = padded_tap(tile, problem) / tile->step;
-    uint32_t most = problem->m <= tile->m ? 64 : 16; /* a single row has nothing else to be parallel in */
-    while (in_all * local[2] < wanted_invocations(caps) && slice_deeper(tile, most, tap_steps, caps, limit, local))
+    /* a single row has nothing else to be parallel in */
+    uint32_t most = problem->m <= tile->m ? 64 : 16;
+    while (in_all * local[2] < wanted_invocations(caps) &&
+           slice_deeper(tile, most, tap_steps, caps, limit, local))
         ;
 }
 
-/* ---------------------------------------------------------------------------------------------------- matrix units */
+/* --------------------------------------------------------------------------------- matrix units */
 
-/* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of ResNet50 at batches of 1 and 32,
- * 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each. */
+/* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of
+ * ResNet50 at batches of 1 and 32, 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each.
+ */
 typedef struct matrix_rates {
-    double start;                  /* of the dispatch, barrier included */
-    double chunk;                  /* how long a slice takes for a step of k */
-    double epilogue, adding;       /* and all of them together for the epilogue, and for adding up several */
-    double chunk_work, slice_work; /* how much of a multiprocessor's time a step of k and a slice take */
+    double start; /* of the dispatch, barrier included */
+    double chunk; /* how long a slice takes for a step of k */
+    /* and all of them together for the epilogue, and for adding up several */
+    double epilogue, adding;
+    /* how much of a multiprocessor's time a step of k and a slice take */
+    double chunk_work, slice_work;
 } matrix_rates;
 
 static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
@@ -243,41 +272,51 @@ static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
 };
 
 /* Estimated microseconds with so many slices of k. */
-static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t slices)
+static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
+                          uint32_t slices)
 {
     const matrix_rates *rates = &matrix_rates_of[tile - vkd_gemm_tiles];
-    uint64_t groups = vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
-    uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80); /* on the busiest of them */
+    uint64_t groups =
+        vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
+    /* on the busiest of them */
+    uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80);
     double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
-    double alone = chunks * rates->chunk + rates->epilogue / slices + (slices > 1 ? rates->adding : 0);
+    double alone =
+        chunks * rates->chunk + rates->epilogue / slices + (slices > 1 ? rates->adding : 0);
     double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->slice_work);
     double more = alone > together ? alone : together, less = alone > together ? together : alone;
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or the sums (gemm_coop.comp). */
+/* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or
+ * the sums (gemm_coop.comp). */
 static uint32_t matrix_shared(const gemm_tile *tile)
 {
     uint32_t chunk = (tile->m + tile->n) * 5, sums = tile->m * tile->n / 4;
     return 16 * (chunk > sums ? chunk : sums);
 }
 
-/* No more than there are chunks of k. Whole tiles are spread more evenly in workgroups of their own. */
-static uint32_t matrix_slices(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps)
+/* No more than there are chunks of k. Whole tiles are spread more evenly in workgroups of their
+ * own. */
+static uint32_t matrix_slices(const gemm_tile *tile, const gemm_problem *problem,
+                              const vkd_caps *caps)
 {
     uint32_t best = 1, chunks = k_steps_of(tile, problem);
     uint32_t most = caps->max_workgroup_invocations / (caps->subgroup_size * tile->subgroups);
     for (uint32_t slices = 2; slices <= 16 && slices <= most && slices <= chunks; slices *= 2)
-        if (slices * matrix_shared(tile) <= caps->shared_memory && slices <= caps->max_workgroup_size[2] &&
+        if (slices * matrix_shared(tile) <= caps->shared_memory &&
+            slices <= caps->max_workgroup_size[2] &&
             matrix_cost(tile, problem, caps, slices) < matrix_cost(tile, problem, caps, best))
             best = slices;
     return best;
 }
 
-void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3])
+void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
+                        uint32_t out[3])
 {
-    static const uint32_t start[][3] = {
-        [GEMM_INVOCATIONS] = {8, 8, 1}, [GEMM_IN_LANES] = {GEMM_LANES, 1, 1}, [GEMM_MATRIX] = {32, 1, 1}};
+    static const uint32_t start[][3] = {[GEMM_INVOCATIONS] = {8, 8, 1},
+                                        [GEMM_IN_LANES] = {GEMM_LANES, 1, 1},
+                                        [GEMM_MATRIX] = {32, 1, 1}};
     memcpy(out, start[tile->kind], sizeof start[0]);
     if (tile->kind == GEMM_INVOCATIONS)
         invocation_workgroup(tile, problem, caps, out);
@@ -287,10 +326,11 @@ void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, cons
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------- cost */
+/* ----------------------------------------------------------------------------------------- cost */
 
-/* MACs a microsecond, measured on two cores of an Intel Sapphire Rapids. A large tile has far more sums than the CPU has
- * registers: what that costs depends on what the driver's compiler knows of the processor, and is probed. */
+/* MACs a microsecond, measured on two cores of an Intel Sapphire Rapids. A large tile has far more
+ * sums than the CPU has registers: what that costs depends on what the driver's compiler knows of
+ * the processor, and is probed. */
 static const struct {
     double rate;
     bool large;
@@ -314,17 +354,17 @@ double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const v
         return matrix_cost(tile, problem, caps, matrix_slices(tile, problem, caps));
     uint32_t local[3];
     vkd_gemm_workgroup(tile, problem, caps, local);
-    double outputs =
-        (double)(vkd_align_up(problem->m, group_rows(tile, local)) * vkd_align_up(problem->n, tile->n) * problem->groups);
+    double outputs = (double)(vkd_align_up(problem->m, group_rows(tile, local)) *
+                              vkd_align_up(problem->n, tile->n) * problem->groups);
     double macs = outputs * k_steps_of(tile, problem) * tile->step;
     if (tile->kind == GEMM_IN_LANES) /* and a share for the epilogue of each output */
         return 6.0 + macs / lanes_rate(tile, caps) + outputs * 0.36e-3;
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + macs / (tile->grain == 4 ? 2e3 : 4e3);
     double rate = caps->type == VKD_TYPE_DISCRETE ? 10e6 : 400e3; /* MACs a microsecond */
-    double full =
-        (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups * local[2]) /
-        (double)wanted_invocations(caps);
+    double full = (double)(vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) *
+                           problem->groups * local[2]) /
+                  (double)wanted_invocations(caps);
     return 2.0 + macs / (rate * (full < 1 ? full : 1)) * (tile->grain == 4 ? 2 : 1);
 }
 
@@ -345,7 +385,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
     return best;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- emission */
+/* ------------------------------------------------------------------------------------- emission */
 
 vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
                          const gemm_operands *operands, vkd_node node)
@@ -369,9 +409,11 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_tensor_id b;
     VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, &b));
 
-    /* A step of several grains may reach beyond the pixel, which only the window's tests keep inside the image. */
-    bool window = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] || problem->stride[0] > 1 ||
-                  problem->stride[1] > 1 || (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
+    /* A step of several grains may reach beyond the pixel, which only the window's tests keep
+     * inside the image. */
+    bool window = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] ||
+                  problem->stride[0] > 1 || problem->stride[1] > 1 ||
+                  (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
     const gemm_params push = {
         .m = problem->m,
         .k_steps = source.k_steps,
@@ -391,7 +433,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .padding_w = problem->padding[1],
         .dilation_h = problem->dilation[0],
         .dilation_w = problem->dilation[1] * tile->row_taps,
-        .x_zero = window ? problem->x_zero : 0, /* nothing is outside: one pipeline for all zero points */
+        /* nothing is outside: one pipeline for all zero points */
+        .x_zero = window ? problem->x_zero : 0,
         .requantize = operands->requantize,
     };
     node.shader = tile->shader;
@@ -405,7 +448,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     uint32_t fold_count = (uint32_t)folds(tile, problem, lowering->caps, local);
     node.specs[4] = fold_count;
     node.spec_count = 5;
-    node.groups[0] = vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
+    node.groups[0] =
+        vkd_divide_up(problem->n, tile->n * (tile->kind == GEMM_INVOCATIONS ? local[0] : 1));
     node.groups[1] = vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)), fold_count);
     node.groups[2] = problem->groups * fold_count;
     _Static_assert(6 + offsetof(gemm_params, requantize) / 4 <= VKD_MAX_SPECS, "all sizes fit");

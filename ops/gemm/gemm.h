@@ -1,13 +1,14 @@
-/* The tiled int8 GEMM: which tiles there are, which can run a product, how B is packed, and how the dispatch is emitted.
- * Pointwise, implicit-GEMM and im2col convolutions and linear layers are this product. */
+/* The tiled int8 GEMM: which tiles there are, which can run a product, how B is packed, and how the
+ * dispatch is emitted. Pointwise, implicit-GEMM and im2col convolutions and linear layers are this
+ * product. */
 #ifndef VKD_OPS_GEMM_GEMM_H
 #define VKD_OPS_GEMM_GEMM_H
 
 #include "ops/lower.h"
 #include "shaders/gemm_params.h"
 
-/* int8 weights as a file has them: value k of a channel is at data[channel * channel_step + k * k_step]. What is one tap's, all
- * of its k, lies one behind another. */
+/* int8 weights as a file has them: value k of a channel is at data[channel * channel_step + k *
+ * k_step]. What is one tap's, all of its k, lies one behind another. */
 typedef struct vkd_weights {
     const int8_t *data;
     uint32_t channel_step, k_step;
@@ -20,7 +21,9 @@ static inline const int8_t *vkd_weights_at(const vkd_weights *weights, size_t ch
 
 /* The product's shape: a convolution, or a matrix as an image of one row. */
 typedef struct gemm_problem {
-    uint32_t m, n;  /* output pixels; output channels of one group, a multiple of 4 where there are several groups */
+    /* output pixels; output channels of one group, a multiple of 4 where there are several groups
+     */
+    uint32_t m, n;
     uint32_t tap_k; /* input channels of one group */
     uint32_t groups;
     uint32_t a_bytes; /* of a pixel of A, a multiple of 4 */
@@ -30,7 +33,8 @@ typedef struct gemm_problem {
 } gemm_problem;
 
 /* m rows of k values. */
-gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups, uint32_t row_bytes);
+gemm_problem vkd_gemm_matrix(uint32_t m, uint32_t n, uint32_t k, uint32_t groups,
+                             uint32_t row_bytes);
 
 typedef enum gemm_kind {
     GEMM_INVOCATIONS, /* shaders/gemm_4x4.comp: every invocation a tile of its own */
@@ -42,7 +46,8 @@ typedef enum gemm_kind {
 typedef struct gemm_tile {
     const char *name;
     vkd_shader shader;
-    uint32_t m, n;         /* rows and channels that an invocation computes, or a workgroup of matrix units */
+    /* rows and channels that an invocation computes, or a workgroup of matrix units */
+    uint32_t m, n;
     uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
     uint32_t row_taps;     /* taps of a window's row loaded at once: a row is padded to it */
     uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
@@ -77,27 +82,33 @@ enum { VKD_GEMM_TILES(VKD_TILE) VKD_TILE_COUNT };
 extern const gemm_tile vkd_gemm_tiles[VKD_TILE_COUNT];
 
 /* Null if the tile can run the problem on the device, else why not. */
-const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
+const char *vkd_gemm_refuses(const gemm_tile *tile, const gemm_problem *problem,
+                             const vkd_caps *caps);
 
-/* The workgroup for a tile: along n, m, and slices of k; of matrix units, the invocations of a subgroup, the subgroups of a
- * slice, and slices. */
-void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps, uint32_t out[3]);
+/* The workgroup for a tile: along n, m, and slices of k; of matrix units, the invocations of a
+ * subgroup, the subgroups of a slice, and slices. */
+void vkd_gemm_workgroup(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
+                        uint32_t out[3]);
 
 /* Estimated microseconds. */
 double vkd_gemm_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps);
 
-/* The tile of lowest cost; null if there is none, as for more rows than the device has workgroups for. */
+/* The tile of lowest cost; null if there is none, as for more rows than the device has workgroups
+ * for. */
 const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps);
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
     vkd_weights weights;                    /* of groups * n channels, k = tap * tap_k + channel */
-    uint32_t tap_k;                         /* of each tap in it: problem's, or less where the rest of A's row is padding */
+    /* of each tap in it: problem's, or less where the rest of A's row is padding */
+    uint32_t tap_k;
     requantize_params requantize;
 } gemm_operands;
 
-/* Emits the dispatch. `node` has op, shape and macs filled in; shader, bindings, constants and groups are set here. */
-VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
-                                      const gemm_operands *operands, vkd_node node);
+/* Emits the dispatch. `node` has op, shape and macs filled in; shader, bindings, constants and
+ * groups are set here. */
+VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile,
+                                      const gemm_problem *problem, const gemm_operands *operands,
+                                      vkd_node node);
 
 #endif

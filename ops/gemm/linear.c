@@ -1,5 +1,5 @@
-/* et_vk.q8ta_linear and _gemv, and "vkd.q8_linear" with the dequantize behind them in it: a kernel of their own for few rows,
- * else the GEMM over rows of features. */
+/* et_vk.q8ta_linear and _gemv, and "vkd.q8_linear" with the dequantize behind them in it: a kernel
+ * of their own for few rows, else the GEMM over rows of features. */
 #include "ops/gemm/linear.h"
 #include "ops/gemm/gemm.h"
 #include "ops/tables.h"
@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 static const vkd_param linear_parameters[] = {
     VKD_TENSOR(linear_args, x),
@@ -30,11 +30,13 @@ static const vkd_param linear_parameters[] = {
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const linear_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *weight = vkd_shape_of(shaping, args->weight);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *weight = vkd_shape_of(shaping, args->weight);
     if (x->rank < 1 || weight->dtype != VKD_DTYPE_INT8 || weight->rank != 2 ||
         weight->dims[1] != vkd_align_up(x->dims[x->rank - 1], 4)) {
         char is[VKD_DIMS_TEXT], weights[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "input %s and weight %s %s do not fit together",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "input %s and weight %s %s do not fit together",
                               vkd_dims_format(x->rank, x->dims, is), vkd_dtype_name(weight->dtype),
                               vkd_dims_format(weight->rank, weight->dims, weights));
     }
@@ -48,14 +50,17 @@ static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
 {
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
     if (x->rank != 2)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has rank %u: 2 is supported", x->rank);
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has rank %u: 2 is supported",
+                           x->rank);
     if (x->dims[1] > VKD_MAX_K)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u products a sum: at most %d fit an int32 accumulator", x->dims[1],
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "%u products a sum: at most %d fit an int32 accumulator", x->dims[1],
                            VKD_MAX_K);
-    return args->real ? vkd_check_qparams(lowering, "dequantize", args->real_scale, args->real_zero) : VKD_OK;
+    return args->real ? vkd_check_qparams(lowering, "dequantize", args->real_scale, args->real_zero)
+                      : VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------- the kernel for few rows */
+/* ---------------------------------------------------------------------- the kernel for few rows */
 
 /* By how much k is loaded at once; the last one that can is taken. */
 static const struct {
@@ -64,7 +69,10 @@ static const struct {
 } kernels[] = {{VKD_SHADER_LINEAR_WORDS, 4}, {VKD_SHADER_LINEAR, 16}};
 enum { KERNELS = sizeof kernels / sizeof *kernels };
 
-static uint32_t row_bytes(const linear_problem *problem) { return (uint32_t)vkd_align_up(problem->k, 4); }
+static uint32_t row_bytes(const linear_problem *problem)
+{
+    return (uint32_t)vkd_align_up(problem->k, 4);
+}
 
 /* Behind a single row is the tensor's own padding, whose values meet zero weights. */
 static size_t kernel_for(const linear_problem *problem)
@@ -80,29 +88,36 @@ static uint32_t steps_of(const linear_problem *problem)
     return (uint32_t)vkd_divide_up(problem->k, kernels[kernel_for(problem)].step);
 }
 
-/* What the estimate knows of devices, by their type: microseconds, on the scale of gemm.c's. The CPU's are measured, the GPUs'
- * follow from what gemm.c takes them for. */
+/* What the estimate knows of devices, by their type: microseconds, on the scale of gemm.c's. The
+ * CPU's are measured, the GPUs' follow from what gemm.c takes them for. */
 typedef struct device_costs {
-    uint32_t least, most;       /* invocations of a workgroup */
-    double launch, group, step; /* whatever the size; for each workgroup; for each step of an invocation */
-    double rate;                /* MACs in a microsecond */
+    uint32_t least, most; /* invocations of a workgroup */
+    /* whatever the size; for each workgroup; for each step of an invocation */
+    double launch, group, step;
+    double rate; /* MACs in a microsecond */
 } device_costs;
 
-static const device_costs cpu = {8, 8, 6, 0.1, 0, 6.7e3}; /* a SIMD register: wider workgroups only have barriers in addition */
-static const device_costs discrete = {32, 256, 2, 0, 0.15, 5e6}, mobile = {32, 256, 2, 0, 0.15, 200e3};
+/* a SIMD register: wider workgroups only have barriers in addition */
+static const device_costs cpu = {8, 8, 6, 0.1, 0, 6.7e3};
+static const device_costs discrete = {32, 256, 2, 0, 0.15, 5e6},
+                          mobile = {32, 256, 2, 0, 0.15, 200e3};
 
 static const device_costs *costs_of(const vkd_caps *caps)
 {
-    return caps->type == VKD_TYPE_CPU ? &cpu : caps->type == VKD_TYPE_DISCRETE ? &discrete : &mobile;
+    return caps->type == VKD_TYPE_CPU        ? &cpu
+           : caps->type == VKD_TYPE_DISCRETE ? &discrete
+                                             : &mobile;
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* On GPUs at most two steps for each invocation, as far as the limits allow: few rows have nothing else to be parallel in. */
+/* On GPUs at most two steps for each invocation, as far as the limits allow: few rows have nothing
+ * else to be parallel in. */
 uint32_t vkd_linear_width(const linear_problem *problem, const vkd_caps *caps)
 {
     const device_costs *costs = costs_of(caps);
-    uint32_t limit = smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]), width = costs->least;
+    uint32_t limit = smaller(caps->max_workgroup_invocations, caps->max_workgroup_size[0]),
+             width = costs->least;
     while (width > limit)
         width /= 2;
     while (width * 2 <= smaller(limit, costs->most) && steps_of(problem) > width * 2)
@@ -113,7 +128,8 @@ uint32_t vkd_linear_width(const linear_problem *problem, const vkd_caps *caps)
 double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
 {
     const device_costs *costs = costs_of(caps);
-    uint32_t steps = steps_of(problem), rounds = (uint32_t)vkd_divide_up(steps, vkd_linear_width(problem, caps));
+    uint32_t steps = steps_of(problem),
+             rounds = (uint32_t)vkd_divide_up(steps, vkd_linear_width(problem, caps));
     double groups = (double)problem->m * (double)vkd_divide_up(problem->n, 4);
     double macs = groups * 4 * steps * kernels[kernel_for(problem)].step;
     return costs->launch + costs->group * groups + costs->step * rounds + macs / costs->rate;
@@ -142,7 +158,7 @@ static void pack_weights(const void *from, void *dst, size_t size)
     memset(out, 0, (size_t)(end - out));
 }
 
-/* ------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
 /* What both kernels take. */
 typedef struct operands {
@@ -155,14 +171,16 @@ typedef struct operands {
 /* The sums of at most 256 invocations, and the floats of a word. */
 #define ADDING_LOOPS (vkd_loop(8, 0) + vkd_loop(4, 0))
 
-static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, const operands *o, vkd_node node)
+static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, const operands *o,
+                            vkd_node node)
 {
     size_t kernel = kernel_for(&o->problem);
-    const weight_source source = {o->weights, o->problem, kernels[kernel].step, steps_of(&o->problem)};
+    const weight_source source = {o->weights, o->problem, kernels[kernel].step,
+                                  steps_of(&o->problem)};
     uint32_t blocks = (uint32_t)vkd_divide_up(o->problem.n, 4);
     vkd_tensor_id weights, y;
-    VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step, pack_weights, &source, sizeof source,
-                            &weights));
+    VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step,
+                            pack_weights, &source, sizeof source, &weights));
     VKD_TRY(args->real ? vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y)
                        : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
     linear_params params = {
@@ -189,8 +207,8 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     return vkd_op_add_node(lowering, &node, o->x, y);
 }
 
-static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o, const gemm_tile *tile,
-                            const gemm_problem *problem, vkd_node node)
+static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o,
+                            const gemm_tile *tile, const gemm_problem *problem, vkd_node node)
 {
     gemm_operands gemm = {.a = o->x,
                           .channels = o->channels,
@@ -199,7 +217,8 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
                           .tap_k = o->problem.k,
                           .requantize = o->requantize};
     const uint32_t dims[] = {o->problem.m, o->problem.n};
-    VKD_TRY(args->real ? vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2, dims, &gemm.y)
+    VKD_TRY(args->real ? vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8,
+                                              VKD_4C, 2, dims, &gemm.y)
                        : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &gemm.y));
     VKD_TRY(vkd_gemm_emit(lowering, tile, problem, &gemm, node));
     if (!args->real)
@@ -213,7 +232,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const linear_args *args = arguments;
     VKD_TRY(check_shapes(lowering, args));
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *y = vkd_value_tensor(lowering, args->y);
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
     operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}};
     const linear_problem *p = &o.problem;
     o.weights = (vkd_weights){vkd_value_tensor(lowering, args->weight)->data, row_bytes(p), 1};
@@ -230,13 +250,16 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     double gemm_cost = tile ? vkd_gemm_cost(tile, &gemm, lowering->caps) : INFINITY;
     if (args->real) /* a dispatch of its own then */
         gemm_cost += costs_of(lowering->caps)->launch;
-    return vkd_linear_cost(p, lowering->caps) <= gemm_cost ? emit_rows(lowering, args, &o, node)
-                                                           : emit_gemm(lowering, args, &o, tile, &gemm, node);
+    return vkd_linear_cost(p, lowering->caps) <= gemm_cost
+               ? emit_rows(lowering, args, &o, node)
+               : emit_gemm(lowering, args, &o, tile, &gemm, node);
 }
 
 static const vkd_op rows[] = {
-    {"et_vk.q8ta_linear.default", linear_parameters, sizeof(linear_args), shape, lower, .kind = VKD_OP_Q8_LINEAR},
-    {"et_vk.q8ta_linear_gemv.default", linear_parameters, sizeof(linear_args), shape, lower, .kind = VKD_OP_Q8_LINEAR},
+    {"et_vk.q8ta_linear.default", linear_parameters, sizeof(linear_args), shape, lower,
+     .kind = VKD_OP_Q8_LINEAR},
+    {"et_vk.q8ta_linear_gemv.default", linear_parameters, sizeof(linear_args), shape, lower,
+     .kind = VKD_OP_Q8_LINEAR},
 };
 
 const vkd_op_table vkd_q8_linear_ops = VKD_OP_TABLE(rows);

@@ -1,5 +1,5 @@
-/* The kernel for linear layers of few rows: what it costs and how wide it is. Wherever the matrix product of gemm.h costs less,
- * a linear layer is that. */
+/* The kernel for linear layers of few rows: what it costs and how wide it is. Wherever the matrix
+ * product of gemm.h costs less, a linear layer is that. */
 #ifndef VKD_OPS_GEMM_LINEAR_H
 #define VKD_OPS_GEMM_LINEAR_H
 

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------------------------- kernels */
+/* -------------------------------------------------------------------------------------- kernels */
 
 typedef struct packing {
     const unsigned char *weight; /* [n][k] */
@@ -31,7 +31,8 @@ static void pack(const void *from, void *dst, size_t size)
 
 static bool is_constant(const vkd_lowering *lowering, uint32_t value)
 {
-    return value != VKD_NO_VALUE && vkd_value_tensor(lowering, value)->data && lowering->use[value].writes == 0;
+    return value != VKD_NO_VALUE && vkd_value_tensor(lowering, value)->data &&
+           lowering->use[value].writes == 0;
 }
 
 /* b as a constant of the kernel's own form. */
@@ -44,15 +45,17 @@ static vkd_status pack_weight(vkd_lowering *lowering, uint32_t value, vkd_tensor
     p.n = weight->dims[0];
     p.k = weight->dims[1];
     p.size = (uint32_t)vkd_dtype_size(weight->dtype);
-    VKD_TRY(vkd_op_constant(lowering, vkd_align_up(p.n, 4) * p.k * p.size, pack, &p, sizeof p, out));
+    VKD_TRY(
+        vkd_op_constant(lowering, vkd_align_up(p.n, 4) * p.k * p.size, pack, &p, sizeof p, out));
     lowering->graph->tensors[*out].dtype = weight->dtype;
     return VKD_OK;
 }
 
 static bool are_groups(const vkd_view *view, uint32_t contiguous, uint32_t other)
 {
-    return (view->strides[contiguous] == 1 || view->dims[contiguous] == 1) && view->dims[contiguous] % 4 == 0 &&
-           view->strides[other] % 4 == 0 && view->strides[0] % 4 == 0 && view->offset % 4 == 0;
+    return (view->strides[contiguous] == 1 || view->dims[contiguous] == 1) &&
+           view->dims[contiguous] % 4 == 0 && view->strides[other] % 4 == 0 &&
+           view->strides[0] % 4 == 0 && view->offset % 4 == 0;
 }
 
 static uint32_t form_of(const vkd_view *b)
@@ -69,13 +72,15 @@ static uint32_t lanes_of(const vkd_caps *caps, const matmul_params *p)
         return 1;
     if (p->k < SHORT || (tiles * 16 >= FEW && p->m > 4) || (uint64_t)p->batch * p->m > 64)
         return 1;
-    uint32_t lanes = 32, most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    uint32_t lanes = 32,
+             most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
     while (lanes * 2 <= most && lanes * 8 < p->k)
         lanes *= 2;
     return lanes;
 }
 
-static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form, vkd_tensor_id b, vkd_tensor_id y)
+static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,
+                       vkd_tensor_id b, vkd_tensor_id y)
 {
     vkd_graph *graph = lowering->graph;
     const vkd_view *a = &product->a, *c = &product->c;
@@ -103,7 +108,8 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
         params.c_m = (uint32_t)c->strides[1];
         params.c_n = (uint32_t)c->strides[2];
     }
-    const uint32_t lanes = lanes_of(lowering->caps, &params), columns = (uint32_t)vkd_divide_up(params.n, 4);
+    const uint32_t lanes = lanes_of(lowering->caps, &params),
+                   columns = (uint32_t)vkd_divide_up(params.n, 4);
     const uint64_t rounds = vkd_divide_up(params.k, 4 * (uint64_t)lanes);
     vkd_node node = vkd_op_node(lowering, lanes > 1 ? VKD_SHADER_MATMUL_ROWS : VKD_SHADER_MATMUL,
                                 vkd_loop(rounds, 0) + vkd_loop(32, 0), &params, sizeof params);
@@ -111,7 +117,8 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
         node.specs[0] = lanes;
         vkd_node_groups(&node, lowering->caps, (uint64_t)params.batch * params.m * columns);
     } else {
-        vkd_node_linear(&node, lowering->caps, (uint64_t)params.batch * vkd_divide_up(params.m, 4) * columns);
+        vkd_node_linear(&node, lowering->caps,
+                        (uint64_t)params.batch * vkd_divide_up(params.m, 4) * columns);
     }
     vkd_node_read(&node, a->tensor);
     vkd_node_read(&node, b);
@@ -126,7 +133,8 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
     vkd_node_spec(&node, has_c);
     vkd_node_spec(&node, params.n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
     node.macs = (uint64_t)params.batch * params.m * params.n * params.k;
-    node.shape = vkd_arena_printf(graph->arena, "%ux%ux%u @ %ux%u", params.batch, params.m, params.k, params.k, params.n);
+    node.shape = vkd_arena_printf(graph->arena, "%ux%ux%u @ %ux%u", params.batch, params.m,
+                                  params.k, params.k, params.n);
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a node's description");
     return vkd_op_add_node(lowering, &node, a->tensor, y);
@@ -137,9 +145,11 @@ static vkd_status check_types(vkd_lowering *lowering, const vkd_matmul *product)
     const vkd_view *operands[] = {&product->a, &product->b, &product->c};
     for (size_t i = 0; i < 3; i++) {
         vkd_tensor_id id = operands[i]->tensor;
-        vkd_dtype dtype = id == VKD_NO_TENSOR ? VKD_DTYPE_FLOAT32 : lowering->graph->tensors[id].dtype;
+        vkd_dtype dtype =
+            id == VKD_NO_TENSOR ? VKD_DTYPE_FLOAT32 : lowering->graph->tensors[id].dtype;
         if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "operand %zu has dtype %s: f32 and f16 are supported", i,
+            return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                               "operand %zu has dtype %s: f32 and f16 are supported", i,
                                vkd_dtype_name(dtype));
     }
     return VKD_OK;
@@ -160,16 +170,17 @@ vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, ui
         return emit(lowering, product, form, b, y);
     /* Two rows would share a word of halves. */
     const vkd_tensor *result = &lowering->graph->tensors[y];
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, result->rank,
-                                 (const uint32_t[]){result->dims[0], result->dims[1], result->dims[2], result->dims[3],
-                                                    result->dims[4], result->dims[5], result->dims[6], result->dims[7]},
-                                 &sums));
+    VKD_TRY(vkd_graph_add_tensor(
+        lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, result->rank,
+        (const uint32_t[]){result->dims[0], result->dims[1], result->dims[2], result->dims[3],
+                           result->dims[4], result->dims[5], result->dims[6], result->dims[7]},
+        &sums));
     VKD_TRY(emit(lowering, product, form, b, sums));
     const vkd_view all = vkd_view_of(lowering->graph, sums);
     return vkd_op_move(lowering, &all, y);
 }
 
-/* ------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
 typedef struct matmul_args {
     uint32_t c, a, b, y;
@@ -178,19 +189,26 @@ typedef struct matmul_args {
 
 static const matmul_args plain = {.c = VKD_NO_VALUE, .alpha = 1};
 
-static const vkd_param mm_params[] = {VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b), VKD_OUTPUT(matmul_args, y),
-                                      VKD_PARAMS_END};
-static const vkd_param addmm_params[] = {VKD_TENSOR(matmul_args, c),   VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b),
-                                         VKD_FLOAT(matmul_args, beta), VKD_FLOAT(matmul_args, alpha),
-                                         VKD_OUTPUT(matmul_args, y),   VKD_PARAMS_END};
+static const vkd_param mm_params[] = {VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b),
+                                      VKD_OUTPUT(matmul_args, y), VKD_PARAMS_END};
+static const vkd_param addmm_params[] = {VKD_TENSOR(matmul_args, c),
+                                         VKD_TENSOR(matmul_args, a),
+                                         VKD_TENSOR(matmul_args, b),
+                                         VKD_FLOAT(matmul_args, beta),
+                                         VKD_FLOAT(matmul_args, alpha),
+                                         VKD_OUTPUT(matmul_args, y),
+                                         VKD_PARAMS_END};
 static const vkd_param linear_params[] = {VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b),
-                                          VKD_OPTIONAL_TENSOR(matmul_args, c), VKD_OUTPUT(matmul_args, y), VKD_PARAMS_END};
+                                          VKD_OPTIONAL_TENSOR(matmul_args, c),
+                                          VKD_OUTPUT(matmul_args, y), VKD_PARAMS_END};
 static const matmul_args linear = {.c = VKD_NO_VALUE, .alpha = 1, .beta = 1};
 
-static vkd_status fail_shapes(vkd_shaping *shaping, const vkd_model_tensor *a, const vkd_model_tensor *b)
+static vkd_status fail_shapes(vkd_shaping *shaping, const vkd_model_tensor *a,
+                              const vkd_model_tensor *b)
 {
     char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s and %s cannot be multiplied", vkd_dims_format(a->rank, a->dims, left),
+    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s and %s cannot be multiplied",
+                          vkd_dims_format(a->rank, a->dims, left),
                           vkd_dims_format(b->rank, b->dims, right));
 }
 
@@ -202,14 +220,16 @@ static vkd_status shape_mm(vkd_shaping *shaping, const void *arguments)
     if (a->rank != rank || b->rank != rank || a->dims[rank - 1] != b->dims[rank - 2] ||
         (rank == 3 && a->dims[0] != b->dims[0]))
         return fail_shapes(shaping, a, b);
-    const uint32_t dims[] = {a->dims[0], a->dims[1], b->dims[2]}, matrix[] = {a->dims[0], b->dims[1]};
+    const uint32_t dims[] = {a->dims[0], a->dims[1], b->dims[2]},
+                   matrix[] = {a->dims[0], b->dims[1]};
     return vkd_shape_set(shaping, args->y, rank, rank == 3 ? dims : matrix);
 }
 
 static vkd_status shape_linear(vkd_shaping *shaping, const void *arguments)
 {
     const matmul_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->a), *weight = vkd_shape_of(shaping, args->b);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->a),
+                           *weight = vkd_shape_of(shaping, args->b);
     uint32_t dims[VKD_MAX_RANK];
     if (!x->rank || weight->rank != 2 || weight->dims[1] != x->dims[x->rank - 1])
         return fail_shapes(shaping, x, weight);
@@ -230,7 +250,8 @@ static vkd_view batched(vkd_view view)
                       .offset = view.offset};
 }
 
-static vkd_status view_c(vkd_lowering *lowering, const matmul_args *args, const uint32_t dims[3], vkd_view *out)
+static vkd_status view_c(vkd_lowering *lowering, const matmul_args *args, const uint32_t dims[3],
+                         vkd_view *out)
 {
     out->tensor = VKD_NO_TENSOR;
     if (args->c == VKD_NO_VALUE || args->beta == 0) /* then not even a NaN of it counts */
@@ -240,7 +261,8 @@ static vkd_status view_c(vkd_lowering *lowering, const matmul_args *args, const 
     for (uint32_t d = 0; fits && d < out->rank; d++)
         fits = out->dims[d] == 1 || out->dims[d] == dims[3 - out->rank + d];
     if (!fits)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u does not broadcast to the result", args->c);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u does not broadcast to the result",
+                           args->c);
     vkd_view_broadcast(out, 3, dims);
     return VKD_OK;
 }
@@ -262,12 +284,15 @@ static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
 static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
 {
     const matmul_args *args = arguments;
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->a), *weight = vkd_value_tensor(lowering, args->b);
-    const uint32_t k = weight->dims[1], n = weight->dims[0], m = (uint32_t)(vkd_dims_count(x->rank - 1, x->dims));
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->a),
+                           *weight = vkd_value_tensor(lowering, args->b);
+    const uint32_t k = weight->dims[1], n = weight->dims[0],
+                   m = (uint32_t)(vkd_dims_count(x->rank - 1, x->dims));
     vkd_matmul product = {.weight = args->b, .alpha = args->alpha, .beta = args->beta};
     vkd_tensor_id rows;
     VKD_TRY(vkd_op_input(lowering, args->a, x->dtype, VKD_ROWS, &rows));
-    product.a = (vkd_view){.tensor = rows, .rank = 3, .dims = {1, m, k}, .strides = {0, (int32_t)k, 1}};
+    product.a =
+        (vkd_view){.tensor = rows, .rank = 3, .dims = {1, m, k}, .strides = {0, (int32_t)k, 1}};
     product.b = (vkd_view){.tensor = VKD_NO_TENSOR, .rank = 3, .dims = {1, k, n}};
     if (!is_constant(lowering, args->b)) {
         vkd_view b;
@@ -281,18 +306,24 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
     return vkd_matmul_emit(lowering, &product, args->y);
 }
 
-#define LINEAR(name_)                                                                                                          \
-    {                                                                                                                          \
-        name_, linear_params, sizeof(matmul_args), shape_linear, lower_linear, .defaults = &linear                             \
+#define LINEAR(name_)                                                                              \
+    {                                                                                              \
+        name_, linear_params, sizeof(matmul_args), shape_linear, lower_linear, .defaults = &linear \
     }
 
 static const vkd_op rows[] = {
-    {"aten.mm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2, .defaults = &plain},
-    {"aten::mm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2, .defaults = &plain},
-    {"aten.bmm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3, .defaults = &plain},
-    {"aten::bmm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3, .defaults = &plain},
-    {"aten.addmm.default", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2, .defaults = &plain},
-    {"aten::addmm.out", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2, .defaults = &plain},
+    {"aten.mm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
+     .defaults = &plain},
+    {"aten::mm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
+     .defaults = &plain},
+    {"aten.bmm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
+     .defaults = &plain},
+    {"aten::bmm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
+     .defaults = &plain},
+    {"aten.addmm.default", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
+     .defaults = &plain},
+    {"aten::addmm.out", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
+     .defaults = &plain},
     LINEAR("aten.linear.default"),
     LINEAR("aten::linear.out"),
 };

@@ -6,12 +6,14 @@
 
 /* y[batch, m, n] = alpha * a[batch, m, k] @ b[batch, k, n] + beta * c. Views of rank 3. */
 typedef struct vkd_matmul {
-    vkd_view a, b, c;      /* c.tensor VKD_NO_TENSOR: none; it broadcasts to y */
-    uint32_t weight;       /* value id of a constant [n, k] that b is the transpose of, or VKD_NO_VALUE */
+    vkd_view a, b, c; /* c.tensor VKD_NO_TENSOR: none; it broadcasts to y */
+    /* value id of a constant [n, k] that b is the transpose of, or VKD_NO_VALUE */
+    uint32_t weight;
     float alpha, beta;
 } vkd_matmul;
 
 /* Makes the product the value of an output, whose elements are those of [batch, m, n]. */
-VKD_MUST_USE vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t value);
+VKD_MUST_USE vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product,
+                                        uint32_t value);
 
 #endif

@@ -1,4 +1,5 @@
-/* Linear layers whose weights are integers of 8 or 4 bits and whose results are floats, and tables of 4-bit rows. */
+/* Linear layers whose weights are integers of 8 or 4 bits and whose results are floats, and tables
+ * of 4-bit rows. */
 #include "ops/gemm/matmul.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -9,12 +10,12 @@
 #include <math.h>
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------------------------- weights */
+/* -------------------------------------------------------------------------------------- weights */
 
 typedef enum weight_form {
-    BYTES,       /* int8 [n][k] */
+    BYTES, /* int8 [n][k] */
     NIBBLES_HIGH /* [n][k / 2], even k in the high half */,
-    NIBBLES_LOW  /* even k in the low half */
+    NIBBLES_LOW /* even k in the low half */
 } weight_form;
 
 typedef struct weight_source {
@@ -62,13 +63,16 @@ static void pack_channels(const void *from, void *dst, size_t size)
     float *out = dst;
     for (uint32_t g = 0; g < s->groups; g++)
         for (uint32_t n = 0; n < padded; n++)
-            *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales, (size_t)g * s->row + n) : 0;
+            *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales,
+                                                       (size_t)g * s->row + n)
+                              : 0;
     for (uint32_t n = 0; n < padded; n++)
-        *out++ = n < s->n && s->bias ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias, n) : 0;
+        *out++ =
+            n < s->n && s->bias ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias, n) : 0;
     memset(out, 0, size - (size_t)((char *)out - (char *)dst));
 }
 
-/* ------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 typedef struct qlinear_args {
     uint32_t x, x_scales, x_zeros, weight, scales, bias, y;
@@ -78,25 +82,26 @@ typedef struct qlinear_args {
 
 typedef enum qlinear_code { INT8PACK, QCS4W, Q4GSW, DQ8CA_Q4GSW, Q8TA_Q8CSW, Q8CSW } qlinear_code;
 
-static const vkd_param plain_params[] = {VKD_TENSOR(qlinear_args, x), VKD_CONSTANT(qlinear_args, weight),
-                                         VKD_CONSTANT(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
-static const vkd_param biased_params[] = {VKD_TENSOR(qlinear_args, x),        VKD_CONSTANT(qlinear_args, weight),
-                                          VKD_CONSTANT(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                          VKD_OUTPUT(qlinear_args, y),        VKD_PARAMS_END};
-static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x),        VKD_CONSTANT(qlinear_args, weight),
-                                         VKD_CONSTANT(qlinear_args, scales), VKD_INT(qlinear_args, group),
-                                         VKD_OPTIONAL_CONSTANT(qlinear_args, bias), VKD_OUTPUT(qlinear_args, y),
+static const vkd_param plain_params[] = {
+    VKD_TENSOR(qlinear_args, x), VKD_CONSTANT(qlinear_args, weight),
+    VKD_CONSTANT(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
+static const vkd_param biased_params[] = {
+    VKD_TENSOR(qlinear_args, x),        VKD_CONSTANT(qlinear_args, weight),
+    VKD_CONSTANT(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
+    VKD_OUTPUT(qlinear_args, y),        VKD_PARAMS_END};
+static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x),
+                                         VKD_CONSTANT(qlinear_args, weight),
+                                         VKD_CONSTANT(qlinear_args, scales),
+                                         VKD_INT(qlinear_args, group),
+                                         VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
+                                         VKD_OUTPUT(qlinear_args, y),
                                          VKD_PARAMS_END};
-static const vkd_param dynamic_params[] = {VKD_TENSOR(qlinear_args, x),
-                                           VKD_TENSOR(qlinear_args, x_scales),
-                                           VKD_TENSOR(qlinear_args, x_zeros),
-                                           VKD_CONSTANT(qlinear_args, weight),
-                                           VKD_IGNORED("weight_sums"), /* x loses its zero point before it is multiplied */
-                                           VKD_CONSTANT(qlinear_args, scales),
-                                           VKD_INT(qlinear_args, group),
-                                           VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                           VKD_OUTPUT(qlinear_args, y),
-                                           VKD_PARAMS_END};
+static const vkd_param dynamic_params[] = {
+    VKD_TENSOR(qlinear_args, x), VKD_TENSOR(qlinear_args, x_scales),
+    VKD_TENSOR(qlinear_args, x_zeros), VKD_CONSTANT(qlinear_args, weight),
+    /* x loses its zero point before it is multiplied */
+    VKD_IGNORED("weight_sums"), VKD_CONSTANT(qlinear_args, scales), VKD_INT(qlinear_args, group),
+    VKD_OPTIONAL_CONSTANT(qlinear_args, bias), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
 static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
                                           VKD_FLOAT(qlinear_args, x_scale),
                                           VKD_INT(qlinear_args, x_zero),
@@ -106,30 +111,38 @@ static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
                                           VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
                                           VKD_OUTPUT(qlinear_args, y),
                                           VKD_PARAMS_END};
-static const qlinear_args defaults = {.x_scales = VKD_NO_VALUE, .x_zeros = VKD_NO_VALUE, .bias = VKD_NO_VALUE};
+static const qlinear_args defaults = {
+    .x_scales = VKD_NO_VALUE, .x_zeros = VKD_NO_VALUE, .bias = VKD_NO_VALUE};
 
 static weight_form form_of(int code)
 {
-    return code == QCS4W ? NIBBLES_HIGH : code == Q4GSW || code == DQ8CA_Q4GSW ? NIBBLES_LOW : BYTES;
+    return code == QCS4W                          ? NIBBLES_HIGH
+           : code == Q4GSW || code == DQ8CA_Q4GSW ? NIBBLES_LOW
+                                                  : BYTES;
 }
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const qlinear_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x), *weight = vkd_shape_of(shaping, args->weight);
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *weight = vkd_shape_of(shaping, args->weight);
     const weight_form form = form_of(shaping->call->row->code);
     const uint32_t k = x->rank ? x->dims[x->rank - 1] : 0;
     const uint64_t least = form == BYTES ? k : vkd_divide_up(k, 2);
     bool bytes = weight->dtype == VKD_DTYPE_INT8 || weight->dtype == VKD_DTYPE_UINT8;
-    if (!k || weight->rank != 2 || !bytes || weight->dims[1] < least || weight->dims[1] > vkd_align_up(least, 4)) {
+    if (!k || weight->rank != 2 || !bytes || weight->dims[1] < least ||
+        weight->dims[1] > vkd_align_up(least, 4)) {
         char is[VKD_DIMS_TEXT], weights[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "input %s and weight %s %s do not fit together",
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "input %s and weight %s %s do not fit together",
                               vkd_dims_format(x->rank, x->dims, is), vkd_dtype_name(weight->dtype),
                               vkd_dims_format(weight->rank, weight->dims, weights));
     }
     const uint32_t step = form == BYTES ? 4 : 8;
-    if (args->group < 0 || (args->group && ((uint32_t)args->group % step || k % (uint32_t)args->group)))
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "groups of %d of %u: a multiple of %u that divides them is needed",
+    if (args->group < 0 ||
+        (args->group && ((uint32_t)args->group % step || k % (uint32_t)args->group)))
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
+                              "groups of %d of %u: a multiple of %u that divides them is needed",
                               args->group, k, step);
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
@@ -137,31 +150,38 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, x->rank, dims);
 }
 
-/* -------------------------------------------------------------------------------------------------------- lowering */
+/* ------------------------------------------------------------------------------------- lowering */
 
-static vkd_status check_channels(vkd_lowering *lowering, const qlinear_args *args, uint32_t groups, uint32_t n, uint32_t *row)
+static vkd_status check_channels(vkd_lowering *lowering, const qlinear_args *args, uint32_t groups,
+                                 uint32_t n, uint32_t *row)
 {
     const vkd_model_tensor *scales = vkd_value_tensor(lowering, args->scales);
     const uint64_t count = vkd_dims_count(scales->rank, scales->dims);
     *row = groups ? (uint32_t)(count / groups) : 0;
     bool real = scales->dtype == VKD_DTYPE_FLOAT32 || scales->dtype == VKD_DTYPE_FLOAT16;
     if (!real || *row < n || count % groups)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%llu scales of %s for %u groups of %u columns",
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "%llu scales of %s for %u groups of %u columns",
                            (unsigned long long)count, vkd_dtype_name(scales->dtype), groups, n);
     if (args->bias == VKD_NO_VALUE)
         return VKD_OK;
     const vkd_model_tensor *bias = vkd_value_tensor(lowering, args->bias);
-    if ((bias->dtype != VKD_DTYPE_FLOAT32 && bias->dtype != VKD_DTYPE_FLOAT16) || vkd_dims_count(bias->rank, bias->dims) < n)
+    if ((bias->dtype != VKD_DTYPE_FLOAT32 && bias->dtype != VKD_DTYPE_FLOAT16) ||
+        vkd_dims_count(bias->rank, bias->dims) < n)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a bias of %llu %s for %u columns",
-                           (unsigned long long)vkd_dims_count(bias->rank, bias->dims), vkd_dtype_name(bias->dtype), n);
+                           (unsigned long long)vkd_dims_count(bias->rank, bias->dims),
+                           vkd_dtype_name(bias->dtype), n);
     return VKD_OK;
 }
 
-static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args, const qlinear_params *params,
-                                weight_form form, uint32_t groups, vkd_tensor_id *weights, vkd_tensor_id *channels)
+static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args,
+                                const qlinear_params *params, weight_form form, uint32_t groups,
+                                vkd_tensor_id *weights, vkd_tensor_id *channels)
 {
-    const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight), *scales = vkd_value_tensor(lowering, args->scales);
-    const vkd_model_tensor *bias = args->bias == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, args->bias);
+    const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight),
+                           *scales = vkd_value_tensor(lowering, args->scales);
+    const vkd_model_tensor *bias =
+        args->bias == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, args->bias);
     const uint64_t padded = vkd_align_up(params->n, 4);
     weight_source w;
     channel_source c;
@@ -180,22 +200,28 @@ static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args
     c.bias_type = bias ? bias->dtype : VKD_DTYPE_FLOAT32;
     c.groups = groups;
     c.n = params->n;
-    VKD_TRY(vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, weights));
-    return vkd_op_constant(lowering, padded * 4 * (groups + 1), pack_channels, &c, sizeof c, channels);
+    VKD_TRY(
+        vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, weights));
+    return vkd_op_constant(lowering, padded * 4 * (groups + 1), pack_channels, &c, sizeof c,
+                           channels);
 }
 
 /* Scale and zero point of every row of x. */
-static vkd_status add_pairs(vkd_lowering *lowering, const qlinear_args *args, uint32_t rows, vkd_tensor_id *out)
+static vkd_status add_pairs(vkd_lowering *lowering, const qlinear_args *args, uint32_t rows,
+                            vkd_tensor_id *out)
 {
-    const vkd_model_tensor *scale = vkd_value_tensor(lowering, args->x_scales), *zero = vkd_value_tensor(lowering, args->x_zeros);
+    const vkd_model_tensor *scale = vkd_value_tensor(lowering, args->x_scales),
+                           *zero = vkd_value_tensor(lowering, args->x_zeros);
     const uint32_t dims[] = {rows, 2};
     vkd_tensor_id scales, zeros;
-    if (vkd_dims_count(scale->rank, scale->dims) != rows || vkd_dims_count(zero->rank, zero->dims) != rows)
+    if (vkd_dims_count(scale->rank, scale->dims) != rows ||
+        vkd_dims_count(zero->rank, zero->dims) != rows)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%llu scales for %u rows",
                            (unsigned long long)vkd_dims_count(scale->rank, scale->dims), rows);
     VKD_TRY(vkd_op_input(lowering, args->x_scales, scale->dtype, VKD_ROWS, &scales));
     VKD_TRY(vkd_op_input(lowering, args->x_zeros, zero->dtype, VKD_ROWS, &zeros));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2, dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
+                                 dims, out));
     const pairs_params params = {.rows = rows};
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_PAIRS, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, rows);
@@ -207,13 +233,17 @@ static vkd_status add_pairs(vkd_lowering *lowering, const qlinear_args *args, ui
     return vkd_op_add_node(lowering, &node, scales, *out);
 }
 
-/* Invocations that share k, and how many of those a workgroup has: a GPU has nothing else to be parallel in where rows are few. */
-static void set_size(const vkd_lowering *lowering, const qlinear_params *params, uint32_t rows, vkd_node *node)
+/* Invocations that share k, and how many of those a workgroup has: a GPU has nothing else to be
+ * parallel in where rows are few. */
+static void set_size(const vkd_lowering *lowering, const qlinear_params *params, uint32_t rows,
+                     vkd_node *node)
 {
     const vkd_caps *caps = lowering->caps;
     const uint64_t units = vkd_divide_up(params->m, rows) * vkd_divide_up(params->n, 4);
-    uint32_t lanes = 1, tiles = 1, most = caps->max_workgroup_invocations < 64 ? caps->max_workgroup_invocations : 64;
-    while (caps->type != VKD_TYPE_CPU && lanes * 2 <= most && lanes < 32 && lanes * 2 <= params->steps && units * lanes < 1u << 17)
+    uint32_t lanes = 1, tiles = 1,
+             most = caps->max_workgroup_invocations < 64 ? caps->max_workgroup_invocations : 64;
+    while (caps->type != VKD_TYPE_CPU && lanes * 2 <= most && lanes < 32 &&
+           lanes * 2 <= params->steps && units * lanes < 1u << 17)
         lanes *= 2;
     while (lanes * tiles * 2 <= most)
         tiles *= 2;
@@ -223,8 +253,9 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
     vkd_node_groups(node, caps, vkd_divide_up(units, tiles));
 }
 
-static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, const qlinear_params *params, uint32_t mode,
-                       weight_form form, uint32_t groups, vkd_tensor_id y)
+static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args,
+                       const qlinear_params *params, uint32_t mode, weight_form form,
+                       uint32_t groups, vkd_tensor_id y)
 {
     const vkd_model_tensor *shape_x = vkd_value_tensor(lowering, args->x);
     const vkd_dtype y_type = lowering->graph->tensors[y].dtype;
@@ -255,7 +286,9 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, const q
 
 static uint32_t mode_of(int code)
 {
-    return code == DQ8CA_Q4GSW ? VKD_QLINEAR_DYNAMIC : code == Q8TA_Q8CSW ? VKD_QLINEAR_STATIC : VKD_QLINEAR_FLOAT;
+    return code == DQ8CA_Q4GSW  ? VKD_QLINEAR_DYNAMIC
+           : code == Q8TA_Q8CSW ? VKD_QLINEAR_STATIC
+                                : VKD_QLINEAR_FLOAT;
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -264,15 +297,19 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const qlinear_args *args = arguments;
     const int code = lowering->call->row->code;
     const weight_form form = form_of(code);
-    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x), *weight = vkd_value_tensor(lowering, args->weight);
-    const uint32_t k = x->dims[x->rank - 1], step = form == BYTES ? 4 : 8, group = args->group ? (uint32_t)args->group : k;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *weight = vkd_value_tensor(lowering, args->weight);
+    const uint32_t k = x->dims[x->rank - 1], step = form == BYTES ? 4 : 8,
+                   group = args->group ? (uint32_t)args->group : k;
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
     bool real = x->dtype == VKD_DTYPE_FLOAT32 || x->dtype == VKD_DTYPE_FLOAT16;
     if (!real && !(code == Q8TA_Q8CSW && x->dtype == VKD_DTYPE_INT8))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has dtype %s: f32 and f16 are supported",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "the input has dtype %s: f32 and f16 are supported",
                            vkd_dtype_name(x->dtype));
     if (code == Q8TA_Q8CSW && (!(args->x_scale > 0) || !isfinite(args->x_scale) || k > MAX_K))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "an input scale of %g, %u products a sum", (double)args->x_scale, k);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "an input scale of %g, %u products a sum",
+                           (double)args->x_scale, k);
     qlinear_params params = {
         .m = (uint32_t)vkd_dims_count(x->rank - 1, x->dims),
         .n = weight->dims[0],
@@ -294,12 +331,13 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(emit(lowering, args, &params, mode_of(code), form, groups, sums));
     vkd_view all = vkd_view_of(lowering->graph, sums);
     vkd_tensor_id matrix; /* two rows would share a word of halves */
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, dtype, VKD_ROWS, 2, all.dims, &matrix));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, dtype,
+                                 VKD_ROWS, 2, all.dims, &matrix));
     lowering->graph->tensors[matrix].storage = y;
     return vkd_op_move(lowering, &all, matrix);
 }
 
-/* --------------------------------------------------------------------------------------------------- tables of rows */
+/* ------------------------------------------------------------------------------- tables of rows */
 
 typedef struct nibble_args {
     uint32_t table, scales, zeros, index, y;
@@ -307,9 +345,12 @@ typedef struct nibble_args {
     bool low_first;
 } nibble_args;
 
-static const vkd_param embedding_params[] = {VKD_TENSOR(nibble_args, table), VKD_TENSOR(nibble_args, scales),
-                                             VKD_INT(nibble_args, group),    VKD_TENSOR(nibble_args, index),
-                                             VKD_BOOL(nibble_args, low_first), VKD_OUTPUT(nibble_args, y),
+static const vkd_param embedding_params[] = {VKD_TENSOR(nibble_args, table),
+                                             VKD_TENSOR(nibble_args, scales),
+                                             VKD_INT(nibble_args, group),
+                                             VKD_TENSOR(nibble_args, index),
+                                             VKD_BOOL(nibble_args, low_first),
+                                             VKD_OUTPUT(nibble_args, y),
                                              VKD_PARAMS_END};
 static const vkd_param embedding_4bit_params[] = {VKD_TENSOR(nibble_args, table),
                                                   VKD_TENSOR(nibble_args, scales),
@@ -320,26 +361,30 @@ static const vkd_param embedding_4bit_params[] = {VKD_TENSOR(nibble_args, table)
                                                   VKD_IGNORED("dtype"),
                                                   VKD_OUTPUT(nibble_args, y),
                                                   VKD_PARAMS_END};
-static const vkd_param backward_params[] = {VKD_TENSOR(nibble_args, index), VKD_TENSOR(nibble_args, table),
-                                            VKD_TENSOR(nibble_args, scales), VKD_INT(nibble_args, group),
-                                            VKD_OUTPUT(nibble_args, y), VKD_PARAMS_END};
+static const vkd_param backward_params[] = {
+    VKD_TENSOR(nibble_args, index), VKD_TENSOR(nibble_args, table), VKD_TENSOR(nibble_args, scales),
+    VKD_INT(nibble_args, group),    VKD_OUTPUT(nibble_args, y),     VKD_PARAMS_END};
 static const nibble_args no_zeros = {.zeros = VKD_NO_VALUE};
 
-static vkd_status fail_table(vkd_shaping *shaping, const vkd_model_tensor *table, const vkd_model_tensor *scales)
+static vkd_status fail_table(vkd_shaping *shaping, const vkd_model_tensor *table,
+                             const vkd_model_tensor *scales)
 {
     char rows[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a table of %s %s and scales of %s do not fit together",
-                          vkd_dtype_name(table->dtype), vkd_dims_format(table->rank, table->dims, rows),
-                          vkd_dims_format(scales->rank, scales->dims, by));
+    return vkd_shape_fail(
+        shaping, VKD_INVALID_MODEL, "a table of %s %s and scales of %s do not fit together",
+        vkd_dtype_name(table->dtype), vkd_dims_format(table->rank, table->dims, rows),
+        vkd_dims_format(scales->rank, scales->dims, by));
 }
 
 static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
 {
     const nibble_args *args = arguments;
-    const vkd_model_tensor *table = vkd_shape_of(shaping, args->table), *scales = vkd_shape_of(shaping, args->scales);
+    const vkd_model_tensor *table = vkd_shape_of(shaping, args->table),
+                           *scales = vkd_shape_of(shaping, args->scales);
     const vkd_model_tensor *index = vkd_shape_of(shaping, args->index);
-    bool fits = table->rank == 2 && vkd_dtype_size(table->dtype) == 1 && (scales->rank == 1 || scales->rank == 2) &&
-                scales->dims[0] == table->dims[0] && table->dims[0] > 0;
+    bool fits = table->rank == 2 && vkd_dtype_size(table->dtype) == 1 &&
+                (scales->rank == 1 || scales->rank == 2) && scales->dims[0] == table->dims[0] &&
+                table->dims[0] > 0;
     uint32_t groups = fits && scales->rank == 2 ? scales->dims[1] : 1;
     if (!fits || !groups || table->dims[1] * 2 % groups)
         return fail_table(shaping, table, scales);
@@ -351,7 +396,8 @@ static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
 
 typedef struct nibble_rows {
     nibbles_params params;
-    vkd_tensor_id table, scales, zeros, index; /* zeros, index: VKD_NO_TENSOR for none and all rows */
+    /* zeros, index: VKD_NO_TENSOR for none and all rows */
+    vkd_tensor_id table, scales, zeros, index;
     bool high_first;
 } nibble_rows;
 
@@ -360,7 +406,8 @@ static vkd_status emit_rows(vkd_lowering *lowering, const nibble_rows *r, vkd_te
     const vkd_tensor *tensors = lowering->graph->tensors;
     const bool has_zeros = r->zeros != VKD_NO_TENSOR, indexed = r->index != VKD_NO_TENSOR;
     const vkd_tensor_id zeros = has_zeros ? r->zeros : r->scales;
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_NIBBLES, VKD_NO_LOOPS, &r->params, sizeof r->params);
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_NIBBLES, VKD_NO_LOOPS, &r->params, sizeof r->params);
     vkd_node_linear(&node, lowering->caps, r->params.groups);
     vkd_node_read(&node, r->table);
     vkd_node_read(&node, r->scales);
@@ -384,7 +431,8 @@ static vkd_status input(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
 static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
 {
     const nibble_args *args = arguments;
-    const vkd_model_tensor *table = vkd_value_tensor(lowering, args->table), *scales = vkd_value_tensor(lowering, args->scales);
+    const vkd_model_tensor *table = vkd_value_tensor(lowering, args->table),
+                           *scales = vkd_value_tensor(lowering, args->scales);
     const vkd_model_tensor *y_shape = vkd_value_tensor(lowering, args->y);
     const uint32_t groups = scales->rank == 2 ? scales->dims[1] : 1, width = table->dims[1] * 2;
     const uint32_t slots = (uint32_t)vkd_dims_count(y_shape->rank, y_shape->dims);
@@ -415,9 +463,11 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
 static vkd_status shape_backward(vkd_shaping *shaping, const void *arguments)
 {
     const nibble_args *args = arguments;
-    const vkd_model_tensor *table = vkd_shape_of(shaping, args->table), *scales = vkd_shape_of(shaping, args->scales);
+    const vkd_model_tensor *table = vkd_shape_of(shaping, args->table),
+                           *scales = vkd_shape_of(shaping, args->scales);
     const vkd_model_tensor *d = vkd_shape_of(shaping, args->index);
-    bool fits = d->rank && table->rank == 2 && scales->rank == 2 && table->dims[0] == d->dims[d->rank - 1] && args->group > 0 &&
+    bool fits = d->rank && table->rank == 2 && scales->rank == 2 &&
+                table->dims[0] == d->dims[d->rank - 1] && args->group > 0 &&
                 scales->dims[1] >= table->dims[0];
     if (!fits)
         return fail_table(shaping, table, scales);
@@ -432,7 +482,8 @@ static vkd_status shape_backward(vkd_shaping *shaping, const void *arguments)
 static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
 {
     const nibble_args *args = arguments;
-    const vkd_model_tensor *table = vkd_value_tensor(lowering, args->table), *scales = vkd_value_tensor(lowering, args->scales);
+    const vkd_model_tensor *table = vkd_value_tensor(lowering, args->table),
+                           *scales = vkd_value_tensor(lowering, args->scales);
     const vkd_model_tensor *d = vkd_value_tensor(lowering, args->index);
     const uint32_t n = table->dims[0], k = scales->dims[0] * (uint32_t)args->group;
     nibble_rows r = {.params = {.groups = (uint32_t)vkd_divide_up((uint64_t)n * k, 4),
@@ -448,20 +499,22 @@ static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id weights, rows;
     VKD_TRY(input(lowering, args->table, &r.table));
     VKD_TRY(input(lowering, args->scales, &r.scales));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2, (const uint32_t[]){n, k},
-                                 &weights));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
+                                 (const uint32_t[]){n, k}, &weights));
     VKD_TRY(emit_rows(lowering, &r, weights));
     VKD_TRY(input(lowering, args->index, &rows));
     const uint32_t m = (uint32_t)vkd_dims_count(d->rank - 1, d->dims);
     vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = 1, .c.tensor = VKD_NO_TENSOR};
-    product.a = (vkd_view){.tensor = rows, .rank = 3, .dims = {1, m, n}, .strides = {0, (int32_t)n, 1}};
-    product.b = (vkd_view){.tensor = weights, .rank = 3, .dims = {1, n, k}, .strides = {0, (int32_t)k, 1}};
+    product.a =
+        (vkd_view){.tensor = rows, .rank = 3, .dims = {1, m, n}, .strides = {0, (int32_t)n, 1}};
+    product.b =
+        (vkd_view){.tensor = weights, .rank = 3, .dims = {1, n, k}, .strides = {0, (int32_t)k, 1}};
     return vkd_matmul_emit(lowering, &product, args->y);
 }
 
-#define QLINEAR(name_, params_, code_)                                                                                         \
-    {                                                                                                                          \
-        name_, params_, sizeof(qlinear_args), shape, lower, .code = code_, .defaults = &defaults                               \
+#define QLINEAR(name_, params_, code_)                                                             \
+    {                                                                                              \
+        name_, params_, sizeof(qlinear_args), shape, lower, .code = code_, .defaults = &defaults   \
     }
 
 static const vkd_op rows[] = {
@@ -472,12 +525,12 @@ static const vkd_op rows[] = {
     QLINEAR("et_vk.linear_dq8ca_q4gsw.default", dynamic_params, DQ8CA_Q4GSW),
     QLINEAR("et_vk.linear_q8ta_q8csw.default", static_params, Q8TA_Q8CSW),
     QLINEAR("et_vk.linear_q8csw.default", biased_params, Q8CSW),
-    {"et_vk.embedding_q4gsw.default", embedding_params, sizeof(nibble_args), shape_embedding, lower_embedding,
-     .defaults = &no_zeros},
-    {"quantized_decomposed.embedding_4bit.dtype", embedding_4bit_params, sizeof(nibble_args), shape_embedding, lower_embedding,
-     .defaults = &no_zeros},
-    {"et_vk.linear_q4gsw_backward.default", backward_params, sizeof(nibble_args), shape_backward, lower_backward,
-     .defaults = &no_zeros},
+    {"et_vk.embedding_q4gsw.default", embedding_params, sizeof(nibble_args), shape_embedding,
+     lower_embedding, .defaults = &no_zeros},
+    {"quantized_decomposed.embedding_4bit.dtype", embedding_4bit_params, sizeof(nibble_args),
+     shape_embedding, lower_embedding, .defaults = &no_zeros},
+    {"et_vk.linear_q4gsw_backward.default", backward_params, sizeof(nibble_args), shape_backward,
+     lower_backward, .defaults = &no_zeros},
 };
 
 const vkd_op_table vkd_quantized_linear_ops = VKD_OP_TABLE(rows);

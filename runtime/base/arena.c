@@ -14,7 +14,10 @@ struct vkd_arena_block {
     alignas(max_align_t) unsigned char bytes[];
 };
 
-void vkd_arena_init(vkd_arena *arena, vkd_context *context) { *arena = (vkd_arena){.context = context}; }
+void vkd_arena_init(vkd_arena *arena, vkd_context *context)
+{
+    *arena = (vkd_arena){.context = context};
+}
 
 void vkd_arena_release(vkd_arena *arena)
 {

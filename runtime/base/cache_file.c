@@ -62,7 +62,7 @@ bool vkd_cache_directory(const vkd_options *options, char *out, size_t size)
     return length > 0 && (size_t)length < size;
 }
 
-/* --------------------------------------------------------------------------------------------------------- trust */
+/* ---------------------------------------------------------------------------------------- trust */
 
 /* Why a file or directory may have been written by another user, or null. */
 static const char *distrust(const struct stat *info)
@@ -77,15 +77,16 @@ static const char *distrust(const struct stat *info)
     return NULL;
 }
 
-/* Opens the directory in which path lies. Returns why it cannot be used, or null and the descriptor; -1 if there is none. */
+/* Opens the directory in which path lies. Returns why it cannot be used, or null and the
+ * descriptor; -1 if there is none. */
 static const char *open_directory(const char *path, int *out)
 {
     char directory[PATH_MAX];
     struct stat info;
     const char *slash = strrchr(path, '/'), *fault = NULL;
     *out = -1;
-    if ((size_t)snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash + 1 - path) : 1, slash ? path : ".") >=
-        sizeof directory)
+    if ((size_t)snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash + 1 - path) : 1,
+                         slash ? path : ".") >= sizeof directory)
         return strerror(ENAMETOOLONG);
     int opened = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (opened < 0)
@@ -104,12 +105,12 @@ static const char *name_in(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* ------------------------------------------------------------------------------------------------ temporary files */
+/* ------------------------------------------------------------------------------ temporary files */
 
 #define TEMPORARY ".XXXXXX"
 
-/* Creates a temporary file beside path. Its lock says that somebody writes it, for as long as the process lives. Returns the
- * descriptor, or -1 and errno. */
+/* Creates a temporary file beside path. Its lock says that somebody writes it, for as long as the
+ * process lives. Returns the descriptor, or -1 and errno. */
 static int create_temporary(const char *path, char temporary[PATH_MAX])
 {
     for (int attempt = 0; attempt < 10; attempt++) {
@@ -122,7 +123,8 @@ static int create_temporary(const char *path, char temporary[PATH_MAX])
         if (file < 0)
             return -1;
         fcntl(file, F_SETFD, FD_CLOEXEC);
-        bool ours = flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* there are file systems without locks */
+        /* there are file systems without locks */
+        bool ours = flock(file, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
         if (ours && fstat(file, &info) == 0 && info.st_nlink)
             return file;
         unlink(temporary); /* somebody has taken it for left over before it was locked */
@@ -135,13 +137,15 @@ static int create_temporary(const char *path, char temporary[PATH_MAX])
 static bool is_temporary(const char *entry, const char *name)
 {
     const size_t length = strlen(name);
-    return strncmp(entry, name, length) == 0 && strlen(entry) == length + sizeof TEMPORARY - 1 && entry[length] == '.';
+    return strncmp(entry, name, length) == 0 && strlen(entry) == length + sizeof TEMPORARY - 1 &&
+           entry[length] == '.';
 }
 
 /* Removes the temporary files of this name that nobody writes. */
 static void remove_leftovers(int directory, const char *name)
 {
-    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a stream takes its descriptor over */
+    /* a stream takes its descriptor over */
+    int again = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *entries = again < 0 ? NULL : fdopendir(again);
     if (!entries && again >= 0)
         close(again);
@@ -158,7 +162,7 @@ static void remove_leftovers(int directory, const char *name)
         closedir(entries);
 }
 
-/* ------------------------------------------------------------------------------------------------------- reading */
+/* -------------------------------------------------------------------------------------- reading */
 
 static bool read_all(int file, void *bytes, size_t size)
 {
@@ -173,7 +177,8 @@ static bool read_all(int file, void *bytes, size_t size)
 }
 
 /* Returns why the file cannot be used, or null and the payload. */
-static const char *read_payload(vkd_context *context, int file, const vkd_caps *caps, void **out, size_t *out_size)
+static const char *read_payload(vkd_context *context, int file, const vkd_caps *caps, void **out,
+                                size_t *out_size)
 {
     struct stat info;
     if (fstat(file, &info) != 0 || !S_ISREG(info.st_mode))
@@ -208,7 +213,8 @@ static const char *read_payload(vkd_context *context, int file, const vkd_caps *
     return NULL;
 }
 
-void *vkd_cache_file_read(vkd_context *context, const char *path, const vkd_caps *caps, size_t *out_size)
+void *vkd_cache_file_read(vkd_context *context, const char *path, const vkd_caps *caps,
+                          size_t *out_size)
 {
     void *payload = NULL;
     int directory, file = -1;
@@ -230,7 +236,7 @@ void *vkd_cache_file_read(vkd_context *context, const char *path, const vkd_caps
     return payload;
 }
 
-/* ------------------------------------------------------------------------------------------------------- writing */
+/* -------------------------------------------------------------------------------------- writing */
 
 static bool write_all(int file, const void *bytes, size_t size)
 {
@@ -258,13 +264,13 @@ static void make_directories(const char *directory)
     mkdir(path, 0700);
 }
 
-/* Returns what went wrong, or null. The bytes are on the disk before the name is, so that a crash leaves no empty file; whether
- * the name survives a crash does not matter. */
-static const char *write_new(int file, const char *temporary, const char *path, const cache_header *header, const void *payload,
-                             size_t size)
+/* Returns what went wrong, or null. The bytes are on the disk before the name is, so that a crash
+ * leaves no empty file; whether the name survives a crash does not matter. */
+static const char *write_new(int file, const char *temporary, const char *path,
+                             const cache_header *header, const void *payload, size_t size)
 {
-    bool written = write_all(file, header, sizeof *header) && write_all(file, payload, size) && fsync(file) == 0 &&
-                   rename(temporary, path) == 0;
+    bool written = write_all(file, header, sizeof *header) && write_all(file, payload, size) &&
+                   fsync(file) == 0 && rename(temporary, path) == 0;
     int fault = written ? 0 : errno;
     if (fault)
         unlink(temporary);
@@ -273,7 +279,8 @@ static const char *write_new(int file, const char *temporary, const char *path, 
 }
 
 /* Returns what went wrong, or null. */
-static const char *replace(const char *directory, const char *path, const vkd_caps *caps, const void *payload, size_t size)
+static const char *replace(const char *directory, const char *path, const vkd_caps *caps,
+                           const void *payload, size_t size)
 {
     char temporary[PATH_MAX];
     int opened;
@@ -292,8 +299,8 @@ static const char *replace(const char *directory, const char *path, const vkd_ca
     return write_new(file, temporary, path, &header, payload, size);
 }
 
-bool vkd_cache_file_write(vkd_context *context, const char *directory, const char *path, const vkd_caps *caps,
-                          const void *payload, size_t size)
+bool vkd_cache_file_write(vkd_context *context, const char *directory, const char *path,
+                          const vkd_caps *caps, const void *payload, size_t size)
 {
     const char *fault = replace(directory, path, caps, payload, size);
     if (fault)

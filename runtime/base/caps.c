@@ -6,7 +6,9 @@ vkd_int8_dot vkd_caps_best_dot(const vkd_caps *caps)
 {
     if (!caps->dot_supported)
         return VKD_DOT_NONE;
-    return caps->dot_signed_accelerated ? VKD_DOT_SIGNED : caps->dot_mixed_accelerated ? VKD_DOT_MIXED : VKD_DOT_NONE;
+    return caps->dot_signed_accelerated  ? VKD_DOT_SIGNED
+           : caps->dot_mixed_accelerated ? VKD_DOT_MIXED
+                                         : VKD_DOT_NONE;
 }
 
 void vkd_caps_info(const vkd_caps *caps, vkd_device_info *out)

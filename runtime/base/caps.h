@@ -1,5 +1,5 @@
-/* What a device can do, as plain data. The planner, the selection and the op factories see a device only through this struct,
- * so a test fabricates any device it likes. */
+/* What a device can do, as plain data. The planner, the selection and the op factories see a device
+ * only through this struct, so a test fabricates any device it likes. */
 #ifndef VKD_RUNTIME_BASE_CAPS_H
 #define VKD_RUNTIME_BASE_CAPS_H
 
@@ -13,8 +13,9 @@ typedef enum vkd_device_type {
     VKD_TYPE_CPU
 } vkd_device_type;
 
-/* llvmpipe ends every loop of an invocation once they have gone round so often in all, whatever their conditions say. No CPU
- * implementation tells of such a limit, so that all of them are taken to have it. */
+/* llvmpipe ends every loop of an invocation once they have gone round so often in all, whatever
+ * their conditions say. No CPU implementation tells of such a limit, so that all of them are taken
+ * to have it. */
 enum { VKD_CPU_MAX_LOOPS = 65535 };
 
 #define VKD_VENDOR_ARM 0x13b5u
@@ -31,23 +32,29 @@ typedef struct vkd_caps {
     uint32_t subgroup_size;
     bool subgroup_shuffle; /* in compute shaders */
     uint32_t max_workgroup_invocations, max_workgroup_size[3], max_workgroup_count[3];
-    uint32_t shared_memory;       /* bytes a workgroup may share */
-    uint32_t max_push_constants;  /* bytes, at least 128 */
-    uint64_t max_storage_range;   /* bytes one binding may cover */
-    uint64_t max_allocation;      /* bytes one allocation may have */
-    uint32_t storage_alignment;   /* of a binding's offset */
-    uint32_t max_texels;          /* of 16 bytes one texel buffer binding may have */
-    uint32_t max_storage_buffers; /* bindings one pipeline may have: Vulkan promises 4, convolutions need 5 */
-    float large_tiles;            /* of CPU devices: how fast gemm_lanes' large tiles are for their estimates; 0: not probed */
-    uint32_t max_loops;           /* iterations of all loops of an invocation, as vkd_node.loops; 0: any number */
-    float timestamp_ns;           /* nanoseconds a tick, 0: the queue has no time stamps */
+    uint32_t shared_memory;      /* bytes a workgroup may share */
+    uint32_t max_push_constants; /* bytes, at least 128 */
+    uint64_t max_storage_range;  /* bytes one binding may cover */
+    uint64_t max_allocation;     /* bytes one allocation may have */
+    uint32_t storage_alignment;  /* of a binding's offset */
+    uint32_t max_texels;         /* of 16 bytes one texel buffer binding may have */
+    /* bindings one pipeline may have: Vulkan promises 4, convolutions need 5 */
+    uint32_t max_storage_buffers;
+    /* of CPU devices: how fast gemm_lanes' large tiles are for their estimates; 0: not probed */
+    float large_tiles;
+    /* iterations of all loops of an invocation, as vkd_node.loops; 0: any number */
+    uint32_t max_loops;
+    float timestamp_ns; /* nanoseconds a tick, 0: the queue has no time stamps */
     uint32_t timestamp_bits;
 
-    /* Integer dot products of packed 8-bit vectors: whether they can be used, and whether the hardware has them. A feature
-     * that is present but not accelerated is emulated by the driver. */
+    /* Integer dot products of packed 8-bit vectors: whether they can be used, and whether the
+     * hardware has them. A feature that is present but not accelerated is emulated by the driver.
+     */
     bool dot_supported;
     bool dot_signed_accelerated, dot_mixed_accelerated;
-    bool matrix_int8;  /* cooperative matrices of 16x16x32 int8 (VK_NV_cooperative_matrix), and what they need, are enabled */
+    /* cooperative matrices of 16x16x32 int8 (VK_NV_cooperative_matrix), and what they need, are
+     * enabled */
+    bool matrix_int8;
     vkd_int8_dot dot;  /* the flavour in use, never VKD_DOT_AUTO */
     uint32_t left_out; /* families of kernels (shaders/families.h) that the build leaves out */
 } vkd_caps;
@@ -57,7 +64,8 @@ vkd_int8_dot vkd_caps_best_dot(const vkd_caps *caps);
 
 const char *vkd_int8_dot_name(vkd_int8_dot dot); /* "signed" ... */
 
-const char *vkd_device_type_name(vkd_device_type type); /* "discrete" ... as in vkd_device_info.type */
+/* "discrete" ... as in vkd_device_info.type */
+const char *vkd_device_type_name(vkd_device_type type);
 
 void vkd_caps_info(const vkd_caps *caps, vkd_device_info *out);
 

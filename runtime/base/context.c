@@ -64,17 +64,20 @@ vkd_status vkd_options_read(vkd_options *out, const vkd_options *given, vkd_cont
     vkd_allocator allocator;
     *out = defaults;
     const bool is_known = !given || vkd_struct_read(out, sizeof *out, given, 0);
-    const bool allocates = !out->allocator || (vkd_struct_read(&allocator, sizeof allocator, out->allocator, 0) &&
-                                               allocator.allocate && allocator.release);
+    const bool allocates =
+        !out->allocator || (vkd_struct_read(&allocator, sizeof allocator, out->allocator, 0) &&
+                            allocator.allocate && allocator.release);
     if (!allocates)
         out->allocator = NULL;
     vkd_context_init(context, out);
     if (!is_known)
         return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                        "vkd_options.size must be sizeof(vkd_options), and what this library does not know there zero");
+                        "vkd_options.size must be sizeof(vkd_options), and what this library does "
+                        "not know there zero");
     return allocates ? VKD_OK
                      : vkd_fail(context, VKD_INVALID_ARGUMENT,
-                                "vkd_options.allocator: size must be sizeof(vkd_allocator), and both functions be there");
+                                "vkd_options.allocator: size must be sizeof(vkd_allocator), and "
+                                "both functions be there");
 }
 
 vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format, ...)
@@ -83,7 +86,8 @@ vkd_status vkd_fail(vkd_context *context, vkd_status status, const char *format,
     size_t used = 0;
     if (context->file) { /* of a long path the end */
         size_t size = strlen(context->file), most = sizeof context->error / 2;
-        used = (size_t)snprintf(context->error, sizeof context->error, "%s%s: ", size > most ? "..." : "",
+        used = (size_t)snprintf(context->error, sizeof context->error,
+                                "%s%s: ", size > most ? "..." : "",
                                 context->file + (size > most ? size - most : 0));
     }
     va_start(arguments, format);
@@ -116,7 +120,8 @@ void vkd_log(vkd_context *context, vkd_log_level level, const char *format, ...)
     context->log(context->log_user, level, message);
 }
 
-/* The size in front of each allocation is what makes the accounting of host_bytes possible with any allocator. */
+/* The size in front of each allocation is what makes the accounting of host_bytes possible with any
+ * allocator. */
 typedef union allocation_header {
     size_t size;
     max_align_t align;

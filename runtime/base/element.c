@@ -4,7 +4,8 @@
 
 float vkd_half_to_float(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
+             fraction = half & 1023;
     if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
         float value = (float)fraction * 0x1p-24f;
         return sign ? -value : value;
@@ -25,7 +26,8 @@ uint16_t vkd_float_to_half(float value)
         return (uint16_t)(sign | 0x7e00);
     if (magnitude >= 0x477ff000) /* 65520 and above round to infinity */
         return (uint16_t)(sign | 0x7c00);
-    if (magnitude < 0x38800000) { /* below 2^-14: a multiple of 2^-24; adding 0.5 lets the FPU round it there */
+    if (magnitude <
+        0x38800000) { /* below 2^-14: a multiple of 2^-24; adding 0.5 lets the FPU round it there */
         float shifted;
         memcpy(&shifted, &magnitude, sizeof shifted);
         shifted += 0.5f;
@@ -36,11 +38,11 @@ uint16_t vkd_float_to_half(float value)
     return (uint16_t)(sign | ((rounded - 0x38000000) >> 13));
 }
 
-#define GET(type)                                                                                                              \
-    {                                                                                                                          \
-        type value;                                                                                                            \
-        memcpy(&value, (const type *)data + index, sizeof value);                                                              \
-        return (double)value;                                                                                                  \
+#define GET(type)                                                                                  \
+    {                                                                                              \
+        type value;                                                                                \
+        memcpy(&value, (const type *)data + index, sizeof value);                                  \
+        return (double)value;                                                                      \
     }
 
 double vkd_element_get(vkd_dtype dtype, const void *data, size_t index)
@@ -77,11 +79,11 @@ static int64_t to_integer(double value, int64_t low, int64_t high)
     return value <= (double)low ? low : value >= (double)high ? high : (int64_t)value;
 }
 
-#define SET(type, expression)                                                                                                  \
-    {                                                                                                                          \
-        type element = (type)(expression);                                                                                     \
-        memcpy((type *)data + index, &element, sizeof element);                                                                \
-        return;                                                                                                                \
+#define SET(type, expression)                                                                      \
+    {                                                                                              \
+        type element = (type)(expression);                                                         \
+        memcpy((type *)data + index, &element, sizeof element);                                    \
+        return;                                                                                    \
     }
 
 void vkd_element_set(vkd_dtype dtype, void *data, size_t index, double value)

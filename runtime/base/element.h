@@ -9,7 +9,8 @@ uint16_t vkd_float_to_half(float value); /* to nearest, ties to even */
 
 /* Element `index` of memory at any alignment. Every type but INT64 is exact as a double. */
 double vkd_element_get(vkd_dtype dtype, const void *data, size_t index);
-/* As a cast in PyTorch: to an integer towards zero, what does not fit saturates and NaN is 0; BOOL is whether it is not 0. */
+/* As a cast in PyTorch: to an integer towards zero, what does not fit saturates and NaN is 0; BOOL
+ * is whether it is not 0. */
 void vkd_element_set(vkd_dtype dtype, void *data, size_t index, double value);
 
 #endif

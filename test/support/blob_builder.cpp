@@ -37,7 +37,7 @@ struct vkd_blob_builder {
     bytes inline_bytes;
 };
 
-/* --------------------------------------------------------------------------------------------------------- values */
+/* --------------------------------------------------------------------------------------- values */
 
 static uint32_t add(vkd_blob_builder *b, vkgraph::Content tag, Offset<void> content)
 {
@@ -48,16 +48,19 @@ static uint32_t add(vkd_blob_builder *b, vkgraph::Content tag, Offset<void> cont
 vkd_blob_builder *blob_new(void) { return new vkd_blob_builder; }
 void blob_discard(vkd_blob_builder *b) { delete b; }
 
-uint32_t blob_constant_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, int32_t constant_id)
+uint32_t blob_constant_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank,
+                              const uint32_t *dims, int32_t constant_id)
 {
-    tensor_fields tensor = {static_cast<int>(dtype), static_cast<int>(vkgraph::DataType::UNSET), {}, constant_id};
+    tensor_fields tensor = {
+        static_cast<int>(dtype), static_cast<int>(vkgraph::DataType::UNSET), {}, constant_id};
     if (rank)
         tensor.dims.assign(dims, dims + rank);
     b->values.push_back({static_cast<uint8_t>(vkgraph::Content::Tensor), 0, true, tensor});
     return static_cast<uint32_t>(b->values.size() - 1);
 }
 
-uint32_t blob_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, const void *data)
+uint32_t blob_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                     const void *data)
 {
     int32_t constant = -1;
     if (data) {
@@ -69,7 +72,8 @@ uint32_t blob_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const 
     return blob_constant_tensor(b, dtype, rank, dims, constant);
 }
 
-uint32_t blob_named_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, const char *key)
+uint32_t blob_named_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank,
+                           const uint32_t *dims, const char *key)
 {
     size_t size = vkd_dtype_size(dtype);
     for (uint32_t i = 0; i < rank; i++)
@@ -77,9 +81,15 @@ uint32_t blob_named_tensor(vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, 
     return blob_constant_tensor(b, dtype, rank, dims, blob_constant(b, UINT64_MAX, size, key));
 }
 
-void blob_staging(vkd_blob_builder *b, vkd_dtype dtype) { b->values.back().tensor.staging = static_cast<int>(dtype); }
+void blob_staging(vkd_blob_builder *b, vkd_dtype dtype)
+{
+    b->values.back().tensor.staging = static_cast<int>(dtype);
+}
 
-uint32_t blob_null(vkd_blob_builder *b) { return add(b, vkgraph::Content::Null, vkgraph::CreateNull(b->flat).Union()); }
+uint32_t blob_null(vkd_blob_builder *b)
+{
+    return add(b, vkgraph::Content::Null, vkgraph::CreateNull(b->flat).Union());
+}
 
 uint32_t blob_int(vkd_blob_builder *b, int64_t value)
 {
@@ -108,29 +118,36 @@ uint32_t blob_string(vkd_blob_builder *b, const char *value)
 
 uint32_t blob_int_list(vkd_blob_builder *b, const int64_t *items, size_t count)
 {
-    return add(b, vkgraph::Content::IntList, vkgraph::CreateIntList(b->flat, b->flat.CreateVector(items, count)).Union());
+    return add(b, vkgraph::Content::IntList,
+               vkgraph::CreateIntList(b->flat, b->flat.CreateVector(items, count)).Union());
 }
 
 uint32_t blob_double_list(vkd_blob_builder *b, const double *items, size_t count)
 {
-    return add(b, vkgraph::Content::DoubleList, vkgraph::CreateDoubleList(b->flat, b->flat.CreateVector(items, count)).Union());
+    return add(b, vkgraph::Content::DoubleList,
+               vkgraph::CreateDoubleList(b->flat, b->flat.CreateVector(items, count)).Union());
 }
 
 uint32_t blob_bool_list(vkd_blob_builder *b, const bool *items, size_t count)
 {
     std::vector<uint8_t> octets(items, items + count);
-    return add(b, vkgraph::Content::BoolList, vkgraph::CreateBoolList(b->flat, b->flat.CreateVector(octets)).Union());
+    return add(b, vkgraph::Content::BoolList,
+               vkgraph::CreateBoolList(b->flat, b->flat.CreateVector(octets)).Union());
 }
 
 uint32_t blob_value_list(vkd_blob_builder *b, const uint32_t *ids, size_t count)
 {
     std::vector<int32_t> items(ids, ids + count);
-    return add(b, vkgraph::Content::ValueList, vkgraph::CreateValueList(b->flat, b->flat.CreateVector(items)).Union());
+    return add(b, vkgraph::Content::ValueList,
+               vkgraph::CreateValueList(b->flat, b->flat.CreateVector(items)).Union());
 }
 
-uint32_t blob_tag(vkd_blob_builder *b, uint8_t tag) { return add(b, static_cast<vkgraph::Content>(tag), 0); }
+uint32_t blob_tag(vkd_blob_builder *b, uint8_t tag)
+{
+    return add(b, static_cast<vkgraph::Content>(tag), 0);
+}
 
-/* ----------------------------------------------------------------------------------------- constants, operators, ends */
+/* ------------------------------------------------------------------- constants, operators, ends */
 
 int32_t blob_constant(vkd_blob_builder *b, uint64_t offset, uint64_t length, const char *key)
 {
@@ -146,13 +163,15 @@ uint64_t blob_inline(vkd_blob_builder *b, const void *data, size_t size)
     return offset;
 }
 
-void blob_op(vkd_blob_builder *b, const char *name, uint32_t node_id, const uint32_t *args, size_t arg_count)
+void blob_op(vkd_blob_builder *b, const char *name, uint32_t node_id, const uint32_t *args,
+             size_t arg_count)
 {
     std::vector<int32_t> ids(args, args + arg_count);
     b->ops.push_back(vkgraph::CreateOpDirect(b->flat, node_id, name, &ids));
 }
 
-void blob_io(vkd_blob_builder *b, const uint32_t *inputs, size_t input_count, const uint32_t *outputs, size_t output_count)
+void blob_io(vkd_blob_builder *b, const uint32_t *inputs, size_t input_count,
+             const uint32_t *outputs, size_t output_count)
 {
     b->inputs.insert(b->inputs.end(), inputs, inputs + input_count);
     b->outputs.insert(b->outputs.end(), outputs, outputs + output_count);
@@ -164,10 +183,12 @@ static Offset<vkgraph::Value> build_value(vkd_blob_builder *b, const value_field
     if (!value.has_fields)
         return vkgraph::CreateValue(b->flat, tag, value.content);
     const tensor_fields &t = value.tensor;
-    return vkgraph::CreateValue(b->flat, tag,
-                                vkgraph::CreateTensorDirect(b->flat, static_cast<vkgraph::DataType>(t.dtype), &t.dims,
-                                                            t.constant_id, -1, 0, 0, static_cast<vkgraph::DataType>(t.staging))
-                                    .Union());
+    return vkgraph::CreateValue(
+        b->flat, tag,
+        vkgraph::CreateTensorDirect(b->flat, static_cast<vkgraph::DataType>(t.dtype), &t.dims,
+                                    t.constant_id, -1, 0, 0,
+                                    static_cast<vkgraph::DataType>(t.staging))
+            .Union());
 }
 
 void *blob_finish(vkd_blob_builder *b, size_t *out_size)
@@ -175,8 +196,9 @@ void *blob_finish(vkd_blob_builder *b, size_t *out_size)
     std::vector<Offset<vkgraph::Value>> values;
     for (const value_fields &value : b->values)
         values.push_back(build_value(b, value));
-    vkgraph::FinishGraphBuffer(
-        b->flat, vkgraph::CreateGraphDirect(b->flat, "1", &b->ops, &values, &b->inputs, &b->outputs, &b->constants));
+    vkgraph::FinishGraphBuffer(b->flat,
+                               vkgraph::CreateGraphDirect(b->flat, "1", &b->ops, &values,
+                                                          &b->inputs, &b->outputs, &b->constants));
 
     bytes blob(32);
     memcpy(&blob[4], "VH00", 4);

@@ -9,7 +9,10 @@
 
 typedef std::vector<uint8_t> bytes;
 
-static inline void align(bytes *out, size_t alignment) { out->resize((out->size() + alignment - 1) / alignment * alignment); }
+static inline void align(bytes *out, size_t alignment)
+{
+    out->resize((out->size() + alignment - 1) / alignment * alignment);
+}
 
 static inline void append(bytes *out, const void *data, size_t size)
 {

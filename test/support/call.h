@@ -5,7 +5,8 @@
 #include "include/vkdelegate.h"
 
 /* One of rank and dims, with as many bytes as it needs at `input` or `output`. */
-vkd_tensor_arg call_arg(vkd_dtype dtype, uint32_t rank, const int64_t *dims, const void *input, void *output);
+vkd_tensor_arg call_arg(vkd_dtype dtype, uint32_t rank, const int64_t *dims, const void *input,
+                        void *output);
 /* The same for what a method or a delegate tells of an input or an output. */
 vkd_tensor_arg call_input(const vkd_tensor_info *info, const void *data);
 vkd_tensor_arg call_output(const vkd_tensor_info *info, void *data);

@@ -25,12 +25,18 @@ vkd_caps fake_caps(fake_device device)
         uint32_t vendor_id, subgroup_size, invocations, shared_memory;
         vkd_int8_dot dot;
     } known[FAKE_COUNT] = {
-        [FAKE_LLVMPIPE] = {"llvmpipe (LLVM 15.0.6, 256 bits)", VKD_TYPE_CPU, 0x10005, 8, 1024, 32768, VKD_DOT_NONE},
-        [FAKE_H100] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32, 1024, 49152, VKD_DOT_SIGNED},
-        [FAKE_H100_MATRIX] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32, 1024, 49152, VKD_DOT_SIGNED},
-        [FAKE_ADRENO_750] = {"Adreno (TM) 750", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024, 32768, VKD_DOT_SIGNED},
-        [FAKE_ADRENO_640] = {"Adreno (TM) 640", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024, 32768, VKD_DOT_MIXED},
-        [FAKE_MALI_G610] = {"Mali-G610", VKD_TYPE_INTEGRATED, VKD_VENDOR_ARM, 16, 512, 32768, VKD_DOT_SIGNED},
+        [FAKE_LLVMPIPE] = {"llvmpipe (LLVM 15.0.6, 256 bits)", VKD_TYPE_CPU, 0x10005, 8, 1024,
+                           32768, VKD_DOT_NONE},
+        [FAKE_H100] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32, 1024,
+                       49152, VKD_DOT_SIGNED},
+        [FAKE_H100_MATRIX] = {"NVIDIA H100 80GB HBM3", VKD_TYPE_DISCRETE, VKD_VENDOR_NVIDIA, 32,
+                              1024, 49152, VKD_DOT_SIGNED},
+        [FAKE_ADRENO_750] = {"Adreno (TM) 750", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024,
+                             32768, VKD_DOT_SIGNED},
+        [FAKE_ADRENO_640] = {"Adreno (TM) 640", VKD_TYPE_INTEGRATED, VKD_VENDOR_QUALCOMM, 64, 1024,
+                             32768, VKD_DOT_MIXED},
+        [FAKE_MALI_G610] = {"Mali-G610", VKD_TYPE_INTEGRATED, VKD_VENDOR_ARM, 16, 512, 32768,
+                            VKD_DOT_SIGNED},
         [FAKE_MINIMAL] = {"minimal", VKD_TYPE_OTHER, 0, 1, 128, 16384, VKD_DOT_NONE},
     };
     memcpy(caps.name, known[device].name, strlen(known[device].name) + 1);

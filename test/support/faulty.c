@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* ------------------------------------------------------------------------------------------------------ host memory */
+/* ---------------------------------------------------------------------------------- host memory */
 
 static void *allocate(void *user, size_t size)
 {
@@ -32,7 +32,7 @@ static void release(void *user, void *block)
     free(block);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- log */
+/* ------------------------------------------------------------------------------------------ log */
 
 static void keep(void *user, vkd_log_level level, const char *message)
 {
@@ -47,7 +47,8 @@ static void keep(void *user, vkd_log_level level, const char *message)
 vkd_options watch_begin(watch *w)
 {
     const char *validate = getenv("VKD_TEST_VALIDATE");
-    *w = (watch){.memory = {.fail_at = -1}, .allocator = {sizeof w->allocator, allocate, release, &w->memory}};
+    *w = (watch){.memory = {.fail_at = -1},
+                 .allocator = {sizeof w->allocator, allocate, release, &w->memory}};
     return (vkd_options){
         .size = sizeof(vkd_options),
         .log = keep,
@@ -69,7 +70,7 @@ void watch_end(watch *w)
     assert_int_equal(w->memory.live, 0);
 }
 
-/* ---------------------------------------------------------------------------------------------------- Vulkan driver */
+/* -------------------------------------------------------------------------------- Vulkan driver */
 
 static struct {
     PFN_vkGetInstanceProcAddr get_instance;
@@ -91,61 +92,94 @@ static bool fails(const char *function)
 }
 
 /* The functions that the library calls and that can fail: name, parameters, arguments. */
-#define FALLIBLE(X)                                                                                                            \
-    X(vkEnumerateInstanceLayerProperties, (uint32_t * a, VkLayerProperties * b), (a, b))                                       \
-    X(vkEnumerateInstanceExtensionProperties, (const char *a, uint32_t *b, VkExtensionProperties *c), (a, b, c))               \
-    X(vkCreateInstance, (const VkInstanceCreateInfo *a, const VkAllocationCallbacks *b, VkInstance *c), (a, b, c))             \
-    X(vkEnumeratePhysicalDevices, (VkInstance a, uint32_t * b, VkPhysicalDevice * c), (a, b, c))                               \
-    X(vkEnumerateDeviceExtensionProperties, (VkPhysicalDevice a, const char *b, uint32_t *c, VkExtensionProperties *d),        \
-      (a, b, c, d))                                                                                                            \
-    X(vkCreateDevice, (VkPhysicalDevice a, const VkDeviceCreateInfo *b, const VkAllocationCallbacks *c, VkDevice *d),          \
-      (a, b, c, d))                                                                                                            \
-    X(vkCreatePipelineCache,                                                                                                   \
-      (VkDevice a, const VkPipelineCacheCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineCache *d), (a, b, c, d))      \
-    X(vkGetPipelineCacheData, (VkDevice a, VkPipelineCache b, size_t * c, void *d), (a, b, c, d))                              \
-    X(vkCreateBuffer, (VkDevice a, const VkBufferCreateInfo *b, const VkAllocationCallbacks *c, VkBuffer *d), (a, b, c, d))    \
-    X(vkCreateBufferView, (VkDevice a, const VkBufferViewCreateInfo *b, const VkAllocationCallbacks *c, VkBufferView *d),      \
-      (a, b, c, d))                                                                                                            \
-    X(vkAllocateMemory, (VkDevice a, const VkMemoryAllocateInfo *b, const VkAllocationCallbacks *c, VkDeviceMemory *d),        \
-      (a, b, c, d))                                                                                                            \
-    X(vkBindBufferMemory, (VkDevice a, VkBuffer b, VkDeviceMemory c, VkDeviceSize d), (a, b, c, d))                            \
-    X(vkMapMemory, (VkDevice a, VkDeviceMemory b, VkDeviceSize c, VkDeviceSize d, VkMemoryMapFlags e, void **f),               \
-      (a, b, c, d, e, f))                                                                                                      \
-    X(vkInvalidateMappedMemoryRanges, (VkDevice a, uint32_t b, const VkMappedMemoryRange *c), (a, b, c))                       \
-    X(vkCreateCommandPool, (VkDevice a, const VkCommandPoolCreateInfo *b, const VkAllocationCallbacks *c, VkCommandPool *d),   \
-      (a, b, c, d))                                                                                                            \
-    X(vkAllocateCommandBuffers, (VkDevice a, const VkCommandBufferAllocateInfo *b, VkCommandBuffer *c), (a, b, c))             \
-    X(vkCreateFence, (VkDevice a, const VkFenceCreateInfo *b, const VkAllocationCallbacks *c, VkFence *d), (a, b, c, d))       \
-    X(vkBeginCommandBuffer, (VkCommandBuffer a, const VkCommandBufferBeginInfo *b), (a, b))                                    \
-    X(vkEndCommandBuffer, (VkCommandBuffer a), (a))                                                                            \
-    X(vkResetFences, (VkDevice a, uint32_t b, const VkFence *c), (a, b, c))                                                    \
-    X(vkQueueSubmit, (VkQueue a, uint32_t b, const VkSubmitInfo *c, VkFence d), (a, b, c, d))                                  \
-    X(vkWaitForFences, (VkDevice a, uint32_t b, const VkFence *c, VkBool32 d, uint64_t e), (a, b, c, d, e))                    \
-    X(vkCreateDescriptorSetLayout,                                                                                             \
-      (VkDevice a, const VkDescriptorSetLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorSetLayout *d),        \
-      (a, b, c, d))                                                                                                            \
-    X(vkCreatePipelineLayout,                                                                                                  \
-      (VkDevice a, const VkPipelineLayoutCreateInfo *b, const VkAllocationCallbacks *c, VkPipelineLayout *d), (a, b, c, d))    \
-    X(vkCreateShaderModule,                                                                                                    \
-      (VkDevice a, const VkShaderModuleCreateInfo *b, const VkAllocationCallbacks *c, VkShaderModule *d), (a, b, c, d))        \
-    X(vkCreateComputePipelines,                                                                                                \
-      (VkDevice a, VkPipelineCache b, uint32_t c, const VkComputePipelineCreateInfo *d, const VkAllocationCallbacks *e,        \
-       VkPipeline *f),                                                                                                         \
-      (a, b, c, d, e, f))                                                                                                      \
-    X(vkCreateDescriptorPool,                                                                                                  \
-      (VkDevice a, const VkDescriptorPoolCreateInfo *b, const VkAllocationCallbacks *c, VkDescriptorPool *d), (a, b, c, d))    \
-    X(vkAllocateDescriptorSets, (VkDevice a, const VkDescriptorSetAllocateInfo *b, VkDescriptorSet *c), (a, b, c))             \
-    X(vkCreateQueryPool, (VkDevice a, const VkQueryPoolCreateInfo *b, const VkAllocationCallbacks *c, VkQueryPool *d),         \
-      (a, b, c, d))                                                                                                            \
-    X(vkGetQueryPoolResults,                                                                                                   \
-      (VkDevice a, VkQueryPool b, uint32_t c, uint32_t d, size_t e, void *f, VkDeviceSize g, VkQueryResultFlags h),            \
+#define FALLIBLE(X)                                                                                \
+    X(vkEnumerateInstanceLayerProperties, (uint32_t * a, VkLayerProperties * b), (a, b))           \
+    X(vkEnumerateInstanceExtensionProperties,                                                      \
+      (const char *a, uint32_t *b, VkExtensionProperties *c), (a, b, c))                           \
+    X(vkCreateInstance,                                                                            \
+      (const VkInstanceCreateInfo *a, const VkAllocationCallbacks *b, VkInstance *c), (a, b, c))   \
+    X(vkEnumeratePhysicalDevices, (VkInstance a, uint32_t * b, VkPhysicalDevice * c), (a, b, c))   \
+    X(vkEnumerateDeviceExtensionProperties,                                                        \
+      (VkPhysicalDevice a, const char *b, uint32_t *c, VkExtensionProperties *d), (a, b, c, d))    \
+    X(vkCreateDevice,                                                                              \
+      (VkPhysicalDevice a, const VkDeviceCreateInfo *b, const VkAllocationCallbacks *c,            \
+       VkDevice *d),                                                                               \
+      (a, b, c, d))                                                                                \
+    X(vkCreatePipelineCache,                                                                       \
+      (VkDevice a, const VkPipelineCacheCreateInfo *b, const VkAllocationCallbacks *c,             \
+       VkPipelineCache *d),                                                                        \
+      (a, b, c, d))                                                                                \
+    X(vkGetPipelineCacheData, (VkDevice a, VkPipelineCache b, size_t * c, void *d), (a, b, c, d))  \
+    X(vkCreateBuffer,                                                                              \
+      (VkDevice a, const VkBufferCreateInfo *b, const VkAllocationCallbacks *c, VkBuffer *d),      \
+      (a, b, c, d))                                                                                \
+    X(vkCreateBufferView,                                                                          \
+      (VkDevice a, const VkBufferViewCreateInfo *b, const VkAllocationCallbacks *c,                \
+       VkBufferView *d),                                                                           \
+      (a, b, c, d))                                                                                \
+    X(vkAllocateMemory,                                                                            \
+      (VkDevice a, const VkMemoryAllocateInfo *b, const VkAllocationCallbacks *c,                  \
+       VkDeviceMemory *d),                                                                         \
+      (a, b, c, d))                                                                                \
+    X(vkBindBufferMemory, (VkDevice a, VkBuffer b, VkDeviceMemory c, VkDeviceSize d),              \
+      (a, b, c, d))                                                                                \
+    X(vkMapMemory,                                                                                 \
+      (VkDevice a, VkDeviceMemory b, VkDeviceSize c, VkDeviceSize d, VkMemoryMapFlags e,           \
+       void **f),                                                                                  \
+      (a, b, c, d, e, f))                                                                          \
+    X(vkInvalidateMappedMemoryRanges, (VkDevice a, uint32_t b, const VkMappedMemoryRange *c),      \
+      (a, b, c))                                                                                   \
+    X(vkCreateCommandPool,                                                                         \
+      (VkDevice a, const VkCommandPoolCreateInfo *b, const VkAllocationCallbacks *c,               \
+       VkCommandPool *d),                                                                          \
+      (a, b, c, d))                                                                                \
+    X(vkAllocateCommandBuffers,                                                                    \
+      (VkDevice a, const VkCommandBufferAllocateInfo *b, VkCommandBuffer *c), (a, b, c))           \
+    X(vkCreateFence,                                                                               \
+      (VkDevice a, const VkFenceCreateInfo *b, const VkAllocationCallbacks *c, VkFence *d),        \
+      (a, b, c, d))                                                                                \
+    X(vkBeginCommandBuffer, (VkCommandBuffer a, const VkCommandBufferBeginInfo *b), (a, b))        \
+    X(vkEndCommandBuffer, (VkCommandBuffer a), (a))                                                \
+    X(vkResetFences, (VkDevice a, uint32_t b, const VkFence *c), (a, b, c))                        \
+    X(vkQueueSubmit, (VkQueue a, uint32_t b, const VkSubmitInfo *c, VkFence d), (a, b, c, d))      \
+    X(vkWaitForFences, (VkDevice a, uint32_t b, const VkFence *c, VkBool32 d, uint64_t e),         \
+      (a, b, c, d, e))                                                                             \
+    X(vkCreateDescriptorSetLayout,                                                                 \
+      (VkDevice a, const VkDescriptorSetLayoutCreateInfo *b, const VkAllocationCallbacks *c,       \
+       VkDescriptorSetLayout *d),                                                                  \
+      (a, b, c, d))                                                                                \
+    X(vkCreatePipelineLayout,                                                                      \
+      (VkDevice a, const VkPipelineLayoutCreateInfo *b, const VkAllocationCallbacks *c,            \
+       VkPipelineLayout *d),                                                                       \
+      (a, b, c, d))                                                                                \
+    X(vkCreateShaderModule,                                                                        \
+      (VkDevice a, const VkShaderModuleCreateInfo *b, const VkAllocationCallbacks *c,              \
+       VkShaderModule *d),                                                                         \
+      (a, b, c, d))                                                                                \
+    X(vkCreateComputePipelines,                                                                    \
+      (VkDevice a, VkPipelineCache b, uint32_t c, const VkComputePipelineCreateInfo *d,            \
+       const VkAllocationCallbacks *e, VkPipeline *f),                                             \
+      (a, b, c, d, e, f))                                                                          \
+    X(vkCreateDescriptorPool,                                                                      \
+      (VkDevice a, const VkDescriptorPoolCreateInfo *b, const VkAllocationCallbacks *c,            \
+       VkDescriptorPool *d),                                                                       \
+      (a, b, c, d))                                                                                \
+    X(vkAllocateDescriptorSets,                                                                    \
+      (VkDevice a, const VkDescriptorSetAllocateInfo *b, VkDescriptorSet *c), (a, b, c))           \
+    X(vkCreateQueryPool,                                                                           \
+      (VkDevice a, const VkQueryPoolCreateInfo *b, const VkAllocationCallbacks *c,                 \
+       VkQueryPool *d),                                                                            \
+      (a, b, c, d))                                                                                \
+    X(vkGetQueryPoolResults,                                                                       \
+      (VkDevice a, VkQueryPool b, uint32_t c, uint32_t d, size_t e, void *f, VkDeviceSize g,       \
+       VkQueryResultFlags h),                                                                      \
       (a, b, c, d, e, f, g, h))
 
-#define WRAPPER(name, parameters, arguments)                                                                                   \
-    static PFN_##name real_##name;                                                                                             \
-    static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name parameters                                                               \
-    {                                                                                                                          \
-        return fails(#name) ? driver.result : real_##name arguments;                                                           \
+#define WRAPPER(name, parameters, arguments)                                                       \
+    static PFN_##name real_##name;                                                                 \
+    static VKAPI_ATTR VkResult VKAPI_CALL wrap_##name parameters                                   \
+    {                                                                                              \
+        return fails(#name) ? driver.result : real_##name arguments;                               \
     }
 FALLIBLE(WRAPPER)
 #undef WRAPPER
@@ -161,15 +195,18 @@ static struct {
     PFN_vkQueueSubmit submit;
 } queues;
 
-static VKAPI_ATTR void VKAPI_CALL pretend_families(VkPhysicalDevice device, uint32_t *count, VkQueueFamilyProperties *out)
+static VKAPI_ATTR void VKAPI_CALL pretend_families(VkPhysicalDevice device, uint32_t *count,
+                                                   VkQueueFamilyProperties *out)
 {
     queues.families(device, count, out);
     for (uint32_t i = 0; out && queues.count && i < *count; i++)
         out[i].queueCount = queues.count;
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device, const VkDeviceCreateInfo *info,
-                                                     const VkAllocationCallbacks *callbacks, VkDevice *out)
+static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device,
+                                                     const VkDeviceCreateInfo *info,
+                                                     const VkAllocationCallbacks *callbacks,
+                                                     VkDevice *out)
 {
     VkDeviceCreateInfo changed = *info;
     VkDeviceQueueCreateInfo first = info->pQueueCreateInfos[0];
@@ -179,7 +216,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device, co
     return queues.create(device, &changed, callbacks, out);
 }
 
-static VKAPI_ATTR void VKAPI_CALL pretend_get(VkDevice device, uint32_t family, uint32_t index, VkQueue *out)
+static VKAPI_ATTR void VKAPI_CALL pretend_get(VkDevice device, uint32_t family, uint32_t index,
+                                              VkQueue *out)
 {
     queues.get(device, family, queues.count ? 0 : index, out);
     queues.real = *out;
@@ -187,7 +225,8 @@ static VKAPI_ATTR void VKAPI_CALL pretend_get(VkDevice device, uint32_t family, 
         *out = (VkQueue)(void *)&queues.uses[index];
 }
 
-static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t count, const VkSubmitInfo *infos, VkFence fence)
+static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t count,
+                                                     const VkSubmitInfo *infos, VkFence fence)
 {
     for (uint32_t i = 0; i < queues.count; i++)
         if (queue == (VkQueue)(void *)&queues.uses[i]) {
@@ -197,7 +236,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t cou
     return queues.submit(queue, count, infos, fence);
 }
 
-/* --------------------------------------------------------------------------------------------------- odd drivers */
+/* ---------------------------------------------------------------------------------- odd drivers */
 
 static struct {
     const char *function;
@@ -218,7 +257,8 @@ static faulty_oddity oddity_of(const char *function)
 enum { CLAIMED = 1000000 };
 
 /* What a list of `written` items of so many bytes becomes where there was room for `room`. */
-static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written, size_t size, uint32_t *count, void *items)
+static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written, size_t size,
+                           uint32_t *count, void *items)
 {
     unsigned char *bytes = items;
     *count = written;
@@ -240,32 +280,36 @@ static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written
 }
 
 /* The functions that list: name, type of an item, parameters, arguments. */
-#define LISTING(X)                                                                                                             \
-    X(vkEnumerateInstanceLayerProperties, VkLayerProperties, (uint32_t * count, VkLayerProperties * items), (count, items))    \
-    X(vkEnumerateInstanceExtensionProperties, VkExtensionProperties,                                                           \
-      (const char *a, uint32_t *count, VkExtensionProperties *items), (a, count, items))                                       \
-    X(vkEnumeratePhysicalDevices, VkPhysicalDevice, (VkInstance a, uint32_t * count, VkPhysicalDevice * items),                \
-      (a, count, items))                                                                                                       \
-    X(vkEnumerateDeviceExtensionProperties, VkExtensionProperties,                                                             \
-      (VkPhysicalDevice a, const char *b, uint32_t *count, VkExtensionProperties *items), (a, b, count, items))
+#define LISTING(X)                                                                                 \
+    X(vkEnumerateInstanceLayerProperties, VkLayerProperties,                                       \
+      (uint32_t * count, VkLayerProperties * items), (count, items))                               \
+    X(vkEnumerateInstanceExtensionProperties, VkExtensionProperties,                               \
+      (const char *a, uint32_t *count, VkExtensionProperties *items), (a, count, items))           \
+    X(vkEnumeratePhysicalDevices, VkPhysicalDevice,                                                \
+      (VkInstance a, uint32_t * count, VkPhysicalDevice * items), (a, count, items))               \
+    X(vkEnumerateDeviceExtensionProperties, VkExtensionProperties,                                 \
+      (VkPhysicalDevice a, const char *b, uint32_t *count, VkExtensionProperties *items),          \
+      (a, b, count, items))
 
-#define ODD_LIST(name, item, parameters, arguments)                                                                            \
-    static PFN_##name listed_##name;                                                                                           \
-    static VKAPI_ATTR VkResult VKAPI_CALL odd_##name parameters                                                                \
-    {                                                                                                                          \
-        faulty_oddity oddity = items ? oddity_of(#name) : FAULTY_NO_ODDITY;                                                    \
-        uint32_t room = *count;                                                                                                \
-        if (oddity == FAULTY_LIST_UNWRITTEN)                                                                                   \
-            return VK_SUCCESS;                                                                                                 \
-        VkResult result = listed_##name arguments;                                                                             \
-        return oddity ? spoil_list(oddity, room, *count, sizeof(item), count, items) : result;                                 \
+#define ODD_LIST(name, item, parameters, arguments)                                                \
+    static PFN_##name listed_##name;                                                               \
+    static VKAPI_ATTR VkResult VKAPI_CALL odd_##name parameters                                    \
+    {                                                                                              \
+        faulty_oddity oddity = items ? oddity_of(#name) : FAULTY_NO_ODDITY;                        \
+        uint32_t room = *count;                                                                    \
+        if (oddity == FAULTY_LIST_UNWRITTEN)                                                       \
+            return VK_SUCCESS;                                                                     \
+        VkResult result = listed_##name arguments;                                                 \
+        return oddity ? spoil_list(oddity, room, *count, sizeof(item), count, items) : result;     \
     }
 LISTING(ODD_LIST)
 #undef ODD_LIST
 
-static VKAPI_ATTR void VKAPI_CALL odd_families(VkPhysicalDevice device, uint32_t *count, VkQueueFamilyProperties *items)
+static VKAPI_ATTR void VKAPI_CALL odd_families(VkPhysicalDevice device, uint32_t *count,
+                                               VkQueueFamilyProperties *items)
 {
-    faulty_oddity oddity = items ? oddity_of("vkGetPhysicalDeviceQueueFamilyProperties") : FAULTY_NO_ODDITY;
+    faulty_oddity oddity =
+        items ? oddity_of("vkGetPhysicalDeviceQueueFamilyProperties") : FAULTY_NO_ODDITY;
     uint32_t room = *count;
     if (oddity == FAULTY_LIST_UNWRITTEN)
         return;
@@ -275,22 +319,23 @@ static VKAPI_ATTR void VKAPI_CALL odd_families(VkPhysicalDevice device, uint32_t
 }
 
 /* Structs that are asked for one at a time. */
-#define STRUCTS(X)                                                                                                             \
-    X(vkGetPhysicalDeviceProperties2, VkPhysicalDeviceProperties2)                                                             \
-    X(vkGetPhysicalDeviceFeatures2, VkPhysicalDeviceFeatures2)                                                                 \
+#define STRUCTS(X)                                                                                 \
+    X(vkGetPhysicalDeviceProperties2, VkPhysicalDeviceProperties2)                                 \
+    X(vkGetPhysicalDeviceFeatures2, VkPhysicalDeviceFeatures2)                                     \
     X(vkGetPhysicalDeviceMemoryProperties, VkPhysicalDeviceMemoryProperties)
-#define ODD_STRUCT(name, type)                                                                                                 \
-    static PFN_##name asked_##name;                                                                                            \
-    static VKAPI_ATTR void VKAPI_CALL odd_##name(VkPhysicalDevice device, type *out)                                           \
-    {                                                                                                                          \
-        if (oddity_of(#name) != FAULTY_UNWRITTEN)                                                                              \
-            asked_##name(device, out);                                                                                         \
+#define ODD_STRUCT(name, type)                                                                     \
+    static PFN_##name asked_##name;                                                                \
+    static VKAPI_ATTR void VKAPI_CALL odd_##name(VkPhysicalDevice device, type *out)               \
+    {                                                                                              \
+        if (oddity_of(#name) != FAULTY_UNWRITTEN)                                                  \
+            asked_##name(device, out);                                                             \
     }
 STRUCTS(ODD_STRUCT)
 #undef ODD_STRUCT
 
 static PFN_vkGetPhysicalDeviceProperties asked_properties;
-static VKAPI_ATTR void VKAPI_CALL odd_properties(VkPhysicalDevice device, VkPhysicalDeviceProperties *out)
+static VKAPI_ATTR void VKAPI_CALL odd_properties(VkPhysicalDevice device,
+                                                 VkPhysicalDeviceProperties *out)
 {
     const faulty_oddity oddity = oddity_of("vkGetPhysicalDeviceProperties");
     if (oddity != FAULTY_UNWRITTEN)
@@ -300,17 +345,21 @@ static VKAPI_ATTR void VKAPI_CALL odd_properties(VkPhysicalDevice device, VkPhys
 }
 
 static PFN_vkGetBufferMemoryRequirements asked_needs;
-static VKAPI_ATTR void VKAPI_CALL odd_needs(VkDevice device, VkBuffer buffer, VkMemoryRequirements *out)
+static VKAPI_ATTR void VKAPI_CALL odd_needs(VkDevice device, VkBuffer buffer,
+                                            VkMemoryRequirements *out)
 {
     if (oddity_of("vkGetBufferMemoryRequirements") != FAULTY_UNWRITTEN)
         asked_needs(device, buffer, out);
 }
 
 static PFN_vkCreatePipelineCache make_cache;
-static VKAPI_ATTR VkResult VKAPI_CALL odd_create_cache(VkDevice device, const VkPipelineCacheCreateInfo *info,
-                                                       const VkAllocationCallbacks *callbacks, VkPipelineCache *out)
+static VKAPI_ATTR VkResult VKAPI_CALL odd_create_cache(VkDevice device,
+                                                       const VkPipelineCacheCreateInfo *info,
+                                                       const VkAllocationCallbacks *callbacks,
+                                                       VkPipelineCache *out)
 {
-    odd.given = info->initialDataSize < sizeof odd.initial ? info->initialDataSize : sizeof odd.initial;
+    odd.given =
+        info->initialDataSize < sizeof odd.initial ? info->initialDataSize : sizeof odd.initial;
     if (odd.given)
         memcpy(odd.initial, info->pInitialData, odd.given);
     return make_cache(device, info, callbacks, out);
@@ -319,7 +368,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL odd_create_cache(VkDevice device, const Vk
 enum { CACHE_HEADER = 32 };
 
 static PFN_vkGetPipelineCacheData get_cache;
-static VKAPI_ATTR VkResult VKAPI_CALL odd_get_cache(VkDevice device, VkPipelineCache cache, size_t *size, void *data)
+static VKAPI_ATTR VkResult VKAPI_CALL odd_get_cache(VkDevice device, VkPipelineCache cache,
+                                                    size_t *size, void *data)
 {
     unsigned char whole[CACHE_HEADER + sizeof odd.initial];
     size_t header = sizeof whole, room = *size;
@@ -364,12 +414,15 @@ static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
         void *real;
         PFN_vkVoidFunction ours;
     } rows[] = {
-#define LIST_ROW(function, item, parameters, arguments) {#function, &listed_##function, (PFN_vkVoidFunction)odd_##function},
-#define STRUCT_ROW(function, type) {#function, &asked_##function, (PFN_vkVoidFunction)odd_##function},
+#define LIST_ROW(function, item, parameters, arguments)                                            \
+    {#function, &listed_##function, (PFN_vkVoidFunction)odd_##function},
+#define STRUCT_ROW(function, type)                                                                 \
+    {#function, &asked_##function, (PFN_vkVoidFunction)odd_##function},
         LISTING(LIST_ROW) STRUCTS(STRUCT_ROW)
 #undef LIST_ROW
 #undef STRUCT_ROW
-            {"vkGetPhysicalDeviceQueueFamilyProperties", &queues.families, (PFN_vkVoidFunction)odd_families},
+            {"vkGetPhysicalDeviceQueueFamilyProperties", &queues.families,
+             (PFN_vkVoidFunction)odd_families},
         {"vkGetPhysicalDeviceProperties", &asked_properties, (PFN_vkVoidFunction)odd_properties},
         {"vkGetBufferMemoryRequirements", &asked_needs, (PFN_vkVoidFunction)odd_needs},
         {"vkCreatePipelineCache", &make_cache, (PFN_vkVoidFunction)odd_create_cache},
@@ -398,22 +451,24 @@ uint32_t faulty_driver_queue_uses(uint32_t queue) { return queues.uses[queue]; }
 static PFN_vkVoidFunction wrapped(const char *name, PFN_vkVoidFunction real)
 {
     real = pretended(name, real);
-#define CHOOSE(function, parameters, arguments)                                                                                \
-    if (real && !strcmp(name, #function)) {                                                                                    \
-        real_##function = (PFN_##function)real;                                                                                \
-        return (PFN_vkVoidFunction)wrap_##function;                                                                            \
+#define CHOOSE(function, parameters, arguments)                                                    \
+    if (real && !strcmp(name, #function)) {                                                        \
+        real_##function = (PFN_##function)real;                                                    \
+        return (PFN_vkVoidFunction)wrap_##function;                                                \
     }
     FALLIBLE(CHOOSE)
 #undef CHOOSE
     return real;
 }
 
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_function(VkDevice device, const char *name)
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_device_function(VkDevice device,
+                                                                    const char *name)
 {
     return wrapped(name, driver.get_device(device, name));
 }
 
-static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_function(VkInstance instance, const char *name)
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_function(VkInstance instance,
+                                                                      const char *name)
 {
     PFN_vkVoidFunction real = driver.get_instance(instance, name);
     if (!strcmp(name, "vkGetDeviceProcAddr") && real) {
@@ -425,7 +480,8 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL get_instance_function(VkInstance
 
 bool faulty_driver_install(void)
 {
-    void *library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL); /* stays open: drivers do not like to be unloaded */
+    /* stays open: drivers do not like to be unloaded */
+    void *library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
     void *entry = library ? dlsym(library, "vkGetInstanceProcAddr") : NULL;
     if (!entry)
         return false;

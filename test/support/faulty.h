@@ -1,16 +1,20 @@
-/* What a test of the public interface hands in, and what can fail on demand: host memory, the log, the Vulkan driver. */
+/* What a test of the public interface hands in, and what can fail on demand: host memory, the log,
+ * the Vulkan driver. */
 #ifndef VKD_TEST_SUPPORT_FAULTY_H
 #define VKD_TEST_SUPPORT_FAULTY_H
 
 #include "include/vkdelegate.h"
 
-/* An allocator that counts. Allocations are also the moments at which a test can let things happen in the middle of a call. */
+/* An allocator that counts. Allocations are also the moments at which a test can let things happen
+ * in the middle of a call. */
 typedef struct faulty_memory {
-    int64_t calls;                               /* allocations asked for */
-    int64_t live;                                /* not yet released */
-    int64_t fail_at;                             /* the allocation of this number, counted from 0, fails; -1: none */
-    bool failed;                                 /* it has */
-    void (*meanwhile)(void *user, int64_t call); /* not null: happens at each allocation, before it */
+    int64_t calls; /* allocations asked for */
+    int64_t live;  /* not yet released */
+    /* the allocation of this number, counted from 0, fails; -1: none */
+    int64_t fail_at;
+    bool failed; /* it has */
+    /* not null: happens at each allocation, before it */
+    void (*meanwhile)(void *user, int64_t call);
     void *user;
 } faulty_memory;
 
@@ -25,19 +29,21 @@ typedef struct watch {
     char text[1 << 14]; /* the first messages, one a line */
 } watch;
 
-/* Options with everything of *w in them, without a cache and without a self-check of the kernels; with validation if the
- * environment says VKD_TEST_VALIDATE=1. *w must stay where it is while the options or their objects live. */
+/* Options with everything of *w in them, without a cache and without a self-check of the kernels;
+ * with validation if the environment says VKD_TEST_VALIDATE=1. *w must stay where it is while the
+ * options or their objects live. */
 vkd_options watch_begin(watch *w);
 /* Fails the test when host memory is left or validation had complaints. */
 void watch_end(watch *w);
 
-/* Steps between the library and the Vulkan loader, for the rest of the process; before anything else opens the loader. False
- * where there is no loader. */
+/* Steps between the library and the Vulkan loader, for the rest of the process; before anything
+ * else opens the loader. False where there is no loader. */
 bool faulty_driver_install(void);
-/* The call of this number from now on, counted from 0, of `function` (null: of any that can fail) returns the VkResult `result`
- * without having done anything. */
+/* The call of this number from now on, counted from 0, of `function` (null: of any that can fail)
+ * returns the VkResult `result` without having done anything. */
 void faulty_driver_arm(const char *function, int64_t at, int result);
-/* From now on every queue family seems to have so many queues, while all work goes to its first; 0: ends that. */
+/* From now on every queue family seems to have so many queues, while all work goes to its first; 0:
+ * ends that. */
 void faulty_driver_pretend_queues(uint32_t count);
 /* How many submissions the queue of this number has had since. */
 uint32_t faulty_driver_queue_uses(uint32_t queue);
@@ -47,15 +53,18 @@ typedef enum faulty_oddity {
     FAULTY_LIST_LONG,      /* a list claims to have more items than there was room for */
     FAULTY_LIST_SHORT,     /* VK_INCOMPLETE, and the last item is missing */
     FAULTY_LIST_UNWRITTEN, /* VK_SUCCESS, and nothing is written */
-    FAULTY_LIST_REPEATED,  /* as many items as there is room for, the last over and over; the count is not written */
-    FAULTY_UNWRITTEN,      /* a struct of properties stays as it was */
-    FAULTY_NO_LIMITS,      /* of vkGetPhysicalDeviceProperties those are zero */
-    FAULTY_CACHE_HEADER,   /* a pipeline cache is what it was made from, behind a header of 32 bytes */
-    FAULTY_CACHE_LONG,     /* its data claims to be longer than there was room for */
-    FAULTY_CACHE_SHORT,    /* VK_INCOMPLETE, and the second half is missing */
+    /* as many items as there is room for, the last over and over; the count is not written */
+    FAULTY_LIST_REPEATED,
+    FAULTY_UNWRITTEN, /* a struct of properties stays as it was */
+    FAULTY_NO_LIMITS, /* of vkGetPhysicalDeviceProperties those are zero */
+    /* a pipeline cache is what it was made from, behind a header of 32 bytes */
+    FAULTY_CACHE_HEADER,
+    FAULTY_CACHE_LONG,  /* its data claims to be longer than there was room for */
+    FAULTY_CACHE_SHORT, /* VK_INCOMPLETE, and the second half is missing */
     FAULTY_CACHE_UNWRITTEN,
 } faulty_oddity;
-/* From now on `function` does that: one that lists, one of vkGetPhysicalDevice*, or vkGetPipelineCacheData. */
+/* From now on `function` does that: one that lists, one of vkGetPhysicalDevice*, or
+ * vkGetPipelineCacheData. */
 void faulty_driver_be_odd(const char *function, faulty_oddity oddity);
 /* How often it has since. */
 uint32_t faulty_driver_odd_calls(void);

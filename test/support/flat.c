@@ -35,16 +35,23 @@ size_t flat_child(const uint8_t *bytes, size_t table, unsigned vtable_offset)
     return flat_follow(bytes, flat_field(bytes, table, vtable_offset));
 }
 
-size_t flat_item(const uint8_t *bytes, size_t vector, size_t index) { return flat_follow(bytes, vector + 4 + 4 * index); }
+size_t flat_item(const uint8_t *bytes, size_t vector, size_t index)
+{
+    return flat_follow(bytes, vector + 4 + 4 * index);
+}
 
-size_t flat_element(size_t vector, size_t index, unsigned size) { return vector + 4 + index * size; }
+size_t flat_element(size_t vector, size_t index, unsigned size)
+{
+    return vector + 4 + index * size;
+}
 
 uint8_t *flat_read_file(const char *path, size_t *out_size)
 {
     FILE *file = fopen(path, "rb");
     uint8_t *bytes = NULL;
     long size = -1;
-    if (file && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 && fseek(file, 0, SEEK_SET) == 0)
+    if (file && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
+        fseek(file, 0, SEEK_SET) == 0)
         bytes = malloc((size_t)size + 1);
     if (bytes && fread(bytes, 1, (size_t)size, file) != (size_t)size) {
         free(bytes);

@@ -166,7 +166,8 @@ vkd_buffer gpu_buffer(gpu *g, const void *data, uint64_t size)
     vkd_buffer buffer;
     vkd_uploader *uploader;
     void *memory;
-    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, size, "test data", &buffer), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, size, "test data", &buffer),
+                     VKD_OK);
     assert_int_equal(vkd_uploader_begin(g->device, size, size, &uploader), VKD_OK);
     assert_int_equal(vkd_uploader_reserve(uploader, &buffer, 0, size, &memory), VKD_OK);
     memcpy(memory, data, size);

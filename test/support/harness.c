@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-/* ---------------------------------------------------------------------------------------------------------- models */
+/* --------------------------------------------------------------------------------------- models */
 
 static void check_room(size_t count, size_t capacity)
 {
@@ -31,7 +31,8 @@ static uint32_t add_value(hand_model *m, vkd_model_value value)
 
 uint32_t hand_tensor(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims)
 {
-    vkd_model_value value = {.kind = VKD_VALUE_TENSOR, .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = rank}};
+    vkd_model_value value = {.kind = VKD_VALUE_TENSOR,
+                             .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = rank}};
     memcpy(value.tensor.dims, dims, rank * sizeof *dims);
     value.tensor.size = vkd_dims_count(rank, dims) * vkd_dtype_size(dtype);
     return add_value(m, value);
@@ -56,16 +57,23 @@ uint32_t hand_output(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32
     return value;
 }
 
-uint32_t hand_constant(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, const void *data)
+uint32_t hand_constant(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                       const void *data)
 {
     uint32_t value = hand_tensor(m, dtype, rank, dims);
     m->values[value].tensor.data = data;
     return value;
 }
 
-uint32_t hand_null(hand_model *m) { return add_value(m, (vkd_model_value){.kind = VKD_VALUE_NULL}); }
+uint32_t hand_null(hand_model *m)
+{
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_NULL});
+}
 
-uint32_t hand_int(hand_model *m, int64_t value) { return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT, .i = value}); }
+uint32_t hand_int(hand_model *m, int64_t value)
+{
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT, .i = value});
+}
 
 uint32_t hand_symint(hand_model *m, int64_t value)
 {
@@ -77,7 +85,10 @@ uint32_t hand_double(hand_model *m, double value)
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = value});
 }
 
-uint32_t hand_bool(hand_model *m, bool value) { return add_value(m, (vkd_model_value){.kind = VKD_VALUE_BOOL, .b = value}); }
+uint32_t hand_bool(hand_model *m, bool value)
+{
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_BOOL, .b = value});
+}
 
 uint32_t hand_string(hand_model *m, const char *value)
 {
@@ -91,7 +102,8 @@ uint32_t hand_ints(hand_model *m, size_t count, const int64_t *items)
     int64_t *copy = m->ints[m->list_count++];
     if (count)
         memcpy(copy, items, count * sizeof *items);
-    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = copy}});
+    return add_value(
+        m, (vkd_model_value){.kind = VKD_VALUE_INT_LIST, .list = {.count = count, .ints = copy}});
 }
 
 uint32_t hand_doubles(hand_model *m, size_t count, const double *items)
@@ -100,10 +112,14 @@ uint32_t hand_doubles(hand_model *m, size_t count, const double *items)
     check_room(count, HAND_LIST + 1);
     double *copy = m->doubles[m->list_count++];
     memcpy(copy, items, count * sizeof *items);
-    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE_LIST, .list = {.count = count, .doubles = copy}});
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE_LIST,
+                                          .list = {.count = count, .doubles = copy}});
 }
 
-uint32_t hand_pair(hand_model *m, int64_t a, int64_t b) { return hand_ints(m, 2, (const int64_t[]){a, b}); }
+uint32_t hand_pair(hand_model *m, int64_t a, int64_t b)
+{
+    return hand_ints(m, 2, (const int64_t[]){a, b});
+}
 
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids)
 {
@@ -112,7 +128,8 @@ uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids)
     uint32_t *copy = m->ids[m->list_count++];
     if (count)
         memcpy(copy, ids, count * sizeof *ids);
-    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST, .list = {.count = count, .values = copy}});
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST,
+                                          .list = {.count = count, .values = copy}});
 }
 
 void hand_op(hand_model *m, const char *name, size_t count, const uint32_t *args)
@@ -121,7 +138,8 @@ void hand_op(hand_model *m, const char *name, size_t count, const uint32_t *args
     check_room(index, HAND_OPS);
     check_room(count, HAND_ARGS + 1);
     memcpy(m->args[index], args, count * sizeof *args);
-    m->ops[index] = (vkd_model_op){.name = name, .node_id = (uint32_t)index, .arg_count = count, .args = m->args[index]};
+    m->ops[index] = (vkd_model_op){
+        .name = name, .node_id = (uint32_t)index, .arg_count = count, .args = m->args[index]};
     m->model.op_count++;
 }
 
@@ -134,7 +152,7 @@ const vkd_model *hand_finish(hand_model *m)
     return &m->model;
 }
 
-/* -------------------------------------------------------------------------------------------------------- fixtures */
+/* ------------------------------------------------------------------------------------- fixtures */
 
 bool harness_open(const vkd_options *options, harness *out)
 {
@@ -195,30 +213,34 @@ harness *harness_get(void **state)
     return *state;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
-static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *graph, const void *const *inputs,
-                          void *const *outputs)
+static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *graph,
+                          const void *const *inputs, void *const *outputs)
 {
     vkd_executor *executor;
     VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
     for (size_t i = 0; i < model->input_count; i++)
-        memcpy(vkd_executor_input(executor, 0, i), inputs[i], model->values[model->inputs[i]].tensor.size);
+        memcpy(vkd_executor_input(executor, 0, i), inputs[i],
+               model->values[model->inputs[i]].tensor.size);
     vkd_status status = vkd_executor_run(executor);
     for (size_t i = 0; status == VKD_OK && i < model->output_count; i++)
-        memcpy(outputs[i], vkd_executor_output(executor, 0, i), model->values[model->outputs[i]].tensor.size);
+        memcpy(outputs[i], vkd_executor_output(executor, 0, i),
+               model->values[model->outputs[i]].tensor.size);
     vkd_executor_destroy(executor);
     return status;
 }
 
-vkd_status harness_run(harness *h, const vkd_model *model, const char *variant, const void *const *inputs, void *const *outputs)
+vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
+                       const void *const *inputs, void *const *outputs)
 {
     vkd_arena arena;
     vkd_graph graph;
     vkd_lowered lowered;
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
+    vkd_status status =
+        lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)
@@ -231,5 +253,6 @@ void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count
 {
     for (size_t i = 0; i < count; i++)
         if (got[i] != expected[i])
-            fail_msg("%s: element %zu of %zu is %d, expected %d", what, i, count, got[i], expected[i]);
+            fail_msg("%s: element %zu of %zu is %d, expected %d", what, i, count, got[i],
+                     expected[i]);
 }

@@ -13,11 +13,12 @@
 #include "support/gpu.h"
 #include "support/random.h"
 
-/* ---------------------------------------------------------------------------------------------------------- models */
+/* --------------------------------------------------------------------------------------- models */
 
 enum { HAND_VALUES = 256, HAND_OPS = 32, HAND_ARGS = 24, HAND_LISTS = 64, HAND_LIST = 8 };
 
-/* Zero is an empty model. Must not move once it has been filled. Too many of anything ends the process: this is for tests. */
+/* Zero is an empty model. Must not move once it has been filled. Too many of anything ends the
+ * process: this is for tests. */
 typedef struct hand_model {
     vkd_model model;
     vkd_model_value values[HAND_VALUES];
@@ -47,22 +48,27 @@ uint32_t hand_doubles(hand_model *m, size_t count, const double *items);
 uint32_t hand_pair(hand_model *m, int64_t a, int64_t b); /* a list of two ints */
 uint32_t hand_list(hand_model *m, size_t count, const uint32_t *ids);
 
-void hand_op(hand_model *m, const char *name, size_t count, const uint32_t *args); /* its node_id is its index */
-#define HAND_OP(m, name, ...)                                                                                                  \
-    hand_op(m, name, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), (const uint32_t[]){__VA_ARGS__})
-void hand_mark_output(hand_model *m, uint32_t value); /* makes an existing value an output of the graph */
+/* its node_id is its index */
+void hand_op(hand_model *m, const char *name, size_t count, const uint32_t *args);
+#define HAND_OP(m, name, ...)                                                                      \
+    hand_op(m, name, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t),                         \
+            (const uint32_t[]){__VA_ARGS__})
+/* makes an existing value an output of the graph */
+void hand_mark_output(hand_model *m, uint32_t value);
 
 const vkd_model *hand_finish(hand_model *m);
 
-/* -------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 typedef struct harness {
-    gpu gpu;       /* gpu.device is null when this machine has none; messages are in gpu.log and gpu.context.error */
+    /* gpu.device is null when this machine has none; messages are in gpu.log and gpu.context.error
+     */
+    gpu gpu;
     vkd_caps caps; /* what models are lowered for: the device's own unless a test changes it */
 } harness;
 
-/* cmocka group fixtures: the state is a harness on the device that the environment chooses, with validation. The teardown fails
- * when validation had complaints. */
+/* cmocka group fixtures: the state is a harness on the device that the environment chooses, with
+ * validation. The teardown fails when validation had complaints. */
 int harness_setup(void **state);
 int harness_teardown(void **state);
 
@@ -72,12 +78,13 @@ harness *harness_get(void **state);
 /* A harness with a dot flavour of its own; false and no harness when the device cannot do it. */
 bool harness_open(const vkd_options *options, harness *out);
 void harness_close(harness *h);
-/* Calls body with a harness of every int8 flavour that the device has; says which ones it has not. */
+/* Calls body with a harness of every int8 flavour that the device has; says which ones it has not.
+ */
 void harness_each_dot(void (*body)(harness *h, vkd_random *random), vkd_random *random);
 
 /* Lowers, plans, runs once and reads the outputs. variant: forced, or null. */
-VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *variant, const void *const *inputs,
-                                    void *const *outputs);
+VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
+                                    const void *const *inputs, void *const *outputs);
 
 /* Fails the test unless both are the same; says which byte differs first. */
 void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count, const char *what);

@@ -9,10 +9,13 @@
 
 #include <cmocka.h>
 
-void lowering_keep_quiet(void *user, vkd_log_level level, const char *message) { (void)user, (void)level, (void)message; }
+void lowering_keep_quiet(void *user, vkd_log_level level, const char *message)
+{
+    (void)user, (void)level, (void)message;
+}
 
-vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_caps *caps, const char *variant,
-                           vkd_graph *graph, vkd_lowered *out)
+vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_caps *caps,
+                           const char *variant, vkd_graph *graph, vkd_lowered *out)
 {
     vkd_model_value *values = vkd_arena_alloc(graph->arena, net->value_count, sizeof *values);
     if (!values)
@@ -21,10 +24,11 @@ vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_c
     return vkd_lower_net(context, net, values, caps, variant, NULL, graph, out);
 }
 
-vkd_status lowering_of_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps, const char *variant,
-                             vkd_graph *graph, vkd_lowered *out)
+vkd_status lowering_of_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
+                             const char *variant, vkd_graph *graph, vkd_lowered *out)
 {
-    vkd_net *net = vkd_arena_alloc(graph->arena, 1, sizeof *net); /* the graph's nodes have its names */
+    /* the graph's nodes have its names */
+    vkd_net *net = vkd_arena_alloc(graph->arena, 1, sizeof *net);
     if (!net)
         return vkd_fail_memory(context, "a net");
     VKD_TRY(vkd_net_bind(net, model, open_ops(), graph->arena));
@@ -56,7 +60,8 @@ int lowering_teardown(void **state)
 
 vkd_status lowering_run(lowering_fixture *f)
 {
-    return lowering_of_model(&f->context, hand_finish(&f->m), &f->caps, NULL, &f->graph, &f->lowered);
+    return lowering_of_model(&f->context, hand_finish(&f->m), &f->caps, NULL, &f->graph,
+                             &f->lowered);
 }
 
 void lowering_fails(lowering_fixture *f, vkd_status expected, const char *part)

@@ -5,18 +5,22 @@
 #include "ops/lower.h"
 #include "support/harness.h"
 
-/* Binds a model, shapes it with its own dims and lowers it, without rewrites: into a graph that vkd_graph_init has prepared, whose
- * arena takes everything. The operators of support/open_ops.h. variant may be null. */
-VKD_MUST_USE vkd_status lowering_of_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,
-                                          const char *variant, vkd_graph *graph, vkd_lowered *out);
+/* Binds a model, shapes it with its own dims and lowers it, without rewrites: into a graph that
+ * vkd_graph_init has prepared, whose arena takes everything. The operators of support/open_ops.h.
+ * variant may be null. */
+VKD_MUST_USE vkd_status lowering_of_model(vkd_context *context, const vkd_model *model,
+                                          const vkd_caps *caps, const char *variant,
+                                          vkd_graph *graph, vkd_lowered *out);
 /* The same for a net that is bound. */
-VKD_MUST_USE vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_caps *caps, const char *variant,
-                                        vkd_graph *graph, vkd_lowered *out);
+VKD_MUST_USE vkd_status lowering_of_net(vkd_context *context, const vkd_net *net,
+                                        const vkd_caps *caps, const char *variant, vkd_graph *graph,
+                                        vkd_lowered *out);
 
 typedef struct lowering_fixture {
     hand_model m;
     vkd_context context;
-    vkd_caps caps; /* of an H100 without int8 dot products and matrix units; change them before lowering */
+    /* of an H100 without int8 dot products and matrix units; change them before lowering */
+    vkd_caps caps;
     vkd_arena arena;
     vkd_graph graph;
     vkd_lowered lowered;
@@ -27,7 +31,8 @@ int lowering_teardown(void **state); /* fails if host memory is left */
 
 #define LOWERING_TEST(name) cmocka_unit_test_setup_teardown(name, lowering_setup, lowering_teardown)
 
-void lowering_keep_quiet(void *user, vkd_log_level level, const char *message); /* a vkd_log_fn: failures are wanted */
+/* a vkd_log_fn: failures are wanted */
+void lowering_keep_quiet(void *user, vkd_log_level level, const char *message);
 
 vkd_status lowering_run(lowering_fixture *f);
 /* Fails the test unless lowering ends with this status and a message that contains `part`. */

@@ -12,16 +12,19 @@
 #include "ops/lower.h"
 #include "schema/inline.h"
 
-/* --------------------------------------------------------------------------------------------------------- samples */
+/* -------------------------------------------------------------------------------------- samples */
 
 void sample_open(sample *s, const char *folder)
 {
     *s = (sample){.folder = folder};
     s->file = reading_sample_file(folder, "model.pte", &s->file_size);
     reading_begin(&s->reading, NULL);
-    assert_int_equal(vkd_container_read(s->file, s->file_size, &s->reading.arena, &s->reading.container), VKD_OK);
+    assert_int_equal(
+        vkd_container_read(s->file, s->file_size, &s->reading.arena, &s->reading.container),
+        VKD_OK);
     s->method = &s->reading.container.methods[0];
-    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id, &s->reading.arena, &s->model),
+    assert_int_equal(vkd_inline_method(&s->reading.container, s->method, vkd_backend.id,
+                                       &s->reading.arena, &s->model),
                      VKD_OK);
     s->input_count = s->method->input_count;
     assert_true(s->input_count <= SAMPLE_INPUTS);
@@ -65,7 +68,7 @@ double sample_output_step(const sample *s)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 vkd_status sample_execute(const sample *s, vkd_method *method, float *out)
 {
@@ -82,7 +85,8 @@ vkd_status sample_execute(const sample *s, vkd_method *method, float *out)
     return vkd_method_execute(method, args, s->input_count + 1);
 }
 
-vkd_status sample_load(const sample *s, const vkd_options *options, vkd_program **out_program, vkd_method **out_method)
+vkd_status sample_load(const sample *s, const vkd_options *options, vkd_program **out_program,
+                       vkd_method **out_method)
 {
     *out_method = NULL;
     VKD_TRY(vkd_program_open_bytes(s->file, s->file_size, options, out_program));
@@ -117,7 +121,7 @@ float *sample_run(const sample *s, const vkd_options *options, int runs)
     return result;
 }
 
-/* ---------------------------------------------------------------------------------------------------- one operator */
+/* --------------------------------------------------------------------------------- one operator */
 
 /* The value ids behind an argument: itself or the members of a list. */
 static const uint32_t *members(const vkd_model *model, const uint32_t *arg, size_t *out_count)
@@ -166,7 +170,8 @@ vkd_model *model_of_operator(const vkd_model *model, size_t index, vkd_arena *ar
         const uint32_t *ids = members(model, &op->args[a], &count);
         for (size_t i = 0; i < count; i++) {
             const vkd_model_value *value = &model->values[ids[i]];
-            if (value->kind == VKD_VALUE_TENSOR && !value->tensor.data && !contains(inputs, one->input_count, ids[i]))
+            if (value->kind == VKD_VALUE_TENSOR && !value->tensor.data &&
+                !contains(inputs, one->input_count, ids[i]))
                 inputs[one->input_count++] = ids[i];
         }
     }

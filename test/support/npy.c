@@ -8,8 +8,9 @@ static const struct {
     const char *descr;
     vkd_dtype dtype;
 } descriptions[] = {
-    {"|b1", VKD_DTYPE_BOOL},    {"|u1", VKD_DTYPE_UINT8},   {"|i1", VKD_DTYPE_INT8},    {"<i4", VKD_DTYPE_INT32},
-    {"<f2", VKD_DTYPE_FLOAT16}, {"<f4", VKD_DTYPE_FLOAT32}, {"<f8", VKD_DTYPE_FLOAT64}, {"<i8", VKD_DTYPE_INT64},
+    {"|b1", VKD_DTYPE_BOOL},    {"|u1", VKD_DTYPE_UINT8},   {"|i1", VKD_DTYPE_INT8},
+    {"<i4", VKD_DTYPE_INT32},   {"<f2", VKD_DTYPE_FLOAT16}, {"<f4", VKD_DTYPE_FLOAT32},
+    {"<f8", VKD_DTYPE_FLOAT64}, {"<i8", VKD_DTYPE_INT64},
 };
 
 /* What follows 'key': in the header's dictionary, null if the key is not there. */
@@ -45,7 +46,8 @@ static const char *parse_shape(const char *header, npy_array *out)
             break;
         char *end;
         unsigned long dim = strtoul(text, &end, 10);
-        if (end == text || out->rank == VKD_MAX_RANK || dim > UINT32_MAX || (dim && count > SIZE_MAX / 8 / dim))
+        if (end == text || out->rank == VKD_MAX_RANK || dim > UINT32_MAX ||
+            (dim && count > SIZE_MAX / 8 / dim))
             return "a shape that is not understood";
         out->dims[out->rank++] = (uint32_t)dim;
         count *= dim;

@@ -55,7 +55,8 @@ enum { FUSED = sizeof fused / sizeof *fused };
 /* The row with something fused into it. */
 static vkd_op fused_row(size_t index)
 {
-    vkd_op row = *vkd_op_find(&vkd_ops, fused[index].of, vkd_params_count(fused[index].params)); /* of whatever arity */
+    /* of whatever arity */
+    vkd_op row = *vkd_op_find(&vkd_ops, fused[index].of, vkd_params_count(fused[index].params));
     row.name = fused[index].name;
     row.params = fused[index].params;
     row.defaults = fused[index].defaults ? fused[index].defaults : row.defaults;

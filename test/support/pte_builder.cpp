@@ -45,8 +45,9 @@ struct named_fields {
 program::ScalarType scalar_type(vkd_dtype dtype)
 {
     static const program::ScalarType types[VKD_DTYPE_COUNT] = {
-        program::ScalarType::BOOL, program::ScalarType::BYTE,  program::ScalarType::CHAR,   program::ScalarType::INT,
-        program::ScalarType::HALF, program::ScalarType::FLOAT, program::ScalarType::DOUBLE, program::ScalarType::LONG};
+        program::ScalarType::BOOL,   program::ScalarType::BYTE, program::ScalarType::CHAR,
+        program::ScalarType::INT,    program::ScalarType::HALF, program::ScalarType::FLOAT,
+        program::ScalarType::DOUBLE, program::ScalarType::LONG};
     return types[dtype];
 }
 
@@ -77,7 +78,10 @@ std::vector<uint8_t> order_of(const vkd_tensor_info *info)
     return order;
 }
 
-std::vector<int32_t> signed_ids(const uint32_t *ids, size_t count) { return std::vector<int32_t>(ids, ids + count); }
+std::vector<int32_t> signed_ids(const uint32_t *ids, size_t count)
+{
+    return std::vector<int32_t>(ids, ids + count);
+}
 
 } // namespace
 
@@ -106,14 +110,15 @@ vkd_pte_builder *pte_new(void)
 {
     vkd_pte_builder *b = new vkd_pte_builder();
     b->method = "forward";
-    b->flat.ForceDefaults(true); /* every scalar field is there, so that a test can change it in place */
+    /* every scalar field is there, so that a test can change it in place */
+    b->flat.ForceDefaults(true);
     return b;
 }
 
 void pte_name(vkd_pte_builder *b, const char *method) { b->method = method; }
 void pte_no_segments(vkd_pte_builder *b) { b->no_segments = true; }
 
-/* --------------------------------------------------------------------------------------------------------- values */
+/* --------------------------------------------------------------------------------------- values */
 
 static uint32_t add(vkd_pte_builder *b, program::Content type, Offset<void> content)
 {
@@ -167,7 +172,10 @@ void pte_ones(vkd_pte_builder *b, size_t rank)
         tensor->order.push_back(static_cast<uint8_t>(i));
 }
 
-uint32_t pte_null(vkd_pte_builder *b) { return add(b, program::Content::Null, program::CreateNull(b->flat).Union()); }
+uint32_t pte_null(vkd_pte_builder *b)
+{
+    return add(b, program::Content::Null, program::CreateNull(b->flat).Union());
+}
 
 uint32_t pte_int(vkd_pte_builder *b, int64_t value)
 {
@@ -197,28 +205,32 @@ uint32_t pte_int_list(vkd_pte_builder *b, const uint32_t *ids, size_t count)
 
 uint32_t pte_double_list(vkd_pte_builder *b, const double *items, size_t count)
 {
-    return add(b, program::Content::DoubleList, program::CreateDoubleList(b->flat, b->flat.CreateVector(items, count)).Union());
+    return add(b, program::Content::DoubleList,
+               program::CreateDoubleList(b->flat, b->flat.CreateVector(items, count)).Union());
 }
 
 uint32_t pte_bool_list(vkd_pte_builder *b, const bool *items, size_t count)
 {
     std::vector<uint8_t> octets(items, items + count);
-    return add(b, program::Content::BoolList, program::CreateBoolListDirect(b->flat, &octets).Union());
+    return add(b, program::Content::BoolList,
+               program::CreateBoolListDirect(b->flat, &octets).Union());
 }
 
 uint32_t pte_tensor_list(vkd_pte_builder *b, const uint32_t *ids, size_t count)
 {
     std::vector<int32_t> items = signed_ids(ids, count);
-    return add(b, program::Content::TensorList, program::CreateTensorListDirect(b->flat, &items).Union());
+    return add(b, program::Content::TensorList,
+               program::CreateTensorListDirect(b->flat, &items).Union());
 }
 
 uint32_t pte_optional_list(vkd_pte_builder *b, const int32_t *ids, size_t count)
 {
     std::vector<int32_t> items(ids, ids + count);
-    return add(b, program::Content::OptionalTensorList, program::CreateOptionalTensorListDirect(b->flat, &items).Union());
+    return add(b, program::Content::OptionalTensorList,
+               program::CreateOptionalTensorListDirect(b->flat, &items).Union());
 }
 
-/* ------------------------------------------------------------------------------------------------ delegates, steps */
+/* ----------------------------------------------------------------------------- delegates, steps */
 
 uint32_t pte_delegate(vkd_pte_builder *b, const char *id, const void *blob, size_t size)
 {
@@ -229,7 +241,8 @@ uint32_t pte_delegate(vkd_pte_builder *b, const char *id, const void *blob, size
 void pte_spec(vkd_pte_builder *b, const vkd_compile_spec *spec)
 {
     auto value = b->flat.CreateVector(static_cast<const uint8_t *>(spec->value), spec->value_size);
-    b->delegates.back().specs.push_back(program::CreateCompileSpec(b->flat, b->flat.CreateString(spec->key), value));
+    b->delegates.back().specs.push_back(
+        program::CreateCompileSpec(b->flat, b->flat.CreateString(spec->key), value));
 }
 
 void pte_named(vkd_pte_builder *b, const blob_named *named)
@@ -245,8 +258,9 @@ static void add_step(vkd_pte_builder *b, program::Call type, Offset<void> call)
 void pte_call(vkd_pte_builder *b, uint32_t delegate, const uint32_t *args, size_t arg_count)
 {
     std::vector<int32_t> ids = signed_ids(args, arg_count);
-    add_step(b, program::Call::DelegateCall,
-             program::CreateDelegateCallDirect(b->flat, static_cast<int32_t>(delegate), &ids).Union());
+    add_step(
+        b, program::Call::DelegateCall,
+        program::CreateDelegateCallDirect(b->flat, static_cast<int32_t>(delegate), &ids).Union());
 }
 
 /* Name and overload are apart in the file. */
@@ -258,7 +272,8 @@ static int32_t find_operator(vkd_pte_builder *b, const char *name)
     const char *dot = strrchr(name, '.');
     size_t length = dot ? static_cast<size_t>(dot - name) : strlen(name);
     auto first = b->flat.CreateString(name, length);
-    b->operators.push_back(program::CreateOperator(b->flat, first, b->flat.CreateString(dot ? dot + 1 : "")));
+    b->operators.push_back(
+        program::CreateOperator(b->flat, first, b->flat.CreateString(dot ? dot + 1 : "")));
     b->operator_names.push_back(name);
     return static_cast<int32_t>(b->operators.size() - 1);
 }
@@ -267,18 +282,21 @@ void pte_kernel(vkd_pte_builder *b, const char *name, const uint32_t *args, size
 {
     std::vector<int32_t> ids = signed_ids(args, arg_count);
     int32_t index = find_operator(b, name);
-    add_step(b, program::Call::KernelCall, program::CreateKernelCallDirect(b->flat, index, &ids).Union());
+    add_step(b, program::Call::KernelCall,
+             program::CreateKernelCallDirect(b->flat, index, &ids).Union());
 }
 
 void pte_move(vkd_pte_builder *b, uint32_t from, uint32_t to)
 {
-    auto call = program::CreateMoveCall(b->flat, static_cast<int32_t>(from), static_cast<int32_t>(to));
+    auto call =
+        program::CreateMoveCall(b->flat, static_cast<int32_t>(from), static_cast<int32_t>(to));
     add_step(b, program::Call::MoveCall, call.Union());
 }
 
 void pte_free(vkd_pte_builder *b, uint32_t value)
 {
-    add_step(b, program::Call::FreeCall, program::CreateFreeCall(b->flat, static_cast<int32_t>(value)).Union());
+    add_step(b, program::Call::FreeCall,
+             program::CreateFreeCall(b->flat, static_cast<int32_t>(value)).Union());
 }
 
 void pte_jump(vkd_pte_builder *b, uint32_t condition)
@@ -287,13 +305,14 @@ void pte_jump(vkd_pte_builder *b, uint32_t condition)
     add_step(b, program::Call::JumpFalseCall, call.Union());
 }
 
-void pte_io(vkd_pte_builder *b, const uint32_t *inputs, size_t input_count, const uint32_t *outputs, size_t output_count)
+void pte_io(vkd_pte_builder *b, const uint32_t *inputs, size_t input_count, const uint32_t *outputs,
+            size_t output_count)
 {
     b->inputs.insert(b->inputs.end(), inputs, inputs + input_count);
     b->outputs.insert(b->outputs.end(), outputs, outputs + output_count);
 }
 
-/* ------------------------------------------------------------------------------------------------------- the file */
+/* ------------------------------------------------------------------------------------- the file */
 
 static uint32_t add_segment(vkd_pte_builder *b, const bytes &data)
 {
@@ -310,7 +329,8 @@ static Offset<program::InlineData> build_inline(vkd_pte_builder *b, const bytes 
     return program::CreateInlineData(b->flat, b->flat.CreateVector(data));
 }
 
-/* Puts a tensor's data where it belongs; returns its data_buffer_idx. The first of each kind is never referred to. */
+/* Puts a tensor's data where it belongs; returns its data_buffer_idx. The first of each kind is
+ * never referred to. */
 static uint32_t place_data(vkd_pte_builder *b, const tensor_fields &tensor)
 {
     bytes *part = tensor.is_planned ? &b->initials : &b->constants;
@@ -336,13 +356,16 @@ static Offset<program::Value> build_value(vkd_pte_builder *b, const value_fields
     if (value.type != program::Content::Tensor)
         return program::CreateValue(b->flat, value.type, value.content);
     const tensor_fields &t = value.tensor;
-    Offset<program::Allocation> allocation = t.is_planned ? program::CreateAllocation(b->flat, 1, 64 * t.place, 0) : 0;
+    Offset<program::Allocation> allocation =
+        t.is_planned ? program::CreateAllocation(b->flat, 1, 64 * t.place, 0) : 0;
     Offset<program::ExtraInfo> extra = 0;
     if (t.is_external)
-        extra = program::CreateExtraInfoDirect(b->flat, 0, t.name.c_str(), program::DataLocation::EXTERNAL);
-    auto dynamism = t.is_dynamic ? program::ShapeDynamism::DYNAMIC_BOUND : program::ShapeDynamism::STATIC;
-    auto tensor = program::CreateTensorDirect(b->flat, scalar_type(t.dtype), 0, &t.sizes, &t.order, place_data(b, t),
-                                              allocation, dynamism, extra);
+        extra = program::CreateExtraInfoDirect(b->flat, 0, t.name.c_str(),
+                                               program::DataLocation::EXTERNAL);
+    auto dynamism =
+        t.is_dynamic ? program::ShapeDynamism::DYNAMIC_BOUND : program::ShapeDynamism::STATIC;
+    auto tensor = program::CreateTensorDirect(b->flat, scalar_type(t.dtype), 0, &t.sizes, &t.order,
+                                              place_data(b, t), allocation, dynamism, extra);
     return program::CreateValue(b->flat, value.type, tensor.Union());
 }
 
@@ -369,16 +392,20 @@ static Offset<program::Method> build_method(vkd_pte_builder *b)
     for (const value_fields &value : b->values)
         values.push_back(build_value(b, value));
     std::vector<Offset<program::Chain>> chains = {program::CreateChainDirect(b->flat, &b->steps)};
-    return program::CreateMethodDirect(b->flat, b->method.c_str(), &values, &b->inputs, &b->outputs, &chains, &b->operators,
-                                       &delegates);
+    return program::CreateMethodDirect(b->flat, b->method.c_str(), &values, &b->inputs, &b->outputs,
+                                       &chains, &b->operators, &delegates);
 }
 
-static Offset<program::Subsegments> build_part(vkd_pte_builder *b, const bytes &part, const std::vector<uint64_t> &offsets)
+static Offset<program::Subsegments> build_part(vkd_pte_builder *b, const bytes &part,
+                                               const std::vector<uint64_t> &offsets)
 {
-    return offsets.empty() ? 0 : program::CreateSubsegmentsDirect(b->flat, add_segment(b, part), &offsets);
+    return offsets.empty()
+               ? 0
+               : program::CreateSubsegmentsDirect(b->flat, add_segment(b, part), &offsets);
 }
 
-/* Puts a header of `size` bytes between the root offset with the identifier and the rest, which moves everything else. */
+/* Puts a header of `size` bytes between the root offset with the identifier and the rest, which
+ * moves everything else. */
 static bytes with_header(const FlatBufferBuilder &flat, const char *magic, size_t size)
 {
     bytes file(flat.GetBufferPointer(), flat.GetBufferPointer() + 8);
@@ -407,27 +434,32 @@ void *pte_finish(vkd_pte_builder *b, size_t *out_size)
     std::vector<Offset<program::Method>> methods = {build_method(b)};
     if (!b->no_segments)
         for (const named_fields &named : b->named)
-            b->named_data.push_back(program::CreateNamedDataDirect(b->flat, named.key.c_str(), add_segment(b, named.data)));
+            b->named_data.push_back(program::CreateNamedDataDirect(b->flat, named.key.c_str(),
+                                                                   add_segment(b, named.data)));
     auto constants = build_part(b, b->constants, b->constant_offsets);
     std::vector<Offset<program::Subsegments>> initials;
     if (!b->initial_offsets.empty())
         initials.push_back(build_part(b, b->initials, b->initial_offsets));
-    program::FinishProgramBuffer(b->flat, program::CreateProgramDirect(b->flat, 0, &methods, &b->buffers, &b->blobs,
-                                                                       &b->segments, constants, &initials, &b->named_data));
-    bytes file = b->no_segments ? copy_of(b->flat.GetBufferPointer(), b->flat.GetSize()) : with_segments(b->flat, b->data);
+    program::FinishProgramBuffer(
+        b->flat, program::CreateProgramDirect(b->flat, 0, &methods, &b->buffers, &b->blobs,
+                                              &b->segments, constants, &initials, &b->named_data));
+    bytes file = b->no_segments ? copy_of(b->flat.GetBufferPointer(), b->flat.GetSize())
+                                : with_segments(b->flat, b->data);
     delete b;
     return hand_over(file, out_size);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- .ptd */
+/* ----------------------------------------------------------------------------------------- .ptd */
 
-static Offset<flat_tensor::Layout> build_layout(FlatBufferBuilder *flat, const vkd_tensor_info *info)
+static Offset<flat_tensor::Layout> build_layout(FlatBufferBuilder *flat,
+                                                const vkd_tensor_info *info)
 {
     if (!info)
         return 0;
     std::vector<int32_t> sizes(info->dims, info->dims + info->rank);
     std::vector<uint8_t> order = order_of(info);
-    return flat_tensor::CreateLayoutDirect(*flat, static_cast<int8_t>(scalar_type(info->dtype)), &sizes, &order);
+    return flat_tensor::CreateLayoutDirect(*flat, static_cast<int8_t>(scalar_type(info->dtype)),
+                                           &sizes, &order);
 }
 
 void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size)
@@ -442,7 +474,8 @@ void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size)
         segments.push_back(flat_tensor::CreateSegment(flat, data.size(), entries[i].named.size));
         append(&data, entries[i].named.data, entries[i].named.size);
         auto layout = build_layout(&flat, entries[i].layout);
-        named.push_back(flat_tensor::CreateNamedDataDirect(flat, entries[i].named.key, static_cast<uint32_t>(i), layout));
+        named.push_back(flat_tensor::CreateNamedDataDirect(flat, entries[i].named.key,
+                                                           static_cast<uint32_t>(i), layout));
     }
     flat_tensor::FinishDataBuffer(flat, flat_tensor::CreateDataDirect(flat, 0, &segments, &named));
     bytes file = with_header(flat, "FH01", 40);
@@ -455,7 +488,7 @@ void *ptd_build(const ptd_entry *entries, size_t count, size_t *out_size)
     return hand_over(file, out_size);
 }
 
-/* ---------------------------------------------------------------------------------------------------- one delegate */
+/* --------------------------------------------------------------------------------- one delegate */
 
 void *blob_wrap_pte(const blob_pte *pte, size_t *out_size)
 {
@@ -468,7 +501,8 @@ void *blob_wrap_pte(const blob_pte *pte, size_t *out_size)
         ids.push_back(pte_tensor(b, &pte->inputs[i]));
     for (size_t i = 0; i < pte->output_count; i++)
         ids.push_back(pte_tensor(b, &pte->outputs[i]));
-    uint32_t delegate = pte_delegate(b, pte->delegate_id ? pte->delegate_id : "VulkanBackend", pte->blob, pte->blob_size);
+    uint32_t delegate = pte_delegate(b, pte->delegate_id ? pte->delegate_id : "VulkanBackend",
+                                     pte->blob, pte->blob_size);
     for (size_t i = 0; i < pte->spec_count; i++)
         pte_spec(b, &pte->specs[i]);
     for (size_t i = 0; i < pte->named_count; i++)

@@ -9,7 +9,9 @@ vkd_random random_begin(const char *what)
     const char *text = getenv("VKD_TEST_SEED");
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t seed = text ? strtoull(text, NULL, 0) : ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) & 0xffffffffu;
+    uint64_t seed =
+        text ? strtoull(text, NULL, 0)
+             : ((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) & 0xffffffffu;
     printf("%s: VKD_TEST_SEED=%llu\n", what, (unsigned long long)seed);
     fflush(stdout);
     return (vkd_random){seed};

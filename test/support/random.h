@@ -1,4 +1,5 @@
-/* Random data for tests, from a seed that is printed so that a failure can be repeated: VKD_TEST_SEED=... ./test-kernels */
+/* Random data for tests, from a seed that is printed so that a failure can be repeated:
+ * VKD_TEST_SEED=... ./test-kernels */
 #ifndef VKD_TEST_SUPPORT_RANDOM_H
 #define VKD_TEST_SUPPORT_RANDOM_H
 
@@ -9,7 +10,8 @@ typedef struct vkd_random {
     uint64_t state;
 } vkd_random;
 
-/* Seeded by the environment variable VKD_TEST_SEED, else by the clock; prints the seed with `what`, the test's name. */
+/* Seeded by the environment variable VKD_TEST_SEED, else by the clock; prints the seed with `what`,
+ * the test's name. */
 vkd_random random_begin(const char *what);
 uint32_t random_bits(vkd_random *random);
 int32_t random_range(vkd_random *random, int32_t low, int32_t high); /* both included */

@@ -40,7 +40,8 @@ vkd_status reading_all(reading *r, const void *file, size_t size)
         for (size_t k = 0; k < method->delegate_count; k++) {
             vkd_bytes blob = method->delegates[k].blob;
             vkd_model model;
-            VKD_TRY(vkd_model_read(blob.data, blob.size, &r->container.named_data, &r->arena, &model));
+            VKD_TRY(
+                vkd_model_read(blob.data, blob.size, &r->container.named_data, &r->arena, &model));
             r->model_count++;
         }
         vkd_model whole;
@@ -50,7 +51,8 @@ vkd_status reading_all(reading *r, const void *file, size_t size)
 }
 
 /* parent: "" or "tiny/", under VKD_MODELS. */
-static size_t each_folder(const char *parent, void (*visit)(const char *folder, void *user), void *user)
+static size_t each_folder(const char *parent, void (*visit)(const char *folder, void *user),
+                          void *user)
 {
     char path[1024];
     struct dirent **entries;

@@ -1,4 +1,5 @@
-/* What a test of the readers needs around each reading: a context that keeps its messages to itself, and an arena. */
+/* What a test of the readers needs around each reading: a context that keeps its messages to
+ * itself, and an arena. */
 #ifndef VKD_TEST_SUPPORT_READING_H
 #define VKD_TEST_SUPPORT_READING_H
 
@@ -17,13 +18,16 @@ typedef struct reading {
 void reading_begin(reading *r, const vkd_allocator *allocator);
 void reading_end(reading *r);
 
-/* A whole program: the container, then the model of every delegate with the container's named data, and of every method. */
+/* A whole program: the container, then the model of every delegate with the container's named data,
+ * and of every method. */
 vkd_status reading_all(reading *r, const void *file, size_t size);
 
-/* Calls visit for every sample model with its folder under VKD_MODELS ("tiny/linear_1x20o7"), in order. Returns their number.
+/* Calls visit for every sample model with its folder under VKD_MODELS ("tiny/linear_1x20o7"), in
+ * order. Returns their number.
  */
 size_t reading_each_sample(void (*visit)(const char *folder, void *user), void *user);
-/* The bytes of a sample's file ("model.pte") from malloc, zero-terminated; the test fails when it cannot be read. */
+/* The bytes of a sample's file ("model.pte") from malloc, zero-terminated; the test fails when it
+ * cannot be read. */
 uint8_t *reading_sample_file(const char *folder, const char *name, size_t *out_size);
 
 #endif

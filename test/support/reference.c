@@ -17,13 +17,22 @@ static void *make(size_t count, size_t size)
     return memory;
 }
 
-/* ------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
-static const vkd_model_value *argument(const reference *r, size_t index) { return &r->model->values[r->op->args[index]]; }
+static const vkd_model_value *argument(const reference *r, size_t index)
+{
+    return &r->model->values[r->op->args[index]];
+}
 
-static const vkd_model_tensor *tensor(const reference *r, uint32_t value) { return &r->model->values[value].tensor; }
+static const vkd_model_tensor *tensor(const reference *r, uint32_t value)
+{
+    return &r->model->values[value].tensor;
+}
 
-static bool is_null(const reference *r, size_t index) { return argument(r, index)->kind == VKD_VALUE_NULL; }
+static bool is_null(const reference *r, size_t index)
+{
+    return argument(r, index)->kind == VKD_VALUE_NULL;
+}
 
 static double number(const reference *r, size_t index)
 {
@@ -137,7 +146,9 @@ void reference_end(reference *r)
 uint32_t reference_result(const reference *r)
 {
     uint32_t last = r->op->args[r->op->arg_count - 1];
-    return r->model->values[last].kind == VKD_VALUE_VALUE_LIST ? r->model->values[last].list.values[0] : last;
+    return r->model->values[last].kind == VKD_VALUE_VALUE_LIST
+               ? r->model->values[last].list.values[0]
+               : last;
 }
 
 /* n, c, h, w of a tensor of rank 4. */
@@ -151,7 +162,7 @@ static image image_of(const reference *r, uint32_t value)
     return (image){(int)dims[0], (int)dims[1], (int)dims[2], (int)dims[3]};
 }
 
-/* ---------------------------------------------------------------------------------------------------- quantisation */
+/* --------------------------------------------------------------------------------- quantisation */
 
 static double clamp8(double x) { return x < -128 ? -128 : x > 127 ? 127 : x; }
 
@@ -210,14 +221,17 @@ static void pixel_shuffle(reference *r, double *out)
             for (int h = 0; h < y.h; h++)
                 for (int w = 0; w < y.w; w++) {
                     int channel = (c * factor + h % factor) * factor + w % factor;
-                    size_t at = (((size_t)n * in.c + channel) * in.h + h / factor) * in.w + w / factor;
-                    *out++ = quantized(dequantized(x[at], number(r, 1), number(r, 2)), 1.0 / number(r, 3), number(r, 4));
+                    size_t at =
+                        (((size_t)n * in.c + channel) * in.h + h / factor) * in.w + w / factor;
+                    *out++ = quantized(dequantized(x[at], number(r, 1), number(r, 2)),
+                                       1.0 / number(r, 3), number(r, 4));
                 }
 }
 
-/* ---------------------------------------------------------------------------------------------------- convolutions */
+/* --------------------------------------------------------------------------------- convolutions */
 
-/* A convolution or its transpose, decoded. Weight rows: [tap][input channel of the group], for each output channel. */
+/* A convolution or its transpose, decoded. Weight rows: [tap][input channel of the group], for each
+ * output channel. */
 typedef struct conv {
     image x, y;
     int kernel[2], stride[2], padding[2], dilation[2], groups;
@@ -248,21 +262,24 @@ static double *centered_pixels(const conv *c)
     for (size_t n = 0; n < (size_t)c->x.n; n++)
         for (size_t channel = 0; channel < channels; channel++)
             for (size_t p = 0; p < pixels; p++)
-                out[(n * pixels + p) * channels + channel] = c->input[(n * channels + channel) * pixels + p] - c->x_zero;
+                out[(n * pixels + p) * channels + channel] =
+                    c->input[(n * channels + channel) * pixels + p] - c->x_zero;
     return out;
 }
 
 /* The weights as [group][tap][input channel][output channel of the group]. */
 static double *transposed_weights(const conv *c)
 {
-    size_t taps = (size_t)c->kernel[0] * c->kernel[1], in = (size_t)(c->x.c / c->groups), outs = (size_t)(c->y.c / c->groups);
+    size_t taps = (size_t)c->kernel[0] * c->kernel[1], in = (size_t)(c->x.c / c->groups),
+           outs = (size_t)(c->y.c / c->groups);
     size_t row = (taps * in + 3) / 4 * 4;
     double *out = make((size_t)c->groups * taps * in * outs, sizeof *out), *next = out;
     for (size_t g = 0; g < (size_t)c->groups; g++)
         for (size_t k = 0; k < taps * in; k++)
             for (size_t o = 0; o < outs; o++) {
                 size_t channel = g * outs + o;
-                *next++ = c->depthwise ? c->weights[k * (size_t)c->y.c + channel] : c->weights[channel * row + k];
+                *next++ = c->depthwise ? c->weights[k * (size_t)c->y.c + channel]
+                                       : c->weights[channel * row + k];
             }
     return out;
 }
@@ -287,7 +304,8 @@ static double requantized(const conv *c, int channel, double acc)
 }
 
 /* All output channels of one pixel: acc[y.c]. */
-static void accumulate(const conv *c, const double *pixels, const double *weights, int n, int row, int column, double *acc)
+static void accumulate(const conv *c, const double *pixels, const double *weights, int n, int row,
+                       int column, double *acc)
 {
     size_t in = (size_t)(c->x.c / c->groups), outs = (size_t)(c->y.c / c->groups);
     int taps = c->kernel[0] * c->kernel[1];
@@ -300,19 +318,22 @@ static void accumulate(const conv *c, const double *pixels, const double *weight
         for (int g = 0; g < c->groups; g++)
             for (size_t i = 0; i < in; i++)
                 if (pixel[g * in + i] != 0)
-                    add_scaled(acc + g * outs, pixel[g * in + i], weights + (((size_t)g * taps + tap) * in + i) * outs, outs);
+                    add_scaled(acc + g * outs, pixel[g * in + i],
+                               weights + (((size_t)g * taps + tap) * in + i) * outs, outs);
     }
 }
 
 static void run_conv(const conv *c, double *out)
 {
-    double *pixels = centered_pixels(c), *weights = transposed_weights(c), *acc = make((size_t)c->y.c, sizeof *acc);
+    double *pixels = centered_pixels(c), *weights = transposed_weights(c),
+           *acc = make((size_t)c->y.c, sizeof *acc);
     size_t plane = (size_t)c->y.h * c->y.w;
     for (int n = 0; n < c->y.n; n++)
         for (size_t p = 0; p < plane; p++) {
             accumulate(c, pixels, weights, n, (int)p / c->y.w, (int)p % c->y.w, acc);
             for (int channel = 0; channel < c->y.c; channel++)
-                out[((size_t)n * c->y.c + channel) * plane + p] = requantized(c, channel, acc[channel]);
+                out[((size_t)n * c->y.c + channel) * plane + p] =
+                    requantized(c, channel, acc[channel]);
         }
     free(pixels), free(weights), free(acc);
 }
@@ -357,21 +378,27 @@ static void linear(reference *r, double *out)
     int rows = (int)(elements(r, r->op->args[0]) / x->dims[x->rank - 1]);
     c.x = (image){rows, (int)x->dims[x->rank - 1], 1, 1};
     c.y = (image){rows, (int)y->dims[y->rank - 1], 1, 1};
-    c.groups = c.kernel[0] = c.kernel[1] = c.stride[0] = c.stride[1] = c.dilation[0] = c.dilation[1] = 1;
+    c.groups = c.kernel[0] = c.kernel[1] = c.stride[0] = c.stride[1] = c.dilation[0] =
+        c.dilation[1] = 1;
     run_conv(&c, out);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- floats */
+/* --------------------------------------------------------------------------------------- floats */
 
-/* aten.convolution: x, weight, bias, stride, padding, dilation, transposed, output padding, groups; conv_with_clamp has bounds
- * besides. weight: [out_c][channel of the group][tap], transposed [in_c][out channel of the group][tap]. */
+/* aten.convolution: x, weight, bias, stride, padding, dilation, transposed, output padding, groups;
+ * conv_with_clamp has bounds besides. weight: [out_c][channel of the group][tap], transposed
+ * [in_c][out channel of the group][tap]. */
 static void float_convolution(reference *r, double *out)
 {
-    conv c = {.x = image_of(r, r->op->args[0]), .y = image_of(r, reference_result(r)), .transposed = number(r, 6) != 0};
-    const double *x = input(r, 0), *weights = input(r, 1), *bias = is_null(r, 2) ? NULL : input(r, 2);
+    conv c = {.x = image_of(r, r->op->args[0]),
+              .y = image_of(r, reference_result(r)),
+              .transposed = number(r, 6) != 0};
+    const double *x = input(r, 0), *weights = input(r, 1),
+                 *bias = is_null(r, 2) ? NULL : input(r, 2);
     const uint32_t *w_dims = tensor(r, r->op->args[1])->dims;
     bool clamped = r->op->arg_count > 10;
-    double low = !clamped || is_null(r, 9) ? -INFINITY : number(r, 9), high = !clamped || is_null(r, 10) ? INFINITY : number(r, 10);
+    double low = !clamped || is_null(r, 9) ? -INFINITY : number(r, 9),
+           high = !clamped || is_null(r, 10) ? INFINITY : number(r, 10);
     int groups = (int)number(r, 8), in_group = c.x.c / groups, out_group = c.y.c / groups;
     for (int axis = 0; axis < 2; axis++) {
         c.kernel[axis] = (int)w_dims[2 + axis];
@@ -380,14 +407,17 @@ static void float_convolution(reference *r, double *out)
     }
     for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
         int column = (int)(i % (size_t)c.y.w), row = (int)(i / (size_t)c.y.w % (size_t)c.y.h);
-        int oc = (int)(i / (size_t)(c.y.w * c.y.h) % (size_t)c.y.c), n = (int)(i / (size_t)(c.y.w * c.y.h * c.y.c));
+        int oc = (int)(i / (size_t)(c.y.w * c.y.h) % (size_t)c.y.c),
+            n = (int)(i / (size_t)(c.y.w * c.y.h * c.y.c));
         double sum = bias ? bias[oc] : 0;
         for (int tap = 0; tap < c.kernel[0] * c.kernel[1]; tap++) {
-            int h = source(&c, 0, row, tap / c.kernel[1]), w = source(&c, 1, column, tap % c.kernel[1]);
+            int h = source(&c, 0, row, tap / c.kernel[1]),
+                w = source(&c, 1, column, tap % c.kernel[1]);
             for (int k = 0; h >= 0 && w >= 0 && k < in_group; k++) {
                 int ic = oc / out_group * in_group + k;
                 int weight = c.transposed ? ic * out_group + oc % out_group : oc * in_group + k;
-                sum += x[((n * c.x.c + ic) * c.x.h + h) * c.x.w + w] * weights[weight * c.kernel[0] * c.kernel[1] + tap];
+                sum += x[((n * c.x.c + ic) * c.x.h + h) * c.x.w + w] *
+                       weights[weight * c.kernel[0] * c.kernel[1] + tap];
             }
         }
         out[i] = sum < low ? low : sum > high ? high : sum;
@@ -396,7 +426,8 @@ static void float_convolution(reference *r, double *out)
 
 static void float_linear(reference *r, double *out)
 {
-    const double *x = input(r, 0), *weight = input(r, 1), *bias = is_null(r, 2) ? NULL : input(r, 2);
+    const double *x = input(r, 0), *weight = input(r, 1),
+                 *bias = is_null(r, 2) ? NULL : input(r, 2);
     size_t n = tensor(r, r->op->args[1])->dims[0], k = tensor(r, r->op->args[1])->dims[1];
     for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
         out[i] = bias ? bias[i % n] : 0;
@@ -450,7 +481,8 @@ static void hardswish(reference *r, double *out)
 /* x, scales, zero points, axis. */
 static void dequantize_channels(reference *r, double *out)
 {
-    const double *x = input(r, 0), *scales = input(r, 1), *zeros = is_null(r, 2) ? NULL : input(r, 2);
+    const double *x = input(r, 0), *scales = input(r, 1),
+                 *zeros = is_null(r, 2) ? NULL : input(r, 2);
     const vkd_model_tensor *shape = tensor(r, r->op->args[0]);
     uint32_t axis = (uint32_t)number(r, 3);
     size_t inside = (size_t)vkd_dims_count(shape->rank - axis - 1, shape->dims + axis + 1);
@@ -460,7 +492,7 @@ static void dequantize_channels(reference *r, double *out)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------------- windows */
+/* -------------------------------------------------------------------------------------- windows */
 
 typedef struct pool {
     int kernel[2], stride[2], padding[2], dilation[2];
@@ -479,8 +511,10 @@ static pool pool_of(const reference *r, bool dilated)
     return p;
 }
 
-/* Maximum and sum over the part of a window that lies in the image, and how many elements that are. */
-static void look(const pool *p, image x, const double *plane, int row, int column, double *max, double *sum, int *count)
+/* Maximum and sum over the part of a window that lies in the image, and how many elements that are.
+ */
+static void look(const pool *p, image x, const double *plane, int row, int column, double *max,
+                 double *sum, int *count)
 {
     *max = -INFINITY, *sum = 0, *count = 0;
     for (int tap = 0; tap < p->kernel[0] * p->kernel[1]; tap++) {
@@ -545,7 +579,7 @@ static void upsample(reference *r, double *out)
                 *out++ = plane[h / (y.h / x.h) * x.w + w / (y.w / x.w)];
 }
 
-/* ---------------------------------------------------------------------------------------------- other float tensors */
+/* -------------------------------------------------------------------------- other float tensors */
 
 static void mean(reference *r, double *out)
 {
@@ -603,9 +637,12 @@ static void relu(reference *r, double *out)
         out[i] = x[i] > 0 ? x[i] : 0;
 }
 
-static void move(reference *r, double *out) { memcpy(out, input(r, 0), elements(r, reference_result(r)) * sizeof *out); }
+static void move(reference *r, double *out)
+{
+    memcpy(out, input(r, 0), elements(r, reference_result(r)) * sizeof *out);
+}
 
-/* -------------------------------------------------------------------------------------------------------- the table */
+/* ------------------------------------------------------------------------------------ the table */
 
 typedef void (*compute_fn)(reference *r, double *out);
 
@@ -668,9 +705,11 @@ bool reference_knows(const char *op) { return find(op); }
 
 void reference_compute(reference *r, double *out) { find(r->op->name)(r, out); }
 
-reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got, const double *expected)
+reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got,
+                                       const double *expected)
 {
-    bool is_half = dtype == VKD_DTYPE_FLOAT16, is_float = is_half || dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
+    bool is_half = dtype == VKD_DTYPE_FLOAT16,
+         is_float = is_half || dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT64;
     reference_difference difference = {.count = count};
     double *values = make(count, sizeof *values), magnitude = 0;
     reference_load(dtype, count, got, values);

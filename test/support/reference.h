@@ -1,7 +1,8 @@
-/* What an operator of a file computes, in plain C and double precision, from the format's description alone: independent of how
- * the library reads arguments. As in ExecuTorch's Python reference of the int8 operators, convolutions and linear layers are
- * exact up to one requantisation in double, half to even; quantize, dequantize and the elementwise int8 operators work in
- * float. */
+/* What an operator of a file computes, in plain C and double precision, from the format's
+ * description alone: independent of how the library reads arguments. As in ExecuTorch's Python
+ * reference of the int8 operators, convolutions and linear layers are exact up to one
+ * requantisation in double, half to even; quantize, dequantize and the elementwise int8 operators
+ * work in float. */
 #ifndef VKD_TEST_SUPPORT_REFERENCE_H
 #define VKD_TEST_SUPPORT_REFERENCE_H
 
@@ -29,17 +30,19 @@ void reference_give(reference *r, uint32_t value, const double *numbers); /* the
 
 /* The id of the operator's first result. */
 uint32_t reference_result(const reference *r);
-/* Computes it; the number of its elements are written to `out`. All tensors that the operator reads must have been set. */
+/* Computes it; the number of its elements are written to `out`. All tensors that the operator reads
+ * must have been set. */
 void reference_compute(reference *r, double *out);
 
-/* How a result compares: elements, those that differ at all, and the largest difference: in units of the last place for
- * integers, relative to the largest magnitude for floats. */
+/* How a result compares: elements, those that differ at all, and the largest difference: in units
+ * of the last place for integers, relative to the largest magnitude for floats. */
 typedef struct reference_difference {
     size_t count, differing;
     double largest;
     bool accepted; /* at most 1 for integers, 1e-5 for floats, 1e-3 for halves */
 } reference_difference;
-reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got, const double *expected);
+reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got,
+                                       const double *expected);
 
 /* Elements of any dtype as doubles. */
 void reference_load(vkd_dtype dtype, size_t count, const void *bytes, double *out);

@@ -9,7 +9,8 @@
 #include "support/blob_builder.h"
 #include "support/random.h"
 
-const resnet_shape resnet50 = {.size = 224, .batch = 1, .width = 64, .blocks = {3, 4, 6, 3}, .classes = 1000, .seed = 1};
+const resnet_shape resnet50 = {
+    .size = 224, .batch = 1, .width = 64, .blocks = {3, 4, 6, 3}, .classes = 1000, .seed = 1};
 
 typedef struct building {
     const resnet_shape *shape;
@@ -33,11 +34,11 @@ typedef struct activation {
 /* How far from the mean a range reaches, in standard deviations. */
 static const double reach = 4;
 
-#define ADD_OP(g, name, ...)                                                                                                   \
-    blob_op((g)->blob, name, (g)->op_count++, (const uint32_t[]){__VA_ARGS__},                                                 \
+#define ADD_OP(g, name, ...)                                                                       \
+    blob_op((g)->blob, name, (g)->op_count++, (const uint32_t[]){__VA_ARGS__},                     \
             sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
-/* ------------------------------------------------------------------------------------------------------- constants */
+/* ------------------------------------------------------------------------------------ constants */
 
 static void *or_die(void *memory)
 {
@@ -46,15 +47,20 @@ static void *or_die(void *memory)
     return memory;
 }
 
-static void *alloc(building *g, size_t count, size_t size) { return or_die(vkd_arena_alloc(&g->arena, count, size)); }
+static void *alloc(building *g, size_t count, size_t size)
+{
+    return or_die(vkd_arena_alloc(&g->arena, count, size));
+}
 
 /* data lies in the arena. */
-static uint32_t constant(building *g, vkd_dtype dtype, uint32_t rank, const uint32_t *dims, const void *data)
+static uint32_t constant(building *g, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                         const void *data)
 {
     size_t size = vkd_dtype_size(dtype);
     for (uint32_t i = 0; i < rank; i++)
         size *= dims[i];
-    g->named = or_die(vkd_arena_grow(&g->arena, g->named, g->named_count, &g->named_capacity, sizeof *g->named));
+    g->named = or_die(
+        vkd_arena_grow(&g->arena, g->named, g->named_count, &g->named_capacity, sizeof *g->named));
     const char *key = or_die(vkd_arena_printf(&g->arena, "constant%zu", g->named_count));
     g->named[g->named_count++] = (blob_named){key, data, size};
     return blob_named_tensor(g->blob, dtype, rank, dims, key);
@@ -65,10 +71,13 @@ typedef struct layer {
     uint32_t weight, sums, scales, bias;
 } layer;
 
-/* Random weights whose results have about this standard deviation and the mean 0, channel by channel with some spread. */
-static layer make_layer(building *g, const activation *x, uint32_t out_c, uint32_t k, double deviation)
+/* Random weights whose results have about this standard deviation and the mean 0, channel by
+ * channel with some spread. */
+static layer make_layer(building *g, const activation *x, uint32_t out_c, uint32_t k,
+                        double deviation)
 {
-    const uint32_t dims[2] = {out_c, (uint32_t)vkd_align_up(k, 4)}, padded = (uint32_t)vkd_align_up(out_c, 4);
+    const uint32_t dims[2] = {out_c, (uint32_t)vkd_align_up(k, 4)},
+                   padded = (uint32_t)vkd_align_up(out_c, 4);
     int8_t *weight = alloc(g, out_c, dims[1]);
     int32_t *sums = alloc(g, padded, sizeof *sums);
     float *scales = alloc(g, padded, sizeof *scales), *bias = alloc(g, padded, sizeof *bias);
@@ -80,15 +89,19 @@ static layer make_layer(building *g, const activation *x, uint32_t out_c, uint32
             sums[c] += w;
             squares += w * w;
         }
-        double own = deviation * (double)random_float(&g->random, 0.8f, 1.2f), scale = own / sqrt(squares * x->variance);
+        double own = deviation * (double)random_float(&g->random, 0.8f, 1.2f),
+               scale = own / sqrt(squares * x->variance);
         scales[c] = (float)scale;
-        bias[c] = (float)(own * (double)random_float(&g->random, -0.2f, 0.2f) - x->mean * scale * sums[c]);
+        bias[c] = (float)(own * (double)random_float(&g->random, -0.2f, 0.2f) -
+                          x->mean * scale * sums[c]);
     }
-    return (layer){constant(g, VKD_DTYPE_INT8, 2, dims, weight), constant(g, VKD_DTYPE_INT32, 1, &padded, sums),
-                   constant(g, VKD_DTYPE_FLOAT32, 1, &padded, scales), constant(g, VKD_DTYPE_FLOAT32, 1, &padded, bias)};
+    return (layer){constant(g, VKD_DTYPE_INT8, 2, dims, weight),
+                   constant(g, VKD_DTYPE_INT32, 1, &padded, sums),
+                   constant(g, VKD_DTYPE_FLOAT32, 1, &padded, scales),
+                   constant(g, VKD_DTYPE_FLOAT32, 1, &padded, bias)};
 }
 
-/* --------------------------------------------------------------------------------------------------------- tensors */
+/* -------------------------------------------------------------------------------------- tensors */
 
 /* The values of a tensor whose mean and variance are set: int8 around 0. */
 static void quantise_signed(building *g, activation *a)
@@ -114,23 +127,27 @@ static uint32_t tensor(building *g, vkd_dtype dtype, uint32_t rank, const uint32
     return blob_constant_tensor(g->blob, dtype, rank, dims, -1);
 }
 
-static uint32_t pair(building *g, int64_t value) { return blob_int_list(g->blob, (const int64_t[]){value, value}, 2); }
+static uint32_t pair(building *g, int64_t value)
+{
+    return blob_int_list(g->blob, (const int64_t[]){value, value}, 2);
+}
 
 static void quantize(building *g, uint32_t x, const activation *y)
 {
     vkd_blob_builder *b = g->blob;
-    ADD_OP(g, "quantized_decomposed.quantize_per_tensor.default", x, blob_double(b, y->scale), blob_int(b, y->zero),
-           blob_int(b, -128), blob_int(b, 127), blob_null(b), y->id);
+    ADD_OP(g, "quantized_decomposed.quantize_per_tensor.default", x, blob_double(b, y->scale),
+           blob_int(b, y->zero), blob_int(b, -128), blob_int(b, 127), blob_null(b), y->id);
 }
 
 static void dequantize(building *g, const activation *x, uint32_t y)
 {
     vkd_blob_builder *b = g->blob;
-    ADD_OP(g, "quantized_decomposed.dequantize_per_tensor.default", x->id, blob_double(b, x->scale), blob_int(b, x->zero),
-           blob_int(b, -128), blob_int(b, 127), blob_null(b), blob_null(b), y);
+    ADD_OP(g, "quantized_decomposed.dequantize_per_tensor.default", x->id, blob_double(b, x->scale),
+           blob_int(b, x->zero), blob_int(b, -128), blob_int(b, 127), blob_null(b), blob_null(b),
+           y);
 }
 
-/* ------------------------------------------------------------------------------------------------------- operators */
+/* ------------------------------------------------------------------------------------ operators */
 
 static activation add_input(building *g)
 {
@@ -147,18 +164,24 @@ static activation add_input(building *g)
 /* Windows have odd sizes and padding on all sides. */
 static uint32_t extent(uint32_t in, uint32_t stride) { return (in - 1) / stride + 1; }
 
-static activation conv(building *g, const activation *x, uint32_t out_c, uint32_t kernel, uint32_t stride, bool relu)
+static activation conv(building *g, const activation *x, uint32_t out_c, uint32_t kernel,
+                       uint32_t stride, bool relu)
 {
     vkd_blob_builder *b = g->blob;
     uint32_t k = kernel * kernel * x->dims[1];
-    activation y = {.dims = {x->dims[0], out_c, extent(x->dims[2], stride), extent(x->dims[3], stride)}, .variance = 1};
+    activation y = {
+        .dims = {x->dims[0], out_c, extent(x->dims[2], stride), extent(x->dims[3], stride)},
+        .variance = 1};
     layer l = make_layer(g, x, out_c, k, 1);
     y.id = tensor(g, VKD_DTYPE_INT8, 4, y.dims);
     relu ? quantise_rectified(&y) : quantise_signed(g, &y);
-    ADD_OP(g, kernel == 1 && stride == 1 ? "et_vk.q8ta_conv2d_pw.default" : "et_vk.q8ta_conv2d.default", x->id,
-           blob_double(b, x->scale), blob_int(b, x->zero), l.weight, l.sums, l.scales, blob_double(b, y.scale),
-           blob_int(b, y.zero), l.bias, pair(g, kernel), pair(g, stride), pair(g, kernel / 2), pair(g, 1), blob_int(b, 1),
-           blob_string(b, relu ? "relu" : "none"), y.id);
+    ADD_OP(g,
+           kernel == 1 && stride == 1 ? "et_vk.q8ta_conv2d_pw.default"
+                                      : "et_vk.q8ta_conv2d.default",
+           x->id, blob_double(b, x->scale), blob_int(b, x->zero), l.weight, l.sums, l.scales,
+           blob_double(b, y.scale), blob_int(b, y.zero), l.bias, pair(g, kernel), pair(g, stride),
+           pair(g, kernel / 2), pair(g, 1), blob_int(b, 1), blob_string(b, relu ? "relu" : "none"),
+           y.id);
     g->macs += (uint64_t)y.dims[0] * y.dims[1] * y.dims[2] * y.dims[3] * k;
     return y;
 }
@@ -168,14 +191,16 @@ static activation max_pool(building *g, const activation *x)
     vkd_blob_builder *b = g->blob;
     activation y = *x;
     y.dims[2] = extent(x->dims[2], 2), y.dims[3] = extent(x->dims[3], 2);
-    uint32_t from = tensor(g, VKD_DTYPE_FLOAT32, 4, x->dims), to = tensor(g, VKD_DTYPE_FLOAT32, 4, y.dims);
+    uint32_t from = tensor(g, VKD_DTYPE_FLOAT32, 4, x->dims),
+             to = tensor(g, VKD_DTYPE_FLOAT32, 4, y.dims);
     uint32_t indices = tensor(g, VKD_DTYPE_INT32, 4, y.dims);
     dequantize(g, x, from);
-    ADD_OP(g, "aten.max_pool2d_with_indices.default", from, pair(g, 3), pair(g, 2), pair(g, 1), pair(g, 1), blob_bool(b, false),
-           blob_value_list(b, (const uint32_t[]){to, indices}, 2));
+    ADD_OP(g, "aten.max_pool2d_with_indices.default", from, pair(g, 3), pair(g, 2), pair(g, 1),
+           pair(g, 1), blob_bool(b, false), blob_value_list(b, (const uint32_t[]){to, indices}, 2));
     y.id = tensor(g, VKD_DTYPE_INT8, 4, y.dims);
     quantize(g, to, &y);
-    /* Measured, where the input is noise: the largest of nine neighbours, which are not independent. */
+    /* Measured, where the input is noise: the largest of nine neighbours, which are not
+     * independent. */
     y.mean = 1.4, y.variance = 0.4;
     return y;
 }
@@ -188,12 +213,14 @@ static activation add(building *g, const activation *p, const activation *q)
     y.mean = p->mean + q->mean, y.variance = p->variance + q->variance;
     quantise_rectified(&y);
     y.id = tensor(g, VKD_DTYPE_INT8, 4, y.dims);
-    ADD_OP(g, "et_vk.q8ta_add.default", p->id, q->id, blob_double(b, p->scale), blob_int(b, p->zero), blob_double(b, q->scale),
-           blob_int(b, q->zero), blob_double(b, y.scale), blob_int(b, y.zero), blob_int(b, 1), y.id);
+    ADD_OP(g, "et_vk.q8ta_add.default", p->id, q->id, blob_double(b, p->scale),
+           blob_int(b, p->zero), blob_double(b, q->scale), blob_int(b, q->zero),
+           blob_double(b, y.scale), blob_int(b, y.zero), blob_int(b, 1), y.id);
     return y;
 }
 
-static activation bottleneck(building *g, const activation *x, uint32_t middle, uint32_t stride, bool first)
+static activation bottleneck(building *g, const activation *x, uint32_t middle, uint32_t stride,
+                             bool first)
 {
     activation shortcut = first ? conv(g, x, 4 * middle, 1, stride, false) : *x;
     activation a = conv(g, x, middle, 1, 1, true);
@@ -207,15 +234,19 @@ static activation mean(building *g, const activation *x)
 {
     vkd_blob_builder *b = g->blob;
     const uint32_t small[4] = {x->dims[0], x->dims[1], 1, 1};
-    uint32_t from = tensor(g, VKD_DTYPE_FLOAT32, 4, x->dims), to = tensor(g, VKD_DTYPE_FLOAT32, 4, small);
+    uint32_t from = tensor(g, VKD_DTYPE_FLOAT32, 4, x->dims),
+             to = tensor(g, VKD_DTYPE_FLOAT32, 4, small);
     uint32_t flat = tensor(g, VKD_DTYPE_FLOAT32, 2, small);
     dequantize(g, x, from);
-    ADD_OP(g, "aten.mean.dim", from, blob_int_list(b, (const int64_t[]){-1, -2}, 2), blob_bool(b, true), blob_null(b), to);
-    ADD_OP(g, "aten.view_copy.default", to, blob_int_list(b, (const int64_t[]){small[0], small[1]}, 2), flat);
+    ADD_OP(g, "aten.mean.dim", from, blob_int_list(b, (const int64_t[]){-1, -2}, 2),
+           blob_bool(b, true), blob_null(b), to);
+    ADD_OP(g, "aten.view_copy.default", to,
+           blob_int_list(b, (const int64_t[]){small[0], small[1]}, 2), flat);
     activation y = *x;
     y.dims[2] = y.dims[3] = 1;
     y.id = tensor(g, VKD_DTYPE_INT8, 2, small);
-    y.variance /= 4; /* measured, 64 to 320 pixels: neighbours are alike, and every channel has a level of its own */
+    /* measured, 64 to 320 pixels: neighbours are alike, and every channel has a level of its own */
+    y.variance /= 4;
     quantize(g, flat, &y);
     return y;
 }
@@ -228,9 +259,9 @@ static void classify(building *g, const activation *x)
     layer l = make_layer(g, x, classes, x->dims[1], 1);
     y.id = tensor(g, VKD_DTYPE_INT8, 2, y.dims);
     quantise_signed(g, &y);
-    ADD_OP(g, x->dims[0] == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default", x->id, blob_double(b, x->scale),
-           blob_int(b, x->zero), l.weight, l.sums, l.scales, blob_double(b, y.scale), blob_int(b, y.zero), l.bias,
-           blob_string(b, "none"), y.id);
+    ADD_OP(g, x->dims[0] == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default",
+           x->id, blob_double(b, x->scale), blob_int(b, x->zero), l.weight, l.sums, l.scales,
+           blob_double(b, y.scale), blob_int(b, y.zero), l.bias, blob_string(b, "none"), y.id);
     uint32_t result = tensor(g, VKD_DTYPE_FLOAT32, 2, y.dims);
     dequantize(g, &y, result);
     blob_io(g->blob, NULL, 0, &result, 1);
@@ -250,9 +281,10 @@ static void add_network(building *g)
     classify(g, &x);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- whole */
+/* ---------------------------------------------------------------------------------------- whole */
 
-/* Elements of the largest tensor of any but tiny images: the input, the stem's output, or one of the first stage. */
+/* Elements of the largest tensor of any but tiny images: the input, the stem's output, or one of
+ * the first stage. */
 static double largest_tensor(const resnet_shape *shape)
 {
     double half = (shape->size + 1) / 2, quarter = (shape->size + 3) / 4;
@@ -277,14 +309,15 @@ static bool check(const resnet_shape *shape, resnet *out)
                   {"blocks of stage 4", shape->blocks[3], 99}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (ranges[i].value < 1 || ranges[i].value > ranges[i].most) {
-            snprintf(out->error, sizeof out->error, "the %s must be 1 to %d, not %d", ranges[i].name, ranges[i].most,
-                     ranges[i].value);
+            snprintf(out->error, sizeof out->error, "the %s must be 1 to %d, not %d",
+                     ranges[i].name, ranges[i].most, ranges[i].value);
             return false;
         }
     double elements = largest_tensor(shape);
     if (elements < 2147483648.0)
         return true;
-    snprintf(out->error, sizeof out->error, "size %d with batch %d makes a tensor of %.0f elements, 2^31 - 1 are possible",
+    snprintf(out->error, sizeof out->error,
+             "size %d with batch %d makes a tensor of %.0f elements, 2^31 - 1 are possible",
              shape->size, shape->batch, elements);
     return false;
 }
@@ -292,7 +325,8 @@ static bool check(const resnet_shape *shape, resnet *out)
 static void wrap(building *g, resnet *out)
 {
     const resnet_shape *shape = g->shape;
-    const vkd_tensor_info input = {VKD_DTYPE_FLOAT32, 4, {shape->batch, RESNET_COLOURS, shape->size, shape->size}};
+    const vkd_tensor_info input = {
+        VKD_DTYPE_FLOAT32, 4, {shape->batch, RESNET_COLOURS, shape->size, shape->size}};
     const vkd_tensor_info output = {VKD_DTYPE_FLOAT32, 2, {shape->batch, shape->classes}};
     blob_pte pte = {.inputs = &input,
                     .input_count = 1,
@@ -331,6 +365,7 @@ void resnet_release(resnet *net)
 void resnet_image(const resnet_shape *shape, int index, float *out)
 {
     const size_t count = RESNET_COLOURS * (size_t)shape->size * (size_t)shape->size;
-    vkd_random random = {shape->seed + 0x100000001u * ((uint64_t)index + 1)}; /* the weights' sequence starts at the seed */
-    random_floats(&random, -1.7f, 1.7f, out, count);                          /* variance 1 */
+    /* the weights' sequence starts at the seed */
+    vkd_random random = {shape->seed + 0x100000001u * ((uint64_t)index + 1)};
+    random_floats(&random, -1.7f, 1.7f, out, count); /* variance 1 */
 }

@@ -101,7 +101,8 @@ void runner_expect(runner *r, const char *line, int code, const char *message)
 {
     int got = runner_run(r, &(runner_how){0}, line);
     if (got != code || !strstr(r->err, message))
-        fail_msg("vkd-run %s: exit code %d, expected %d with '%s'; stderr: %s", line, got, code, message, r->err);
+        fail_msg("vkd-run %s: exit code %d, expected %d with '%s'; stderr: %s", line, got, code,
+                 message, r->err);
     if (code && strncmp(r->err, "vkd-run: ", 9))
         fail_msg("vkd-run %s: the message has no prefix: %s", line, r->err);
 }

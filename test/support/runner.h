@@ -23,16 +23,19 @@ void runner_write(const char *path, const void *data, size_t size);
 
 /* How a run differs from one with the fake plug-in and standard output captured. */
 typedef struct runner_how {
-    const char *library;   /* $VKD_LIBRARY; null: the fake plug-in; "": none, so that vkd-run looks for the real one */
+    /* $VKD_LIBRARY; null: the fake plug-in; "": none, so that vkd-run looks for the real one */
+    const char *library;
     const char *to, *from; /* standard output and input; null: captured, and nothing */
 } runner_how;
 
-/* Runs vkd-run with the arguments in `line`, split at blanks, in the folder. Returns the exit code and fills out and err. */
+/* Runs vkd-run with the arguments in `line`, split at blanks, in the folder. Returns the exit code
+ * and fills out and err. */
 int runner_run(runner *r, const runner_how *how, const char *line);
 
 /* With the fake plug-in. Fails the test unless the exit code is this and stderr says `message`. */
 void runner_expect(runner *r, const char *line, int code, const char *message);
-/* The same for the JSON object on stdout, which is there in every case and valid UTF-8; cJSON_Delete it. */
+/* The same for the JSON object on stdout, which is there in every case and valid UTF-8;
+ * cJSON_Delete it. */
 cJSON *runner_json(runner *r, const char *line, int code);
 double runner_number(const cJSON *object, const char *name);
 const char *runner_string(const cJSON *object, const char *name);

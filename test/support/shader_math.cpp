@@ -50,22 +50,29 @@ float sqrt(float x) { return sqrtf(x); }
 #include "shaders/math_log.glsl"
 #pragma GCC diagnostic pop
 
-} // namespace
+} // namespace glsl
 
 using namespace glsl;
 
 const shader_function shader_functions[] = {
-    {"exp", exp_of},     {"expm1", expm1_of},         {"log", log_of},       {"log2", log2_of},
-    {"log10", log10_of}, {"log1p", log1p_of},         {"sin", sin_of},       {"cos", cos_of},
-    {"tan", tan_of},     {"asin", asin_of},           {"acos", acos_of},     {"atan", atan_of},
-    {"sinh", sinh_of},   {"cosh", cosh_of},           {"tanh", tanh_of},     {"asinh", asinh_of},
-    {"acosh", acosh_of}, {"atanh", atanh_of},         {"erf", erf_of},       {"sigmoid", sigmoid_of},
-    {"gelu", gelu_of},   {"gelu_tanh", gelu_tanh_of}, {"round", round_even},
+    {"exp", exp_of},       {"expm1", expm1_of},
+    {"log", log_of},       {"log2", log2_of},
+    {"log10", log10_of},   {"log1p", log1p_of},
+    {"sin", sin_of},       {"cos", cos_of},
+    {"tan", tan_of},       {"asin", asin_of},
+    {"acos", acos_of},     {"atan", atan_of},
+    {"sinh", sinh_of},     {"cosh", cosh_of},
+    {"tanh", tanh_of},     {"asinh", asinh_of},
+    {"acosh", acosh_of},   {"atanh", atanh_of},
+    {"erf", erf_of},       {"sigmoid", sigmoid_of},
+    {"gelu", gelu_of},     {"gelu_tanh", gelu_tanh_of},
+    {"round", round_even},
 };
 const size_t shader_function_count = sizeof shader_functions / sizeof *shader_functions;
 
 const shader_function2 shader_functions2[] = {
-    {"pow", pow_of},         {"atan2", atan2_of},     {"fmod", fmod_of}, {"remainder", remainder_of},
+    {"pow", pow_of},         {"atan2", atan2_of},
+    {"fmod", fmod_of},       {"remainder", remainder_of},
     {"floor", divide_floor}, {"trunc", divide_trunc},
 };
 const size_t shader_function2_count = sizeof shader_functions2 / sizeof *shader_functions2;

@@ -17,13 +17,13 @@ void test_skip(const char *why)
 }
 
 /* In front of what cmocka_run_group_tests stands for, by the linker's --wrap. */
-int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction set_up,
-                                   CMFixtureFunction tear_down);
-int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction set_up,
-                                   CMFixtureFunction tear_down);
+int __real__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up, CMFixtureFunction tear_down);
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up, CMFixtureFunction tear_down);
 
-int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count, CMFixtureFunction set_up,
-                                   CMFixtureFunction tear_down)
+int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
+                                   CMFixtureFunction set_up, CMFixtureFunction tear_down)
 {
     int failed = __real__cmocka_run_group_tests(name, tests, count, set_up, tear_down);
     return failed || !skipped ? failed : TEST_SKIPPED;

@@ -1,5 +1,6 @@
-/* Tests that cannot run on this machine. They pass as far as cmocka knows; so that nobody takes that for a check that was made,
- * a program of which some were skipped and none failed exits with TEST_SKIPPED, and ctest lists it as skipped. */
+/* Tests that cannot run on this machine. They pass as far as cmocka knows; so that nobody takes
+ * that for a check that was made, a program of which some were skipped and none failed exits with
+ * TEST_SKIPPED, and ctest lists it as skipped. */
 #ifndef VKD_TEST_SUPPORT_SKIP_H
 #define VKD_TEST_SUPPORT_SKIP_H
 

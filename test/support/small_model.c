@@ -33,35 +33,47 @@ static void fill(small_model *m)
 static void compute(small_model *m)
 {
     int8_t x[SMALL_X], y[SMALL_Y];
-    const oracle_window window = {
-        .n = 1, .c = SMALL_IN, .h = SMALL_H, .w = SMALL_W, .kernel = {1, 1}, .stride = {1, 1}, .dilation = {1, 1}};
-    const oracle_channels channels = {
-        .x_q = x_q, .y_q = y_q, .weights = m->weight, .weight_scales = m->scales, .bias = m->bias, .relu = true};
+    const oracle_window window = {.n = 1,
+                                  .c = SMALL_IN,
+                                  .h = SMALL_H,
+                                  .w = SMALL_W,
+                                  .kernel = {1, 1},
+                                  .stride = {1, 1},
+                                  .dilation = {1, 1}};
+    const oracle_channels channels = {.x_q = x_q,
+                                      .y_q = y_q,
+                                      .weights = m->weight,
+                                      .weight_scales = m->scales,
+                                      .bias = m->bias,
+                                      .relu = true};
     oracle_quantize(m->x, SMALL_X, x_q, x);
     oracle_conv2d(&window, SMALL_OUT, 1, &channels, x, y, NULL);
     oracle_dequantize(y, SMALL_Y, y_q, m->y);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ blob */
+/* ----------------------------------------------------------------------------------------- blob */
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise) { return value ? value : otherwise; }
 
 /* A constant, inline or named. */
-static uint32_t constant(const small_model *m, vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
-                         const void *data, const char *key)
+static uint32_t constant(const small_model *m, vkd_blob_builder *b, vkd_dtype dtype, uint32_t rank,
+                         const uint32_t *dims, const void *data, const char *key)
 {
-    return m->named ? blob_named_tensor(b, dtype, rank, dims, key) : blob_tensor(b, dtype, rank, dims, data);
+    return m->named ? blob_named_tensor(b, dtype, rank, dims, key)
+                    : blob_tensor(b, dtype, rank, dims, data);
 }
 
 static uint32_t weight_of(const small_model *m, vkd_blob_builder *b, const small_flaw *flaw)
 {
     static const float other[64];
-    const uint32_t dims[2] = {or_default(flaw->weight_rows, SMALL_OUT), or_default(flaw->weight_row, SMALL_ROW)};
+    const uint32_t dims[2] = {or_default(flaw->weight_rows, SMALL_OUT),
+                              or_default(flaw->weight_row, SMALL_ROW)};
     if (flaw->variable_weight)
         return blob_constant_tensor(b, VKD_DTYPE_INT8, 2, dims, -1);
     if (flaw->float_weights)
         return blob_tensor(b, VKD_DTYPE_FLOAT32, 2, dims, other);
-    return constant(m, b, VKD_DTYPE_INT8, 2, dims, flaw->weight_rows || flaw->weight_row ? (const void *)other : m->weight,
+    return constant(m, b, VKD_DTYPE_INT8, 2, dims,
+                    flaw->weight_rows || flaw->weight_row ? (const void *)other : m->weight,
                     "weight");
 }
 
@@ -71,9 +83,11 @@ static uint32_t pair(vkd_blob_builder *b, int64_t flaw, int64_t otherwise)
     return blob_int_list(b, (const int64_t[]){value, value}, 2);
 }
 
-static void add_conv(const small_model *m, vkd_blob_builder *b, const small_flaw *flaw, uint32_t x, uint32_t y)
+static void add_conv(const small_model *m, vkd_blob_builder *b, const small_flaw *flaw, uint32_t x,
+                     uint32_t y)
 {
-    const uint32_t sums = or_default(flaw->sums, SMALL_PADDED), scales = or_default(flaw->scales, SMALL_PADDED),
+    const uint32_t sums = or_default(flaw->sums, SMALL_PADDED),
+                   scales = or_default(flaw->scales, SMALL_PADDED),
                    bias = or_default(flaw->bias, SMALL_PADDED);
     uint32_t args[17] = {
         x,
@@ -101,11 +115,12 @@ static void add_conv(const small_model *m, vkd_blob_builder *b, const small_flaw
 
 static void add_quantize(vkd_blob_builder *b, const small_flaw *flaw, uint32_t x, uint32_t y)
 {
-    uint32_t low = blob_int(b, flaw->low ? flaw->low : -128), high = blob_int(b, 127), null = blob_null(b);
+    uint32_t low = blob_int(b, flaw->low ? flaw->low : -128), high = blob_int(b, 127),
+             null = blob_null(b);
     uint32_t scale = blob_double(b, flaw->scale != 0 ? flaw->scale : (double)x_q.scale);
     uint32_t zero = blob_int(b, flaw->zero ? flaw->zero : x_q.zero);
-    blob_op(b, "quantized_decomposed.quantize_per_tensor.default", 0, (const uint32_t[]){x, scale, zero, low, high, null, y},
-            7);
+    blob_op(b, "quantized_decomposed.quantize_per_tensor.default", 0,
+            (const uint32_t[]){x, scale, zero, low, high, null, y}, 7);
 }
 
 static void add_dequantize(vkd_blob_builder *b, uint32_t x, uint32_t y)
@@ -139,7 +154,7 @@ void small_begin(small_model *m, bool named, const small_flaw *flaw)
 
 void small_end(small_model *m) { free(m->blob); }
 
-/* --------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 static vkd_status find_named(void *user, const char *key, const void **out_data, size_t *out_size)
 {
@@ -175,13 +190,16 @@ vkd_status small_init(small_model *m, const vkd_options *options, vkd_delegate *
 {
     static const vkd_compile_spec dynamic = {sizeof dynamic, "require_dynamic_shapes", "\1", 1};
     const vkd_named_data named_data = {sizeof named_data, find_named, release_named, m};
-    return vkd_init(m->blob, m->size, &dynamic, m->dynamic, m->named ? &named_data : NULL, options, out);
+    return vkd_init(m->blob, m->size, &dynamic, m->dynamic, m->named ? &named_data : NULL, options,
+                    out);
 }
 
 void small_args_set(small_args *a, float x[SMALL_X], float y[SMALL_Y])
 {
-    a->args[0] = call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_IN, SMALL_H, SMALL_W}, x, NULL);
-    a->args[1] = call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_OUT, SMALL_H, SMALL_W}, NULL, y);
+    a->args[0] =
+        call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_IN, SMALL_H, SMALL_W}, x, NULL);
+    a->args[1] =
+        call_arg(VKD_DTYPE_FLOAT32, 4, (const int64_t[]){1, SMALL_OUT, SMALL_H, SMALL_W}, NULL, y);
 }
 
 vkd_status small_execute(small_model *m, vkd_delegate *delegate, float y[SMALL_Y])

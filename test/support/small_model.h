@@ -1,4 +1,5 @@
-/* A small delegate with a bit of everything, right or with a flaw: quantize, a 1x1 convolution with constants, dequantize. */
+/* A small delegate with a bit of everything, right or with a flaw: quantize, a 1x1 convolution with
+ * constants, dequantize. */
 #ifndef VKD_TEST_SUPPORT_SMALL_MODEL_H
 #define VKD_TEST_SUPPORT_SMALL_MODEL_H
 
@@ -13,7 +14,8 @@ typedef struct small_flaw {
     int64_t kernel, stride, padding, groups, low, zero;
     double scale; /* of the input's quantisation */
     uint32_t weight_rows, weight_row, sums, scales, bias, out_channels;
-    bool missing_argument, extra_argument, string_for_scale, float_weights, variable_weight, unproduced_output;
+    bool missing_argument, extra_argument, string_for_scale, float_weights, variable_weight,
+        unproduced_output;
 } small_flaw;
 
 typedef struct small_model {

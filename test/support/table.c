@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-/* ----------------------------------------------------------------------------------------------------------- drawing */
+/* -------------------------------------------------------------------------------------- drawing */
 
 static void *zeros(size_t count, size_t size)
 {
@@ -26,7 +26,10 @@ static void *zeros(size_t count, size_t size)
     return p;
 }
 
-uint32_t table_below(table *t, uint32_t count) { return (uint32_t)random_range(t->random, 0, (int32_t)count - 1); }
+uint32_t table_below(table *t, uint32_t count)
+{
+    return (uint32_t)random_range(t->random, 0, (int32_t)count - 1);
+}
 bool table_chance(table *t, uint32_t in) { return table_below(t, in) == 0; }
 
 vkd_dtype table_dtype(table *t, uint32_t set)
@@ -38,7 +41,10 @@ vkd_dtype table_dtype(table *t, uint32_t set)
     }
 }
 
-bool table_is_float(vkd_dtype dtype) { return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16; }
+bool table_is_float(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16;
+}
 
 vkd_shape table_shape_filled(table *t, uint32_t least_rank, uint32_t most_rank)
 {
@@ -82,7 +88,7 @@ size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, 
     return at;
 }
 
-/* --------------------------------------------------------------------------------------------------------- arguments */
+/* ------------------------------------------------------------------------------------ arguments */
 
 static void add_argument(table *t, uint32_t value)
 {
@@ -104,7 +110,10 @@ static table_tensor *add_tensor(table *t, bool is_output, vkd_dtype dtype, vkd_s
     return x;
 }
 
-table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape) { return add_tensor(t, false, dtype, shape); }
+table_tensor *table_input(table *t, vkd_dtype dtype, vkd_shape shape)
+{
+    return add_tensor(t, false, dtype, shape);
+}
 
 table_tensor *table_output(table *t, vkd_dtype dtype, vkd_shape shape)
 {
@@ -213,7 +222,7 @@ void table_gather(table *t, size_t count)
     add_argument(t, hand_list(&t->model, count, t->args + t->arg_count));
 }
 
-/* ------------------------------------------------------------------------------------------------------------ values */
+/* --------------------------------------------------------------------------------------- values */
 
 double table_stored(vkd_dtype dtype, double value)
 {
@@ -249,19 +258,23 @@ static double unit(table *t)
 void table_uniform(table *t, table_tensor *x, double low, double high)
 {
     for (size_t i = 0; i < x->count; i++)
-        x->values[i] = table_is_float(x->dtype) ? table_stored(x->dtype, low + (high - low) * unit(t))
-                                                : table_stored(x->dtype, floor(low + (high - low + 1) * unit(t)));
+        x->values[i] = table_is_float(x->dtype)
+                           ? table_stored(x->dtype, low + (high - low) * unit(t))
+                           : table_stored(x->dtype, floor(low + (high - low + 1) * unit(t)));
 }
 
 void table_extremes(table *t, table_tensor *x)
 {
-    static const double singles[] = {NAN,      INFINITY, -INFINITY, 0.0,   -0.0, FLT_MAX, -FLT_MAX, FLT_MIN,
-                                     -FLT_MIN, 0.5,      -0.5,      1.5,   2.5,  -2.5,    1,        -1,
-                                     16777217, 88.8,     -88.8,     1e-20, 2049, 2051,    65520,    65519};
-    static const double halves[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 65504, -65504, 0x1p-14, -0x1p-14, 0x1p-24,
-                                    0.5, -0.5,     1.5,       2.5, -2.5, 1,     -1,     2049,    11.1,     -17};
-    static const double ints[] = {0,        1,         -1,  2,    INT32_MAX, INT32_MIN, INT32_MAX - 1, INT32_MIN + 1,
-                                  16777217, -16777217, 127, -128, 255,       65536};
+    static const double singles[] = {NAN,      INFINITY, -INFINITY, 0.0,  -0.0,     FLT_MAX,
+                                     -FLT_MAX, FLT_MIN,  -FLT_MIN,  0.5,  -0.5,     1.5,
+                                     2.5,      -2.5,     1,         -1,   16777217, 88.8,
+                                     -88.8,    1e-20,    2049,      2051, 65520,    65519};
+    static const double halves[] = {NAN,     INFINITY, -INFINITY, 0.0,  -0.0, 65504, -65504,
+                                    0x1p-14, -0x1p-14, 0x1p-24,   0.5,  -0.5, 1.5,   2.5,
+                                    -2.5,    1,        -1,        2049, 11.1, -17};
+    static const double ints[] = {
+        0,        1,         -1,  2,    INT32_MAX, INT32_MIN, INT32_MAX - 1, INT32_MIN + 1,
+        16777217, -16777217, 127, -128, 255,       65536};
     for (size_t i = 0; x->count && i < 4 + x->count / 4; i++) {
         double value;
         if (x->dtype == VKD_DTYPE_FLOAT32)
@@ -280,19 +293,21 @@ double *table_scales(table *t, table_tensor *y)
     return y->scales = zeros(y->count, sizeof *y->scales);
 }
 
-/* ------------------------------------------------------------------------------------------- how an input arrives */
+/* ------------------------------------------------------------------------- how an input arrives */
 
-/* Two operators of this test alone make what others leave behind: an image, and a view. Their first operand is the memory as
- * the device is to have it, in a tensor of rank 1. */
+/* Two operators of this test alone make what others leave behind: an image, and a view. Their first
+ * operand is the memory as the device is to have it, in a tensor of rank 1. */
 typedef struct arrange_args {
     uint32_t x, y;
     vkd_int_list strides;
     int32_t offset;
 } arrange_args;
 
-static const vkd_param image_params[] = {VKD_TENSOR(arrange_args, x), VKD_OUTPUT(arrange_args, y), VKD_PARAMS_END};
-static const vkd_param view_params[] = {VKD_TENSOR(arrange_args, x), VKD_INT_LIST(arrange_args, strides),
-                                        VKD_INT(arrange_args, offset), VKD_OUTPUT(arrange_args, y), VKD_PARAMS_END};
+static const vkd_param image_params[] = {VKD_TENSOR(arrange_args, x), VKD_OUTPUT(arrange_args, y),
+                                         VKD_PARAMS_END};
+static const vkd_param view_params[] = {
+    VKD_TENSOR(arrange_args, x), VKD_INT_LIST(arrange_args, strides), VKD_INT(arrange_args, offset),
+    VKD_OUTPUT(arrange_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_arranged(vkd_shaping *shaping, const void *arguments)
 {
@@ -308,7 +323,8 @@ static vkd_status lower_image(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id memory, y;
     vkd_view all;
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_ROWS, x->rank, x->dims, &memory));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_ROWS, x->rank,
+                                 x->dims, &memory));
     VKD_TRY(vkd_op_move(lowering, &all, memory));
     VKD_TRY(vkd_op_output_in(lowering, args->y, x->dtype, VKD_4C, &y));
     lowering->graph->tensors[y].storage = memory;
@@ -343,9 +359,10 @@ static size_t strided(const vkd_shape *shape, const int64_t *strides, size_t ind
     return (size_t)at;
 }
 
-/* Strides of dims that lie in memory in this order, the innermost `step` apart, the others with `gap` slots between what lies
- * within them; returns how many slots there are. */
-static size_t lay_out(const vkd_shape *shape, const uint32_t *order, size_t step, size_t gap, bool align, int64_t *strides)
+/* Strides of dims that lie in memory in this order, the innermost `step` apart, the others with
+ * `gap` slots between what lies within them; returns how many slots there are. */
+static size_t lay_out(const vkd_shape *shape, const uint32_t *order, size_t step, size_t gap,
+                      bool align, int64_t *strides)
 {
     for (uint32_t i = shape->rank; i-- > 0;) {
         strides[order[i]] = (int64_t)step;
@@ -359,11 +376,14 @@ static size_t lay_out(const vkd_shape *shape, const uint32_t *order, size_t step
 static void noise(table *t, vkd_dtype dtype, void *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        vkd_element_set(dtype, bytes, i, table_is_float(dtype) && table_chance(t, 2) ? NAN : (double)random_bits(t->random));
+        vkd_element_set(
+            dtype, bytes, i,
+            table_is_float(dtype) && table_chance(t, 2) ? NAN : (double)random_bits(t->random));
 }
 
 /* The model's input for x, with these strides in a memory of so many slots. */
-static uint32_t add_memory(table *t, table_tensor *x, size_t slots, const int64_t *strides, size_t offset)
+static uint32_t add_memory(table *t, table_tensor *x, size_t slots, const int64_t *strides,
+                           size_t offset)
 {
     uint32_t size = (uint32_t)slots;
     x->bytes = zeros(slots, vkd_dtype_size(x->dtype));
@@ -395,8 +415,8 @@ static void arrive_view(table *t, table_tensor *x)
     size_t slots = offset + lay_out(&x->shape, order, step, gap, false, strides);
     uint32_t memory = add_memory(t, x, slots ? slots : 1, strides, offset);
     snprintf(x->how, sizeof x->how, "as a view");
-    HAND_OP(&t->model, "table.view", memory, hand_ints(&t->model, rank, strides), hand_int(&t->model, (int64_t)offset),
-            x->value);
+    HAND_OP(&t->model, "table.view", memory, hand_ints(&t->model, rank, strides),
+            hand_int(&t->model, (int64_t)offset), x->value);
 }
 
 static void arrive_whole(table *t, table_tensor *x, bool constant)
@@ -423,7 +443,7 @@ static void arrive(table *t, table_tensor *x)
     t->model.values[x->value].tensor.state = x->arrival == TABLE_STATE;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- running */
+/* -------------------------------------------------------------------------------------- running */
 
 static size_t size_of(const table_tensor *x) { return x->count * vkd_dtype_size(x->dtype); }
 
@@ -435,13 +455,14 @@ static void see_inputs(const table *t, vkd_input *inputs)
         inputs[i] = (vkd_input){.shape.rank = tensor->rank, .dtype = tensor->dtype};
         memcpy(inputs[i].shape.dims, tensor->dims, sizeof tensor->dims);
         for (size_t x = 0; x < t->tensor_count; x++)
-            if (t->tensors[x].value == t->model.inputs[i] && tensor->size == size_of(&t->tensors[x]))
+            if (t->tensors[x].value == t->model.inputs[i] &&
+                tensor->size == size_of(&t->tensors[x]))
                 inputs[i].data = t->tensors[x].bytes;
     }
 }
 
-static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table *t, const vkd_model *model, vkd_graph *graph,
-                        const vkd_op **row)
+static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table *t,
+                        const vkd_model *model, vkd_graph *graph, const vkd_op **row)
 {
     vkd_input inputs[HAND_LIST];
     const vkd_op_table *tables[64] = {&arrange_ops};
@@ -457,7 +478,8 @@ static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table 
     see_inputs(t, inputs);
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
     if (t->symint && values[t->symint].i != t->number)
-        fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i, (long long)t->number);
+        fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i,
+                 (long long)t->number);
     VKD_TRY(vkd_lower_net(context, net, values, caps, t->row->variant, NULL, graph, &lowered));
     if (t->row->ran && lowered.selection_count)
         *t->row->ran += !strcmp(lowered.selections[0].winner, t->row->variant);
@@ -472,7 +494,8 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
     for (size_t i = 0; i < t->tensor_count; i++) {
         const table_tensor *x = &t->tensors[i];
         if (!x->is_output && !t->model.values[x->value].tensor.data) {
-            memcpy(vkd_executor_input(executor, 0, in), x->bytes, t->model.values[t->model.inputs[in]].tensor.size);
+            memcpy(vkd_executor_input(executor, 0, in), x->bytes,
+                   t->model.values[t->model.inputs[in]].tensor.size);
             in++;
         }
     }
@@ -491,12 +514,14 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
 static void describe(const table *t, char *out, size_t size)
 {
     char dims[VKD_DIMS_TEXT];
-    size_t length = (size_t)snprintf(out, size, "%s%s%s:", t->row->name, t->row->variant ? ", " : "",
-                                     t->row->variant ? t->row->variant : "");
+    size_t length =
+        (size_t)snprintf(out, size, "%s%s%s:", t->row->name, t->row->variant ? ", " : "",
+                         t->row->variant ? t->row->variant : "");
     for (size_t i = 0; i < t->tensor_count && length < size; i++) {
         const table_tensor *x = &t->tensors[i];
-        length += (size_t)snprintf(out + length, size - length, " %s[%s] %s,", vkd_dtype_name(x->dtype),
-                                   vkd_dims_format(x->shape.rank, x->shape.dims, dims), x->is_output ? "out" : x->how);
+        length += (size_t)snprintf(
+            out + length, size - length, " %s[%s] %s,", vkd_dtype_name(x->dtype),
+            vkd_dims_format(x->shape.rank, x->shape.dims, dims), x->is_output ? "out" : x->how);
     }
     if (length < size)
         snprintf(out + length, size - length, "%s", t->text);
@@ -520,10 +545,12 @@ static bool is_close(const table_tensor *y, size_t i, double got)
         tolerance += y->relative ? y->relative * fabs(y->scales ? y->scales[i] : expected) : 0;
     }
     if (tolerance == 0)
-        return got == table_stored(y->dtype, expected) && (!table_is_float(y->dtype) || signbit(got) == signbit(expected));
+        return got == table_stored(y->dtype, expected) &&
+               (!table_is_float(y->dtype) || signbit(got) == signbit(expected));
     /* A device may take numbers below the normal ones for 0. */
     tolerance += table_is_float(y->dtype) && fabs(expected) < 2 * FLT_MIN ? FLT_MIN : 0;
-    return table_stored(y->dtype, expected - tolerance) <= got && got <= table_stored(y->dtype, expected + tolerance);
+    return table_stored(y->dtype, expected - tolerance) <= got &&
+           got <= table_stored(y->dtype, expected + tolerance);
 }
 
 static void compare(const table *t, const table_tensor *y)
@@ -541,7 +568,8 @@ static void compare(const table *t, const table_tensor *y)
                 print_error("  operand %zu there, if it broadcasts: %.17g\n", o,
                             x->values[table_broadcast_index(&x->shape, &y->shape, i) % x->count]);
             }
-        fail_msg("%s: element %zu of %zu is %.17g, expected %.17g", t->row->name, i, y->count, got, y->values[i]);
+        fail_msg("%s: element %zu of %zu is %.17g, expected %.17g", t->row->name, i, y->count, got,
+                 y->values[i]);
     }
 }
 
@@ -606,7 +634,7 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
     return bound;
 }
 
-/* ---------------------------------------------------------------------------------------------------- odd arguments */
+/* -------------------------------------------------------------------------------- odd arguments */
 
 static uint32_t odd_value(table *t)
 {
@@ -648,7 +676,8 @@ static void spoil_tensor(table *t)
         tensor->rank = shape.rank;
         memcpy(tensor->dims, shape.dims, sizeof shape.dims);
     }
-    tensor->size = (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
+    tensor->size =
+        (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
 }
 
 static void spoil(table *t)
@@ -664,7 +693,8 @@ static void spoil(table *t)
         spoil_tensor(t);
 }
 
-bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random, const table_case *row)
+bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                 const table_case *row)
 {
     table *t = draw(random, row);
     vkd_arena arena;

@@ -15,7 +15,10 @@ size_t table_place(const vkd_shape *shape, const uint32_t *places)
     return index;
 }
 
-int64_t table_from_an_end(table *t, int64_t at, int64_t size) { return table_chance(t, 2) ? at : at - size; }
+int64_t table_from_an_end(table *t, int64_t at, int64_t size)
+{
+    return table_chance(t, 2) ? at : at - size;
+}
 
 uint32_t table_dim(table *t, uint32_t rank)
 {
