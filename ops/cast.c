@@ -92,6 +92,7 @@ static const vkd_op rows[] = {
     {"aten.copy.default", copy_params, sizeof(copy_args), shape_copy, lower_copy},
     /* between delegates */
     {"aten::copy.out", copy_params, sizeof(copy_args), shape_copy, lower_copy},
+    {"aten::copy_", copy_params, sizeof(copy_args), shape_copy, lower_copy, .effect = true},
     {"aten::fill.Tensor_out", fill_params, sizeof(copy_args), shape_copy, lower_copy},
     {"aten::_to_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
      .kind = VKD_OP_CAST},

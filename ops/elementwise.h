@@ -4,6 +4,7 @@
 #define VKD_OPS_ELEMENTWISE_H
 
 #include "ops/lower.h"
+#include "runtime/base/element.h"
 #include "shaders/binary_params.h"
 #include "shaders/unary_params.h"
 
@@ -33,10 +34,5 @@ int32_t vkd_number_int(const vkd_number *number);
 /* One element of this type that holds a number, as the operand of others. */
 VKD_MUST_USE vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype,
                                       const vkd_number *number, vkd_view *out);
-
-static inline bool vkd_is_float(vkd_dtype dtype)
-{
-    return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16;
-}
 
 #endif

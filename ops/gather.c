@@ -56,11 +56,6 @@ static vkd_status add_gather(vkd_lowering *lowering, const gathering *g, uint32_
     return vkd_op_add_node(lowering, &node, g->x.tensor, y);
 }
 
-static uint32_t dim_of(const gather_args *args, uint32_t rank)
-{
-    return args->dim < 0 ? (uint32_t)(args->dim + (int32_t)(rank ? rank : 1)) : (uint32_t)args->dim;
-}
-
 /* --------------------------------------------------------------------------------------- gather */
 
 static const vkd_param gather_parameters[] = {
@@ -94,7 +89,7 @@ static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
     gathering g;
     VKD_TRY(vkd_op_view(lowering, args->x, &g.x));
     VKD_TRY(vkd_op_view(lowering, args->index, &g.index));
-    uint32_t dim = dim_of(args, x->rank);
+    uint32_t dim = vkd_from_end(args->dim, x->rank);
     g.size = x->rank ? x->dims[dim] : 1;
     g.x_stride = x->rank ? g.x.strides[dim] : 0;
     if (x->rank)
@@ -167,7 +162,7 @@ static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args,
     vkd_view x, index;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
     VKD_TRY(vkd_op_view(lowering, args->index, &index));
-    uint32_t dim = dim_of(args, x.rank);
+    uint32_t dim = vkd_from_end(args->dim, x.rank);
     g.size = x.dims[dim];
     g.x_stride = x.strides[dim];
     g.x = (vkd_view){.tensor = x.tensor, .rank = y->rank, .offset = x.offset};

@@ -71,6 +71,12 @@ VKD_MUST_USE vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net,
 
 /* ------------------------------------------------------------------ helpers for lower functions */
 
+/* A dim that counts from the end where it is negative; a number has one dim. */
+static inline uint32_t vkd_from_end(int32_t dim, uint32_t rank)
+{
+    return (uint32_t)(dim < 0 ? dim + (int32_t)(rank ? rank : 1) : dim);
+}
+
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format,
                                     ...) VKD_PRINTF(3, 4);

@@ -17,15 +17,10 @@ static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x),
 static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x),
                                              VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
 
-static uint32_t from_end(int32_t dim, uint32_t rank)
-{
-    return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim);
-}
-
 /* Which dim of x is dim i of y. A matrix without a list is transposed. */
 static uint32_t source_dim(const permute_args *args, bool transposes, uint32_t i, uint32_t rank)
 {
-    return transposes ? rank - 1 - i : from_end(args->dims.items[i], rank);
+    return transposes ? rank - 1 - i : vkd_from_end(args->dims.items[i], rank);
 }
 
 static vkd_status shape_permute(vkd_shaping *shaping, const void *arguments)
@@ -188,7 +183,7 @@ static vkd_status lower_slice(vkd_lowering *lowering, const void *arguments)
     const slice_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *y = vkd_value_tensor(lowering, args->y);
-    uint32_t dim = from_end(args->dim, x->rank);
+    uint32_t dim = vkd_from_end(args->dim, x->rank);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
     int32_t stride = view.strides[dim], step = (int32_t)vkd_op_number(lowering, args->step);
@@ -202,7 +197,7 @@ static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
 {
     const slice_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    uint32_t dim = from_end(args->dim, x->rank);
+    uint32_t dim = vkd_from_end(args->dim, x->rank);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
     int32_t stride = view.strides[dim];
@@ -260,7 +255,7 @@ static vkd_status lower_split(vkd_lowering *lowering, const void *arguments)
     const split_args *args = arguments;
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
-    uint32_t dim = from_end(args->dim, view.rank);
+    uint32_t dim = vkd_from_end(args->dim, view.rank);
     for (size_t i = 0; i < args->parts.count; i++) {
         view.dims[dim] = vkd_value_tensor(lowering, args->parts.values[i])->dims[dim];
         VKD_TRY(vkd_op_output_view(lowering, args->parts.values[i], &view));
@@ -285,7 +280,7 @@ static vkd_status lower_flip(vkd_lowering *lowering, const void *arguments)
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
     for (size_t i = 0; i < args->dims.count && view.rank; i++) {
-        uint32_t dim = from_end(args->dims.items[i], view.rank);
+        uint32_t dim = vkd_from_end(args->dims.items[i], view.rank);
         view.offset += view.strides[dim] * ((int32_t)view.dims[dim] - 1);
         view.strides[dim] = -view.strides[dim];
     }
@@ -323,7 +318,7 @@ static vkd_status lower_unfold(vkd_lowering *lowering, const void *arguments)
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
-    uint32_t dim = from_end(args->dim, view.rank);
+    uint32_t dim = vkd_from_end(args->dim, view.rank);
     view.strides[view.rank] = view.strides[dim];
     view.strides[dim] *= args->step;
     view.rank++;

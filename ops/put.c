@@ -1,7 +1,6 @@
-/* Tensors of which a part is replaced, and sums along lines. */
+/* Tensors of which a part is replaced. */
 #include "ops/tables.h"
 #include "shaders/put_params.h"
-#include "shaders/scan_params.h"
 
 #include <string.h>
 
@@ -65,17 +64,24 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-static uint32_t from_end(int32_t dim, uint32_t rank)
-{
-    return (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim);
-}
-
 /* A view of x's dims that does not move. */
 static vkd_view still(const vkd_model_tensor *x, vkd_tensor_id tensor)
 {
     vkd_view view = {.tensor = tensor, .rank = x->rank};
     memcpy(view.dims, x->dims, sizeof view.dims);
     return view;
+}
+
+/* The source has x's dims, but as many places along this one as there are entries. */
+static void along(putting *p, uint32_t dim)
+{
+    int32_t step = 1;
+    for (uint32_t d = p->source.rank; d-- > 0;) {
+        p->source.strides[d] = d == dim ? 0 : step;
+        p->source_step = d == dim ? step : p->source_step;
+        step *= (int32_t)(d == dim ? p->count : p->source.dims[d]);
+    }
+    p->place.strides[dim] = 1;
 }
 
 /* ------------------------------------------------------------------------ slices and selections */
@@ -112,7 +118,7 @@ static bool find_part(const vkd_model_value *values, const part_args *args, bool
     const vkd_model_tensor *x = &values[args->x].tensor;
     if (!x->rank || args->dim >= (int32_t)x->rank || args->dim < -(int32_t)x->rank)
         return false;
-    *dim = from_end(args->dim, x->rank);
+    *dim = vkd_from_end(args->dim, x->rank);
     const int64_t size = x->dims[*dim];
     part[0] = bound(values, args->start, 0, size);
     part[1] = args->step.value == VKD_NO_VALUE ? args->step.number : values[args->step.value].i;
@@ -177,16 +183,7 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
                  .place = still(x, source),
                  .source = still(x, source),
                  .index = still(x, source)};
-    int32_t step = 1;
-    for (uint32_t d = x->rank; d-- > 0;)
-        if (d == dim) {
-            p.source_step = step;
-            step *= (int32_t)p.count;
-        } else {
-            p.source.strides[d] = step;
-            step *= (int32_t)x->dims[d];
-        }
-    p.place.strides[dim] = 1;
+    along(&p, dim);
     return emit(lowering, args->x, &p, args->y);
 }
 
@@ -290,16 +287,7 @@ static vkd_status lower_put(vkd_lowering *lowering, const void *arguments)
                  .source = still(x, source),
                  .index = still(x, places),
                  .index_step = 1};
-    int32_t step = 1;
-    for (uint32_t d = x->rank; d-- > 0;)
-        if (d == dim) {
-            p.source_step = step;
-            step *= (int32_t)count;
-        } else {
-            p.source.strides[d] = step;
-            step *= (int32_t)x->dims[d];
-        }
-    p.place.strides[dim] = 1;
+    along(&p, dim);
     return emit(lowering, args->x, &p, args->y);
 }
 
@@ -337,7 +325,7 @@ static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
     const scatter_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *index = vkd_value_tensor(lowering, args->index);
-    const uint32_t dim = from_end(args->dim, x->rank);
+    const uint32_t dim = vkd_from_end(args->dim, x->rank);
     vkd_tensor_id source, places;
     VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
                          VKD_ROWS, &source));
@@ -361,123 +349,6 @@ static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, args->x, &p, args->y);
 }
 
-/* ------------------------------------------------------------------------------ copies in place */
-
-typedef struct copy_args {
-    uint32_t x, source, y;
-} copy_args;
-
-static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, x), VKD_TENSOR(copy_args, source),
-                                        VKD_IGNORED("non_blocking"), VKD_OUTPUT(copy_args, y),
-                                        VKD_PARAMS_END};
-
-static vkd_status shape_copy(vkd_shaping *shaping, const void *arguments)
-{
-    const copy_args *args = arguments;
-    vkd_shape shape;
-    VKD_TRY(vkd_shape_broadcast(shaping, (const uint32_t[]){args->x, args->source}, 2, &shape));
-    return vkd_shape_set(shaping, args->y, shape.rank, shape.dims);
-}
-
-static vkd_status lower_copy(vkd_lowering *lowering, const void *arguments)
-{
-    const copy_args *args = arguments;
-    const vkd_model_tensor *y_tensor = vkd_value_tensor(lowering, args->y);
-    vkd_view source;
-    vkd_tensor_id y;
-    VKD_TRY(vkd_op_view(lowering, args->source, &source));
-    vkd_view_broadcast(&source, y_tensor->rank, y_tensor->dims);
-    VKD_TRY(vkd_op_output_in(lowering, args->y, y_tensor->dtype, VKD_ROWS, &y));
-    return vkd_op_move(lowering, &source, y);
-}
-
-/* --------------------------------------------------------------------------------------- cumsum */
-
-typedef struct scan_args {
-    uint32_t x, y;
-    int32_t dim;
-} scan_args;
-
-static const vkd_param cumsum_params[] = {VKD_TENSOR(scan_args, x), VKD_INT(scan_args, dim),
-                                          VKD_IGNORED("dtype"), VKD_OUTPUT(scan_args, y),
-                                          VKD_PARAMS_END};
-
-static vkd_status shape_scan(vkd_shaping *shaping, const void *arguments)
-{
-    const scan_args *args = arguments;
-    uint32_t dim;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
-    return vkd_shape_set_as(shaping, args->y, args->x);
-}
-
-/* Lines along dim: a view of the others. */
-static vkd_view lines_of(const vkd_view *view, uint32_t dim)
-{
-    vkd_view lines = {.tensor = view->tensor, .offset = view->offset};
-    for (uint32_t d = 0; d < view->rank; d++)
-        if (d != dim) {
-            lines.dims[lines.rank] = view->dims[d];
-            lines.strides[lines.rank++] = view->strides[d];
-        }
-    return lines;
-}
-
-static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
-                            vkd_tensor_id y)
-{
-    vkd_graph *graph = lowering->graph;
-    const vkd_view all = vkd_view_of(graph, y), from = lines_of(x, dim), to = lines_of(&all, dim);
-    const vkd_dtype x_dtype = graph->tensors[x->tensor].dtype, y_dtype = graph->tensors[y].dtype;
-    vkd_tensor_id lines; /* only for its dims */
-    vkd_walk walk;
-    VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, y_dtype, VKD_ROWS, to.rank, to.dims,
-                                 &lines));
-    vkd_walk_make(graph, lines, (const vkd_view[]){from, to}, 2, &walk);
-    scan_params params = {.groups = walk.groups,
-                          .slots = walk.slots,
-                          .inner = walk.inner,
-                          .x_offset = walk.offsets[0],
-                          .count = x->rank ? x->dims[dim] : 1,
-                          .x_step = x->rank ? (uint32_t)x->strides[dim] : 0,
-                          .y_step = x->rank ? (uint32_t)all.strides[dim] : 0};
-    memcpy(params.dims, walk.dims, sizeof params.dims);
-    memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
-    memcpy(params.y_strides, walk.strides[1], sizeof params.y_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_SCAN,
-                                2 * vkd_loop(VKD_VIEW_DIMS, 0) + vkd_loop(params.count, 0), &params,
-                                sizeof params);
-    vkd_node_linear(&node, lowering->caps, walk.slots);
-    vkd_node_read(&node, x->tensor);
-    vkd_node_write(&node, y);
-    vkd_node_spec(&node, x_dtype);
-    vkd_node_spec(&node, y_dtype);
-    vkd_node_spec(&node, walk.dim_count);
-    return vkd_op_add_node(lowering, &node, x->tensor, y);
-}
-
-/* Sums have 32 bits; they become the result's type. */
-static vkd_status lower_cumsum(vkd_lowering *lowering, const void *arguments)
-{
-    const scan_args *args = arguments;
-    const vkd_model_tensor *y_tensor = vkd_value_tensor(lowering, args->y);
-    const bool is_float =
-        y_tensor->dtype == VKD_DTYPE_FLOAT32 || y_tensor->dtype == VKD_DTYPE_FLOAT16;
-    const vkd_dtype wide = is_float ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32;
-    vkd_view x;
-    vkd_tensor_id y, sums;
-    VKD_TRY(vkd_op_view(lowering, args->x, &x));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, y_tensor->dtype, VKD_ROWS, &y));
-    sums = y;
-    if (wide != y_tensor->dtype)
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, wide, VKD_ROWS,
-                                     y_tensor->rank, y_tensor->dims, &sums));
-    VKD_TRY(emit_scan(lowering, &x, x.rank ? from_end(args->dim, x.rank) : 0, sums));
-    if (sums == y)
-        return VKD_OK;
-    const vkd_view all = vkd_view_of(lowering->graph, sums);
-    return vkd_op_move(lowering, &all, y);
-}
-
 /* ----------------------------------------------------------------------------------------- rows */
 
 static const vkd_op rows[] = {
@@ -489,8 +360,6 @@ static const vkd_op rows[] = {
     {"aten::scatter.src_out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter},
     {"aten::scatter_add.out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter,
      .code = true},
-    {"aten::copy_", copy_params, sizeof(copy_args), shape_copy, lower_copy, .effect = true},
-    {"aten::cumsum.out", cumsum_params, sizeof(scan_args), shape_scan, lower_cumsum},
 };
 
 const vkd_op_table vkd_put_ops = VKD_OP_TABLE(rows);

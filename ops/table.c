@@ -33,6 +33,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_affine_ops,
     &vkd_training_ops,
     &vkd_put_ops,
+    &vkd_scan_ops,
     &vkd_conv_float_ops,
 };
 

@@ -6,6 +6,7 @@
 
 #include "ops/gemm/gemm.h"
 #include "ops/requantize.h"
+#include "runtime/base/element.h"
 
 /* The shape of a convolution; all dims at least 1, consistent with each other. */
 typedef struct conv2d_problem {
@@ -140,7 +141,7 @@ static inline uint64_t conv2d_macs(const conv2d_problem *problem)
 
 static inline bool conv2d_is_float(const conv2d_problem *problem)
 {
-    return problem->dtype == VKD_DTYPE_FLOAT32 || problem->dtype == VKD_DTYPE_FLOAT16;
+    return vkd_is_float(problem->dtype);
 }
 
 static inline bool conv2d_is_depthwise(const conv2d_problem *problem)

@@ -158,7 +158,7 @@ static vkd_status check_channels(vkd_lowering *lowering, const qlinear_args *arg
     const vkd_model_tensor *scales = vkd_value_tensor(lowering, args->scales);
     const uint64_t count = vkd_dims_count(scales->rank, scales->dims);
     *row = groups ? (uint32_t)(count / groups) : 0;
-    bool real = scales->dtype == VKD_DTYPE_FLOAT32 || scales->dtype == VKD_DTYPE_FLOAT16;
+    bool real = vkd_is_float(scales->dtype);
     if (!real || *row < n || count % groups)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL,
                            "%llu scales of %s for %u groups of %u columns",
@@ -302,7 +302,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const uint32_t k = x->dims[x->rank - 1], step = form == BYTES ? 4 : 8,
                    group = args->group ? (uint32_t)args->group : k;
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
-    bool real = x->dtype == VKD_DTYPE_FLOAT32 || x->dtype == VKD_DTYPE_FLOAT16;
+    bool real = vkd_is_float(x->dtype);
     if (!real && !(code == Q8TA_Q8CSW && x->dtype == VKD_DTYPE_INT8))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "the input has dtype %s: f32 and f16 are supported",

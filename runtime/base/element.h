@@ -13,4 +13,9 @@ double vkd_element_get(vkd_dtype dtype, const void *data, size_t index);
  * is whether it is not 0. */
 void vkd_element_set(vkd_dtype dtype, void *data, size_t index, double value);
 
+static inline bool vkd_is_float(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_FLOAT32 || dtype == VKD_DTYPE_FLOAT16;
+}
+
 #endif
