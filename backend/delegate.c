@@ -189,7 +189,7 @@ static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vk
     VKD_TRY(lower_ahead(delegate, caps, options->variant, &all, &lowered));
     if (caps->type == VKD_TYPE_CPU && !options->variant &&
         estimate_of(&lowered) > worth_probing_us) {
-        VKD_TRY(conv2d_probe(&delegate->context, tuner, caps));
+        VKD_TRY(vkd_conv2d_probe(&delegate->context, tuner, caps));
         vkd_graph_init(&all, arena);
         VKD_TRY(lower_ahead(delegate, caps, NULL, &all, &lowered));
     }
@@ -199,8 +199,8 @@ static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vk
     size_t wish_count;
     VKD_TRY(lower_rivals(delegate, caps, &lowered, &all));
     VKD_TRY(vkd_executor_prepare(delegate->device, &all));
-    VKD_TRY(conv2d_wishes(arena, &lowered, &wishes, &wish_count));
-    return conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
+    VKD_TRY(vkd_conv2d_wishes(arena, &lowered, &wishes, &wish_count));
+    return vkd_conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
 }
 
 static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
@@ -218,8 +218,8 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
  * case. */
 static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    VKD_TRY(
-        vkd_tuner_create(delegate->device, options, conv2d_table_sum(), &delegate->planner.tuner));
+    VKD_TRY(vkd_tuner_create(delegate->device, options, vkd_conv2d_table_sum(),
+                             &delegate->planner.tuner));
     vkd_status status = lower(delegate, options);
     vkd_tuner_destroy(delegate->planner.tuner);
     delegate->planner.tuner = NULL;
@@ -272,9 +272,9 @@ static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out
 {
     size_t used = 0;
     const conv2d_variant *variant, *first;
-    for (size_t i = 0; (variant = conv2d_variant_at(i)) && used < size; i++) {
+    for (size_t i = 0; (variant = vkd_conv2d_variant_at(i)) && used < size; i++) {
         const char *part = part_of(variant), *named;
-        for (size_t k = 0; part && (first = conv2d_variant_at(k)) != variant; k++)
+        for (size_t k = 0; part && (first = vkd_conv2d_variant_at(k)) != variant; k++)
             if ((named = part_of(first)) && !strcmp(named, part))
                 part = NULL;
         if (part)
@@ -285,8 +285,8 @@ static void list_parts(const char *(*part_of)(const conv2d_variant *), char *out
 static vkd_status check_variant(vkd_context *context, const char *name)
 {
     const conv2d_variant *variant;
-    for (size_t i = 0; name && (variant = conv2d_variant_at(i)); i++)
-        if (conv2d_is_named(variant, name))
+    for (size_t i = 0; name && (variant = vkd_conv2d_variant_at(i)); i++)
+        if (vkd_conv2d_is_named(variant, name))
             return VKD_OK;
     if (!name)
         return VKD_OK;

@@ -99,7 +99,7 @@ static vkd_status run(bench_app *app)
         .select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
     vkd_caps caps = *vkd_device_caps(app->opened);
     VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
-    VKD_TRY(conv2d_probe(&app->context, app->tuner, &caps));
+    VKD_TRY(vkd_conv2d_probe(&app->context, app->tuner, &caps));
     char **compare = app->compare ? split(&app->arena, app->compare) : NULL;
     const char *wanted = app->variants ? app->variants : app->compare;
     bench_plan plan = {.variants = wanted ? split(&app->arena, wanted) : NULL,

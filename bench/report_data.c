@@ -12,7 +12,7 @@ void bench_report_csv(const bench_report *report)
         const bench_result *result = &report->results[r];
         double macs = (double)conv2d_macs(&result->shape->problem);
         char text[CONV2D_TEXT];
-        conv2d_problem_format(&result->shape->problem, text);
+        vkd_conv2d_problem_format(&result->shape->problem, text);
         for (size_t v = 0; v < result->count; v++) {
             const vkd_candidate_info *c = &result->candidates[v];
             if (c->measured_us > 0)
@@ -49,7 +49,7 @@ static cJSON *json_result(const bench_result *result, bool measure)
 {
     char text[CONV2D_TEXT];
     cJSON *object = cJSON_CreateObject();
-    conv2d_problem_format(&result->shape->problem, text);
+    vkd_conv2d_problem_format(&result->shape->problem, text);
     cJSON_AddStringToObject(object, "set", result->shape->set);
     cJSON_AddStringToObject(object, "shape", text);
     cJSON_AddNumberToObject(object, "macs", (double)conv2d_macs(&result->shape->problem));

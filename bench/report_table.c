@@ -41,7 +41,7 @@ static size_t next_slower(const bench_result *result, size_t after)
 void bench_report_shape(const bench_report *report, const bench_result *result)
 {
     char text[CONV2D_TEXT];
-    conv2d_problem_format(&result->shape->problem, text);
+    vkd_conv2d_problem_format(&result->shape->problem, text);
     printf("\n%s  %s  %.1f MMAC\n", result->shape->set, text,
            1e-6 * (double)conv2d_macs(&result->shape->problem));
     for (size_t v = next_slower(result, result->count); v < result->count;
@@ -78,7 +78,7 @@ static void add_regret(regret *sum, const bench_result *result, size_t choice)
 static void print_regret(const char *set, const char *policy, const regret *sum)
 {
     char text[CONV2D_TEXT];
-    conv2d_problem_format(&sum->worst_shape->problem, text);
+    vkd_conv2d_problem_format(&sum->worst_shape->problem, text);
     printf("  %-16s %4zu  %-8s %10.1f us %10.1f us  %7.3f %7.2f  %s\n", set, sum->count, policy,
            sum->chosen_us, sum->best_us, exp(sum->logs / (double)sum->count), sum->worst, text);
 }
@@ -128,7 +128,8 @@ static size_t fastest_of(const bench_result *result, const char *name)
 {
     size_t best = result->count;
     for (size_t i = 0; i < result->count; i++)
-        if (result->candidates[i].measured_us > 0 && conv2d_is_named(&result->variants[i], name) &&
+        if (result->candidates[i].measured_us > 0 &&
+            vkd_conv2d_is_named(&result->variants[i], name) &&
             (best == result->count ||
              result->candidates[i].measured_us < result->candidates[best].measured_us))
             best = i;
@@ -147,7 +148,7 @@ void bench_report_compare(const bench_report *report, char *const *names)
     for (size_t i = 0; i < report->count; i++) {
         const bench_result *result = &report->results[i];
         char text[CONV2D_TEXT];
-        conv2d_problem_format(&result->shape->problem, text);
+        vkd_conv2d_problem_format(&result->shape->problem, text);
         printf("| %-52s |", text);
         for (char *const *name = names; *name; name++) {
             size_t v = fastest_of(result, *name);

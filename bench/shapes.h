@@ -15,8 +15,8 @@ typedef struct bench_shapes {
 } bench_shapes;
 
 /* Adds what `source` names: a built-in list, a model (*.pte), or a text file with a shape a line as
- * conv2d_problem_format writes them, in which "s1", "p0", "d1", "g1" and the output's n, h, w may
- * be left out ("1x64x56x56 -> 64 3x3 p1"); # begins a comment. `caps` are those that a model is
+ * vkd_conv2d_problem_format writes them, in which "s1", "p0", "d1", "g1" and the output's n, h, w
+ * may be left out ("1x64x56x56 -> 64 3x3 p1"); # begins a comment. `caps` are those that a model is
  * lowered for. */
 VKD_MUST_USE vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps, const char *source,
                                          bench_shapes *shapes);

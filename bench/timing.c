@@ -16,7 +16,7 @@ typedef struct trying {
 static bool is_wanted(const bench_plan *plan, const conv2d_variant *variant)
 {
     for (char **name = plan->variants; name && *name; name++)
-        if (conv2d_is_named(variant, *name))
+        if (vkd_conv2d_is_named(variant, *name))
             return true;
     return !plan->variants;
 }
@@ -42,7 +42,7 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
         if (!graph)
             return vkd_fail_memory(arena->context, "a graph");
         vkd_graph_init(graph, arena);
-        VKD_TRY(conv2d_trial_lower(trial, caps, variant, graph, &y));
+        VKD_TRY(vkd_conv2d_trial_lower(trial, caps, variant, graph, &y));
         VKD_TRY(vkd_measurement_begin(device, graph, &contenders[i].measurement));
         VKD_TRY(vkd_measurement_time(contenders[i].measurement, INFINITY, &contenders[i].us));
         vkd_race_drop(contenders, result->count, plan->give_up);
@@ -54,7 +54,7 @@ static vkd_status lower_candidate(void *user, size_t candidate, vkd_graph *graph
                                   vkd_tensor_id *out)
 {
     trying *t = user;
-    return conv2d_trial_lower(t->trial, t->caps, &t->variants[candidate], graph, out);
+    return vkd_conv2d_trial_lower(t->trial, t->caps, &t->variants[candidate], graph, out);
 }
 
 static void keep_filled(void *user) { (void)user; }
@@ -72,12 +72,13 @@ static vkd_status ask_tuner(vkd_arena *arena, const vkd_caps *caps, vkd_tuner *t
     if (!candidates)
         return vkd_fail_memory(arena->context, "candidates");
     memcpy(candidates, result->candidates, result->count * sizeof *candidates);
-    conv2d_problem_format(&trial->problem, problem);
+    vkd_conv2d_problem_format(&trial->problem, problem);
     double start = vkd_now_us();
     bool known;
     VKD_TRY(vkd_tuner_measure(tuner, problem, candidates, result->count, &how, &known));
     result->measure_us = vkd_now_us() - start;
-    result->measured = conv2d_choose(result->variants, result->count, candidates, NULL, &reason);
+    result->measured =
+        vkd_conv2d_choose(result->variants, result->count, candidates, NULL, &reason);
     return VKD_OK;
 }
 
@@ -106,10 +107,10 @@ static vkd_status time_shape(vkd_arena *arena, vkd_device *device, const bench_p
     out->coarse = vkd_arena_alloc(arena, out->count, sizeof *out->coarse);
     if (!contenders || !out->candidates || !out->coarse)
         return vkd_fail_memory(arena->context, "a result");
-    conv2d_consider(out->variants, out->count, problem, plan->caps, out->candidates);
-    out->automatic = conv2d_choose(out->variants, out->count, out->candidates, NULL, &reason);
-    VKD_TRY(conv2d_trial_make(arena, &conv, &trial));
-    conv2d_trial_fill(&trial);
+    vkd_conv2d_consider(out->variants, out->count, problem, plan->caps, out->candidates);
+    out->automatic = vkd_conv2d_choose(out->variants, out->count, out->candidates, NULL, &reason);
+    VKD_TRY(vkd_conv2d_trial_make(arena, &conv, &trial));
+    vkd_conv2d_trial_fill(&trial);
     out->measured = out->automatic;
     if (plan->tuner)
         VKD_TRY(ask_tuner(arena, plan->caps, plan->tuner, &trial, out));
@@ -131,7 +132,7 @@ vkd_status bench_time(vkd_arena *arena, vkd_device *device, const bench_plan *pl
 {
     vkd_arena scratch; /* operands and graphs are large: they go shape by shape */
     bench_result result = {.shape = shape};
-    result.variants = conv2d_table(&shape->problem, &result.count);
+    result.variants = vkd_conv2d_table(&shape->problem, &result.count);
     vkd_arena_init(&scratch, arena->context);
     *out = result;
     out->candidates = vkd_arena_alloc(arena, result.count, sizeof *out->candidates);

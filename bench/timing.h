@@ -7,7 +7,7 @@
 
 typedef struct bench_result {
     const bench_shape *shape;
-    const conv2d_variant *variants; /* conv2d_table */
+    const conv2d_variant *variants; /* vkd_conv2d_table */
     size_t count;                   /* of them, and of candidates */
     vkd_candidate_info *candidates; /* measured_us is 0 where a variant was not timed */
     bool *coarse;                   /* by candidate: so slow that it was timed only once */

@@ -92,8 +92,11 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &handle);
     vkd_library_unlock();
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
+    vkd_status loaded = vkd_device_load(&device->instance, handle, &device->vk);
+    if (loaded != VKD_OK && device->vk.vkDestroyDevice)
+        device->vk.vkDestroyDevice(handle, NULL);
+    VKD_TRY(loaded);
     device->handle = handle;
-    vkd_device_load(&device->instance, device->handle, &device->vk);
     vkd_library_pin((PFN_vkVoidFunction)device->vk.vkQueueSubmit);
     device->queue_count = queues.queueCount;
     for (uint32_t i = 0; i < device->queue_count; i++)
@@ -134,13 +137,13 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *given)
     device->caps.dot_supported = device->caps.dot_supported && vulkan->integer_dot_product;
     device->caps.dot = vkd_caps_best_dot(&device->caps);
     device->caps.matrix_int8 = false; /* whether it is enabled there is not known */
+    VKD_TRY(vkd_device_load(&device->instance, vulkan->device, &device->vk));
     device->handle = vulkan->device;
     device->queues[0] = vulkan->queue;
     device->queue_count = 1;
     device->lock = vulkan->lock;
     device->unlock = vulkan->unlock;
     device->lock_user = vulkan->user;
-    vkd_device_load(&device->instance, device->handle, &device->vk);
     return VKD_OK;
 }
 

@@ -27,21 +27,28 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
 
 static VkResult list_layers(const void *of, uint32_t *count, void *out)
 {
-    (void)of;
-    return vkEnumerateInstanceLayerProperties(count, out);
+    const vkd_library *library = of;
+    return library->vkEnumerateInstanceLayerProperties(count, out);
 }
 
-static VkResult list_extensions(const void *layer, uint32_t *count, void *out)
+typedef struct extensions_of {
+    const vkd_library *library;
+    const char *layer;
+} extensions_of;
+
+static VkResult list_extensions(const void *of, uint32_t *count, void *out)
 {
-    return vkEnumerateInstanceExtensionProperties(layer, count, out);
+    const extensions_of *asked = of;
+    return asked->library->vkEnumerateInstanceExtensionProperties(asked->layer, count, out);
 }
 
-static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
+static vkd_status find_layer(vkd_context *context, const vkd_library *library, const char *name,
+                             bool *out)
 {
     void *list;
     uint32_t count;
     *out = false;
-    VKD_TRY(vkd_enumerate(context, list_layers, NULL, sizeof(VkLayerProperties),
+    VKD_TRY(vkd_enumerate(context, list_layers, library, sizeof(VkLayerProperties),
                           "vkEnumerateInstanceLayerProperties", &list, &count));
     const VkLayerProperties *layers = list;
     for (uint32_t i = 0; i < count && !*out; i++)
@@ -51,13 +58,14 @@ static vkd_status find_layer(vkd_context *context, const char *name, bool *out)
 }
 
 /* layer null: extensions of the loader and the drivers. */
-static vkd_status find_extension(vkd_context *context, const char *layer, const char *name,
-                                 bool *out)
+static vkd_status find_extension(vkd_context *context, const vkd_library *library,
+                                 const char *layer, const char *name, bool *out)
 {
+    const extensions_of asked = {library, layer};
     void *list;
     uint32_t count;
     *out = false;
-    VKD_TRY(vkd_enumerate(context, list_extensions, layer, sizeof(VkExtensionProperties),
+    VKD_TRY(vkd_enumerate(context, list_extensions, &asked, sizeof(VkExtensionProperties),
                           "vkEnumerateInstanceExtensionProperties", &list, &count));
     const VkExtensionProperties *extensions = list;
     for (uint32_t i = 0; i < count && !*out; i++)
@@ -66,18 +74,18 @@ static vkd_status find_extension(vkd_context *context, const char *layer, const 
     return VKD_OK;
 }
 
-static vkd_status check_validation(vkd_context *context)
+static vkd_status check_validation(vkd_context *context, const vkd_library *library)
 {
     static const char *const needed[] = {VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME,
                                          VK_EXT_DEBUG_UTILS_EXTENSION_NAME};
     bool found;
-    VKD_TRY(find_layer(context, validation_layer, &found));
+    VKD_TRY(find_layer(context, library, validation_layer, &found));
     if (!found)
         return vkd_fail(context, VKD_NOT_FOUND,
                         "validation was asked for, but the layer %s is not installed",
                         validation_layer);
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
-        VKD_TRY(find_extension(context, validation_layer, needed[i], &found));
+        VKD_TRY(find_extension(context, library, validation_layer, needed[i], &found));
         if (!found)
             return vkd_fail(context, VKD_NOT_FOUND,
                             "validation was asked for, but the layer %s lacks %s", validation_layer,
@@ -89,17 +97,18 @@ static vkd_status check_validation(vkd_context *context)
 vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance *instance)
 {
     *instance = (vkd_instance){.context = context};
-    VKD_TRY(vkd_library_open(context));
-    uint32_t version = volkGetInstanceVersion();
-    instance->version = version < VK_API_VERSION_1_3 ? version : VK_API_VERSION_1_3;
+    const vkd_library *library;
+    VKD_TRY(vkd_library_open(context, &library));
+    instance->version =
+        library->version < VK_API_VERSION_1_3 ? library->version : VK_API_VERSION_1_3;
     if (validate)
-        VKD_TRY(check_validation(context));
+        VKD_TRY(check_validation(context, library));
 
     const char *extensions[3];
     uint32_t extension_count = 0;
     bool portability;
-    VKD_TRY(
-        find_extension(context, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME, &portability));
+    VKD_TRY(find_extension(context, library, NULL, VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME,
+                           &portability));
     if (portability)
         extensions[extension_count++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     if (validate) {
@@ -143,12 +152,12 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
         .ppEnabledExtensionNames = extensions,
     };
     vkd_library_lock();
-    VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    VkResult result = library->vkCreateInstance(&info, NULL, &instance->handle);
     vkd_library_unlock();
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         return vkd_fail(context, VKD_NO_DEVICE, "the Vulkan library found no driver");
     VKD_TRY(vkd_vk_status(context, result, "vkCreateInstance"));
-    VKD_TRY(vkd_instance_load(instance));
+    VKD_TRY(vkd_instance_load(library, instance));
     if (!validate)
         return VKD_OK;
     messenger.pNext = NULL;
@@ -163,8 +172,9 @@ vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_inst
 {
     *instance = (vkd_instance){
         .handle = handle, .borrowed = true, .context = context, .version = VK_API_VERSION_1_3};
-    VKD_TRY(vkd_library_open(context));
-    VKD_TRY(vkd_instance_load(instance));
+    const vkd_library *library;
+    VKD_TRY(vkd_library_open(context, &library));
+    VKD_TRY(vkd_instance_load(library, instance));
     /* The loader gives out debug functions even where the caller has not enabled them. */
     instance->vkSetDebugUtilsObjectNameEXT = NULL;
     return VKD_OK;

@@ -3,10 +3,11 @@
 #ifndef VKD_RUNTIME_VULKAN_H
 #define VKD_RUNTIME_VULKAN_H
 
+#define VK_NO_PROTOTYPES /* libvulkan is opened at run time, its functions are members below */
 #include <sys/types.h>
+#include <vulkan/vulkan.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <volk.h>
 
 #include "runtime/base/arena.h"
 #include "runtime/commands.h"
@@ -40,7 +41,13 @@ VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, co
 
 /* --------------------------------------------------- library and instance: loader.c, instance.c */
 
-/* The instance-level functions that we use. */
+/* The functions of Vulkan that we use: those that need no instance, an instance's, a device's. Each
+ * is a member of a struct: a name of Vulkan's own would be another function in a program that links
+ * with libvulkan. */
+#define VKD_LIBRARY_FUNCTIONS(X)                                                                   \
+    X(vkCreateInstance)                                                                            \
+    X(vkEnumerateInstanceLayerProperties)                                                          \
+    X(vkEnumerateInstanceExtensionProperties)
 #define VKD_INSTANCE_FUNCTIONS(X)                                                                  \
     X(vkDestroyInstance)                                                                           \
     X(vkEnumeratePhysicalDevices)                                                                  \
@@ -52,6 +59,57 @@ VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, co
     X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
     X(vkCreateDevice)                                                                              \
     X(vkGetDeviceProcAddr)
+#define VKD_DEVICE_FUNCTIONS(X)                                                                    \
+    X(vkAllocateCommandBuffers)                                                                    \
+    X(vkAllocateDescriptorSets)                                                                    \
+    X(vkAllocateMemory)                                                                            \
+    X(vkBeginCommandBuffer)                                                                        \
+    X(vkBindBufferMemory)                                                                          \
+    X(vkCmdBindDescriptorSets)                                                                     \
+    X(vkCmdBindPipeline)                                                                           \
+    X(vkCmdCopyBuffer)                                                                             \
+    X(vkCmdDispatch)                                                                               \
+    X(vkCmdPipelineBarrier)                                                                        \
+    X(vkCmdPushConstants)                                                                          \
+    X(vkCmdResetQueryPool)                                                                         \
+    X(vkCmdWriteTimestamp)                                                                         \
+    X(vkCreateBuffer)                                                                              \
+    X(vkCreateBufferView)                                                                          \
+    X(vkCreateCommandPool)                                                                         \
+    X(vkCreateComputePipelines)                                                                    \
+    X(vkCreateDescriptorPool)                                                                      \
+    X(vkCreateDescriptorSetLayout)                                                                 \
+    X(vkCreateFence)                                                                               \
+    X(vkCreatePipelineCache)                                                                       \
+    X(vkCreatePipelineLayout)                                                                      \
+    X(vkCreateQueryPool)                                                                           \
+    X(vkCreateShaderModule)                                                                        \
+    X(vkDestroyBuffer)                                                                             \
+    X(vkDestroyBufferView)                                                                         \
+    X(vkDestroyCommandPool)                                                                        \
+    X(vkDestroyDescriptorPool)                                                                     \
+    X(vkDestroyDescriptorSetLayout)                                                                \
+    X(vkDestroyDevice)                                                                             \
+    X(vkDestroyFence)                                                                              \
+    X(vkDestroyPipeline)                                                                           \
+    X(vkDestroyPipelineCache)                                                                      \
+    X(vkDestroyPipelineLayout)                                                                     \
+    X(vkDestroyQueryPool)                                                                          \
+    X(vkDestroyShaderModule)                                                                       \
+    X(vkDeviceWaitIdle)                                                                            \
+    X(vkEndCommandBuffer)                                                                          \
+    X(vkFreeMemory)                                                                                \
+    X(vkGetBufferMemoryRequirements)                                                               \
+    X(vkGetDeviceQueue)                                                                            \
+    X(vkGetFenceStatus)                                                                            \
+    X(vkGetPipelineCacheData)                                                                      \
+    X(vkGetQueryPoolResults)                                                                       \
+    X(vkInvalidateMappedMemoryRanges)                                                              \
+    X(vkMapMemory)                                                                                 \
+    X(vkQueueSubmit)                                                                               \
+    X(vkResetFences)                                                                               \
+    X(vkUpdateDescriptorSets)                                                                      \
+    X(vkWaitForFences)
 /* Null where an extension is missing: the first where no device has it, the others where
  * VK_EXT_debug_utils is not enabled. */
 #define VKD_OPTIONAL_FUNCTIONS(X)                                                                  \
@@ -60,6 +118,17 @@ VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, co
     X(vkDestroyDebugUtilsMessengerEXT)                                                             \
     X(vkSetDebugUtilsObjectNameEXT)
 
+#define VKD_MEMBER(name) PFN_##name name;
+typedef struct vkd_library {
+    uint32_t version; /* of the instances that it creates; 0 while it is not open */
+    PFN_vkGetInstanceProcAddr vkGetInstanceProcAddr;
+    VKD_LIBRARY_FUNCTIONS(VKD_MEMBER)
+} vkd_library;
+
+typedef struct vkd_device_functions {
+    VKD_DEVICE_FUNCTIONS(VKD_MEMBER)
+} vkd_device_functions;
+
 typedef struct vkd_instance {
     VkInstance handle;
     uint32_t version; /* the highest Vulkan version that may be used */
@@ -67,24 +136,27 @@ typedef struct vkd_instance {
     vkd_context *context;
     VkDebugUtilsMessengerEXT messenger;
     atomic_uint validation_messages;
-#define VKD_MEMBER(name) PFN_##name name;
     VKD_INSTANCE_FUNCTIONS(VKD_MEMBER)
     VKD_OPTIONAL_FUNCTIONS(VKD_MEMBER)
-#undef VKD_MEMBER
 } vkd_instance;
+#undef VKD_MEMBER
 
 /* Opens libvulkan, once per process. */
-VKD_MUST_USE vkd_status vkd_library_open(vkd_context *context);
+VKD_MUST_USE vkd_status vkd_library_open(vkd_context *context, const vkd_library **out);
+/* Takes all functions from this entry point from now on, if it has them. For tests: before any
+ * thread works. */
+bool vkd_library_use(PFN_vkGetInstanceProcAddr entry);
 /* Around every creation and destruction of an instance or a device; loader.c says why. */
 void vkd_library_lock(void);
 bool vkd_library_try_lock(void);
 void vkd_library_unlock(void);
 /* Fills in the functions of instance->handle. */
-VKD_MUST_USE vkd_status vkd_instance_load(vkd_instance *instance);
+VKD_MUST_USE vkd_status vkd_instance_load(const vkd_library *library, vkd_instance *instance);
 /* Keeps the library that a function of a driver is in, for the life of the process. */
 void vkd_library_pin(PFN_vkVoidFunction function);
 /* Fills in the functions of a device. */
-void vkd_device_load(const vkd_instance *instance, VkDevice device, struct VolkDeviceTable *out);
+VKD_MUST_USE vkd_status vkd_device_load(const vkd_instance *instance, VkDevice device,
+                                        vkd_device_functions *out);
 
 /* instance stays at its address until vkd_instance_destroy, which also releases one that failed
  * half-way. */
@@ -123,7 +195,7 @@ struct vkd_device {
     void (*lock)(void *user);
     void (*unlock)(void *user);
     void *lock_user;
-    struct VolkDeviceTable vk;
+    vkd_device_functions vk;
     VkPhysicalDeviceMemoryProperties memory;
     uint64_t timeout_ns;    /* of one execution */
     vkd_recording *pending; /* submitted, and not known to have ended, oldest first */

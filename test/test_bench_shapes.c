@@ -77,7 +77,7 @@ static void faults(void **state)
     }
 }
 
-/* What conv2d_problem_format writes is read as the same problem. */
+/* What vkd_conv2d_problem_format writes is read as the same problem. */
 static void round_trips(void **state)
 {
     (void)state;
@@ -106,7 +106,7 @@ static void round_trips(void **state)
                              (uint32_t)random_range(&random, 0, (int32_t)p.stride[axis] - 1);
             *in[axis] += p.transposed ? 6 : 0;
         }
-        conv2d_problem_format(&p, text);
+        vkd_conv2d_problem_format(&p, text);
         const char *fault = bench_shape_parse(text, &read);
         if (fault || !same(&p, &read))
             fail_msg("'%s': %s", text, fault ? fault : "read as another shape");

@@ -172,8 +172,8 @@ static void check_conv(harness *h, vkd_random *random, const conv_case *c)
     }
     if (c->add)
         oracle_add(d.expected, d.y_q, d.residual, d.residual_q, 1, d.y_count, d.sum_q, d.expected);
-    for (size_t v = 0; v <= conv2d_variant_count; v++) {
-        const char *variant = v < conv2d_variant_count ? conv2d_variants[v].name : NULL;
+    for (size_t v = 0; v <= vkd_conv2d_variant_count; v++) {
+        const char *variant = v < vkd_conv2d_variant_count ? vkd_conv2d_variants[v].name : NULL;
         const oracle_window *w = &c->window;
         char what[256];
         snprintf(what, sizeof what, "%s: %ux%ux%ux%u -> %u, %dx%d s%dx%d p%dx%d d%dx%d g%u%s",

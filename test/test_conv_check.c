@@ -56,8 +56,8 @@ static int8_t *make_x(const conv2d_problem *p)
     for (size_t n = 0; n < p->n; n++)
         for (size_t pixel = 0; pixel < pixels; pixel++)
             for (size_t c = 0; c < p->in_c; c++)
-                conv2d_trial_bytes(0, (n * pixels + pixel) * padded + c, 1,
-                                   &x[(n * p->in_c + c) * pixels + pixel]);
+                vkd_conv2d_trial_bytes(0, (n * pixels + pixel) * padded + c, 1,
+                                       &x[(n * p->in_c + c) * pixels + pixel]);
     return x;
 }
 
@@ -103,7 +103,7 @@ static void finish(checked *c, const int32_t *sums)
         int8_t residual, sum;
         if (!c->trial.residual)
             continue;
-        conv2d_trial_bytes(1, at, 1, &residual);
+        vkd_conv2d_trial_bytes(1, at, 1, &residual);
         oracle_add(&c->y[at], (oracle_q){q->q_scale, r->y_zero}, &residual,
                    (oracle_q){q->r_scale, q->r_zero}, 1, 1,
                    (oracle_q){1 / q->sum_inv_scale, q->sum_zero}, &sum);
@@ -130,9 +130,10 @@ static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t
                          .weights = {c->weights, conv2d_weight_row(p), 1},
                          .x_zero = x_zero,
                          .residual = residual ? 0 : VKD_NO_TENSOR};
-    assert_int_equal(conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
-    conv2d_trial_fill(&c->trial);
-    assert_int_equal(conv2d_trial_lower(&c->trial, &caps, &conv2d_variants[0], &graph, &y), VKD_OK);
+    assert_int_equal(vkd_conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
+    vkd_conv2d_trial_fill(&c->trial);
+    assert_int_equal(vkd_conv2d_trial_lower(&c->trial, &caps, &vkd_conv2d_variants[0], &graph, &y),
+                     VKD_OK);
     c->out_count = count_of(p);
     c->x = make_x(p);
     c->y = calloc((size_t)conv2d_pixels(p) * vkd_align_up(p->out_c, 4), 1);
@@ -196,7 +197,7 @@ static void each(void (*body)(checked *c, vkd_random *random))
 static void is_right(checked *c, vkd_random *random)
 {
     (void)random;
-    assert_true(conv2d_trial_check(&c->trial, c->y));
+    assert_true(vkd_conv2d_trial_check(&c->trial, c->y));
 }
 
 static void right_results_pass(void **state)
@@ -239,15 +240,15 @@ static void tolerates(checked *c, vkd_random *random)
     const int steps = c->trial.residual ? 2 : 1, away = c->y[0] > 0 ? -1 : 1;
     const int8_t right = c->y[0];
     c->y[0] = (int8_t)(right + away * steps);
-    assert_true(conv2d_trial_check(&c->trial, c->y));
+    assert_true(vkd_conv2d_trial_check(&c->trial, c->y));
     c->y[0] = (int8_t)(right + away * (steps + 1));
-    assert_false(conv2d_trial_check(&c->trial, c->y));
+    assert_false(vkd_conv2d_trial_check(&c->trial, c->y));
     c->y[0] = right;
     for (size_t i = 0;
          i < (size_t)conv2d_pixels(&c->trial.problem) * vkd_align_up(c->trial.problem.out_c, 4);
          i++)
         c->y[i] = (int8_t)(c->y[i] + (c->y[i] > 0 ? -1 : 1)); /* all of them by one */
-    assert_false(conv2d_trial_check(&c->trial, c->y));
+    assert_false(vkd_conv2d_trial_check(&c->trial, c->y));
 }
 
 static void a_rounding_is_tolerated_once(void **state)
@@ -302,7 +303,7 @@ static void finds_tap(checked *c, vkd_random *random)
            tap = (size_t)random_range(random, 0, (int32_t)conv2d_taps(p) - 1);
     spoil(c, tap * channels, channels, 0.27);
     if (conv2d_taps(p) <= 49 && differs(c))
-        assert_false(conv2d_trial_check(&c->trial, c->y));
+        assert_false(vkd_conv2d_trial_check(&c->trial, c->y));
 }
 
 /* A driver that ends a loop early. */
@@ -313,7 +314,7 @@ static void finds_end(checked *c, vkd_random *random)
     (void)random;
     spoil(c, k - missing * channels, missing * channels, -1);
     if (differs(c))
-        assert_false(conv2d_trial_check(&c->trial, c->y));
+        assert_false(vkd_conv2d_trial_check(&c->trial, c->y));
 }
 
 static void a_tap_that_is_27_percent_off_is_found(void **state)

@@ -357,10 +357,10 @@ static const char *cheapest(fake_device device, uint32_t channels, uint32_t size
                               .groups = channels};
     vkd_candidate_info candidates[64];
     const char *reason;
-    assert_true(conv2d_variant_count <= 64);
-    conv2d_consider(conv2d_variants, conv2d_variant_count, &p, &caps, candidates);
-    return conv2d_variants[conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL,
-                                         &reason)]
+    assert_true(vkd_conv2d_variant_count <= 64);
+    vkd_conv2d_consider(vkd_conv2d_variants, vkd_conv2d_variant_count, &p, &caps, candidates);
+    return vkd_conv2d_variants[vkd_conv2d_choose(vkd_conv2d_variants, vkd_conv2d_variant_count,
+                                                 candidates, NULL, &reason)]
         .name;
 }
 

@@ -39,9 +39,9 @@ static void every_variant(void **state)
     harness *h = harness_get(state);
     vkd_random random = random_begin("convolutions of floats");
     const int draws = draws_of(30);
-    for (size_t v = 0; v < conv2d_float_variant_count; v++) {
-        size_t ran = check_variant(h, &random, conv2d_float_variants[v].name, draws);
-        print_message("%s: %zu of %d draws\n", conv2d_float_variants[v].name, ran, draws);
+    for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
+        size_t ran = check_variant(h, &random, vkd_conv2d_float_variants[v].name, draws);
+        print_message("%s: %zu of %d draws\n", vkd_conv2d_float_variants[v].name, ran, draws);
         assert_true(ran > 0 || draws < 30 || h->caps.type != VKD_TYPE_CPU);
     }
 }
@@ -57,8 +57,8 @@ static void as_other_devices(void **state)
     check_variant(h, &random, "implicit 8x8", draws_of(30) / 2);
     h->caps = own;
     h->caps.max_workgroup_count[1] = 3;
-    for (size_t v = 0; v < conv2d_float_variant_count; v++)
-        check_variant(h, &random, conv2d_float_variants[v].name, draws_of(30) / 4);
+    for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++)
+        check_variant(h, &random, vkd_conv2d_float_variants[v].name, draws_of(30) / 4);
     h->caps = own;
 }
 
@@ -72,8 +72,8 @@ static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial,
     vkd_tensor_id y;
     vkd_executor *executor;
     vkd_graph_init(&graph, arena);
-    assert_int_equal(conv2d_trial_lower(trial, &h->caps, variant, &graph, &y), VKD_OK);
-    conv2d_trial_fill(trial);
+    assert_int_equal(vkd_conv2d_trial_lower(trial, &h->caps, variant, &graph, &y), VKD_OK);
+    vkd_conv2d_trial_fill(trial);
     assert_int_equal(vkd_plan_memory(&graph, h->caps.storage_alignment, true), VKD_OK);
     assert_int_equal(vkd_executor_create(h->gpu.device, &graph, NULL, false, &executor), VKD_OK);
     void *bytes = vkd_arena_alloc(arena, 1, (size_t)graph.tensors[y].bytes);
@@ -90,7 +90,7 @@ static bool passes_when_off(const conv2d_trial *trial, void *y, double by)
     const vkd_dtype dtype = trial->problem.dtype;
     const double first = vkd_element_get(dtype, y, 0);
     vkd_element_set(dtype, y, 0, first + by);
-    bool passes = conv2d_trial_check(trial, y);
+    bool passes = vkd_conv2d_trial_check(trial, y);
     vkd_element_set(dtype, y, 0, first);
     return passes;
 }
@@ -100,16 +100,16 @@ static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
     const conv2d conv = {.problem = *problem,
                          .real = {.bias = bias ? 0 : VKD_NO_TENSOR, .low = -1000, .high = 1000},
                          .residual = VKD_NO_TENSOR};
-    for (size_t v = 0; v < conv2d_float_variant_count; v++) {
-        const conv2d_variant *variant = &conv2d_float_variants[v];
+    for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
+        const conv2d_variant *variant = &vkd_conv2d_float_variants[v];
         if (variant->refuses(problem, &h->caps, variant->tile))
             continue;
         vkd_arena arena;
         conv2d_trial trial;
         vkd_arena_init(&arena, &h->gpu.context);
-        assert_int_equal(conv2d_trial_make(&arena, &conv, &trial), VKD_OK);
+        assert_int_equal(vkd_conv2d_trial_make(&arena, &conv, &trial), VKD_OK);
         void *y = run_trial(h, &arena, &trial, variant);
-        if (!conv2d_trial_check(&trial, y))
+        if (!vkd_conv2d_trial_check(&trial, y))
             fail_msg("%s does not pass its self-check", variant->name);
         assert_true(passes_when_off(&trial, y, problem->dtype == VKD_DTYPE_FLOAT16 ? 0 : 1e-6));
         assert_false(passes_when_off(&trial, y, 0.05));

@@ -49,11 +49,11 @@ static const conv2d_variant *choose(const conv2d_problem *problem, const vkd_cap
     vkd_candidate_info candidates[64];
     const char *reason;
     size_t count;
-    const conv2d_variant *variants = conv2d_table(problem, &count);
-    assert_ptr_equal(variants, conv2d_float_variants);
+    const conv2d_variant *variants = vkd_conv2d_table(problem, &count);
+    assert_ptr_equal(variants, vkd_conv2d_float_variants);
     assert_true(count <= 64);
-    conv2d_consider(variants, count, problem, caps, candidates);
-    size_t winner = conv2d_choose(variants, count, candidates, NULL, &reason);
+    vkd_conv2d_consider(variants, count, problem, caps, candidates);
+    size_t winner = vkd_conv2d_choose(variants, count, candidates, NULL, &reason);
     assert_true(winner < count);
     for (size_t i = 0; i < count; i++)
         assert_true(
@@ -283,9 +283,9 @@ static vkd_caps changed_caps(fake_device device, const changes *c)
 
 static const conv2d_variant *variant_named(const char *name)
 {
-    for (size_t i = 0; i < conv2d_float_variant_count; i++)
-        if (!strcmp(conv2d_float_variants[i].name, name))
-            return &conv2d_float_variants[i];
+    for (size_t i = 0; i < vkd_conv2d_float_variant_count; i++)
+        if (!strcmp(vkd_conv2d_float_variants[i].name, name))
+            return &vkd_conv2d_float_variants[i];
     fail_msg("there is no variant '%s'", name);
     return NULL;
 }
@@ -341,12 +341,12 @@ static void no_other_refusals(void **state)
                                  below(&random, 2),       below(&random, 4)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&s);
-        for (size_t v = 0; v < conv2d_float_variant_count; v++) {
-            const char *reason =
-                conv2d_float_variants[v].refuses(&problem, &caps, conv2d_float_variants[v].tile);
+        for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
+            const char *reason = vkd_conv2d_float_variants[v].refuses(
+                &problem, &caps, vkd_conv2d_float_variants[v].tile);
             if (reason && !is_in_table(reason))
                 fail_msg("'%s' refuses because '%s', which no test expects",
-                         conv2d_float_variants[v].name, reason);
+                         vkd_conv2d_float_variants[v].name, reason);
         }
         if (conv2d_k(&problem) < 9000)
             (void)choose(&problem, &caps);

@@ -37,14 +37,15 @@ static void add(lowered_model *m, const vkd_caps *caps, const conv2d_problem *pr
     size_t i = m->lowered.selection_count++;
     assert_true(i < MOST);
     vkd_candidate_info *candidates =
-        vkd_arena_alloc(&m->arena, conv2d_variant_count, sizeof *candidates);
+        vkd_arena_alloc(&m->arena, vkd_conv2d_variant_count, sizeof *candidates);
     const char *reason;
-    conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
-    size_t winner = conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, NULL, &reason);
+    vkd_conv2d_consider(vkd_conv2d_variants, vkd_conv2d_variant_count, problem, caps, candidates);
+    size_t winner =
+        vkd_conv2d_choose(vkd_conv2d_variants, vkd_conv2d_variant_count, candidates, NULL, &reason);
     m->convs[i] = (conv2d){.problem = *problem, .residual = residual ? 0 : VKD_NO_TENSOR};
     m->pointers[i] = &m->convs[i];
     m->selections[i] = (vkd_selection_info){.winner = candidates[winner].variant,
-                                            .candidate_count = conv2d_variant_count,
+                                            .candidate_count = vkd_conv2d_variant_count,
                                             .candidates = candidates};
 }
 
@@ -83,7 +84,7 @@ static void most_time_comes_first(void **state)
     add(&m, &caps, &large, false);
     for (int i = 0; i < 2; i++)
         add(&m, &caps, &middle, i);
-    assert_int_equal(conv2d_wishes(&m.arena, &m.lowered, &wishes, &count), VKD_OK);
+    assert_int_equal(vkd_conv2d_wishes(&m.arena, &m.lowered, &wishes, &count), VKD_OK);
     assert_int_equal(count, 5); /* with and without an addition are two */
     const conv2d expected[] = {{.problem = small, .residual = VKD_NO_TENSOR},
                                {.problem = large, .residual = VKD_NO_TENSOR},
@@ -91,7 +92,7 @@ static void most_time_comes_first(void **state)
                                {.problem = middle, .residual = VKD_NO_TENSOR},
                                {.problem = pointwise, .residual = VKD_NO_TENSOR}};
     for (size_t i = 0; i < count; i++) {
-        conv2d_key_format(&expected[i], key);
+        vkd_conv2d_key_format(&expected[i], key);
         if (i != 2 && i != 3) /* of the same time */
             assert_string_equal(wishes[i].key, key);
     }
@@ -118,10 +119,10 @@ static void order_of_random_models(void **state)
             add(&m, &caps, &p, random_range(&random, 0, 1));
         }
         for (size_t i = 0; i < m.lowered.selection_count; i++)
-            for (size_t v = 0; v < conv2d_variant_count; v++)
+            for (size_t v = 0; v < vkd_conv2d_variant_count; v++)
                 if (!strcmp(m.selections[i].candidates[v].variant, m.selections[i].winner))
                     all += m.selections[i].candidates[v].cost_us;
-        assert_int_equal(conv2d_wishes(&m.arena, &m.lowered, &wishes, &count), VKD_OK);
+        assert_int_equal(vkd_conv2d_wishes(&m.arena, &m.lowered, &wishes, &count), VKD_OK);
         assert_true((count > 0) == (m.lowered.selection_count > 0));
         for (size_t i = 0; i < count; i++) {
             found += wishes[i].us;

@@ -40,21 +40,21 @@ static const conv2d_variant *choose_variant(const conv2d_problem *problem, const
 {
     vkd_candidate_info candidates[64];
     const char *reason = NULL;
-    assert_true(conv2d_variant_count <= 64);
-    conv2d_consider(conv2d_variants, conv2d_variant_count, problem, caps, candidates);
-    size_t winner =
-        conv2d_choose(conv2d_variants, conv2d_variant_count, candidates, forced, &reason);
+    assert_true(vkd_conv2d_variant_count <= 64);
+    vkd_conv2d_consider(vkd_conv2d_variants, vkd_conv2d_variant_count, problem, caps, candidates);
+    size_t winner = vkd_conv2d_choose(vkd_conv2d_variants, vkd_conv2d_variant_count, candidates,
+                                      forced, &reason);
     assert_non_null(reason);
-    for (size_t i = 0; i < conv2d_variant_count; i++) {
+    for (size_t i = 0; i < vkd_conv2d_variant_count; i++) {
         assert_non_null(candidates[i].reason);
-        assert_string_equal(candidates[i].variant, conv2d_variants[i].name);
+        assert_string_equal(candidates[i].variant, vkd_conv2d_variants[i].name);
         assert_true(!candidates[i].eligible || candidates[i].cost_us > 0);
         if (!forced)
             assert_true(!candidates[i].eligible ||
                         candidates[winner].cost_us <= candidates[i].cost_us);
     }
     assert_true(candidates[winner].eligible);
-    return &conv2d_variants[winner];
+    return &vkd_conv2d_variants[winner];
 }
 
 static const char *choose(const conv2d_problem *problem, const vkd_caps *caps, const char *forced)
@@ -206,8 +206,8 @@ static void test_families_left_out(void **state)
             /* no variant's name, nor forced */
             assert_ptr_equal(choose_variant(&problem, &less, rows[i % 2].name), winner);
         }
-        for (size_t v = 0; v < conv2d_variant_count; v++) {
-            const conv2d_variant *variant = &conv2d_variants[v];
+        for (size_t v = 0; v < vkd_conv2d_variant_count; v++) {
+            const conv2d_variant *variant = &vkd_conv2d_variants[v];
             if (strstr(variant->name, rows[i % 2].name) ||
                 variant->refuses(&problem, &all, variant->tile))
                 continue;
@@ -465,9 +465,9 @@ static vkd_caps changed_caps(fake_device device, const changes *c)
 
 static const conv2d_variant *variant_named(const char *name)
 {
-    for (size_t i = 0; i < conv2d_variant_count; i++)
-        if (!strcmp(conv2d_variants[i].name, name))
-            return &conv2d_variants[i];
+    for (size_t i = 0; i < vkd_conv2d_variant_count; i++)
+        if (!strcmp(vkd_conv2d_variants[i].name, name))
+            return &vkd_conv2d_variants[i];
     fail_msg("there is no variant '%s'", name);
     return NULL;
 }
@@ -521,12 +521,12 @@ static void test_no_other_refusals(void **state)
                                  below(&random, 4)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&w);
-        for (size_t v = 0; v < conv2d_variant_count; v++) {
+        for (size_t v = 0; v < vkd_conv2d_variant_count; v++) {
             const char *reason =
-                conv2d_variants[v].refuses(&problem, &caps, conv2d_variants[v].tile);
+                vkd_conv2d_variants[v].refuses(&problem, &caps, vkd_conv2d_variants[v].tile);
             if (reason && !is_in_table(reason))
                 fail_msg("'%s' refuses because '%s', which no test expects",
-                         conv2d_variants[v].name, reason);
+                         vkd_conv2d_variants[v].name, reason);
         }
     }
 }
@@ -578,7 +578,7 @@ static void test_probe_factor(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const vkd_candidate_info small = {.cost_us = 700, .measured_us = rows[i].small_us};
         const vkd_candidate_info large = {.cost_us = 620, .measured_us = rows[i].large_us};
-        double factor = (double)conv2d_probe_factor(&small, &large);
+        double factor = (double)vkd_conv2d_probe_factor(&small, &large);
         assert_true(factor >= rows[i].low && factor <= rows[i].high);
     }
 }
@@ -604,7 +604,7 @@ static void test_probed_choice(void **state)
     const vkd_candidate_info large = {.cost_us = 1.0 / 70, .measured_us = 4145};
     (void)state;
     vkd_caps intel = fake_caps(FAKE_LLVMPIPE), zen = intel;
-    zen.large_tiles = conv2d_probe_factor(&small, &large);
+    zen.large_tiles = vkd_conv2d_probe_factor(&small, &large);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         conv2d_problem problem =
             square(rows[i].in_c, rows[i].out_c, rows[i].size, rows[i].kernel, rows[i].stride, 1);
@@ -613,7 +613,7 @@ static void test_probed_choice(void **state)
         const conv2d_variant *chosen = choose_variant(&problem, &zen, NULL);
         double chosen_us = 0, best_us = rows[i].us[SMALL];
         for (int t = 0; t < TILES; t++) {
-            if (conv2d_is_named(chosen, tiles[t]))
+            if (vkd_conv2d_is_named(chosen, tiles[t]))
                 chosen_us = rows[i].us[t];
             if (rows[i].us[t] < best_us)
                 best_us = rows[i].us[t];

@@ -224,7 +224,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL fail_always(void) { return fake.result; }
 /* Every function of the device that can fail and that we call after opening. */
 #define FUNCTION(name)                                                                             \
     {                                                                                              \
-#name, offsetof(struct VolkDeviceTable, name)                                              \
+#name, offsetof(vkd_device_functions, name)                                                \
     }
 static const struct {
     const char *name;
@@ -255,7 +255,7 @@ enum { FUNCTION_COUNT = sizeof functions / sizeof functions[0] };
 static void each_function_fails(void **state)
 {
     gpu *g = gpu_get(state);
-    struct VolkDeviceTable real = g->device->vk;
+    vkd_device_functions real = g->device->vk;
     static const struct {
         VkResult result;
         vkd_status status;

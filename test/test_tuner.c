@@ -28,24 +28,24 @@ static void measured_times_decide(void **state)
                               {"b", true, 30, "", 0},
                               {"c", false, 0, "", 0}};
     const char *reason;
-    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 0);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, NULL, &reason), 0);
     assert_string_equal(reason, "lowest estimated cost");
     c[1].measured_us = 7;
     c[2].measured_us = 5;
     /* whatever the estimate of the others */
-    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 2);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, NULL, &reason), 2);
     assert_string_equal(reason, "lowest measured time");
     /* forced: the cheapest of the family */
-    assert_int_equal(conv2d_choose(variants, 4, c, "a", &reason), 0);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, "a", &reason), 0);
     assert_string_equal(reason, "forced by an option");
-    assert_int_equal(conv2d_choose(variants, 4, c, "a 2", &reason), 1);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, "a 2", &reason), 1);
     /* not eligible, so not forced */
-    assert_int_equal(conv2d_choose(variants, 4, c, "c", &reason), 2);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, "c", &reason), 2);
     assert_string_equal(reason, "lowest measured time");
     c[2].eligible = false;
-    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 1);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, NULL, &reason), 1);
     c[0].eligible = c[1].eligible = false;
-    assert_int_equal(conv2d_choose(variants, 4, c, NULL, &reason), 4);
+    assert_int_equal(vkd_conv2d_choose(variants, 4, c, NULL, &reason), 4);
 }
 
 /* --------------------------------------------------------------------------------- measurements */
@@ -71,14 +71,14 @@ static vkd_status counted_lower(void *user, size_t candidate, vkd_graph *graph, 
     c->lowered++;
     if (candidate == 0 && c->failure != VKD_OK)
         return vkd_fail(c->arena.context, c->failure, "the first candidate fails");
-    return conv2d_trial_lower(&c->trial, c->caps, c->variants[candidate], graph, out);
+    return vkd_conv2d_trial_lower(&c->trial, c->caps, c->variants[candidate], graph, out);
 }
 
-static void counted_fill(void *user) { conv2d_trial_fill(&((counted *)user)->trial); }
+static void counted_fill(void *user) { vkd_conv2d_trial_fill(&((counted *)user)->trial); }
 
 static bool counted_check(void *user, const void *result)
 {
-    return conv2d_trial_check(&((const counted *)user)->trial, result);
+    return vkd_conv2d_trial_check(&((const counted *)user)->trial, result);
 }
 
 static void counted_begin(harness *h, counted *c)
@@ -98,9 +98,9 @@ static void counted_begin(harness *h, counted *c)
     const conv2d conv = {.problem = problem, .x_zero = 3, .residual = VKD_NO_TENSOR};
     *c = (counted){.caps = &h->caps};
     vkd_arena_init(&c->arena, &h->gpu.context);
-    assert_int_equal(conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
-    for (size_t i = 0; i < conv2d_variant_count && c->count < CANDIDATES; i++) {
-        const conv2d_variant *variant = &conv2d_variants[i];
+    assert_int_equal(vkd_conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
+    for (size_t i = 0; i < vkd_conv2d_variant_count && c->count < CANDIDATES; i++) {
+        const conv2d_variant *variant = &vkd_conv2d_variants[i];
         if (variant->refuses(&problem, &h->caps, variant->tile))
             continue;
         c->variants[c->count] = variant;
@@ -178,7 +178,7 @@ static void the_probe_is_remembered(void **state)
         vkd_tuner *tuner = make_tuner(h, &options);
         probed[start] = h->caps;
         took_us[start] = vkd_now_us();
-        assert_int_equal(conv2d_probe(&h->gpu.context, tuner, &probed[start]), VKD_OK);
+        assert_int_equal(vkd_conv2d_probe(&h->gpu.context, tuner, &probed[start]), VKD_OK);
         took_us[start] = vkd_now_us() - took_us[start];
         vkd_tuner_destroy(tuner);
     }
@@ -341,12 +341,12 @@ static vkd_status emit_broken(vkd_lowering *lowering, const conv2d *conv, const 
 {
     conv2d shifted = *conv;
     shifted.problem.padding[1]++;
-    return conv2d_emit_general(lowering, &shifted, tile);
+    return vkd_conv2d_emit_general(lowering, &shifted, tile);
 }
 
 static const conv2d_variant with_broken[] = {
     {"broken", "broken", NULL, nothing_refused, low_cost, emit_broken},
-    {"right", "right", NULL, nothing_refused, high_cost, conv2d_emit_general},
+    {"right", "right", NULL, nothing_refused, high_cost, vkd_conv2d_emit_general},
 };
 static const conv2d_variant only_broken[] = {
     {"broken", "broken", NULL, nothing_refused, low_cost, emit_broken}};
@@ -367,7 +367,7 @@ static vkd_status emit_by_factory(vkd_lowering *lowering, const conv2d *conv, co
     (void)tile;
     lowering->tuner = factory.tuner;
     lowering->variant = factory.forced;
-    VKD_TRY(conv2d_build(lowering, conv, factory.variants, factory.count));
+    VKD_TRY(vkd_conv2d_build(lowering, conv, factory.variants, factory.count));
     factory.selection = lowering->selections[lowering->selection_count - 1];
     return VKD_OK;
 }
@@ -396,9 +396,9 @@ static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
     vkd_tensor_id y;
     conv2d_trial trial;
     vkd_graph_init(&graph, arena);
-    VKD_TRY(conv2d_trial_make(arena, &conv, &trial));
-    conv2d_trial_fill(&trial);
-    return conv2d_trial_lower(&trial, &h->caps, &by_factory, &graph, &y);
+    VKD_TRY(vkd_conv2d_trial_make(arena, &conv, &trial));
+    vkd_conv2d_trial_fill(&trial);
+    return vkd_conv2d_trial_lower(&trial, &h->caps, &by_factory, &graph, &y);
 }
 
 /* Builds a convolution by the factory; the winner is in `winner`. */
@@ -458,7 +458,7 @@ static void a_broken_kernel_is_not_used(void **state)
 static vkd_status emit_short(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     return conv->problem.kernel[0] > 3 ? emit_broken(lowering, conv, tile)
-                                       : conv2d_emit_general(lowering, conv, tile);
+                                       : vkd_conv2d_emit_general(lowering, conv, tile);
 }
 
 /* What is found out about one problem says nothing about another, and nothing depends on which came
@@ -467,7 +467,7 @@ static void a_verdict_is_of_one_problem(void **state)
 {
     static const conv2d_variant with_short[] = {
         {"short", "short", NULL, nothing_refused, low_cost, emit_short},
-        {"right", "right", NULL, nothing_refused, high_cost, conv2d_emit_general},
+        {"right", "right", NULL, nothing_refused, high_cost, vkd_conv2d_emit_general},
     };
     harness *h = harness_get(state);
     factory.variants = with_short;
@@ -494,11 +494,11 @@ static void right_kernels_pass(void **state)
     char winner[16];
     const vkd_options options = {.no_cache = true};
     uint32_t before = warnings(h);
-    factory.variants = conv2d_variants;
-    factory.count = conv2d_variant_count;
-    for (size_t v = 0; v < conv2d_variant_count; v++)
+    factory.variants = vkd_conv2d_variants;
+    factory.count = vkd_conv2d_variant_count;
+    for (size_t v = 0; v < vkd_conv2d_variant_count; v++)
         for (int residual = 0; residual < 2; residual++) {
-            factory.forced = conv2d_variants[v].name;
+            factory.forced = vkd_conv2d_variants[v].name;
             assert_int_equal(build(h, &options, residual, winner), VKD_OK);
         }
     factory.forced = NULL;

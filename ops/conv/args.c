@@ -21,8 +21,8 @@ static vkd_status check_window(vkd_shaping *shaping, const conv_args *args)
     return VKD_OK;
 }
 
-vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size,
-                           uint32_t channels)
+vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size,
+                               uint32_t channels)
 {
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     VKD_TRY(check_window(shaping, args));
@@ -73,7 +73,7 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
     return VKD_OK;
 }
 
-vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
 {
     *out = (conv2d){.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
@@ -89,8 +89,8 @@ vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d
                                &out->requantize);
 }
 
-vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank,
-                                  const uint32_t *dims)
+vkd_status vkd_conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank,
+                                      const uint32_t *dims)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, weight);
     if (tensor->dtype == VKD_DTYPE_INT8 && tensor->rank == rank &&
@@ -103,11 +103,11 @@ vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint3
                        vkd_dtype_name(tensor->dtype), is ? is : "?", expected ? expected : "?");
 }
 
-vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
-                                 const conv2d_problem *problem, vkd_weights *out)
+vkd_status vkd_conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
+                                     const conv2d_problem *problem, vkd_weights *out)
 {
     const uint32_t dims[] = {problem->out_c, conv2d_weight_row(problem)};
-    VKD_TRY(conv_args_check_weight(lowering, weight, 2, dims));
+    VKD_TRY(vkd_conv_args_check_weight(lowering, weight, 2, dims));
     *out = (vkd_weights){vkd_value_tensor(lowering, weight)->data, dims[1], 1};
     return VKD_OK;
 }

@@ -20,20 +20,21 @@
 typedef int64_t (*conv_size_fn)(const conv_args *args, int axis, int64_t in);
 
 /* Sets y's dims: channels of the result, and what the window leaves of x. */
-VKD_MUST_USE vkd_status conv_args_shape(vkd_shaping *shaping, const conv_args *args,
-                                        conv_size_fn size, uint32_t channels);
+VKD_MUST_USE vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args,
+                                            conv_size_fn size, uint32_t channels);
 
 /* Input and output tensors, the problem and the channels' parameters; all but out->weights, whose
  * form is the operator's own. VKD_INVALID_MODEL for arguments that contradict each other or the
  * tensors. */
-VKD_MUST_USE vkd_status conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out);
+VKD_MUST_USE vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args,
+                                            conv2d *out);
 
 /* VKD_INVALID_MODEL unless the weight is an int8 constant of these dims. */
-VKD_MUST_USE vkd_status conv_args_check_weight(vkd_lowering *lowering, uint32_t weight,
-                                               uint32_t rank, const uint32_t *dims);
+VKD_MUST_USE vkd_status vkd_conv_args_check_weight(vkd_lowering *lowering, uint32_t weight,
+                                                   uint32_t rank, const uint32_t *dims);
 
 /* A weight that is [out_c][conv2d_weight_row]. */
-VKD_MUST_USE vkd_status conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
-                                              const conv2d_problem *problem, vkd_weights *out);
+VKD_MUST_USE vkd_status vkd_conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
+                                                  const conv2d_problem *problem, vkd_weights *out);
 
 #endif

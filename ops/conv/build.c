@@ -7,20 +7,20 @@
 
 /* ------------------------------------------------------------------------------------- choosing */
 
-/* The choice among candidates that conv2d_consider has filled in; those that fail their check drop
- * out until one passes. */
+/* The choice among candidates that vkd_conv2d_consider has filled in; those that fail their check
+ * drop out until one passes. */
 static vkd_status choose_tried(vkd_lowering *lowering, const conv2d_trying *t,
                                const vkd_trial *trial, const char *problem,
                                vkd_candidate_info *candidates, size_t count, size_t *out_winner,
                                const char **out_reason)
 {
     char key[CONV2D_KEY];
-    conv2d_key_format(t->conv, key);
+    vkd_conv2d_key_format(t->conv, key);
     if (!lowering->variant)
         vkd_tuner_recall(lowering->tuner, key, candidates, count);
     for (;;) {
         size_t winner = *out_winner =
-            conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
+            vkd_conv2d_choose(t->variants, count, candidates, lowering->variant, out_reason);
         bool right;
         if (winner == count)
             return vkd_op_fail(lowering, VKD_DEVICE_ERROR,
@@ -38,8 +38,8 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
                          size_t count, const char *problem, vkd_candidate_info *candidates,
                          size_t *out_winner, const char **out_reason)
 {
-    conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
-    *out_winner = conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
+    vkd_conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
+    *out_winner = vkd_conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
     if (*out_winner == count)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "no kernel can run %s on this device ('%s': %s)", problem,
@@ -48,17 +48,17 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
         return VKD_OK;
     conv2d_trying t;
     const vkd_trial trial =
-        conv2d_trying_begin(&t, lowering->context, conv, lowering->caps, variants);
+        vkd_conv2d_trying_begin(&t, lowering->context, conv, lowering->caps, variants);
     vkd_status status =
         choose_tried(lowering, &t, &trial, problem, candidates, count, out_winner, out_reason);
-    conv2d_trying_end(&t);
+    vkd_conv2d_trying_end(&t);
     return status;
 }
 
 /* ------------------------------------------------------------------------------------- building */
 
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
-                     uint64_t loops, const void *push, uint32_t push_size)
+vkd_node vkd_conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                         uint64_t loops, const void *push, uint32_t push_size)
 {
     vkd_node node = vkd_op_node(lowering, shader, loops, push, push_size);
     const vkd_selection_info *selection = &lowering->selections[lowering->selection_count - 1];
@@ -68,12 +68,12 @@ vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shade
     return node;
 }
 
-vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d_variant *variants,
-                        size_t count)
+vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
+                            const conv2d_variant *variants, size_t count)
 {
     vkd_arena *arena = lowering->graph->arena;
     char text[CONV2D_TEXT];
-    conv2d_problem_format(&conv->problem, text);
+    vkd_conv2d_problem_format(&conv->problem, text);
     const char *problem = vkd_arena_printf(arena, "%s", text), *reason;
     vkd_candidate_info *candidates = vkd_arena_alloc(arena, count, sizeof *candidates);
     vkd_selection_info *grown =
@@ -103,26 +103,26 @@ vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv, const conv2d
     return variants[winner].emit(lowering, conv, variants[winner].tile);
 }
 
-const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count)
+const conv2d_variant *vkd_conv2d_table(const conv2d_problem *problem, size_t *out_count)
 {
     bool real = conv2d_is_float(problem);
-    *out_count = real ? conv2d_float_variant_count : conv2d_variant_count;
-    return real ? conv2d_float_variants : conv2d_variants;
+    *out_count = real ? vkd_conv2d_float_variant_count : vkd_conv2d_variant_count;
+    return real ? vkd_conv2d_float_variants : vkd_conv2d_variants;
 }
 
-const conv2d_variant *conv2d_variant_at(size_t index)
+const conv2d_variant *vkd_conv2d_variant_at(size_t index)
 {
-    if (index < conv2d_variant_count)
-        return &conv2d_variants[index];
-    index -= conv2d_variant_count;
-    return index < conv2d_float_variant_count ? &conv2d_float_variants[index] : NULL;
+    if (index < vkd_conv2d_variant_count)
+        return &vkd_conv2d_variants[index];
+    index -= vkd_conv2d_variant_count;
+    return index < vkd_conv2d_float_variant_count ? &vkd_conv2d_float_variants[index] : NULL;
 }
 
-uint64_t conv2d_table_sum(void)
+uint64_t vkd_conv2d_table_sum(void)
 {
     uint64_t sum = vkd_version();
     const conv2d_variant *variant;
-    for (size_t i = 0; (variant = conv2d_variant_at(i)); i++)
+    for (size_t i = 0; (variant = vkd_conv2d_variant_at(i)); i++)
         for (const char *letter = variant->name; *letter; letter++)
             sum = sum * 31 + (unsigned char)*letter;
     return sum;

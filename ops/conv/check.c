@@ -13,11 +13,11 @@ static void inputs_at(const conv2d_trial *trial, uint32_t n, int64_t y, int64_t 
     if (y < 0 || y >= p->in_h || x < 0 || x >= p->in_w)
         memset(out, trial->requantize.x_zero, count);
     else
-        conv2d_trial_bytes(0,
-                           (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) *
-                                   vkd_align_up(p->in_c, 4) +
-                               c,
-                           count, out);
+        vkd_conv2d_trial_bytes(0,
+                               (((size_t)n * p->in_h + (size_t)y) * p->in_w + (size_t)x) *
+                                       vkd_align_up(p->in_c, 4) +
+                                   c,
+                               count, out);
 }
 
 static int32_t sum_at(const conv2d_trial *trial, const conv2d_place *at)
@@ -63,14 +63,14 @@ static float expected_at(const conv2d_trial *trial, const conv2d_place *at, size
         return q;
     float a = (q - (float)r->zero) * r->q_scale;
     int8_t residual;
-    conv2d_trial_bytes(1, byte, 1, &residual);
+    vkd_conv2d_trial_bytes(1, byte, 1, &residual);
     float b = (float)(residual - r->r_zero) * r->r_scale;
     return clamp(nearbyintf((a + b) * r->sum_inv_scale) + (float)r->sum_zero, -128, 127);
 }
 
 /* Every corner of the output, where the windows hang over the image and tiles end, then places all
  * over it. */
-conv2d_place conv2d_sample(const conv2d_problem *p, uint32_t index)
+conv2d_place vkd_conv2d_sample(const conv2d_problem *p, uint32_t index)
 {
     enum { CORNERS = 16 };
     if (index < CORNERS)
@@ -82,7 +82,7 @@ conv2d_place conv2d_sample(const conv2d_problem *p, uint32_t index)
                           (uint32_t)((bits >> 24) % p->out_w), (uint32_t)((bits >> 40) % p->out_c)};
 }
 
-uint32_t conv2d_sample_count(const conv2d_problem *p)
+uint32_t vkd_conv2d_sample_count(const conv2d_problem *p)
 {
     const uint64_t work = 500000; /* multiply-adds: about a millisecond */
     uint64_t k = conv2d_k(p);
@@ -91,16 +91,16 @@ uint32_t conv2d_sample_count(const conv2d_problem *p)
 
 /* By how much a result may be off: one for each rounding. But a rounding seldom falls the other
  * way: where many results are off by a little, something is missing in their sums. */
-bool conv2d_trial_check(const conv2d_trial *trial, const void *y)
+bool vkd_conv2d_trial_check(const conv2d_trial *trial, const void *y)
 {
     enum { SELDOM = 8 };
     const conv2d_problem *p = &trial->problem;
     if (conv2d_is_float(p))
-        return conv2d_float_trial_check(trial, y);
-    uint32_t count = conv2d_sample_count(p), off = 0;
+        return vkd_conv2d_float_trial_check(trial, y);
+    uint32_t count = vkd_conv2d_sample_count(p), off = 0;
     float tolerance = trial->residual ? 2 : 1;
     for (uint32_t i = 0; i < count; i++) {
-        conv2d_place at = conv2d_sample(p, i);
+        conv2d_place at = vkd_conv2d_sample(p, i);
         size_t byte =
             (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
         float difference = fabsf((float)((const int8_t *)y)[byte] - expected_at(trial, &at, byte));

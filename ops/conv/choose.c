@@ -3,14 +3,15 @@
 
 #include <string.h>
 
-bool conv2d_is_named(const conv2d_variant *variant, const char *name)
+bool vkd_conv2d_is_named(const conv2d_variant *variant, const char *name)
 {
     return !strcmp(variant->name, name) || !strcmp(variant->family, name) ||
            (variant->tile && !strcmp(variant->tile->name, name));
 }
 
-void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem,
-                     const vkd_caps *caps, vkd_candidate_info *candidates)
+void vkd_conv2d_consider(const conv2d_variant *variants, size_t count,
+                         const conv2d_problem *problem, const vkd_caps *caps,
+                         vkd_candidate_info *candidates)
 {
     for (size_t i = 0; i < count; i++) {
         const conv2d_variant *variant = &variants[i];
@@ -31,7 +32,7 @@ static size_t cheapest(const conv2d_variant *variants, size_t count,
 {
     size_t best = count;
     for (size_t i = 0; i < count; i++)
-        if (candidates[i].eligible && (!name || conv2d_is_named(&variants[i], name)) &&
+        if (candidates[i].eligible && (!name || vkd_conv2d_is_named(&variants[i], name)) &&
             (best == count || candidates[i].cost_us < candidates[best].cost_us))
             best = i;
     return best;
@@ -48,8 +49,9 @@ static size_t fastest(size_t count, const vkd_candidate_info *candidates)
     return best;
 }
 
-size_t conv2d_choose(const conv2d_variant *variants, size_t count,
-                     const vkd_candidate_info *candidates, const char *forced, const char **reason)
+size_t vkd_conv2d_choose(const conv2d_variant *variants, size_t count,
+                         const vkd_candidate_info *candidates, const char *forced,
+                         const char **reason)
 {
     size_t winner = forced ? cheapest(variants, count, candidates, forced) : count;
     *reason = "forced by an option";

@@ -34,7 +34,7 @@ static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv
     /* channels may be padded to whole words */
     bool whole = weight->rank == 3 && weight->dims[2] == padded;
     const uint32_t dims[] = {p->kernel[0], p->kernel[1], whole ? padded : p->out_c};
-    VKD_TRY(conv_args_check_weight(lowering, value, 3, dims));
+    VKD_TRY(vkd_conv_args_check_weight(lowering, value, 3, dims));
     *out = (vkd_weights){weight->data, 1, dims[2]};
     return VKD_OK;
 }
@@ -51,18 +51,18 @@ static uint32_t channels_of(const vkd_shaping *shaping, const conv_args *args)
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const conv_args *args = arguments;
-    return conv_args_shape(shaping, args, out_size, channels_of(shaping, args));
+    return vkd_conv_args_shape(shaping, args, out_size, channels_of(shaping, args));
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const conv_args *args = arguments;
     conv2d conv;
-    VKD_TRY(conv_args_begin(lowering, args, &conv));
+    VKD_TRY(vkd_conv_args_begin(lowering, args, &conv));
     VKD_TRY(args->taps_first
                 ? weight_taps(lowering, args->weight, &conv.problem, &conv.weights)
-                : conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
-    return conv2d_build(lowering, &conv, conv2d_variants, conv2d_variant_count);
+                : vkd_conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
+    return vkd_conv2d_build(lowering, &conv, vkd_conv2d_variants, vkd_conv2d_variant_count);
 }
 
 static const conv_args rows_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};

@@ -68,44 +68,46 @@ typedef struct conv2d_variant {
 
 /* All variants for int8, and for floats; the first of each supports everything but what is too long
  * for a device's loops. */
-extern const conv2d_variant conv2d_variants[], conv2d_float_variants[];
-extern const size_t conv2d_variant_count, conv2d_float_variant_count;
+extern const conv2d_variant vkd_conv2d_variants[], vkd_conv2d_float_variants[];
+extern const size_t vkd_conv2d_variant_count, vkd_conv2d_float_variant_count;
 
 /* The one at a place among those of both tables; null behind the last. */
-const conv2d_variant *conv2d_variant_at(size_t index);
+const conv2d_variant *vkd_conv2d_variant_at(size_t index);
 
 /* The table of a problem's dtype. */
-const conv2d_variant *conv2d_table(const conv2d_problem *problem, size_t *out_count);
+const conv2d_variant *vkd_conv2d_table(const conv2d_problem *problem, size_t *out_count);
 
 /* Whether a variant is meant by `name`: its own, its family's or its tile's. */
-bool conv2d_is_named(const conv2d_variant *variant, const char *name);
+bool vkd_conv2d_is_named(const conv2d_variant *variant, const char *name);
 
 /* Describes every variant of a table as a candidate for a problem: eligible or not, and why; its
  * estimated cost. */
-void conv2d_consider(const conv2d_variant *variants, size_t count, const conv2d_problem *problem,
-                     const vkd_caps *caps, vkd_candidate_info *candidates);
+void vkd_conv2d_consider(const conv2d_variant *variants, size_t count,
+                         const conv2d_problem *problem, const vkd_caps *caps,
+                         vkd_candidate_info *candidates);
 
 /* The index of the candidate to use: of the eligible ones that `forced` names, if there are any,
  * the cheapest; else the fastest of those that were measured; else the cheapest. `count` if none is
  * eligible. reason: why it won. */
-size_t conv2d_choose(const conv2d_variant *variants, size_t count,
-                     const vkd_candidate_info *candidates, const char *forced, const char **reason);
+size_t vkd_conv2d_choose(const conv2d_variant *variants, size_t count,
+                         const vkd_candidate_info *candidates, const char *forced,
+                         const char **reason);
 
 /* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds
  * out, keeps the choice for vkd_describe_selection, and emits. */
-VKD_MUST_USE vkd_status conv2d_build(vkd_lowering *lowering, const conv2d *conv,
-                                     const conv2d_variant *variants, size_t count);
+VKD_MUST_USE vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
+                                         const conv2d_variant *variants, size_t count);
 
 /* A checksum of the tables of all variants, for vkd_tuner_create. */
-uint64_t conv2d_table_sum(void);
+uint64_t vkd_conv2d_table_sum(void);
 
 /* "1x64x56x56 -> 1x64x28x28 3x3 s2 p1 d1 g1": the whole problem; pairs that differ by axis as
  * "p1x0" (h, w). Behind it " f32" or " f16" for floats, and " t" where it is transposed. */
 enum { CONV2D_TEXT = 192 };
-void conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
+void vkd_conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
 /* With what else matters for the time of a convolution: a key of the tuning file. */
 enum { CONV2D_KEY = CONV2D_TEXT + 8 };
-void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
+void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem)
 {
@@ -155,16 +157,19 @@ static inline bool conv2d_groups_fill_words(const conv2d_problem *problem)
            (conv2d_ic_group(problem) % 4 == 0 && conv2d_oc_group(problem) % 4 == 0);
 }
 
-uint64_t conv2d_general_loops(const conv2d_problem *problem); /* vkd_node.loops */
+uint64_t vkd_conv2d_general_loops(const conv2d_problem *problem); /* vkd_node.loops */
 
 /* Emission, by family. */
-vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
-vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
+vkd_status vkd_conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv,
+                                   const gemm_tile *tile);
+vkd_status vkd_conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv,
+                                  const gemm_tile *tile);
 /* pointwise and implicit */
-vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
+vkd_status vkd_conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv,
+                                  const gemm_tile *tile);
 
 /* A dispatch of `conv` with its label, shape and work filled in; the bindings are the caller's. */
-vkd_node conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
-                     uint64_t loops, const void *push, uint32_t push_size);
+vkd_node vkd_conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                         uint64_t loops, const void *push, uint32_t push_size);
 
 #endif

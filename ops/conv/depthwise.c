@@ -69,8 +69,8 @@ static uint64_t window_loops(const conv2d_problem *p)
     return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], 0));
 }
 
-const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
-                                     const gemm_tile *tile)
+const char *vkd_conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                         const gemm_tile *tile)
 {
     (void)tile;
     if (!conv2d_is_depthwise(p))
@@ -78,19 +78,21 @@ const char *conv2d_depthwise_refuses(const conv2d_problem *p, const vkd_caps *ca
     return vkd_loops_refuse(caps, window_loops(p));
 }
 
-double conv2d_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+double vkd_conv2d_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                 const gemm_tile *tile)
 {
     (void)tile;
     /* nothing of the loop is unrolled */
     return cost_of(caps, (double)conv2d_pixels(p) * words_of(p), 4.0 * conv2d_taps(p), 1);
 }
 
-vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
+                                     const gemm_tile *tile)
 {
     (void)tile;
-    conv_params push = conv2d_window_params(conv);
-    vkd_node node = conv2d_node(lowering, conv, VKD_SHADER_CONV_DW, window_loops(&conv->problem),
-                                &push, sizeof push);
+    conv_params push = vkd_conv2d_window_params(conv);
+    vkd_node node = vkd_conv2d_node(lowering, conv, VKD_SHADER_CONV_DW,
+                                    window_loops(&conv->problem), &push, sizeof push);
     vkd_node_linear(&node, lowering->caps,
                     conv2d_pixels(&conv->problem) * words_of(&conv->problem));
     return emit(lowering, conv, &node);
@@ -100,7 +102,7 @@ vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, con
 
 #define TILE(id, tile_name, pixels, channels, way)                                                 \
     [CONV2D_ROW_##id] = {.name = tile_name, .m = pixels, .n = channels, .kind = way},
-const gemm_tile conv2d_row_tiles[CONV2D_ROW_TILE_COUNT] = {CONV2D_ROW_TILES(TILE)};
+const gemm_tile vkd_conv2d_row_tiles[CONV2D_ROW_TILE_COUNT] = {CONV2D_ROW_TILES(TILE)};
 #undef TILE
 
 static const struct row_kernel {
@@ -170,7 +172,8 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps,
                : NULL;
 }
 
-const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+const char *vkd_conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                   const gemm_tile *tile)
 {
     if (!conv2d_is_depthwise(p))
         return "it is not depthwise";
@@ -180,13 +183,14 @@ const char *conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps, co
     for (int axis = 0; axis < 3; axis++)
         if (g.groups[axis] > caps->max_workgroup_count[axis])
             return "its grid is larger than the device allows";
-    const char *reason = vkd_kernel_refuses(caps, row_kernel(p)->shaders[tile - conv2d_row_tiles]);
+    const char *reason =
+        vkd_kernel_refuses(caps, row_kernel(p)->shaders[tile - vkd_conv2d_row_tiles]);
     if (reason)
         return reason;
     return tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps, tile) : NULL;
 }
 
-double conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+double vkd_conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     /* inputs, and a row of weights */
     double loads = p->kernel[0] * ((tile->m - 1) * p->stride[1] + 2.0 * p->kernel[1]);
@@ -197,12 +201,12 @@ double conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm
                                        : cost_of(caps, invocations, loads, tile->m);
 }
 
-vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
-    conv_params push = conv2d_window_params(conv);
-    vkd_shader shader = row_kernel(&conv->problem)->shaders[tile - conv2d_row_tiles];
-    vkd_node node = conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0), &push,
-                                sizeof push);
+    conv_params push = vkd_conv2d_window_params(conv);
+    vkd_shader shader = row_kernel(&conv->problem)->shaders[tile - vkd_conv2d_row_tiles];
+    vkd_node node = vkd_conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0),
+                                    &push, sizeof push);
     grid g = row_grid(&conv->problem, lowering->caps, tile);
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);

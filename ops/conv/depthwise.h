@@ -6,11 +6,12 @@
 
 #include "ops/conv/conv.h"
 
-const char *conv2d_depthwise_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+const char *vkd_conv2d_depthwise_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                         const gemm_tile *tile);
+double vkd_conv2d_depthwise_cost(const conv2d_problem *problem, const vkd_caps *caps,
+                                 const gemm_tile *tile);
+vkd_status vkd_conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
                                      const gemm_tile *tile);
-double conv2d_depthwise_cost(const conv2d_problem *problem, const vkd_caps *caps,
-                             const gemm_tile *tile);
-vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
 /* What an invocation of depthwise_row computes: TILE(id, name, pixels of a row, channels, kind). */
 /* clang-format off */
@@ -23,11 +24,12 @@ vkd_status conv2d_emit_depthwise(vkd_lowering *lowering, const conv2d *conv, con
 #define CONV2D_ROW_ID(id, ...) CONV2D_ROW_##id,
 enum { CONV2D_ROW_TILES(CONV2D_ROW_ID) CONV2D_ROW_TILE_COUNT };
 #undef CONV2D_ROW_ID
-extern const gemm_tile conv2d_row_tiles[CONV2D_ROW_TILE_COUNT];
+extern const gemm_tile vkd_conv2d_row_tiles[CONV2D_ROW_TILE_COUNT];
 
-const char *conv2d_row_refuses(const conv2d_problem *problem, const vkd_caps *caps,
-                               const gemm_tile *tile);
-double conv2d_row_cost(const conv2d_problem *problem, const vkd_caps *caps, const gemm_tile *tile);
-vkd_status conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
+const char *vkd_conv2d_row_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                   const gemm_tile *tile);
+double vkd_conv2d_row_cost(const conv2d_problem *problem, const vkd_caps *caps,
+                           const gemm_tile *tile);
+vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
 #endif

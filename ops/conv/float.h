@@ -5,19 +5,19 @@
 
 #include "ops/conv/conv.h"
 
-const char *conv2d_float_general_refuses(const conv2d_problem *problem, const vkd_caps *caps,
-                                         const gemm_tile *tile);
-double conv2d_float_general_cost(const conv2d_problem *problem, const vkd_caps *caps,
-                                 const gemm_tile *tile);
-vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
+const char *vkd_conv2d_float_general_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                             const gemm_tile *tile);
+double vkd_conv2d_float_general_cost(const conv2d_problem *problem, const vkd_caps *caps,
                                      const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
+                                         const gemm_tile *tile);
 
-const char *conv2d_float_depthwise_refuses(const conv2d_problem *problem, const vkd_caps *caps,
-                                           const gemm_tile *tile);
-double conv2d_float_depthwise_cost(const conv2d_problem *problem, const vkd_caps *caps,
-                                   const gemm_tile *tile);
-vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
+const char *vkd_conv2d_float_depthwise_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                               const gemm_tile *tile);
+double vkd_conv2d_float_depthwise_cost(const conv2d_problem *problem, const vkd_caps *caps,
                                        const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
+                                           const gemm_tile *tile);
 
 /* What an invocation of the depthwise kernel for one undilated window computes: TILE(kernel, name,
  * pixels, channels, kind). */
@@ -30,13 +30,14 @@ vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *con
 #define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
 enum { CONV2D_FLOAT_ROW_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_ROW_TILE_COUNT };
 #undef CONV2D_FLOAT_ID
-extern const gemm_tile conv2d_float_row_tiles[CONV2D_FLOAT_ROW_TILE_COUNT];
+extern const gemm_tile vkd_conv2d_float_row_tiles[CONV2D_FLOAT_ROW_TILE_COUNT];
 
-const char *conv2d_float_row_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+const char *vkd_conv2d_float_row_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                         const gemm_tile *tile);
+double vkd_conv2d_float_row_cost(const conv2d_problem *problem, const vkd_caps *caps,
+                                 const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv,
                                      const gemm_tile *tile);
-double conv2d_float_row_cost(const conv2d_problem *problem, const vkd_caps *caps,
-                             const gemm_tile *tile);
-vkd_status conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 
 /* What an invocation of the matrix product computes: TILE(kernel, name, pixels, channels, kind). */
 /* clang-format off */
@@ -50,14 +51,14 @@ vkd_status conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv, con
 #define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
 enum { CONV2D_FLOAT_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_TILE_COUNT };
 #undef CONV2D_FLOAT_ID
-extern const gemm_tile conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT];
+extern const gemm_tile vkd_conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT];
 
-const char *conv2d_float_tile_refuses(const conv2d_problem *problem, const vkd_caps *caps,
-                                      const gemm_tile *tile);
-double conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps *caps,
-                              const gemm_tile *tile);
-vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv,
+const char *vkd_conv2d_float_tile_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                          const gemm_tile *tile);
+double vkd_conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps *caps,
                                   const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv,
+                                      const gemm_tile *tile);
 
 /* What a kernel does in a microsecond, by kind of device: units of work, which are multiply-adds
  * where nothing else is said, and outputs, which are counted apart on CPUs. Measured with llvmpipe
@@ -67,26 +68,26 @@ typedef struct conv2d_float_rates {
 } conv2d_float_rates;
 
 /* Estimated microseconds. steps: of the longest invocation, each of which waits for memory. */
-double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work,
-                         double outputs, double steps);
+double vkd_conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work,
+                             double outputs, double steps);
 
 /* The form in which a kernel wants weights: conv_weights_params of shaders/conv_float_params.h. */
 typedef struct conv2d_packing {
     uint32_t unit, grain;
     uint32_t w_tap; /* weights of a tap for an output channel, a multiple of grain */
 } conv2d_packing;
-VKD_MUST_USE vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
-                                             const conv2d_packing *packing, vkd_tensor_id *out);
+VKD_MUST_USE vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
+                                                 const conv2d_packing *packing, vkd_tensor_id *out);
 
 /* A dispatch with its operands and the constants that all kernels have; the grid is the caller's.
  */
-VKD_MUST_USE vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv,
-                                           vkd_shader shader, uint64_t loops,
-                                           const conv2d_packing *packing, vkd_node *out);
+VKD_MUST_USE vkd_status vkd_conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv,
+                                               vkd_shader shader, uint64_t loops,
+                                               const conv2d_packing *packing, vkd_node *out);
 
 /* For kernels that fetch x and weights as texels: how many the larger one has at most, and the
  * masks of a node. */
-uint64_t conv2d_float_texels(const conv2d_problem *problem);
-void conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype);
+uint64_t vkd_conv2d_float_texels(const conv2d_problem *problem);
+void vkd_conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype);
 
 #endif

@@ -16,8 +16,8 @@ static uint64_t runs_of(const conv2d_problem *p, uint32_t pixels)
     return (uint64_t)p->n * p->out_h * vkd_divide_up(p->out_w, pixels) * vkd_divide_up(p->out_c, 4);
 }
 
-const char *conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
-                                           const gemm_tile *tile)
+const char *vkd_conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                               const gemm_tile *tile)
 {
     (void)tile;
     if (!conv2d_is_depthwise(p))
@@ -25,24 +25,24 @@ const char *conv2d_float_depthwise_refuses(const conv2d_problem *p, const vkd_ca
     return vkd_loops_refuse(caps, depthwise_loops(p));
 }
 
-double conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps,
-                                   const gemm_tile *tile)
+double vkd_conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                       const gemm_tile *tile)
 {
     (void)tile;
     static const conv2d_float_rates rates = {2.1e3, 860, 5e6, 100e3};
     double outputs = (double)runs_of(p, RUN) * 4 * RUN, taps = conv2d_taps(p);
-    return conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
+    return vkd_conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
 }
 
-vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
-                                       const gemm_tile *tile)
+vkd_status vkd_conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
+                                           const gemm_tile *tile)
 {
     (void)tile;
     const conv2d_problem *p = &conv->problem;
     const conv2d_packing packing = {4, 1, 1};
     vkd_node node;
-    VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT_DW, depthwise_loops(p),
-                               &packing, &node));
+    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT_DW, depthwise_loops(p),
+                                   &packing, &node));
     vkd_node_linear(&node, lowering->caps, runs_of(p, RUN));
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }
@@ -55,14 +55,14 @@ vkd_status conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *con
                            .m = pixels,                                                            \
                            .n = channels,                                                          \
                            .kind = way},
-const gemm_tile conv2d_float_row_tiles[CONV2D_FLOAT_ROW_TILE_COUNT] = {
+const gemm_tile vkd_conv2d_float_row_tiles[CONV2D_FLOAT_ROW_TILE_COUNT] = {
     CONV2D_FLOAT_ROW_TILES(TILE)};
 #undef TILE
 
 static uint64_t row_loops(const conv2d_problem *p) { return vkd_loop(p->kernel[0], 0); }
 
-const char *conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps *caps,
-                                     const gemm_tile *tile)
+const char *vkd_conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                         const gemm_tile *tile)
 {
     enum { WIDEST = 7, LONGEST_STRIDE = 2 };
     if (!conv2d_is_depthwise(p))
@@ -73,33 +73,35 @@ const char *conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps *ca
                "next one";
     if (tile->kind == GEMM_IN_LANES && caps->type != VKD_TYPE_CPU)
         return "it is for CPU devices";
-    if (tile->kind == GEMM_IN_LANES && conv2d_float_texels(p) > caps->max_texels)
+    if (tile->kind == GEMM_IN_LANES && vkd_conv2d_float_texels(p) > caps->max_texels)
         return "its tensors are larger than a texel buffer";
     return vkd_loops_refuse(caps, row_loops(p));
 }
 
 /* Its work is loads, of inputs and of weights. */
-double conv2d_float_row_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+double vkd_conv2d_float_row_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                 const gemm_tile *tile)
 {
     static const conv2d_float_rates rates[] = {
         [CONV2D_FLOAT_ROW] = {400, INFINITY, 1e6, 20e3},
         [CONV2D_FLOAT_ROW_LANES] = {650, INFINITY, 1e6, 20e3}};
     double runs = (double)runs_of(p, tile->m),
            loads = p->kernel[0] * ((tile->m - 1.0) * p->stride[1] + 2.0 * p->kernel[1]);
-    return conv2d_float_cost(caps, &rates[tile - conv2d_float_row_tiles], runs * loads,
-                             runs * tile->m * tile->n, p->kernel[0]);
+    return vkd_conv2d_float_cost(caps, &rates[tile - vkd_conv2d_float_row_tiles], runs * loads,
+                                 runs * tile->m * tile->n, p->kernel[0]);
 }
 
-vkd_status conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv,
+                                     const gemm_tile *tile)
 {
     const conv2d_problem *p = &conv->problem;
     const conv2d_packing packing = {4, 1, 1};
     vkd_node node;
-    VKD_TRY(conv2d_float_begin(lowering, conv, tile->shader, row_loops(p), &packing, &node));
+    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, tile->shader, row_loops(p), &packing, &node));
     vkd_node_linear(&node, lowering->caps, runs_of(p, tile->m));
     vkd_node_spec(&node, p->kernel[1]);
     vkd_node_spec(&node, p->stride[1]);
     if (tile->kind == GEMM_IN_LANES)
-        conv2d_float_fetch_texels(&node, p->dtype);
+        vkd_conv2d_float_fetch_texels(&node, p->dtype);
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

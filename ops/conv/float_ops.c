@@ -270,7 +270,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(make_output(lowering, args->y, &conv.y));
     conv.problem = problem_of(lowering->values, args);
     conv.largest = problem_of(lowering->net->values, args);
-    VKD_TRY(conv2d_build(lowering, &conv, conv2d_float_variants, conv2d_float_variant_count));
+    VKD_TRY(vkd_conv2d_build(lowering, &conv, vkd_conv2d_float_variants,
+                             vkd_conv2d_float_variant_count));
     return rank == 4 ? VKD_OK : as_sequence(lowering, args->y, conv.y);
 }
 

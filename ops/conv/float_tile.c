@@ -10,7 +10,7 @@
                            .m = pixels,                                                            \
                            .n = channels,                                                          \
                            .kind = way},
-const gemm_tile conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT] = {CONV2D_FLOAT_TILES(TILE)};
+const gemm_tile vkd_conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT] = {CONV2D_FLOAT_TILES(TILE)};
 #undef TILE
 
 /* Of k, four input channels each. */
@@ -119,12 +119,13 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps)
 {
     if (caps->type != VKD_TYPE_CPU || caps->subgroup_size != GEMM_LANES || !caps->subgroup_shuffle)
         return "it is for CPU devices with subgroups of 8";
-    return conv2d_float_texels(p) > caps->max_texels ? "its tensors are larger than a texel buffer"
-                                                     : NULL;
+    return vkd_conv2d_float_texels(p) > caps->max_texels
+               ? "its tensors are larger than a texel buffer"
+               : NULL;
 }
 
-const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *caps,
-                                      const gemm_tile *tile)
+const char *vkd_conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                          const gemm_tile *tile)
 {
     if (!conv2d_groups_fill_words(p))
         return "the channels of a group are no multiple of 4";
@@ -146,7 +147,8 @@ const char *conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *c
     return vkd_loops_refuse(caps, tile_loops(p, tile, local[2]));
 }
 
-double conv2d_float_tile_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+double vkd_conv2d_float_tile_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                  const gemm_tile *tile)
 {
     static const conv2d_float_rates rates[CONV2D_FLOAT_TILE_COUNT] = {
         [CONV2D_FLOAT_TILE_4X4] = {6.5e3, 500, 8e6, 200e3},
@@ -157,8 +159,8 @@ double conv2d_float_tile_cost(const conv2d_problem *p, const vkd_caps *caps, con
     uint32_t local[3];
     tile_workgroup(p, caps, tile, local);
     double outputs = tiles_of(p, tile) * tile->m * tile->n, steps = (double)steps_of(p);
-    return conv2d_float_cost(caps, &rates[tile - conv2d_float_tiles], outputs * steps * 4, outputs,
-                             steps / local[2]);
+    return vkd_conv2d_float_cost(caps, &rates[tile - vkd_conv2d_float_tiles], outputs * steps * 4,
+                                 outputs, steps / local[2]);
 }
 
 /* Whether windows may reach beyond the image. */
@@ -167,7 +169,8 @@ static bool hangs_over(const conv2d_problem *p)
     return p->transposed || p->padding[0] || p->padding[1];
 }
 
-vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv,
+                                      const gemm_tile *tile)
 {
     const conv2d_problem *p = &conv->problem;
     const bool in_lanes = tile->kind == GEMM_IN_LANES;
@@ -175,13 +178,13 @@ vkd_status conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv, co
     uint32_t local[3];
     vkd_node node;
     tile_workgroup(conv2d_choice(conv), lowering->caps, tile, local);
-    VKD_TRY(conv2d_float_begin(lowering, conv, tile->shader, tile_loops(p, tile, local[2]),
-                               &packing, &node));
+    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, tile->shader, tile_loops(p, tile, local[2]),
+                                   &packing, &node));
     memcpy(node.specs, local, sizeof local);
     node.groups[0] = (uint32_t)vkd_divide_up(columns_of(p, tile), in_lanes ? 1 : local[0]);
     tile_rows(p, lowering->caps, tile, local, &node.groups[1]);
     if (in_lanes) {
-        conv2d_float_fetch_texels(&node, p->dtype);
+        vkd_conv2d_float_fetch_texels(&node, p->dtype);
     } else {
         vkd_node_spec(&node, hangs_over(p));
         vkd_node_spec(&node, conv2d_ic_group(p) % 4 != 0);

@@ -15,7 +15,7 @@ static size_t weight_count(const conv2d_problem *p)
     return (size_t)p->out_c * (size_t)conv2d_k(p);
 }
 
-vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
+vkd_status vkd_conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     *out = (conv2d_trial){.problem = conv->problem, .real = conv->real};
     if (out->real.weights)
@@ -26,11 +26,11 @@ vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_
     return out->made_real ? VKD_OK : vkd_fail_memory(arena->context, "a convolution to try");
 }
 
-void conv2d_float_trial_fill(conv2d_trial *trial)
+void vkd_conv2d_float_trial_fill(conv2d_trial *trial)
 {
     for (size_t i = 0, count = trial->made_real ? weight_count(&trial->problem) : 0; i < count; i++)
         vkd_element_set(trial->problem.dtype, trial->made_real, i,
-                        conv2d_trial_number(WEIGHT_STREAM, i));
+                        vkd_conv2d_trial_number(WEIGHT_STREAM, i));
 }
 
 typedef struct made_source {
@@ -43,9 +43,10 @@ static void pack_made(const void *from, void *dst, size_t size)
     const made_source *source = from;
     size_t element = vkd_dtype_size((vkd_dtype)source->dtype);
     for (size_t i = 0; i < size / element; i++)
-        vkd_element_set(
-            (vkd_dtype)source->dtype, (char *)dst, i,
-            i % source->padded < source->channels ? conv2d_trial_number(source->stream, i) : NAN);
+        vkd_element_set((vkd_dtype)source->dtype, (char *)dst, i,
+                        i % source->padded < source->channels
+                            ? vkd_conv2d_trial_number(source->stream, i)
+                            : NAN);
 }
 
 static vkd_status add_made(const conv2d_trial *trial, vkd_graph *graph, uint32_t stream,
@@ -66,7 +67,7 @@ static vkd_status add_made(const conv2d_trial *trial, vkd_graph *graph, uint32_t
     return VKD_OK;
 }
 
-vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph, conv2d *out)
+vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph, conv2d *out)
 {
     const conv2d_problem *p = &trial->problem;
     const uint32_t x_dims[] = {p->n, p->in_c, p->in_h, p->in_w},
@@ -109,7 +110,7 @@ static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t 
         uint32_t ic = group * ic_group + i;
         size_t row =
             p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
-        double product = conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
+        double product = vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
                          vkd_element_get(p->dtype, trial->real.weights, row * conv2d_taps(p) + tap);
         out->sum += product;
         out->magnitude += fabs(product);
@@ -121,7 +122,7 @@ static float_sum sum_at(const conv2d_trial *trial, const conv2d_place *at)
     const conv2d_problem *p = &trial->problem;
     float_sum sum = {0};
     if (trial->real.bias != VKD_NO_TENSOR)
-        sum.sum = conv2d_trial_number(BIAS_STREAM, at->c);
+        sum.sum = vkd_conv2d_trial_number(BIAS_STREAM, at->c);
     sum.magnitude = fabs(sum.sum);
     for (uint32_t ky = 0; ky < p->kernel[0]; ky++)
         for (uint32_t kx = 0; kx < p->kernel[1]; kx++) {
@@ -148,11 +149,11 @@ static bool is_right(const conv2d_trial *trial, double got, float_sum sum)
     return fabs(got - expected) <= tolerance;
 }
 
-bool conv2d_float_trial_check(const conv2d_trial *trial, const void *y)
+bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y)
 {
     const conv2d_problem *p = &trial->problem;
-    for (uint32_t i = 0, count = conv2d_sample_count(p); i < count; i++) {
-        conv2d_place at = conv2d_sample(p, i);
+    for (uint32_t i = 0, count = vkd_conv2d_sample_count(p); i < count; i++) {
+        conv2d_place at = vkd_conv2d_sample(p, i);
         size_t slot =
             (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
         if (!is_right(trial, vkd_element_get(p->dtype, y, slot), sum_at(trial, &at)))

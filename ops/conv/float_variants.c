@@ -35,14 +35,14 @@ static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
 
 /* A dispatch with its operands and the constants that all kernels have; the grid is the caller's.
  */
-vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
-                              uint64_t loops, const conv2d_packing *packing, vkd_node *out)
+vkd_status vkd_conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
+                                  uint64_t loops, const conv2d_packing *packing, vkd_node *out)
 {
     const bool has_bias = conv->real.bias != VKD_NO_TENSOR;
     const conv_float_params push = params_of(conv, packing->w_tap);
     vkd_tensor_id weights;
-    VKD_TRY(conv2d_float_weights(lowering, conv, packing, &weights));
-    *out = conv2d_node(lowering, conv, shader, loops, &push, sizeof push);
+    VKD_TRY(vkd_conv2d_float_weights(lowering, conv, packing, &weights));
+    *out = vkd_conv2d_node(lowering, conv, shader, loops, &push, sizeof push);
     vkd_node_read(out, conv->x);
     vkd_node_read(out, weights);
     vkd_node_read(out, has_bias ? conv->real.bias : weights);
@@ -53,7 +53,7 @@ vkd_status conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vkd_sh
     return VKD_OK;
 }
 
-uint64_t conv2d_float_texels(const conv2d_problem *p)
+uint64_t vkd_conv2d_float_texels(const conv2d_problem *p)
 {
     const uint64_t texel = p->dtype == VKD_DTYPE_FLOAT16 ? 2 : 4; /* elements of one */
     uint64_t x = (uint64_t)p->n * p->in_h * p->in_w * vkd_align_up(p->in_c, 4);
@@ -61,7 +61,7 @@ uint64_t conv2d_float_texels(const conv2d_problem *p)
     return (x > w ? x : w) / texel;
 }
 
-void conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype)
+void vkd_conv2d_float_fetch_texels(vkd_node *node, vkd_dtype dtype)
 {
     node->texel_mask = 0x3;
     node->word_mask = dtype == VKD_DTYPE_FLOAT16 ? 0x3 : 0;
@@ -71,8 +71,8 @@ static uint32_t words_of(const conv2d_problem *p) { return (uint32_t)vkd_divide_
 
 /* ------------------------------------------------------------------------------------ estimates */
 
-double conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work,
-                         double outputs, double steps)
+double vkd_conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rates, double work,
+                             double outputs, double steps)
 {
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + work / rates->cpu + outputs / rates->cpu_outputs;
@@ -89,31 +89,31 @@ static uint64_t general_loops(const conv2d_problem *p)
     return vkd_loop(p->kernel[0], vkd_loop(p->kernel[1], vkd_loop(conv2d_ic_group(p), 0)));
 }
 
-const char *conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps *caps,
-                                         const gemm_tile *tile)
+const char *vkd_conv2d_float_general_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                             const gemm_tile *tile)
 {
     (void)tile;
     return vkd_loops_refuse(caps, general_loops(p));
 }
 
-double conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps,
-                                 const gemm_tile *tile)
+double vkd_conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *caps,
+                                     const gemm_tile *tile)
 {
     (void)tile;
     static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3};
     double outputs = (double)conv2d_pixels(p) * words_of(p) * 4, k = (double)conv2d_k(p);
-    return conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
+    return vkd_conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
 }
 
-vkd_status conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
-                                     const gemm_tile *tile)
+vkd_status vkd_conv2d_float_emit_general(vkd_lowering *lowering, const conv2d *conv,
+                                         const gemm_tile *tile)
 {
     (void)tile;
     const conv2d_problem *p = &conv->problem;
     const conv2d_packing packing = {4, 1, conv2d_ic_group(p)};
     vkd_node node;
-    VKD_TRY(conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT, general_loops(p), &packing,
-                               &node));
+    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, VKD_SHADER_CONV_FLOAT, general_loops(p),
+                                   &packing, &node));
     vkd_node_linear(&node, lowering->caps, conv2d_pixels(p) * words_of(p));
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }
@@ -129,43 +129,47 @@ static bool is_pointwise(const conv2d_problem *p)
 static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
                                      const gemm_tile *tile)
 {
-    return is_pointwise(p) ? conv2d_float_tile_refuses(p, caps, tile)
+    return is_pointwise(p) ? vkd_conv2d_float_tile_refuses(p, caps, tile)
                            : "the kernel is not 1x1 without padding";
 }
 
 static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps,
                                     const gemm_tile *tile)
 {
-    return is_pointwise(p) ? "it is pointwise" : conv2d_float_tile_refuses(p, caps, tile);
+    return is_pointwise(p) ? "it is pointwise" : vkd_conv2d_float_tile_refuses(p, caps, tile);
 }
 
 #define POINTWISE(id, name, ...)                                                                   \
     {"pointwise " name,                                                                            \
      "pointwise",                                                                                  \
-     &conv2d_float_tiles[CONV2D_FLOAT_##id],                                                       \
+     &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id],                                                   \
      pointwise_refuses,                                                                            \
-     conv2d_float_tile_cost,                                                                       \
-     conv2d_float_emit_tile},
+     vkd_conv2d_float_tile_cost,                                                                   \
+     vkd_conv2d_float_emit_tile},
 #define IMPLICIT(id, name, ...)                                                                    \
     {"implicit " name,                                                                             \
      "implicit",                                                                                   \
-     &conv2d_float_tiles[CONV2D_FLOAT_##id],                                                       \
+     &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id],                                                   \
      implicit_refuses,                                                                             \
-     conv2d_float_tile_cost,                                                                       \
-     conv2d_float_emit_tile},
+     vkd_conv2d_float_tile_cost,                                                                   \
+     vkd_conv2d_float_emit_tile},
 
 #define DEPTHWISE_ROW(id, name, ...)                                                               \
-    {"depthwise_row " name,    "depthwise_row",       &conv2d_float_row_tiles[CONV2D_FLOAT_##id],  \
-     conv2d_float_row_refuses, conv2d_float_row_cost, conv2d_float_emit_row},
+    {"depthwise_row " name,                                                                        \
+     "depthwise_row",                                                                              \
+     &vkd_conv2d_float_row_tiles[CONV2D_FLOAT_##id],                                               \
+     vkd_conv2d_float_row_refuses,                                                                 \
+     vkd_conv2d_float_row_cost,                                                                    \
+     vkd_conv2d_float_emit_row},
 
 /* clang-format off */
-const conv2d_variant conv2d_float_variants[] = {
-    {"general", "general", NULL, conv2d_float_general_refuses, conv2d_float_general_cost, conv2d_float_emit_general},
+const conv2d_variant vkd_conv2d_float_variants[] = {
+    {"general", "general", NULL, vkd_conv2d_float_general_refuses, vkd_conv2d_float_general_cost, vkd_conv2d_float_emit_general},
     CONV2D_FLOAT_TILES(POINTWISE)
     CONV2D_FLOAT_TILES(IMPLICIT)
-    {"depthwise", "depthwise", NULL, conv2d_float_depthwise_refuses, conv2d_float_depthwise_cost, conv2d_float_emit_depthwise},
+    {"depthwise", "depthwise", NULL, vkd_conv2d_float_depthwise_refuses, vkd_conv2d_float_depthwise_cost, vkd_conv2d_float_emit_depthwise},
     CONV2D_FLOAT_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */
-const size_t conv2d_float_variant_count =
-    sizeof conv2d_float_variants / sizeof *conv2d_float_variants;
+const size_t vkd_conv2d_float_variant_count =
+    sizeof vkd_conv2d_float_variants / sizeof *vkd_conv2d_float_variants;

@@ -67,8 +67,8 @@ static vkd_status pack_on_device(vkd_lowering *lowering, const conv2d *conv,
     return vkd_op_add_node(lowering, &node, conv->real.computed, *out);
 }
 
-vkd_status conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
-                                const conv2d_packing *packing, vkd_tensor_id *out)
+vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
+                                    const conv2d_packing *packing, vkd_tensor_id *out)
 {
     const conv2d_problem *p = &conv->problem;
     uint64_t count = vkd_align_up(p->out_c, packing->unit) * conv2d_taps(p) * packing->w_tap;

@@ -17,7 +17,7 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t t
     };
 }
 
-gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
+gemm_problem vkd_conv2d_direct_gemm(const conv2d_problem *p)
 {
     gemm_problem gemm = {
         .m = (uint32_t)conv2d_pixels(p),
@@ -37,35 +37,36 @@ gemm_problem conv2d_direct_gemm(const conv2d_problem *p)
     return gemm;
 }
 
-uint64_t conv2d_im2col_row(const conv2d_problem *p) { return vkd_align_up(conv2d_k(p), 16); }
+uint64_t vkd_conv2d_im2col_row(const conv2d_problem *p) { return vkd_align_up(conv2d_k(p), 16); }
 
-gemm_problem conv2d_im2col_gemm(const conv2d_problem *p)
+gemm_problem vkd_conv2d_im2col_gemm(const conv2d_problem *p)
 {
-    uint32_t row = (uint32_t)conv2d_im2col_row(p), k = p->groups > 1 ? row : (uint32_t)conv2d_k(p);
+    uint32_t row = (uint32_t)vkd_conv2d_im2col_row(p),
+             k = p->groups > 1 ? row : (uint32_t)conv2d_k(p);
     return vkd_gemm_matrix((uint32_t)conv2d_pixels(p), conv2d_oc_group(p), k, p->groups,
                            row * p->groups);
 }
 
-vkd_status conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
-    gemm_problem problem = conv2d_direct_gemm(&conv->problem);
+    gemm_problem problem = vkd_conv2d_direct_gemm(&conv->problem);
     problem.x_zero = conv->x_zero;
     gemm_operands operands = operands_of(conv, conv->x, problem.tap_k);
     return vkd_gemm_emit(lowering, tile, &problem, &operands,
-                         conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
+                         vkd_conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
 }
 
-vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
 {
     const conv2d_problem *p = &conv->problem;
-    uint64_t pixels = conv2d_pixels(p), row = conv2d_im2col_row(p);
+    uint64_t pixels = conv2d_pixels(p), row = vkd_conv2d_im2col_row(p);
     vkd_tensor_id matrix;
     VKD_TRY(vkd_graph_add_buffer(lowering->graph, pixels * row * p->groups, NULL, NULL, &matrix));
 
-    conv_params push = conv2d_window_params(conv);
+    conv_params push = vkd_conv2d_window_params(conv);
     push.k_row = (uint32_t)row;
     vkd_node node =
-        conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
+        vkd_conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
     node.macs = 0;
     vkd_node_linear(&node, lowering->caps, pixels * p->groups * (row / 16));
     node.specs[node.spec_count++] = push.ic_group % 16 == 0 ? 16 : push.ic_group % 4 == 0 ? 4 : 1;
@@ -74,8 +75,8 @@ vkd_status conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, const 
     vkd_node_write(&node, matrix);
     VKD_TRY(vkd_op_add_node(lowering, &node, conv->x, matrix));
 
-    gemm_problem problem = conv2d_im2col_gemm(p);
+    gemm_problem problem = vkd_conv2d_im2col_gemm(p);
     gemm_operands operands = operands_of(conv, matrix, (uint32_t)conv2d_k(p));
     return vkd_gemm_emit(lowering, tile, &problem, &operands,
-                         conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
+                         vkd_conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
 }

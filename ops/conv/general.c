@@ -48,7 +48,7 @@ static void pack_rows(const void *from, void *dst, size_t size)
     memset(out, 0, size - (size_t)(out - (int8_t *)dst));
 }
 
-conv_params conv2d_window_params(const conv2d *conv)
+conv_params vkd_conv2d_window_params(const conv2d *conv)
 {
     const conv2d_problem *p = &conv->problem;
     return (conv_params){
@@ -94,7 +94,7 @@ static void set_grid(vkd_node *node, const conv_params *p)
     node->groups[2] = (uint32_t)vkd_divide_up(rows, local[2]);
 }
 
-uint64_t conv2d_general_loops(const conv2d_problem *p)
+uint64_t vkd_conv2d_general_loops(const conv2d_problem *p)
 {
     if (!conv2d_groups_fill_words(p))
         return vkd_loop(conv2d_k(p), 0);
@@ -102,7 +102,8 @@ uint64_t conv2d_general_loops(const conv2d_problem *p)
                     vkd_loop(p->kernel[1], vkd_loop(vkd_divide_up(conv2d_ic_group(p), 4), 0)));
 }
 
-vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
+vkd_status vkd_conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv,
+                                   const gemm_tile *tile)
 {
     (void)tile;
     const conv2d_problem *p = &conv->problem;
@@ -114,7 +115,7 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
         .taps = conv2d_taps(p),
         .ic_group = conv2d_ic_group(p),
     };
-    conv_params push = conv2d_window_params(conv);
+    conv_params push = vkd_conv2d_window_params(conv);
     push.k_row = source.row;
 
     uint64_t bytes =
@@ -125,8 +126,8 @@ vkd_status conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv, const
                             &weights));
 
     vkd_node node =
-        conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
-                    conv2d_general_loops(p), &push, sizeof push);
+        vkd_conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
+                        vkd_conv2d_general_loops(p), &push, sizeof push);
     if (words)
         set_grid(&node, &push);
     else

@@ -19,12 +19,12 @@ static vkd_status make_wish(vkd_arena *arena, const vkd_selection_info *selectio
 {
     char key[CONV2D_KEY];
     size_t count = selection->candidate_count, winner = winner_of(selection), unused;
-    conv2d_key_format(conv, key);
+    vkd_conv2d_key_format(conv, key);
     *out = (conv2d_wish){.key = vkd_arena_printf(arena, "%s", key),
                          .conv = conv,
                          .count = count,
                          .candidates = vkd_arena_alloc(arena, count, sizeof *out->candidates),
-                         .family = conv2d_table(&conv->problem, &unused)[winner].family,
+                         .family = vkd_conv2d_table(&conv->problem, &unused)[winner].family,
                          .us = selection->candidates[winner].cost_us};
     if (!out->key || !out->candidates)
         return vkd_fail_memory(arena->context, "what to measure");
@@ -80,8 +80,8 @@ static void add_up_families(conv2d_wish *wishes, size_t count)
     }
 }
 
-vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wish **out,
-                         size_t *out_count)
+vkd_status vkd_conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered, conv2d_wish **out,
+                             size_t *out_count)
 {
     size_t count = lowered->selection_count;
     conv2d_wish *wishes = vkd_arena_alloc(arena, count ? count : 1, sizeof *wishes);
@@ -104,16 +104,16 @@ static vkd_status measure_one(vkd_context *context, vkd_tuner *tuner, const vkd_
 {
     conv2d_trying trying;
     size_t unused;
-    const conv2d_variant *variants = conv2d_table(&wish->conv->problem, &unused);
-    const vkd_trial trial = conv2d_trying_begin(&trying, context, wish->conv, caps, variants);
+    const conv2d_variant *variants = vkd_conv2d_table(&wish->conv->problem, &unused);
+    const vkd_trial trial = vkd_conv2d_trying_begin(&trying, context, wish->conv, caps, variants);
     vkd_status status =
         vkd_tuner_measure(tuner, wish->key, wish->candidates, wish->count, &trial, out_known);
-    conv2d_trying_end(&trying);
+    vkd_conv2d_trying_end(&trying);
     return status;
 }
 
-vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
-                          conv2d_wish *wishes, size_t count)
+vkd_status vkd_conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
+                              conv2d_wish *wishes, size_t count)
 {
     double all_us = 0, left_us = 0;
     size_t left = 0, first = 0;

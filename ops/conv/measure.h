@@ -19,12 +19,12 @@ typedef struct conv2d_wish {
 /* The distinct problems of a model that was lowered without a tuner, those first whose measuring
  * promises most: the families by their time, so that a kernel is compiled once for all who share
  * it, and in a family the problems by theirs. In the arena. */
-VKD_MUST_USE vkd_status conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered,
-                                      conv2d_wish **out, size_t *out_count);
+VKD_MUST_USE vkd_status vkd_conv2d_wishes(vkd_arena *arena, const vkd_lowered *lowered,
+                                          conv2d_wish **out, size_t *out_count);
 
 /* Measures them one after another, as far as the tuner's budget goes, and says in the log what is
  * left. */
-VKD_MUST_USE vkd_status conv2d_measure(vkd_context *context, vkd_tuner *tuner, const vkd_caps *caps,
-                                       conv2d_wish *wishes, size_t count);
+VKD_MUST_USE vkd_status vkd_conv2d_measure(vkd_context *context, vkd_tuner *tuner,
+                                           const vkd_caps *caps, conv2d_wish *wishes, size_t count);
 
 #endif

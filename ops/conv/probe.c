@@ -22,7 +22,7 @@ static const conv2d_problem probed_problem = {.n = 1,
                                               .dilation = {1, 1},
                                               .groups = 1};
 
-float conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large)
+float vkd_conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large)
 {
     const double noise = 1.15;
     if (small->measured_us <= 0 || large->measured_us <= 0)
@@ -34,12 +34,13 @@ float conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_i
 static conv2d_variant probed_variant(const gemm_tile *tile)
 {
     size_t i = 0;
-    while (conv2d_variants[i].tile != tile || !conv2d_is_named(&conv2d_variants[i], "pointwise"))
+    while (vkd_conv2d_variants[i].tile != tile ||
+           !vkd_conv2d_is_named(&vkd_conv2d_variants[i], "pointwise"))
         i++;
-    return conv2d_variants[i];
+    return vkd_conv2d_variants[i];
 }
 
-vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps)
+vkd_status vkd_conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps)
 {
     const conv2d conv = {.problem = probed_problem, .residual = VKD_NO_TENSOR};
     conv2d_variant variants[PROBED];
@@ -49,13 +50,13 @@ vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps)
         return VKD_OK;
     for (int i = 0; i < PROBED; i++)
         variants[i] = probed_variant(&vkd_gemm_tiles[probed_tiles[i]]);
-    conv2d_consider(variants, PROBED, &probed_problem, caps, candidates);
-    conv2d_problem_format(&probed_problem, text);
+    vkd_conv2d_consider(variants, PROBED, &probed_problem, caps, candidates);
+    vkd_conv2d_problem_format(&probed_problem, text);
     conv2d_trying trying;
-    const vkd_trial trial = conv2d_trying_begin(&trying, context, &conv, caps, variants);
+    const vkd_trial trial = vkd_conv2d_trying_begin(&trying, context, &conv, caps, variants);
     vkd_status status = vkd_tuner_probe(tuner, key, candidates, PROBED, &trial);
-    conv2d_trying_end(&trying);
-    caps->large_tiles = conv2d_probe_factor(&candidates[SMALL], &candidates[LARGE]);
+    vkd_conv2d_trying_end(&trying);
+    caps->large_tiles = vkd_conv2d_probe_factor(&candidates[SMALL], &candidates[LARGE]);
     if (status == VKD_OK && candidates[LARGE].measured_us > 0)
         vkd_log(context, VKD_LOG_INFO,
                 "probe: '%s' %.0f us, '%s' %.0f us; large tiles count as %.2f times as fast",

@@ -15,7 +15,7 @@ static void append_pair(char *out, size_t size, char letter, const uint32_t pair
         snprintf(out + length, size - length, " %c%ux%u", letter, pair[0], pair[1]);
 }
 
-void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
+void vkd_conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
 {
     snprintf(out, CONV2D_TEXT, "%ux%ux%ux%u -> %ux%ux%ux%u %ux%u", p->n, p->in_c, p->in_h, p->in_w,
              p->n, p->out_c, p->out_h, p->out_w, p->kernel[0], p->kernel[1]);
@@ -27,9 +27,9 @@ void conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
              p->transposed ? " t" : "");
 }
 
-void conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
+void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
 {
-    conv2d_problem_format(&conv->problem, out);
+    vkd_conv2d_problem_format(&conv->problem, out);
     snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s",
              conv->residual != VKD_NO_TENSOR ? " +add" : "");
 }

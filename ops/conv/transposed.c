@@ -145,7 +145,7 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_TRANSPOSED, loops_of(p, push.span), &push,
                                 sizeof push);
     char text[CONV2D_TEXT];
-    conv2d_problem_format(p, text);
+    vkd_conv2d_problem_format(p, text);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%s", text);
     if (!node.shape)
         return vkd_fail_memory(lowering->context, "a node's description");
@@ -161,19 +161,20 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv)
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const conv_args *args = arguments;
-    return conv_args_shape(shaping, args, out_size, vkd_shape_of(shaping, args->weight)->dims[0]);
+    return vkd_conv_args_shape(shaping, args, out_size,
+                               vkd_shape_of(shaping, args->weight)->dims[0]);
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const conv_args *args = arguments;
     conv2d conv;
-    VKD_TRY(conv_args_begin(lowering, args, &conv));
+    VKD_TRY(vkd_conv_args_begin(lowering, args, &conv));
     const conv2d_problem *p = &conv.problem;
     if (p->dilation[0] != 1 || p->dilation[1] != 1)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported",
                            p->dilation[0], p->dilation[1]);
-    VKD_TRY(conv_args_weight_rows(lowering, args->weight, p, &conv.weights));
+    VKD_TRY(vkd_conv_args_weight_rows(lowering, args->weight, p, &conv.weights));
     return emit(lowering, &conv);
 }
 

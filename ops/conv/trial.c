@@ -15,7 +15,7 @@ static uint64_t random_bits(uint64_t state)
     return z ^ (z >> 31);
 }
 
-float conv2d_trial_number(uint32_t stream, uint64_t at)
+float vkd_conv2d_trial_number(uint32_t stream, uint64_t at)
 {
     return (float)((int32_t)(random_bits(((uint64_t)stream << 40) + at) >> 53) - 1024) / 1024.0f;
 }
@@ -53,7 +53,7 @@ static void make_bytes(bits_fn bits_at, uint64_t stream, size_t first, size_t co
     }
 }
 
-void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
+void vkd_conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 {
     make_bytes(activation_bits, which, first, count, out);
 }
@@ -61,13 +61,13 @@ void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out)
 static void pack_input(const void *source, void *dst, size_t size)
 {
     (void)source;
-    conv2d_trial_bytes(0, 0, size, dst);
+    vkd_conv2d_trial_bytes(0, 0, size, dst);
 }
 
 static void pack_residual(const void *source, void *dst, size_t size)
 {
     (void)source;
-    conv2d_trial_bytes(1, 0, size, dst);
+    vkd_conv2d_trial_bytes(1, 0, size, dst);
 }
 
 enum { WEIGHT_STREAM = 2, SCALE_STREAM, BIAS_STREAM };
@@ -156,11 +156,11 @@ static void fill_channel(conv2d_trial *trial, uint32_t oc, const coverage *insid
         (random_unit(BIAS_STREAM, oc) - 0.5f) * spread * r->y_scale - whole * inside->mean * real;
 }
 
-void conv2d_trial_fill(conv2d_trial *trial)
+void vkd_conv2d_trial_fill(conv2d_trial *trial)
 {
     const conv2d_problem *problem = &trial->problem;
     if (conv2d_is_float(problem)) {
-        conv2d_float_trial_fill(trial);
+        vkd_conv2d_float_trial_fill(trial);
         return;
     }
     const coverage inside = coverage_of(problem);
@@ -170,11 +170,11 @@ void conv2d_trial_fill(conv2d_trial *trial)
         fill_channel(trial, oc, &inside);
 }
 
-vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
+vkd_status vkd_conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     const conv2d_problem *problem = &conv->problem;
     if (conv2d_is_float(problem))
-        return conv2d_float_trial_make(arena, conv, out);
+        return vkd_conv2d_float_trial_make(arena, conv, out);
     size_t row = conv2d_weight_row(problem);
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
@@ -247,8 +247,9 @@ static vkd_status add_operands(conv2d_trial *trial, vkd_lowering *lowering, conv
     return VKD_OK;
 }
 
-vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
-                              const conv2d_variant *variant, vkd_graph *graph, vkd_tensor_id *out_y)
+vkd_status vkd_conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
+                                  const conv2d_variant *variant, vkd_graph *graph,
+                                  vkd_tensor_id *out_y)
 {
     static const vkd_call call = {.name = "vkd.trial"};
     vkd_selection_info selection = {.op = call.name, .winner = variant->name, .problem = ""};
@@ -262,7 +263,7 @@ vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
                              .selections = &selection,
                              .convs = convs,
                              .selection_count = 1};
-    VKD_TRY(conv2d_is_float(&trial->problem) ? conv2d_float_trial_operands(trial, graph, &conv)
+    VKD_TRY(conv2d_is_float(&trial->problem) ? vkd_conv2d_float_trial_operands(trial, graph, &conv)
                                              : add_operands(trial, &lowering, &conv));
     *out_y = conv.y;
     return variant->emit(&lowering, &conv, variant->tile);
@@ -274,31 +275,31 @@ static vkd_status try_lower(void *user, size_t candidate, vkd_graph *graph, vkd_
 {
     conv2d_trying *t = user;
     if (!t->made)
-        VKD_TRY(conv2d_trial_make(&t->arena, t->conv, &t->trial));
+        VKD_TRY(vkd_conv2d_trial_make(&t->arena, t->conv, &t->trial));
     t->made = true;
-    return conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
+    return vkd_conv2d_trial_lower(&t->trial, t->caps, &t->variants[candidate], graph, out);
 }
 
 static void try_fill(void *user)
 {
     conv2d_trying *t = user;
     if (!t->filled)
-        conv2d_trial_fill(&t->trial);
+        vkd_conv2d_trial_fill(&t->trial);
     t->filled = true;
 }
 
 static bool try_check(void *user, const void *result)
 {
     const conv2d_trying *t = user;
-    return conv2d_trial_check(&t->trial, result);
+    return vkd_conv2d_trial_check(&t->trial, result);
 }
 
-vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
-                              const vkd_caps *caps, const conv2d_variant *variants)
+vkd_trial vkd_conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
+                                  const vkd_caps *caps, const conv2d_variant *variants)
 {
     *trying = (conv2d_trying){.conv = conv, .caps = caps, .variants = variants};
     vkd_arena_init(&trying->arena, context);
     return (vkd_trial){.lower = try_lower, .fill = try_fill, .check = try_check, .user = trying};
 }
 
-void conv2d_trying_end(conv2d_trying *trying) { vkd_arena_release(&trying->arena); }
+void vkd_conv2d_trying_end(conv2d_trying *trying) { vkd_arena_release(&trying->arena); }

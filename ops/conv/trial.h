@@ -17,36 +17,37 @@ typedef struct conv2d_trial {
     float *scales, *bias;
     requantize_args requantize; /* its value ids are of `values` */
     vkd_model_value values[CONV2D_TRIAL_VALUES];
-    requantize_params params; /* after conv2d_trial_lower */
+    requantize_params params; /* after vkd_conv2d_trial_lower */
     conv2d_real real;         /* of floats, instead of all that is between */
     void *made_real;          /* its weights if they are made up, else null */
 } conv2d_trial;
 
 /* A trial of a convolution: of its problem, its weights (null for random ones), its x_zero, and
  * with a residual if it has one. Everything lies in the arena. The trial must not move afterwards,
- * and its numbers are those of conv2d_trial_fill, which must be called before a graph runs. */
-VKD_MUST_USE vkd_status conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out);
+ * and its numbers are those of vkd_conv2d_trial_fill, which must be called before a graph runs. */
+VKD_MUST_USE vkd_status vkd_conv2d_trial_make(vkd_arena *arena, const conv2d *conv,
+                                              conv2d_trial *out);
 
-void conv2d_trial_fill(conv2d_trial *trial);
+void vkd_conv2d_trial_fill(conv2d_trial *trial);
 
 /* Lowers the trial by one variant into a graph that vkd_graph_init has prepared: random activations
  * are constants, the result is the scratch tensor *out_y. */
-VKD_MUST_USE vkd_status conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
-                                           const conv2d_variant *variant, vkd_graph *graph,
-                                           vkd_tensor_id *out_y);
+VKD_MUST_USE vkd_status vkd_conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
+                                               const conv2d_variant *variant, vkd_graph *graph,
+                                               vkd_tensor_id *out_y);
 
 /* Bytes of an activation as the device has it, 4C; which: 0 the input, 1 the residual. */
-void conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out);
+void vkd_conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *out);
 
 /* Compares a sample of the result, as the device has it, with the scalar oracle. */
-bool conv2d_trial_check(const conv2d_trial *trial, const void *y);
+bool vkd_conv2d_trial_check(const conv2d_trial *trial, const void *y);
 
 /* --------------------------------------------------------------------------------------- for the
  * parts of its implementation
  */
 
 /* From -1 to 1 in steps that a half has, at any place of a stream. */
-float conv2d_trial_number(uint32_t stream, uint64_t at);
+float vkd_conv2d_trial_number(uint32_t stream, uint64_t at);
 
 /* Where a sample of a result is. */
 typedef struct conv2d_place {
@@ -54,16 +55,16 @@ typedef struct conv2d_place {
 } conv2d_place;
 
 /* Of a sample that takes about a millisecond: how many places, and each of them. */
-uint32_t conv2d_sample_count(const conv2d_problem *problem);
-conv2d_place conv2d_sample(const conv2d_problem *problem, uint32_t index);
+uint32_t vkd_conv2d_sample_count(const conv2d_problem *problem);
+conv2d_place vkd_conv2d_sample(const conv2d_problem *problem, uint32_t index);
 
 /* The same as above for convolutions of floats. */
-VKD_MUST_USE vkd_status conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv,
-                                                conv2d_trial *out);
-void conv2d_float_trial_fill(conv2d_trial *trial);
-VKD_MUST_USE vkd_status conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph,
-                                                    conv2d *out);
-bool conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
+VKD_MUST_USE vkd_status vkd_conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv,
+                                                    conv2d_trial *out);
+void vkd_conv2d_float_trial_fill(conv2d_trial *trial);
+VKD_MUST_USE vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph,
+                                                        conv2d *out);
+bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
 
 /* A convolution that a tuner tries by some variants. Its operands are made when they are first
  * needed. */
@@ -76,17 +77,17 @@ typedef struct conv2d_trying {
     conv2d_trial trial;
 } conv2d_trying;
 
-/* For the tuner, until conv2d_trying_end; the struct must not move. */
-vkd_trial conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
-                              const vkd_caps *caps, const conv2d_variant *variants);
-void conv2d_trying_end(conv2d_trying *trying);
+/* For the tuner, until vkd_conv2d_trying_end; the struct must not move. */
+vkd_trial vkd_conv2d_trying_begin(conv2d_trying *trying, vkd_context *context, const conv2d *conv,
+                                  const vkd_caps *caps, const conv2d_variant *variants);
+void vkd_conv2d_trying_end(conv2d_trying *trying);
 
 /* How fast the large tiles of a CPU device are for their estimates, into caps->large_tiles: what
  * the tuner knows or finds out by timing a small product with two tiles. Estimates that are not far
  * off stay as they are. Nothing to do on a GPU. */
-VKD_MUST_USE vkd_status conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps);
+VKD_MUST_USE vkd_status vkd_conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *caps);
 
 /* The same from the candidates' estimates and times. */
-float conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large);
+float vkd_conv2d_probe_factor(const vkd_candidate_info *small, const vkd_candidate_info *large);
 
 #endif

@@ -13,7 +13,7 @@ static const char *general_refuses(const conv2d_problem *p, const vkd_caps *caps
                                    const gemm_tile *tile)
 {
     (void)tile;
-    return vkd_loops_refuse(caps, conv2d_general_loops(p));
+    return vkd_loops_refuse(caps, vkd_conv2d_general_loops(p));
 }
 
 static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -37,7 +37,7 @@ static double general_cost(const conv2d_problem *p, const vkd_caps *caps, const 
 
 static double im2col_bytes(const conv2d_problem *p)
 {
-    return (double)conv2d_pixels(p) * (double)conv2d_im2col_row(p) * p->groups;
+    return (double)conv2d_pixels(p) * (double)vkd_conv2d_im2col_row(p) * p->groups;
 }
 
 static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps,
@@ -49,13 +49,13 @@ static const char *im2col_refuses(const conv2d_problem *p, const vkd_caps *caps,
         return "the channels of a group are no multiple of 4";
     if (im2col_bytes(p) > (double)caps->max_storage_range || im2col_bytes(p) > INT32_MAX)
         return "its scratch matrix is larger than the device can bind";
-    gemm_problem gemm = conv2d_im2col_gemm(p);
+    gemm_problem gemm = vkd_conv2d_im2col_gemm(p);
     return vkd_gemm_refuses(tile, &gemm, caps);
 }
 
 static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    gemm_problem gemm = conv2d_im2col_gemm(p);
+    gemm_problem gemm = vkd_conv2d_im2col_gemm(p);
     /* Bytes a microsecond; values that must be picked out of words one by one are slower. */
     bool cpu = caps->type == VKD_TYPE_CPU;
     double rate = cpu ? 2.5e3 : caps->type == VKD_TYPE_DISCRETE ? 400e3 : 20e3;
@@ -68,7 +68,7 @@ static double im2col_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *caps,
                                      const gemm_tile *tile)
 {
-    gemm_problem gemm = conv2d_direct_gemm(p);
+    gemm_problem gemm = vkd_conv2d_direct_gemm(p);
     return is_pointwise(p) ? vkd_gemm_refuses(tile, &gemm, caps)
                            : "the kernel is not 1x1 without padding";
 }
@@ -76,13 +76,13 @@ static const char *pointwise_refuses(const conv2d_problem *p, const vkd_caps *ca
 static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *caps,
                                     const gemm_tile *tile)
 {
-    gemm_problem gemm = conv2d_direct_gemm(p);
+    gemm_problem gemm = vkd_conv2d_direct_gemm(p);
     return is_pointwise(p) ? "it is pointwise" : vkd_gemm_refuses(tile, &gemm, caps);
 }
 
 static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
-    gemm_problem gemm = conv2d_direct_gemm(p);
+    gemm_problem gemm = vkd_conv2d_direct_gemm(p);
     return vkd_gemm_cost(tile, &gemm, caps);
 }
 
@@ -90,25 +90,25 @@ static double direct_cost(const conv2d_problem *p, const vkd_caps *caps, const g
 
 #define IM2COL(name, kernel, ...)                                                                  \
     {"im2col " name, "im2col",    &vkd_gemm_tiles[VKD_TILE_##kernel],                              \
-     im2col_refuses, im2col_cost, conv2d_emit_im2col},
+     im2col_refuses, im2col_cost, vkd_conv2d_emit_im2col},
 #define POINTWISE(name, kernel, ...)                                                               \
     {"pointwise " name, "pointwise", &vkd_gemm_tiles[VKD_TILE_##kernel],                           \
-     pointwise_refuses, direct_cost, conv2d_emit_direct},
+     pointwise_refuses, direct_cost, vkd_conv2d_emit_direct},
 #define IMPLICIT(name, kernel, ...)                                                                \
     {"implicit " name, "implicit",  &vkd_gemm_tiles[VKD_TILE_##kernel],                            \
-     implicit_refuses, direct_cost, conv2d_emit_direct},
+     implicit_refuses, direct_cost, vkd_conv2d_emit_direct},
 #define DEPTHWISE_ROW(id, name, ...)                                                               \
-    {"depthwise_row " name, "depthwise_row", &conv2d_row_tiles[CONV2D_ROW_##id],                   \
-     conv2d_row_refuses,    conv2d_row_cost, conv2d_emit_row},
+    {"depthwise_row " name,  "depthwise_row",     &vkd_conv2d_row_tiles[CONV2D_ROW_##id],          \
+     vkd_conv2d_row_refuses, vkd_conv2d_row_cost, vkd_conv2d_emit_row},
 
 /* clang-format off */
-const conv2d_variant conv2d_variants[] = {
-    {"general", "general", NULL, general_refuses, general_cost, conv2d_emit_general},
+const conv2d_variant vkd_conv2d_variants[] = {
+    {"general", "general", NULL, general_refuses, general_cost, vkd_conv2d_emit_general},
     VKD_GEMM_TILES(IM2COL)
     VKD_GEMM_TILES(POINTWISE)
     VKD_GEMM_TILES(IMPLICIT)
-    {"depthwise", "depthwise", NULL, conv2d_depthwise_refuses, conv2d_depthwise_cost, conv2d_emit_depthwise},
+    {"depthwise", "depthwise", NULL, vkd_conv2d_depthwise_refuses, vkd_conv2d_depthwise_cost, vkd_conv2d_emit_depthwise},
     CONV2D_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */
-const size_t conv2d_variant_count = sizeof conv2d_variants / sizeof *conv2d_variants;
+const size_t vkd_conv2d_variant_count = sizeof vkd_conv2d_variants / sizeof *vkd_conv2d_variants;

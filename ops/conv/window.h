@@ -6,6 +6,6 @@
 #include "shaders/conv_params.h"
 
 /* The push constants of a convolution, but for k_row. */
-conv_params conv2d_window_params(const conv2d *conv);
+conv_params vkd_conv2d_window_params(const conv2d *conv);
 
 #endif

@@ -1,4 +1,5 @@
 #include "support/faulty.h"
+#include "runtime/vulkan.h"
 
 #include <dlfcn.h>
 #include <setjmp.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <volk.h>
 
 #include <cmocka.h>
 
@@ -486,8 +486,7 @@ bool faulty_driver_install(void)
     if (!entry)
         return false;
     driver.get_instance = (PFN_vkGetInstanceProcAddr)entry;
-    volkInitializeCustom(get_instance_function);
-    return true;
+    return vkd_library_use(get_instance_function);
 }
 
 void faulty_driver_arm(const char *function, int64_t at, int result)
