@@ -34,29 +34,6 @@ static const vkd_param mean_parameters[] = {
     VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END,
 };
 
-/* dims of x with those that are reduced as 1; returns how many `dims` are left, without them unless
- * keepdim. */
-static uint32_t reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK],
-                             bool keepdim, uint32_t dims[VKD_MAX_RANK])
-{
-    uint32_t rank = 0;
-    for (uint32_t i = 0; i < x->rank; i++)
-        if (keepdim || !reduced[i])
-            dims[rank++] = reduced[i] ? 1 : x->dims[i];
-    return rank;
-}
-
-static vkd_status mean_shape(vkd_shaping *shaping, const void *arguments)
-{
-    const reduce_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
-    bool reduced[VKD_MAX_RANK];
-    uint32_t dims[VKD_MAX_RANK];
-    VKD_TRY(vkd_shape_listed(shaping, &args->dims, x->rank, reduced));
-    uint32_t rank = reduced_dims(x, reduced, args->keepdim, dims);
-    return vkd_shape_set(shaping, args->y, rank, dims);
-}
-
 /* Where the elements of one group of y lie: from the channels outwards, dims that lie within each
  * other make one run. Of four dims there are no more than two. */
 static void set_runs(mean_params *p)
@@ -165,7 +142,7 @@ static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
     bool reduced[VKD_MAX_RANK];
     uint32_t kept[VKD_MAX_RANK];
     vkd_op_listed(&args->dims, from->rank, reduced);
-    uint32_t rank = reduced_dims(from, reduced, true, kept);
+    uint32_t rank = vkd_reduced_dims(from, reduced, true, kept);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C,
                                  rank, kept, &y));
     VKD_TRY(emit_mean(lowering, x, y));
@@ -293,9 +270,9 @@ static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)
 }
 
 static const vkd_op rows[] = {
-    {"aten.mean.dim", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean,
+    {"aten.mean.dim", mean_parameters, sizeof(reduce_args), vkd_reduced_shape, lower_mean,
      .kind = VKD_OP_MEAN},
-    {"aten::mean.out", mean_parameters, sizeof(reduce_args), mean_shape, lower_mean,
+    {"aten::mean.out", mean_parameters, sizeof(reduce_args), vkd_reduced_shape, lower_mean,
      .kind = VKD_OP_MEAN},
     {"vkd.q8_mean", q8_mean_parameters, sizeof(q8_mean_args), q8_mean_shape, lower_q8_mean,
      .kind = VKD_OP_Q8_MEAN, .internal = true},

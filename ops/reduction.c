@@ -176,16 +176,24 @@ static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x), VKD_OUTPUT(re
                                        VKD_PARAMS_END};
 
 /* An output dim without keepdim, with ones for what is reduced with it. */
-static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+uint32_t vkd_reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK], bool keepdim,
+                          uint32_t dims[VKD_MAX_RANK])
+{
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (keepdim || !reduced[i])
+            dims[rank++] = reduced[i] ? 1 : x->dims[i];
+    return rank;
+}
+
+vkd_status vkd_reduced_shape(vkd_shaping *shaping, const void *arguments)
 {
     const reduce_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     bool reduced[VKD_MAX_RANK];
-    uint32_t dims[VKD_MAX_RANK], rank = 0;
+    uint32_t dims[VKD_MAX_RANK];
     VKD_TRY(vkd_shape_listed(shaping, &args->dims, x->rank, reduced));
-    for (uint32_t i = 0; i < x->rank; i++)
-        if (args->keepdim || !reduced[i])
-            dims[rank++] = reduced[i] ? 1 : x->dims[i];
+    uint32_t rank = vkd_reduced_dims(x, reduced, args->keepdim, dims);
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
@@ -221,7 +229,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 
 #define REDUCE(name_, params_, code_)                                                              \
     {                                                                                              \
-        name_, params_, sizeof(reduce_args), shape, lower, .code = code_                           \
+        name_, params_, sizeof(reduce_args), vkd_reduced_shape, lower, .code = code_               \
     }
 
 static const vkd_op rows[] = {

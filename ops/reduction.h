@@ -6,6 +6,12 @@
 #include "ops/lower.h"
 #include "shaders/reduce_params.h"
 
+/* The dims that are left of x; returns how many. keepdim: those that are reduced as 1. */
+uint32_t vkd_reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK], bool keepdim,
+                          uint32_t dims[VKD_MAX_RANK]);
+/* The shape function of operators with reduce_args. */
+VKD_MUST_USE vkd_status vkd_reduced_shape(vkd_shaping *shaping, const void *arguments);
+
 /* x's dims in two: those that stay, in order, and those that are reduced. */
 typedef struct vkd_reduction {
     vkd_view kept;

@@ -5,5 +5,6 @@
 int main(void)
 {
     vkd_options options = {sizeof options};
-    return options.size == sizeof(vkd_options) && vkd_backend.abi_version == VKD_BACKEND_ABI ? 0 : 1;
+    return options.size == sizeof(vkd_options) && vkd_backend.abi_version == VKD_BACKEND_ABI ? 0
+                                                                                             : 1;
 }

@@ -1,6 +1,7 @@
-/* A program with another FlatBuffers beside the static library: classes and functions of the same names,
- * whose objects are larger. Inline functions of one name are one function to a linker; if it took
- * these for the library's they would write beyond the library's objects. Argument: a model.pte. */
+/* A program with another FlatBuffers beside the static library: classes and functions of the same
+ * names, whose objects are larger. Inline functions of one name are one function to a linker; if it
+ * took these for the library's they would write beyond the library's objects. Argument: a
+ * model.pte. */
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -37,8 +38,8 @@ int main(int, char **argv)
 {
     flatbuffers::Verifier verifier;
     flatbuffers::Table table;
-    bool verified = table.VerifyOffset(verifier, 4) ||
-                    verifier.VerifyVectorOrString(nullptr, 1, nullptr);
+    bool verified =
+        table.VerifyOffset(verifier, 4) || verifier.VerifyVectorOrString(nullptr, 1, nullptr);
 
     vkd_program *program = nullptr;
     vkd_status status = vkd_program_open(argv[1], nullptr, &program);

@@ -1,5 +1,6 @@
-/* A program with Vulkan functions of its own beside the static library: libvulkan's, or with LINK_VOLK
- * those of volk, which are global variables of the same names. Both sides must work on their own. */
+/* A program with Vulkan functions of its own beside the static library: libvulkan's, or with
+ * LINK_VOLK those of volk, which are global variables of the same names. Both sides must work on
+ * their own. */
 #ifdef LINK_VOLK
 #define VOLK_IMPLEMENTATION
 #include <volk.h>
