@@ -155,6 +155,8 @@ void table_uniform(table *t, table_tensor *x, double low, double high);
 /* Puts what is special of the type in some places: NaN, infinities, zeros of both signs, the
  * largest and smallest numbers, the smallest normal ones, halves, ints above 2^24. */
 void table_extremes(table *t, table_tensor *x);
+/* Once in four, puts an infinity or a NaN of floats in a place or two. */
+void table_not_finite(table *t, table_tensor *x);
 /* A value as the type stores it. */
 double table_stored(vkd_dtype dtype, double value);
 /* An int as 32 bits keep it, or as the bits of another type do. */

@@ -146,6 +146,7 @@ static void draw_average(table *t)
 {
     window w = {.dilation = {1, 1}};
     table_tensor *x = draw_image(t, TABLE_FLOATS);
+    table_not_finite(t, x);
     draw_pair(t, w.kernel, 1, 5);
     draw_stride(t, &w);
     draw_padding(t, &w);

@@ -162,6 +162,8 @@ static table_tensor *draw_operand(table *t, vkd_shape shape)
         table_uniform(t, x, is_float ? 0.5 : 1, is_float ? 1.6 : 3);
     else
         table_uniform(t, x, truths ? 0 : -300, truths ? table_below(t, 2) : 300);
+    if (op == SUM || op == MEAN || op == PRODUCT)
+        table_not_finite(t, x);
     for (size_t i = 0, ties = table_chance(t, 2);
          ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
         x->values[i] = (int32_t)table_below(t, 4) - 1;

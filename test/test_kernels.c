@@ -509,6 +509,18 @@ static void means_of_many_elements(void **state)
     }
 }
 
+/* Of a square plane. */
+static float mean_of(harness *h, uint32_t size, const float *x)
+{
+    float y = 0;
+    hand_model m = {0};
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, size, size}),
+             out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, 1, 1});
+    HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true), hand_null(&m), out);
+    run(h, &m, (const void *[]){x}, (void *[]){&y}, "mean");
+    return y;
+}
+
 /* 0.1 is rounded up in each of many additions alike: a plain sum is 1e-4 off. Also twice the same
  * bits. */
 static void mean_is_compensated(void **state)
@@ -516,24 +528,27 @@ static void mean_is_compensated(void **state)
     harness *h = harness_get(state);
     const uint32_t sizes[] = {64, 250, 1024};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        const uint32_t dims[] = {1, 1, sizes[i], sizes[i]}, y_dims[] = {1, 1, 1, 1};
         const size_t count = (size_t)sizes[i] * sizes[i];
-        float *x = checked_alloc(count, sizeof *x), y[2] = {0};
+        float *x = checked_alloc(count, sizeof *x), y[2];
         for (size_t k = 0; k < count; k++)
             x[k] = 0.1f;
-        for (int repeat = 0; repeat < 2; repeat++) {
-            hand_model m = {0};
-            uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims),
-                     out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, y_dims);
-            HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true),
-                    hand_null(&m), out);
-            run(h, &m, (const void *[]){x}, (void *[]){&y[repeat]}, "mean");
-        }
+        for (int repeat = 0; repeat < 2; repeat++)
+            y[repeat] = mean_of(h, sizes[i], x);
         if (!(fabsf(y[0] - 0.1f) <= 2e-8f))
             fail_msg("the mean of %zu times 0.1 is %.9g", count, (double)y[0]);
         assert_memory_equal(&y[0], &y[1], sizeof y[0]);
         free(x);
     }
+}
+
+/* What a sum lost to rounding is nothing where it is infinite: it stays so. */
+static void mean_of_infinities(void **state)
+{
+    harness *h = harness_get(state);
+    assert_true(mean_of(h, 2, (float[]){1, INFINITY, 2, 3}) == INFINITY);
+    assert_true(mean_of(h, 2, (float[]){-INFINITY, 1, 2, -INFINITY}) == -INFINITY);
+    assert_true(isnan(mean_of(h, 2, (float[]){-INFINITY, 1, INFINITY, 2})));
+    assert_true(isnan(mean_of(h, 2, (float[]){NAN, 1, 3, 2})));
 }
 
 /* A bound between the steps, or none. The sums of such are exact where the scale is a power of 2
@@ -677,6 +692,7 @@ int main(void)
         cmocka_unit_test(mean),
         cmocka_unit_test(means_of_many_elements),
         cmocka_unit_test(mean_is_compensated),
+        cmocka_unit_test(mean_of_infinities),
         cmocka_unit_test(q8_mean),
         cmocka_unit_test(q8_mean_of_all_pixels),
         cmocka_unit_test(q8_means_of_many_pixels),

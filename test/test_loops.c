@@ -177,8 +177,8 @@ static void build_conv(problem *p, const probe *which, uint32_t n, vkd_random *r
     const oracle_window window = tall(which, n);
     const size_t plane = (size_t)n * which->width;
     p->x = sparse(random, plane * c, 0, false);
-    for (uint32_t i = 0; i < c; i++)
-        ((int8_t *)p->x)[(i + 1) * plane - 1] = 1;
+    for (uint32_t i = 0; i < c; i++) /* the transposed one ends with the first */
+        ((int8_t *)p->x)[i * plane] = ((int8_t *)p->x)[(i + 1) * plane - 1] = 1;
     finish(p, c, false);
     uint32_t args[HAND_ARGS],
         x = hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, c, n, which->width});
@@ -360,7 +360,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_GENERAL, "general", build_conv, 1, 1, 20, VKD_MAX_K / 20, 1.05},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 1, TALLEST, 1.01},
     {VKD_SHADER_CONV_DW, "depthwise", build_conv, 4, 4, 30, VKD_MAX_K / 30, 1.05},
-    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.5},
+    {VKD_SHADER_CONV_TRANSPOSED, NULL, build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.3},
     {VKD_SHADER_GEMM_4X4_WORDS, "implicit 4x4 words", build_conv, 1, 1, 1, TALLEST, 1.05},
     {VKD_SHADER_GEMM_4X4_WORDS, "im2col 4x4 words", build_conv, 4, 1, 1, VKD_MAX_K / 4, 0},
     {VKD_SHADER_GEMM_4X4, "implicit 4x4", build_conv, 16, 1, 1, VKD_MAX_K / 16, 0},
@@ -375,6 +375,12 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT, "general", build_float_conv, 1, 1, 20, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 30, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 1, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 7, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_float_conv, 4, 4, 1, TALLEST,
+     0},
+    {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_float_conv, 4, 4, 7, TALLEST,
+     0},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
@@ -524,9 +530,9 @@ static void statements_hold_on_the_device(void **state)
 static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {
-        "copy",           "move",         "paste",       "gather",   "pad",    "normalise",
-        "affine",         "nibble_codes", "places",      "resample", "im2col", "conv_dw_",
-        "conv_float_row", "gemm_coop_",   "matmul_rows", "unary",    "binary", "where"};
+        "copy",       "move",         "paste",  "gather",   "pad",    "normalise",
+        "affine",     "nibble_codes", "places", "resample", "im2col", "conv_dw_",
+        "gemm_coop_", "matmul_rows",  "unary",  "binary",   "where"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

@@ -287,6 +287,15 @@ void table_extremes(table *t, table_tensor *x)
     }
 }
 
+void table_not_finite(table *t, table_tensor *x)
+{
+    static const double values[] = {INFINITY, -INFINITY, NAN};
+    if (!x->count || !table_is_float(x->dtype) || !table_chance(t, 4))
+        return;
+    for (uint32_t i = 0, places = 1 + table_below(t, 2); i < places; i++)
+        x->values[random_bits(t->random) % x->count] = values[table_below(t, 3)];
+}
+
 double *table_scales(table *t, table_tensor *y)
 {
     (void)t;
