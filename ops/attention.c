@@ -18,7 +18,7 @@ typedef struct rows {
 typedef struct attention {
     uint32_t heads, queries, keys, width, group;
     rows q, k, v;
-    bool causal;
+    uint32_t sees; /* VKD_SEES_ ... */
     vkd_sym start;
     float scale;
     vkd_view mask;   /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
@@ -45,7 +45,7 @@ static attention_params params_of(const attention *a, const rows *keys, uint32_t
         .group = a->group,
         .symbol = word,
         .start = a->start.value == VKD_NO_VALUE ? (int32_t)a->start.number : 0,
-        .causal = a->causal,
+        .sees = a->sees,
         .scale = a->scale,
         .q_offset = a->q.offset,
         .q_s = a->q.position,
@@ -323,6 +323,14 @@ static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t c
     return vkd_paste(lowering, &view, &pasting, *out);
 }
 
+/* Keys above the context are no keys yet, but where a mask says what is one. */
+static uint32_t sees(const attention_args *args)
+{
+    return args->causal                 ? VKD_SEES_BEFORE
+           : args->mask == VKD_NO_VALUE ? VKD_SEES_CONTEXT
+                                        : VKD_SEES_ALL;
+}
+
 static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
 {
     const attention_args *args = arguments;
@@ -337,7 +345,7 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
                    .q = {.position = q->dims[2] * width, .head = width},
                    .k = {.position = k->dims[2] * width, .head = width},
                    .v = {.position = k->dims[2] * width, .head = width},
-                   .causal = args->causal,
+                   .sees = sees(args),
                    .start = args->start,
                    .scale = scale_of(args, width)};
     VKD_TRY(check_plain(lowering, args));

@@ -9,5 +9,8 @@ uint unit_index() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupI
 // How many keys query s sees, the position of the first query being known.
 uint keys_of(uint s, int position)
 {
-    return params.causal == 1 ? uint(clamp(position + int(s) + 1, 0, int(params.keys))) : params.keys;
+    if (params.sees == VKD_SEES_ALL)
+        return params.keys;
+    uint last = params.sees == VKD_SEES_BEFORE ? s : params.queries - 1;
+    return uint(clamp(position + int(last) + 1, 0, int(params.keys)));
 }

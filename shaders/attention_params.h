@@ -6,13 +6,18 @@
 
 #include "types.h"
 
+/* All; query s those up to position + s; each those of the positions before, and of the queries. */
+#define VKD_SEES_ALL 0
+#define VKD_SEES_BEFORE 1
+#define VKD_SEES_CONTEXT 2
+
 VKD_PARAMS_STRUCT(attention_params)
 {
     /* keys: there are at most; group: query heads for each head of k and v */
     u32 heads, queries, keys, width, group;
     u32 symbol; /* the word with the position of the first query; ~0: `start` */
     i32 start;
-    u32 causal; /* 1: query s sees keys 0 .. position + s; 0: all of them */
+    u32 sees; /* which keys a query sees: VKD_SEES_ ... */
     f32 scale;
     u32 q_offset, q_s, q_h;
     u32 k_offset, k_l, k_h; /* or of v */

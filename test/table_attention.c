@@ -44,7 +44,9 @@ static double score(const attention *a, size_t b, size_t h, size_t s, size_t l)
 /* How the values of the keys that query s sees are weighed; returns how many it sees. */
 static size_t weigh(const attention *a, size_t b, size_t h, size_t s, double weights[KEYS])
 {
-    size_t seen = a->causal ? (size_t)a->start + s + 1 : a->keys;
+    size_t seen = a->causal                    ? (size_t)a->start + s + 1
+                  : a->by_position && !a->mask ? (size_t)a->start + a->queries
+                                               : a->keys;
     double most = -INFINITY, sum = 0;
     for (size_t l = 0; l < seen; l++) {
         weights[l] = score(a, b, h, s, l);
@@ -105,7 +107,7 @@ static attention draw_sizes(table *t)
 {
     attention a = {.images = 1,
                    .queries = 1 + table_below(t, 7),
-                   .width = 4 * (1 + table_below(t, 8)),
+                   .width = 1 + table_below(t, 36),
                    .scale = 1};
     a.group = 1 + table_below(t, 3);
     a.heads = a.group * (1 + table_below(t, 3));
@@ -140,10 +142,10 @@ static void draw_custom(table *t)
     a.k = table_drawn(t, dtype, cache, -2, 2);
     a.v = table_drawn(t, dtype, cache, -2, 2);
     table_size(t, a.start);
-    table_null(t);      /* mask */
+    draw_mask(t, &a, (vkd_shape){2, {a.queries, a.keys}});
     table_double(t, 0); /* dropout */
-    a.causal = true;
-    table_bool(t, true);
+    a.causal = table_chance(t, 2);
+    table_bool(t, a.causal);
     draw_scale(t, &a);
     expect(t, &a);
 }
@@ -186,10 +188,10 @@ static void draw_cached(table *t)
     a.v = &after[1];
     table_size(t, a.start);
     table_int(t, 1);    /* seq_len */
-    table_null(t);      /* mask */
+    draw_mask(t, &a, (vkd_shape){2, {a.queries, a.keys}});
     table_double(t, 0); /* dropout */
-    a.causal = true;
-    table_bool(t, true);
+    a.causal = table_chance(t, 2);
+    table_bool(t, a.causal);
     draw_scale(t, &a);
     expect(t, &a);
 }
