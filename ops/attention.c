@@ -453,8 +453,12 @@ static vkd_status shape_rotary(vkd_shaping *shaping, const void *arguments)
         if (fits) {
             table_of(table, form, width, &row, &table_rows);
             int64_t start = vkd_shape_number(shaping, args->start);
-            fits = start >= 0 && start + positions <= table_rows &&
-                   (form == VKD_ROTARY_PAIRS ? 2 * row == width : row % 2 == 0 && row <= width);
+            fits = form == VKD_ROTARY_PAIRS ? 2 * row == width : row % 2 == 0 && row <= width;
+            if (fits && (start < 0 || start + positions > table_rows))
+                return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
+                                      "no angles for %u positions from %lld on: there are %u, the "
+                                      "text is longer than the model's context",
+                                      positions, (long long)start, table_rows);
         }
         if (!fits) {
             char is[VKD_DIMS_TEXT], angles[VKD_DIMS_TEXT];

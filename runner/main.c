@@ -1,4 +1,5 @@
 /* vkd-run: runs an ExecuTorch program on the Vulkan delegate, which it loads as a plug-in. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ enum { DEFAULT_TOP = 5, DEFAULT_PROFILE_RUNS = 10 };
 typedef struct run_app {
     run_options options;
     run_session session;
+    run_session prefill; /* with --prefill */
     run_labels labels;
     const run_report_form *form;
     run_report report;
@@ -231,6 +233,102 @@ static run_exit run_raw(run_app *app)
     return result;
 }
 
+/* ---------------------------------------------------------------------------------------- texts */
+
+/* What comes of a text: it is told as it comes, and kept for --output. */
+typedef struct run_text {
+    run_app *app;
+    char *ids;
+    size_t size, capacity;
+    bool failed;
+} run_text;
+
+static void take_token(void *user, int64_t token)
+{
+    enum { LONGEST = 24 };
+    run_text *text = user;
+    text->app->form->token(&text->app->report, token);
+    if (text->size + LONGEST > text->capacity) {
+        char *grown = realloc(text->ids, 2 * text->capacity + LONGEST);
+        text->failed |= !grown;
+        if (!grown)
+            return;
+        text->ids = grown;
+        text->capacity = 2 * text->capacity + LONGEST;
+    }
+    text->size += (size_t)sprintf(text->ids + text->size, "%" PRId64 "\n", token);
+}
+
+/* Token ids of the command line, or of a file. */
+static run_exit read_tokens(const char *option, const char *text, int64_t **out, size_t *out_count)
+{
+    char *bytes = NULL;
+    if (strspn(text, "0123456789, ") == strlen(text))
+        return run_tokens_parse(option, text, out, out_count);
+    run_exit result = run_file_read(text, &bytes, NULL);
+    if (!result)
+        result = run_tokens_parse(run_file_name(text), bytes, out, out_count);
+    free(bytes);
+    return result;
+}
+
+static run_exit load_prefill(run_app *app)
+{
+    const run_options *options = &app->options;
+    run_exit result = run_session_start(options, &app->prefill);
+    return result ? result
+                  : run_session_load(&app->prefill, options->model, options->prefill,
+                                     options->data_files, options->data_file_count);
+}
+
+static run_exit run_text_of(run_app *app, const int64_t *prompt, size_t prompt_count,
+                            const int64_t *stops, size_t stop_count)
+{
+    const run_options *options = &app->options;
+    run_text text = {.app = app};
+    run_generation generation;
+    const run_generator generator = {
+        .session = &app->session,
+        .prefill = options->prefill ? &app->prefill : &app->session,
+        .sampler = {options->temperature, (size_t)options->top_k, (uint64_t)options->seed},
+        .most = (size_t)options->generate,
+        .prompt = prompt,
+        .stops = stops,
+        .prompt_count = prompt_count,
+        .stop_count = stop_count,
+        .each = take_token,
+        .user = &text,
+    };
+    run_exit result = run_generate(&generator, &generation);
+    if (!result || generation.count)
+        app->form->generated(&app->report, &generation);
+    if (!result && text.failed)
+        result = run_fail_memory();
+    if (!result && options->output)
+        result = run_tensor_write(options->output, text.ids, text.size);
+    free(text.ids);
+    return result;
+}
+
+static run_exit run_text_model(run_app *app)
+{
+    const run_options *options = &app->options;
+    int64_t *prompt = NULL, *stops = NULL;
+    size_t prompt_count = 0, stop_count = 0;
+    run_exit result = read_tokens("--prompt", options->prompt, &prompt, &prompt_count);
+    if (!result && !prompt_count)
+        result = run_fail(RUN_USAGE, "--prompt: there must be a token");
+    if (!result && options->stop)
+        result = run_tokens_parse("--stop", options->stop, &stops, &stop_count);
+    if (!result && options->prefill)
+        result = load_prefill(app);
+    if (!result)
+        result = run_text_of(app, prompt, prompt_count, stops, stop_count);
+    free(prompt);
+    free(stops);
+    return result;
+}
+
 static run_exit fill_inputs(run_app *app)
 {
     const vkd_backend_table *backend = app->session.backend;
@@ -286,13 +384,13 @@ static run_exit give_reports(run_app *app)
 static run_exit run_model(run_app *app)
 {
     const run_options *options = &app->options;
-    bool runs = options->image_count || options->input_count;
+    bool runs = options->image_count || options->input_count || options->generate;
     bool times = options->bench || options->throughput || options->profile;
     bool reports = times || options->explain || options->memory;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)
-        result = run_session_load(&app->session, options->model, options->data_files,
-                                  options->data_file_count);
+        result = run_session_load(&app->session, options->model, options->method,
+                                  options->data_files, options->data_file_count);
     if (result)
         return result;
     app->form->model(&app->report, &app->session, !runs && !reports);
@@ -300,6 +398,8 @@ static run_exit run_model(run_app *app)
         result = run_images(app);
     else if (options->input_count)
         result = run_raw(app);
+    else if (options->generate)
+        result = run_text_model(app);
     else if (times)
         result = fill_inputs(app);
     return result ? result : give_reports(app);
@@ -341,8 +441,9 @@ static run_exit run(run_app *app)
         result = options->list_devices ? list_devices(app)
                  : options->verify     ? run_verify(&app->session, app->form, &app->report)
                                        : run_model(app);
-    if (!result && options->validate && app->session.log.errors)
-        return run_fail(RUN_FAILED, "validation: %u messages", app->session.log.errors);
+    unsigned messages = app->session.log.errors + app->prefill.log.errors;
+    if (!result && options->validate && messages)
+        return run_fail(RUN_FAILED, "validation: %u messages", messages);
     return result;
 }
 
@@ -366,6 +467,7 @@ int main(int argc, char **argv)
     run_exit parsed = run_options_parse(argc, (const char **)argv, &app.options);
     run_exit result = run_and_report(&app, parsed);
     cJSON_Delete(app.report.root);
+    run_session_end(&app.prefill);
     run_session_end(&app.session);
     run_labels_release(&app.labels);
     run_options_release(&app.options);

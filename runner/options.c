@@ -25,7 +25,11 @@ static const char help_text[] =
     "  or such integers; --shape gives the dims where they can change. Twice as many\n"
     "  inputs are two executions, between which the model keeps its state. --bench,\n"
     "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
-    "  With neither, the model's inputs and outputs are listed.\n"
+    "  With --generate, a language model makes a text of token ids: its first input\n"
+    "  has the tokens, the second, if there is one, the position of the first of them,\n"
+    "  and the first output the logits. What it knows of the tokens before is its\n"
+    "  state, or goes out of it and in again in further outputs and inputs.\n"
+    "  With none of these, the model's inputs and outputs are listed.\n"
     "  A file of the name - is standard input; --output - is standard output, and all\n"
     "  else is then printed to stderr.\n"
     "\n"
@@ -54,12 +58,13 @@ static const char help_text[] =
     "  vkd-run model.pte --throughput 1000 --in-flight 4         executions a second\n"
     "  vkd-run model.pte --profile                where the GPU's time goes\n"
     "  vkd-run model.pte --explain                how convolutions were chosen\n"
+    "  vkd-run llama.pte --generate 64 --prompt 1,15,27          token ids that follow\n"
     "  vkd-run --verify programs/*                against their known results\n";
 
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help
  * that needs them. */
 typedef struct option_tables {
-    struct poptOption data[11], report[11], device[15], other[4], all[6];
+    struct poptOption data[11], text[9], report[11], device[15], other[4], all[7];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                            \
@@ -127,6 +132,26 @@ static void fill_data_tables(run_options *o, option_tables *t)
     memcpy(t->report, report, sizeof report);
 }
 
+static void fill_text_table(run_options *o, option_tables *t)
+{
+    const struct poptOption text[] = {
+        VALUE("generate", 'g', generate,
+              "make a text of at most N tokens (--output FILE: their ids as text)", "N"),
+        VALUE("prompt", 0, prompt, "token ids that it begins with: 1,15,27, or a file of them",
+              "IDS"),
+        VALUE("stop", 0, stop, "token ids after any of which it ends", "IDS"),
+        VALUE("temperature", 0, temperature_text,
+              "draw from softmax(logits / T) (default: 0, the largest logit)", "T"),
+        VALUE("top-k", 0, top_k, "draw from the K likeliest", "K"),
+        VALUE("seed", 0, seed, "of the random numbers (default: 0)", "S"),
+        VALUE("prefill", 0, prefill, "the method for the prompt, where it has one of its own",
+              "NAME"),
+        POPT_TABLEEND,
+    };
+    (void)o;
+    memcpy(t->text, text, sizeof text);
+}
+
 static void fill_tables(run_options *o, option_tables *t)
 {
     const struct poptOption device[] = {
@@ -160,13 +185,12 @@ static void fill_tables(run_options *o, option_tables *t)
         POPT_TABLEEND,
     };
     const struct poptOption all[] = {
-        GROUP(data, "Input and output:"),
-        GROUP(report, "Reports:"),
-        GROUP(device, "Device and execution:"),
-        GROUP(other, "Other:"),
-        POPT_TABLEEND,
+        GROUP(data, "Input and output:"), GROUP(text, "Language models:"),
+        GROUP(report, "Reports:"),        GROUP(device, "Device and execution:"),
+        GROUP(other, "Other:"),           POPT_TABLEEND,
     };
     fill_data_tables(o, t);
+    fill_text_table(o, t);
     memcpy(t->device, device, sizeof device);
     memcpy(t->other, other, sizeof other);
     memcpy(t->all, all, sizeof all);
@@ -213,6 +237,15 @@ static run_exit parse_name(const char *option, const char *names, const char *te
     return run_fail(RUN_USAGE, "--%s: '%s' is none of %s", option, text, names);
 }
 
+static run_exit parse_temperature(const char *text, double *out)
+{
+    char *end;
+    *out = strtod(text, &end);
+    return end != text && !*end && isfinite(*out) && *out >= 0
+               ? RUN_OK
+               : run_fail(RUN_USAGE, "--temperature: '%s' is not a number from 0 on", text);
+}
+
 static run_exit parse_values(run_options *options)
 {
     run_exit result = RUN_OK;
@@ -225,6 +258,8 @@ static run_exit parse_values(run_options *options)
         result = parse_name("int8-dot", "auto,none,signed,mixed", options->int8_dot_text, &dot);
     if (!result && options->select_text)
         result = parse_name("select", "auto,measure", options->select_text, &select);
+    if (!result && options->temperature_text)
+        result = parse_temperature(options->temperature_text, &options->temperature);
     options->int8_dot = (vkd_int8_dot)dot;
     options->select = (vkd_select)select;
     return result;
@@ -234,7 +269,7 @@ static run_exit parse_values(run_options *options)
 static run_exit check_effects(const run_options *o)
 {
     bool model = !o->list_devices && !o->verify, device = !o->list_devices, images = o->image_count,
-         runs = images || o->input_count;
+         runs = images || o->input_count, draws = o->temperature > 0;
     const struct {
         const char *option;
         bool given, has_effect;
@@ -245,7 +280,14 @@ static run_exit check_effects(const run_options *o)
         {"--gray", o->gray, images, "an image"},
         {"--top", o->top, runs, "an image or --input"},
         {"--labels", o->labels, runs, "an image or --input"},
-        {"--output", o->output, runs || o->verify, "an image, --input or --verify"},
+        {"--output", o->output, runs || o->verify || o->generate,
+         "an image, --input, --generate or --verify"},
+        {"--prompt", o->prompt, o->generate, "--generate"},
+        {"--stop", o->stop, o->generate, "--generate"},
+        {"--prefill", o->prefill, o->generate, "--generate"},
+        {"--temperature", o->temperature_text, o->generate, "--generate"},
+        {"--top-k", o->top_k, draws, "--temperature"},
+        {"--seed", o->seed, draws, "--temperature"},
         {"--shape", o->shape_count, o->input_count, "--input"},
         {"--in-flight", o->in_flight, o->throughput, "--throughput"},
         {"--measure-ms", o->measure_ms, o->select == VKD_SELECT_MEASURE, "--select measure"},
@@ -253,6 +295,7 @@ static run_exit check_effects(const run_options *o)
         {"--verify", o->verify, !o->list_devices, "to be without --list-devices"},
         {"MODEL", o->model, model, "to be without --list-devices"},
         {"--input", o->input_count, model, "a model"},
+        {"--generate", o->generate, model, "a model"},
         {"--ptd", o->data_file_count, model, "a model"},
         {"--method", o->method, device, "a model"},
         {"--bench", o->bench, model, "a model"},
@@ -280,7 +323,8 @@ static run_exit check_effects(const run_options *o)
 /* Standard input is read once, and what goes to standard output is alone there. */
 static run_exit check_streams(const run_options *o)
 {
-    size_t readers = run_file_is_standard(o->model) + run_file_is_standard(o->labels);
+    size_t readers = run_file_is_standard(o->model) + run_file_is_standard(o->labels) +
+                     run_file_is_standard(o->prompt);
     for (size_t i = 0; i < o->image_count; i++)
         readers += run_file_is_standard(o->images[i]);
     for (size_t i = 0; i < o->input_count; i++)
@@ -312,6 +356,10 @@ static run_exit check(const run_options *options)
             "which model? usage: vkd-run [OPTION...] MODEL.pte [IMAGE...], see vkd-run --help");
     if (options->image_count && options->input_count)
         return run_fail(RUN_USAGE, "--input and images cannot be used together");
+    if (options->generate && (options->image_count || options->input_count))
+        return run_fail(RUN_USAGE, "--generate cannot be used with --input or images");
+    if (options->generate && !options->prompt)
+        return run_fail(RUN_USAGE, "--generate: what does the text begin with? --prompt 1,15,27");
     if (options->output && options->image_count > 1)
         return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given",
                         options->image_count);
@@ -352,6 +400,9 @@ static const struct number {
     {"in-flight", offsetof(run_options, in_flight), VKD_MAX_IN_FLIGHT},
     {"timeout", offsetof(run_options, timeout_ms), INT_MAX},
     {"measure-ms", offsetof(run_options, measure_ms), INT_MAX},
+    {"generate", offsetof(run_options, generate), 1 << 24},
+    {"top-k", offsetof(run_options, top_k), INT_MAX},
+    {"seed", offsetof(run_options, seed), INT_MAX},
 };
 
 static const struct number *find_number(size_t field)
@@ -454,10 +505,11 @@ void run_options_print_help(const run_options *options)
 
 void run_options_release(run_options *options)
 {
-    char *const strings[] = {options->output,        options->labels,     options->device,
-                             options->library,       options->method,     options->variant,
-                             options->cache_dir,     options->mean_text,  options->std_text,
-                             options->int8_dot_text, options->select_text};
+    char *const strings[] = {
+        options->output,   options->labels,        options->device,          options->library,
+        options->method,   options->variant,       options->cache_dir,       options->mean_text,
+        options->std_text, options->int8_dot_text, options->select_text,     options->prompt,
+        options->stop,     options->prefill,       options->temperature_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

@@ -27,6 +27,14 @@ typedef struct run_options {
     float mean[3], std[3];
     int gray;
 
+    int generate;  /* tokens at most; 0: no text is made */
+    char *prompt;  /* token ids, or a file with some */
+    char *stop;    /* token ids */
+    char *prefill; /* the method for the prompt; null: the same */
+    double temperature;
+    int top_k; /* 0: not given */
+    int seed;
+
     int bench;      /* number of runs, 0: no benchmark */
     int throughput; /* number of executions, 0: not measured */
     int in_flight;  /* of them; 0: not given, without --throughput */
@@ -41,7 +49,7 @@ typedef struct run_options {
     int help, version; /* answered with text on stdout, nothing is run */
 
     poptContext context; /* owns model and images */
-    char *mean_text, *std_text, *int8_dot_text, *select_text;
+    char *mean_text, *std_text, *int8_dot_text, *select_text, *temperature_text;
 } run_options;
 
 /* Parses and checks: an option that would have no effect is refused. On RUN_USAGE the reason was

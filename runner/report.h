@@ -8,6 +8,7 @@
 #include "runner/bench.h"
 #include "runner/classify.h"
 #include "runner/compare.h"
+#include "runner/generate.h"
 #include "runner/throughput.h"
 
 typedef struct run_report {
@@ -48,6 +49,9 @@ typedef struct run_report_form {
      */
     void (*failure)(run_report *report, const char *file, const char *reason);
     void (*output)(run_report *report, const run_output *output);
+    /* Each token of a text as it comes, then how long they took. */
+    void (*token)(run_report *report, int64_t token);
+    void (*generated)(run_report *report, const run_generation *generation);
     void (*bench)(run_report *report, const run_bench *bench);
     void (*throughput)(run_report *report, const run_throughput *throughput);
     void (*profile)(run_report *report, const run_profile *profile);

@@ -1,5 +1,6 @@
 #include "runner/report.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -178,6 +179,26 @@ static void add_output(run_report *report, const run_output *output)
         text(report, object, "file", output->file);
 }
 
+static void add_token(run_report *report, int64_t token)
+{
+    cJSON *root = root_of(report), *tokens = cJSON_GetObjectItemCaseSensitive(root, "tokens");
+    append(report, tokens ? tokens : array(report, root, "tokens"), (double)token);
+}
+
+static void add_generated(run_report *report, const run_generation *g)
+{
+    cJSON *object = cJSON_AddObjectToObject(root_of(report), "generate");
+    const double further = g->count ? (double)(g->count - 1) : 0;
+    number(report, object, "prompt_tokens", (double)g->prompt);
+    number(report, object, "prompt_ms", g->prompt_ms);
+    number(report, object, "prompt_per_second", (double)g->prompt / g->prompt_ms * 1e3);
+    number(report, object, "tokens", (double)g->count);
+    number(report, object, "per_second", further > 0 ? further / g->tokens_ms * 1e3 : NAN);
+    number(report, object, "median_ms", g->token.median);
+    number(report, object, "p90_ms", g->token.p90);
+    flag(report, object, "stopped", g->stopped);
+}
+
 static void add_bench(run_report *report, const run_bench *bench)
 {
     cJSON *root = root_of(report);
@@ -327,6 +348,8 @@ const run_report_form run_report_json = {
     .classes = add_classes,
     .failure = add_failure,
     .output = add_output,
+    .token = add_token,
+    .generated = add_generated,
     .bench = add_bench,
     .throughput = add_throughput,
     .profile = add_profile,

@@ -114,6 +114,27 @@ static void print_output(run_report *report, const run_output *output)
            output->mean, output->file ? " -> " : "", output->file ? output->file : "");
 }
 
+static void print_token(run_report *report, int64_t token)
+{
+    (void)report;
+    printf("%" PRId64 " ", token);
+    fflush(stdout);
+}
+
+/* Tokens a second; 0 where nothing was timed. */
+static double rate(size_t tokens, double ms) { return ms > 0 ? (double)tokens / ms * 1e3 : 0; }
+
+static void print_generated(run_report *report, const run_generation *g)
+{
+    (void)report;
+    printf("%s\nprompt: %zu tokens in %.2f ms, %.1f a second\n", g->stopped ? "(stop)" : "",
+           g->prompt, g->prompt_ms, rate(g->prompt, g->prompt_ms));
+    if (g->count > 1)
+        printf("text: %zu further tokens in %.2f ms, %.1f a second; median %.3f ms, p90 %.3f ms\n",
+               g->count - 1, g->tokens_ms, rate(g->count - 1, g->tokens_ms), g->token.median,
+               g->token.p90);
+}
+
 static void print_times(const char *name, const run_times *times)
 {
     if (isnan(times->median))
@@ -348,6 +369,8 @@ const run_report_form run_report_text = {
     .classes = print_classes,
     .failure = print_failure,
     .output = print_output,
+    .token = print_token,
+    .generated = print_generated,
     .bench = print_bench,
     .throughput = print_throughput,
     .profile = print_profile,

@@ -119,8 +119,8 @@ static run_exit make_args(run_session *session)
     return RUN_OK;
 }
 
-run_exit run_session_load(run_session *session, const char *model, char *const *data_files,
-                          size_t data_file_count)
+run_exit run_session_load(run_session *session, const char *model, const char *method,
+                          char *const *data_files, size_t data_file_count)
 {
     const vkd_backend_table *backend = session->backend;
     double start = run_now_ms();
@@ -129,8 +129,8 @@ run_exit run_session_load(run_session *session, const char *model, char *const *
     for (size_t i = 0; i < data_file_count && !result; i++)
         result = run_exit_of(backend->program_add_data(session->program, data_files[i]));
     if (!result)
-        result = run_exit_of(backend->method_load(session->program, session->options->method,
-                                                  &session->vkd, &session->method));
+        result = run_exit_of(
+            backend->method_load(session->program, method, &session->vkd, &session->method));
     if (result)
         return result;
     session->init_ms = run_now_ms() - start;

@@ -21,9 +21,9 @@ typedef struct run_session {
 /* Loads the plug-in only. The session must stay where it is: the library keeps a pointer to its
  * log. */
 run_exit run_session_start(const run_options *options, run_session *out);
-/* Opens a model with its .ptd files and loads the options' method. */
-run_exit run_session_load(run_session *session, const char *model, char *const *data_files,
-                          size_t data_file_count);
+/* Opens a model with its .ptd files and loads a method; null: "forward". */
+run_exit run_session_load(run_session *session, const char *model, const char *method,
+                          char *const *data_files, size_t data_file_count);
 /* Makes room for another model; run_session_end does it too. */
 void run_session_unload(run_session *session);
 void run_session_end(run_session *session);

@@ -161,7 +161,7 @@ static run_exit load_files(verifier *v, const run_meta *meta, char **files, size
     for (i = 0; i <= count; i++)
         if (!files[i])
             return run_fail_memory();
-    return run_session_load(v->session, files[count], files, count);
+    return run_session_load(v->session, files[count], v->session->options->method, files, count);
 }
 
 static run_exit load(verifier *v, const run_meta *meta)

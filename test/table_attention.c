@@ -105,10 +105,8 @@ static void draw_mask(table *t, attention *a, vkd_shape full)
 
 static attention draw_sizes(table *t)
 {
-    attention a = {.images = 1,
-                   .queries = 1 + table_below(t, 7),
-                   .width = 1 + table_below(t, 36),
-                   .scale = 1};
+    attention a = {
+        .images = 1, .queries = 1 + table_below(t, 7), .width = 1 + table_below(t, 36), .scale = 1};
     a.group = 1 + table_below(t, 3);
     a.heads = a.group * (1 + table_below(t, 3));
     return a;
@@ -187,7 +185,7 @@ static void draw_cached(table *t)
     a.k = &after[0];
     a.v = &after[1];
     table_size(t, a.start);
-    table_int(t, 1);    /* seq_len */
+    table_int(t, 1); /* seq_len */
     draw_mask(t, &a, (vkd_shape){2, {a.queries, a.keys}});
     table_double(t, 0); /* dropout */
     a.causal = table_chance(t, 2);

@@ -102,7 +102,7 @@ static void options_without_effect_are_refused(void **state)
         {"x.pte --input a --gray", "--gray needs an image"},
         {"x.pte --bench 1 --top 3", "--top needs an image or --input"},
         {"x.pte --labels l.txt", "--labels needs an image or --input"},
-        {"x.pte --explain --output o", "--output needs an image, --input or --verify"},
+        {"x.pte --explain --output o", "--output needs an image, --input, --generate or --verify"},
         {"x.pte --bench 1 --in-flight 4", "--in-flight needs --throughput"},
         {"x.pte --measure-ms 100", "--measure-ms needs --select measure"},
         {"x.pte --select auto --measure-ms 100", "--measure-ms needs --select measure"},

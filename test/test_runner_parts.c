@@ -1,15 +1,18 @@
-/* The parts of vkd-run that read what others wrote: EXIF data and text in any encoding. */
+/* The parts of vkd-run that read what others wrote, EXIF data, text in any encoding and token ids;
+ * and drawing tokens. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <iconv.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/exif.h"
+#include "runner/sample.h"
 #include "runner/utf8.h"
 #include "support/random.h"
 
@@ -141,6 +144,89 @@ static void any_bytes_become_valid(void **state)
     assert_true(kept > 100);
 }
 
+/* --------------------------------------------------------------------------------------- tokens */
+
+static void token_ids(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int count; /* -1: refused */
+        int64_t last;
+    } rows[] = {
+        {"1,15,27", 3, 27},    {" 1\n 15 ", 2, 15}, {"", 0, 0},
+        {",", 0, 0},           {"0", 1, 0},         {"2147483647", 1, INT32_MAX},
+        {"2147483648", -1, 0}, {"-1", -1, 0},       {"1.5", -1, 0},
+        {"1x", -1, 0},         {"0x10", -1, 0},     {"1;2", -1, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t *ids = NULL;
+        size_t count = 0;
+        run_exit result = run_tokens_parse("--prompt", rows[i].text, &ids, &count);
+        assert_int_equal(result, rows[i].count < 0 ? RUN_USAGE : RUN_OK);
+        if (!result) {
+            assert_int_equal(count, rows[i].count);
+            assert_true(!count || ids[count - 1] == rows[i].last);
+            free(ids);
+        }
+    }
+}
+
+enum { LOGITS = 300, DRAWS = 20000 };
+
+static int by_logit(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x < y) - (x > y);
+}
+
+/* How often each token comes against its probability, for any temperature and K. */
+static void drawn_as_often_as_likely(void **state)
+{
+    (void)state;
+    vkd_random random = random_begin("sampling");
+    for (int round = 0; round < 12; round++) {
+        double logits[LOGITS], sorted[LOGITS], sum = 0, temperature = 0.5 + round * 0.25;
+        size_t places[LOGITS], counts[LOGITS] = {0};
+        size_t count = (size_t)random_range(&random, 2, LOGITS), top = (size_t)round * 7;
+        for (size_t i = 0; i < count; i++)
+            logits[i] = sorted[i] = random_range(&random, -4000, 4000) * 1e-3 + (double)i * 1e-9;
+        qsort(sorted, count, sizeof *sorted, by_logit);
+        const size_t kept = top && top < count ? top : count;
+        for (size_t i = 0; i < kept; i++)
+            sum += exp(sorted[i] / temperature);
+        run_sampler sampler = {temperature, top, (uint64_t)round};
+        for (int i = 0; i < DRAWS; i++)
+            counts[run_sample(&sampler, logits, count, places)]++;
+        for (size_t i = 0; i < count; i++) {
+            double p = logits[i] >= sorted[kept - 1] ? exp(logits[i] / temperature) / sum : 0;
+            double off = fabs((double)counts[i] - p * DRAWS);
+            if (off > 6 * sqrt(p * (1 - p) * DRAWS) + (p > 0)) /* sigmas, and one for the rare */
+                fail_msg("round %d: token %zu came %zu times, expected %g", round, i, counts[i],
+                         p * DRAWS);
+        }
+    }
+}
+
+static void odd_logits(void **state)
+{
+    (void)state;
+    static const double rows[][4] = {{NAN, 1, 3, 2},
+                                     {3, NAN, 3, -INFINITY},
+                                     {NAN, INFINITY, 3, 5},
+                                     {-INFINITY, -INFINITY, -1e308, NAN},
+                                     {NAN, NAN, -INFINITY, NAN}};
+    static const size_t greedy[] = {2, 0, 1, 2, 4};
+    size_t places[4];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        run_sampler sampler = {0, 0, 1};
+        assert_int_equal(run_sample(&sampler, rows[i], 4, places), greedy[i]);
+        sampler.temperature = 1e-6;
+        size_t token = run_sample(&sampler, rows[i], 4, places);
+        assert_true(token == greedy[i] || (i == 1 && token == 2));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +234,9 @@ int main(void)
         cmocka_unit_test(broken_exif),
         cmocka_unit_test(invalid_bytes_are_replaced),
         cmocka_unit_test(any_bytes_become_valid),
+        cmocka_unit_test(token_ids),
+        cmocka_unit_test(drawn_as_often_as_likely),
+        cmocka_unit_test(odd_logits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

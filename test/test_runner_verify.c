@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "support/runner.h"
+#include "support/skip.h"
 
 /* A folder with a program of one f32 input 1x4, which comes out as it is. */
 static void write_program(const runner *r, const char *name, const char *model, const char *meta,
@@ -134,6 +135,20 @@ static void several_executions(void **state)
     runner_expect(r, "x.pte --input a.f32 --shape 1x3", 1, "needs exactly 12");
 }
 
+/* The nets under models/ that come with the results of several executions: language models and
+ * state in both forms, fixed shapes and dynamic ones. */
+static void nets_with_state(void **state)
+{
+    runner *r = *state;
+    const runner_how real = {.library = ""};
+    int code = runner_run(r, &real,
+                          "--verify " VKD_MODELS "/llama " VKD_MODELS "/state --no-cache");
+    if (code == 4)
+        test_skip("there is no Vulkan device");
+    if (code || !strstr(r->out, "10 of 10 programs are right"))
+        fail_msg("exit code %d: %s%s", code, r->out, r->err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +156,7 @@ int main(void)
         cmocka_unit_test(written_outputs),
         cmocka_unit_test(several),
         cmocka_unit_test(several_executions),
+        cmocka_unit_test(nets_with_state),
     };
     return cmocka_run_group_tests(tests, runner_setup, runner_teardown);
 }
