@@ -62,12 +62,11 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
  * number that it is. */
 static vkd_status view_number(vkd_lowering *lowering, const binary_args *args, vkd_view *out)
 {
-    const vkd_number number = vkd_op_plain(lowering, args->number);
     uint32_t tensor = args->a == VKD_NO_VALUE ? args->b : args->a;
     bool real = vkd_is_float(vkd_value_tensor(lowering, tensor)->dtype) ||
                 vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype) ||
-                number.kind == VKD_NUMBER_DOUBLE;
-    return vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32, &number, out);
+                args->number.kind == VKD_NUMBER_DOUBLE;
+    return vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32, &args->number, out);
 }
 
 static vkd_status view_operand(vkd_lowering *lowering, const binary_args *args, uint32_t value,
@@ -148,28 +147,42 @@ static vkd_status shape_bounds(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
-/* The maximum of x and low, then the minimum of that and high. */
+vkd_status vkd_op_between(vkd_lowering *lowering, const vkd_view *x, const vkd_view *low,
+                          const vkd_view *high, vkd_tensor_id y)
+{
+    const vkd_tensor t = lowering->graph->tensors[y];
+    vkd_view from = *x;
+    vkd_tensor_id between = y;
+    if (low && high)
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, t.dtype, t.layout, t.rank,
+                                     t.dims, &between));
+    if (low) {
+        VKD_TRY(vkd_op_binary(lowering, BINARY_MAX, NULL, &from, low, between));
+        from = vkd_view_of(lowering->graph, between);
+    }
+    return high ? vkd_op_binary(lowering, BINARY_MIN, NULL, &from, high, y) : VKD_OK;
+}
+
+static vkd_status view_bound(vkd_lowering *lowering, uint32_t value, vkd_view *view,
+                             const vkd_view **out)
+{
+    *out = value == VKD_NO_VALUE ? NULL : view;
+    return *out ? vkd_op_view(lowering, value, view) : VKD_OK;
+}
+
 static vkd_status lower_bounds(vkd_lowering *lowering, const void *arguments)
 {
     const bounds_args *args = arguments;
     uint32_t operands[3];
     size_t count = list_operands(args, operands);
-    vkd_view x, bound;
-    vkd_tensor_id y, between;
+    vkd_view x, views[2];
+    const vkd_view *low, *high;
+    vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    VKD_TRY(view_bound(lowering, args->low, &views[0], &low));
+    VKD_TRY(view_bound(lowering, args->high, &views[1], &high));
     VKD_TRY(vkd_op_output_as(lowering, args->y, operands, count, &y));
-    if (args->low != VKD_NO_VALUE) {
-        VKD_TRY(vkd_op_view(lowering, args->low, &bound));
-        if (args->high == VKD_NO_VALUE)
-            return vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, y);
-        const vkd_tensor t = lowering->graph->tensors[y];
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, t.dtype, t.layout, t.rank,
-                                     t.dims, &between));
-        VKD_TRY(vkd_op_binary(lowering, BINARY_MAX, NULL, &x, &bound, between));
-        x = vkd_view_of(lowering->graph, between);
-    }
-    VKD_TRY(vkd_op_view(lowering, args->high, &bound));
-    return vkd_op_binary(lowering, BINARY_MIN, NULL, &x, &bound, y);
+    return vkd_op_between(lowering, &x, low, high, y);
 }
 
 /* ------------------------------------------------------------------------------------------ glu */

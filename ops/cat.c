@@ -102,6 +102,16 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
 
 /* ----------------------------------------------------------------------------------------- rows */
 
+static vkd_status view_part(vkd_lowering *lowering, const cat_args *args, size_t i, vkd_view *out)
+{
+    const vkd_dtype dtype = vkd_value_tensor(lowering, args->parts.values[i])->dtype,
+                    expected = vkd_value_tensor(lowering, args->y)->dtype;
+    if (dtype != expected)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
+                           vkd_dtype_name(dtype), vkd_dtype_name(expected));
+    return vkd_op_view(lowering, args->parts.values[i], out);
+}
+
 static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
 {
     const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
@@ -116,10 +126,7 @@ static vkd_status paste_parts(vkd_lowering *lowering, const cat_args *args)
         vkd_view x;
         if (is_skipped(part))
             continue;
-        if (part->dtype != result->dtype)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
-                               vkd_dtype_name(part->dtype), vkd_dtype_name(result->dtype));
-        VKD_TRY(vkd_op_view(lowering, args->parts.values[i], &x));
+        VKD_TRY(view_part(lowering, args, i, &x));
         const vkd_pasting pasting = {part->dims[dim] * inside, result->dims[dim] * inside,
                                      at * inside, .symbol = VKD_NO_SYMBOL};
         VKD_TRY(vkd_paste(lowering, &x, &pasting, y));
@@ -166,7 +173,50 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
+/* --------------------------------------------------------------------------------------- stack */
+
+/* Along a dim of their own. */
+static vkd_status shape_stack(vkd_shaping *shaping, const void *arguments)
+{
+    const cat_args *args = arguments;
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->parts.values[0]);
+    uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
+    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank + 1, &dim));
+    for (size_t i = 1; i < args->parts.count; i++) {
+        const vkd_model_tensor *part = vkd_shape_of(shaping, args->parts.values[i]);
+        if (part->rank != x.rank || memcmp(part->dims, x.dims, x.rank * sizeof *x.dims))
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                                  "part %zu, value %u, has not the dims of the first one", i,
+                                  args->parts.values[i]);
+    }
+    memcpy(dims, x.dims, dim * sizeof *dims);
+    dims[dim] = (uint32_t)args->parts.count;
+    memcpy(dims + dim + 1, x.dims + dim, (x.rank - dim) * sizeof *dims);
+    return vkd_shape_set(shaping, args->y, x.rank + 1, dims);
+}
+
+static vkd_status lower_stack(vkd_lowering *lowering, const void *arguments)
+{
+    const cat_args *args = arguments;
+    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
+    const uint32_t dim = vkd_from_end(args->dim, result->rank),
+                   inside =
+                       (uint32_t)vkd_dims_count(result->rank - dim - 1, result->dims + dim + 1);
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
+    for (size_t i = 0; i < args->parts.count; i++) {
+        vkd_view x;
+        VKD_TRY(view_part(lowering, args, i, &x));
+        const vkd_pasting pasting = {inside, (uint32_t)args->parts.count * inside,
+                                     (uint32_t)i * inside, .symbol = VKD_NO_SYMBOL};
+        VKD_TRY(vkd_paste(lowering, &x, &pasting, y));
+    }
+    return VKD_OK;
+}
+
 static const vkd_op rows[] = {
+    {"aten::cat.out", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT},
+    {"aten::stack.out", cat_parameters, sizeof(cat_args), shape_stack, lower_stack},
     {"aten.cat.default", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT},
 };
 

@@ -40,19 +40,49 @@ static int32_t int_bound(const vkd_number *number, int32_t unbounded)
 
 static float real_bound(const vkd_number *number, float unbounded)
 {
-    return number->kind == VKD_NUMBER_NULL ? unbounded : (float)number->real;
+    return number->kind == VKD_NUMBER_NULL || isnan(number->real) ? unbounded : (float)number->real;
 }
 
+static vkd_status view_bound(vkd_lowering *lowering, const vkd_number *number, bool real,
+                             int32_t unbounded, vkd_view *view, const vkd_view **out)
+{
+    const vkd_number whole = {.kind = VKD_NUMBER_INT, .number = int_bound(number, unbounded)};
+    *out = number->kind == VKD_NUMBER_NULL ? NULL : view;
+    if (number->kind == VKD_NUMBER_NULL)
+        return VKD_OK;
+    return vkd_op_scalar(lowering, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT32,
+                         real || number->kind == VKD_NUMBER_SYM ? number : &whole, view);
+}
+
+/* Bounds that may be others in the next execution. */
+static vkd_status lower_symbols(vkd_lowering *lowering, const clamp_args *args)
+{
+    vkd_view x, views[2];
+    const vkd_view *low, *high;
+    vkd_tensor_id y;
+    const bool real = vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    VKD_TRY(view_bound(lowering, &args->low, real, INT32_MIN, &views[0], &low));
+    VKD_TRY(view_bound(lowering, &args->high, real, INT32_MAX, &views[1], &high));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, &args->x, 1, &y));
+    return vkd_op_between(lowering, &x, low, high, y);
+}
+
+/* One bound that is NaN is none, NaN among two of them makes everything NaN: as eager PyTorch
+ * does. */
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const clamp_args *args = arguments;
-    const vkd_number low = vkd_op_plain(lowering, args->low),
-                     high = vkd_op_plain(lowering, args->high);
+    const vkd_number *low = &args->low, *high = &args->high;
+    if (low->kind == VKD_NUMBER_SYM || high->kind == VKD_NUMBER_SYM)
+        return lower_symbols(lowering, args);
+    const bool both = low->kind != VKD_NUMBER_NULL && high->kind != VKD_NUMBER_NULL,
+               spoils = both && (isnan(low->real) || isnan(high->real));
     const vkd_unary clamp = {.function = UNARY_CLAMP,
-                             .low = real_bound(&low, -INFINITY),
-                             .high = real_bound(&high, INFINITY),
-                             .low_int = int_bound(&low, INT32_MIN),
-                             .high_int = int_bound(&high, INT32_MAX)};
+                             .low = spoils ? NAN : real_bound(low, -INFINITY),
+                             .high = spoils ? NAN : real_bound(high, INFINITY),
+                             .low_int = int_bound(low, INT32_MIN),
+                             .high_int = int_bound(high, INT32_MAX)};
     return vkd_op_unary(lowering, &clamp, args->x, args->y);
 }
 

@@ -73,9 +73,9 @@ static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
 {
     const compare_args *args = arguments;
     vkd_dtype dtype = vkd_value_tensor(lowering, args->a)->dtype;
-    vkd_number number = vkd_op_plain(lowering, args->number);
+    vkd_number number = args->number;
     int function = lowering->call->row->code;
-    bool compares = function >= BINARY_EQ && function <= BINARY_GE;
+    bool compares = function >= BINARY_EQ && function <= BINARY_GE && number.kind != VKD_NUMBER_SYM;
     vkd_view a, b;
     vkd_tensor_id y;
     if (compares && !vkd_is_float(dtype))

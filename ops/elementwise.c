@@ -63,9 +63,21 @@ static void pack_scalar(const void *source, void *dst, size_t size)
         vkd_element_set(dtype, dst, i, scalar->value);
 }
 
+/* A SymInt is read when the graph runs. */
+static vkd_status view_symbol(vkd_lowering *lowering, uint32_t value, vkd_view *out)
+{
+    uint32_t word;
+    *out = (vkd_view){0};
+    VKD_TRY(vkd_op_symbol(lowering, (vkd_sym){.value = value}, VKD_NO_TENSOR, &out->tensor, &word));
+    out->offset = (int32_t)word;
+    return VKD_OK;
+}
+
 vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_number *number,
                          vkd_view *out)
 {
+    if (number->kind == VKD_NUMBER_SYM)
+        return view_symbol(lowering, number->value, out);
     bool wraps = number->kind == VKD_NUMBER_INT && dtype != VKD_DTYPE_BOOL && !vkd_is_float(dtype);
     int32_t wrapped = vkd_number_int(number);
     const scalar_source source = {wraps && dtype == VKD_DTYPE_UINT8  ? (uint8_t)wrapped

@@ -26,12 +26,18 @@ VKD_MUST_USE vkd_status vkd_op_unary(vkd_lowering *lowering, const vkd_unary *un
 VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number *alpha,
                                       const vkd_view *a, const vkd_view *b, vkd_tensor_id y);
 
+/* y = x between bounds that broadcast to it, null for none: the larger one of x and low, then the
+ * smaller one of that and high. */
+VKD_MUST_USE vkd_status vkd_op_between(vkd_lowering *lowering, const vkd_view *x,
+                                       const vkd_view *low, const vkd_view *high, vkd_tensor_id y);
+
 /* A number of an argument that is not null; for a SymInt the graph is good for its number alone. */
 vkd_number vkd_op_plain(vkd_lowering *lowering, vkd_number number);
 /* As 32 bits keep an int of 64; a double is cut off, and saturates. */
 int32_t vkd_number_int(const vkd_number *number);
 
-/* One element of this type that holds a number, as the operand of others. */
+/* One element that holds a number, as the operand of others: of this type, or an i32 that changes
+ * from one execution to the next, where it is a SymInt. */
 VKD_MUST_USE vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype,
                                       const vkd_number *number, vkd_view *out);
 

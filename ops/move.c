@@ -58,6 +58,101 @@ static vkd_status lower_permute(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &y);
 }
 
+/* ---------------------------------------------------------------------------- two dims, diagonals
+ */
+
+typedef struct swap_args {
+    uint32_t x, y;
+    int32_t offset; /* of a diagonal */
+    int32_t dims[2];
+} swap_args;
+
+static const vkd_param swap_params[] = {VKD_TENSOR(swap_args, x), VKD_INT(swap_args, dims[0]),
+                                        VKD_INT(swap_args, dims[1]), VKD_OUTPUT(swap_args, y),
+                                        VKD_PARAMS_END};
+static const vkd_param diagonal_params[] = {
+    VKD_TENSOR(swap_args, x),    VKD_INT(swap_args, offset), VKD_INT(swap_args, dims[0]),
+    VKD_INT(swap_args, dims[1]), VKD_OUTPUT(swap_args, y),   VKD_PARAMS_END};
+
+static vkd_status find_dims(vkd_shaping *shaping, const swap_args *args, uint32_t dims[2])
+{
+    const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
+    VKD_TRY(vkd_shape_dim(shaping, args->dims[0], rank, &dims[0]));
+    return vkd_shape_dim(shaping, args->dims[1], rank, &dims[1]);
+}
+
+static vkd_status shape_swap(vkd_shaping *shaping, const void *arguments)
+{
+    const swap_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t at[2] = {0}, dims[VKD_MAX_RANK];
+    VKD_TRY(find_dims(shaping, args, at));
+    memcpy(dims, x->dims, sizeof dims);
+    dims[at[0]] = x->dims[at[1]];
+    dims[at[1]] = x->dims[at[0]];
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
+static vkd_status lower_swap(vkd_lowering *lowering, const void *arguments)
+{
+    const swap_args *args = arguments;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    const uint32_t a = vkd_from_end(args->dims[0], x.rank), b = vkd_from_end(args->dims[1], x.rank);
+    vkd_view y = x;
+    y.dims[a] = x.dims[b];
+    y.strides[a] = x.strides[b];
+    y.dims[b] = x.dims[a];
+    y.strides[b] = x.strides[a];
+    return vkd_op_output_view(lowering, args->y, &y);
+}
+
+/* Where the diagonal begins along both dims; how long it is. */
+static uint32_t find_diagonal(int64_t offset, int64_t rows, int64_t columns, int64_t at[2])
+{
+    at[0] = offset < 0 ? -offset : 0;
+    at[1] = offset > 0 ? offset : 0;
+    const int64_t below = rows - at[0], right = columns - at[1],
+                  length = below < right ? below : right;
+    return length > 0 ? (uint32_t)length : 0;
+}
+
+static vkd_status shape_diagonal(vkd_shaping *shaping, const void *arguments)
+{
+    const swap_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t along[2] = {0}, dims[VKD_MAX_RANK], rank = 0;
+    int64_t at[2];
+    VKD_TRY(find_dims(shaping, args, along));
+    if (along[0] == along[1])
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a diagonal of dims %u and %u", along[0],
+                              along[1]);
+    for (uint32_t d = 0; d < x->rank; d++)
+        if (d != along[0] && d != along[1])
+            dims[rank++] = x->dims[d];
+    dims[rank++] = find_diagonal(args->offset, x->dims[along[0]], x->dims[along[1]], at);
+    return vkd_shape_set(shaping, args->y, rank, dims);
+}
+
+static vkd_status lower_diagonal(vkd_lowering *lowering, const void *arguments)
+{
+    const swap_args *args = arguments;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    const uint32_t a = vkd_from_end(args->dims[0], x.rank), b = vkd_from_end(args->dims[1], x.rank);
+    vkd_view y = {.tensor = x.tensor, .offset = x.offset};
+    int64_t at[2];
+    for (uint32_t d = 0; d < x.rank; d++)
+        if (d != a && d != b) {
+            y.dims[y.rank] = x.dims[d];
+            y.strides[y.rank++] = x.strides[d];
+        }
+    y.dims[y.rank] = find_diagonal(args->offset, x.dims[a], x.dims[b], at);
+    y.strides[y.rank++] = x.strides[a] + x.strides[b];
+    y.offset += (int32_t)at[0] * x.strides[a] + (int32_t)at[1] * x.strides[b];
+    return vkd_op_output_view(lowering, args->y, &y);
+}
+
 /* --------------------------------------------------------------------------------------- expand */
 
 typedef struct expand_args {
@@ -207,61 +302,6 @@ static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
     }
     view.rank--;
     return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim], 1);
-}
-
-/* ---------------------------------------------------------------------------------------- split */
-
-typedef struct split_args {
-    uint32_t x;
-    vkd_size_list sizes; /* one: of every part but the last */
-    int32_t dim;
-    vkd_tensor_list parts;
-} split_args;
-
-static const vkd_param split_params[] = {VKD_TENSOR(split_args, x),
-                                         VKD_SIZE_LIST(split_args, sizes), VKD_INT(split_args, dim),
-                                         VKD_OUTPUT_LIST(split_args, parts), VKD_PARAMS_END};
-
-static vkd_status shape_split(vkd_shaping *shaping, const void *arguments)
-{
-    const split_args *args = arguments;
-    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
-    uint32_t dim = 0, dims[VKD_MAX_RANK];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
-    if (!x.rank || args->sizes.count != args->parts.count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "%zu sizes for %zu parts of a tensor of rank %u", args->sizes.count,
-                              args->parts.count, x.rank);
-    int64_t sum = 0;
-    memcpy(dims, x.dims, sizeof dims);
-    for (size_t i = 0; i < args->parts.count; i++) {
-        int64_t size = vkd_shape_number(shaping, args->sizes.items[i]);
-        if (size < 0 || size > x.dims[dim])
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "part %zu has size %lld of %u", i,
-                                  (long long)size, x.dims[dim]);
-        sum += size;
-        dims[dim] = (uint32_t)size;
-        VKD_TRY(vkd_shape_set(shaping, args->parts.values[i], x.rank, dims));
-    }
-    if (sum != x.dims[dim])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the parts' sizes add up to %lld, dim %u has %u", (long long)sum, dim,
-                              x.dims[dim]);
-    return VKD_OK;
-}
-
-static vkd_status lower_split(vkd_lowering *lowering, const void *arguments)
-{
-    const split_args *args = arguments;
-    vkd_view view;
-    VKD_TRY(vkd_op_view(lowering, args->x, &view));
-    uint32_t dim = vkd_from_end(args->dim, view.rank);
-    for (size_t i = 0; i < args->parts.count; i++) {
-        view.dims[dim] = vkd_value_tensor(lowering, args->parts.values[i])->dims[dim];
-        VKD_TRY(vkd_op_output_view(lowering, args->parts.values[i], &view));
-        view.offset += view.strides[dim] * (int32_t)view.dims[dim];
-    }
-    return VKD_OK;
 }
 
 /* --------------------------------------------------------------------------------- flip, unfold */
@@ -460,8 +500,6 @@ static const vkd_op rows[] = {
     {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten.select_copy.int", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten.select.int", select_params, sizeof(slice_args), shape_select, lower_select},
-    {"aten.split_with_sizes_copy.default", split_params, sizeof(split_args), shape_split,
-     lower_split},
     {"aten.flip.default", permute_params, sizeof(permute_args), shape_flip, lower_flip},
     {"aten.pixel_shuffle.default", shuffle_params, sizeof(shuffle_args), shape_shuffle,
      lower_shuffle},
@@ -473,10 +511,11 @@ static const vkd_op rows[] = {
     {"aten::permute_copy.out", permute_params, sizeof(permute_args), shape_permute, lower_permute},
     {"aten::t_copy.out", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
      .code = true},
+    {"aten::transpose_copy.int_out", swap_params, sizeof(swap_args), shape_swap, lower_swap},
+    {"aten::diagonal_copy.out", diagonal_params, sizeof(swap_args), shape_diagonal, lower_diagonal},
     {"aten::expand_copy.out", expand_params, sizeof(expand_args), shape_expand, lower_expand},
     {"aten::slice_copy.Tensor_out", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten::select_copy.int_out", select_params, sizeof(slice_args), shape_select, lower_select},
-    {"aten::split_with_sizes_copy.out", split_params, sizeof(split_args), shape_split, lower_split},
     {"aten::flip.out", permute_params, sizeof(permute_args), shape_flip, lower_flip},
     {"aten::unfold_copy.out", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},
     {"aten.unfold_copy.default", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},

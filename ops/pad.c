@@ -127,7 +127,6 @@ static vkd_status lower_pad(vkd_lowering *lowering, const void *arguments)
 typedef struct repeat_args {
     uint32_t x, y;
     vkd_sym_list repeats;
-    int32_t dim; /* repeat_interleave */
 } repeat_args;
 
 static const vkd_param repeat_parameters[] = {VKD_TENSOR(repeat_args, x),
@@ -192,6 +191,8 @@ static vkd_status lower_repeat(vkd_lowering *lowering, const void *arguments)
 
 static const vkd_op rows[] = {
     {"aten.constant_pad_nd.default", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
+    {"aten::constant_pad_nd.out", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
+    {"aten::repeat.out", repeat_parameters, sizeof(repeat_args), shape_repeat, lower_repeat},
     {"aten.repeat.default", repeat_parameters, sizeof(repeat_args), shape_repeat, lower_repeat},
 };
 

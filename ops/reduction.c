@@ -1,13 +1,14 @@
 /* Sums, means, extremes and where they are, over any dims: shaders/reduce.comp. */
 #include "ops/reduction.h"
+#include "ops/elementwise.h"
 #include "ops/tables.h"
 
 #include <string.h>
 
 /* ---------------------------------------------------------------------------------------- views */
 
-vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
-                               const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
+/* Dims in two: those that stay, and runs of those that go. Returns how many runs there are. */
+static uint32_t split(const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
 {
     *out = (vkd_reduction){.kept = {.tensor = x->tensor, .offset = x->offset}, .count = 1};
     uint32_t sizes[VKD_MAX_RANK], runs = 0;
@@ -27,17 +28,51 @@ vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
             strides[runs++] = x->strides[d];
         }
     }
-    if (runs > VKD_REDUCE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "a reduction over %u dims apart: %d are supported", runs,
-                           VKD_REDUCE_DIMS);
     out->runs = runs ? runs : 1;
     for (uint32_t r = 0; r < VKD_REDUCE_DIMS; r++)
         out->run[r] = 1;
-    for (uint32_t r = 0; r < runs; r++) {
+    for (uint32_t r = 0; r < runs && runs <= VKD_REDUCE_DIMS; r++) {
         out->run[VKD_REDUCE_DIMS - runs + r] = sizes[r];
         out->run_strides[VKD_REDUCE_DIMS - runs + r] = strides[r];
     }
+    return runs;
+}
+
+/* A copy of x whose reduced dims lie within the others, so that they are one run. */
+static vkd_status gather_runs(vkd_lowering *lowering, const vkd_view *x,
+                              const bool reduced[VKD_MAX_RANK], vkd_view *out)
+{
+    vkd_view turned = {.tensor = x->tensor, .offset = x->offset};
+    uint32_t from[VKD_MAX_RANK];
+    vkd_tensor_id copy;
+    for (int last = 0; last < 2; last++)
+        for (uint32_t d = 0; d < x->rank; d++)
+            if (reduced[d] == last) {
+                from[turned.rank] = d;
+                turned.dims[turned.rank] = x->dims[d];
+                turned.strides[turned.rank++] = x->strides[d];
+            }
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                 lowering->graph->tensors[x->tensor].dtype, VKD_ROWS, turned.rank,
+                                 turned.dims, &copy));
+    VKD_TRY(vkd_op_move(lowering, &turned, copy));
+    const vkd_view all = vkd_view_of(lowering->graph, copy);
+    *out = *x;
+    out->tensor = copy;
+    out->offset = 0;
+    for (uint32_t d = 0; d < x->rank; d++)
+        out->strides[from[d]] = all.strides[d];
+    return VKD_OK;
+}
+
+vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
+                               const bool reduced[VKD_MAX_RANK], vkd_reduction *out)
+{
+    vkd_view turned;
+    if (split(x, reduced, out) <= VKD_REDUCE_DIMS)
+        return VKD_OK;
+    VKD_TRY(gather_runs(lowering, x, reduced, &turned));
+    (void)split(&turned, reduced, out);
     return VKD_OK;
 }
 
@@ -232,6 +267,113 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         name_, params_, sizeof(reduce_args), vkd_reduced_shape, lower, .code = code_               \
     }
 
+/* ------------------------------------------------------------------------ an extreme and its place
+ */
+
+typedef struct extreme_args {
+    reduce_args reduce; /* y: the extreme */
+    uint32_t y[2];      /* the extreme, and where it is */
+} extreme_args;
+
+static const vkd_param place_params[] = {
+    VKD_TENSOR(extreme_args, reduce.x), VKD_INT_LIST(extreme_args, reduce.dims),
+    VKD_BOOL(extreme_args, reduce.keepdim), VKD_OUTPUTS(extreme_args, y, 2), VKD_PARAMS_END};
+
+static vkd_status shape_extreme(vkd_shaping *shaping, const void *arguments)
+{
+    const extreme_args *args = arguments;
+    reduce_args one = args->reduce;
+    if (one.dims.count != 1)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one", one.dims.count);
+    for (size_t i = 0; i < 2; i++) {
+        one.y = args->y[i];
+        VKD_TRY(shape(shaping, &one));
+    }
+    return VKD_OK;
+}
+
+static vkd_status lower_extreme(vkd_lowering *lowering, const void *arguments)
+{
+    const extreme_args *args = arguments;
+    const bool most = lowering->call->row->code == VKD_REDUCE_MAX;
+    reduce_args one = args->reduce;
+    one.y = args->y[0];
+    VKD_TRY(vkd_op_reduce(lowering, &one, most ? VKD_REDUCE_MAX : VKD_REDUCE_MIN));
+    one.y = args->y[1];
+    if (one.y == VKD_NO_VALUE)
+        return VKD_OK;
+    return vkd_op_reduce(lowering, &one, most ? VKD_REDUCE_ARGMAX : VKD_REDUCE_ARGMIN);
+}
+
+/* ---------------------------------------------------------------------------- spreads of elements
+ */
+
+typedef struct spread_args {
+    reduce_args reduce;
+    bool unbiased;
+    vkd_number correction; /* taken from the count; null: as `unbiased` says */
+} spread_args;
+static const spread_args sample = {.unbiased = true};
+
+static const vkd_param spread_params[] = {
+    VKD_TENSOR(spread_args, reduce.x), VKD_INT_LIST(spread_args, reduce.dims),
+    VKD_BOOL(spread_args, unbiased),   VKD_BOOL(spread_args, reduce.keepdim),
+    VKD_OUTPUT(spread_args, reduce.y), VKD_PARAMS_END};
+static const vkd_param correction_params[] = {VKD_TENSOR(spread_args, reduce.x),
+                                              VKD_INT_LIST(spread_args, reduce.dims),
+                                              VKD_OPTIONAL_NUMBER(spread_args, correction),
+                                              VKD_BOOL(spread_args, reduce.keepdim),
+                                              VKD_OUTPUT(spread_args, reduce.y),
+                                              VKD_PARAMS_END};
+
+static vkd_status shape_spread(vkd_shaping *shaping, const void *arguments)
+{
+    const spread_args *args = arguments;
+    return shape(shaping, &args->reduce);
+}
+
+/* The second number of each run, as y's elements. */
+static vkd_status move_second(vkd_lowering *lowering, vkd_tensor_id stats, uint32_t value)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    vkd_view second = {.tensor = stats, .rank = tensor->rank, .offset = 1};
+    int32_t step = 2;
+    vkd_tensor_id y;
+    for (uint32_t d = tensor->rank; d-- > 0; step *= (int32_t)tensor->dims[d]) {
+        second.dims[d] = tensor->dims[d];
+        second.strides[d] = step;
+    }
+    VKD_TRY(vkd_op_output_in(lowering, value, tensor->dtype, VKD_ROWS, &y));
+    return vkd_op_move(lowering, &second, y);
+}
+
+static vkd_status lower_spread(vkd_lowering *lowering, const void *arguments)
+{
+    const spread_args *args = arguments;
+    const vkd_number correction = vkd_op_plain(lowering, args->correction);
+    bool reduced[VKD_MAX_RANK];
+    vkd_reduction reduction;
+    vkd_tensor_id stats;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->reduce.x, &x));
+    vkd_op_listed(&args->reduce.dims, x.rank, reduced);
+    VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
+    VKD_TRY(vkd_reduction_stats(
+        lowering, &reduction, (uint32_t)lowering->call->row->code,
+        correction.kind == VKD_NUMBER_NULL ? args->unbiased : (float)correction.real, &stats));
+    return move_second(lowering, stats, args->reduce.y);
+}
+
+static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x), VKD_IGNORED("dtype"),
+                                         VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
+
+/* clang-format off */
+#define EXTREME(name_, code_) \
+    {name_, place_params, sizeof(extreme_args), shape_extreme, lower_extreme, .code = code_}
+#define SPREAD(name_, params_, code_) \
+    {name_, params_, sizeof(spread_args), shape_spread, lower_spread, .code = code_, .defaults = &sample}
+/* clang-format on */
+
 static const vkd_op rows[] = {
     REDUCE("aten.sum.dim_IntList", sum_params, VKD_REDUCE_SUM),
     REDUCE("aten::sum.IntList_out", sum_params, VKD_REDUCE_SUM),
@@ -250,6 +392,17 @@ static const vkd_op rows[] = {
     REDUCE("aten::all.dims_out", extreme_params, VKD_REDUCE_ALL),
     REDUCE("aten::all.all_out", all_params, VKD_REDUCE_ALL),
     REDUCE("aten::prod.int_out", sum_params, VKD_REDUCE_PROD),
+    REDUCE("aten::prod.out", dtype_params, VKD_REDUCE_PROD),
+    REDUCE("aten::mean.dtype_out", dtype_params, VKD_REDUCE_MEAN),
+    REDUCE("aten::max.unary_out", all_params, VKD_REDUCE_MAX),
+    REDUCE("aten::min.unary_out", all_params, VKD_REDUCE_MIN),
+    EXTREME("aten::max.dim_max", VKD_REDUCE_MAX),
+    EXTREME("aten::min.dim_min", VKD_REDUCE_MIN),
+    SPREAD("aten.var.dim", spread_params, VKD_STATS_VAR),
+    SPREAD("aten::var.out", spread_params, VKD_STATS_VAR),
+    SPREAD("aten::var.correction_out", correction_params, VKD_STATS_VAR),
+    SPREAD("aten::std.out", spread_params, VKD_STATS_STD),
+    SPREAD("aten::std.correction_out", correction_params, VKD_STATS_STD),
 };
 
 const vkd_op_table vkd_reduction_ops = VKD_OP_TABLE(rows);

@@ -35,6 +35,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_put_ops,
     &vkd_scan_ops,
     &vkd_conv_float_ops,
+    &vkd_split_ops,
 };
 
 const vkd_op_tables vkd_ops = {tables, sizeof tables / sizeof *tables};

@@ -133,9 +133,9 @@ static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *ar
 static vkd_status lower_pow(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
-    vkd_number exponent = vkd_op_plain(lowering, args->numbers[0]);
+    const vkd_number exponent = args->numbers[0];
     bool real = vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
-    for (size_t i = 0; i < sizeof powers / sizeof *powers; i++)
+    for (size_t i = 0; i < sizeof powers / sizeof *powers && exponent.kind != VKD_NUMBER_SYM; i++)
         if (exponent.real == powers[i].exponent && (real || powers[i].function < UNARY_FLOATS))
             return vkd_op_unary(lowering, &(vkd_unary){.function = powers[i].function}, args->x,
                                 args->y);

@@ -17,6 +17,10 @@ static const vkd_param fill_params[] = {
     VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition), VKD_NUMBER(where_args, number),
     VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
 
+static const vkd_param fill_tensor_params[] = {
+    VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition), VKD_TENSOR(where_args, a),
+    VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+
 static vkd_status shape_where(vkd_shaping *shaping, const void *arguments)
 {
     const where_args *args = arguments;
@@ -114,12 +118,11 @@ static vkd_status lower_where(vkd_lowering *lowering, const void *arguments)
 static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
 {
     const where_args *args = arguments;
-    const vkd_number number = vkd_op_plain(lowering, args->number);
     vkd_view operands[3];
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->condition, &operands[0]));
-    VKD_TRY(
-        vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->y)->dtype, &number, &operands[1]));
+    VKD_TRY(vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->y)->dtype, &args->number,
+                          &operands[1]));
     VKD_TRY(vkd_op_view(lowering, args->b, &operands[2]));
     VKD_TRY(
         vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->b}, 2, &y));
@@ -129,6 +132,8 @@ static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
 static const vkd_op rows[] = {
     {"aten.where.self", where_params_list, sizeof(where_args), shape_where, lower_where},
     {"aten::where.self_out", where_params_list, sizeof(where_args), shape_where, lower_where},
+    {"aten::masked_fill.Tensor_out", fill_tensor_params, sizeof(where_args), shape_where,
+     lower_where},
     {"aten::masked_fill.Scalar_out", fill_params, sizeof(where_args), shape_fill, lower_fill},
 };
 

@@ -7,18 +7,20 @@
 ELEMENTS_OUT(1, y, Y_TYPE)
 
 const bool ARG = OP == VKD_REDUCE_ARGMAX || OP == VKD_REDUCE_ARGMIN;
-const bool WHOLE_NUMBERS = !(X_TYPE == VKD_ELEMENT_F32 || X_TYPE == VKD_ELEMENT_F16) && !ARG;
+const bool INTS = !(X_TYPE == VKD_ELEMENT_F32 || X_TYPE == VKD_ELEMENT_F16);
+const bool WHOLE_NUMBERS = INTS && !ARG && OP != VKD_REDUCE_MEAN;
 const bool SMALLEST = OP == VKD_REDUCE_MIN || OP == VKD_REDUCE_ARGMIN;
 const bool ADDS = OP == VKD_REDUCE_SUM || OP == VKD_REDUCE_MEAN;
 
 struct state {
     vec4 value, lost; // floats; what a sum has lost
     ivec4 number;     // whole numbers, and positions
+    ivec4 extreme;    // of ints, at the positions
 };
 
 state nothing()
 {
-    state s = state(vec4(0.0), vec4(0.0), ivec4(0));
+    state s = state(vec4(0.0), vec4(0.0), ivec4(0), ivec4(0));
     if (OP == VKD_REDUCE_PROD || OP == VKD_REDUCE_ALL) {
         s.value = vec4(1.0);
         s.number = ivec4(1);
@@ -38,6 +40,12 @@ bool better(float a, float b, int a_at, int b_at)
     return wins || (ARG && (a_at < 0 || (a == b && b_at >= 0 && b_at < a_at)));
 }
 
+// The same of ints, which have positions.
+bool better_int(int a, int b, int a_at, int b_at)
+{
+    return a_at < 0 || (b_at >= 0 && ((SMALLEST ? b < a : b > a) || (a == b && b_at < a_at)));
+}
+
 void add(inout precise vec4 sum, inout precise vec4 lost, vec4 v)
 {
     precise vec4 corrected = v - lost, next = sum + corrected;
@@ -47,29 +55,31 @@ void add(inout precise vec4 sum, inout precise vec4 lost, vec4 v)
     sum = next;
 }
 
-void take(inout state s, vec4 v, ivec4 n)
+void take(inout state s, state t)
 {
     if (ADDS) {
         if (WHOLE_NUMBERS)
-            s.number += n;
+            s.number += t.number;
         else
-            add(s.value, s.lost, v);
+            add(s.value, s.lost, t.value);
     } else if (OP == VKD_REDUCE_PROD) {
         if (WHOLE_NUMBERS)
-            s.number *= n;
+            s.number *= t.number;
         else
-            s.value *= v;
+            s.value *= t.value;
     } else if (OP == VKD_REDUCE_ANY)
-        s.number |= n;
+        s.number |= t.number;
     else if (OP == VKD_REDUCE_ALL)
-        s.number &= n;
+        s.number &= t.number;
     else if (WHOLE_NUMBERS)
-        s.number = SMALLEST ? min(s.number, n) : max(s.number, n);
+        s.number = SMALLEST ? min(s.number, t.number) : max(s.number, t.number);
     else
         for (int i = 0; i < 4; i++)
-            if (better(s.value[i], v[i], s.number[i], n[i])) {
-                s.value[i] = v[i];
-                s.number[i] = n[i];
+            if (INTS ? better_int(s.extreme[i], t.extreme[i], s.number[i], t.number[i])
+                     : better(s.value[i], t.value[i], s.number[i], t.number[i])) {
+                s.value[i] = t.value[i];
+                s.number[i] = t.number[i];
+                s.extreme[i] = t.extreme[i];
             }
 }
 
@@ -77,19 +87,22 @@ void take(inout state s, vec4 v, ivec4 n)
 void take_at(inout state s, uvec4 first, uint i)
 {
     uvec4 at = first + run_at(i);
-    vec4 v = vec4(0.0);
-    ivec4 n = ivec4(int(i));
-    if (X_TYPE == VKD_ELEMENT_F32 || X_TYPE == VKD_ELEMENT_F16 || ARG)
-        v = vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
-    else
-        n = ivec4(x_loadi(at.x), x_loadi(at.y), x_loadi(at.z), x_loadi(at.w));
+    state t = state(vec4(0.0), vec4(0.0), ivec4(int(i)), ivec4(0));
+    if (INTS) {
+        t.extreme = ivec4(x_loadi(at.x), x_loadi(at.y), x_loadi(at.z), x_loadi(at.w));
+        t.value = vec4(t.extreme);
+    } else
+        t.value = vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
     if (OP == VKD_REDUCE_ANY || OP == VKD_REDUCE_ALL)
-        n = WHOLE_NUMBERS ? ivec4(notEqual(n, ivec4(0))) : ivec4(not(equal(v, vec4(0.0))));
-    take(s, v, n);
+        t.number = INTS ? ivec4(notEqual(t.extreme, ivec4(0))) : ivec4(not(equal(t.value, vec4(0.0))));
+    else if (WHOLE_NUMBERS)
+        t.number = t.extreme;
+    take(s, t);
 }
 
 shared vec4 shared_value[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
 shared ivec4 shared_number[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
+shared ivec4 shared_extreme[ARG ? gl_WorkGroupSize.x * gl_WorkGroupSize.y : 1];
 
 void main()
 {
@@ -102,10 +115,12 @@ void main()
     if (lanes > 1) {
         shared_value[place] = s.value;
         shared_number[place] = s.number;
+        if (ARG)
+            shared_extreme[place] = s.extreme;
         barrier();
         if (lane == 0)
-            for (uint other = 1; other < lanes; other++)
-                take(s, shared_value[place + other * gl_WorkGroupSize.x], shared_number[place + other * gl_WorkGroupSize.x]);
+            for (uint other = place + gl_WorkGroupSize.x; other < lanes * gl_WorkGroupSize.x; other += gl_WorkGroupSize.x)
+                take(s, state(shared_value[other], vec4(0.0), shared_number[other], ARG ? shared_extreme[other] : ivec4(0)));
     }
     if (group >= params.groups || lane > 0)
         return;

@@ -23,6 +23,7 @@
 #define VKD_STATS_RMS 2      /* 0, and 1 / sqrt(mean of squares + eps) */
 #define VKD_STATS_EXTREMES 4 /* the least and the largest */
 #define VKD_STATS_VAR 3      /* mean, and the variance with `eps` taken from the count */
+#define VKD_STATS_STD 5      /* mean, and the root of that */
 
 VKD_PARAMS_STRUCT(reduce_params)
 {

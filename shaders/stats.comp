@@ -73,7 +73,11 @@ void main()
             add(sum, lost, d * d);
         }
         sum = combined(sum, SUM);
-        result = vec2(mean, OP == VKD_STATS_VAR ? sum / (count - params.eps) : 1.0 / sqrt(sum / count + params.eps));
+        if (OP == VKD_STATS_VAR || OP == VKD_STATS_STD) {
+            float variance = sum / max(count - params.eps, 0.0);
+            result = vec2(mean, OP == VKD_STATS_VAR ? variance : sqrt(variance));
+        } else
+            result = vec2(mean, 1.0 / sqrt(sum / count + params.eps));
     }
     if (row < params.slots && lane == 0)
         stats[row] = result;

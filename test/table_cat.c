@@ -41,5 +41,33 @@ static void draw_cat(table *t)
     }
 }
 
-static const table_case cases[] = {{"aten.cat.default", draw_cat}};
+static void draw_stack(table *t)
+{
+    vkd_shape shape = table_shape(t, 0, 7), whole = {.rank = shape.rank + 1};
+    vkd_dtype dtype = table_dtype(t, TABLE_ALL);
+    uint32_t count = 1 + table_below(t, 5), dim = table_below(t, whole.rank);
+    table_tensor *parts[5];
+    for (uint32_t i = 0; i < count; i++) {
+        parts[i] = table_drawn(t, dtype, shape, -300, 300);
+        table_extremes(t, parts[i]);
+    }
+    table_gather(t, count);
+    table_int(t, table_from_an_end(t, dim, whole.rank));
+    for (uint32_t d = 0; d < whole.rank; d++)
+        whole.dims[d] = d == dim ? count : shape.dims[d - (d > dim)];
+    table_tensor *y = table_output(t, dtype, whole);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK], from[VKD_MAX_RANK] = {0};
+        table_places(&whole, i, at);
+        for (uint32_t d = 0; d < shape.rank; d++)
+            from[d] = at[d + (d >= dim)];
+        y->values[i] = parts[at[dim]]->values[table_place(&shape, from)];
+    }
+}
+
+static const table_case cases[] = {
+    {"aten.cat.default", draw_cat},
+    {"aten::cat.out", draw_cat},
+    {"aten::stack.out", draw_stack},
+};
 const table_family table_cat = TABLE_FAMILY(cases);

@@ -21,7 +21,10 @@ static bound draw_bound(table *t, vkd_dtype dtype)
     }
     if (table_chance(t, 2)) {
         int64_t number = ints[table_below(t, sizeof ints / sizeof *ints)];
-        table_int(t, number);
+        if (number == (int32_t)number)
+            table_size(t, number);
+        else
+            table_int(t, number);
         b.value = (double)number;
     } else {
         b.value = reals[table_below(t, sizeof reals / sizeof *reals)];
@@ -36,8 +39,8 @@ static bound draw_bound(table *t, vkd_dtype dtype)
 
 static double clamped(double x, bound low, bound high)
 {
-    if ((low.given && isnan(low.value)) || (high.given && isnan(high.value)))
-        return NAN;
+    if (low.given && high.given && (isnan(low.value) || isnan(high.value)))
+        return NAN; /* one alone is no bound */
     x = low.given && x < low.value ? low.value : x;
     return high.given && x > high.value ? high.value : x;
 }

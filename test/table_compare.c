@@ -76,8 +76,9 @@ static double draw_int(table *t, function_id id)
         (int64_t)1 << 40, 16777217};
     int64_t number = random_range(t->random, -3, 3);
     if (id < BIT_AND && table_chance(t, 3))
-        number = large[table_below(t, sizeof large / sizeof *large)];
-    table_size(t, number);
+        table_int(t, number = large[table_below(t, sizeof large / sizeof *large)]);
+    else
+        table_size(t, number);
     return (double)number;
 }
 

@@ -50,6 +50,18 @@ static void draw_permute(table *t)
     expect_permuted(t, x, &o);
 }
 
+static void draw_swap(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 0, 8));
+    ordering o = {.rank = x->shape.rank};
+    for (uint32_t d = 0; d < o.rank; d++)
+        o.order[d] = d;
+    uint32_t a = table_dim(t, o.rank), b = table_dim(t, o.rank);
+    o.order[a] = b;
+    o.order[b] = a;
+    expect_permuted(t, x, &o);
+}
+
 static void draw_transpose(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 0, 2));
@@ -178,6 +190,40 @@ static void draw_split(table *t)
     table_gather(t, count);
 }
 
+/* So many parts of one size along a dim, the last of which is what is left. */
+static void draw_chunks(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 8));
+    uint32_t dim = table_below(t, x->shape.rank), all = x->shape.dims[dim], least = (all + 7) / 8,
+             size = least + table_below(t, all - least + 2);
+    table_size(t, size);
+    table_int(t, table_from_an_end(t, dim, x->shape.rank));
+    part p = {.dim = dim, .step = 1};
+    uint32_t count = 0;
+    for (; p.start < all; p.start += size, count++) {
+        vkd_shape shape = x->shape;
+        shape.dims[dim] = all - p.start < size ? all - p.start : size;
+        expect_moved(table_output(t, x->dtype, shape), x, sliced, &p);
+    }
+    table_gather(t, count);
+}
+
+static void draw_unbind(table *t)
+{
+    vkd_shape whole = table_shape_filled(t, 1, 8);
+    uint32_t dim = table_below(t, whole.rank);
+    whole.dims[dim] = 1 + table_below(t, 6);
+    table_tensor *x = table_any(t, TABLE_ALL, whole);
+    table_int(t, table_from_an_end(t, dim, whole.rank));
+    part p = {.dim = dim};
+    vkd_shape shape = {.rank = whole.rank - 1};
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] = whole.dims[d + (d >= dim)];
+    for (; p.start < whole.dims[dim]; p.start++)
+        expect_moved(table_output(t, x->dtype, shape), x, selected, &p);
+    table_gather(t, whole.dims[dim]);
+}
+
 /* Dim `start` of y counts within windows along p->dim. */
 static void unfolded(const void *numbers, const uint32_t *at, uint32_t *from)
 {
@@ -197,6 +243,36 @@ static void draw_unfold(table *t)
     shape.dims[shape.rank++] = size;
     shape.dims[p.dim] = (x->shape.dims[p.dim] - size) / p.step + 1;
     expect_moved(table_output(t, x->dtype, shape), x, unfolded, &p);
+}
+
+static void draw_diagonal(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 2, 8));
+    uint32_t order[VKD_MAX_RANK], rank = x->shape.rank;
+    table_order(t, rank, order);
+    int32_t rows = (int32_t)x->shape.dims[order[0]], columns = (int32_t)x->shape.dims[order[1]],
+            offset = random_range(t->random, -rows - 1, columns + 1), length = 0;
+    table_int(t, offset);
+    table_int(t, table_from_an_end(t, order[0], rank));
+    table_int(t, table_from_an_end(t, order[1], rank));
+    vkd_shape shape = {0};
+    for (uint32_t d = 0; d < rank; d++)
+        if (d != order[0] && d != order[1])
+            shape.dims[shape.rank++] = x->shape.dims[d];
+    for (int32_t i = 0; i < rows; i++)
+        length += i + offset >= 0 && i + offset < columns;
+    shape.dims[shape.rank++] = (uint32_t)length;
+    table_tensor *y = table_output(t, x->dtype, shape);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK], from[VKD_MAX_RANK], next = 0;
+        table_places(&shape, i, at);
+        for (uint32_t d = 0; d < rank; d++)
+            if (d != order[0] && d != order[1])
+                from[d] = at[next++];
+        from[order[0]] = at[next] + (offset < 0 ? (uint32_t)-offset : 0);
+        from[order[1]] = at[next] + (offset > 0 ? (uint32_t)offset : 0);
+        y->values[i] = x->values[table_place(&x->shape, from)];
+    }
 }
 
 /* ---------------------------------------------------------------------- pixels, strides by hand */
@@ -268,6 +344,10 @@ static const table_case cases[] = {
     {"aten::permute_copy.out", draw_permute},
     {"aten.t_copy.default", draw_transpose},
     {"aten::t_copy.out", draw_transpose},
+    {"aten::transpose_copy.int_out", draw_swap},
+    {"aten::diagonal_copy.out", draw_diagonal},
+    {"aten::split_copy.Tensor_out", draw_chunks},
+    {"aten::unbind_copy.int_out", draw_unbind},
     {"aten.expand_copy.default", draw_expand},
     {"aten::expand_copy.out", draw_expand},
     {"aten.slice.Tensor", draw_slice},

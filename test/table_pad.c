@@ -80,6 +80,8 @@ static void draw_repeat(table *t)
 
 static const table_case cases[] = {
     {"aten.constant_pad_nd.default", draw_pad},
+    {"aten::constant_pad_nd.out", draw_pad},
     {"aten.repeat.default", draw_repeat},
+    {"aten::repeat.out", draw_repeat},
 };
 const table_family table_pad = TABLE_FAMILY(cases);

@@ -21,23 +21,30 @@ enum { LIST = 0, ONE = OPS, NONE = 2 * OPS };
 
 static reduction op_of(const table *t) { return (reduction)(t->row->code % OPS); }
 
-/* Dims that lie apart are at most four: more are not supported. */
-enum { APART = 4 };
+/* Many dims, which lie apart in a view. */
+static vkd_shape draw_many(table *t)
+{
+    vkd_shape shape = {.rank = 5 + table_below(t, 4)};
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] = 2 + table_below(t, 2);
+    return shape;
+}
 
-static vkd_shape draw_shape(table *t, bool all)
+static vkd_shape draw_shape(table *t)
 {
     reduction op = op_of(t);
+    if (table_chance(t, 8))
+        return draw_many(t);
     bool filled = op >= MAX && op <= ARGMIN; /* there is no extreme of nothing */
-    return filled ? table_shape_filled(t, 0, all ? APART : 8) : table_shape(t, 0, all ? APART : 8);
+    return filled ? table_shape_filled(t, 0, 8) : table_shape(t, 0, 8);
 }
 
 /* An empty list, and none, are all dims. */
 static void draw_list(table *t, uint32_t rank, bool all, bool reduced[VKD_MAX_RANK])
 {
-    uint32_t order[VKD_MAX_RANK], count = rank < APART ? rank : APART;
-    int64_t dims[APART];
+    uint32_t order[VKD_MAX_RANK], count = all || !rank ? 0 : 1 + table_below(t, rank);
+    int64_t dims[VKD_MAX_RANK];
     table_order(t, rank, order);
-    count = all || !count ? 0 : 1 + table_below(t, count);
     for (uint32_t i = 0; i < count; i++) {
         reduced[order[i]] = true;
         dims[i] = table_from_an_end(t, order[i], rank);
@@ -85,7 +92,7 @@ static void join(reduction op, bool is_float, bool is_first, double x, uint32_t 
     switch (op) {
     case SUM:
     case MEAN:
-        *y = is_float ? *y + x : table_wrapped((int64_t)*y + (int64_t)x);
+        *y = is_float || op == MEAN ? *y + x : table_wrapped((int64_t)*y + (int64_t)x);
         *other += fabs(x);
         break;
     case PRODUCT:
@@ -139,6 +146,8 @@ static vkd_dtype draw_result_type(table *t, vkd_dtype x)
     case SUM:
     case PRODUCT:
         return table_is_float(x) ? x : VKD_DTYPE_INT32;
+    case MEAN:
+        return table_is_float(x) ? x : VKD_DTYPE_FLOAT32;
     case ARGMAX:
     case ARGMIN:
         return VKD_DTYPE_INT32;
@@ -153,9 +162,7 @@ static vkd_dtype draw_result_type(table *t, vkd_dtype x)
 static table_tensor *draw_operand(table *t, vkd_shape shape)
 {
     reduction op = op_of(t);
-    uint32_t types = op == MEAN                  ? TABLE_FLOATS
-                     : op >= MAX && op <= ARGMIN ? TABLE_FLOATS | TABLE_I32
-                                                 : TABLE_ALL;
+    uint32_t types = op >= MAX && op <= ARGMIN ? TABLE_FLOATS | TABLE_I32 : TABLE_ALL;
     table_tensor *x = table_input(t, table_dtype(t, types), shape);
     bool is_float = table_is_float(x->dtype), truths = op == ANY || op == ALL;
     if (op == PRODUCT)
@@ -167,9 +174,7 @@ static table_tensor *draw_operand(table *t, vkd_shape shape)
     for (size_t i = 0, ties = table_chance(t, 2);
          ties && (op == ARGMAX || op == ARGMIN) && i < x->count; i++)
         x->values[i] = (int32_t)table_below(t, 4) - 1;
-    /* where an int is an extreme, 24 bits of it tell */
-    bool exact = is_float || op == MAX || op == MIN;
-    if (op >= MAX && op <= ARGMIN && exact && table_chance(t, 2))
+    if (op >= MAX && op <= ARGMIN && table_chance(t, 2))
         table_extremes(t, x);
     return x;
 }
@@ -179,7 +184,7 @@ static void draw_reduction(table *t)
     reduction op = op_of(t);
     bool reduced[VKD_MAX_RANK] = {false}, none = t->row->code >= NONE;
     bool all = none || ((t->row->code < ONE || op == ARGMAX || op == ARGMIN) && table_chance(t, 3));
-    table_tensor *x = draw_operand(t, draw_shape(t, all));
+    table_tensor *x = draw_operand(t, draw_shape(t));
     all = draw_dims(t, x->shape.rank, all, reduced);
     bool keepdim = !none && table_chance(t, 2);
     if (!none)
@@ -195,6 +200,99 @@ static void draw_reduction(table *t)
     y->relative = !rounds ? 0 : op == PRODUCT ? 5e-5 : 2e-6;
     y->absolute = table_is_float(y->dtype) ? 1e-300 : 0; /* 0 of either sign */
     expect(t, x, y, reduced, all);
+}
+
+/* ------------------------------------------------------------------------ extremes and their
+ * places */
+
+static void draw_extreme(table *t)
+{
+    bool most = op_of(t) == MAX, reduced[VKD_MAX_RANK] = {false};
+    table_tensor *x = draw_operand(t, draw_shape(t));
+    if (table_chance(t, 2))
+        for (size_t i = 0; i < x->count; i++)
+            x->values[i] = (int32_t)table_below(t, 4) - 1;
+    uint32_t dim = table_dim(t, x->shape.rank);
+    bool keepdim = table_chance(t, 2);
+    table_bool(t, keepdim);
+    reduced[dim] = true;
+    vkd_shape shape = {0};
+    for (uint32_t d = 0; d < x->shape.rank; d++)
+        if (keepdim || d != dim)
+            shape.dims[shape.rank++] = d == dim ? 1 : x->shape.dims[d];
+    table_tensor *y = table_output(t, x->dtype, shape),
+                 *places = table_output(t, VKD_DTYPE_INT32, shape);
+    double *extremes = table_scales(t, places);
+    for (size_t i = 0; i < x->count; i++) {
+        uint32_t at[VKD_MAX_RANK] = {0};
+        table_places(&x->shape, i, at);
+        size_t to = kept_index(&x->shape, reduced, at);
+        join(most ? ARGMAX : ARGMIN, table_is_float(x->dtype), !at[dim], x->values[i], at[dim],
+             &places->values[to], &extremes[to]);
+        y->values[to] = extremes[to];
+    }
+    y->absolute = table_is_float(y->dtype) ? 1e-300 : 0; /* 0 of either sign */
+    table_gather(t, 2);
+}
+
+/* ---------------------------------------------------------------------------- spreads of elements
+ */
+
+enum { STD = 1, CORRECTION = 2 };
+
+static double draw_correction(table *t)
+{
+    if (!(t->row->code & CORRECTION)) {
+        bool unbiased = table_chance(t, 2);
+        table_bool(t, unbiased);
+        return unbiased;
+    }
+    if (table_chance(t, 3)) {
+        table_null(t);
+        return 1;
+    }
+    uint32_t correction = table_below(t, 3);
+    if (table_chance(t, 2))
+        table_int(t, correction);
+    else
+        table_double(t, correction);
+    return correction;
+}
+
+static void draw_spread(table *t)
+{
+    bool reduced[VKD_MAX_RANK] = {false};
+    table_tensor *x =
+        table_drawn(t, table_dtype(t, TABLE_FLOATS), table_shape_filled(t, 0, 7), -20, 20);
+    draw_list(t, x->shape.rank, table_chance(t, 3), reduced);
+    double correction = draw_correction(t), count = 1;
+    bool keepdim = table_chance(t, 2);
+    table_bool(t, keepdim);
+    vkd_shape shape = {0};
+    for (uint32_t d = 0; d < x->shape.rank; d++) {
+        count *= reduced[d] ? x->shape.dims[d] : 1;
+        if (keepdim || !reduced[d])
+            shape.dims[shape.rank++] = reduced[d] ? 1 : x->shape.dims[d];
+    }
+    table_tensor *y = table_output(t, x->dtype, shape);
+    double *means = table_scales(t, y);
+    uint32_t at[VKD_MAX_RANK] = {0};
+    for (size_t i = 0; i < x->count; i++) {
+        table_places(&x->shape, i, at);
+        means[kept_index(&x->shape, reduced, at)] += x->values[i] / count;
+    }
+    for (size_t i = 0; i < x->count; i++) {
+        table_places(&x->shape, i, at);
+        size_t to = kept_index(&x->shape, reduced, at);
+        y->values[to] += (x->values[i] - means[to]) * (x->values[i] - means[to]);
+    }
+    const double divisor = count > correction ? count - correction : 0;
+    for (size_t i = 0; i < y->count; i++) {
+        y->values[i] /= divisor;
+        y->values[i] = t->row->code & STD ? sqrt(y->values[i]) : y->values[i];
+        means[i] = fabs(y->values[i]) + 1e-3;
+    }
+    y->relative = 1e-5;
 }
 
 static const table_case cases[] = {
@@ -217,5 +315,16 @@ static const table_case cases[] = {
     {"aten::all.dims_out", draw_reduction, ALL},
     {"aten::all.all_out", draw_reduction, ALL + NONE},
     {"aten::prod.int_out", draw_reduction, PRODUCT + ONE},
+    {"aten::prod.out", draw_reduction, PRODUCT + NONE},
+    {"aten::mean.dtype_out", draw_reduction, MEAN + NONE},
+    {"aten::max.unary_out", draw_reduction, MAX + NONE},
+    {"aten::min.unary_out", draw_reduction, MIN + NONE},
+    {"aten::max.dim_max", draw_extreme, MAX},
+    {"aten::min.dim_min", draw_extreme, MIN},
+    {"aten.var.dim", draw_spread, 0},
+    {"aten::var.out", draw_spread, 0},
+    {"aten::var.correction_out", draw_spread, CORRECTION},
+    {"aten::std.out", draw_spread, STD},
+    {"aten::std.correction_out", draw_spread, STD | CORRECTION},
 };
 const table_family table_reduction = TABLE_FAMILY(cases);

@@ -47,13 +47,27 @@ static void draw_fill(table *t)
     if (table_is_float(dtype))
         table_double(t, number -= 50.25);
     else
-        table_int(t, (int64_t)number);
+        table_size(t, (int64_t)number);
     table_tensor *y = table_output(t, dtype, full);
     for (size_t i = 0; i < y->count; i++)
         y->values[i] = at(c, y, i) != 0 ? number : at(x, y, i);
 }
 
+static void draw_fill_tensor(table *t)
+{
+    vkd_shape full = table_shape(t, 0, 8);
+    vkd_dtype dtype = table_dtype(t, TABLE_ALL);
+    bool swap = table_chance(t, 2);
+    table_tensor *x = draw_operand(t, dtype, swap ? table_narrowed(t, full) : full);
+    table_tensor *c = draw_condition(t, swap ? full : table_narrowed(t, full));
+    table_tensor *value = draw_operand(t, dtype, (vkd_shape){0});
+    table_tensor *y = table_output(t, dtype, full);
+    for (size_t i = 0; i < y->count; i++)
+        y->values[i] = at(c, y, i) != 0 ? *value->values : at(x, y, i);
+}
+
 static const table_case cases[] = {
+    {"aten::masked_fill.Tensor_out", draw_fill_tensor},
     {"aten.where.self", draw_where},
     {"aten::where.self_out", draw_where},
     {"aten::masked_fill.Scalar_out", draw_fill},
