@@ -36,7 +36,7 @@ void main()
         float s = scale_load(ss[i]), z = HAS_ZERO == 1 ? zero_load(zs[i]) : 0.0;
         precise float inverse = 1.0 / s, q = roundEven(x_load(xs[i]) * inverse) + z, v = (x_load(xs[i]) - z) * s;
         real[i] = v;
-        whole[i] = isnan(q) ? int(z) : int(clamp(q, float(params.low), float(params.high)));
+        whole[i] = is_nan(q) ? int(z) : int(clamp(q, float(params.low), float(params.high)));
     }
     if (QUANTIZES == 1)
         y_store4i(group, whole);

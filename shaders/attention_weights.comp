@@ -25,7 +25,7 @@ float combined(float value, bool maximum)
     for (uint step = gl_WorkGroupSize.x / 2; step > 0; step /= 2) {
         if (lane < step) {
             float a = lanes_value[lane], b = lanes_value[lane + step];
-            lanes_value[lane] = !maximum ? a + b : isnan(a) || b < a ? a : b;
+            lanes_value[lane] = !maximum ? a + b : larger(a, b);
         }
         barrier();
     }
@@ -57,7 +57,7 @@ void main()
         if (HAS_MASK == 2 && mask_loadi(mask_at + l * params.mask_l) == 0)
             v = uintBitsToFloat(0xff800000u);
         p[row + l] = v;
-        most = isnan(most) || v <= most ? most : v;
+        most = larger(most, v);
     }
     most = combined(most, true);
     float sum = 0.0;

@@ -11,9 +11,9 @@ float of_floats(float a, float b)
     case BINARY_ADD: return a + params.alpha * b;
     case BINARY_SUB: return a - params.alpha * b;
     case BINARY_MUL: return a * b;
-    case BINARY_DIV: return a / b;
-    case BINARY_MIN: return is_nan(a) ? a : is_nan(b) || b < a ? b : a;
-    case BINARY_MAX: return is_nan(a) ? a : is_nan(b) || b > a ? b : a;
+    case BINARY_DIV: return quotient_of(a, b);
+    case BINARY_MIN: return smaller(a, b);
+    case BINARY_MAX: return larger(a, b);
     case BINARY_EQ: return float(a == b);
     case BINARY_NE: return float(!(a == b));
     case BINARY_LT: return float(a < b);

@@ -24,13 +24,13 @@ ELEMENTS_IN(1, w, TYPE)
 ELEMENTS_IN(2, b, TYPE) // bound, but not read, where there is none
 ELEMENTS_OUT(3, y, TYPE)
 
-// NaN stays NaN.
 void finish(uint pixel, uint word, vec4 sum)
 {
     if (BIAS)
         sum += b_load4(word);
-    sum = mix(sum, vec4(p.low), lessThan(sum, vec4(p.low)));
-    y_store4(pixel * p.out_c4 + word, mix(sum, vec4(p.high), greaterThan(sum, vec4(p.high))));
+    for (int i = 0; i < 4; i++)
+        sum[i] = bounded(sum[i], p.low, p.high);
+    y_store4(pixel * p.out_c4 + word, sum);
 }
 
 // What window_tap counts from, for an output pixel.

@@ -6,6 +6,7 @@
 //     ELEMENTS_IN(0, x, X_TYPE)     // x_load(slot), x_load4(group) as floats, x_loadi, x_load4i as ints, x_bits(slot)
 //     ELEMENTS_OUT(1, y, Y_TYPE)    // y_store4(group, vec4), y_store4i(group, ivec4), y_store4_bits(group, uvec4)
 #include "element_params.h"
+#include "nan.glsl"
 
 bool is_float_type(uint type) { return type == VKD_ELEMENT_F32 || type == VKD_ELEMENT_F16; }
 
@@ -30,7 +31,7 @@ uint half_bits(float value)
 // Towards zero; what does not fit saturates, NaN is 0.
 int float_to_int(float value)
 {
-    if (isnan(value))
+    if (is_nan(value))
         return 0;
     return value >= 2147483648.0 ? 2147483647 : value <= -2147483648.0 ? -2147483647 - 1 : int(value);
 }

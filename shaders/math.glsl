@@ -14,6 +14,7 @@
 // Here is what they share. `precise` keeps a compiler from contracting or reordering what cancels.
 #ifndef VKD_MATH
 #define VKD_MATH
+#include "nan.glsl"
 
 // An unevaluated sum: low is less than an ulp of high.
 struct pair {
@@ -22,11 +23,15 @@ struct pair {
 
 const float LN2 = 0.693147182f;
 
-bool is_nan(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
 bool is_infinite(float x) { return (floatBitsToUint(x) & 0x7fffffffu) == 0x7f800000u; }
 bool is_negative(float x) { return floatBitsToUint(x) >> 31 == 1u; } // -0 too
 float infinity() { return uintBitsToFloat(0x7f800000u); }
-float nan() { return uintBitsToFloat(0x7fc00000u); }
+// a / b. A device may take a quotient for a * (1 / b), which is 0 where b is above 2^126.
+float quotient_of(float a, float b)
+{
+    precise float scale = abs(b) > 4.25352959e37f ? 0.25f : 1.0f; // 2^125
+    return a * scale / (b * scale);
+}
 float copy_sign(float magnitude, float sign)
 {
     return uintBitsToFloat((floatBitsToUint(magnitude) & 0x7fffffffu) | (floatBitsToUint(sign) & 0x80000000u));

@@ -101,7 +101,7 @@ float atan2_of(float y, float x)
     if (is_nan(x) || is_nan(y))
         return nan();
     float ax = abs(x), ay = abs(y), large = max(ax, ay), small = min(ax, ay);
-    float ratio = large == 0.0f ? 0.0f : is_infinite(large) ? float(is_infinite(small)) : small / large;
+    float ratio = large == 0.0f ? 0.0f : is_infinite(large) ? float(is_infinite(small)) : quotient_of(small, large);
     float a = atan_near(ratio);
     if (ay > ax)
         a = HALF_PI - (a + 4.37113883e-8f); // less what HALF_PI is too large by

@@ -37,7 +37,7 @@ float divide_floor(float a, float b)
 {
     if (b == 0.0f)
         return a / b;
-    precise float rest = fmod_of(a, b), quotient = (a - rest) / b;
+    precise float rest = fmod_of(a, b), quotient = quotient_of(a - rest, b);
     if (rest != 0.0f && (b < 0.0f) != (rest < 0.0f))
         quotient -= 1.0f;
     if (quotient == 0.0f)
@@ -53,7 +53,7 @@ float divide_trunc(float a, float b)
     float rest = abs(fmod_of(a, b)), divisor = abs(b);
     if (is_nan(rest) || is_infinite(b))
         return trunc(a / b);
-    precise float near = (abs(a) - rest) / divisor;
+    precise float near = quotient_of(abs(a) - rest, divisor);
     float quotient = round_even(near);
     if (quotient < 8388608.0f) {
         int exponent = int(floatBitsToUint(quotient + 1.0f) - 1u >> 23) - 127; // of the numbers just below quotient + 1

@@ -70,5 +70,5 @@ VECTOR load_group(uint group) { return x_load4(group); }
 void store_group(uint group, VECTOR v) { y_store4(group, v); }
 
 // A NaN in the window is its maximum, as in PyTorch.
-bvec4 are_larger(VECTOR a, VECTOR b) { return bvec4(uvec4(greaterThan(a, b)) | uvec4(isnan(a))); }
+bvec4 are_larger(VECTOR a, VECTOR b) { return bvec4(uvec4(greaterThan(a, b)) | uvec4(is_nan(a.x), is_nan(a.y), is_nan(a.z), is_nan(a.w))); }
 #endif

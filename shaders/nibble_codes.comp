@@ -2,6 +2,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
+#include "nan.glsl"
 #include "training_params.h"
 
 layout(push_constant) uniform params_block { nibble_codes_params params; };
@@ -14,7 +15,7 @@ uint code(uint row, uint k)
     if (row >= params.rows || k >= params.width)
         return row >= params.rows ? 0 : 8;
     float v = roundEven(x[row * params.width + k] / scales[k / params.group * params.scale_row + row]);
-    return isnan(v) ? 8 : uint(int(clamp(v, -8.0, 7.0)) + 8);
+    return is_nan(v) ? 8 : uint(int(clamp(v, -8.0, 7.0)) + 8);
 }
 
 void main()

@@ -3,6 +3,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
 #include "int8.glsl"
+#include "nan.glsl"
 #include "quantize_params.h"
 #include "tensor.glsl"
 
@@ -47,6 +48,6 @@ void main()
         return;
     vec4 v = X_LAYOUT == Y_LAYOUT ? x[group] : gather(group);
     // What NaN becomes is up to the driver everywhere else: here it is the zero point.
-    v = mix(v, vec4(0), isnan(v));
+    v = mix(v, vec4(0), bvec4(is_nan(v.x), is_nan(v.y), is_nan(v.z), is_nan(v.w)));
     y[group] = pack_rounded(v * params.scale, params.zero);
 }

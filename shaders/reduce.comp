@@ -34,8 +34,8 @@ state nothing()
 // Whether b takes the place of a, which comes first or has a position of its own.
 bool better(float a, float b, int a_at, int b_at)
 {
-    if (isnan(a) || isnan(b))
-        return isnan(b) && (!isnan(a) || (ARG && b_at < a_at));
+    if (is_nan(a) || is_nan(b))
+        return is_nan(b) && (!is_nan(a) || (ARG && b_at < a_at));
     bool wins = SMALLEST ? b < a : b > a;
     return wins || (ARG && (a_at < 0 || (a == b && b_at >= 0 && b_at < a_at)));
 }

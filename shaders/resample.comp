@@ -32,7 +32,7 @@ vec2 place_of(uint pixel, uint grid_slot)
         precise vec2 at = PLACES == VKD_RESAMPLE_GRID ? (g + 1.0) / 2.0 * (size - 1.0) : ((g + 1.0) * size - 1.0) / 2.0;
         // What the far end of the grid adds is outside anyway; NaN is outside, too.
         at = ZEROS == 1 ? clamp(at, vec2(-2.0), size + 1.0) : clamp(at, vec2(0.0), size - 1.0);
-        return mix(at, vec2(ZEROS == 1 ? -2.0 : 0.0), isnan(g));
+        return mix(at, vec2(ZEROS == 1 ? -2.0 : 0.0), bvec2(is_nan(g.x), is_nan(g.y)));
     }
     precise vec2 at = vec2(pixel / params.y_w, pixel % params.y_w), ratio = vec2(params.ratio_h, params.ratio_w);
     if (PLACES == VKD_RESAMPLE_RATIO)

@@ -21,7 +21,7 @@ float combined(float value, uint how)
     for (uint step = lanes / 2; step > 0; step /= 2) {
         if (lane < step) {
             float a = shared_value[place], b = shared_value[place + step * width];
-            shared_value[place] = how == SUM ? a + b : isnan(a) || b < a ? a : b;
+            shared_value[place] = how == SUM ? a + b : larger(a, b);
         }
         barrier();
     }
@@ -45,7 +45,7 @@ void main()
         float most = uintBitsToFloat(0xff800000u);
         for (uint i = lane; i < params.count; i += lanes) {
             float v = x_load(first + run_at(i));
-            most = isnan(most) || v <= most ? most : v;
+            most = larger(most, v);
         }
         most = combined(most, MAXIMUM);
         float sum = 0.0, lost = 0.0;
@@ -56,8 +56,8 @@ void main()
         float least = uintBitsToFloat(0xff800000u), most = least; // of -x, so that one rule serves both
         for (uint i = lane; i < params.count; i += lanes) {
             float v = x_load(first + run_at(i));
-            least = isnan(least) || -v <= least ? least : -v;
-            most = isnan(most) || v <= most ? most : v;
+            least = larger(least, -v);
+            most = larger(most, v);
         }
         result = vec2(-combined(least, MAXIMUM), combined(most, MAXIMUM));
     } else {

@@ -5,15 +5,12 @@
 #include "math.glsl"
 #include "unary.glsl"
 
-// NaN stays; a bound that is NaN wins.
-float clamped(float x)
+// 6 * hardsigmoid(x): a sum of its own, which cancels.
+float ramp(float x)
 {
-    float y = x < params.low ? params.low : x;
-    y = y > params.high ? params.high : y;
-    return is_nan(params.low) || is_nan(params.high) ? nan() : y;
+    precise float sum = x + 3.0;
+    return x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : sum;
 }
-
-float hardswish(float x) { return x * (x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : x + 3.0) / 6.0; }
 
 float of_float(float x)
 {
@@ -21,7 +18,7 @@ float of_float(float x)
     case UNARY_ABS: return uintBitsToFloat(floatBitsToUint(x) & 0x7fffffffu);
     case UNARY_NEG: return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u);
     case UNARY_SIGN: return float(x > 0.0) - float(x < 0.0);
-    case UNARY_CLAMP: return clamped(x);
+    case UNARY_CLAMP: return bounded(x, params.low, params.high);
     case UNARY_LOGICAL_NOT: return float(x == 0.0);
     case UNARY_SQUARE: return x * x;
     case UNARY_CUBE: return x * x * x;
@@ -35,8 +32,8 @@ float of_float(float x)
     case UNARY_RECIPROCAL_SQUARE: return 1.0 / (x * x);
     case UNARY_ISNAN: return float(is_nan(x));
     case UNARY_ISINF: return float(is_infinite(x));
-    case UNARY_HARDSWISH: return hardswish(x);
-    case UNARY_HARDSIGMOID: return x <= -3.0 ? 0.0 : x >= 3.0 ? 1.0 : (x + 3.0) / 6.0;
+    case UNARY_HARDSWISH: return x * ramp(x) / 6.0;
+    case UNARY_HARDSIGMOID: return ramp(x) / 6.0;
     case UNARY_HARDSHRINK: return x >= params.low && x <= params.high ? 0.0 : x;
     case UNARY_LEAKY_RELU: return x > 0.0 ? x : x * params.low;
     default: return x;

@@ -7,8 +7,8 @@
 
 float logit(float x)
 {
-    float z = is_nan(params.low) ? x : x < params.low ? params.low : x > params.high ? params.high : x;
-    return log_of(z / (1.0 - z));
+    float z = is_nan(params.low) ? x : bounded(x, params.low, params.high);
+    return log_of(quotient_of(z, 1.0 - z));
 }
 
 float of_float(float x)
