@@ -287,7 +287,7 @@ static vkd_status shape_extreme(vkd_shaping *shaping, const void *arguments)
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one", one.dims.count);
     for (size_t i = 0; i < 2; i++) {
         one.y = args->y[i];
-        VKD_TRY(shape(shaping, &one));
+        VKD_TRY(vkd_reduced_shape(shaping, &one));
     }
     return VKD_OK;
 }
@@ -329,7 +329,7 @@ static const vkd_param correction_params[] = {VKD_TENSOR(spread_args, reduce.x),
 static vkd_status shape_spread(vkd_shaping *shaping, const void *arguments)
 {
     const spread_args *args = arguments;
-    return shape(shaping, &args->reduce);
+    return vkd_reduced_shape(shaping, &args->reduce);
 }
 
 /* The second number of each run, as y's elements. */

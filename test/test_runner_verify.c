@@ -141,8 +141,8 @@ static void nets_with_state(void **state)
 {
     runner *r = *state;
     const runner_how real = {.library = ""};
-    int code = runner_run(r, &real,
-                          "--verify " VKD_MODELS "/llama " VKD_MODELS "/state --no-cache");
+    int code =
+        runner_run(r, &real, "--verify " VKD_MODELS "/llama " VKD_MODELS "/state --no-cache");
     if (code == 4)
         test_skip("there is no Vulkan device");
     if (code || !strstr(r->out, "10 of 10 programs are right"))
@@ -152,10 +152,8 @@ static void nets_with_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(results),
-        cmocka_unit_test(written_outputs),
-        cmocka_unit_test(several),
-        cmocka_unit_test(several_executions),
+        cmocka_unit_test(results),         cmocka_unit_test(written_outputs),
+        cmocka_unit_test(several),         cmocka_unit_test(several_executions),
         cmocka_unit_test(nets_with_state),
     };
     return cmocka_run_group_tests(tests, runner_setup, runner_teardown);
