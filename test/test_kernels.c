@@ -37,26 +37,6 @@ static shape any_shape(vkd_random *random)
     return random_shape(random, (uint32_t)random_range(random, 0, 4));
 }
 
-static oracle_q random_q(vkd_random *random)
-{
-    return (oracle_q){random_float(random, 0.004f, 0.3f), random_range(random, -128, 127)};
-}
-
-static void *checked_alloc(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    assert_non_null(memory);
-    return memory;
-}
-
-static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
-                const char *what)
-{
-    vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
-    if (status != VKD_OK)
-        fail_msg("%s: %s: %s", what, vkd_status_name(status), h->gpu.context.error);
-}
-
 static const char *shape_text(const shape *s)
 {
     static char text[80];
@@ -119,7 +99,7 @@ static void check_quantize_chain(harness *h, vkd_random *random, const shape *s,
         value = next;
     }
     hand_mark_output(&m, value);
-    run(h, &m, &input, &got, "a quantize chain");
+    harness_must_run(h, &m, &input, &got, "a quantize chain");
     if (memcmp(got, is_float ? (void *)real : (void *)q, count * (is_float ? sizeof(float) : 1)))
         fail_msg("a chain of %d on %s that ends in %s differs", stages, shape_text(s),
                  is_float ? "float" : "int8");
@@ -162,7 +142,7 @@ static void quantize_of_special_values(void **state)
         quantize(&m, in, q, inside ? between : out);
         if (inside)
             clone(&m, between, out);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "special values");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "special values");
         harness_assert_int8(got, expected, COUNT, "special values");
     }
 }
@@ -217,7 +197,7 @@ static void views_keep_elements(void **state)
             s = next;
         }
         hand_mark_output(&m, value);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "a chain of views");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "a chain of views");
         harness_assert_int8(got, x, size, "a chain of views");
         free(x);
         free(got);
@@ -244,8 +224,8 @@ static void constants_inputs_and_repeats_as_outputs(void **state)
     const uint32_t outputs[] = {y, c, x, y, x};
     for (int i = 0; i < 5; i++)
         hand_mark_output(&m, outputs[i]);
-    run(h, &m, (const void *[]){input}, (void *[]){got[0], got[1], got[2], got[3], got[4]},
-        "outputs of all kinds");
+    harness_must_run(h, &m, (const void *[]){input},
+                     (void *[]){got[0], got[1], got[2], got[3], got[4]}, "outputs of all kinds");
     const int8_t *expected[] = {sum, constant, input, sum, input};
     for (int i = 0; i < 5; i++)
         harness_assert_int8(got[i], expected[i], 15, "outputs of all kinds");
@@ -271,7 +251,7 @@ static void check_add(harness *h, vkd_random *random, const shape *s)
     HAND_OP(&m, "et_vk.q8ta_add.default", x, z, hand_double(&m, a_q.scale), hand_int(&m, a_q.zero),
             hand_double(&m, b_q.scale), hand_int(&m, b_q.zero), hand_double(&m, y_q.scale),
             hand_int(&m, y_q.zero), hand_double(&m, alpha), y);
-    run(h, &m, (const void *[]){a, b}, (void *[]){got}, "add");
+    harness_must_run(h, &m, (const void *[]){a, b}, (void *[]){got}, "add");
     harness_assert_int8(got, expected, count, "add");
     free(a);
     free(b);
@@ -307,7 +287,7 @@ static void relu(void **state)
                  out = hand_output(&m, VKD_DTYPE_INT8, s.rank, s.dims);
         HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, x_q.scale),
                 hand_int(&m, x_q.zero), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "relu");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "relu");
         harness_assert_int8(got, expected, count, "relu");
         free(x);
         free(expected);
@@ -351,7 +331,7 @@ static void check_max_pool(harness *h, vkd_random *random, const oracle_window *
             hand_pair(&m, window->padding[0], window->padding[1]),
             hand_pair(&m, window->dilation[0], window->dilation[1]), hand_bool(&m, ceil_mode),
             with_indices ? list : out);
-    run(h, &m, (const void *[]){x}, (void *[]){got}, "max_pool2d");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "max_pool2d");
     harness_assert_int8(got, expected, y_count * size,
                         is_int8 ? "max_pool2d of int8" : "max_pool2d of float");
     free(x);
@@ -412,7 +392,7 @@ static void max_pool_keeps_nan(void **state)
     uint32_t window = hand_pair(&m, 1, 2), one = hand_pair(&m, 1, 1), zero = hand_pair(&m, 0, 0);
     HAND_OP(&m, "aten.max_pool2d.default", in, window, window, zero, one, hand_bool(&m, false),
             out);
-    run(h, &m, (const void *[]){x}, (void *[]){y}, "max_pool2d");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){y}, "max_pool2d");
     assert_true(isnan(y[0]));
     assert_true(isnan(y[1]));
     assert_true(y[2] == 2.0f);
@@ -449,7 +429,7 @@ static void check_mean(harness *h, vkd_random *random, const shape *s, uint32_t 
              out = hand_output(&m, VKD_DTYPE_FLOAT32, y.rank, y.dims);
     HAND_OP(&m, "aten.mean.dim", in, hand_ints(&m, dim_count, dims), hand_bool(&m, keepdim),
             hand_null(&m), out);
-    run(h, &m, (const void *[]){x}, (void *[]){got}, "mean");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "mean");
     for (size_t i = 0; i < count_of(&y); i++)
         if (!(fabs(got[i] - expected[i]) <= 1e-5 * (fabs(expected[i]) + 0.01)))
             fail_msg("mean of %s over %x: element %zu is %.9g, expected %.9g", shape_text(s), mask,
@@ -517,7 +497,7 @@ static float mean_of(harness *h, uint32_t size, const float *x)
     uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, size, size}),
              out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, 1, 1});
     HAND_OP(&m, "aten.mean.dim", in, hand_pair(&m, 2, 3), hand_bool(&m, true), hand_null(&m), out);
-    run(h, &m, (const void *[]){x}, (void *[]){&y}, "mean");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){&y}, "mean");
     return y;
 }
 
@@ -586,7 +566,7 @@ static void check_q8_mean(harness *h, vkd_random *random, const shape *s, bool e
     HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
             hand_bound(&m, low), hand_bound(&m, high), hand_double(&m, y_q.scale),
             hand_int(&m, y_q.zero), out);
-    run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
     for (size_t i = 0; i < planes; i++)
         if (abs(got[i] - expected[i]) > (exact ? 0 : 1))
             fail_msg("q8_mean of %s clamped to %g..%g: element %zu is %d, expected %d",
@@ -631,7 +611,7 @@ static void q8_mean_of_all_pixels(void **state)
              out = hand_output(&m, VKD_DTYPE_INT8, 4, y_dims);
     HAND_OP(&m, "vkd.q8_mean", in, hand_double(&m, x_q.scale), hand_int(&m, x_q.zero),
             hand_null(&m), hand_null(&m), hand_double(&m, y_q.scale), hand_int(&m, y_q.zero), out);
-    run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_mean");
     harness_assert_int8(got, expected, 3, "q8_mean of all pixels");
     assert_int_equal(expected[0], 127);
     assert_int_equal(expected[1], -128);

@@ -13,26 +13,6 @@
 
 #include <cmocka.h>
 
-static void *checked_alloc(size_t count, size_t size)
-{
-    void *memory = calloc(count ? count : 1, size);
-    assert_non_null(memory);
-    return memory;
-}
-
-static void run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
-                const char *what)
-{
-    vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
-    if (status != VKD_OK)
-        fail_msg("%s: %s: %s", what, vkd_status_name(status), h->gpu.context.error);
-}
-
-static oracle_q random_q(vkd_random *random)
-{
-    return (oracle_q){random_float(random, 0.004f, 0.3f), random_range(random, -128, 127)};
-}
-
 static void random_dims(vkd_random *random, uint32_t rank, uint32_t *dims)
 {
     static const int32_t most[] = {3, 21, 9, 9};
@@ -69,7 +49,7 @@ static void check_cat(harness *h, vkd_random *random, vkd_dtype dtype, uint32_t 
     HAND_OP(m, "aten.cat.default", hand_list(m, parts, ids),
             hand_int(m, random_bits(random) & 1 ? (int64_t)dim : (int64_t)dim - rank),
             hand_output(m, dtype, rank, y_dims));
-    run(h, m, (const void *const *)data, (void *[]){got}, "cat");
+    harness_must_run(h, m, (const void *const *)data, (void *[]){got}, "cat");
     char what[64];
     snprintf(what, sizeof what, "cat of %u %s tensors along dim %u of %u", parts,
              vkd_dtype_name(dtype), dim, rank);
@@ -146,7 +126,7 @@ static void pixel_shuffle(void **state)
         HAND_OP(&m, "et_vk.q8ta_pixel_shuffle.default", in, hand_double(&m, x_q.scale),
                 hand_int(&m, x_q.zero), hand_double(&m, 1.0 / (double)y_q.scale),
                 hand_int(&m, y_q.zero), hand_int(&m, factor), out);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "pixel_shuffle");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "pixel_shuffle");
         harness_assert_int8(got, expected, count, "pixel_shuffle");
         free(x);
         free(expected);
@@ -186,7 +166,7 @@ static void upsample(void **state)
         HAND_OP(&m, "aten.upsample_nearest2d.vec", in,
                 by_size ? hand_pair(&m, y_dims[2], y_dims[3]) : hand_null(&m),
                 by_size ? hand_null(&m) : hand_factors(&m, factors), out);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "upsample");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "upsample");
         harness_assert_int8(got, expected, y_count * size, "upsample");
         free(x);
         free(expected);
@@ -218,8 +198,8 @@ static void upsample_by_fractions(void **state)
             HAND_OP(&m, "aten.upsample_nearest2d.vec", in,
                     factors[0] > 0 ? hand_null(&m) : hand_pair(&m, to, to),
                     factors[0] > 0 ? hand_factors(&m, factors) : hand_null(&m), out);
-            run(h, &m, (const void *[]){is_int8 ? (void *)bytes : reals},
-                (void *[]){is_int8 ? (void *)got_bytes : got}, "upsample");
+            harness_must_run(h, &m, (const void *[]){is_int8 ? (void *)bytes : reals},
+                             (void *[]){is_int8 ? (void *)got_bytes : got}, "upsample");
             const float step = factors[0] > 0 ? (float)(1 / factors[0]) : (float)from / (float)to;
             for (uint32_t k = 0; k < to * to; k++) {
                 uint32_t row = (uint32_t)floorf((float)(k / to) * step),
@@ -256,7 +236,7 @@ static void check_avg_pool(harness *h, vkd_random *random, const oracle_window *
                         : hand_pair(&m, window->stride[0], window->stride[1]),
             hand_pair(&m, window->padding[0], window->padding[1]), hand_bool(&m, ceil_mode),
             hand_bool(&m, count_padding), divisor ? hand_int(&m, divisor) : hand_null(&m), out);
-    run(h, &m, (const void *[]){x}, (void *[]){got}, "avg_pool2d");
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "avg_pool2d");
     for (size_t i = 0; i < y_count; i++)
         if (!(fabs(got[i] - expected[i]) <= 2e-6 * (fabs(expected[i]) + 5)))
             fail_msg("avg_pool2d: element %zu is %.9g, expected %.9g", i, (double)got[i],
@@ -342,7 +322,7 @@ static void clamp(void **state)
             value = y;
         }
         hand_mark_output(&m, value);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "clamp");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "clamp");
         for (size_t k = 0; k < count; k++)
             if (!(got[k] == expected[k] || (isnan(got[k]) && isnan(expected[k]))))
                 fail_msg("clamp: element %zu is %g, expected %g", k, (double)got[k],
@@ -376,7 +356,7 @@ static void q8_clamp(void **state)
         uint32_t out = hand_output(&m, VKD_DTYPE_INT8, rank, dims);
         HAND_OP(&m, "vkd.q8_clamp", in, hand_int(&m, -128), hand_int(&m, 127), between);
         HAND_OP(&m, "vkd.q8_clamp", between, hand_int(&m, low), hand_int(&m, high), out);
-        run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_clamp");
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){got}, "q8_clamp");
         harness_assert_int8(got, expected, count, "q8_clamp");
         free(x);
         free(expected);

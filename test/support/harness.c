@@ -256,3 +256,18 @@ void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count
             fail_msg("%s: element %zu of %zu is %d, expected %d", what, i, count, got[i],
                      expected[i]);
 }
+
+void harness_must_run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
+                      const char *what)
+{
+    vkd_status status = harness_run(h, hand_finish(m), NULL, inputs, outputs);
+    if (status != VKD_OK)
+        fail_msg("%s: %s: %s", what, vkd_status_name(status), h->gpu.context.error);
+}
+
+void *checked_alloc(size_t count, size_t size)
+{
+    void *memory = calloc(count ? count : 1, size);
+    assert_non_null(memory);
+    return memory;
+}

@@ -75,6 +75,13 @@ int harness_teardown(void **state);
 /* The state's harness; skips the test, and says so, when there is no device. */
 harness *harness_get(void **state);
 
+/* Runs a model and fails the test, naming what was run, where that fails. */
+void harness_must_run(harness *h, hand_model *m, const void *const *inputs, void *const *outputs,
+                      const char *what);
+
+/* Zeros; at least one. Ends the test where there is no memory. */
+void *checked_alloc(size_t count, size_t size);
+
 /* A harness with a dot flavour of its own; false and no harness when the device cannot do it. */
 bool harness_open(const vkd_options *options, harness *out);
 void harness_close(harness *h);

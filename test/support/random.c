@@ -48,3 +48,8 @@ void random_floats(vkd_random *random, float low, float high, float *out, size_t
     for (size_t i = 0; i < count; i++)
         out[i] = random_float(random, low, high);
 }
+
+oracle_q random_q(vkd_random *random)
+{
+    return (oracle_q){random_float(random, 0.004f, 0.3f), random_range(random, -128, 127)};
+}

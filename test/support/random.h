@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "support/oracle.h"
+
 typedef struct vkd_random {
     uint64_t state;
 } vkd_random;
@@ -18,5 +20,6 @@ int32_t random_range(vkd_random *random, int32_t low, int32_t high); /* both inc
 float random_float(vkd_random *random, float low, float high);
 void random_int8(vkd_random *random, int8_t *out, size_t count);
 void random_floats(vkd_random *random, float low, float high, float *out, size_t count);
+oracle_q random_q(vkd_random *random); /* of ordinary activations */
 
 #endif
