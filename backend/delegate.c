@@ -1,6 +1,5 @@
 /* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
-#include "backend/engine.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "ops/conv/measure.h"
@@ -218,7 +217,7 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
  * case. */
 static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    VKD_TRY(vkd_tuner_create(delegate->device, options, vkd_conv2d_table_sum(),
+    VKD_TRY(vkd_tuner_create(delegate->device, delegate->commons.facts, options,
                              &delegate->planner.tuner));
     vkd_status status = lower(delegate, options);
     vkd_tuner_destroy(delegate->planner.tuner);
@@ -248,7 +247,8 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(net, options->skip_rewrites));
     VKD_TRY(create_arguments(delegate));
-    VKD_TRY(vkd_residents_create(delegate->device, &delegate->residents));
+    VKD_TRY(
+        vkd_residents_create(delegate->device, delegate->commons.constants, &delegate->residents));
     delegate->planner = (vkd_planner){
         .device = delegate->device,
         .caps = *vkd_device_caps(delegate->device),
@@ -380,7 +380,7 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
     delegate->is_dynamic = wishes.dynamic || can_change(&delegate->net);
-    VKD_TRY(vkd_engine_open_device(context, options, &delegate->device));
+    VKD_TRY(vkd_engine_join(context, options, &delegate->device, &delegate->commons));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
     VKD_TRY(create_orders(delegate));
@@ -456,7 +456,7 @@ void vkd_destroy(vkd_delegate *delegate)
     for (size_t i = 0; i < delegate->plan_count; i++)
         vkd_plan_destroy(delegate->plans[i]);
     vkd_residents_destroy(delegate->residents);
-    vkd_device_close(delegate->device);
+    vkd_engine_leave(delegate->device, &delegate->commons);
     release_held(delegate);
     vkd_arena_release(&delegate->arena);
     vkd_context context = delegate->context;

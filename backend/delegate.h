@@ -3,6 +3,7 @@
 #define VKD_BACKEND_DELEGATE_H
 
 #include "backend/convert.h"
+#include "backend/engine.h"
 #include "backend/plans.h"
 
 /* Where a result goes. */
@@ -42,6 +43,7 @@ struct vkd_delegate {
     vkd_model model;
     vkd_net net;
     vkd_device *device;
+    vkd_commons commons;
     vkd_residents *residents;
     vkd_planner planner;
     vkd_plan *plans[VKD_MAX_PLANS];

@@ -65,8 +65,11 @@ void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
     if (!delegate || !out)
         return;
     const uint32_t slots = vkd_executor_slot_count(delegate->plan->executor);
+    uint64_t constants, shared;
+    vkd_residents_count(delegate->residents, &constants, &shared);
     *out = (vkd_memory_info){
-        .constants = vkd_residents_bytes(delegate->residents),
+        .constants = constants,
+        .constants_shared = shared,
         .scratch = delegate->plan->graph.scratch_bytes * slots,
         .scratch_unaliased = delegate->plan->graph.scratch_unaliased_bytes * slots,
         .io = vkd_executor_io_bytes(delegate->plan->executor) * slots,

@@ -1,11 +1,32 @@
 /* The public engine: one Vulkan device for any number of delegates, methods and programs. */
 #include "backend/engine.h"
+#include "ops/conv/conv.h"
 
 struct vkd_engine {
-    vkd_context context;
+    /* One for each mutex that host memory is taken under: the device's, and those of commons. */
+    vkd_context context, constants_context, facts_context;
     vkd_device *device;
+    vkd_commons commons;
     vkd_device_info info;
 };
+
+static vkd_status open_engine(vkd_engine *engine, const vkd_options *options)
+{
+    vkd_context *context = &engine->context;
+    engine->constants_context = engine->facts_context = *context;
+    VKD_TRY(vkd_device_open(context, options, &engine->device));
+    VKD_TRY(vkd_constants_create(&engine->constants_context, true, &engine->commons.constants));
+    return vkd_facts_create(&engine->facts_context, options, vkd_conv2d_table_sum(),
+                            &engine->commons.facts);
+}
+
+/* The message is in the context that was at work. */
+static const vkd_context *failed_context(const vkd_engine *engine)
+{
+    return engine->facts_context.error[0]       ? &engine->facts_context
+           : engine->constants_context.error[0] ? &engine->constants_context
+                                                : &engine->context;
+}
 
 vkd_status vkd_engine_create(const vkd_options *given, vkd_engine **out)
 {
@@ -23,8 +44,8 @@ vkd_status vkd_engine_create(const vkd_options *given, vkd_engine **out)
         status = vkd_fail_memory(&context, "the engine");
     else if (status == VKD_OK) {
         engine->context = context;
-        status = vkd_device_open(&engine->context, &options, &engine->device);
-        context = engine->context;
+        status = open_engine(engine, &options);
+        context = *failed_context(engine);
     }
     vkd_context_report(&context, &options, status);
     if (status != VKD_OK) {
@@ -36,11 +57,18 @@ vkd_status vkd_engine_create(const vkd_options *given, vkd_engine **out)
     return VKD_OK;
 }
 
+static void drop(vkd_device *device, const vkd_commons *commons)
+{
+    vkd_facts_destroy(commons->facts);
+    vkd_constants_destroy(commons->constants);
+    vkd_device_close(device);
+}
+
 void vkd_engine_destroy(vkd_engine *engine)
 {
     if (!engine)
         return;
-    vkd_device_close(engine->device);
+    drop(engine->device, &engine->commons);
     vkd_context context = engine->context;
     vkd_free(&context, engine);
 }
@@ -50,9 +78,22 @@ const vkd_device_info *vkd_engine_device(const vkd_engine *engine)
     return engine ? &engine->info : NULL;
 }
 
-vkd_status vkd_engine_open_device(vkd_context *context, const vkd_options *options,
-                                  vkd_device **out)
+vkd_status vkd_engine_join(vkd_context *context, const vkd_options *options,
+                           vkd_device **out_device, vkd_commons *out_commons)
 {
-    return options->engine ? vkd_device_share(options->engine->device, context, options, out)
-                           : vkd_device_open(context, options, out);
+    const vkd_engine *engine = options->engine;
+    if (engine) {
+        *out_commons = engine->commons;
+        return vkd_device_share(engine->device, context, options, out_device);
+    }
+    out_commons->is_own = true;
+    VKD_TRY(vkd_device_open(context, options, out_device));
+    VKD_TRY(vkd_constants_create(context, false, &out_commons->constants));
+    return vkd_facts_create(context, options, vkd_conv2d_table_sum(), &out_commons->facts);
+}
+
+void vkd_engine_leave(vkd_device *device, vkd_commons *commons)
+{
+    static const vkd_commons none;
+    drop(device, commons->is_own ? commons : &none);
 }

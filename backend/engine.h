@@ -1,11 +1,21 @@
-/* What an engine shares. */
+/* What the objects on one engine share. */
 #ifndef VKD_BACKEND_ENGINE_H
 #define VKD_BACKEND_ENGINE_H
 
-#include "runtime/device.h"
+#include "exec/constants.h"
+#include "exec/tuner.h"
 
-/* The device for an object with these options: the engine's, or one of its own. */
-VKD_MUST_USE vkd_status vkd_engine_open_device(vkd_context *context, const vkd_options *options,
-                                               vkd_device **out);
+/* Beside a device: constants on it, and what is known of its kernels. */
+typedef struct vkd_commons {
+    vkd_constants *constants;
+    vkd_facts *facts;
+    bool is_own; /* of the object that has it, not an engine's */
+} vkd_commons;
+
+/* The device for an object with these options, and what there is beside it: the engine's, or its
+ * own. A failure leaves something to close. */
+VKD_MUST_USE vkd_status vkd_engine_join(vkd_context *context, const vkd_options *options,
+                                        vkd_device **out_device, vkd_commons *out_commons);
+void vkd_engine_leave(vkd_device *device, vkd_commons *commons);
 
 #endif

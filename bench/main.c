@@ -19,6 +19,7 @@ typedef struct bench_app {
     vkd_context context;
     vkd_arena arena;
     vkd_device *opened;
+    vkd_facts *facts;
     vkd_tuner *tuner;
     bench_shapes list;
 } bench_app;
@@ -98,7 +99,8 @@ static vkd_status run(bench_app *app)
     const vkd_options tuner_options = {
         .select = VKD_SELECT_MEASURE, .measure_budget_ms = UINT32_MAX, .no_cache = true};
     vkd_caps caps = *vkd_device_caps(app->opened);
-    VKD_TRY(vkd_tuner_create(app->opened, &tuner_options, 0, &app->tuner));
+    VKD_TRY(vkd_facts_create(&app->context, &tuner_options, 0, &app->facts));
+    VKD_TRY(vkd_tuner_create(app->opened, app->facts, &tuner_options, &app->tuner));
     VKD_TRY(vkd_conv2d_probe(&app->context, app->tuner, &caps));
     char **compare = app->compare ? split(&app->arena, app->compare) : NULL;
     const char *wanted = app->variants ? app->variants : app->compare;
@@ -194,6 +196,7 @@ int main(int argc, const char **argv)
         vkd_arena_init(&app.arena, &app.context);
         code = exit_code(run(&app));
         vkd_tuner_destroy(app.tuner);
+        vkd_facts_destroy(app.facts);
         vkd_arena_release(&app.arena);
         vkd_device_close(app.opened);
     }

@@ -217,7 +217,7 @@ static vkd_status create(vkd_executor *executor)
     if (!executor->resident)
         return vkd_fail_memory(context, "the executor");
     if (executor->owns_residents)
-        VKD_TRY(vkd_residents_create(device, &executor->residents));
+        VKD_TRY(vkd_residents_create(device, NULL, &executor->residents));
     VKD_TRY(vkd_executor_prepare(device, executor->graph));
     VKD_TRY(vkd_residents_place(executor->residents, executor->graph, executor->resident));
     return vkd_executor_add_slot(executor);

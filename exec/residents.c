@@ -12,8 +12,13 @@ typedef struct resident {
     void *source; /* a copy of the packing's own struct */
     size_t source_size;
     uint32_t state; /* of a state: its key in the net; 0 for constants */
-    vkd_buffer *buffer;
-    uint64_t offset, size;
+    uint64_t size;
+    vkd_slice slice;
+    bool packs; /* here, not by another object that has it too */
+    /* of a shared constant, until it is placed */
+    const vkd_tensor *tensor;
+    vkd_digest digest;
+    vkd_constant *constant;
 } resident;
 
 typedef struct block {
@@ -23,12 +28,14 @@ typedef struct block {
 
 struct vkd_residents {
     vkd_device *device;
+    vkd_constants *constants; /* null: nothing is shared */
+    vkd_constant_use *uses;
     vkd_arena arena;
     resident **buckets;
     size_t bucket_count, count;
     resident *states;
-    block *blocks; /* a buffer for each upload */
-    uint64_t bytes, staging;
+    block *blocks;             /* of what is not shared: a buffer for each upload */
+    uint64_t bytes, staging;   /* bytes: of those */
     vkd_constant_bytes source; /* hold null: they are there */
 };
 
@@ -113,22 +120,20 @@ static vkd_status make(vkd_residents *residents, uint64_t hash, const vkd_tensor
                     .source = source,
                     .source_size = tensor->source_size,
                     .state = tensor->state,
-                    .size = tensor->bytes};
+                    .size = tensor->bytes,
+                    .tensor = tensor};
     *out = r;
     return VKD_OK;
 }
 
-/* What a graph needs that is not there: a list, linked by next, with offsets in a buffer to come.
- */
+/* What a graph needs and is not here yet, linked by next_state. */
 typedef struct missing {
     resident *first, **end;
-    uint64_t bytes, largest, total;
 } missing;
 
 static vkd_status look_up(vkd_residents *residents, const vkd_graph *graph, resident **by_tensor,
                           missing *m)
 {
-    const uint64_t alignment = vkd_device_caps(residents->device)->storage_alignment;
     for (size_t i = 0; i < graph->tensor_count; i++) {
         const vkd_tensor *tensor = &graph->tensors[i];
         if (!is_resident(graph, i))
@@ -139,13 +144,8 @@ static vkd_status look_up(vkd_residents *residents, const vkd_graph *graph, resi
             continue;
         resident *r;
         VKD_TRY(make(residents, hash, tensor, &r));
-        r->offset = m->bytes;
-        m->bytes += vkd_align_up(r->size, alignment < 16 ? 16 : alignment);
-        m->largest = r->size > m->largest ? r->size : m->largest;
-        m->total += vkd_align_up(r->size, VKD_UPLOAD_ALIGNMENT);
         enter(residents, r); /* a second tensor of the same bytes finds it */
         residents->count++;
-        r->next_state = NULL;
         *m->end = r;
         m->end = &r->next_state;
         by_tensor[i] = r;
@@ -154,31 +154,33 @@ static vkd_status look_up(vkd_residents *residents, const vkd_graph *graph, resi
     return VKD_OK;
 }
 
-static vkd_status pack(vkd_uploader *uploader, resident *first)
+static vkd_status pack(vkd_uploader *uploader, const resident *first)
 {
-    for (resident *r = first; r; r = r->next_state) {
+    for (const resident *r = first; r; r = r->next_state) {
         void *mapped;
-        VKD_TRY(vkd_uploader_reserve(uploader, r->buffer, r->offset, r->size, &mapped));
+        if (!r->packs)
+            continue;
+        VKD_TRY(vkd_uploader_reserve(uploader, r->slice.buffer, r->slice.offset, r->size, &mapped));
         r->pack(r->source, mapped, r->size);
     }
     return VKD_OK;
 }
 
-static vkd_status upload(vkd_residents *residents, resident *first, uint64_t largest,
-                         uint64_t total)
+static vkd_status upload(vkd_residents *residents, const resident *first)
 {
-    const vkd_constant_bytes *source = &residents->source;
+    uint64_t largest = 0, total = 0;
     vkd_uploader *uploader;
+    for (const resident *r = first; r; r = r->next_state)
+        if (r->packs) {
+            largest = r->size > largest ? r->size : largest;
+            total += vkd_align_up(r->size, VKD_UPLOAD_ALIGNMENT);
+        }
+    if (!total)
+        return VKD_OK;
     VKD_TRY(vkd_uploader_begin(residents->device, largest, total, &uploader));
     uint64_t staging = vkd_uploader_bytes(uploader);
     residents->staging = staging > residents->staging ? staging : residents->staging;
-    vkd_status status = source->hold ? source->hold(source->user) : VKD_OK;
-    if (status == VKD_OK) {
-        status = pack(uploader, first);
-        if (source->release)
-            source->release(source->user);
-    }
-    vkd_status finished = vkd_uploader_finish(uploader);
+    vkd_status status = pack(uploader, first), finished = vkd_uploader_finish(uploader);
     return status != VKD_OK ? status : finished;
 }
 
@@ -194,19 +196,104 @@ static void forget(vkd_residents *residents, resident *first)
     }
 }
 
-static vkd_status bring(vkd_residents *residents, missing *m)
+static bool is_shared(const vkd_residents *residents, const resident *r)
 {
+    return residents->constants && !r->state;
+}
+
+/* Gives a place to what is this object's alone. */
+static vkd_status place_own(vkd_residents *residents, resident *first)
+{
+    const uint64_t alignment = vkd_device_caps(residents->device)->storage_alignment;
+    uint64_t bytes = 0;
+    for (resident *r = first; r; r = r->next_state)
+        if (!is_shared(residents, r)) {
+            r->slice = (vkd_slice){.offset = bytes, .size = r->size};
+            r->packs = true;
+            bytes += vkd_align_up(r->size, alignment < 16 ? 16 : alignment);
+        }
+    if (!bytes)
+        return VKD_OK;
     block *b = vkd_arena_alloc(&residents->arena, 1, sizeof *b);
     if (!b)
         return vkd_fail_memory(residents->arena.context, "constants");
     VKD_TRY(
-        vkd_buffer_create(residents->device, VKD_MEMORY_DEVICE, m->bytes, "constants", &b->buffer));
+        vkd_buffer_create(residents->device, VKD_MEMORY_DEVICE, bytes, "constants", &b->buffer));
     b->next = residents->blocks;
     residents->blocks = b;
-    residents->bytes += m->bytes;
-    for (resident *r = m->first; r; r = r->next_state)
-        r->buffer = &b->buffer;
-    return upload(residents, m->first, m->largest, m->total);
+    residents->bytes += bytes;
+    for (resident *r = first; r; r = r->next_state)
+        if (!is_shared(residents, r))
+            r->slice.buffer = &b->buffer;
+    return VKD_OK;
+}
+
+/* Finds the others, or gives them a place where all objects find them. */
+static vkd_status take_shared(vkd_residents *residents, resident *first)
+{
+    vkd_constants *constants = residents->constants;
+    for (resident *r = first; r; r = r->next_state)
+        if (is_shared(residents, r))
+            VKD_TRY(vkd_constants_take(constants, residents->arena.context, &r->digest, r->size,
+                                       &residents->uses, &r->constant, &r->packs));
+    VKD_TRY(vkd_constants_place(constants, residents->device, residents->uses));
+    for (resident *r = first; r; r = r->next_state)
+        if (is_shared(residents, r))
+            r->slice = vkd_constant_slice(r->constant);
+    return VKD_OK;
+}
+
+static vkd_status bring_shared(vkd_residents *residents, resident *first)
+{
+    vkd_constants *constants = residents->constants;
+    const vkd_constant_use *before = residents->uses;
+    for (resident *r = first; r; r = r->next_state)
+        if (is_shared(residents, r))
+            r->digest = vkd_constants_digest(constants, r->tensor);
+    vkd_constants_lock(constants);
+    vkd_status status = take_shared(residents, first);
+    if (status == VKD_OK)
+        status = upload(residents, first);
+    if (status != VKD_OK)
+        vkd_constants_give_back(constants, residents->device, &residents->uses, before);
+    vkd_constants_unlock(constants);
+    return status;
+}
+
+/* While the bytes are there that constants are packed from. */
+static vkd_status with_bytes(vkd_residents *residents, resident *first,
+                             vkd_status (*work)(vkd_residents *, resident *))
+{
+    const vkd_constant_bytes *source = &residents->source;
+    if (source->hold)
+        VKD_TRY(source->hold(source->user));
+    vkd_status status = work(residents, first);
+    if (source->release)
+        source->release(source->user);
+    return status;
+}
+
+static void drop_newest_block(vkd_residents *residents)
+{
+    residents->bytes -= residents->blocks->buffer.size;
+    vkd_buffer_destroy(residents->device, &residents->blocks->buffer);
+    residents->blocks = residents->blocks->next;
+}
+
+static vkd_status bring(vkd_residents *residents, resident *first)
+{
+    block *before = residents->blocks;
+    VKD_TRY(place_own(residents, first));
+    vkd_status status =
+        residents->constants ? bring_shared(residents, first) : upload(residents, first);
+    if (status != VKD_OK && residents->blocks != before)
+        drop_newest_block(residents);
+    return status;
+}
+
+static vkd_status pack_again(vkd_residents *residents, resident *first)
+{
+    return upload(residents, first);
 }
 
 /* Constants leave the list that brought them; states stay in one. */
@@ -229,16 +316,14 @@ vkd_status vkd_residents_place(vkd_residents *residents, const vkd_graph *graph,
     m.end = &m.first;
     vkd_status status = look_up(residents, graph, by_tensor, &m);
     if (status == VKD_OK && m.first)
-        status = bring(residents, &m);
+        status = with_bytes(residents, m.first, bring);
     if (status != VKD_OK)
         forget(residents, m.first);
     else
         keep_states(residents, m.first);
     for (size_t i = 0; status == VKD_OK && i < graph->tensor_count; i++)
         if (by_tensor[i])
-            slices[i] = (vkd_slice){.buffer = by_tensor[i]->buffer,
-                                    .offset = by_tensor[i]->offset,
-                                    .size = by_tensor[i]->size};
+            slices[i] = by_tensor[i]->slice;
     vkd_free(context, by_tensor);
     return status;
 }
@@ -249,23 +334,18 @@ bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice
     while (r && r->state != key)
         r = r->next_state;
     if (r)
-        *out = (vkd_slice){.buffer = r->buffer, .offset = r->offset, .size = r->size};
+        *out = r->slice;
     return r != NULL;
 }
 
 vkd_status vkd_residents_reset(vkd_residents *residents)
 {
-    uint64_t largest = 0, total = 0;
-    for (const resident *r = residents->states; r; r = r->next_state) {
-        largest = r->size > largest ? r->size : largest;
-        total += vkd_align_up(r->size, VKD_UPLOAD_ALIGNMENT);
-    }
-    return largest ? upload(residents, residents->states, largest, total) : VKD_OK;
+    return residents->states ? with_bytes(residents, residents->states, pack_again) : VKD_OK;
 }
 
 /* ----------------------------------------------------------------------------------------- life */
 
-vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out)
+vkd_status vkd_residents_create(vkd_device *device, vkd_constants *constants, vkd_residents **out)
 {
     enum { BUCKETS = 64 };
     vkd_context *context = vkd_device_context(device);
@@ -274,6 +354,7 @@ vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out)
     if (!residents)
         return vkd_fail_memory(context, "constants");
     residents->device = device;
+    residents->constants = constants;
     vkd_arena_init(&residents->arena, context);
     residents->bucket_count = BUCKETS;
     residents->buckets = vkd_arena_alloc(&residents->arena, BUCKETS, sizeof *residents->buckets);
@@ -285,11 +366,22 @@ vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out)
     return VKD_OK;
 }
 
+/* In a process that was forked they stay as they are, as another thread may have been at them. */
+static void give_back(vkd_residents *residents)
+{
+    if (!residents->uses || !vkd_device_is_ours(residents->device))
+        return;
+    vkd_constants_lock(residents->constants);
+    vkd_constants_give_back(residents->constants, residents->device, &residents->uses, NULL);
+    vkd_constants_unlock(residents->constants);
+}
+
 void vkd_residents_destroy(vkd_residents *residents)
 {
     if (!residents)
         return;
     vkd_context *context = residents->arena.context;
+    give_back(residents);
     for (block *b = residents->blocks; b; b = b->next)
         vkd_buffer_destroy(residents->device, &b->buffer);
     vkd_arena_release(&residents->arena);
@@ -301,6 +393,15 @@ void vkd_residents_bytes_come_from(vkd_residents *residents, const vkd_constant_
     residents->source = *bytes;
 }
 
-uint64_t vkd_residents_bytes(const vkd_residents *residents) { return residents->bytes; }
+void vkd_residents_count(const vkd_residents *residents, uint64_t *out_bytes, uint64_t *out_shared)
+{
+    *out_bytes = *out_shared = 0;
+    if (residents->uses) {
+        vkd_constants_lock(residents->constants);
+        vkd_constants_count(residents->uses, out_bytes, out_shared);
+        vkd_constants_unlock(residents->constants);
+    }
+    *out_bytes += residents->bytes;
+}
 
 uint64_t vkd_residents_staging_bytes(const vkd_residents *residents) { return residents->staging; }

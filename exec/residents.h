@@ -1,10 +1,9 @@
 /* What stays on the device between executions, shared by all graphs that one net is lowered to:
- * packed constants, each once by how it is packed and from what, and state. */
+ * packed constants, which other nets may have too, and state. */
 #ifndef VKD_EXEC_RESIDENTS_H
 #define VKD_EXEC_RESIDENTS_H
 
-#include "graph/graph.h"
-#include "runtime/buffer.h"
+#include "exec/constants.h"
 
 typedef struct vkd_residents vkd_residents;
 
@@ -16,7 +15,10 @@ typedef struct vkd_constant_bytes {
     void *user;
 } vkd_constant_bytes;
 
-VKD_MUST_USE vkd_status vkd_residents_create(vkd_device *device, vkd_residents **out);
+/* constants: those on the device, for all objects that work on it; they outlive the residents. Null
+ * for graphs that are only tried, whose constants are nobody else's. */
+VKD_MUST_USE vkd_status vkd_residents_create(vkd_device *device, vkd_constants *constants,
+                                             vkd_residents **out);
 /* accepts null; after the executors that use them */
 void vkd_residents_destroy(vkd_residents *residents);
 
@@ -37,7 +39,8 @@ bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice
  * Nothing may be in flight. */
 VKD_MUST_USE vkd_status vkd_residents_reset(vkd_residents *residents);
 
-uint64_t vkd_residents_bytes(const vkd_residents *residents); /* of the device */
+/* Bytes of the device, and how many of them are of constants that other objects use too. */
+void vkd_residents_count(const vkd_residents *residents, uint64_t *out_bytes, uint64_t *out_shared);
 /* host-visible memory that the largest upload held */
 uint64_t vkd_residents_staging_bytes(const vkd_residents *residents);
 

@@ -4,6 +4,7 @@
 #include "runtime/base/cache_file.h"
 #include "runtime/base/tuning_file.h"
 
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@ typedef struct span {
 struct vkd_tuner {
     vkd_device *device;
     vkd_context *context;
-    vkd_arena arena; /* the tuning file */
-    vkd_tuning_file *file;
+    vkd_facts *facts;
+    vkd_tuning_file *file; /* one of theirs */
     bool measures, checks;
     span limit, spent;
     uint32_t measured, checked; /* problems that were timed, candidates that were checked */
@@ -26,6 +27,17 @@ struct vkd_tuner {
 };
 
 static const double default_budget_us = 2e6, preparing_factor = 4;
+
+/* ---------------------------------------------------------------------------------------- facts */
+
+struct vkd_facts {
+    vkd_context *context;
+    vkd_options options; /* where the files are */
+    uint64_t code;
+    vkd_arena arena;
+    pthread_mutex_t mutex;                     /* around the arena and the files */
+    vkd_tuning_file *files[VKD_DOT_MIXED + 1]; /* by flavour; opened by the first that wants it */
+};
 
 /* A checksum of all kernels, once for the process: times are of these and no others. */
 static uint64_t kernels;
@@ -47,7 +59,100 @@ static uint64_t kernels_sum(uint64_t sum)
     return sum * 31 + kernels;
 }
 
-vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint64_t code,
+vkd_status vkd_facts_create(vkd_context *context, const vkd_options *options, uint64_t code,
+                            vkd_facts **out)
+{
+    char directory[PATH_MAX];
+    vkd_facts *facts = vkd_alloc(context, 1, sizeof *facts);
+    *out = NULL;
+    if (!facts || pthread_mutex_init(&facts->mutex, NULL) != 0) {
+        vkd_free(context, facts);
+        return vkd_fail_memory(context, "what is known of kernels");
+    }
+    facts->context = context;
+    facts->code = kernels_sum(code);
+    facts->options.no_cache = !vkd_cache_directory(options, directory, sizeof directory);
+    vkd_arena_init(&facts->arena, context);
+    if (!facts->options.no_cache) /* the caller's text may go */
+        facts->options.cache_dir = vkd_arena_printf(&facts->arena, "%s", directory);
+    if (!facts->options.no_cache && !facts->options.cache_dir) {
+        vkd_facts_destroy(facts);
+        return vkd_fail_memory(context, "what is known of kernels");
+    }
+    *out = facts;
+    return VKD_OK;
+}
+
+void vkd_facts_destroy(vkd_facts *facts)
+{
+    if (!facts)
+        return;
+    vkd_context *context = facts->context;
+    pthread_mutex_destroy(&facts->mutex);
+    vkd_arena_release(&facts->arena);
+    vkd_free(context, facts);
+}
+
+/* Around every use of a tuner's file; what there is to be said is said to the tuner's object. */
+static void enter(const vkd_tuner *tuner)
+{
+    vkd_context *context = tuner->facts->context;
+    pthread_mutex_lock(&tuner->facts->mutex);
+    if (context == tuner->context)
+        return;
+    context->log = tuner->context->log;
+    context->log_user = tuner->context->log_user;
+    context->log_level = tuner->context->log_level;
+    context->error[0] = 0;
+}
+
+static void leave(const vkd_tuner *tuner)
+{
+    vkd_context *context = tuner->facts->context;
+    if (context != tuner->context && context->error[0])
+        memcpy(tuner->context->error, context->error, sizeof context->error);
+    pthread_mutex_unlock(&tuner->facts->mutex);
+}
+
+static vkd_status open_file(vkd_tuner *tuner)
+{
+    vkd_facts *facts = tuner->facts;
+    const vkd_caps *caps = vkd_device_caps(tuner->device);
+    vkd_status status = VKD_OK;
+    enter(tuner);
+    vkd_tuning_file **file = &facts->files[caps->dot];
+    if (!*file) {
+        vkd_tuning_file *opened;
+        status = vkd_tuning_file_open(&facts->arena, caps, facts->code, &facts->options, &opened);
+        if (status == VKD_OK)
+            *file = opened;
+    }
+    tuner->file = *file;
+    leave(tuner);
+    return status;
+}
+
+static bool find_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
+                      uint64_t *out)
+{
+    enter(tuner);
+    bool known = vkd_tuning_file_find(tuner->file, subject, variant, out);
+    leave(tuner);
+    return known;
+}
+
+static vkd_status set_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
+                           uint64_t value)
+{
+    enter(tuner);
+    vkd_status status = vkd_tuning_file_set(tuner->file, subject, variant, value);
+    leave(tuner);
+    return status;
+}
+
+/* ----------------------------------------------------------------------------------------- life */
+
+vkd_status vkd_tuner_create(vkd_device *device, vkd_facts *facts, const vkd_options *options,
                             vkd_tuner **out)
 {
     vkd_context *context = vkd_device_context(device);
@@ -60,17 +165,16 @@ vkd_status vkd_tuner_create(vkd_device *device, const vkd_options *options, uint
     *tuner = (vkd_tuner){
         .device = device,
         .context = context,
+        .facts = facts,
         .measures = options->select == VKD_SELECT_MEASURE,
         .checks = !options->no_self_check,
         .limit = {budget_us, preparing_factor * budget_us},
     };
-    vkd_arena_init(&tuner->arena, context);
-    vkd_status status = vkd_tuning_file_open(&tuner->arena, vkd_device_caps(device),
-                                             kernels_sum(code), options, &tuner->file);
+    vkd_status status = open_file(tuner);
     if (status == VKD_OK)
         *out = tuner;
     else
-        vkd_tuner_destroy(tuner);
+        vkd_free(context, tuner);
     return status;
 }
 
@@ -90,10 +194,10 @@ void vkd_tuner_destroy(vkd_tuner *tuner)
 {
     if (!tuner)
         return;
-    if (tuner->file)
-        vkd_tuning_file_save(tuner->file);
+    enter(tuner);
+    vkd_tuning_file_save(tuner->file);
+    leave(tuner);
     report(tuner);
-    vkd_arena_release(&tuner->arena);
     vkd_free(tuner->context, tuner);
 }
 
@@ -138,8 +242,7 @@ void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate
 {
     uint64_t ns;
     for (size_t i = 0; i < count; i++)
-        if (candidates[i].eligible &&
-            vkd_tuning_file_find(tuner->file, problem, candidates[i].variant, &ns))
+        if (candidates[i].eligible && find_fact(tuner, problem, candidates[i].variant, &ns))
             candidates[i].measured_us = (double)ns * 1e-3; /* 0 where it cannot run */
 }
 
@@ -203,10 +306,10 @@ static bool has_time(const measuring *m)
            m->spent->preparing_us < m->limit->preparing_us;
 }
 
-static vkd_status set_fact(const measuring *m, size_t candidate, double us)
+static vkd_status set_time(const measuring *m, size_t candidate, double us)
 {
-    return vkd_tuning_file_set(m->tuner->file, m->problem, m->candidates[candidate].variant,
-                               (uint64_t)(us * 1e3 + 0.5));
+    return set_fact(m->tuner, m->problem, m->candidates[candidate].variant,
+                    (uint64_t)(us * 1e3 + 0.5));
 }
 
 /* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
@@ -229,7 +332,7 @@ static vkd_status prepare(measuring *m, size_t candidate)
     m->spent->preparing_us += vkd_now_us() - start;
     bool never = status == VKD_UNSUPPORTED;
     VKD_TRY(unmute(context, &before, status));
-    return never ? set_fact(m, candidate, 0) : VKD_OK;
+    return never ? set_time(m, candidate, 0) : VKD_OK;
 }
 
 /* A first time for a candidate, which is out of the race when that is hopeless. Those before it
@@ -291,7 +394,7 @@ static vkd_status remember(measuring *m)
         if (m->contenders[i].us <= 0)
             continue;
         m->candidates[i].measured_us = m->contenders[i].us;
-        VKD_TRY(set_fact(m, i, m->contenders[i].us));
+        VKD_TRY(set_time(m, i, m->contenders[i].us));
     }
     return VKD_OK;
 }
@@ -327,7 +430,7 @@ static size_t left_to_measure(const measuring *m, size_t order[VKD_TUNER_TRIES +
     for (size_t k = 0; k < count; k++) {
         const vkd_candidate_info *c = &m->candidates[all[k]];
         uint64_t ns;
-        if (!vkd_tuning_file_find(m->tuner->file, m->problem, c->variant, &ns))
+        if (!find_fact(m->tuner, m->problem, c->variant, &ns))
             order[left++] = all[k];
         else if (ns && (best == m->count || c->measured_us < m->candidates[best].measured_us))
             best = all[k];
@@ -431,7 +534,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
     char subject[40];
     uint64_t known;
     snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)work_of(graph));
-    if (vkd_tuning_file_find(tuner->file, subject, variant, &known)) {
+    if (find_fact(tuner, subject, variant, &known)) {
         *out = known;
         return VKD_OK;
     }
@@ -444,7 +547,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
         vkd_log(tuner->context, VKD_LOG_WARNING,
                 "%s: kernel '%s' computes wrong results and is not used",
                 vkd_device_caps(tuner->device)->name, variant);
-    return vkd_tuning_file_set(tuner->file, subject, variant, *out);
+    return set_fact(tuner, subject, variant, *out);
 }
 
 vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate,

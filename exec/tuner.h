@@ -10,11 +10,20 @@
 struct vkd_device;
 typedef struct vkd_tuner vkd_tuner;
 
-/* By the options' select, measure_budget_ms, no_self_check and cache_dir. code: a checksum of what
- * chooses among the kernels; the kernels themselves are added to it. The device must outlive the
- * tuner. */
-VKD_MUST_USE vkd_status vkd_tuner_create(struct vkd_device *device, const vkd_options *options,
-                                         uint64_t code, vkd_tuner **out);
+/* What is known of the kernels, for any number of tuners of one device in any threads. */
+typedef struct vkd_facts vkd_facts;
+
+/* By the options' cache_dir and no_cache. code: a checksum of what chooses among the kernels; the
+ * kernels themselves are added to it. The context is the facts' own, or that of the one object
+ * whose tuners use them. */
+VKD_MUST_USE vkd_status vkd_facts_create(vkd_context *context, const vkd_options *options,
+                                         uint64_t code, vkd_facts **out);
+void vkd_facts_destroy(vkd_facts *facts); /* after its tuners; accepts null */
+
+/* By the options' select, measure_budget_ms and no_self_check. The device and the facts must
+ * outlive the tuner. */
+VKD_MUST_USE vkd_status vkd_tuner_create(struct vkd_device *device, vkd_facts *facts,
+                                         const vkd_options *options, vkd_tuner **out);
 void vkd_tuner_destroy(vkd_tuner *tuner); /* writes the tuning file; accepts null */
 
 /* How a candidate is tried. */

@@ -29,6 +29,13 @@ typedef enum vkd_layout {
               undefined */
 } vkd_layout;
 
+/* Bytes of the file, or of the net, that a constant is packed from; null where it has none of a
+ * kind. */
+typedef struct vkd_content {
+    const void *data;
+    size_t size;
+} vkd_content;
+
 /* Writes a constant's device form, `size` bytes, from its source. dst may be write-combined memory:
  * written once, in order. */
 typedef void (*vkd_pack_fn)(const void *source, void *dst, size_t size);
@@ -44,11 +51,13 @@ typedef struct vkd_tensor {
     uint64_t bytes; /* device bytes, a multiple of 16 */
     /* itself, or the tensor whose memory this one is another view of */
     vkd_tensor_id storage;
-    vkd_pack_fn pack;   /* constants */
-    const void *source; /* the struct that pack reads; what it points to must outlive the graph: it
-                         * is the file's or the net's, never of the graph's own arena */
-    /* bytes of that struct; equal packings of equal structs are one constant on the device */
-    size_t source_size;
+    vkd_pack_fn pack; /* constants */
+    /* The struct that pack reads, of so many bytes. It begins with its `contents`, so many
+     * vkd_content, has no other pointers and no undefined padding: equal packings of equal structs
+     * and equal bytes are one constant on the device. What it points to must outlive the graph: it
+     * is the file's or the net's, never of the graph's own arena. */
+    const void *source;
+    size_t source_size, contents;
     uint32_t state;                 /* STATE: its key among the net's states, from 1 on; else 0 */
     uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
     uint64_t offset;                /* in the scratch or constants buffer; set by the planner */

@@ -210,9 +210,8 @@ typedef struct vkd_options {
     uint32_t in_flight;
 
     /* Work on this engine's device; null: on one of the object's own. The fields that choose a
-     * device, its queues and its pipeline cache (device, vulkan, validate, cache_dir, no_cache) are
-     * the engine's then: they are not read for its pipelines, cache_dir and no_cache only for what
-     * is known of kernels. */
+     * device, its queues and the caches (device, vulkan, validate, cache_dir, no_cache) are the
+     * engine's then, and not read here. */
     vkd_engine *engine;
 } vkd_options;
 
@@ -243,11 +242,12 @@ VKD_API VKD_MUST_USE vkd_status vkd_list_devices(const vkd_options *options,
 
 /* --------------------------------------------------------------------------------------- engine */
 
-/* A device with its queues, compiled kernels and their cache, for any number of delegates, methods
- * and programs: give it to them as vkd_options.engine. Any number of threads may do so at once;
- * each of these objects is for one thread at a time. Of the options those count that choose the
- * device and the cache, and in_flight: how many queues there are. They do not outlive the call, but
- * for the log's user and the allocator, which any thread that uses the engine may call then. */
+/* A device with its queues, compiled kernels and their cache, what is known of them (vkd_options.
+ * select), and packed constants, of which equal ones are there once: for any number of delegates,
+ * methods and programs. Give it to them as vkd_options.engine. Any number of threads may do so at
+ * once; each of these objects is for one thread at a time. Of the options those count that choose
+ * the device and the cache, and in_flight: how many queues there are. They do not outlive the call,
+ * but for the log's user and the allocator, which any thread that uses the engine may call then. */
 VKD_API VKD_MUST_USE vkd_status vkd_engine_create(const vkd_options *options, vkd_engine **out);
 /* After the objects that work on it. Once its device is lost, whichever object found that, all
  * refuse further work with VKD_DEVICE_LOST, and it gets no new ones: a new engine may work. */
@@ -383,6 +383,9 @@ typedef struct vkd_memory_info {
     uint64_t host;              /* host bytes held after init */
     /* host bytes held at the worst moment of init; staging, and a file that was read, included */
     uint64_t host_peak;
+    /* of `constants`: those that other objects on the engine have too, and are there once for all
+     */
+    uint64_t constants_shared;
 } vkd_memory_info;
 VKD_API void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out);
 

@@ -169,12 +169,17 @@ VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value,
 VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise,
                                       vkd_tensor_id *out_tensor, uint32_t *out_word);
 
-/* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is
- * copied. VKD_UNSUPPORTED beyond 2 GiB. */
-VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack,
-                                        const void *source, size_t source_size, vkd_tensor_id *out);
+/* The bytes of a constant of the file; null for VKD_NO_VALUE. */
+vkd_content vkd_op_content(const vkd_lowering *lowering, uint32_t value);
 
-/* The same for a tensor in VKD_ROWS. */
+/* A constant in a kernel's own form: `pack` makes so many bytes from the struct at source, which is
+ * copied; contents: how many vkd_content it begins with, the only pointers in it (vkd_tensor.source
+ * says why). VKD_UNSUPPORTED beyond 2 GiB. */
+VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack,
+                                        const void *source, size_t source_size, size_t contents,
+                                        vkd_tensor_id *out);
+
+/* The same for a tensor in VKD_ROWS, of numbers that the source itself has. */
 VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype,
                                                uint32_t rank, const uint32_t *dims,
                                                vkd_pack_fn pack, const void *source,

@@ -365,7 +365,7 @@ static vkd_status shape_batch(vkd_shaping *shaping, const void *arguments)
 }
 
 typedef struct running {
-    const void *mean, *variance;
+    vkd_content mean, variance;
     uint32_t channels, dtype;
     double eps;
 } running;
@@ -375,8 +375,8 @@ static void pack_running(const void *from, void *dst, size_t size)
 {
     const running *r = from;
     for (uint32_t c = 0; c < r->channels; c++) {
-        double variance = vkd_element_get((vkd_dtype)r->dtype, r->variance, c) + r->eps;
-        const float pair[] = {(float)vkd_element_get((vkd_dtype)r->dtype, r->mean, c),
+        double variance = vkd_element_get((vkd_dtype)r->dtype, r->variance.data, c) + r->eps;
+        const float pair[] = {(float)vkd_element_get((vkd_dtype)r->dtype, r->mean.data, c),
                               (float)(1 / sqrt(variance))};
         memcpy((char *)dst + c * sizeof pair, pair, sizeof pair);
     }
@@ -398,12 +398,13 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
                            "running mean and variance do not fit %u channels", channels);
     running r;
     memset(&r, 0, sizeof r);
-    r.mean = mean->data;
-    r.variance = variance->data;
+    r.mean = vkd_op_content(lowering, args->mean);
+    r.variance = vkd_op_content(lowering, args->variance);
     r.channels = channels;
     r.dtype = mean->dtype;
     r.eps = (double)args->eps;
-    VKD_TRY(vkd_op_constant(lowering, 8 * (uint64_t)channels, pack_running, &r, sizeof r, &stats));
+    VKD_TRY(
+        vkd_op_constant(lowering, 8 * (uint64_t)channels, pack_running, &r, sizeof r, 2, &stats));
     lowering->graph->tensors[stats].dtype = VKD_DTYPE_FLOAT32;
     n.stats = (vkd_view){.tensor = stats, .rank = n.x.rank};
     memcpy(n.stats.dims, n.x.dims, sizeof n.stats.dims);

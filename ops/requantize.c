@@ -5,7 +5,7 @@
 
 /* What the constant is packed from; the pointers go into the file. */
 typedef struct block_source {
-    const unsigned char *sums, *scales, *bias; /* int32, float, float or null; any alignment */
+    vkd_content sums, scales, bias; /* int32, float, float or null; any alignment */
     float x_scale;
     int32_t x_zero;
     uint32_t channels;
@@ -29,14 +29,14 @@ static void pack_blocks(const void *from, void *dst, size_t size)
             size_t at = (first + i) * 4u;
             int32_t sum;
             float scale;
-            memcpy(&sum, source->sums + at, 4);
-            memcpy(&scale, source->scales + at, 4);
+            memcpy(&sum, (const char *)source->sums.data + at, 4);
+            memcpy(&scale, (const char *)source->scales.data + at, 4);
             /* Unsigned: a file's sums may be anything, and wrapping is what the kernels do too. */
             block.offset[i] = (int32_t)(0u - (uint32_t)source->x_zero * (uint32_t)sum);
             block.sum[i] = sum;
             block.scale[i] = scale * source->x_scale;
-            if (source->bias)
-                memcpy(&block.bias[i], source->bias + at, 4);
+            if (source->bias.data)
+                memcpy(&block.bias[i], (const char *)source->bias.data + at, 4);
         }
         memcpy(out, &block, sizeof block);
     }
@@ -76,22 +76,21 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         check_per_channel(lowering, "weight_sums", args->weight_sums, VKD_DTYPE_INT32, channels));
     VKD_TRY(check_per_channel(lowering, "weight_scales", args->weight_scales, VKD_DTYPE_FLOAT32,
                               channels));
-    bool has_bias = args->bias != VKD_NO_VALUE;
-    if (has_bias)
+    if (args->bias != VKD_NO_VALUE)
         VKD_TRY(check_per_channel(lowering, "bias", args->bias, VKD_DTYPE_FLOAT32, channels));
     bool relu = !strcmp(args->activation, "relu");
     if (!relu && strcmp(args->activation, "none"))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "activation '%s': 'none' and 'relu' are supported", args->activation);
 
-    const block_source source = {
-        .sums = vkd_value_tensor(lowering, args->weight_sums)->data,
-        .scales = vkd_value_tensor(lowering, args->weight_scales)->data,
-        .bias = has_bias ? vkd_value_tensor(lowering, args->bias)->data : NULL,
-        .x_scale = args->x_scale,
-        .x_zero = args->x_zero,
-        .channels = channels,
-    };
+    block_source source;
+    memset(&source, 0, sizeof source); /* it is compared by its bytes */
+    source.sums = vkd_op_content(lowering, args->weight_sums);
+    source.scales = vkd_op_content(lowering, args->weight_scales);
+    source.bias = vkd_op_content(lowering, args->bias);
+    source.x_scale = args->x_scale;
+    source.x_zero = args->x_zero;
+    source.channels = channels;
     *out_params = (requantize_params){
         .inv_scale = vkd_inverse_scale(args->y_scale),
         .zero = args->y_zero,
@@ -99,7 +98,7 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         .high = 127.0f,
     };
     return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block),
-                           pack_blocks, &source, sizeof source, out_blocks);
+                           pack_blocks, &source, sizeof source, 3, out_blocks);
 }
 
 vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args,

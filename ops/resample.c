@@ -282,7 +282,7 @@ static vkd_status lower_priors(vkd_lowering *lowering, const void *arguments)
                            *y = vkd_value_tensor(lowering, args->y);
     const priors p = {x->dims[x->rank - 1], y->dims[0], (float)args->stride, args->offset};
     vkd_tensor_id cells, tensor;
-    VKD_TRY(vkd_op_constant(lowering, 8 * (uint64_t)p.count, pack_priors, &p, sizeof p, &cells));
+    VKD_TRY(vkd_op_constant(lowering, 8 * (uint64_t)p.count, pack_priors, &p, sizeof p, 0, &cells));
     lowering->graph->tensors[cells].dtype = VKD_DTYPE_FLOAT32;
     const vkd_view view = {.tensor = cells, .rank = 2, .dims = {p.count, 2}, .strides = {2, 1}};
     VKD_TRY(vkd_op_output_in(lowering, args->y, y->dtype, VKD_ROWS, &tensor));

@@ -27,14 +27,9 @@ static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout
 
 /* ------------------------------------------------------------------------------------ constants */
 
-typedef struct plain_constant {
-    const void *data;
-    size_t size;
-} plain_constant;
-
 static void pack_plain(const void *source, void *dst, size_t size)
 {
-    const plain_constant *constant = source;
+    const vkd_content *constant = source;
     size_t used = constant->data ? constant->size : 0; /* a state may begin as zeros */
     if (used)
         memcpy(dst, constant->data, used);
@@ -46,18 +41,17 @@ static vkd_status add_constant(vkd_lowering *lowering, uint32_t constant, vkd_pl
                                vkd_tensor_id *out)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, constant);
-    plain_constant *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
+    vkd_content *source = vkd_arena_alloc(lowering->graph->arena, 1, sizeof *source);
     if (!source)
         return vkd_fail_memory(lowering->context, "a constant");
-    /* field by field: the whole struct is compared, and must have no padding of chance */
-    source->data = tensor->data;
-    source->size = tensor->size;
+    *source = vkd_op_content(lowering, constant);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, tensor->dtype, VKD_ROWS, tensor->rank,
                                  tensor->dims, out));
     vkd_tensor *added = &lowering->graph->tensors[*out];
     added->pack = pack_plain;
     added->source = source;
     added->source_size = sizeof *source;
+    added->contents = 1;
     return VKD_OK;
 }
 
@@ -73,8 +67,17 @@ vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id othe
     return VKD_OK;
 }
 
+vkd_content vkd_op_content(const vkd_lowering *lowering, uint32_t value)
+{
+    if (value == VKD_NO_VALUE)
+        return (vkd_content){0};
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    return (vkd_content){tensor->data, tensor->data ? tensor->size : 0};
+}
+
 vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack,
-                           const void *source, size_t source_size, vkd_tensor_id *out)
+                           const void *source, size_t source_size, size_t contents,
+                           vkd_tensor_id *out)
 {
     if (bytes > INT32_MAX)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
@@ -86,6 +89,7 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
     memcpy(copy, source, source_size);
     VKD_TRY(vkd_graph_add_buffer(lowering->graph, bytes, pack, copy, out));
     lowering->graph->tensors[*out].source_size = source_size;
+    lowering->graph->tensors[*out].contents = contents;
     return VKD_OK;
 }
 

@@ -274,6 +274,21 @@ void vkd_device_close(vkd_device *device)
     vkd_free(context, device);
 }
 
+bool vkd_device_is_ours(const vkd_device *device) { return device->opener == getpid(); }
+
+vkd_status vkd_device_check(vkd_device *device)
+{
+    if (!vkd_device_is_ours(device))
+        return vkd_fail(device->context, VKD_DEVICE_LOST,
+                        "the device %s was opened by another process: after fork() its objects can "
+                        "only be destroyed",
+                        device->caps.name);
+    if (device->owner->lost)
+        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier",
+                        device->caps.name);
+    return VKD_OK;
+}
+
 const vkd_caps *vkd_device_caps(const vkd_device *device) { return &device->caps; }
 
 vkd_context *vkd_device_context(const vkd_device *device) { return device->context; }

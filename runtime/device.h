@@ -27,6 +27,11 @@ void vkd_device_close(vkd_device *device);
  * too. A failure is a warning. */
 void vkd_device_save_cache(vkd_device *device);
 
+/* Whether this is the process that opened the device, not one that was forked from it. */
+bool vkd_device_is_ours(const vkd_device *device);
+/* VKD_DEVICE_LOST, with a message, where no work can be given to it. */
+VKD_MUST_USE vkd_status vkd_device_check(vkd_device *device);
+
 /* How many messages the validation layers have given; 0 without options->validate. */
 uint32_t vkd_device_validation_messages(const vkd_device *device);
 

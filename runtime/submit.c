@@ -1,5 +1,4 @@
 #include <time.h>
-#include <unistd.h>
 
 #include "runtime/vulkan.h"
 
@@ -48,21 +47,6 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-bool vkd_device_is_ours(const vkd_device *device) { return device->opener == getpid(); }
-
-static vkd_status check_usable(vkd_device *device)
-{
-    if (!vkd_device_is_ours(device))
-        return vkd_fail(device->context, VKD_DEVICE_LOST,
-                        "the device %s was opened by another process: after fork() its objects can "
-                        "only be destroyed",
-                        device->caps.name);
-    if (device->owner->lost)
-        return vkd_fail(device->context, VKD_DEVICE_LOST, "the device %s was lost earlier",
-                        device->caps.name);
-    return VKD_OK;
-}
-
 vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, uint32_t queue)
 {
     const VkSubmitInfo info = {
@@ -70,7 +54,7 @@ vkd_status vkd_recording_submit(vkd_device *device, vkd_recording *recording, ui
         .commandBufferCount = 1,
         .pCommandBuffers = &recording->commands,
     };
-    VKD_TRY(check_usable(device));
+    VKD_TRY(vkd_device_check(device));
     VkResult result = device->vk.vkResetFences(device->handle, 1, &recording->fence);
     VKD_TRY(vkd_vk_status(device->context, result, "vkResetFences"));
     pthread_mutex_lock(&device->owner->mutex);
@@ -118,7 +102,7 @@ static void forget_pending(vkd_device *device, const vkd_recording *recording)
 
 vkd_status vkd_recording_wait(vkd_device *device, vkd_recording *recording, uint64_t timeout_ns)
 {
-    VKD_TRY(check_usable(device));
+    VKD_TRY(vkd_device_check(device));
     VkResult result = VK_SUCCESS;
     /* What was submitted to the queue before ends before: each has the whole time. */
     for (vkd_recording *at = device->pending; at && at != recording && result == VK_SUCCESS;

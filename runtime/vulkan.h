@@ -248,8 +248,6 @@ void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFl
  * freeing memory in use is worse. No at once in a process that was forked: the driver's threads,
  * which it would wait for, are not in it. */
 bool vkd_device_idle(vkd_device *device);
-/* Whether this is the process that opened the device. */
-bool vkd_device_is_ours(const vkd_device *device);
 
 /* ----------------------------------------------------------------------------- memory: buffer.c */
 

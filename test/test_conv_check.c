@@ -127,7 +127,7 @@ static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t
         if (i % conv2d_weight_row(p) < conv2d_k(p))
             c->weights[i] = weight_of(kind, random);
     const conv2d conv = {.problem = *p,
-                         .weights = {c->weights, conv2d_weight_row(p), 1},
+                         .weights = {{c->weights, bytes}, conv2d_weight_row(p), 1},
                          .x_zero = x_zero,
                          .residual = residual ? 0 : VKD_NO_TENSOR};
     assert_int_equal(vkd_conv2d_trial_make(&c->arena, &conv, &c->trial), VKD_OK);
@@ -137,7 +137,7 @@ static void begin(checked *c, const conv2d_problem *p, weight_kind kind, int32_t
     c->out_count = count_of(p);
     c->x = make_x(p);
     c->y = calloc((size_t)conv2d_pixels(p) * vkd_align_up(p->out_c, 4), 1);
-    c->acc = sums_with(c, c->trial.weights.data);
+    c->acc = sums_with(c, c->trial.weights.content.data);
     finish(c, c->acc);
 }
 
@@ -266,7 +266,8 @@ static int8_t *only(const checked *c, size_t first, size_t count)
     size_t row = conv2d_weight_row(p);
     int8_t *weights = calloc(p->out_c, row);
     for (size_t oc = 0; oc < p->out_c; oc++)
-        memcpy(weights + oc * row + first, c->trial.weights.data + oc * row + first, count);
+        memcpy(weights + oc * row + first,
+               (const int8_t *)c->trial.weights.content.data + oc * row + first, count);
     return weights;
 }
 

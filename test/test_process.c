@@ -138,10 +138,8 @@ static void expect_child_ends(pid_t child)
 }
 
 /* A child can only destroy what it has inherited, and that at once; the parent does not notice. */
-static void forked(void **state)
+static void fork_with(vkd_engine **engine)
 {
-    (void)state;
-    gpu_needed();
     small_model m;
     watch w;
     vkd_options options = watch_begin(&w);
@@ -151,6 +149,10 @@ static void forked(void **state)
     uint64_t ticket;
     options.validate = false;
     small_begin(&m, false, NULL);
+    if (engine) {
+        assert_int_equal(vkd_engine_create(&options, engine), VKD_OK);
+        options.engine = *engine;
+    }
     assert_int_equal(small_init(&m, &options, &idle), VKD_OK);
     assert_int_equal(small_init(&m, &options, &busy), VKD_OK);
     small_check(&m, idle);
@@ -165,6 +167,7 @@ static void forked(void **state)
         good = good && vkd_wait(busy, ticket) == VKD_DEVICE_LOST;
         vkd_destroy(idle);
         vkd_destroy(busy);
+        vkd_engine_destroy(options.engine);
         good = good && w.memory.live == 0 && !w.counts[VKD_LOG_WARNING];
         _exit(good ? 0 : 1); /* not exit: drivers wait for their threads there */
     }
@@ -174,8 +177,24 @@ static void forked(void **state)
     small_check(&m, idle);
     vkd_destroy(idle);
     vkd_destroy(busy);
+    vkd_engine_destroy(options.engine);
     small_end(&m);
     watch_end(&w);
+}
+
+static void forked(void **state)
+{
+    (void)state;
+    gpu_needed();
+    fork_with(NULL);
+}
+
+static void forked_with_an_engine(void **state)
+{
+    vkd_engine *engine;
+    (void)state;
+    gpu_needed();
+    fork_with(&engine);
 }
 
 /* The plug-in keeps an instance, with threads, which a child that unloads it must not wait for. */
@@ -206,6 +225,7 @@ int main(void)
         cmocka_unit_test(asked_and_unloaded),
         cmocka_unit_test(loaded_and_unloaded),
         cmocka_unit_test(forked),
+        cmocka_unit_test(forked_with_an_engine),
         cmocka_unit_test(forked_and_unloaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,11 +111,30 @@ static void counted_begin(harness *h, counted *c)
     assert_int_equal(c->count, CANDIDATES);
 }
 
+/* Of the tuner of a test, of which there is one at a time. */
+static vkd_facts *facts;
+
+static vkd_status try_tuner(harness *h, const vkd_options *options, vkd_tuner **out)
+{
+    *out = NULL;
+    VKD_TRY(vkd_facts_create(&h->gpu.context, options, 1, &facts));
+    vkd_status status = vkd_tuner_create(h->gpu.device, facts, options, out);
+    if (status != VKD_OK)
+        vkd_facts_destroy(facts);
+    return status;
+}
+
 static vkd_tuner *make_tuner(harness *h, const vkd_options *options)
 {
     vkd_tuner *tuner;
-    assert_int_equal(vkd_tuner_create(h->gpu.device, options, 1, &tuner), VKD_OK);
+    assert_int_equal(try_tuner(h, options, &tuner), VKD_OK);
     return tuner;
+}
+
+static void drop_tuner(vkd_tuner *tuner)
+{
+    vkd_tuner_destroy(tuner);
+    vkd_facts_destroy(facts);
 }
 
 /* How many candidates have a time after a tuner with these options was asked; *out_lowered: how
@@ -137,7 +156,7 @@ static size_t measure_with(harness *h, const vkd_options *options, vkd_status fa
     for (size_t i = 0; i < c.count; i++)
         timed += c.candidates[i].measured_us > 0;
     *out_lowered = c.lowered;
-    vkd_tuner_destroy(tuner);
+    drop_tuner(tuner);
     vkd_arena_release(&c.arena);
     return timed;
 }
@@ -180,7 +199,7 @@ static void the_probe_is_remembered(void **state)
         took_us[start] = vkd_now_us();
         assert_int_equal(vkd_conv2d_probe(&h->gpu.context, tuner, &probed[start]), VKD_OK);
         took_us[start] = vkd_now_us() - took_us[start];
-        vkd_tuner_destroy(tuner);
+        drop_tuner(tuner);
     }
     assert_true(probed[0].large_tiles == probed[1].large_tiles);
     assert_true((probed[0].large_tiles > 0) == (h->caps.type == VKD_TYPE_CPU));
@@ -224,7 +243,7 @@ static void the_budget_is_kept(void **state)
         vkd_arena_release(&c.arena);
     }
     assert_true(used_up);
-    vkd_tuner_destroy(tuner);
+    drop_tuner(tuner);
 }
 
 /* What a start leaves is measured by the next ones, each candidate once, and against the best so
@@ -243,7 +262,7 @@ static void the_next_start_goes_on(void **state)
         c.sleep_ms = 5; /* more than getting ready for one candidate may take */
         vkd_tuner *tuner = make_tuner(h, &options);
         known = measure_problem(tuner, &c, "a problem");
-        vkd_tuner_destroy(tuner);
+        drop_tuner(tuner);
         for (size_t i = 0; i < c.count; i++)
             now += c.candidates[i].measured_us > 0;
         assert_true(now > timed || starts > 0);
@@ -277,7 +296,7 @@ static void compiling_is_counted_apart(void **state)
     vkd_tuner *tuner = make_tuner(h, &options);
     assert_true(measure_problem(tuner, &c, "a problem"));
     assert_int_equal(c.lowered, CANDIDATES);
-    vkd_tuner_destroy(tuner);
+    drop_tuner(tuner);
     vkd_arena_release(&c.arena);
 }
 
@@ -312,7 +331,7 @@ static void candidates_that_fail(void **state)
                      VKD_DEVICE_LOST);
     assert_string_equal(h->gpu.context.error, "the first candidate fails");
     assert_int_equal(h->gpu.log_counts[VKD_LOG_ERROR], errors + 1);
-    vkd_tuner_destroy(tuner);
+    drop_tuner(tuner);
     vkd_arena_release(&c.arena);
 }
 
@@ -405,13 +424,13 @@ static vkd_status build_trial(harness *h, vkd_arena *arena, bool residual)
 static vkd_status build(harness *h, const vkd_options *options, bool residual, char winner[16])
 {
     vkd_arena arena;
-    VKD_TRY(vkd_tuner_create(h->gpu.device, options, 1, &factory.tuner));
+    VKD_TRY(try_tuner(h, options, &factory.tuner));
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_status status = build_trial(h, &arena, residual);
     if (status == VKD_OK)
         snprintf(winner, 16, "%s", factory.selection.winner);
     vkd_arena_release(&arena);
-    vkd_tuner_destroy(factory.tuner);
+    drop_tuner(factory.tuner);
     return status;
 }
 

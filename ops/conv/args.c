@@ -108,6 +108,6 @@ vkd_status vkd_conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,
 {
     const uint32_t dims[] = {problem->out_c, conv2d_weight_row(problem)};
     VKD_TRY(vkd_conv_args_check_weight(lowering, weight, 2, dims));
-    *out = (vkd_weights){vkd_value_tensor(lowering, weight)->data, dims[1], 1};
+    *out = (vkd_weights){vkd_op_content(lowering, weight), dims[1], 1};
     return VKD_OK;
 }

@@ -35,7 +35,7 @@ static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv
     bool whole = weight->rank == 3 && weight->dims[2] == padded;
     const uint32_t dims[] = {p->kernel[0], p->kernel[1], whole ? padded : p->out_c};
     VKD_TRY(vkd_conv_args_check_weight(lowering, value, 3, dims));
-    *out = (vkd_weights){weight->data, 1, dims[2]};
+    *out = (vkd_weights){vkd_op_content(lowering, value), 1, dims[2]};
     return VKD_OK;
 }
 

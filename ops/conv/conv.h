@@ -21,10 +21,9 @@ typedef struct conv2d_problem {
 
 /* What a convolution of floats works on, besides x and y. */
 typedef struct conv2d_real {
-    const void
-        /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed
-           [in_c][oc_group][taps]; or null, */
-        *weights;
+    /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed [in_c][oc_group][taps]; or
+     * null, */
+    vkd_content weights;
     vkd_tensor_id computed; /* and the same in ROWS, made by other operators */
     vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
     float low, high;        /* of the clamp behind */

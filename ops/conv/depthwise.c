@@ -39,7 +39,7 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, vkd_node *nod
     };
     vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, (uint64_t)conv2d_taps(p) * words_of(p) * 4, pack_taps,
-                            &source, sizeof source, &weights));
+                            &source, sizeof source, 1, &weights));
     vkd_node_read(node, conv->x);
     vkd_node_read(node, weights);
     vkd_requantize_bind(node, conv->channels, conv->residual, conv->y);

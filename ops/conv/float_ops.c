@@ -203,7 +203,7 @@ static vkd_status weights_of(vkd_lowering *lowering, const conv_float_args *args
     if (args->bias != VKD_NO_VALUE)
         VKD_TRY(vkd_op_input(lowering, args->bias, weight->dtype, VKD_ROWS, &out->bias));
     if (weight->data && !lowering->use[args->weight].writes)
-        out->weights = weight->data;
+        out->weights = vkd_op_content(lowering, args->weight);
     else
         VKD_TRY(vkd_op_input(lowering, args->weight, weight->dtype, VKD_ROWS, &out->computed));
     return VKD_OK;

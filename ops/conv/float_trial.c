@@ -18,11 +18,11 @@ static size_t weight_count(const conv2d_problem *p)
 vkd_status vkd_conv2d_float_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     *out = (conv2d_trial){.problem = conv->problem, .real = conv->real};
-    if (out->real.weights)
+    if (out->real.weights.data)
         return VKD_OK;
     out->made_real =
         vkd_arena_alloc(arena, weight_count(&conv->problem), vkd_dtype_size(conv->problem.dtype));
-    out->real.weights = out->made_real;
+    out->real.weights.data = out->made_real;
     return out->made_real ? VKD_OK : vkd_fail_memory(arena->context, "a convolution to try");
 }
 
@@ -110,8 +110,9 @@ static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t 
         uint32_t ic = group * ic_group + i;
         size_t row =
             p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
-        double product = vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
-                         vkd_element_get(p->dtype, trial->real.weights, row * conv2d_taps(p) + tap);
+        double product =
+            vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
+            vkd_element_get(p->dtype, trial->real.weights.data, row * conv2d_taps(p) + tap);
         out->sum += product;
         out->magnitude += fabs(product);
     }

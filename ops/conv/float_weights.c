@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct weights_source {
-    const unsigned char *weights;
+    vkd_content weights;
     conv_weights_params form;
     uint32_t size; /* of an element */
 } weights_source;
@@ -29,7 +29,8 @@ static unsigned char *pack_unit(const weights_source *source, uint32_t first, ui
     for (uint32_t oc = first; oc < first + f->unit; oc++)
         for (uint32_t ic = step * f->grain; ic < (step + 1) * f->grain; ic++, out += source->size) {
             if (oc < f->out_c && ic < f->ic_group)
-                memcpy(out, source->weights + place_of(f, oc, tap, ic) * source->size,
+                memcpy(out,
+                       (const char *)source->weights.data + place_of(f, oc, tap, ic) * source->size,
                        source->size);
             else
                 memset(out, 0, source->size);
@@ -86,7 +87,7 @@ vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
         .grain = packing->grain,
         .transposed = p->transposed,
     };
-    if (!conv->real.weights)
+    if (!conv->real.weights.data)
         return pack_on_device(lowering, conv, &source.form, count, out);
-    return vkd_op_constant(lowering, count * source.size, pack, &source, sizeof source, out);
+    return vkd_op_constant(lowering, count * source.size, pack, &source, sizeof source, 1, out);
 }

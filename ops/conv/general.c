@@ -123,7 +123,7 @@ vkd_status vkd_conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv,
               : (uint64_t)source.out_c * source.row;
     vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, bytes, words ? pack_words : pack_rows, &source, sizeof source,
-                            &weights));
+                            1, &weights));
 
     vkd_node node =
         vkd_conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,

@@ -94,18 +94,18 @@ static vkd_status add_weights(vkd_lowering *lowering, const conv2d *conv, uint32
                               vkd_tensor_id *out)
 {
     const conv2d_problem *p = &conv->problem;
-    const transposed_source source = {
-        .weights = conv->weights,
-        .taps = conv2d_taps(p),
-        .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
-        .out_c = p->out_c,
-        .ic_group = conv2d_ic_group(p),
-        .oc_group = conv2d_oc_group(p),
-        .span = span,
-        .zero = conv->x_zero + (lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0),
-    };
+    transposed_source source;
+    memset(&source, 0, sizeof source); /* it is compared by its bytes */
+    source.weights = conv->weights;
+    source.taps = conv2d_taps(p);
+    source.in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4);
+    source.out_c = p->out_c;
+    source.ic_group = conv2d_ic_group(p);
+    source.oc_group = conv2d_oc_group(p);
+    source.span = span;
+    source.zero = conv->x_zero + (lowering->caps->dot == VKD_DOT_MIXED ? 128 : 0);
     uint64_t bytes = vkd_divide_up(p->out_c, 4) * source.taps * 16 * (span + 1u);
-    return vkd_op_constant(lowering, bytes, pack_taps, &source, sizeof source, out);
+    return vkd_op_constant(lowering, bytes, pack_taps, &source, sizeof source, 1, out);
 }
 
 /* ------------------------------------------------------------------------------------- lowering */

@@ -179,13 +179,16 @@ vkd_status vkd_conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_tr
     int32_t *sums = vkd_arena_alloc(arena, problem->out_c, sizeof *sums);
     float *scales = vkd_arena_alloc(arena, problem->out_c, sizeof *scales);
     float *bias = vkd_arena_alloc(arena, problem->out_c, sizeof *bias);
-    int8_t *made_weights = conv->weights.data ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
-    if (!sums || !scales || !bias || (!conv->weights.data && !made_weights))
+    int8_t *made_weights =
+        conv->weights.content.data ? NULL : vkd_arena_alloc(arena, problem->out_c, row);
+    if (!sums || !scales || !bias || (!conv->weights.content.data && !made_weights))
         return vkd_fail_memory(arena->context, "a convolution to try");
     *out = (conv2d_trial){
         .problem = *problem,
         .residual = conv->residual != VKD_NO_TENSOR,
-        .weights = made_weights ? (vkd_weights){made_weights, (uint32_t)row, 1} : conv->weights,
+        .weights = made_weights
+                       ? (vkd_weights){{made_weights, problem->out_c * row}, (uint32_t)row, 1}
+                       : conv->weights,
         .made_weights = made_weights,
         .sums = sums,
         .scales = scales,

@@ -407,7 +407,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     };
     uint64_t bytes = (uint64_t)source.groups * source.n_padded * source.k_steps * source.step;
     vkd_tensor_id b;
-    VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, &b));
+    VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, 1, &b));
 
     /* A step of several grains may reach beyond the pixel, which only the window's tests keep
      * inside the image. */

@@ -10,13 +10,14 @@
 /* int8 weights as a file has them: value k of a channel is at data[channel * channel_step + k *
  * k_step]. What is one tap's, all of its k, lies one behind another. */
 typedef struct vkd_weights {
-    const int8_t *data;
+    vkd_content content;
     uint32_t channel_step, k_step;
 } vkd_weights;
 
 static inline const int8_t *vkd_weights_at(const vkd_weights *weights, size_t channel, size_t k)
 {
-    return weights->data + channel * weights->channel_step + k * weights->k_step;
+    return (const int8_t *)weights->content.data + channel * weights->channel_step +
+           k * weights->k_step;
 }
 
 /* The product's shape: a convolution, or a matrix as an image of one row. */

@@ -175,12 +175,16 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
                             vkd_node node)
 {
     size_t kernel = kernel_for(&o->problem);
-    const weight_source source = {o->weights, o->problem, kernels[kernel].step,
-                                  steps_of(&o->problem)};
+    weight_source source;
+    memset(&source, 0, sizeof source); /* it is compared by its bytes */
+    source.weights = o->weights;
+    source.problem = o->problem;
+    source.step = kernels[kernel].step;
+    source.steps = steps_of(&o->problem);
     uint32_t blocks = (uint32_t)vkd_divide_up(o->problem.n, 4);
     vkd_tensor_id weights, y;
     VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step,
-                            pack_weights, &source, sizeof source, &weights));
+                            pack_weights, &source, sizeof source, 1, &weights));
     VKD_TRY(args->real ? vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y)
                        : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
     linear_params params = {
@@ -236,7 +240,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
                            *y = vkd_value_tensor(lowering, args->y);
     operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}};
     const linear_problem *p = &o.problem;
-    o.weights = (vkd_weights){vkd_value_tensor(lowering, args->weight)->data, row_bytes(p), 1};
+    o.weights = (vkd_weights){vkd_op_content(lowering, args->weight), row_bytes(p), 1};
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &o.x));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, p->n, &o.channels, &o.requantize));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0);

@@ -9,8 +9,8 @@
 /* -------------------------------------------------------------------------------------- kernels */
 
 typedef struct packing {
-    const unsigned char *weight; /* [n][k] */
-    uint32_t n, k, size;         /* size: bytes of an element */
+    vkd_content weight;  /* [n][k] */
+    uint32_t n, k, size; /* size: bytes of an element */
 } packing;
 
 /* VKD_B_PACKED */
@@ -22,7 +22,9 @@ static void pack(const void *from, void *dst, size_t size)
         for (uint32_t k = 0; k < p->k; k++)
             for (uint32_t j = 0; j < 4; j++, out += p->size) {
                 if (n + j < p->n)
-                    memcpy(out, p->weight + ((size_t)(n + j) * p->k + k) * p->size, p->size);
+                    memcpy(out,
+                           (const char *)p->weight.data + ((size_t)(n + j) * p->k + k) * p->size,
+                           p->size);
                 else
                     memset(out, 0, p->size);
             }
@@ -41,12 +43,12 @@ static vkd_status pack_weight(vkd_lowering *lowering, uint32_t value, vkd_tensor
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, value);
     packing p;
     memset(&p, 0, sizeof p);
-    p.weight = weight->data;
+    p.weight = vkd_op_content(lowering, value);
     p.n = weight->dims[0];
     p.k = weight->dims[1];
     p.size = (uint32_t)vkd_dtype_size(weight->dtype);
     VKD_TRY(
-        vkd_op_constant(lowering, vkd_align_up(p.n, 4) * p.k * p.size, pack, &p, sizeof p, out));
+        vkd_op_constant(lowering, vkd_align_up(p.n, 4) * p.k * p.size, pack, &p, sizeof p, 1, out));
     lowering->graph->tensors[*out].dtype = weight->dtype;
     return VKD_OK;
 }

@@ -19,7 +19,7 @@ typedef enum weight_form {
 } weight_form;
 
 typedef struct weight_source {
-    const unsigned char *bytes;
+    vkd_content bytes;
     uint32_t form, n, k, row, steps; /* row: bytes of one n in the file */
 } weight_source;
 
@@ -27,9 +27,10 @@ static uint32_t weight_bits(const weight_source *s, uint32_t n, uint32_t k)
 {
     if (n >= s->n || k >= s->k)
         return s->form == BYTES ? 0 : 8; /* zeros */
+    const unsigned char *row = (const unsigned char *)s->bytes.data + (size_t)n * s->row;
     if (s->form == BYTES)
-        return s->bytes[(size_t)n * s->row + k];
-    uint32_t byte = s->bytes[(size_t)n * s->row + k / 2];
+        return row[k];
+    uint32_t byte = row[k / 2];
     bool high = (k % 2 == 0) == (s->form == NIBBLES_HIGH);
     return high ? byte >> 4 : byte & 15;
 }
@@ -52,7 +53,7 @@ static void pack_weights(const void *from, void *dst, size_t size)
 }
 
 typedef struct channel_source {
-    const void *scales, *bias; /* scales [groups][row] or [row]; bias null: none */
+    vkd_content scales, bias; /* scales [groups][row] or [row]; bias null: none */
     uint32_t scale_type, bias_type, groups, row, n;
 } channel_source;
 
@@ -63,12 +64,13 @@ static void pack_channels(const void *from, void *dst, size_t size)
     float *out = dst;
     for (uint32_t g = 0; g < s->groups; g++)
         for (uint32_t n = 0; n < padded; n++)
-            *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales,
+            *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales.data,
                                                        (size_t)g * s->row + n)
                               : 0;
     for (uint32_t n = 0; n < padded; n++)
-        *out++ =
-            n < s->n && s->bias ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias, n) : 0;
+        *out++ = n < s->n && s->bias.data
+                     ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias.data, n)
+                     : 0;
     memset(out, 0, size - (size_t)((char *)out - (char *)dst));
 }
 
@@ -188,21 +190,21 @@ static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args
     memset(&w, 0, sizeof w);
     memset(&c, 0, sizeof c);
     VKD_TRY(check_channels(lowering, args, groups, params->n, &c.row));
-    w.bytes = weight->data;
+    w.bytes = vkd_op_content(lowering, args->weight);
     w.form = form;
     w.n = params->n;
     w.k = params->k;
     w.row = weight->dims[1];
     w.steps = params->steps;
-    c.scales = scales->data;
+    c.scales = vkd_op_content(lowering, args->scales);
     c.scale_type = scales->dtype;
-    c.bias = bias ? bias->data : NULL;
+    c.bias = vkd_op_content(lowering, args->bias);
     c.bias_type = bias ? bias->dtype : VKD_DTYPE_FLOAT32;
     c.groups = groups;
     c.n = params->n;
-    VKD_TRY(
-        vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, weights));
-    return vkd_op_constant(lowering, padded * 4 * (groups + 1), pack_channels, &c, sizeof c,
+    VKD_TRY(vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, 1,
+                            weights));
+    return vkd_op_constant(lowering, padded * 4 * (groups + 1), pack_channels, &c, sizeof c, 2,
                            channels);
 }
 

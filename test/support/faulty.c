@@ -2,6 +2,7 @@
 #include "runtime/vulkan.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -79,10 +80,14 @@ static struct {
     atomic_int_fast64_t countdown; /* calls until the one that fails; below 0: none does */
     VkResult result;
     const char *failed;
+    const char *counting;
+    atomic_uint counted;
 } driver = {.countdown = -1};
 
 static bool fails(const char *function)
 {
+    if (driver.counting && !strcmp(driver.counting, function))
+        driver.counted++;
     if (driver.function && strcmp(driver.function, function))
         return false;
     if (atomic_load(&driver.countdown) < 0 || atomic_fetch_sub(&driver.countdown, 1) != 0)
@@ -235,6 +240,68 @@ static VKAPI_ATTR VkResult VKAPI_CALL pretend_submit(VkQueue queue, uint32_t cou
         }
     return queues.submit(queue, count, infos, fence);
 }
+
+/* --------------------------------------------------------------------------------------- memory */
+
+enum { MAX_MEMORIES = 4096 };
+static struct {
+    pthread_mutex_t mutex;
+    PFN_vkAllocateMemory allocate;
+    PFN_vkFreeMemory release;
+    struct {
+        VkDeviceMemory handle;
+        uint64_t size;
+    } live[MAX_MEMORIES];
+} memories = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+/* Puts a size in the place of a memory that has `from`. */
+static void note_memory(VkDeviceMemory from, VkDeviceMemory to, uint64_t size)
+{
+    pthread_mutex_lock(&memories.mutex);
+    int i = 0;
+    while (i < MAX_MEMORIES && memories.live[i].handle != from)
+        i++;
+    if (i < MAX_MEMORIES) {
+        memories.live[i].handle = to;
+        memories.live[i].size = size;
+    }
+    pthread_mutex_unlock(&memories.mutex);
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL count_allocate(VkDevice device,
+                                                     const VkMemoryAllocateInfo *info,
+                                                     const VkAllocationCallbacks *callbacks,
+                                                     VkDeviceMemory *out)
+{
+    VkResult result = memories.allocate(device, info, callbacks, out);
+    if (result == VK_SUCCESS)
+        note_memory(VK_NULL_HANDLE, *out, info->allocationSize);
+    return result;
+}
+
+static VKAPI_ATTR void VKAPI_CALL count_free(VkDevice device, VkDeviceMemory memory,
+                                             const VkAllocationCallbacks *callbacks)
+{
+    if (memory)
+        note_memory(memory, VK_NULL_HANDLE, 0);
+    memories.release(device, memory, callbacks);
+}
+
+uint64_t faulty_driver_memory(void)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < MAX_MEMORIES; i++)
+        bytes += memories.live[i].size;
+    return bytes;
+}
+
+void faulty_driver_count(const char *function)
+{
+    driver.counting = function;
+    driver.counted = 0;
+}
+
+uint32_t faulty_driver_counted(void) { return driver.counted; }
 
 /* ---------------------------------------------------------------------------------- odd drivers */
 
@@ -430,6 +497,8 @@ static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
         {"vkCreateDevice", &queues.create, (PFN_vkVoidFunction)pretend_create},
         {"vkGetDeviceQueue", &queues.get, (PFN_vkVoidFunction)pretend_get},
         {"vkQueueSubmit", &queues.submit, (PFN_vkVoidFunction)pretend_submit},
+        {"vkAllocateMemory", &memories.allocate, (PFN_vkVoidFunction)count_allocate},
+        {"vkFreeMemory", &memories.release, (PFN_vkVoidFunction)count_free},
     };
     for (size_t i = 0; real && i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(name, rows[i].name)) {

@@ -47,6 +47,11 @@ void faulty_driver_arm(const char *function, int64_t at, int result);
 void faulty_driver_pretend_queues(uint32_t count);
 /* How many submissions the queue of this number has had since. */
 uint32_t faulty_driver_queue_uses(uint32_t queue);
+/* From now on calls of `function`, one that can fail, are counted; how many there were since. */
+void faulty_driver_count(const char *function);
+uint32_t faulty_driver_counted(void);
+/* Bytes of device memory, host-visible one included, that are allocated and not yet freed. */
+uint64_t faulty_driver_memory(void);
 /* What a driver may do that none should, and some do. */
 typedef enum faulty_oddity {
     FAULTY_NO_ODDITY,

@@ -495,9 +495,31 @@ static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table 
     return vkd_plan_memory(graph, caps->storage_alignment, true);
 }
 
+/* Whether a number among a constant's is an address in the file: such a one belongs to its
+ * contents, as objects share constants by what is there, not by where it is. */
+static void check_sources(const table *t, const vkd_graph *graph)
+{
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        const vkd_tensor *c = &graph->tensors[i];
+        const size_t first = c->contents * sizeof(vkd_content);
+        for (size_t at = first; c->source && at + sizeof(uintptr_t) <= c->source_size; at += 4) {
+            uintptr_t word;
+            memcpy(&word, (const char *)c->source + at, sizeof word);
+            for (size_t v = 0; v < sizeof t->model.values / sizeof *t->model.values; v++) {
+                const vkd_model_value *value = &t->model.values[v];
+                const uintptr_t data = (uintptr_t)value->tensor.data;
+                if (value->kind == VKD_VALUE_TENSOR && data && word - data < value->tensor.size)
+                    fail_msg("%s%s: a constant's source has a pointer that is none of its contents",
+                             t->row->name, t->text);
+            }
+        }
+    }
+}
+
 static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
 {
     vkd_executor *executor;
+    check_sources(t, graph);
     VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
     size_t in = 0, out = 0;
     for (size_t i = 0; i < t->tensor_count; i++) {
