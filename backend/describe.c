@@ -104,6 +104,36 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
     return VKD_OK;
 }
 
+vkd_status vkd_describe_operand(const vkd_delegate *delegate, size_t node, size_t index,
+                                vkd_operand_info *out)
+{
+    static const char *const places[] = {
+        [VKD_PLACE_SCRATCH] = "scratch", [VKD_PLACE_CONSTANT] = "constant",
+        [VKD_PLACE_INPUT] = "input",     [VKD_PLACE_OUTPUT] = "output",
+        [VKD_PLACE_STATE] = "state",     [VKD_PLACE_SYMBOLS] = "symbols",
+    };
+    if (!delegate || !out)
+        return VKD_INVALID_ARGUMENT;
+    const vkd_graph *graph = &delegate->plan->graph;
+    if (node >= graph->node_count || index >= graph->nodes[node].binding_count)
+        return VKD_NOT_FOUND;
+    const vkd_binding *binding = &graph->nodes[node].bindings[index];
+    const vkd_tensor *tensor = &graph->tensors[binding->tensor],
+                     *memory = &graph->tensors[tensor->storage];
+    *out = (vkd_operand_info){
+        .memory = tensor->storage,
+        .place = places[memory->place],
+        .dtype = tensor->dtype,
+        .rank = tensor->rank,
+        .bytes = memory->bytes,
+        .offset = memory->place == VKD_PLACE_SCRATCH ? memory->offset : 0,
+        .writes = binding->write,
+    };
+    for (uint32_t d = 0; d < tensor->rank && d < VKD_MAX_RANK; d++)
+        out->dims[d] = tensor->dims[d];
+    return VKD_OK;
+}
+
 uint64_t vkd_gpu_ns(const vkd_delegate *delegate)
 {
     return delegate ? vkd_executor_gpu_ns(delegate->plan->executor) : 0;

@@ -56,4 +56,5 @@ const vkd_backend_table vkd_backend = {
     .method_wait = vkd_method_wait,
     .program_add_data = vkd_program_add_data,
     .program_add_data_bytes = vkd_program_add_data_bytes,
+    .operand = vkd_describe_operand,
 };

@@ -406,6 +406,23 @@ VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
 VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index,
                                                   vkd_node_info *out);
 
+/* What a node reads or writes. */
+typedef struct vkd_operand_info {
+    /* which memory: operands with the same number are views of the same bytes */
+    uint32_t memory;
+    /* "input", "output", "constant", "scratch", "state", "symbols" */
+    const char *place;
+    vkd_dtype dtype;
+    uint32_t rank;
+    int64_t dims[VKD_MAX_RANK];
+    uint64_t bytes;  /* of the memory on the device, padding included */
+    uint64_t offset; /* of scratch: where in all scratch memory; else 0 */
+    bool writes;
+} vkd_operand_info;
+/* Operand `index` of a node; VKD_NOT_FOUND behind the last. */
+VKD_API VKD_MUST_USE vkd_status vkd_describe_operand(const vkd_delegate *delegate, size_t node,
+                                                     size_t index, vkd_operand_info *out);
+
 /* GPU time of the whole execution completed last, 0 where the device has no time stamps. */
 VKD_API uint64_t vkd_gpu_ns(const vkd_delegate *delegate);
 
@@ -563,6 +580,8 @@ typedef struct vkd_backend_table {
 
     vkd_status (*program_add_data)(vkd_program *, const char *);
     vkd_status (*program_add_data_bytes)(vkd_program *, const void *, size_t);
+
+    vkd_status (*operand)(const vkd_delegate *, size_t, size_t, vkd_operand_info *);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

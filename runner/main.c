@@ -7,8 +7,10 @@
 
 #include "runner/file.h"
 #include "runner/image.h"
+#include "runner/page.h"
 #include "runner/report.h"
 #include "runner/tensor.h"
+#include "runner/trace.h"
 #include "runner/verify.h"
 
 enum { DEFAULT_TOP = 5, DEFAULT_PROFILE_RUNS = 10 };
@@ -346,11 +348,24 @@ static run_exit fill_inputs(run_app *app)
     return RUN_OK;
 }
 
+/* The files are about what is run first: the trace has the first execution. */
+static run_exit write_reports(run_app *app)
+{
+    const run_options *options = &app->options;
+    size_t runs = options->bench ? (size_t)options->bench : DEFAULT_PROFILE_RUNS;
+    run_exit result = RUN_OK;
+    if (options->trace)
+        result = run_trace_write(&app->session, runs, options->trace);
+    if (!result && options->page)
+        result = run_page_write(&app->session, runs, options->page);
+    return result;
+}
+
 static run_exit give_reports(run_app *app)
 {
     const run_options *options = &app->options;
-    run_exit result = RUN_OK;
-    if (options->bench) {
+    run_exit result = write_reports(app);
+    if (!result && options->bench) {
         run_bench bench;
         result = run_bench_measure(&app->session, (size_t)options->bench, &bench);
         if (!result)
@@ -385,7 +400,8 @@ static run_exit run_model(run_app *app)
 {
     const run_options *options = &app->options;
     bool runs = options->image_count || options->input_count || options->generate;
-    bool times = options->bench || options->throughput || options->profile;
+    bool times = options->bench || options->throughput || options->profile || options->trace ||
+                 options->page;
     bool reports = times || options->explain || options->memory;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)

@@ -24,7 +24,8 @@ static const char help_text[] =
     "  ends in .f16 or .f32, .i32 or .i64 is of that type where the model has floats\n"
     "  or such integers; --shape gives the dims where they can change. Twice as many\n"
     "  inputs are two executions, between which the model keeps its state. --bench,\n"
-    "  --throughput and --profile without any input use fixed pseudo-random numbers.\n"
+    "  --throughput, --profile, --trace and --report without any input use fixed\n"
+    "  pseudo-random numbers.\n"
     "  With --generate, a language model makes a text of token ids: its first input\n"
     "  has the tokens, the second, if there is one, the position of the first of them,\n"
     "  and the first output the logits. What it knows of the tokens before is its\n"
@@ -64,7 +65,7 @@ static const char help_text[] =
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help
  * that needs them. */
 typedef struct option_tables {
-    struct poptOption data[11], text[9], report[11], device[15], other[4], all[7];
+    struct poptOption data[11], text[9], report[13], device[15], other[4], all[7];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                            \
@@ -119,6 +120,11 @@ static void fill_data_tables(run_options *o, option_tables *t)
              "GPU time of every dispatch (median of --bench N, else of 10, executions)"),
         FLAG("explain", 0, explain, "how the variant of each convolution was chosen"),
         FLAG("memory", 0, memory, "device and host memory in use"),
+        VALUE("trace", 0, trace,
+              "write what host and device did when, for chrome://tracing or ui.perfetto.dev",
+              "FILE.json"),
+        VALUE("report", 0, page,
+              "write a page with the graph, its times and its memory, for a browser", "FILE.html"),
         FLAG("verify", 0, verify,
              "the arguments are folders with programs and their results (meta.json): run and "
              "compare"),
@@ -302,6 +308,8 @@ static run_exit check_effects(const run_options *o)
         {"--throughput", o->throughput, model, "a model"},
         {"--profile", o->profile, model, "a model"},
         {"--explain", o->explain, model, "a model"},
+        {"--trace", o->trace, model, "a model"},
+        {"--report", o->page, model, "a model"},
         {"--memory", o->memory, model, "a model"},
         {"--device", o->device, device, "a model"},
         {"--cache-dir", o->cache_dir, device, "a model"},
@@ -506,10 +514,11 @@ void run_options_print_help(const run_options *options)
 void run_options_release(run_options *options)
 {
     char *const strings[] = {
-        options->output,   options->labels,        options->device,          options->library,
-        options->method,   options->variant,       options->cache_dir,       options->mean_text,
-        options->std_text, options->int8_dot_text, options->select_text,     options->prompt,
-        options->stop,     options->prefill,       options->temperature_text};
+        options->output,   options->labels,        options->device,           options->library,
+        options->method,   options->variant,       options->cache_dir,        options->mean_text,
+        options->std_text, options->int8_dot_text, options->select_text,      options->prompt,
+        options->stop,     options->prefill,       options->temperature_text, options->trace,
+        options->page};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

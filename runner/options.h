@@ -39,6 +39,7 @@ typedef struct run_options {
     int throughput; /* number of executions, 0: not measured */
     int in_flight;  /* of them; 0: not given, without --throughput */
     int profile, explain, memory, verify, list_devices, json;
+    char *trace, *page; /* files to write */
 
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;

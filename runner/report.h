@@ -74,5 +74,9 @@ const char *run_measure_name(run_measure measure);
 const char *run_dot_name(vkd_int8_dot dot);
 /* Giga-operations a second of a node; a multiply-add counts as two. NAN where that says nothing. */
 double run_gops(uint64_t macs, double us);
+/* "et_vk.q8ta_conv2d.default" as "q8ta_conv2d", with its length. */
+const char *run_short_op(const char *op, int *length);
+/* Whether two convolutions are the same and have the same variant. */
+bool run_same_choice(const vkd_selection_info *a, const vkd_selection_info *b);
 
 #endif

@@ -20,6 +20,24 @@ const char *run_measure_name(run_measure measure)
     return names[measure];
 }
 
+const char *run_short_op(const char *op, int *length)
+{
+    static const char tail[] = ".default";
+    const char *dot = strchr(op, '.');
+    const char *name = dot ? dot + 1 : op;
+    size_t size = strlen(name);
+    if (size >= sizeof tail && !strcmp(name + size - (sizeof tail - 1), tail))
+        size -= sizeof tail - 1;
+    *length = (int)size;
+    return name;
+}
+
+bool run_same_choice(const vkd_selection_info *a, const vkd_selection_info *b)
+{
+    return !strcmp(a->op, b->op) && !strcmp(a->problem, b->problem) &&
+           !strcmp(a->winner, b->winner);
+}
+
 double run_gops(uint64_t macs, double us)
 {
     return macs && us > 0 ? (double)macs * 2e-3 / us : NAN;
@@ -162,19 +180,6 @@ static void print_throughput(run_report *report, const run_throughput *throughpu
     printf("\n");
 }
 
-/* "et_vk.q8ta_conv2d.default" as "q8ta_conv2d", with its length: the table is wide enough. */
-static const char *short_op(const char *op, int *length)
-{
-    static const char tail[] = ".default";
-    const char *dot = strchr(op, '.');
-    const char *name = dot ? dot + 1 : op;
-    size_t size = strlen(name);
-    if (size >= sizeof tail && !strcmp(name + size - (sizeof tail - 1), tail))
-        size -= sizeof tail - 1;
-    *length = (int)size;
-    return name;
-}
-
 /* The width of each text column of the profile. */
 typedef struct widths {
     int op, shape, kernel, variant;
@@ -191,7 +196,7 @@ static widths measure(const run_profile *profile)
     for (size_t i = 0; i < profile->count; i++) {
         const vkd_node_info *node = &profile->rows[i].node;
         int length;
-        short_op(node->op, &length);
+        run_short_op(node->op, &length);
         widen(&w.op, (size_t)length);
         widen(&w.shape, strlen(node->shape));
         widen(&w.kernel, strlen(node->kernel));
@@ -212,7 +217,7 @@ static void print_row(const widths *w, size_t index, const run_profile_row *row,
 {
     const vkd_node_info *node = &row->node;
     int length;
-    const char *op = short_op(node->op, &length);
+    const char *op = run_short_op(node->op, &length);
     printf("%4zu  %5" PRIu32 "  %.*s%*s  %-*s  %-*s  %-*s  %10.1f  ", index, node->op_id, length,
            op, w->op - length, "", w->shape, node->shape, w->kernel, node->kernel, w->variant,
            node->variant, row->us);
@@ -258,12 +263,6 @@ static void print_selection(const vkd_selection_info *selection, size_t same)
     }
 }
 
-static bool same_choice(const vkd_selection_info *a, const vkd_selection_info *b)
-{
-    return !strcmp(a->op, b->op) && !strcmp(a->problem, b->problem) &&
-           !strcmp(a->winner, b->winner);
-}
-
 /* How often each variant won, in the order of first appearance. */
 static void print_winners(const vkd_selection_info *selections, size_t count)
 {
@@ -294,12 +293,12 @@ static void print_explain(run_report *report, const run_session *session)
             session->backend->selection(session->delegate, i, &selections[i]) != VKD_OK;
     for (size_t i = 0; i < count && !report->failed; i++) {
         size_t first = 0, same = 0;
-        while (!same_choice(&selections[first], &selections[i]))
+        while (!run_same_choice(&selections[first], &selections[i]))
             first++;
         if (first < i)
             continue;
         for (size_t j = i; j < count; j++)
-            same += same_choice(&selections[j], &selections[i]);
+            same += run_same_choice(&selections[j], &selections[i]);
         print_selection(&selections[i], same);
     }
     if (!report->failed)

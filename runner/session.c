@@ -50,10 +50,17 @@ static run_exit load_library(const char *path, const vkd_backend_table **out)
     return RUN_OK;
 }
 
+/* The phase that began at start_ms is over. */
+static void add_phase(run_session *session, const char *name, double start_ms)
+{
+    session->phases[session->phase_count++] = (run_phase){name, start_ms, run_now_ms()};
+}
+
 run_exit run_session_start(const run_options *options, run_session *out)
 {
     const char *path = options->library;
     char found[PATH_MAX];
+    double start = run_now_ms();
     *out = (run_session){.options = options};
     out->vkd = (vkd_options){
         .size = sizeof out->vkd,
@@ -73,14 +80,16 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .no_self_check = options->no_self_check,
         .int8_dot = options->int8_dot,
         .no_rewrites = options->no_rewrites,
-        .profile = options->profile,
-        .in_flight = options->throughput ? (uint32_t)options->in_flight : 0,
+        .profile = options->profile || options->trace || options->page,
+        .in_flight = options->throughput ? (uint32_t)options->in_flight : 1,
     };
     if (!path || !*path)
         path = getenv("VKD_LIBRARY");
     if (!path || !*path)
         path = find_library(found);
-    return load_library(path, &out->backend);
+    run_exit result = load_library(path, &out->backend);
+    add_phase(out, "load the library", start);
+    return result;
 }
 
 static run_exit open_program(run_session *session, const char *path)
@@ -124,15 +133,19 @@ run_exit run_session_load(run_session *session, const char *model, const char *m
 {
     const vkd_backend_table *backend = session->backend;
     double start = run_now_ms();
+    session->phase_count = 1; /* the library */
     run_progress("loading %s ...", model);
     run_exit result = open_program(session, model);
     for (size_t i = 0; i < data_file_count && !result; i++)
         result = run_exit_of(backend->program_add_data(session->program, data_files[i]));
+    add_phase(session, "open the program", start);
+    double opened = run_now_ms();
     if (!result)
         result = run_exit_of(
             backend->method_load(session->program, method, &session->vkd, &session->method));
     if (result)
         return result;
+    add_phase(session, "load the method", opened);
     session->init_ms = run_now_ms() - start;
     session->delegate = backend->method_delegate(session->method);
     run_progress_end();
@@ -154,6 +167,20 @@ run_exit run_session_execute(run_session *session, double *out_ms)
     vkd_status status = session->backend->method_execute(
         session->method, session->args, session->input_count + session->output_count);
     *out_ms = run_now_ms() - start;
+    return run_exit_of(status);
+}
+
+run_exit run_session_execute_in_phases(run_session *session, run_phase out[2])
+{
+    const vkd_backend_table *backend = session->backend;
+    uint64_t ticket;
+    double start = run_now_ms();
+    vkd_status status = backend->method_submit(
+        session->method, session->args, session->input_count + session->output_count, &ticket);
+    out[0] = (run_phase){"submit", start, run_now_ms()};
+    if (status == VKD_OK)
+        status = backend->method_wait(session->method, ticket);
+    out[1] = (run_phase){"wait", out[0].end_ms, run_now_ms()};
     return run_exit_of(status);
 }
 

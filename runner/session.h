@@ -4,6 +4,13 @@
 
 #include "runner/options.h"
 
+/* What the host did, and when: the clock of run_now_ms. */
+typedef struct run_phase {
+    const char *name;
+    double start_ms, end_ms;
+} run_phase;
+enum { RUN_PHASES = 4 };
+
 typedef struct run_session {
     const run_options *options;
     const vkd_backend_table *backend;
@@ -12,8 +19,10 @@ typedef struct run_session {
     char *file; /* the program, where it came from standard input */
     vkd_program *program;
     vkd_method *method;
-    vkd_delegate *delegate; /* of method */
-    double init_ms;         /* opening the program and loading the method */
+    vkd_delegate *delegate;       /* of method */
+    double init_ms;               /* opening the program and loading the method */
+    run_phase phases[RUN_PHASES]; /* until the method was ready */
+    size_t phase_count;
     size_t input_count, output_count;
     vkd_tensor_arg *args; /* inputs, then outputs; their bytes are malloc'ed */
 } run_session;
@@ -34,6 +43,8 @@ void run_session_set_input(run_session *session, size_t index, const vkd_tensor_
                            void *data);
 /* Executes the method; *out_ms is the time it takes. */
 run_exit run_session_execute(run_session *session, double *out_ms);
+/* The same; *out: when it was submitted, and when it was waited for. */
+run_exit run_session_execute_in_phases(run_session *session, run_phase out[2]);
 /* From now on an output comes in the element type that the name of a file says. */
 run_exit run_session_want(run_session *session, size_t index, const char *file);
 /* An output of the execution before, with the dims that it has. */

@@ -112,6 +112,23 @@ static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info
                            500000,      {1, 1, 1},           125000,   250000};
     return VKD_OK;
 }
+/* The first node makes of the input what the second makes, with a constant, the output of. */
+static vkd_status operand(const vkd_delegate *delegate, size_t node, size_t index,
+                          vkd_operand_info *out)
+{
+    static const vkd_operand_info operands[2][3] = {
+        {{0, "input", VKD_DTYPE_FLOAT32, 1, {256}, 1024, 0, false},
+         {1, "scratch", VKD_DTYPE_FLOAT32, 1, {512}, 2048, 4096, true}},
+        {{1, "scratch", VKD_DTYPE_FLOAT32, 1, {512}, 2048, 4096, false},
+         {3, "constant", VKD_DTYPE_FLOAT32, 1, {4}, 16, 0, false},
+         {2, "output", VKD_DTYPE_FLOAT32, 1, {4}, 16, 0, true}},
+    };
+    (void)delegate;
+    if (node > 1 || index > 2 || !operands[node][index].place)
+        return VKD_NOT_FOUND;
+    *out = operands[node][index];
+    return VKD_OK;
+}
 /* 1, 2, 3 ... ms: the number of the run, so that the statistics can be checked. */
 static uint64_t gpu_ns(const vkd_delegate *delegate)
 {
@@ -261,6 +278,7 @@ static vkd_status method_wait(vkd_method *method, uint64_t ticket)
         if (!ticket || f->ticket != ticket)
             continue;
         f->ticket = 0;
+        method->runs++;
         for (size_t k = 0; k < method->count; k++)
             put(method, k, f->out[k], &f->to[k]);
         return VKD_OK;
@@ -323,4 +341,5 @@ const vkd_backend_table vkd_backend = {
     .method_submit = method_submit,
     .method_wait = method_wait,
     .program_add_data = program_add_data,
+    .operand = operand,
 };

@@ -124,6 +124,43 @@ static void tells_about_itself(void **state)
     end(&f);
 }
 
+/* What a node reads is an input, a constant, or what a node before has written; views of it have
+ * the same number. */
+static void operands_are_the_edges_of_the_graph(void **state)
+{
+    (void)state;
+    fixture f;
+    vkd_operand_info operand;
+    vkd_memory_info memory;
+    bool written[64] = {false};
+    size_t places[3] = {0};
+    begin_ready(&f);
+    vkd_describe_memory(f.delegate, &memory);
+    size_t nodes = vkd_node_count(f.delegate);
+    for (size_t node = 0; node < nodes; node++) {
+        size_t count = 0;
+        for (; vkd_describe_operand(f.delegate, node, count, &operand) == VKD_OK; count++) {
+            assert_true(operand.memory < 64 && operand.bytes > 0);
+            bool is_scratch = !strcmp(operand.place, "scratch");
+            if (is_scratch)
+                assert_true(operand.writes || written[operand.memory]);
+            assert_true(operand.offset + operand.bytes <= memory.scratch || !is_scratch);
+            assert_true(is_scratch || operand.offset == 0);
+            written[operand.memory] |= operand.writes;
+            places[0] += !strcmp(operand.place, "input") && !operand.writes;
+            places[1] += !strcmp(operand.place, "constant") && !operand.writes;
+            places[2] += !strcmp(operand.place, "output") && operand.writes;
+        }
+        assert_true(count >= 2);
+        assert_int_equal(vkd_describe_operand(f.delegate, node, count, &operand), VKD_NOT_FOUND);
+    }
+    assert_true(places[0] == 1 && places[1] >= 1 && places[2] == 1);
+    assert_int_equal(vkd_describe_operand(f.delegate, nodes, 0, &operand), VKD_NOT_FOUND);
+    assert_int_equal(vkd_describe_operand(f.delegate, 0, 0, NULL), VKD_INVALID_ARGUMENT);
+    assert_int_equal(vkd_describe_operand(NULL, 0, 0, &operand), VKD_INVALID_ARGUMENT);
+    end(&f);
+}
+
 static void profiles(void **state)
 {
     (void)state;
@@ -740,6 +777,7 @@ int main(void)
         cmocka_unit_test(runs_with_inline_and_named_constants),
         cmocka_unit_test(runs_without_options),
         cmocka_unit_test(tells_about_itself),
+        cmocka_unit_test(operands_are_the_edges_of_the_graph),
         cmocka_unit_test(profiles),
         cmocka_unit_test(names_and_versions),
         cmocka_unit_test(null_pointers_without_an_object),

@@ -1,0 +1,246 @@
+/* vkd-run --trace and --report: what the files say of the fake plug-in's two nodes, and how the
+ * page looks in a browser, where there is one. */
+#include "support/runner.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "support/skip.h"
+
+static char text[1 << 20];
+
+static const char *read_text(const runner *r, const char *name)
+{
+    char path[128];
+    text[runner_read(runner_path(r, name, path), text, sizeof text - 1)] = 0;
+    return text;
+}
+
+static size_t count(const char *in, const char *what)
+{
+    size_t found = 0;
+    for (const char *at = in; (at = strstr(at, what)); at += strlen(what))
+        found++;
+    return found;
+}
+
+/* --------------------------------------------------------------------------------------- traces */
+
+typedef struct span {
+    double start, end;
+} span;
+
+/* Event number `index` of that name. */
+static span find_span(const cJSON *events, const char *name, size_t index)
+{
+    const cJSON *event;
+    cJSON_ArrayForEach(event, events)
+    {
+        if (strcmp(runner_string(event, "name"), name) || index--)
+            continue;
+        assert_string_equal(runner_string(event, "ph"), "X");
+        double start = runner_number(event, "ts");
+        return (span){start, start + runner_number(event, "dur")};
+    }
+    fail_msg("no event '%s'", name);
+    return (span){0, 0};
+}
+
+static void a_trace_has_phases_submissions_and_dispatches(void **state)
+{
+    runner *r = *state;
+    runner_expect(r, "x.pte --trace out.json --bench 3", 0, "");
+    cJSON *root = cJSON_Parse(read_text(r, "out.json"));
+    assert_non_null(root);
+    const cJSON *events = cJSON_GetObjectItemCaseSensitive(root, "traceEvents");
+    /* 3 names of rows, 3 phases, and each time submit, wait, execution, two dispatches */
+    assert_int_equal(cJSON_GetArraySize(events), 3 + 3 + 3 * 5);
+    span library = find_span(events, "load the library", 0),
+         program = find_span(events, "open the program", 0),
+         method = find_span(events, "load the method", 0);
+    assert_true(library.start == 0 && library.end <= program.start && program.end <= method.start);
+    for (size_t i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "execution %zu", i);
+        span submit = find_span(events, "submit", i), wait = find_span(events, "wait", i),
+             device = find_span(events, name, 0), first = find_span(events, "test.conv", 2 * i);
+        assert_true(submit.start >= method.end && submit.end <= wait.start + 1e-3);
+        /* the fake GPU's i-th run takes so many milliseconds; its nodes begin 125 us after it */
+        assert_true(device.end - device.start > 1e3 * (double)(i + 1) - 0.1 &&
+                    device.end - device.start < 1e3 * (double)(i + 1) + 0.1);
+        assert_true(device.end > wait.end - 0.1 && device.end < wait.end + 0.1);
+        assert_true(first.start - device.start > 124.9 && first.start - device.start < 125.1);
+    }
+    cJSON_Delete(root);
+}
+
+static void failures_leave_no_file(void **state)
+{
+    runner *r = *state;
+    char path[128];
+    runner_expect(r, "execute-5.pte --trace none.json", 5, "fake failure");
+    runner_expect(r, "execute-5.pte --report none.html", 5, "fake failure");
+    assert_int_not_equal(access(runner_path(r, "none.json", path), F_OK), 0);
+    assert_int_not_equal(access(runner_path(r, "none.html", path), F_OK), 0);
+    runner_expect(r, "x.pte --trace nowhere/t.json", 6, "nowhere/t.json");
+    runner_expect(r, "x.pte --report /dev/full", 6, "/dev/full");
+    runner_expect(r, "--list-devices --trace t.json", 1, "--trace needs a model");
+    runner_expect(r, "--verify . --report t.html", 1, "--report needs a model");
+}
+
+/* ---------------------------------------------------------------------------------------- pages */
+
+/* Elements are closed in the order in which they were opened; attributes have no blanks or have
+ * quotes. Not those that HTML closes by itself. */
+static void check_nesting(const char *page)
+{
+    char open[64][16];
+    size_t depth = 0;
+    for (const char *at = page; (at = strchr(at, '<')); at++) {
+        char name[16];
+        const char *end = at;
+        for (bool quoted = false; *end && (quoted || *end != '>'); end++)
+            quoted ^= *end == '"';
+        assert_int_equal(*end, '>');
+        if (at[1] == '!' || end[-1] == '/' || !strncmp(at, "<meta", 5))
+            continue;
+        assert_int_equal(sscanf(at + 1 + (at[1] == '/'), "%15[a-z0-9]", name), 1);
+        if (at[1] != '/') {
+            assert_true(depth < 64);
+            strcpy(open[depth++], name);
+        } else if (!depth || strcmp(open[--depth], name)) {
+            fail_msg("</%s> closes <%s>", name, open[depth]);
+        }
+    }
+    assert_int_equal(depth, 0);
+}
+
+static void a_page_says_all_and_stands_alone(void **state)
+{
+    runner *r = *state;
+    static const struct {
+        const char *what;
+        size_t times;
+    } parts[] = {
+        {"<script", 0},
+        {"http", 0},
+        {"url(", 0},
+        {"<b>evil.pte", 0},
+        {"&lt;b&gt;evil.pte", 2}, /* title and heading */
+        {"Fake device", 1},
+        {"<div class=node>", 2},
+        {"<b>conv</b> 1x2 -&gt; 3x4", 2},
+        {"kernel \xc2\xb7 general \xc2\xb7 3.0 KiB", 1}, /* input and scratch */
+        {"kernel \xc2\xb7 general \xc2\xb7 2.0 KiB", 1}, /* scratch, constant and output: 2080 */
+        {"250.0 \xc2\xb5s <small>50.0%</small>", 2},
+        {"<rect x=0 y=4096 width=2 height=2048 ", 1}, /* the lifetime */
+        {"M0 0V2048H1V2048H2", 1},
+        {"2 \xc3\x97 <b>conv</b> 3x3 \xe2\x86\x92 <b>general</b>: the only one", 1},
+        {"<tr class=won><td>general</td><td class=n>12.5 \xc2\xb5s</td><td class=n>11.2", 1},
+        {"<tr class=no><td>im2col</td><td class=n></td><td class=n></td><td>groups", 1},
+        /* the scratch tensor's edge: down from the first node, into the second */
+        {"M75.0 50L75.0 100", 1},
+        {"M75.0 0L25.0 50", 1},
+    };
+    runner_expect(r, "<b>evil.pte --report out.html", 0, "");
+    const char *page = read_text(r, "out.html");
+    check_nesting(page);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (count(page, parts[i].what) != parts[i].times)
+            fail_msg("'%s' is there %zu times, not %zu, in: %s", parts[i].what,
+                     count(page, parts[i].what), parts[i].times, page);
+}
+
+/* ------------------------------------------------------------------------------------- browsers */
+
+static const char *browser(void)
+{
+    static const char *const names[] = {"chromium", "google-chrome", "chromium-browser"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char command[64];
+        snprintf(command, sizeof command, "command -v %s >/dev/null", names[i]);
+        if (!system(command))
+            return names[i];
+    }
+    return NULL;
+}
+
+/* The page in a frame of so many pixels, beside a script that says how wide it would be. */
+static double width_in(const runner *r, int pixels)
+{
+    char page[1024], command[512], path[128];
+    snprintf(page, sizeof page,
+             "<!DOCTYPE html><body><iframe id=f src=out.html width=%d height=900></iframe><script>"
+             "onload=()=>{let d=f.contentDocument;document.title='WIDTH='+"
+             "d.documentElement.scrollWidth+' ROWS='+d.querySelectorAll('.node').length+' HIGH='+"
+             "Math.min(...[...d.querySelectorAll('.node,#memory,#timeline')].map(e=>"
+             "e.getBoundingClientRect().height))}</script>",
+             pixels);
+    runner_write(runner_path(r, "frame.html", path), page, strlen(page));
+    snprintf(command, sizeof command,
+             "cd %s && HOME=. timeout 60 %s --headless --no-sandbox --disable-gpu "
+             "--allow-file-access-from-files --window-size=1400,1000 --virtual-time-budget=4000 "
+             "--dump-dom file://%s/frame.html >dom.html 2>/dev/null",
+             r->folder, browser(), r->folder);
+    if (system(command))
+        test_skip("the browser does not start");
+    const char *dom = read_text(r, "dom.html"), *at = strstr(dom, "WIDTH=");
+    double width = 0, rows = 0, high = 0;
+    if (!at || sscanf(at, "WIDTH=%lf ROWS=%lf HIGH=%lf", &width, &rows, &high) != 3)
+        fail_msg("the browser did not load the page: %s", dom);
+    assert_true(rows == 2 && high > 20);
+    return width;
+}
+
+static void a_page_fits_wide_and_narrow_windows(void **state)
+{
+    runner *r = *state;
+    if (!browser())
+        test_skip("there is no chromium");
+    runner_expect(r, "x.pte --report out.html", 0, "");
+    assert_true(width_in(r, 1280) <= 1280);
+    assert_true(width_in(r, 400) <= 400);
+}
+
+/* A real model. */
+static void a_page_of_a_real_graph(void **state)
+{
+    runner *r = *state;
+    const runner_how real = {.library = ""};
+    int code = runner_run(r, &real,
+                          VKD_MODELS "/tiny/bottleneck_c12m7o20_s2_11x11/model.pte --no-cache "
+                                     "--report out.html --trace out.json --bench 2");
+    if (code == 4)
+        test_skip("there is no Vulkan device");
+    assert_int_equal(code, 0);
+    const char *page = read_text(r, "out.html");
+    check_nesting(page);
+    size_t nodes = count(page, "<div class=node>");
+    assert_true(nodes > 3);
+    assert_true(count(page, "<i style=\"left:") == nodes);
+    assert_true(count(page, "made by ") >= 3);
+    assert_true(count(page, "<tr class=won>") >= 2);
+    cJSON *root = cJSON_Parse(read_text(r, "out.json"));
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "traceEvents")),
+                     3 + 3 + 2 * (3 + (int)nodes));
+    cJSON_Delete(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_trace_has_phases_submissions_and_dispatches),
+        cmocka_unit_test(failures_leave_no_file),
+        cmocka_unit_test(a_page_says_all_and_stands_alone),
+        cmocka_unit_test(a_page_of_a_real_graph),
+        cmocka_unit_test(a_page_fits_wide_and_narrow_windows),
+    };
+    return cmocka_run_group_tests(tests, runner_setup, runner_teardown);
+}
