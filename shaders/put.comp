@@ -1,5 +1,5 @@
 // y = x but for the places that entries of a source go to. An invocation makes a group of four elements of y, and looks for the
-// entries of each: several that go to one place do so in their order.
+// entries of each: several that go to one place do so in their order, and one that goes to no place is dropped.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -26,7 +26,7 @@ VIEW_OF(index_slots, params.index_strides, params.index_offset, VKD_PUT_DIMS)
 bool is_at(int place, uint entry, uint index_slot)
 {
     int index = indices_loadi(index_slot + entry * params.index_step);
-    return clamp(index < 0 ? index + params.size : index, 0, params.size - 1) == place;
+    return (index < 0 ? index + params.size : index) == place;
 }
 
 // The bits of a sum of two elements.

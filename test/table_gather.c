@@ -3,10 +3,22 @@
 
 #include <string.h>
 
-/* Places along a dim of so many; they may count from the end where the operator lets them. */
-static table_tensor *draw_indices(table *t, vkd_shape shape, uint32_t size, bool wraps)
+/* Places along a dim of so many, some from the end, and some that there are not. */
+static table_tensor *draw_indices(table *t, vkd_shape shape, uint32_t size)
 {
-    return table_drawn(t, VKD_DTYPE_INT32, shape, wraps ? -(double)size : 0, (double)size - 1);
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, -(double)size, (double)size - 1);
+    const double odd[] = {size, -(double)size - 1, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < index->count; i++)
+        if (table_chance(t, 12))
+            index->values[i] = odd[table_below(t, 4)];
+    return index;
+}
+
+/* What is beyond the last place, or before the first, is that place. */
+static uint32_t place_of(double index, uint32_t size)
+{
+    double place = index < 0 ? index + size : index;
+    return place < 0 ? 0 : place >= size ? size - 1 : (uint32_t)place;
 }
 
 static void draw_gather(table *t)
@@ -16,13 +28,13 @@ static void draw_gather(table *t)
     uint32_t dim = table_dim(t, shape.rank), size = shape.rank ? shape.dims[dim] : 1;
     for (uint32_t d = 0; d < shape.rank; d++)
         shape.dims[d] = d == dim ? table_below(t, 10) : 1 + table_below(t, shape.dims[d]);
-    table_tensor *index = draw_indices(t, shape, size, false);
+    table_tensor *index = draw_indices(t, shape, size);
     table_bool(t, false); /* sparse_grad */
     table_tensor *y = table_output(t, x->dtype, shape);
     for (size_t i = 0; i < y->count; i++) {
         uint32_t at[VKD_MAX_RANK];
         table_places(&shape, i, at);
-        at[dim] = (uint32_t)index->values[i];
+        at[dim] = place_of(index->values[i], size);
         y->values[i] = x->values[table_place(&x->shape, at)];
     }
 }
@@ -44,7 +56,7 @@ static void expect_slices(table *t, const table_tensor *x, uint32_t dim, const t
         memcpy(from, at, dim * sizeof *at);
         for (uint32_t d = dim + 1; d < x->shape.rank; d++)
             from[d] = at[d + kept - 1];
-        from[dim] = (uint32_t)(chosen < 0 ? chosen + x->shape.dims[dim] : chosen);
+        from[dim] = place_of(chosen, x->shape.dims[dim]);
         y->values[i] = x->values[table_place(&x->shape, from)];
     }
 }
@@ -54,13 +66,13 @@ static void draw_select(table *t)
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 8));
     uint32_t dim = table_dim(t, x->shape.rank);
     vkd_shape shape = {table_below(t, 2), {table_below(t, 20)}};
-    expect_slices(t, x, dim, draw_indices(t, shape, x->shape.dims[dim], false), 1);
+    expect_slices(t, x, dim, draw_indices(t, shape, x->shape.dims[dim]), 1);
 }
 
 static void draw_embedding(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 2, 2));
-    table_tensor *index = draw_indices(t, table_shape(t, 0, 5), x->shape.dims[0], false);
+    table_tensor *index = draw_indices(t, table_shape(t, 0, 5), x->shape.dims[0]);
     table_int(t, -1); /* padding_idx, scale_grad_by_freq, sparse */
     table_bool(t, false);
     table_bool(t, false);
@@ -74,7 +86,7 @@ static void draw_index(table *t)
     uint32_t dim = table_below(t, x->shape.rank), behind = table_below(t, x->shape.rank - dim);
     for (uint32_t d = 0; d < dim; d++)
         table_null(t);
-    table_tensor *index = draw_indices(t, table_shape(t, 0, 4), x->shape.dims[dim], true);
+    table_tensor *index = draw_indices(t, table_shape(t, 0, 4), x->shape.dims[dim]);
     for (uint32_t d = 0; d < behind; d++)
         table_null(t);
     table_gather(t, dim + 1 + behind);

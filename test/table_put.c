@@ -92,6 +92,25 @@ static void put(table_tensor *y, size_t at, double value, bool adds)
 
 static uint32_t draw_types(bool adds) { return adds ? TABLE_FLOATS | TABLE_INTS : TABLE_ALL; }
 
+/* Places along a dim of so many, some from the end, and some that there are not. */
+static table_tensor *draw_places(table *t, vkd_shape shape, uint32_t size)
+{
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, -(double)size, (double)size - 1);
+    const double odd[] = {size, -(double)size - 1, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < index->count; i++)
+        if (table_chance(t, 12))
+            index->values[i] = odd[table_below(t, 4)];
+    return index;
+}
+
+/* False where there is no such place: what is written there is dropped. */
+static bool find_place(double index, uint32_t size, uint32_t *out)
+{
+    double place = index < 0 ? index + size : index;
+    *out = (uint32_t)(place < 0 ? 0 : place);
+    return place >= 0 && place < size;
+}
+
 /* x[:, index] = source, which broadcasts to x's dims with those of the index in place of one. */
 static void draw_index_put(table *t)
 {
@@ -102,8 +121,7 @@ static void draw_index_put(table *t)
     uint32_t dim = table_below(t, full.rank), size = full.dims[dim];
     for (uint32_t d = 0; d < dim; d++)
         table_null(t);
-    table_tensor *index =
-        table_drawn(t, VKD_DTYPE_INT32, index_shape, -(double)size, (double)size - 1);
+    table_tensor *index = draw_places(t, index_shape, size);
     table_gather(t, dim + 1);
     for (uint32_t d = 0; d < full.rank; d++) {
         for (uint32_t k = 0; d == dim && k < index_shape.rank; k++)
@@ -122,7 +140,8 @@ static void draw_index_put(table *t)
         memcpy(to, at, dim * sizeof *at);
         for (uint32_t d = dim + 1; d < full.rank; d++)
             to[d] = at[d + index_shape.rank - 1];
-        to[dim] = (uint32_t)(chosen < 0 ? chosen + size : chosen);
+        if (!find_place(chosen, size, &to[dim]))
+            continue;
         put(y, table_place(&full, to),
             source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
     }
@@ -137,7 +156,7 @@ static void draw_scatter(table *t)
     table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
     uint32_t dim = table_dim(t, full.rank);
     shape.dims[dim] = 1 + table_below(t, 9);
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, 0, (double)full.dims[dim] - 1);
+    table_tensor *index = draw_places(t, shape, full.dims[dim]);
     vkd_shape larger = shape;
     for (uint32_t d = 0; d < larger.rank; d++)
         larger.dims[d] += table_chance(t, 3);
@@ -147,7 +166,8 @@ static void draw_scatter(table *t)
         uint32_t at[VKD_MAX_RANK];
         table_places(&shape, i, at);
         double value = source->values[table_place(&larger, at)];
-        at[dim] = (uint32_t)index->values[i];
+        if (!find_place(index->values[i], full.dims[dim], &at[dim]))
+            continue;
         put(y, table_place(&full, at), value, adds);
     }
 }
