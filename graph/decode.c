@@ -284,8 +284,10 @@ static vkd_status decode_floats(const decoder *d, const vkd_model_value *value)
 static vkd_status decode_tensor(const decoder *d, const vkd_model_value *value, uint32_t id)
 {
     vkd_param_kind kind = d->param->kind;
-    bool optional = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_OPTIONAL_TENSOR;
-    bool constant = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_CONSTANT;
+    bool optional = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_OPTIONAL_FINITE ||
+                    kind == VKD_PARAM_OPTIONAL_TENSOR;
+    bool constant = kind == VKD_PARAM_OPTIONAL_CONSTANT || kind == VKD_PARAM_CONSTANT ||
+                    kind == VKD_PARAM_OPTIONAL_FINITE || kind == VKD_PARAM_FINITE;
     if (optional && value->kind == VKD_VALUE_NULL)
         id = VKD_NO_VALUE;
     else if (value->kind != VKD_VALUE_TENSOR)
@@ -370,6 +372,8 @@ static vkd_status decode_argument(const decoder *d)
     case VKD_PARAM_TENSOR:
     case VKD_PARAM_CONSTANT:
     case VKD_PARAM_OPTIONAL_CONSTANT:
+    case VKD_PARAM_FINITE:
+    case VKD_PARAM_OPTIONAL_FINITE:
     case VKD_PARAM_OPTIONAL_TENSOR:
     case VKD_PARAM_MUTATED:
         return decode_tensor(d, value, id);

@@ -1,5 +1,6 @@
 #include "graph/net.h"
 #include "graph/decode.h"
+#include "graph/finite.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,6 +181,7 @@ vkd_status vkd_net_bind(vkd_net *net, const vkd_model *model, const vkd_op_table
     VKD_TRY(check_mentions(net, model));
     for (size_t i = 0; i < model->op_count; i++)
         VKD_TRY(bind_call(net, model, i));
+    VKD_TRY(vkd_net_check_finite(net));
     return find_states(net);
 }
 
@@ -217,6 +219,8 @@ static void use_field(const vkd_param *param, void *field, vkd_use_fn fn, void *
     case VKD_PARAM_OPTIONAL_TENSOR:
     case VKD_PARAM_CONSTANT:
     case VKD_PARAM_OPTIONAL_CONSTANT:
+    case VKD_PARAM_FINITE:
+    case VKD_PARAM_OPTIONAL_FINITE:
     case VKD_PARAM_FUSED:
         use(fn, user, field, false);
         break;

@@ -67,6 +67,8 @@ typedef enum vkd_param_kind {
     VKD_PARAM_OPTIONAL_TENSOR,      /* the same or VKD_NO_VALUE for Null */
     VKD_PARAM_CONSTANT,             /* uint32_t: value id of a tensor with constant data */
     VKD_PARAM_OPTIONAL_CONSTANT,    /* the same or VKD_NO_VALUE for Null */
+    VKD_PARAM_FINITE,               /* as VKD_PARAM_CONSTANT; a float in it is finite */
+    VKD_PARAM_OPTIONAL_FINITE,      /* the same or VKD_NO_VALUE for Null */
     VKD_PARAM_MUTATED,              /* uint32_t: value id of a tensor that is read and written */
     VKD_PARAM_TENSOR_LIST,          /* vkd_tensor_list: at least one */
     VKD_PARAM_OPTIONAL_TENSOR_LIST, /* the same; entries may be Null */
@@ -116,6 +118,8 @@ typedef struct vkd_param {
 #define VKD_OPTIONAL_TENSOR(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR, type, field, 1)
 #define VKD_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_CONSTANT, type, field, 1)
 #define VKD_OPTIONAL_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_CONSTANT, type, field, 1)
+#define VKD_FINITE(type, field) VKD_PARAM(VKD_PARAM_FINITE, type, field, 1)
+#define VKD_OPTIONAL_FINITE(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_FINITE, type, field, 1)
 #define VKD_MUTATED(type, field) VKD_PARAM(VKD_PARAM_MUTATED, type, field, 1)
 #define VKD_TENSOR_LIST(type, field) VKD_PARAM(VKD_PARAM_TENSOR_LIST, type, field, 1)
 #define VKD_OPTIONAL_TENSOR_LIST(type, field)                                                      \

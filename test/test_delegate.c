@@ -511,6 +511,10 @@ static void broken_operators(void **state)
         {{.scale = NAN}, VKD_INVALID_MODEL, "scale"},
         {{.scale = 1e300}, VKD_INVALID_MODEL, "scale"},
         {{.zero = 1000}, VKD_INVALID_MODEL, "zero"},
+        {{.last_scale = NAN}, VKD_INVALID_MODEL, "weight_scales) is nan at index 5"},
+        {{.last_scale = INFINITY}, VKD_INVALID_MODEL, "weight_scales) is inf at index 5"},
+        {{.last_bias = NAN}, VKD_INVALID_MODEL, "bias) is nan at index 5"},
+        {{.last_bias = -INFINITY}, VKD_INVALID_MODEL, "bias) is -inf at index 5"},
         {{.low = -127}, VKD_UNSUPPORTED, "-127"},
         {{.unproduced_output = true}, VKD_INVALID_MODEL, "value"},
     };
@@ -622,6 +626,24 @@ static void named_data_that_does_not_fit(void **state)
         assert_int_equal(small_init(&f.model, &f.options, &f.delegate), VKD_INVALID_MODEL);
         assert_non_null(strstr(f.watch.error, keys[i / 2]));
         assert_int_equal(f.watch.counts[VKD_LOG_ERROR], 1);
+        end(&f);
+    }
+}
+
+static void named_data_that_is_not_finite(void **state)
+{
+    static const small_flaw flaws[] = {{.last_scale = NAN}, {.last_bias = INFINITY}};
+    static const char *const says[] = {"weight_scales) is nan at index 5",
+                                       "bias) is inf at index 5"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        fixture f;
+        begin(&f, true);
+        small_end(&f.model);
+        small_begin(&f.model, true, &flaws[i]);
+        assert_int_equal(small_init(&f.model, &f.options, &f.delegate), VKD_INVALID_MODEL);
+        assert_non_null(strstr(f.watch.error, says[i]));
+        assert_int_equal(f.model.held, 0);
         end(&f);
     }
 }
@@ -792,6 +814,7 @@ int main(void)
         cmocka_unit_test(every_rank_runs),
         cmocka_unit_test(odd_tensors),
         cmocka_unit_test(named_data_that_does_not_fit),
+        cmocka_unit_test(named_data_that_is_not_finite),
         cmocka_unit_test(error_buffers_of_any_size),
         cmocka_unit_test(log_levels),
         cmocka_unit_test(numbers_out_of_range),

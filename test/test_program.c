@@ -737,6 +737,39 @@ static void data_files(void **state)
     small_end(&m);
 }
 
+/* What the readers cannot know of them is found when a method is loaded. */
+static void data_files_that_are_not_finite(void **state)
+{
+    (void)state;
+    gpu_needed();
+    small_model m;
+    small_begin(&m, true, &(small_flaw){.last_bias = NAN});
+    const ptd_entry entries[] = {{{"bias", m.bias, sizeof m.bias}, NULL},
+                                 {{"scales", m.scales, sizeof m.scales}, NULL},
+                                 {{"sums", m.sums, sizeof m.sums}, NULL},
+                                 {{"weight", m.weight, sizeof m.weight}, NULL}};
+    const blob_pte pte = {.blob = m.blob,
+                          .blob_size = m.size,
+                          .inputs = &x_info,
+                          .input_count = 1,
+                          .outputs = &y_info,
+                          .output_count = 1};
+    size_t size, data_size;
+    void *file = blob_wrap_pte(&pte, &size), *data = ptd_build(entries, 4, &data_size);
+    watch w;
+    vkd_options options = watch_begin(&w);
+    vkd_program *program;
+    vkd_method *method;
+    assert_int_equal(vkd_program_open_bytes(file, size, &options, &program), VKD_OK);
+    assert_int_equal(vkd_program_add_data_bytes(program, data, data_size), VKD_OK);
+    assert_int_equal(vkd_method_load(program, NULL, &options, &method), VKD_INVALID_MODEL);
+    assert_non_null(strstr(w.error, "bias) is nan at index 5"));
+    vkd_program_close(program);
+    watch_end(&w);
+    free(file), free(data);
+    small_end(&m);
+}
+
 /* A data file that is refused leaves the program as it was, and names itself. */
 static void data_files_that_are_none(void **state)
 {
@@ -800,14 +833,23 @@ static void specs_of_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_that_are_no_program), cmocka_unit_test(truncated_files),
-        cmocka_unit_test(file_cut_meanwhile),        cmocka_unit_test(file_cut_between),
-        cmocka_unit_test(bytes_change_meanwhile),    cmocka_unit_test(null_pointers),
-        cmocka_unit_test(methods_by_name),           cmocka_unit_test(inputs_and_outputs),
-        cmocka_unit_test(bytes_equal_file),          cmocka_unit_test(bytes_anywhere),
-        cmocka_unit_test(programs_that_cannot_run),  cmocka_unit_test(several_delegates),
-        cmocka_unit_test(named_data_of_the_program), cmocka_unit_test(data_files),
-        cmocka_unit_test(data_files_that_are_none),  cmocka_unit_test(specs_of_the_program),
+        cmocka_unit_test(files_that_are_no_program),
+        cmocka_unit_test(truncated_files),
+        cmocka_unit_test(file_cut_meanwhile),
+        cmocka_unit_test(file_cut_between),
+        cmocka_unit_test(bytes_change_meanwhile),
+        cmocka_unit_test(null_pointers),
+        cmocka_unit_test(methods_by_name),
+        cmocka_unit_test(inputs_and_outputs),
+        cmocka_unit_test(bytes_equal_file),
+        cmocka_unit_test(bytes_anywhere),
+        cmocka_unit_test(programs_that_cannot_run),
+        cmocka_unit_test(several_delegates),
+        cmocka_unit_test(named_data_of_the_program),
+        cmocka_unit_test(data_files),
+        cmocka_unit_test(data_files_that_are_not_finite),
+        cmocka_unit_test(data_files_that_are_none),
+        cmocka_unit_test(specs_of_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

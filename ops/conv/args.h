@@ -10,10 +10,10 @@
     VKD_TENSOR(conv_args, x), VKD_FLOAT(conv_args, requantize.x_scale),                            \
         VKD_INT(conv_args, requantize.x_zero), VKD_CONSTANT(conv_args, weight),                    \
         VKD_CONSTANT(conv_args, requantize.weight_sums),                                           \
-        VKD_CONSTANT(conv_args, requantize.weight_scales),                                         \
-        VKD_FLOAT(conv_args, requantize.y_scale), VKD_INT(conv_args, requantize.y_zero),           \
-        VKD_OPTIONAL_CONSTANT(conv_args, requantize.bias), VKD_INTS(conv_args, kernel, 2),         \
-        VKD_INTS(conv_args, stride, 2), VKD_INTS(conv_args, padding, 2)
+        VKD_FINITE(conv_args, requantize.weight_scales), VKD_FLOAT(conv_args, requantize.y_scale), \
+        VKD_INT(conv_args, requantize.y_zero), VKD_OPTIONAL_FINITE(conv_args, requantize.bias),    \
+        VKD_INTS(conv_args, kernel, 2), VKD_INTS(conv_args, stride, 2),                            \
+        VKD_INTS(conv_args, padding, 2)
 
 /* Output size along an axis (0: h, 1: w) for an input of so many pixels; below 1 if the window does
  * not fit. */

@@ -86,14 +86,14 @@ typedef enum qlinear_code { INT8PACK, QCS4W, Q4GSW, DQ8CA_Q4GSW, Q8TA_Q8CSW, Q8C
 
 static const vkd_param plain_params[] = {
     VKD_TENSOR(qlinear_args, x), VKD_CONSTANT(qlinear_args, weight),
-    VKD_CONSTANT(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
+    VKD_FINITE(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
 static const vkd_param biased_params[] = {
-    VKD_TENSOR(qlinear_args, x),        VKD_CONSTANT(qlinear_args, weight),
-    VKD_CONSTANT(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-    VKD_OUTPUT(qlinear_args, y),        VKD_PARAMS_END};
+    VKD_TENSOR(qlinear_args, x),      VKD_CONSTANT(qlinear_args, weight),
+    VKD_FINITE(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
+    VKD_OUTPUT(qlinear_args, y),      VKD_PARAMS_END};
 static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x),
                                          VKD_CONSTANT(qlinear_args, weight),
-                                         VKD_CONSTANT(qlinear_args, scales),
+                                         VKD_FINITE(qlinear_args, scales),
                                          VKD_INT(qlinear_args, group),
                                          VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
                                          VKD_OUTPUT(qlinear_args, y),
@@ -102,14 +102,14 @@ static const vkd_param dynamic_params[] = {
     VKD_TENSOR(qlinear_args, x), VKD_TENSOR(qlinear_args, x_scales),
     VKD_TENSOR(qlinear_args, x_zeros), VKD_CONSTANT(qlinear_args, weight),
     /* x loses its zero point before it is multiplied */
-    VKD_IGNORED("weight_sums"), VKD_CONSTANT(qlinear_args, scales), VKD_INT(qlinear_args, group),
+    VKD_IGNORED("weight_sums"), VKD_FINITE(qlinear_args, scales), VKD_INT(qlinear_args, group),
     VKD_OPTIONAL_CONSTANT(qlinear_args, bias), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
 static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
                                           VKD_FLOAT(qlinear_args, x_scale),
                                           VKD_INT(qlinear_args, x_zero),
                                           VKD_CONSTANT(qlinear_args, weight),
                                           VKD_IGNORED("weight_sums"),
-                                          VKD_CONSTANT(qlinear_args, scales),
+                                          VKD_FINITE(qlinear_args, scales),
                                           VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
                                           VKD_OUTPUT(qlinear_args, y),
                                           VKD_PARAMS_END};

@@ -138,6 +138,9 @@ void small_begin(small_model *m, bool named, const small_flaw *flaw)
     *m = (small_model){.named = named};
     fill(m);
     compute(m);
+    float *scale = &m->scales[SMALL_OUT - 1], *bias = &m->bias[SMALL_OUT - 1];
+    *scale = flaw->last_scale != 0 ? flaw->last_scale : *scale;
+    *bias = flaw->last_bias != 0 ? flaw->last_bias : *bias;
     vkd_blob_builder *b = blob_new();
     const uint32_t y_dims[4] = {1, or_default(flaw->out_channels, SMALL_OUT), SMALL_H, SMALL_W};
     uint32_t x = blob_constant_tensor(b, VKD_DTYPE_FLOAT32, 4, x_dims, -1);

@@ -12,7 +12,8 @@ enum { SMALL_X = SMALL_IN * SMALL_H * SMALL_W, SMALL_Y = SMALL_OUT * SMALL_H * S
 typedef struct small_flaw {
     const char *conv_name, *activation;
     int64_t kernel, stride, padding, groups, low, zero;
-    double scale; /* of the input's quantisation */
+    double scale;                /* of the input's quantisation */
+    float last_scale, last_bias; /* of the convolution's last channel */
     uint32_t weight_rows, weight_row, sums, scales, bias, out_channels;
     bool missing_argument, extra_argument, string_for_scale, float_weights, variable_weight,
         unproduced_output;
