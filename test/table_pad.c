@@ -60,7 +60,8 @@ static void draw_pad(table *t)
 static void draw_repeat(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 0, 4));
-    uint32_t more = table_below(t, 3);
+    /* of the dims that are repeated and have repeats, at most 8: more are not supported */
+    uint32_t more = table_below(t, x->shape.rank < 4 ? 3 : 1);
     vkd_shape shape = {.rank = x->shape.rank + more};
     int64_t repeats[VKD_MAX_RANK];
     for (uint32_t d = 0; d < shape.rank; d++) {
