@@ -33,6 +33,7 @@ typedef struct pool_args {
     bool ceil_mode;
     bool count_padding; /* averages */
     float divisor;      /* averages; NAN: what the window covers */
+    bool adaptive;      /* windows part the image evenly; kernel: the most of one */
     uint32_t y[2];      /* the second: indices */
 } pool_args;
 

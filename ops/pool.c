@@ -1,5 +1,6 @@
 #include "graph/operators.h"
 #include "ops/tables.h"
+#include "runtime/base/element.h"
 #include "shaders/pool2d_params.h"
 
 #include <math.h>
@@ -123,8 +124,10 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(&node, y->h);
     vkd_node_spec(&node, y->w);
-    if (shader != VKD_SHADER_Q8_MAX_POOL2D)
+    if (shader != VKD_SHADER_Q8_MAX_POOL2D) {
+        vkd_node_spec(&node, args->adaptive);
         vkd_node_spec(&node, y->dtype);
+    }
     if (shader == VKD_SHADER_MAX_POOL2D) {
         vkd_node_spec(&node, places != VKD_NO_TENSOR);
         vkd_node_write(&node, places != VKD_NO_TENSOR ? places : y_id);
@@ -209,6 +212,70 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
     return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y, VKD_NO_TENSOR);
 }
 
+/* ------------------------------------------------------------------------------------- adaptive */
+
+typedef struct adaptive_args {
+    uint32_t x;
+    vkd_sym_list size; /* h, w */
+    uint32_t y[2];     /* the second: indices */
+} adaptive_args;
+
+static const vkd_param adaptive_average_params[] = {
+    VKD_TENSOR(adaptive_args, x), VKD_SIZES(adaptive_args, size), VKD_OUTPUT(adaptive_args, y[0]),
+    VKD_PARAMS_END};
+static const vkd_param adaptive_max_params[] = {VKD_TENSOR(adaptive_args, x),
+                                                VKD_SIZES(adaptive_args, size),
+                                                VKD_OUTPUTS(adaptive_args, y, 2), VKD_PARAMS_END};
+static const adaptive_args no_places = {.y = {VKD_NO_VALUE, VKD_NO_VALUE}};
+
+static vkd_status shape_adaptive(vkd_shaping *shaping, const void *arguments)
+{
+    const adaptive_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    if ((x->rank != 3 && x->rank != 4) || args->size.count != 2)
+        return vkd_shape_fail(
+            shaping, VKD_INVALID_MODEL,
+            "an input of rank %u and %zu output sizes, expected rank 3 or 4 and 2 "
+            "sizes",
+            x->rank, args->size.count);
+    uint32_t dims[4] = {x->dims[0], x->dims[1]};
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t axis = x->rank - 2 + i, from = x->dims[axis];
+        const int64_t to = vkd_shape_number(shaping, args->size.items[i]);
+        /* Products of both must fit in the shader's int. */
+        if (to < 0 || to > INT32_MAX || (to && !from) || (to + 1) * (int64_t)from > INT32_MAX - to)
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u pixels become %lld on axis %u",
+                                  from, (long long)to, i);
+        dims[axis] = (uint32_t)to;
+    }
+    VKD_TRY(vkd_shape_set(shaping, args->y[1], x->rank, dims));
+    return vkd_shape_set(shaping, args->y[0], x->rank, dims);
+}
+
+/* As a pooling whose windows have at most this size. */
+static vkd_status lower_adaptive(vkd_lowering *lowering, const void *arguments)
+{
+    const adaptive_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y[0]);
+    pool_args pool = {.x = args->x,
+                      .stride = {1, 1},
+                      .dilation = {1, 1},
+                      .divisor = NAN,
+                      .adaptive = true,
+                      .y = {args->y[0], args->y[1]}};
+    if (!vkd_is_float(x->dtype))
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "images of dtype %s: f32 and f16 are supported",
+                           vkd_dtype_name(x->dtype));
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t from = x->dims[x->rank - 2 + i], to = y->dims[y->rank - 2 + i];
+        const bool evenly = from % to == 0;
+        pool.kernel[i] = (int32_t)(from / to) + (evenly ? 0 : 2);
+    }
+    return lowering->call->row->code ? lower_max(lowering, &pool) : lower_average(lowering, &pool);
+}
+
 static const pool_args maximum = {.divisor = NAN, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 static const pool_args average = {.dilation = {1, 1}, .y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 
@@ -221,6 +288,12 @@ static const vkd_op rows[] = {
      .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
     {"aten::avg_pool2d.out", avg_parameters, sizeof(pool_args), shape, lower_average,
      .defaults = &average},
+    {"aten::_adaptive_avg_pool2d.out", adaptive_average_params, sizeof(adaptive_args),
+     shape_adaptive, lower_adaptive, .defaults = &no_places},
+    {"aten::adaptive_avg_pool2d.out", adaptive_average_params, sizeof(adaptive_args),
+     shape_adaptive, lower_adaptive, .defaults = &no_places},
+    {"aten::adaptive_max_pool2d.out", adaptive_max_params, sizeof(adaptive_args), shape_adaptive,
+     lower_adaptive, .code = true, .defaults = &no_places},
     {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average,
      .defaults = &average},
 };

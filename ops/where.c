@@ -129,7 +129,66 @@ static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
     return add_where(lowering, operands, y);
 }
 
+/* ------------------------------------------------------------------------------------ triangles */
+
+typedef struct triangle_args {
+    uint32_t x, y;
+    vkd_sym diagonal;
+} triangle_args;
+
+static const vkd_param triangle_params[] = {VKD_TENSOR(triangle_args, x),
+                                            VKD_SYM(triangle_args, diagonal),
+                                            VKD_OUTPUT(triangle_args, y), VKD_PARAMS_END};
+
+static vkd_status shape_triangle(vkd_shaping *shaping, const void *arguments)
+{
+    const triangle_args *args = arguments;
+    const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
+    if (rank < 2)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a triangle of a tensor of rank %u",
+                              rank);
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
+/* Compared byte by byte: without padding. */
+typedef struct triangle_source {
+    int64_t diagonal, rows, columns, is_upper;
+} triangle_source;
+
+static void pack_triangle(const void *source, void *dst, size_t size)
+{
+    const triangle_source *s = source;
+    uint8_t *stays = dst;
+    for (size_t i = 0; i < size; i++) {
+        const int64_t row = (int64_t)i / s->columns, column = (int64_t)i % s->columns;
+        stays[i] = s->is_upper ? column - row >= s->diagonal : column - row <= s->diagonal;
+    }
+}
+
+/* A mask, the same for all matrices of x, says what stays. */
+static vkd_status lower_triangle(vkd_lowering *lowering, const void *arguments)
+{
+    static const vkd_number zero = {.kind = VKD_NUMBER_INT};
+    const triangle_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    const uint32_t *matrix = x->dims + x->rank - 2;
+    const triangle_source source = {vkd_op_number(lowering, args->diagonal), matrix[0], matrix[1],
+                                    lowering->call->row->code};
+    vkd_view operands[3];
+    vkd_tensor_id mask, y;
+    VKD_TRY(vkd_op_constant_tensor(lowering, VKD_DTYPE_BOOL, 2, matrix, pack_triangle, &source,
+                                   sizeof source, &mask));
+    operands[0] = vkd_view_of(lowering->graph, mask);
+    VKD_TRY(vkd_op_view(lowering, args->x, &operands[1]));
+    VKD_TRY(vkd_op_scalar(lowering, x->dtype, &zero, &operands[2]));
+    VKD_TRY(vkd_op_output_as(lowering, args->y, &args->x, 1, &y));
+    return add_where(lowering, operands, y);
+}
+
 static const vkd_op rows[] = {
+    {"aten::tril.out", triangle_params, sizeof(triangle_args), shape_triangle, lower_triangle},
+    {"aten::triu.out", triangle_params, sizeof(triangle_args), shape_triangle, lower_triangle,
+     .code = true},
     {"aten.where.self", where_params_list, sizeof(where_args), shape_where, lower_where},
     {"aten::where.self_out", where_params_list, sizeof(where_args), shape_where, lower_where},
     {"aten::masked_fill.Tensor_out", fill_tensor_params, sizeof(where_args), shape_where,

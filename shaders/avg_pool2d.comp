@@ -5,7 +5,7 @@
 #include "kahan.glsl"
 #include "pool2d.glsl"
 
-layout(constant_id = 8) const uint TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 9) const uint TYPE = VKD_ELEMENT_F32;
 ELEMENTS_IN(0, x, TYPE)
 ELEMENTS_OUT(1, y, TYPE)
 
@@ -17,8 +17,8 @@ void main()
     uint pixel = group / BLOCKS, block = group % BLOCKS;
     uint row = pixel / Y_W;
     uint image = row / Y_H;
-    ivec2 size = ivec2(params.x_h, params.x_w), padding = ivec2(params.padding_h, params.padding_w);
-    ivec2 start = ivec2(row % Y_H, pixel % Y_W) * ivec2(params.stride_h, params.stride_w) - padding;
+    ivec2 of = ivec2(row % Y_H, pixel % Y_W), padding = ivec2(params.padding_h, params.padding_w);
+    ivec2 start = window_start(of), size = window_limit(of);
     ivec2 end = min(start + ivec2(KERNEL_H, KERNEL_W), size + padding);
     ivec2 first = max(start, ivec2(0)), last = min(end, size); // what lies in the image
 

@@ -18,8 +18,8 @@
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 #else
-layout(constant_id = 8) const uint TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 9) const uint PLACES = 0; // 1: row * width + column of each maximum, the first one's, goes to `places`
+layout(constant_id = 9) const uint TYPE = VKD_ELEMENT_F32;
+layout(constant_id = 10) const uint PLACES = 0; // 1: row * width + column of each maximum, the first one's, goes to `places`
 ELEMENTS_IN(0, x, TYPE)
 ELEMENTS_OUT(1, y, TYPE)
 layout(binding = 2) writeonly buffer places_buffer { ivec4 places[]; };
@@ -37,14 +37,13 @@ void main()
     uint pixel = group / BLOCKS, block = group % BLOCKS;
     uint row = pixel / Y_W;
     uint image = row / Y_H;
-    int top = int(row % Y_H) * params.stride_h - params.padding_h;
-    int left = int(pixel % Y_W) * params.stride_w - params.padding_w;
+    ivec2 of = ivec2(row % Y_H, pixel % Y_W), start = window_start(of), limit = window_limit(of);
 
     VECTOR best = VECTOR(LEAST);
     ivec4 place = ivec4(-1);
     for (int tap = 0; tap < KERNEL_H * KERNEL_W; tap++) { // one loop: nested, narrow windows cost llvmpipe three rounds a tap
-        int h = top + tap / KERNEL_W * params.dilation_h, w = left + tap % KERNEL_W * params.dilation_w;
-        if (h >= 0 && h < params.x_h && w >= 0 && w < params.x_w) {
+        int h = start.x + tap / KERNEL_W * params.dilation_h, w = start.y + tap % KERNEL_W * params.dilation_w;
+        if (h >= 0 && h < limit.x && w >= 0 && w < limit.y) {
             VECTOR v = load_group(((image * uint(params.x_h) + uint(h)) * uint(params.x_w) + uint(w)) * BLOCKS + block);
             bvec4 larger = are_larger(v, best);
             place = mix(place, ivec4(h * params.x_w + w), bvec4(uvec4(larger) | uvec4(lessThan(place, ivec4(0)))));

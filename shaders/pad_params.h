@@ -7,6 +7,12 @@
 
 #define VKD_PAD_DIMS 6
 
+/* What is beside x: */
+#define VKD_PAD_VALUE 0   /* a value */
+#define VKD_PAD_NEAREST 1 /* its nearest element */
+#define VKD_PAD_MIRROR 2  /* as in a mirror in its first or last element */
+#define VKD_PAD_WRAP 3    /* its other end */
+
 VKD_PARAMS_STRUCT(pad_params)
 {
     u32 groups, slots;

@@ -7,5 +7,22 @@ layout(constant_id = 4) const int KERNEL_W = 1;
 layout(constant_id = 5) const uint BLOCKS = 1; // groups in a pixel
 layout(constant_id = 6) const uint Y_H = 1;
 layout(constant_id = 7) const uint Y_W = 1;
+layout(constant_id = 8) const uint ADAPTIVE = 0; // 1: windows part the image evenly; KERNEL_H and KERNEL_W are the most of one
 
 layout(push_constant) uniform params_block { pool2d_params params; };
+
+ivec2 image_size() { return ivec2(params.x_h, params.x_w); }
+
+// Where the window of a pixel of y begins, h and w, and where the image ends for it.
+ivec2 window_start(ivec2 at)
+{
+    if (ADAPTIVE == 1)
+        return at * image_size() / ivec2(Y_H, Y_W);
+    return at * ivec2(params.stride_h, params.stride_w) - ivec2(params.padding_h, params.padding_w);
+}
+
+ivec2 window_limit(ivec2 at)
+{
+    ivec2 parts = ivec2(Y_H, Y_W);
+    return ADAPTIVE == 1 ? ((at + 1) * image_size() + parts - 1) / parts : image_size();
+}

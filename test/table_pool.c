@@ -172,7 +172,56 @@ static void draw_average(table *t)
     }
 }
 
+/* ------------------------------------------------------------------------------------- adaptive */
+
+/* Pixel i of `to` is of these of `from`. */
+static void part_of(uint32_t i, uint32_t from, uint32_t to, uint32_t part[2])
+{
+    part[0] = i * from / to;
+    part[1] = ((i + 1) * from + to - 1) / to;
+}
+
+static void draw_adaptive(table *t)
+{
+    const bool maxima = t->row->code;
+    table_tensor *x = draw_image(t, TABLE_FLOATS);
+    if (table_chance(t, 2))
+        table_not_finite(t, x);
+    const uint32_t rank = x->shape.rank, height = x->shape.dims[rank - 2],
+                   width = x->shape.dims[rank - 1];
+    int64_t size[2] = {1 + table_below(t, 30), 1 + table_below(t, 30)};
+    vkd_shape shape = x->shape;
+    table_sizes(t, 2, size);
+    shape.dims[rank - 2] = (uint32_t)size[0];
+    shape.dims[rank - 1] = (uint32_t)size[1];
+    table_tensor *y = table_output(t, x->dtype, shape),
+                 *places = maxima ? table_output(t, VKD_DTYPE_INT32, shape) : NULL;
+    double *scales = table_scales(t, y);
+    y->relative = maxima ? 0 : 1e-5;
+    y->absolute = maxima ? 1e-300 : 0; /* 0 of either sign */
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[VKD_MAX_RANK], rows[2], columns[2];
+        table_places(&shape, i, at);
+        part_of(at[rank - 2], height, shape.dims[rank - 2], rows);
+        part_of(at[rank - 1], width, shape.dims[rank - 1], columns);
+        const window w = {.kernel = {rows[1] - rows[0], columns[1] - columns[0]},
+                          .padding = {-(int64_t)rows[0], -(int64_t)columns[0]},
+                          .dilation = {1, 1}};
+        const size_t plane = i / ((size_t)shape.dims[rank - 2] * shape.dims[rank - 1]);
+        met m = meet(&w, x->values + plane * height * width, height, width, 0, 0);
+        y->values[i] = maxima ? m.most : m.sum / (double)m.real;
+        scales[i] = m.size / (double)m.real;
+        if (places)
+            places->values[i] = (double)m.place;
+    }
+    if (maxima)
+        table_gather(t, 2);
+}
+
 static const table_case cases[] = {
+    {"aten::_adaptive_avg_pool2d.out", draw_adaptive, false},
+    {"aten::adaptive_avg_pool2d.out", draw_adaptive, false},
+    {"aten::adaptive_max_pool2d.out", draw_adaptive, true},
     {"aten.max_pool2d.default", draw_max, MAXIMA},
     {"aten.max_pool2d_with_indices.default", draw_max, AND_PLACES},
     {"aten::max_pool2d_with_indices.out", draw_max, AND_PLACES},

@@ -66,7 +66,25 @@ static void draw_fill_tensor(table *t)
         y->values[i] = at(c, y, i) != 0 ? *value->values : at(x, y, i);
 }
 
+static void draw_triangle(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 2, 8));
+    const uint32_t rank = x->shape.rank;
+    int64_t diagonal = table_chance(t, 3) ? 0 : random_range(t->random, -6, 6);
+    table_size(t, diagonal);
+    table_tensor *y = table_output(t, x->dtype, x->shape);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t place[VKD_MAX_RANK];
+        table_places(&x->shape, i, place);
+        int64_t right = (int64_t)place[rank - 1] - place[rank - 2];
+        bool stays = t->row->code ? right >= diagonal : right <= diagonal;
+        y->values[i] = stays ? x->values[i] : 0;
+    }
+}
+
 static const table_case cases[] = {
+    {"aten::tril.out", draw_triangle, false},
+    {"aten::triu.out", draw_triangle, true},
     {"aten::masked_fill.Tensor_out", draw_fill_tensor},
     {"aten.where.self", draw_where},
     {"aten::where.self_out", draw_where},

@@ -15,7 +15,7 @@
 
 /* --------------------------------------------------------------------------------------- models */
 
-enum { HAND_VALUES = 256, HAND_OPS = 32, HAND_ARGS = 24, HAND_LISTS = 64, HAND_LIST = 8 };
+enum { HAND_VALUES = 256, HAND_OPS = 32, HAND_ARGS = 24, HAND_LISTS = 64, HAND_LIST = 16 };
 
 /* Zero is an empty model. Must not move once it has been filled. Too many of anything ends the
  * process: this is for tests. */
