@@ -51,17 +51,29 @@ static void expect(table *t, const linear *l)
     }
 }
 
-/* A group of 0: all of k shares a scale. */
+enum { ELEMENTS = 13 * 13 * 13 * 128 }; /* of x, at most: small groups in three dims */
+
+/* One row, a few in up to three dims, or many; any number of columns. A group of 0: all of k, which
+ * is any number then, shares a scale. */
 static void draw_x(table *t, linear *l, uint32_t group, vkd_dtype dtype)
 {
     vkd_shape shape = table_shape_filled(t, 0, 3);
+    if (table_chance(t, 2) || group > 32)
+        shape = (vkd_shape){1, {table_chance(t, 2) ? 1 : 1 + table_below(t, 90)}};
     l->m = (size_t)vkd_dims_count(shape.rank, shape.dims);
     l->k = shape.dims[shape.rank++] =
-        group ? group * (1 + table_below(t, 4)) : 4 * (1 + table_below(t, 30));
+        group ? group * (1 + table_below(t, 4)) : 1 + table_below(t, 120);
     l->group = group ? group : l->k;
-    l->n = 1 + table_below(t, 30);
+    l->n = 1 + table_below(t, table_chance(t, 3) ? 140 : 30);
     l->x = table_drawn(t, dtype, shape, -3, 3);
     l->rows = l->x->values;
+}
+
+/* Small ones, and those that there are. */
+static uint32_t draw_group(table *t)
+{
+    static const uint32_t groups[] = {8, 16, 24, 32, 64, 128, 256};
+    return groups[table_below(t, sizeof groups / sizeof *groups)];
 }
 
 static void draw_weights(table *t, linear *l, uint32_t k_step)
@@ -109,6 +121,21 @@ static void draw_plain(table *t)
     expect(t, &l);
 }
 
+/* Null, or what the signed weights of a group add up to. */
+static void draw_sums(table *t, const linear *l, uint32_t padded)
+{
+    const uint32_t groups = (uint32_t)(l->k / l->group);
+    if (table_chance(t, 3)) {
+        table_null(t);
+        return;
+    }
+    table_tensor *sums = table_drawn(t, VKD_DTYPE_INT32, (vkd_shape){2, {groups, padded}}, 0, 0);
+    sums->arrival = TABLE_CONSTANT;
+    for (size_t n = 0; n < l->n; n++)
+        for (size_t k = 0; k < l->k; k++)
+            sums->values[k / l->group * padded + n] += weight_at(l->form, l->weights, n, k);
+}
+
 static void draw_biased(table *t)
 {
     linear l = {.form = BYTES};
@@ -122,7 +149,7 @@ static void draw_biased(table *t)
 static void draw_groups(table *t)
 {
     linear l = {.form = LOW_FIRST};
-    draw_x(t, &l, 8 * (1 + table_below(t, 4)), table_dtype(t, TABLE_FLOATS));
+    draw_x(t, &l, draw_group(t), table_dtype(t, TABLE_FLOATS));
     draw_weights(t, &l, 8);
     draw_scales(t, &l, align((uint32_t)l.n, 4));
     table_int(t, (int64_t)l.group);
@@ -144,8 +171,6 @@ static void draw_steps(table *t, table_tensor *x, size_t i, double scale, double
     rows[i] = (q - zero) * scale;
 }
 
-enum { ELEMENTS = 13 * 13 * 13 * 120 }; /* as many as draw_x makes, at most */
-
 static void draw_static(table *t)
 {
     static double rows[ELEMENTS];
@@ -158,7 +183,7 @@ static void draw_static(table *t)
     table_double(t, scale);
     table_int(t, (int64_t)zero);
     draw_weights(t, &l, 2);
-    table_null(t); /* weight_sums */
+    draw_sums(t, &l, align((uint32_t)l.n, 4));
     draw_scales(t, &l, align((uint32_t)l.n, 4));
     draw_bias(t, &l);
     expect(t, &l);
@@ -168,7 +193,7 @@ static void draw_dynamic(table *t)
 {
     static double rows[ELEMENTS];
     linear l = {.form = LOW_FIRST};
-    draw_x(t, &l, 8 * (1 + table_below(t, 4)), VKD_DTYPE_FLOAT32);
+    draw_x(t, &l, draw_group(t), VKD_DTYPE_FLOAT32);
     vkd_shape pairs = l.x->shape;
     pairs.rank--;
     table_tensor *scales = table_drawn(t, VKD_DTYPE_FLOAT32, pairs, 0.01, 0.1);
@@ -179,7 +204,7 @@ static void draw_dynamic(table *t)
                    zeros->values[i / l.k], rows);
     l.rows = rows;
     draw_weights(t, &l, 8);
-    table_null(t); /* weight_sums */
+    draw_sums(t, &l, align((uint32_t)l.n, 8));
     draw_scales(t, &l, align((uint32_t)l.n, 4));
     table_int(t, (int64_t)l.group);
     draw_bias(t, &l);
@@ -203,6 +228,24 @@ static rows draw_rows(table *t)
     return r;
 }
 
+/* Rows of the table, some from its end, and some that there are not: the nearest one then. */
+static table_tensor *draw_row_numbers(table *t, const rows *r)
+{
+    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), -(double)r->count,
+                                      (double)r->count - 1);
+    const double odd[] = {r->count, -(double)r->count - 1, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < index->count; i++)
+        if (table_chance(t, 12))
+            index->values[i] = odd[table_below(t, 4)];
+    return index;
+}
+
+static size_t row_of(const rows *r, double index)
+{
+    double row = index < 0 ? index + r->count : index;
+    return row < 0 ? 0 : row >= r->count ? r->count - 1 : (size_t)row;
+}
+
 static void expect_rows(table *t, const rows *r, const table_tensor *zeros,
                         const table_tensor *index, weight_form form)
 {
@@ -211,7 +254,7 @@ static void expect_rows(table *t, const rows *r, const table_tensor *zeros,
     table_tensor *y = table_output(t, table_dtype(t, TABLE_FLOATS), shape);
     y->ulps = 2;
     for (size_t i = 0; i < y->count; i++) {
-        size_t row = (size_t)index->values[i / r->width], k = i % r->width;
+        size_t row = row_of(r, index->values[i / r->width]), k = i % r->width;
         size_t group = row * r->groups + k / (r->width / r->groups);
         double zero = zeros ? zeros->values[group] : 0;
         y->values[i] = (weight_at(form, r->codes, row, k) - zero) * r->scales->values[group];
@@ -223,8 +266,7 @@ static void draw_embedding(table *t)
     rows r = draw_rows(t);
     bool low_first = table_chance(t, 2);
     table_int(t, r.width / r.groups);
-    table_tensor *index =
-        table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_tensor *index = draw_row_numbers(t, &r);
     table_bool(t, low_first);
     expect_rows(t, &r, NULL, index, low_first ? LOW_FIRST : HIGH_FIRST);
 }
@@ -239,8 +281,7 @@ static void draw_embedding_4bit(table *t)
         zeros = table_drawn(t, r.scales->dtype, r.scales->shape, -3, 3);
     table_int(t, -8);
     table_int(t, 7);
-    table_tensor *index =
-        table_drawn(t, VKD_DTYPE_INT32, table_shape(t, 0, 3), 0, (double)r.count - 1);
+    table_tensor *index = draw_row_numbers(t, &r);
     table_null(t); /* dtype */
     expect_rows(t, &r, zeros, index, HIGH_FIRST);
 }

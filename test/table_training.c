@@ -3,12 +3,15 @@
 
 #include <math.h>
 
-/* Labels below 0 do not count. */
+/* Labels below 0 do not count. Logits may be beyond what exp can take. */
 static void draw_entropy(table *t)
 {
     uint32_t rows = 1 + table_below(t, 12), classes = 1 + table_below(t, 40);
     double count = 1 + table_below(t, rows), loss = 0, size = 0;
     table_tensor *x = table_drawn(t, VKD_DTYPE_FLOAT32, (vkd_shape){2, {rows, classes}}, -5, 5);
+    double spread = table_chance(t, 3) ? 100 : 1;
+    for (size_t i = 0; i < x->count; i++)
+        x->values[i] = table_stored(x->dtype, x->values[i] * spread);
     table_tensor *labels =
         table_drawn(t, VKD_DTYPE_INT32, (vkd_shape){1, {rows}}, -1, (double)classes - 1);
     table_double(t, count);
@@ -16,14 +19,17 @@ static void draw_entropy(table *t)
     table_tensor *gradient = table_output(t, VKD_DTYPE_FLOAT32, x->shape);
     for (size_t r = 0; r < rows; r++) {
         const double *logits = x->values + r * classes, label = labels->values[r];
-        double sum = 0;
+        double most = -INFINITY, sum = 0;
         for (size_t c = 0; c < classes; c++)
-            sum += exp(logits[c]);
+            most = fmax(most, logits[c]);
+        for (size_t c = 0; c < classes; c++)
+            sum += exp(logits[c] - most);
+        const double whole = most + log(sum);
         for (size_t c = 0; c < classes && label >= 0; c++)
             gradient->values[r * classes + c] =
-                (exp(logits[c]) / sum - (c == (size_t)label)) / count;
-        loss += label < 0 ? 0 : (log(sum) - logits[(size_t)label]) / count;
-        size += label < 0 ? 0 : (fabs(log(sum)) + fabs(logits[(size_t)label])) / count;
+                (exp(logits[c] - whole) - (c == (size_t)label)) / count;
+        loss += label < 0 ? 0 : (whole - logits[(size_t)label]) / count;
+        size += label < 0 ? 0 : (fabs(whole) + fabs(logits[(size_t)label])) / count;
     }
     y->values[0] = loss;
     y->absolute = 1e-5 * (size + 0.1);
@@ -51,6 +57,9 @@ static void draw_adamw(table *t)
         y[i] = table_output(t, VKD_DTYPE_FLOAT32, shape);
         y[i]->absolute = 3e-6;
     }
+    for (size_t i = 0; i < gradient->count; i++)
+        if (table_chance(t, 4)) /* neither a step nor a division by 0 */
+            x[FIRST]->values[i] = x[SECOND]->values[i] = gradient->values[i] = 0;
     for (size_t i = 0; i < gradient->count; i++) {
         double g = gradient->values[i];
         double first = y[FIRST]->values[i] = beta1 * x[FIRST]->values[i] + (1 - beta1) * g;
