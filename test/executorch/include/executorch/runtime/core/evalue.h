@@ -1,0 +1,1 @@
+#include "executorch/standin.h"
