@@ -177,9 +177,13 @@ typedef enum vkd_op_kind {
     VKD_OP_Q8_LINEAR,
     VKD_OP_Q8_ADD,
     VKD_OP_Q8_CLAMP,
-    VKD_OP_Q8_MEAN
+    VKD_OP_Q8_MEAN,
+    VKD_OP_CHAIN
 } vkd_op_kind;
 
+struct vkd_net;                           /* graph/net.h */
+struct vkd_call;                          /* graph/net.h */
+struct chain_args;                        /* graph/operators.h */
 typedef struct vkd_shaping vkd_shaping;   /* graph/shape.h */
 typedef struct vkd_lowering vkd_lowering; /* ops/lower.h */
 
@@ -192,6 +196,8 @@ typedef struct vkd_op {
     /* sets the dims of every output from its operands' */
     vkd_status (*shape)(vkd_shaping *shaping, const void *args);
     vkd_status (*lower)(vkd_lowering *lowering, const void *args);
+    /* the call as a chain of steps, if that is what it is (graph/chain.h); null: never */
+    bool (*chain)(const struct vkd_net *net, const struct vkd_call *call, struct chain_args *out);
     int code;             /* tells the rows of one family apart */
     vkd_op_kind kind;     /* for rewrite rules */
     const void *defaults; /* what the struct holds before the arguments are decoded; null: zeros */

@@ -4,6 +4,7 @@
 #define VKD_GRAPH_OPERATORS_H
 
 #include "graph/op.h"
+#include "shaders/chain_params.h"
 
 /* VKD_OP_QUANTIZE and VKD_OP_DEQUANTIZE: x, scale, zero point and range of the whole tensor. */
 typedef struct quantize_args {
@@ -60,6 +61,32 @@ typedef struct cat_args {
     int32_t dim;
     uint32_t y;
 } cat_args;
+
+/* --------------------------------------------------------------------------------------- chains */
+
+/* A function of one operand or two: an input, CHAIN_INPUTS + the index of an earlier step, or
+ * CHAIN_NUMBER. */
+typedef struct chain_step {
+    uint32_t function; /* see shaders/chain_params.h, the numbers too */
+    uint32_t a, b;
+    float numbers[3];
+} chain_step;
+
+/* Of int8 tensors: real = (stored - zero) * scale. */
+typedef struct chain_scale {
+    float scale;
+    int32_t zero;
+} chain_scale;
+
+/* VKD_OP_CHAIN, made by rules: y is, element by element, what the last step computes of tensors
+ * that broadcast, or the first of them where there are no steps. Inputs that are not there, behind
+ * the others, are VKD_NO_VALUE. */
+typedef struct chain_args {
+    uint32_t x[CHAIN_INPUTS], y;
+    chain_scale x_scales[CHAIN_INPUTS], y_scale;
+    uint32_t step_count;
+    chain_step steps[CHAIN_STEPS];
+} chain_args;
 
 /* ----------------------------------------------------------------------------------------- int8 */
 

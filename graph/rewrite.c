@@ -1,4 +1,5 @@
 #include "graph/rewrite.h"
+#include "graph/chain.h"
 #include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/int8.h"
@@ -83,6 +84,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_INT8, vkd_int8_mean},       {VKD_REWRITE_INT8, vkd_int8_clamp},
         {VKD_REWRITE_INT8, vkd_int8_cat},        {VKD_REWRITE_FUSE_CLAMP, vkd_fuse_clamp},
         {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},    {VKD_REWRITE_FUSE_DEQUANTIZE, vkd_fuse_dequantize},
+        {VKD_REWRITE_CHAINS, vkd_chain_join},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));

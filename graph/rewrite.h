@@ -25,6 +25,7 @@
  * - fused dequantize: linear -> dequantize, where nothing else reads the int8, becomes
  * "vkd.q8_linear" (the linear layer's arguments without the result, scale, zero, y): the same to
  * the bit.
+ * - chains: operators that work element by element in floats become "vkd.chain", see chain.h.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

@@ -146,6 +146,9 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FUSE_ADD = 16,        /* a residual addition joins the convolution before it */
     VKD_REWRITE_FUSE_DEQUANTIZE = 32, /* a dequantize joins the linear layer before it */
     VKD_REWRITE_FOLD = 64,            /* constants are prepacked and cast once */
+    /* float operators that work element by element, with the dequantize before and the quantize
+     * behind them, become one dispatch */
+    VKD_REWRITE_CHAINS = 128,
 } vkd_rewrites;
 
 typedef struct vkd_engine vkd_engine;

@@ -1,4 +1,5 @@
 /* Arithmetic of two operands that broadcast, element by element: one kernel. */
+#include "graph/chain.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 
@@ -96,6 +97,13 @@ static vkd_status emit(vkd_lowering *lowering, const binary_args *args, int func
 static vkd_status lower_binary(vkd_lowering *lowering, const void *arguments)
 {
     return emit(lowering, arguments, lowering->call->row->code);
+}
+
+static bool chain_binary(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const binary_args *args = call->args;
+    return vkd_chain_binary(net, (uint32_t)call->row->code, args->a, args->b, &args->number,
+                            &args->alpha, args->y, out);
 }
 
 static vkd_status lower_div_mode(vkd_lowering *lowering, const void *arguments)
@@ -226,12 +234,12 @@ static vkd_status lower_glu(vkd_lowering *lowering, const void *arguments)
 /* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
-#define ROW(name_, params_, lower_, function_) \
-    {name_, params_, sizeof(binary_args), shape_binary, lower_, .code = function_, .defaults = &no_tensors}
-#define TENSOR(name_, function_) ROW(name_, tensor_params, lower_binary, function_)
-#define TENSOR_ALPHA(name_, function_) ROW(name_, tensor_alpha_params, lower_binary, function_)
-#define SCALAR(name_, function_) ROW(name_, scalar_params, lower_binary, function_)
-#define SCALAR_ALPHA(name_, function_) ROW(name_, scalar_alpha_params, lower_binary, function_)
+#define ROW(name_, params_, lower_, chain_, function_) \
+    {name_, params_, sizeof(binary_args), shape_binary, lower_, chain_, .code = function_, .defaults = &no_tensors}
+#define TENSOR(name_, function_) ROW(name_, tensor_params, lower_binary, chain_binary, function_)
+#define TENSOR_ALPHA(name_, function_) ROW(name_, tensor_alpha_params, lower_binary, chain_binary, function_)
+#define SCALAR(name_, function_) ROW(name_, scalar_params, lower_binary, chain_binary, function_)
+#define SCALAR_ALPHA(name_, function_) ROW(name_, scalar_alpha_params, lower_binary, chain_binary, function_)
 /* clang-format on */
 
 static const vkd_op rows[] = {
@@ -239,7 +247,7 @@ static const vkd_op rows[] = {
     TENSOR_ALPHA("aten.sub.Tensor", BINARY_SUB),
     TENSOR("aten.mul.Tensor", BINARY_MUL),
     TENSOR("aten.div.Tensor", BINARY_DIV),
-    ROW("aten.div.Tensor_mode", tensor_mode_params, lower_div_mode, 0),
+    ROW("aten.div.Tensor_mode", tensor_mode_params, lower_div_mode, NULL, 0),
     TENSOR("aten.minimum.default", BINARY_MIN),
     TENSOR("aten.pow.Tensor_Tensor", BINARY_POW),
     /* between delegates */
@@ -247,20 +255,20 @@ static const vkd_op rows[] = {
     SCALAR_ALPHA("aten::add.Scalar_out", BINARY_ADD),
     TENSOR_ALPHA("aten::sub.out", BINARY_SUB),
     SCALAR_ALPHA("aten::sub.Scalar_out", BINARY_SUB),
-    ROW("aten::rsub.Scalar_out", scalar_alpha_params, lower_rsub, 0),
+    ROW("aten::rsub.Scalar_out", scalar_alpha_params, lower_rsub, NULL, 0),
     TENSOR("aten::mul.out", BINARY_MUL),
     SCALAR("aten::mul.Scalar_out", BINARY_MUL),
     TENSOR("aten::div.out", BINARY_DIV),
     SCALAR("aten::div.Scalar_out", BINARY_DIV),
-    ROW("aten::div.out_mode", tensor_mode_params, lower_div_mode, 0),
-    ROW("aten::div.Scalar_mode_out", scalar_mode_params, lower_div_mode, 0),
+    ROW("aten::div.out_mode", tensor_mode_params, lower_div_mode, NULL, 0),
+    ROW("aten::div.Scalar_mode_out", scalar_mode_params, lower_div_mode, NULL, 0),
     TENSOR("aten::floor_divide.out", BINARY_DIV_FLOOR),
     TENSOR("aten::fmod.Tensor_out", BINARY_FMOD),
     SCALAR("aten::fmod.Scalar_out", BINARY_FMOD),
     TENSOR("aten::remainder.Tensor_out", BINARY_REMAINDER),
     SCALAR("aten::remainder.Scalar_out", BINARY_REMAINDER),
     TENSOR("aten::pow.Tensor_Tensor_out", BINARY_POW),
-    ROW("aten::pow.Scalar_out", base_params, lower_binary, BINARY_POW),
+    ROW("aten::pow.Scalar_out", base_params, lower_binary, NULL, BINARY_POW),
     TENSOR("aten::minimum.out", BINARY_MIN),
     TENSOR("aten::maximum.out", BINARY_MAX),
     TENSOR("aten::atan2.out", BINARY_ATAN2),

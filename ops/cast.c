@@ -1,5 +1,5 @@
 /* Constants, casts, and copies that change nothing. */
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "ops/tables.h"
 
 static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y),
@@ -32,6 +32,16 @@ static vkd_status lower_cast(vkd_lowering *lowering, const void *arguments)
         return vkd_op_output_view(lowering, args->y, &x);
     VKD_TRY(vkd_op_output_in(lowering, args->y, to, vkd_op_layout(lowering, &args->x, 1), &y));
     return vkd_op_move(lowering, &x, y);
+}
+
+static bool chain(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const view_args *args = call->args;
+    bool narrows = net->values[args->x].tensor.dtype == VKD_DTYPE_FLOAT32 &&
+                   net->values[args->y].tensor.dtype == VKD_DTYPE_FLOAT16;
+    return narrows
+               ? vkd_chain_unary(net, args->x, args->y, &(chain_step){.function = CHAIN_HALF}, out)
+               : vkd_chain_copy(net, args->x, args->y, out);
 }
 
 /* src, in the place of what it is broadcast to. */
@@ -81,35 +91,35 @@ static vkd_status lower_prepack(vkd_lowering *lowering, const void *arguments)
 static const vkd_op rows[] = {
     {"et_vk.prepack.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_prepack,
      .kind = VKD_OP_PREPACK},
-    {"aten._to_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"aten._to_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
      .kind = VKD_OP_CAST},
     {"dim_order_ops._to_dim_order_copy.default", to_copy_params, sizeof(view_args), vkd_shape_same,
-     lower_cast, .kind = VKD_OP_CAST},
+     lower_cast, chain, .kind = VKD_OP_CAST},
     {"dim_order_ops._clone_dim_order.default", clone_dim_order_params, sizeof(view_args),
-     vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
+     vkd_shape_same, lower_cast, chain, .kind = VKD_OP_CLONE},
     {"aten.alias_copy.default", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
-     .kind = VKD_OP_CLONE},
+     chain, .kind = VKD_OP_CLONE},
     {"aten.copy.default", copy_params, sizeof(copy_args), shape_copy, lower_copy},
     /* between delegates */
     {"aten::copy.out", copy_params, sizeof(copy_args), shape_copy, lower_copy},
     {"aten::copy_", copy_params, sizeof(copy_args), shape_copy, lower_copy, .effect = true},
     {"aten::fill.Tensor_out", fill_params, sizeof(copy_args), shape_copy, lower_copy},
     {"aten::_to_copy.out", clone_dim_order_params, sizeof(view_args), vkd_shape_same, lower_cast,
-     .kind = VKD_OP_CAST},
+     chain, .kind = VKD_OP_CAST},
     {"dim_order_ops::_to_dim_order_copy.out", clone_dim_order_params, sizeof(view_args),
-     vkd_shape_same, lower_cast, .kind = VKD_OP_CAST},
+     vkd_shape_same, lower_cast, chain, .kind = VKD_OP_CAST},
     {"dim_order_ops::_clone_dim_order.out", clone_dim_order_params, sizeof(view_args),
-     vkd_shape_same, lower_cast, .kind = VKD_OP_CLONE},
-    {"aten::clone.out", clone_params, sizeof(view_args), vkd_shape_same, lower_cast,
+     vkd_shape_same, lower_cast, chain, .kind = VKD_OP_CLONE},
+    {"aten::clone.out", clone_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
      .kind = VKD_OP_CLONE},
-    {"aten::alias_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"aten::alias_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
      .kind = VKD_OP_CLONE},
-    {"aten::detach_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
+    {"aten::detach_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
      .kind = VKD_OP_CLONE},
     {"aten::lift_fresh_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
-     .kind = VKD_OP_CLONE},
+     chain, .kind = VKD_OP_CLONE},
     {"aten::_conj_physical.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
-     .kind = VKD_OP_CLONE},
+     chain, .kind = VKD_OP_CLONE},
 };
 
 const vkd_op_table vkd_cast_ops = VKD_OP_TABLE(rows);

@@ -1,5 +1,5 @@
 /* Clamps by bounds, and of int8 tensors where a rewrite rule made one of them. */
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "shaders/q8_clamp_params.h"
@@ -86,6 +86,16 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return vkd_op_unary(lowering, &clamp, args->x, args->y);
 }
 
+static bool chain(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const clamp_args *args = call->args;
+    const chain_step step = {
+        .function = UNARY_CLAMP,
+        .numbers = {real_bound(&args->low, -INFINITY), real_bound(&args->high, INFINITY)}};
+    return args->low.kind != VKD_NUMBER_SYM && args->high.kind != VKD_NUMBER_SYM &&
+           vkd_chain_unary(net, args->x, args->y, &step, out);
+}
+
 /* ----------------------------------------------------------------------------------------- int8 */
 
 static const vkd_param q8_clamp_parameters[] = {
@@ -124,9 +134,9 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
 }
 
 /* clang-format off */
-#define CLAMP(name_) {name_, clamp_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP}
+#define CLAMP(name_) {name_, clamp_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP}
 #define RELU(name_, bounds_) \
-    {name_, relu_parameters, sizeof(clamp_args), shape, lower, .kind = VKD_OP_CLAMP, .defaults = &bounds_}
+    {name_, relu_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP, .defaults = &bounds_}
 /* clang-format on */
 
 static const vkd_op rows[] = {

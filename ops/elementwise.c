@@ -190,3 +190,48 @@ vkd_status vkd_op_binary(vkd_lowering *lowering, int function, const vkd_number 
                   !vkd_is_float(a_type) && !vkd_is_float(b_type) && !vkd_is_float(tensor->dtype));
     return vkd_op_add_node(lowering, &node, a->tensor, y);
 }
+
+/* --------------------------------------------------------------------------------------- triple */
+
+/* Brings an operand that broadcasts to y's dims. */
+static vkd_status expand(vkd_lowering *lowering, vkd_view *view, vkd_tensor_id y)
+{
+    const vkd_tensor tensor = lowering->graph->tensors[y];
+    vkd_dtype dtype = lowering->graph->tensors[view->tensor].dtype;
+    vkd_tensor_id whole;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, tensor.layout,
+                                 tensor.rank, tensor.dims, &whole));
+    VKD_TRY(vkd_op_move(lowering, view, whole));
+    *view = vkd_view_of(lowering->graph, whole);
+    return VKD_OK;
+}
+
+/* The innermost dims of a walk. */
+static void copy_dims(u32 to[VKD_TRIPLE_DIMS], const uint32_t from[VKD_VIEW_DIMS])
+{
+    memcpy(to, from + VKD_VIEW_DIMS - VKD_TRIPLE_DIMS, VKD_TRIPLE_DIMS * sizeof *to);
+}
+
+vkd_status vkd_op_walk_triple(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y,
+                              vkd_walk *walk, triple_params *params)
+{
+    const vkd_tensor tensor = lowering->graph->tensors[y];
+    for (int i = 0; i < 3; i++)
+        vkd_view_broadcast(&operands[i], tensor.rank, tensor.dims);
+    vkd_walk_make(lowering->graph, y, operands, 3, walk);
+    for (int i = 0; i < 3 && walk->dim_count > VKD_TRIPLE_DIMS; i++) {
+        VKD_TRY(expand(lowering, &operands[i], y));
+        vkd_walk_make(lowering->graph, y, operands, 3, walk);
+    }
+    *params = (triple_params){.groups = walk->groups,
+                              .slots = walk->slots,
+                              .inner = walk->inner,
+                              .a_offset = walk->offsets[0],
+                              .b_offset = walk->offsets[1],
+                              .c_offset = walk->offsets[2]};
+    copy_dims(params->dims, walk->dims);
+    copy_dims(params->a_strides, walk->strides[0]);
+    copy_dims(params->b_strides, walk->strides[1]);
+    copy_dims(params->c_strides, walk->strides[2]);
+    return VKD_OK;
+}

@@ -6,6 +6,7 @@
 #include "ops/lower.h"
 #include "runtime/base/element.h"
 #include "shaders/binary_params.h"
+#include "shaders/triple_params.h"
 #include "shaders/unary_params.h"
 
 /* The output `value` of the current operator in the layout that suits operands of these values. */
@@ -30,6 +31,11 @@ VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, cons
  * smaller one of that and high. */
 VKD_MUST_USE vkd_status vkd_op_between(vkd_lowering *lowering, const vkd_view *x,
                                        const vkd_view *low, const vkd_view *high, vkd_tensor_id y);
+
+/* A walk of y's elements and of three operands that broadcast to them: what does not fit the
+ * kernel's parameters is brought into one piece. */
+VKD_MUST_USE vkd_status vkd_op_walk_triple(vkd_lowering *lowering, vkd_view operands[3],
+                                           vkd_tensor_id y, vkd_walk *walk, triple_params *params);
 
 /* A number of an argument that is not null; for a SymInt the graph is good for its number alone. */
 vkd_number vkd_op_plain(vkd_lowering *lowering, vkd_number number);

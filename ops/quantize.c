@@ -1,7 +1,10 @@
 #include "ops/quantize.h"
+#include "graph/chain.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/quantize_params.h"
+
+#include <math.h>
 
 static const vkd_param quantize_parameters[] = {
     VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale),
@@ -75,11 +78,35 @@ static vkd_status lower_dequantize(vkd_lowering *lowering, const void *arguments
     return vkd_dequantize(lowering, x, y, args->scale, args->zero);
 }
 
+static bool is_sound(const quantize_args *args)
+{
+    return args->low == -128 && args->high == 127 && isfinite(args->scale) && args->scale > 0 &&
+           args->zero >= -128 && args->zero <= 127;
+}
+
+static bool chain_quantize(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const quantize_args *args = call->args;
+    vkd_chain_copy(net, args->x, args->y, out);
+    out->y_scale = (chain_scale){args->scale, args->zero};
+    return is_sound(args) && net->values[args->x].tensor.dtype == VKD_DTYPE_FLOAT32 &&
+           net->values[args->y].tensor.dtype == VKD_DTYPE_INT8;
+}
+
+static bool chain_dequantize(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const quantize_args *args = call->args;
+    vkd_chain_copy(net, args->x, args->y, out);
+    out->x_scales[0] = (chain_scale){args->scale, args->zero};
+    return is_sound(args) && net->values[args->x].tensor.dtype == VKD_DTYPE_INT8 &&
+           net->values[args->y].tensor.dtype == VKD_DTYPE_FLOAT32;
+}
+
 static const vkd_op rows[] = {
     {"quantized_decomposed.quantize_per_tensor.default", quantize_parameters, sizeof(quantize_args),
-     shape, lower_quantize, .kind = VKD_OP_QUANTIZE},
+     shape, lower_quantize, chain_quantize, .kind = VKD_OP_QUANTIZE},
     {"quantized_decomposed.dequantize_per_tensor.default", dequantize_parameters,
-     sizeof(quantize_args), shape, lower_dequantize, .kind = VKD_OP_DEQUANTIZE},
+     sizeof(quantize_args), shape, lower_dequantize, chain_dequantize, .kind = VKD_OP_DEQUANTIZE},
 };
 
 const vkd_op_table vkd_quantize_ops = VKD_OP_TABLE(rows);

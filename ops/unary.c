@@ -1,5 +1,5 @@
 /* Functions of one tensor, element by element: one kernel. Operators with bounds are in clamp.c. */
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 
@@ -20,6 +20,13 @@ static vkd_status lower_plain(vkd_lowering *lowering, const void *arguments)
     const unary_args *args = arguments;
     return vkd_op_unary(lowering, &(vkd_unary){.function = lowering->call->row->code}, args->x,
                         args->y);
+}
+
+static bool chain_plain(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const unary_args *args = call->args;
+    return vkd_chain_unary(net, args->x, args->y,
+                           &(chain_step){.function = (uint32_t)call->row->code}, out);
 }
 
 /* --------------------------------------------------------------------------------- with numbers */
@@ -92,13 +99,22 @@ static vkd_status shape_gelu(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
+static int gelu_function(const unary_args *args)
+{
+    return args->approximate && !strcmp(args->approximate, "tanh") ? UNARY_GELU_TANH : UNARY_GELU;
+}
+
+static bool chain_gelu(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const unary_args *args = call->args;
+    return vkd_chain_unary(net, args->x, args->y,
+                           &(chain_step){.function = (uint32_t)gelu_function(args)}, out);
+}
+
 static vkd_status lower_gelu(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
-    bool tanh_form = args->approximate && !strcmp(args->approximate, "tanh");
-    return vkd_op_unary(lowering,
-                        &(vkd_unary){.function = tanh_form ? UNARY_GELU_TANH : UNARY_GELU}, args->x,
-                        args->y);
+    return vkd_op_unary(lowering, &(vkd_unary){.function = gelu_function(args)}, args->x, args->y);
 }
 
 /* ------------------------------------------------------------------------------------------ pow */
@@ -130,16 +146,32 @@ static vkd_status lower_general_pow(vkd_lowering *lowering, const unary_args *ar
     return vkd_op_binary(lowering, BINARY_POW, NULL, &x, &power, y);
 }
 
+/* -1: none of these, or not known yet. */
+static int power_function(const vkd_number *exponent, bool real)
+{
+    for (size_t i = 0; i < sizeof powers / sizeof *powers && exponent->kind != VKD_NUMBER_SYM; i++)
+        if (exponent->real == powers[i].exponent && (real || powers[i].function < UNARY_FLOATS))
+            return powers[i].function;
+    return -1;
+}
+
 static vkd_status lower_pow(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
     const vkd_number exponent = args->numbers[0];
     bool real = vkd_is_float(vkd_value_tensor(lowering, args->y)->dtype);
-    for (size_t i = 0; i < sizeof powers / sizeof *powers && exponent.kind != VKD_NUMBER_SYM; i++)
-        if (exponent.real == powers[i].exponent && (real || powers[i].function < UNARY_FLOATS))
-            return vkd_op_unary(lowering, &(vkd_unary){.function = powers[i].function}, args->x,
-                                args->y);
-    return lower_general_pow(lowering, args, &exponent);
+    int function = power_function(&exponent, real);
+    return function < 0
+               ? lower_general_pow(lowering, args, &exponent)
+               : vkd_op_unary(lowering, &(vkd_unary){.function = function}, args->x, args->y);
+}
+
+static bool chain_pow(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const unary_args *args = call->args;
+    int function = power_function(&args->numbers[0], true);
+    return function >= 0 && vkd_chain_unary(net, args->x, args->y,
+                                            &(chain_step){.function = (uint32_t)function}, out);
 }
 
 static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x),
@@ -149,9 +181,9 @@ static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x),
 /* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
-#define ROW(name_, params_, lower_) {name_, params_, sizeof(unary_args), vkd_shape_same, lower_}
-#define PLAIN(name_, function_) {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, .code = function_}
-#define GELU(name_) {name_, gelu_params, sizeof(unary_args), shape_gelu, lower_gelu}
+#define ROW(name_, params_, lower_, chain_) {name_, params_, sizeof(unary_args), vkd_shape_same, lower_, chain_}
+#define PLAIN(name_, function_) {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, chain_plain, .code = function_}
+#define GELU(name_) {name_, gelu_params, sizeof(unary_args), shape_gelu, lower_gelu, chain_gelu}
 /* clang-format on */
 
 static const vkd_op rows[] = {
@@ -171,9 +203,9 @@ static const vkd_op rows[] = {
     PLAIN("aten.hardsigmoid.default", UNARY_HARDSIGMOID),
     PLAIN("aten.bitwise_not.default", UNARY_BITWISE_NOT),
     PLAIN("aten.logical_not.default", UNARY_LOGICAL_NOT),
-    ROW("aten.leaky_relu.default", one_params, lower_leaky_relu),
-    ROW("aten.hardshrink.default", one_params, lower_hardshrink),
-    ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow),
+    ROW("aten.leaky_relu.default", one_params, lower_leaky_relu, NULL),
+    ROW("aten.hardshrink.default", one_params, lower_hardshrink, NULL),
+    ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow, chain_pow),
     GELU("aten.gelu.default"),
     /* between delegates */
     PLAIN("aten::abs.out", UNARY_ABS),
@@ -210,10 +242,10 @@ static const vkd_op rows[] = {
     PLAIN("aten::sigmoid.out", UNARY_SIGMOID),
     PLAIN("aten::bitwise_not.out", UNARY_BITWISE_NOT),
     PLAIN("aten::logical_not.out", UNARY_LOGICAL_NOT),
-    ROW("aten::leaky_relu.out", one_params, lower_leaky_relu),
-    ROW("aten::logit.out", one_params, lower_logit),
-    ROW("aten::elu.out", three_params, lower_elu),
-    ROW("aten::pow.Tensor_Scalar_out", pow_params, lower_pow),
+    ROW("aten::leaky_relu.out", one_params, lower_leaky_relu, NULL),
+    ROW("aten::logit.out", one_params, lower_logit, NULL),
+    ROW("aten::elu.out", three_params, lower_elu, NULL),
+    ROW("aten::pow.Tensor_Scalar_out", pow_params, lower_pow, chain_pow),
     GELU("aten::gelu.out"),
 };
 

@@ -1,9 +1,6 @@
 /* Selections by a condition: all operands broadcast. */
 #include "ops/elementwise.h"
 #include "ops/tables.h"
-#include "shaders/where_params.h"
-
-#include <string.h>
 
 typedef struct where_args {
     uint32_t condition, a, b, y; /* y = condition ? a : b */
@@ -38,55 +35,13 @@ static vkd_status shape_fill(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
-/* Brings an operand that broadcasts to y's dims. */
-static vkd_status expand(vkd_lowering *lowering, vkd_view *view, vkd_tensor_id y)
-{
-    const vkd_tensor tensor = lowering->graph->tensors[y];
-    vkd_dtype dtype = lowering->graph->tensors[view->tensor].dtype;
-    vkd_tensor_id whole;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, tensor.layout,
-                                 tensor.rank, tensor.dims, &whole));
-    VKD_TRY(vkd_op_move(lowering, view, whole));
-    *view = vkd_view_of(lowering->graph, whole);
-    return VKD_OK;
-}
-
-/* A walk of y's elements that fits the kernel's parameters. */
-static vkd_status walk_operands(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y,
-                                vkd_walk *walk)
-{
-    const vkd_tensor tensor = lowering->graph->tensors[y];
-    for (int i = 0; i < 3; i++)
-        vkd_view_broadcast(&operands[i], tensor.rank, tensor.dims);
-    vkd_walk_make(lowering->graph, y, operands, 3, walk);
-    for (int i = 0; i < 3 && walk->dim_count > VKD_WHERE_DIMS; i++) {
-        VKD_TRY(expand(lowering, &operands[i], y));
-        vkd_walk_make(lowering->graph, y, operands, 3, walk);
-    }
-    return VKD_OK;
-}
-
-/* The innermost dims of a walk. */
-static void copy_dims(u32 to[VKD_WHERE_DIMS], const uint32_t from[VKD_VIEW_DIMS])
-{
-    memcpy(to, from + VKD_VIEW_DIMS - VKD_WHERE_DIMS, VKD_WHERE_DIMS * sizeof *to);
-}
-
+/* operands: a, b, the condition */
 static vkd_status add_where(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y)
 {
     vkd_walk walk;
-    VKD_TRY(walk_operands(lowering, operands, y, &walk));
-    where_params params = {.groups = walk.groups,
-                           .slots = walk.slots,
-                           .inner = walk.inner,
-                           .c_offset = walk.offsets[0],
-                           .a_offset = walk.offsets[1],
-                           .b_offset = walk.offsets[2]};
-    copy_dims(params.dims, walk.dims);
-    copy_dims(params.c_strides, walk.strides[0]);
-    copy_dims(params.a_strides, walk.strides[1]);
-    copy_dims(params.b_strides, walk.strides[2]);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, 3 * vkd_loop(4 * VKD_WHERE_DIMS, 0),
+    triple_params params;
+    VKD_TRY(vkd_op_walk_triple(lowering, operands, y, &walk, &params));
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_WHERE, 3 * vkd_loop(4 * VKD_TRIPLE_DIMS, 0),
                                 &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (int i = 0; i < 3; i++)
@@ -99,7 +54,7 @@ static vkd_status add_where(vkd_lowering *lowering, vkd_view operands[3], vkd_te
     vkd_node_spec(&node, walk.whole);
     for (int i = 0; i < 3; i++)
         vkd_node_spec(&node, walk.reads[i]);
-    return vkd_op_add_node(lowering, &node, operands[2].tensor, y);
+    return vkd_op_add_node(lowering, &node, operands[1].tensor, y);
 }
 
 static vkd_status lower_where(vkd_lowering *lowering, const void *arguments)
@@ -107,9 +62,9 @@ static vkd_status lower_where(vkd_lowering *lowering, const void *arguments)
     const where_args *args = arguments;
     vkd_view operands[3];
     vkd_tensor_id y;
-    VKD_TRY(vkd_op_view(lowering, args->condition, &operands[0]));
-    VKD_TRY(vkd_op_view(lowering, args->a, &operands[1]));
-    VKD_TRY(vkd_op_view(lowering, args->b, &operands[2]));
+    VKD_TRY(vkd_op_view(lowering, args->a, &operands[0]));
+    VKD_TRY(vkd_op_view(lowering, args->b, &operands[1]));
+    VKD_TRY(vkd_op_view(lowering, args->condition, &operands[2]));
     VKD_TRY(vkd_op_output_as(lowering, args->y,
                              (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
     return add_where(lowering, operands, y);
@@ -120,10 +75,10 @@ static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
     const where_args *args = arguments;
     vkd_view operands[3];
     vkd_tensor_id y;
-    VKD_TRY(vkd_op_view(lowering, args->condition, &operands[0]));
     VKD_TRY(vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->y)->dtype, &args->number,
-                          &operands[1]));
-    VKD_TRY(vkd_op_view(lowering, args->b, &operands[2]));
+                          &operands[0]));
+    VKD_TRY(vkd_op_view(lowering, args->b, &operands[1]));
+    VKD_TRY(vkd_op_view(lowering, args->condition, &operands[2]));
     VKD_TRY(
         vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->b}, 2, &y));
     return add_where(lowering, operands, y);

@@ -2,18 +2,12 @@
 // glslc -O0: its optimiser's unroller forgets what is precise
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "math.glsl"
 #include "binary.glsl"
+#include "binary_arithmetic.glsl"
 
 float of_floats(float a, float b)
 {
     switch (FUNCTION) {
-    case BINARY_ADD: return a + params.alpha * b;
-    case BINARY_SUB: return a - params.alpha * b;
-    case BINARY_MUL: return a * b;
-    case BINARY_DIV: return quotient_of(a, b);
-    case BINARY_MIN: return smaller(a, b);
-    case BINARY_MAX: return larger(a, b);
     case BINARY_EQ: return float(a == b);
     case BINARY_NE: return float(!(a == b));
     case BINARY_LT: return float(a < b);
@@ -23,7 +17,7 @@ float of_floats(float a, float b)
     case BINARY_LOGICAL_AND: return float(!(a == 0.0) && !(b == 0.0));
     case BINARY_LOGICAL_OR: return float(!(a == 0.0) || !(b == 0.0));
     case BINARY_LOGICAL_XOR: return float((a == 0.0) != (b == 0.0));
-    default: return 0.0;
+    default: return arithmetic_of(FUNCTION, a, b, params.alpha);
     }
 }
 

@@ -2,43 +2,10 @@
 // glslc -O0: its optimiser's unroller forgets what is precise
 #version 450
 #extension GL_GOOGLE_include_directive : require
-#include "math.glsl"
 #include "unary.glsl"
+#include "unary_plain.glsl"
 
-// 6 * hardsigmoid(x): a sum of its own, which cancels.
-float ramp(float x)
-{
-    precise float sum = x + 3.0;
-    return x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : sum;
-}
-
-float of_float(float x)
-{
-    switch (FUNCTION) {
-    case UNARY_ABS: return uintBitsToFloat(floatBitsToUint(x) & 0x7fffffffu);
-    case UNARY_NEG: return uintBitsToFloat(floatBitsToUint(x) ^ 0x80000000u);
-    case UNARY_SIGN: return float(x > 0.0) - float(x < 0.0);
-    case UNARY_CLAMP: return bounded(x, params.low, params.high);
-    case UNARY_LOGICAL_NOT: return float(x == 0.0);
-    case UNARY_SQUARE: return x * x;
-    case UNARY_CUBE: return x * x * x;
-    case UNARY_FLOOR: return floor(x);
-    case UNARY_CEIL: return ceil(x);
-    case UNARY_TRUNC: return trunc(x);
-    case UNARY_ROUND: return round_even(x);
-    case UNARY_SQRT: return root_of(x);
-    case UNARY_RSQRT: return 1.0 / root_of(x);
-    case UNARY_RECIPROCAL: return 1.0 / x;
-    case UNARY_RECIPROCAL_SQUARE: return 1.0 / (x * x);
-    case UNARY_ISNAN: return float(is_nan(x));
-    case UNARY_ISINF: return float(is_infinite(x));
-    case UNARY_HARDSWISH: return x * ramp(x) / 6.0;
-    case UNARY_HARDSIGMOID: return ramp(x) / 6.0;
-    case UNARY_HARDSHRINK: return x >= params.low && x <= params.high ? 0.0 : x;
-    case UNARY_LEAKY_RELU: return x > 0.0 ? x : x * params.low;
-    default: return x;
-    }
-}
+float of_float(float x) { return plain_of(FUNCTION, x, params.low, params.high); }
 
 int of_int(int x)
 {

@@ -532,7 +532,8 @@ static bool has_constant_loops(vkd_shader shader)
     static const char *const prefixes[] = {
         "copy",       "move",         "paste",  "gather",   "pad",    "normalise",
         "affine",     "nibble_codes", "places", "resample", "im2col", "conv_dw_",
-        "gemm_coop_", "matmul_rows",  "unary",  "binary",   "where"};
+        "gemm_coop_", "matmul_rows",  "unary",  "binary",   "where",
+        "chain"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

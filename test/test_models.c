@@ -184,6 +184,7 @@ static const option_case same_bits[] = {
     {.name = "clamps apart", .skip_rewrites = VKD_REWRITE_FUSE_CLAMP},
     {.name = "additions apart", .skip_rewrites = VKD_REWRITE_FUSE_ADD},
     {.name = "dequantizes apart", .skip_rewrites = VKD_REWRITE_FUSE_DEQUANTIZE},
+    {.name = "chains apart", .skip_rewrites = VKD_REWRITE_CHAINS},
     {.name = "clamps and additions apart",
      .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
 };

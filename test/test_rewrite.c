@@ -141,7 +141,8 @@ static void rewrite_without(fixture *f, uint32_t skip)
     assert_int_equal(vkd_rewrite(&f->net, skip), VKD_OK);
 }
 
-static void rewrite(fixture *f) { rewrite_without(f, 0); }
+/* Chains would take what the other rules leave. */
+static void rewrite(fixture *f) { rewrite_without(f, VKD_REWRITE_CHAINS); }
 
 static const vkd_call *call_at(const fixture *f, size_t index)
 {
@@ -710,7 +711,7 @@ static void test_other_dequantizes_stay(void **state)
     vkd_arena_release(&f.arena);
 
     linear_model(&f, "et_vk.q8ta_linear.default", -128);
-    rewrite_without(&f, VKD_REWRITE_FUSE_DEQUANTIZE);
+    rewrite_without(&f, VKD_REWRITE_FUSE_DEQUANTIZE | VKD_REWRITE_CHAINS);
     assert_int_equal(f.net.call_count, 2);
     vkd_arena_release(&f.arena);
 }
@@ -730,6 +731,71 @@ static void test_dead_chains_are_dropped(void **state)
     rewrite(&f);
     assert_int_equal(f.net.call_count, 1);
     assert_int_equal(ARGS(view_args, &f, 0)->y, y);
+    vkd_arena_release(&f.arena);
+}
+
+/* add(hardswish(dequantize(x)), second), with the ids of the values: 0 .. 4 and second. */
+static void chain_model(fixture *f)
+{
+    start(f);
+    uint32_t x = tensor4(f, VKD_DTYPE_INT8, 4), real = tensor4(f, VKD_DTYPE_FLOAT32, 4),
+             bent = tensor4(f, VKD_DTYPE_FLOAT32, 4), other = tensor4(f, VKD_DTYPE_FLOAT32, 4),
+             sum = tensor4(f, VKD_DTYPE_FLOAT32, 4);
+    dequantize(f, x, 0.5, 3, real);
+    OP(f, "aten.hardswish.default", real, bent);
+    OP(f, "aten.add.Tensor", bent, other, integer(f, 1), sum);
+    output(f, sum);
+}
+
+static void test_chains(void **state)
+{
+    fixture f;
+    (void)state;
+    chain_model(&f);
+    rewrite_without(&f, 0);
+    assert_int_equal(f.net.call_count, 1);
+    const chain_args *chain = ARGS(chain_args, &f, 0);
+    assert_string_equal(call_at(&f, 0)->name, "vkd.dequantize+hardswish+add");
+    assert_int_equal(chain->x[0], 0);
+    assert_int_equal(chain->x[1], 3);
+    assert_int_equal(chain->x[2], VKD_NO_VALUE);
+    assert_true(chain->x_scales[0].scale == 0.5f && chain->x_scales[0].zero == 3);
+    assert_int_equal(chain->step_count, 2);
+    assert_int_equal(chain->steps[1].a, CHAIN_INPUTS);
+    assert_int_equal(chain->steps[1].b, 1);
+    vkd_arena_release(&f.arena);
+}
+
+static void test_chains_end_at_other_readers(void **state)
+{
+    fixture f;
+    (void)state;
+    chain_model(&f);
+    output(&f, 1); /* what is dequantized is read again, it is not worth a tensor */
+    rewrite_without(&f, 0);
+    assert_int_equal(f.net.call_count, 2);
+    assert_int_equal(ARGS(chain_args, &f, 1)->step_count, 2);
+    vkd_arena_release(&f.arena);
+
+    chain_model(&f);
+    output(&f, 2);
+    rewrite_without(&f, 0);
+    assert_int_equal(f.net.call_count, 2);
+    assert_string_equal(call_at(&f, 0)->name, "vkd.dequantize+hardswish");
+    assert_string_equal(call_at(&f, 1)->name, "aten.add.Tensor");
+    vkd_arena_release(&f.arena);
+}
+
+/* When a state is read says what is read. */
+static void test_chains_read_states_in_time(void **state)
+{
+    fixture f;
+    (void)state;
+    chain_model(&f);
+    f.values[0].tensor.state = true;
+    rewrite_without(&f, 0);
+    assert_int_equal(f.net.call_count, 2);
+    assert_string_equal(call_at(&f, 0)->name, "quantized_decomposed.dequantize_per_tensor.default");
     vkd_arena_release(&f.arena);
 }
 
@@ -772,6 +838,9 @@ int main(void)
         cmocka_unit_test(test_linear_takes_a_dequantize),
         cmocka_unit_test(test_other_dequantizes_stay),
         cmocka_unit_test(test_dead_chains_are_dropped),
+        cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_chains_end_at_other_readers),
+        cmocka_unit_test(test_chains_read_states_in_time),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 #include "support/harness.h"
-
 #include "exec/executor.h"
 #include "graph/plan.h"
+#include "graph/rewrite.h"
 #include "support/lowering.h"
+#include "support/open_ops.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,8 +232,19 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
     return status;
 }
 
-vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
-                       const void *const *inputs, void *const *outputs)
+/* skip: as vkd_rewrite has it. */
+static vkd_status lower_rewritten(harness *h, const vkd_model *model, uint32_t skip,
+                                  vkd_graph *graph, vkd_lowered *lowered)
+{
+    vkd_net net;
+    VKD_TRY(vkd_net_bind(&net, model, open_ops(), graph->arena));
+    VKD_TRY(vkd_rewrite(&net, skip));
+    return lowering_of_net(&h->gpu.context, &net, &h->caps, NULL, graph, lowered);
+}
+
+/* skip: null leaves the model as it is. */
+static vkd_status run(harness *h, const vkd_model *model, const char *variant, const uint32_t *skip,
+                      const void *const *inputs, void *const *outputs, size_t *out_nodes)
 {
     vkd_arena arena;
     vkd_graph graph;
@@ -240,13 +252,28 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
     vkd_status status =
-        lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
+        skip ? lower_rewritten(h, model, *skip, &graph, &lowered)
+             : lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
     if (status == VKD_OK)
         status = execute(h, model, &graph, inputs, outputs);
+    *out_nodes = graph.node_count;
     vkd_arena_release(&arena);
     return status;
+}
+
+vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
+                       const void *const *inputs, void *const *outputs)
+{
+    size_t nodes;
+    return run(h, model, variant, NULL, inputs, outputs, &nodes);
+}
+
+vkd_status harness_run_rewritten(harness *h, const vkd_model *model, uint32_t skip,
+                                 const void *const *inputs, void *const *outputs, size_t *out_nodes)
+{
+    return run(h, model, NULL, &skip, inputs, outputs, out_nodes);
 }
 
 void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count, const char *what)

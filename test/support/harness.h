@@ -93,6 +93,11 @@ void harness_each_dot(void (*body)(harness *h, vkd_random *random), vkd_random *
 VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
                                     const void *const *inputs, void *const *outputs);
 
+/* The same behind the rewrites but those in skip; says how many dispatches there were. */
+VKD_MUST_USE vkd_status harness_run_rewritten(harness *h, const vkd_model *model, uint32_t skip,
+                                              const void *const *inputs, void *const *outputs,
+                                              size_t *out_nodes);
+
 /* Fails the test unless both are the same; says which byte differs first. */
 void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count, const char *what);
 

@@ -1,0 +1,141 @@
+/* Chains of element by element operators, which rules make: one dispatch (graph/chain.h). */
+#include "graph/operators.h"
+#include "ops/elementwise.h"
+#include "ops/tables.h"
+#include "shaders/chain_params.h"
+
+#include <string.h>
+
+static const vkd_param chain_parameters[] = {
+    VKD_TENSOR(chain_args, x[0]),
+    VKD_OPTIONAL_TENSOR(chain_args, x[1]),
+    VKD_OPTIONAL_TENSOR(chain_args, x[2]),
+    VKD_OUTPUT(chain_args, y),
+    VKD_PARAMS_END,
+};
+
+static size_t count_inputs(const chain_args *args)
+{
+    size_t count = 0;
+    while (count < CHAIN_INPUTS && args->x[count] != VKD_NO_VALUE)
+        count++;
+    return count;
+}
+
+static vkd_status shape(vkd_shaping *shaping, const void *arguments)
+{
+    const chain_args *args = arguments;
+    vkd_shape y;
+    VKD_TRY(vkd_shape_broadcast(shaping, args->x, count_inputs(args), &y));
+    return vkd_shape_set(shaping, args->y, y.rank, y.dims);
+}
+
+static void pack_numbers(const void *source, void *dst, size_t size)
+{
+    memcpy(dst, source, sizeof(chain_numbers));
+    memset((char *)dst + sizeof(chain_numbers), 0, size - sizeof(chain_numbers));
+}
+
+static vkd_status add_numbers(vkd_lowering *lowering, const chain_args *args, vkd_tensor_id *out)
+{
+    chain_numbers n = {.y_inverse_scale = 0};
+    for (int i = 0; i < CHAIN_INPUTS; i++) {
+        n.x_scales[i] = args->x_scales[i].scale;
+        n.x_zeros[i] = (float)args->x_scales[i].zero;
+    }
+    if (vkd_value_tensor(lowering, args->y)->dtype == VKD_DTYPE_INT8) {
+        n.y_inverse_scale = vkd_inverse_scale(args->y_scale.scale);
+        n.y_zero = args->y_scale.zero;
+    }
+    for (uint32_t s = 0; s < args->step_count; s++)
+        memcpy(&n.numbers[4 * s], args->steps[s].numbers, sizeof args->steps[s].numbers);
+    return vkd_op_constant(lowering, sizeof n, pack_numbers, &n, sizeof n, 0, out);
+}
+
+static bool has_series(const chain_args *args)
+{
+    for (uint32_t s = 0; s < args->step_count; s++)
+        if (args->steps[s].function >= UNARY_BY_EXP && args->steps[s].function < UNARY_BY_LOG)
+            return true;
+    return false;
+}
+
+static vkd_shader shader_of(const chain_args *args)
+{
+    static const vkd_shader shaders[2][2] = {
+        {VKD_SHADER_CHAIN_SHORT, VKD_SHADER_CHAIN_LONG},
+        {VKD_SHADER_CHAIN_EXP_SHORT, VKD_SHADER_CHAIN_EXP_LONG}};
+    return shaders[has_series(args)][args->step_count > CHAIN_SHORT];
+}
+
+/* An int8 result is for operators that want images; the layout of others is the operands'. */
+static vkd_status add_output(vkd_lowering *lowering, const chain_args *args, vkd_tensor_id *out)
+{
+    if (vkd_value_tensor(lowering, args->y)->dtype == VKD_DTYPE_INT8)
+        return vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, out);
+    return vkd_op_output_as(lowering, args->y, args->x, count_inputs(args), out);
+}
+
+static void add_steps(vkd_node *node, const chain_args *args)
+{
+    vkd_node_spec(node, args->step_count ? CHAIN_INPUTS + args->step_count - 1 : 0);
+    for (uint32_t s = 0; s < CHAIN_STEPS; s++) {
+        const chain_step *step = &args->steps[s];
+        vkd_node_spec(node, s < args->step_count
+                                ? step->function | step->a << 8 | step->b << 16 | 1u << 24
+                                : 0);
+    }
+}
+
+/* Where no operand is, the dims do not matter, and all such nodes share a pipeline. */
+static bool is_walked(const vkd_walk *walk)
+{
+    bool walked = false;
+    for (int i = 0; i < CHAIN_INPUTS; i++)
+        walked |= walk->reads[i] == VKD_READ_GROUP || walk->reads[i] == VKD_READ_EACH;
+    return walked;
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    const chain_args *args = arguments;
+    const size_t count = count_inputs(args);
+    vkd_view operands[CHAIN_INPUTS];
+    vkd_walk walk;
+    triple_params params;
+    vkd_tensor_id numbers, y;
+    for (size_t i = 0; i < CHAIN_INPUTS; i++)
+        VKD_TRY(vkd_op_view(lowering, args->x[i < count ? i : 0], &operands[i]));
+    VKD_TRY(add_output(lowering, args, &y));
+    VKD_TRY(vkd_op_walk_triple(lowering, operands, y, &walk, &params));
+    VKD_TRY(add_numbers(lowering, args, &numbers));
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    const bool walks = is_walked(&walk);
+    vkd_node node =
+        vkd_op_node(lowering, shader_of(args),
+                    3 * vkd_loop(4 * VKD_TRIPLE_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
+    vkd_node_linear(&node, lowering->caps, walk.groups);
+    for (int i = 0; i < CHAIN_INPUTS; i++)
+        vkd_node_read(&node, operands[i].tensor);
+    vkd_node_read(&node, numbers);
+    vkd_node_write(&node, y);
+    for (int i = 0; i < CHAIN_INPUTS; i++)
+        vkd_node_spec(&node, tensors[operands[i].tensor].dtype);
+    vkd_node_spec(&node, tensors[y].dtype);
+    vkd_node_spec(&node, walks ? walk.dim_count : 0);
+    vkd_node_spec(&node, walks && walk.whole);
+    for (int i = 0; i < CHAIN_INPUTS; i++)
+        vkd_node_spec(&node, walk.reads[i]);
+    vkd_node_spec(&node, (uint32_t)count);
+    add_steps(&node, args);
+    return vkd_op_add_node(lowering, &node, operands[0].tensor, y);
+}
+
+static const chain_args no_inputs = {.x = {VKD_NO_VALUE, VKD_NO_VALUE, VKD_NO_VALUE}};
+
+static const vkd_op rows[] = {
+    {"vkd.chain", chain_parameters, sizeof(chain_args), shape, lower, .kind = VKD_OP_CHAIN,
+     .defaults = &no_inputs, .internal = true},
+};
+
+const vkd_op_table vkd_chain_ops = VKD_OP_TABLE(rows);

@@ -1,0 +1,191 @@
+/* Fused operators on a device against the same operators one by one: the same bits. The models are
+ * drawn: expressions of functions, arithmetic that broadcasts, numbers, int8 operands and results.
+ */
+#include "include/vkdelegate.h"
+#include "support/harness.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { RANK = 4, MAX_INPUTS = 3, MAX_POOL = 16, MAX_BYTES = 1 << 16 };
+
+/* A float of the expression. */
+typedef struct term {
+    uint32_t value, dims[RANK];
+} term;
+
+typedef struct expression {
+    hand_model m;
+    vkd_random *random;
+    uint32_t full[RANK];
+    size_t input_count, pool_count;
+    void *inputs[MAX_INPUTS];
+    term pool[MAX_POOL];
+} expression;
+
+static uint32_t below(expression *e, uint32_t count)
+{
+    return (uint32_t)random_range(e->random, 0, (int32_t)count - 1);
+}
+
+static term *add_term(expression *e, const uint32_t *dims)
+{
+    term *t = &e->pool[e->pool_count++];
+    memcpy(t->dims, dims, sizeof t->dims);
+    t->value = hand_tensor(&e->m, VKD_DTYPE_FLOAT32, RANK, dims);
+    return t;
+}
+
+static float draw_scale(expression *e) { return random_float(e->random, 0.01f, 0.1f); }
+
+static void dequantize(expression *e, uint32_t x, const uint32_t *dims)
+{
+    hand_model *m = &e->m;
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x,
+            hand_double(m, (double)draw_scale(e)), hand_int(m, random_range(e->random, -128, 127)),
+            hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m),
+            add_term(e, dims)->value);
+}
+
+static void quantize(expression *e, uint32_t x, uint32_t y)
+{
+    hand_model *m = &e->m;
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x,
+            hand_double(m, (double)draw_scale(e)), hand_int(m, random_range(e->random, -128, 127)),
+            hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
+}
+
+/* A float or an int8 tensor that broadcasts to the result. */
+static void add_input(expression *e)
+{
+    uint32_t dims[RANK];
+    for (uint32_t d = 0; d < RANK; d++)
+        dims[d] = e->input_count && below(e, 4) == 0 ? 1 : e->full[d];
+    size_t count = (size_t)vkd_dims_count(RANK, dims);
+    float *data = calloc(count, sizeof *data);
+    assert_non_null(data);
+    e->inputs[e->input_count++] = data;
+    if (below(e, 2)) {
+        random_int8(e->random, (int8_t *)data, count);
+        dequantize(e, hand_input(&e->m, VKD_DTYPE_INT8, RANK, dims), dims);
+        return;
+    }
+    random_floats(e->random, -4, 4, data, count);
+    term *t = &e->pool[e->pool_count++];
+    memcpy(t->dims, dims, sizeof t->dims);
+    t->value = hand_input(&e->m, VKD_DTYPE_FLOAT32, RANK, dims);
+}
+
+/* The newest term most of the time. */
+static term draw_term(expression *e)
+{
+    return e->pool[below(e, 2) ? e->pool_count - 1 : below(e, (uint32_t)e->pool_count)];
+}
+
+static void add_function(expression *e)
+{
+    static const char *const names[] = {"aten.hardswish.default",   "aten.sigmoid.default",
+                                        "aten.relu.default",        "aten.abs.default",
+                                        "aten.hardsigmoid.default", "aten.tanh.default"};
+    const term x = draw_term(e);
+    HAND_OP(&e->m, names[below(e, 6)], x.value, add_term(e, x.dims)->value);
+}
+
+static void add_clamp(expression *e)
+{
+    hand_model *m = &e->m;
+    const term x = draw_term(e);
+    HAND_OP(m, "aten.clamp.default", x.value, below(e, 3) ? hand_double(m, -0.75) : hand_null(m),
+            hand_int(m, 2), add_term(e, x.dims)->value);
+}
+
+/* A constant of one element, as exporters write Python's numbers. */
+static uint32_t add_number(expression *e)
+{
+    static const float numbers[] = {0.5f, 3, -1.25f, 6};
+    const uint32_t one[] = {1};
+    return hand_constant(&e->m, VKD_DTYPE_FLOAT32, below(e, 2), one, &numbers[below(e, 4)]);
+}
+
+static void add_arithmetic(expression *e)
+{
+    static const char *const names[] = {"aten.mul.Tensor", "aten.div.Tensor",
+                                        "aten.minimum.default", "aten.add.Tensor",
+                                        "aten.sub.Tensor"};
+    hand_model *m = &e->m;
+    const term a = draw_term(e), b = draw_term(e);
+    uint32_t dims[RANK], which = below(e, 5), other = below(e, 3);
+    uint32_t x = other == 1 ? add_number(e) : a.value, y = other == 2 ? add_number(e) : b.value;
+    for (uint32_t d = 0; d < RANK; d++)
+        dims[d] = other == 1              ? b.dims[d]
+                  : other == 2            ? a.dims[d]
+                  : a.dims[d] > b.dims[d] ? a.dims[d]
+                                          : b.dims[d];
+    if (which >= 3)
+        HAND_OP(m, names[which], x, y, hand_double(m, below(e, 2) ? 1 : 0.375),
+                add_term(e, dims)->value);
+    else
+        HAND_OP(m, names[which], x, y, add_term(e, dims)->value);
+}
+
+static void build(expression *e, vkd_random *random)
+{
+    memset(e, 0, sizeof *e);
+    e->random = random;
+    for (uint32_t d = 0; d < RANK; d++)
+        e->full[d] = (uint32_t)random_range(random, 1, d == 1 ? 13 : 6);
+    for (uint32_t i = 1 + below(e, MAX_INPUTS); i > 0; i--)
+        add_input(e);
+    for (uint32_t i = 1 + below(e, 10); i > 0; i--)
+        (below(e, 2) ? add_arithmetic : below(e, 3) ? add_function : add_clamp)(e);
+    const term last = e->pool[e->pool_count - 1];
+    if (below(e, 2)) {
+        quantize(e, last.value, hand_output(&e->m, VKD_DTYPE_INT8, RANK, last.dims));
+        return;
+    }
+    hand_mark_output(&e->m, last.value);
+}
+
+static size_t run(harness *h, expression *e, uint32_t skip, void *output)
+{
+    size_t nodes = 0;
+    vkd_status status = harness_run_rewritten(h, hand_finish(&e->m), skip,
+                                              (const void *const *)e->inputs, &output, &nodes);
+    if (status != VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    return nodes;
+}
+
+static void chains_keep_every_bit(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("chains");
+    size_t joined = 0, single = 0;
+    static expression e;
+    static unsigned char got[MAX_BYTES], expected[MAX_BYTES];
+    for (int i = 0; i < 150; i++) {
+        build(&e, &random);
+        memset(got, 0, sizeof got);
+        memset(expected, 0, sizeof expected);
+        single += run(h, &e, VKD_REWRITE_CHAINS, expected);
+        joined += run(h, &e, 0, got);
+        for (size_t at = 0; at < MAX_BYTES; at++)
+            if (got[at] != expected[at])
+                fail_msg("expression %d: byte %zu is %u, one by one %u", i, at, got[at],
+                         expected[at]);
+        for (size_t k = 0; k < e.input_count; k++)
+            free(e.inputs[k]);
+    }
+    print_message("%zu dispatches instead of %zu\n", joined, single);
+    assert_true(2 * joined < single);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chains_keep_every_bit)};
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}
