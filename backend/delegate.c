@@ -257,6 +257,7 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
         .variant = options->variant,
         .keep_intermediates = options->keep_intermediates,
         .profile = options->profile,
+        .slots = options->in_flight ? options->in_flight : 1,
     };
     return make_first_plan(delegate, options);
 }
@@ -312,6 +313,7 @@ static vkd_status check_numbers(vkd_context *context, const vkd_options *options
         {"select", (uint32_t)options->select, VKD_SELECT_MEASURE},
         {"skip_rewrites", options->skip_rewrites, ALL_REWRITES},
         {"in_flight", options->in_flight, VKD_MAX_IN_FLIGHT},
+        {"max_plans", options->max_plans, VKD_MAX_PLANS},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value > numbers[i].most)
@@ -342,7 +344,9 @@ static vkd_status create_orders(vkd_delegate *delegate)
 /* What there is once for each execution in flight. */
 static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *options)
 {
-    delegate->flight_count = options->in_flight ? options->in_flight : 1;
+    enum { DEFAULT_PLANS = 4 };
+    delegate->flight_count = delegate->planner.slots;
+    delegate->max_plans = options->max_plans ? options->max_plans : DEFAULT_PLANS;
     delegate->flights =
         vkd_arena_alloc(&delegate->arena, delegate->flight_count, sizeof *delegate->flights);
     if (!delegate->flights)
@@ -354,11 +358,22 @@ static vkd_status create_flights(vkd_delegate *delegate, const vkd_options *opti
         if (!flight->outputs)
             return vkd_fail_memory(&delegate->context, "executions in flight");
     }
-    return vkd_delegate_fill_slots(delegate, delegate->plan);
+    return VKD_OK;
+}
+
+/* Memory for executions of the first plan, unless it is to wait until one comes. */
+static vkd_status fill_slots(vkd_delegate *delegate, const vkd_options *options)
+{
+    if (delegate->is_dynamic && options->memory_on_demand)
+        return VKD_OK;
+    if (delegate->is_dynamic)
+        vkd_residents_share_scratch(delegate->residents);
+    return vkd_plan_fill_slots(&delegate->planner, delegate->plan);
 }
 
 static vkd_status warm_up(vkd_delegate *delegate)
 {
+    VKD_TRY(vkd_plan_fill_slots(&delegate->planner, delegate->plan));
     VKD_TRY(vkd_executor_run(delegate->plan->executor));
     return delegate->state_count ? vkd_residents_reset(delegate->residents) : VKD_OK;
 }
@@ -379,12 +394,13 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     VKD_TRY(check_numbers(context, options));
     VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
-    delegate->is_dynamic = wishes.dynamic || can_change(&delegate->net);
+    delegate->is_dynamic = delegate->net.resizes = wishes.dynamic || can_change(&delegate->net);
     VKD_TRY(vkd_engine_join(context, options, &delegate->device, &delegate->commons));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);
     VKD_TRY(build(delegate, options));
     VKD_TRY(create_orders(delegate));
     VKD_TRY(create_flights(delegate, options));
+    VKD_TRY(fill_slots(delegate, options));
     VKD_TRY(vkd_delegate_find_states(delegate));
     if (wishes.warm_up)
         VKD_TRY(warm_up(delegate));

@@ -21,9 +21,6 @@ typedef struct vkd_flight {
     vkd_destination *outputs; /* net.output_count */
 } vkd_flight;
 
-/* Shapes that are remembered, those of the last execution first. */
-enum { VKD_MAX_PLANS = 4 };
-
 typedef struct vkd_failure {
     uint64_t ticket;
     vkd_status status;
@@ -46,10 +43,10 @@ struct vkd_delegate {
     vkd_commons commons;
     vkd_residents *residents;
     vkd_planner planner;
-    vkd_plan *plans[VKD_MAX_PLANS];
-    size_t plan_count;
-    vkd_plan *plan;  /* of the last execution, or the first one */
-    bool is_dynamic; /* executions may have other dims than the file */
+    vkd_plan *plans[VKD_MAX_PLANS + 1]; /* a new one, until the oldest has gone */
+    size_t plan_count, max_plans;       /* vkd_options.max_plans */
+    vkd_plan *plan;                     /* of the last execution, or the first one */
+    bool is_dynamic;                    /* executions may have other dims than the file */
     /* Of an execution to come: */
     vkd_model_value *values;
     vkd_input *inputs;             /* net.input_count */
@@ -97,9 +94,6 @@ VKD_MUST_USE vkd_status vkd_read_specs(vkd_context *context, const vkd_compile_s
  * what vkd_init leaves. */
 void vkd_delegate_set_order(vkd_delegate *delegate, size_t argument,
                             const uint8_t order[VKD_MAX_RANK]);
-
-/* As many slots as executions may be in flight. */
-VKD_MUST_USE vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan);
 
 /* Once the graph has its residents. */
 VKD_MUST_USE vkd_status vkd_delegate_find_states(vkd_delegate *delegate);

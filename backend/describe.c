@@ -64,15 +64,20 @@ void vkd_describe_memory(const vkd_delegate *delegate, vkd_memory_info *out)
 {
     if (!delegate || !out)
         return;
-    const uint32_t slots = vkd_executor_slot_count(delegate->plan->executor);
+    uint64_t scratch = vkd_residents_scratch_bytes(delegate->residents), io = 0;
+    for (size_t i = 0; i < delegate->plan_count; i++) {
+        scratch += vkd_executor_scratch_bytes(delegate->plans[i]->executor);
+        io += vkd_executor_io_bytes(delegate->plans[i]->executor);
+    }
     uint64_t constants, shared;
     vkd_residents_count(delegate->residents, &constants, &shared);
     *out = (vkd_memory_info){
         .constants = constants,
         .constants_shared = shared,
-        .scratch = delegate->plan->graph.scratch_bytes * slots,
-        .scratch_unaliased = delegate->plan->graph.scratch_unaliased_bytes * slots,
-        .io = vkd_executor_io_bytes(delegate->plan->executor) * slots,
+        .scratch = scratch,
+        .scratch_unaliased =
+            delegate->plan->graph.scratch_unaliased_bytes * delegate->planner.slots,
+        .io = io,
         .host = delegate->context.host_bytes,
         .host_peak = delegate->host_peak,
     };

@@ -192,10 +192,10 @@ static bool has_input_dims(const vkd_delegate *delegate, const vkd_plan *plan)
     return true;
 }
 
-/* Makes room for one more plan: the one that was used longest ago goes. */
+/* Of too many plans the one that was used longest ago goes. */
 static vkd_status drop_oldest_plan(vkd_delegate *delegate)
 {
-    if (delegate->plan_count < VKD_MAX_PLANS)
+    if (delegate->plan_count <= delegate->max_plans)
         return VKD_OK;
     size_t oldest = 0;
     for (size_t i = 1; i < delegate->plan_count; i++)
@@ -205,31 +205,29 @@ static vkd_status drop_oldest_plan(vkd_delegate *delegate)
     for (uint32_t slot = 0; slot < delegate->flight_count; slot++)
         if (delegate->flights[slot].ticket && delegate->flights[slot].plan == plan)
             VKD_TRY(complete(delegate, slot));
-    vkd_plan_destroy(plan);
     delegate->plans[oldest] = delegate->plans[--delegate->plan_count];
-    delegate->plan = delegate->plan == plan ? delegate->plans[0] : delegate->plan;
+    if (delegate->plan == plan)
+        delegate->plan = delegate->plans[delegate->plan_count - 1];
+    vkd_plan_destroy(plan);
     return VKD_OK;
 }
 
 static vkd_status make_plan(vkd_delegate *delegate, vkd_plan **out)
 {
-    VKD_TRY(drop_oldest_plan(delegate));
-    VKD_TRY(vkd_plan_lower(&delegate->planner, &delegate->context, delegate->inputs, out));
-    vkd_status status = vkd_plan_prepare(&delegate->planner, *out);
+    vkd_plan *plan;
+    VKD_TRY(vkd_device_check(delegate->device));
+    VKD_TRY(vkd_plan_lower(&delegate->planner, &delegate->context, delegate->inputs, &plan));
+    vkd_status status = vkd_plan_prepare(&delegate->planner, plan);
     if (status == VKD_OK)
-        status = vkd_delegate_fill_slots(delegate, *out);
-    if (status != VKD_OK)
-        vkd_plan_destroy(*out);
-    else
-        delegate->plans[delegate->plan_count++] = *out;
-    return status;
-}
-
-vkd_status vkd_delegate_fill_slots(vkd_delegate *delegate, vkd_plan *plan)
-{
-    while (vkd_executor_slot_count(plan->executor) < delegate->flight_count)
-        VKD_TRY(vkd_executor_add_slot(plan->executor));
-    return VKD_OK;
+        status = vkd_plan_fill_slots(&delegate->planner, plan);
+    if (status != VKD_OK) {
+        vkd_plan_destroy(plan);
+        return status;
+    }
+    plan->used = delegate->last_ticket + 1;
+    delegate->plans[delegate->plan_count++] = plan;
+    *out = plan;
+    return drop_oldest_plan(delegate);
 }
 
 /* The plan for the inputs that were read. A net without SymInts whose inputs have the last
@@ -286,6 +284,7 @@ vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count
         VKD_TRY(read_input(delegate, args, i));
     vkd_plan *plan;
     VKD_TRY(choose_plan(delegate, &plan));
+    VKD_TRY(vkd_plan_fill_slots(&delegate->planner, plan));
     VKD_TRY(read_outputs(delegate, plan, args, count - net->output_count));
     const uint32_t slot = choose_slot(delegate);
     vkd_flight *flight = &delegate->flights[slot];

@@ -37,7 +37,14 @@ vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, cons
 vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan)
 {
     return vkd_executor_create(planner->device, &plan->graph, planner->residents, planner->profile,
-                               &plan->executor);
+                               0, &plan->executor);
+}
+
+vkd_status vkd_plan_fill_slots(const vkd_planner *planner, vkd_plan *plan)
+{
+    while (vkd_executor_slot_count(plan->executor) < planner->slots)
+        VKD_TRY(vkd_executor_add_slot(plan->executor));
+    return VKD_OK;
 }
 
 void vkd_plan_destroy(vkd_plan *plan)

@@ -25,13 +25,16 @@ typedef struct vkd_planner {
     vkd_tuner *tuner; /* null: kernels are chosen by what is known already */
     const char *variant;
     bool keep_intermediates, profile;
+    uint32_t slots; /* vkd_options.in_flight */
 } vkd_planner;
 
 /* Lowers and plans without touching the device. inputs: null for the file's bounds. */
 VKD_MUST_USE vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context,
                                        const vkd_input *inputs, vkd_plan **out);
-/* Makes it ready to run. */
+/* Makes it ready to run but for its slots. */
 VKD_MUST_USE vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan);
+/* As many slots as executions may be in flight, if it has less. */
+VKD_MUST_USE vkd_status vkd_plan_fill_slots(const vkd_planner *planner, vkd_plan *plan);
 void vkd_plan_destroy(vkd_plan *plan); /* accepts null */
 
 /* Whether a plan is for these values, which vkd_shape_net has made for an execution. */

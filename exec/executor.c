@@ -7,7 +7,8 @@
 
 /* What one execution needs for itself. */
 typedef struct vkd_slot {
-    vkd_buffer scratch;
+    const vkd_buffer *scratch; /* the residents', or: */
+    vkd_buffer own_scratch;
     vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count; empty for SymInts */
     vkd_buffer symbols;
     vkd_commands *commands;
@@ -33,7 +34,7 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
     vkd_slice slice = {.offset = tensor->offset, .size = tensor->bytes};
     switch (tensor->place) {
     case VKD_PLACE_SCRATCH:
-        slice.buffer = &slot->scratch;
+        slice.buffer = slot->scratch ? slot->scratch : &slot->own_scratch;
         break;
     case VKD_PLACE_CONSTANT:
     case VKD_PLACE_STATE:
@@ -72,11 +73,20 @@ static vkd_status create_io(vkd_executor *executor, vkd_memory_kind kind, const 
     return VKD_OK;
 }
 
+static vkd_status find_scratch(vkd_executor *executor, vkd_slot *slot)
+{
+    const uint64_t bytes = executor->graph->scratch_bytes;
+    VKD_TRY(
+        vkd_residents_scratch(executor->residents, executor->slot_count, bytes, &slot->scratch));
+    return slot->scratch ? VKD_OK
+                         : vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, bytes,
+                                             "scratch tensors", &slot->own_scratch);
+}
+
 static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
 {
     const vkd_graph *graph = executor->graph;
-    VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_DEVICE, graph->scratch_bytes,
-                              "scratch tensors", &slot->scratch));
+    VKD_TRY(find_scratch(executor, slot));
     if (graph->symbol_bytes)
         VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes,
                                   "symbols", &slot->symbols));
@@ -180,7 +190,7 @@ static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
     for (size_t i = 0; slot->outputs && i < executor->graph->output_count; i++)
         vkd_buffer_destroy(device, &slot->outputs[i]);
     vkd_buffer_destroy(device, &slot->symbols);
-    vkd_buffer_destroy(device, &slot->scratch);
+    vkd_buffer_destroy(device, &slot->own_scratch);
     vkd_free(context, slot->inputs);
     vkd_free(context, slot->outputs);
 }
@@ -208,7 +218,7 @@ vkd_status vkd_executor_add_slot(vkd_executor *executor)
 
 uint32_t vkd_executor_slot_count(const vkd_executor *executor) { return executor->slot_count; }
 
-static vkd_status create(vkd_executor *executor)
+static vkd_status create(vkd_executor *executor, uint32_t slots)
 {
     vkd_device *device = executor->device;
     vkd_context *context = vkd_device_context(device);
@@ -220,11 +230,13 @@ static vkd_status create(vkd_executor *executor)
         VKD_TRY(vkd_residents_create(device, NULL, &executor->residents));
     VKD_TRY(vkd_executor_prepare(device, executor->graph));
     VKD_TRY(vkd_residents_place(executor->residents, executor->graph, executor->resident));
-    return vkd_executor_add_slot(executor);
+    while (executor->slot_count < slots)
+        VKD_TRY(vkd_executor_add_slot(executor));
+    return VKD_OK;
 }
 
 vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_residents *residents,
-                               bool profile, vkd_executor **out)
+                               bool profile, uint32_t slots, vkd_executor **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_executor *executor = vkd_alloc(context, 1, sizeof *executor);
@@ -236,7 +248,7 @@ vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph, vkd_r
     executor->residents = residents;
     executor->owns_residents = !residents;
     executor->profile = profile;
-    vkd_status status = create(executor);
+    vkd_status status = create(executor, slots);
     if (status != VKD_OK) {
         vkd_executor_destroy(executor);
         return status;
@@ -304,34 +316,56 @@ vkd_status vkd_executor_run(vkd_executor *executor)
     return vkd_executor_wait(executor, 0);
 }
 
+/* Null before there is a slot. */
+static const vkd_commands *last_commands(const vkd_executor *executor)
+{
+    return executor->slot_count ? executor->slots[executor->last].commands : NULL;
+}
+
 uint64_t vkd_executor_gpu_ns(const vkd_executor *executor)
 {
-    return vkd_commands_gpu_ns(executor->slots[executor->last].commands);
+    const vkd_commands *commands = last_commands(executor);
+    return commands ? vkd_commands_gpu_ns(commands) : 0;
 }
 
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node)
 {
-    return vkd_commands_dispatch_ns(executor->slots[executor->last].commands, (uint32_t)node);
+    const vkd_commands *commands = last_commands(executor);
+    return commands ? vkd_commands_dispatch_ns(commands, (uint32_t)node) : 0;
 }
 
 uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node)
 {
-    return vkd_commands_dispatch_start_ns(executor->slots[executor->last].commands, (uint32_t)node);
+    const vkd_commands *commands = last_commands(executor);
+    return commands ? vkd_commands_dispatch_start_ns(commands, (uint32_t)node) : 0;
 }
 
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
 {
-    const vkd_slot *slot = &executor->slots[0];
     uint64_t bytes = 0;
-    for (size_t i = 0; i < executor->graph->input_count; i++)
-        bytes += slot->inputs[i].size;
-    for (size_t i = 0; i < executor->graph->output_count; i++)
-        bytes += slot->outputs[i].size;
+    for (const vkd_slot *slot = executor->slots; slot != executor->slots + executor->slot_count;
+         slot++) {
+        for (size_t i = 0; i < executor->graph->input_count; i++)
+            bytes += slot->inputs[i].size;
+        for (size_t i = 0; i < executor->graph->output_count; i++)
+            bytes += slot->outputs[i].size;
+    }
+    return bytes;
+}
+
+uint64_t vkd_executor_scratch_bytes(const vkd_executor *executor)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < executor->slot_count; i++)
+        bytes += executor->slots[i].own_scratch.size;
     return bytes;
 }
 
 vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void *dst)
 {
+    if (!executor->slot_count)
+        return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,
+                        "nothing was executed yet");
     const vkd_slot *slot = &executor->slots[executor->last];
     if (slot->in_flight)
         return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,

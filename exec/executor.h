@@ -12,11 +12,11 @@
 
 typedef struct vkd_executor vkd_executor;
 
-/* Uploads the constants that are not among the residents, creates the pipelines and records slot 0.
- * The graph, the device and the residents must outlive the executor. residents null: its own; then
- * the sources of constants are not read after this returns. */
+/* Uploads the constants that are not among the residents, creates the pipelines and records so many
+ * slots. The graph, the device and the residents must outlive the executor. residents null: its
+ * own; then the sources of constants are not read after this returns. */
 VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph *graph,
-                                            vkd_residents *residents, bool profile,
+                                            vkd_residents *residents, bool profile, uint32_t slots,
                                             vkd_executor **out);
 /* Only compiles a graph's kernels, several at a time; a later executor finds them. */
 VKD_MUST_USE vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph);
@@ -49,7 +49,9 @@ uint64_t vkd_executor_gpu_ns(const vkd_executor *executor);
 uint64_t vkd_executor_node_ns(const vkd_executor *executor, size_t node);
 /* from the start of the whole */
 uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node);
-uint64_t vkd_executor_io_bytes(const vkd_executor *executor); /* of one slot */
+/* Of all slots: of inputs and outputs; of scratch that is not the residents'. */
+uint64_t vkd_executor_io_bytes(const vkd_executor *executor);
+uint64_t vkd_executor_scratch_bytes(const vkd_executor *executor);
 
 /* Copies a tensor's device bytes to dst (at least its `bytes`), from the slot that was waited for
  * last. VKD_INVALID_ARGUMENT if that is in flight again. */

@@ -40,7 +40,7 @@ static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_gr
     measurement->by_clock = caps->type == VKD_TYPE_CPU || !caps->timestamp_bits;
     measurement->repeats = 1;
     VKD_TRY(vkd_plan_memory(graph, caps->storage_alignment, true));
-    VKD_TRY(vkd_executor_create(device, graph, NULL, false, &measurement->executor));
+    VKD_TRY(vkd_executor_create(device, graph, NULL, false, 1, &measurement->executor));
     return run_once(measurement, &unused);
 }
 

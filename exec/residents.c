@@ -37,6 +37,8 @@ struct vkd_residents {
     block *blocks;             /* of what is not shared: a buffer for each upload */
     uint64_t bytes, staging;   /* bytes: of those */
     vkd_constant_bytes source; /* hold null: they are there */
+    bool shares_scratch;
+    vkd_buffer scratch[VKD_MAX_IN_FLIGHT]; /* by slot */
 };
 
 /* --------------------------------------------------------------------------------------- lookup */
@@ -343,6 +345,33 @@ vkd_status vkd_residents_reset(vkd_residents *residents)
     return residents->states ? with_bytes(residents, residents->states, pack_again) : VKD_OK;
 }
 
+/* -------------------------------------------------------------------------------------- scratch */
+
+void vkd_residents_share_scratch(vkd_residents *residents) { residents->shares_scratch = true; }
+
+vkd_status vkd_residents_scratch(vkd_residents *residents, uint32_t slot, uint64_t bytes,
+                                 const vkd_buffer **out)
+{
+    *out = NULL;
+    if (!residents->shares_scratch || slot >= VKD_MAX_IN_FLIGHT)
+        return VKD_OK;
+    vkd_buffer *scratch = &residents->scratch[slot];
+    if (!scratch->handle)
+        VKD_TRY(vkd_buffer_create(residents->device, VKD_MEMORY_DEVICE, bytes, "scratch tensors",
+                                  scratch));
+    if (scratch->size >= bytes)
+        *out = scratch;
+    return VKD_OK;
+}
+
+uint64_t vkd_residents_scratch_bytes(const vkd_residents *residents)
+{
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < VKD_MAX_IN_FLIGHT; i++)
+        bytes += residents->scratch[i].size;
+    return bytes;
+}
+
 /* ----------------------------------------------------------------------------------------- life */
 
 vkd_status vkd_residents_create(vkd_device *device, vkd_constants *constants, vkd_residents **out)
@@ -382,6 +411,8 @@ void vkd_residents_destroy(vkd_residents *residents)
         return;
     vkd_context *context = residents->arena.context;
     give_back(residents);
+    for (uint32_t i = 0; i < VKD_MAX_IN_FLIGHT; i++)
+        vkd_buffer_destroy(residents->device, &residents->scratch[i]);
     for (block *b = residents->blocks; b; b = b->next)
         vkd_buffer_destroy(residents->device, &b->buffer);
     vkd_arena_release(&residents->arena);

@@ -39,6 +39,15 @@ bool vkd_residents_state(const vkd_residents *residents, uint32_t key, vkd_slice
  * Nothing may be in flight. */
 VKD_MUST_USE vkd_status vkd_residents_reset(vkd_residents *residents);
 
+/* From now on a slot's scratch is the same memory for all graphs, as much as the first of them
+ * needs: that with the largest shapes. Executions of different graphs in one slot follow each
+ * other. */
+void vkd_residents_share_scratch(vkd_residents *residents);
+/* The scratch of a slot; *out null where nothing is shared, or not as much. */
+VKD_MUST_USE vkd_status vkd_residents_scratch(vkd_residents *residents, uint32_t slot,
+                                              uint64_t bytes, const vkd_buffer **out);
+uint64_t vkd_residents_scratch_bytes(const vkd_residents *residents);
+
 /* Bytes of the device, and how many of them are of constants that other objects use too. */
 void vkd_residents_count(const vkd_residents *residents, uint64_t *out_bytes, uint64_t *out_shared);
 /* host-visible memory that the largest upload held */

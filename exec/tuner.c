@@ -500,7 +500,7 @@ static vkd_status run_and_check(vkd_tuner *tuner, vkd_graph *graph, vkd_tensor_i
     if (!bytes)
         return vkd_fail_memory(tuner->context, "a result");
     VKD_TRY(vkd_plan_memory(graph, vkd_device_caps(tuner->device)->storage_alignment, true));
-    VKD_TRY(vkd_executor_create(tuner->device, graph, NULL, false, &executor));
+    VKD_TRY(vkd_executor_create(tuner->device, graph, NULL, false, 1, &executor));
     vkd_status status = vkd_executor_run(executor);
     if (status == VKD_OK)
         status = vkd_executor_read(executor, result, bytes);

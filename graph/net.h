@@ -20,6 +20,7 @@ typedef struct vkd_net {
     vkd_model_value *values; /* as the file has them, then those that rewrites added */
     vkd_call *calls;         /* in execution order */
     const uint32_t *inputs, *outputs;
+    bool resizes;     /* executions may come with smaller dims than the file's; of the net's user */
     bool has_symbols; /* SymInts among the values: the file's dims are upper bounds */
 } vkd_net;
 

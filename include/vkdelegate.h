@@ -216,9 +216,20 @@ typedef struct vkd_options {
      * device, its queues and the caches (device, vulkan, validate, cache_dir, no_cache) are the
      * engine's then, and not read here. */
     vkd_engine *engine;
+
+    /* Where shapes can change: for how many sets of shapes what was prepared for an execution is
+     * kept, the last ones used, that of the model's own among them at first; VKD_MAX_PLANS at most;
+     * 0: 4. Each takes host memory, and device memory for inputs, outputs and recorded commands. */
+    uint32_t max_plans;
+    /* Where shapes can change: an execution's memory for intermediate tensors, inputs and outputs
+     * is taken when a set of shapes first comes, as much as that needs, and given back with it.
+     * Else intermediate tensors have memory for the largest shapes from init on, which all sets
+     * share: then a new one can hardly fail for want of memory. */
+    bool memory_on_demand;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64
+#define VKD_MAX_PLANS 64
 
 /* ----------------------------------------------------------------------------- library, devices */
 
@@ -376,14 +387,16 @@ VKD_API VKD_MUST_USE vkd_status vkd_output_info(const vkd_delegate *delegate, si
 /* The device this delegate runs on. */
 VKD_API const vkd_device_info *vkd_delegate_device(const vkd_delegate *delegate);
 
-/* scratch and io: of all executions that can be in flight. */
+/* scratch and io: of all executions that can be in flight, with all sets of shapes that are kept.
+ */
 typedef struct vkd_memory_info {
     uint64_t constants; /* device bytes of packed weights and parameters */
     /* device bytes of intermediate tensors, sharing memory where lifetimes allow */
     uint64_t scratch;
-    uint64_t scratch_unaliased; /* what they would take without sharing */
-    uint64_t io;                /* bytes of the host-visible input and output buffers */
-    uint64_t host;              /* host bytes held after init */
+    /* what they would take without sharing, in the shapes of the last execution */
+    uint64_t scratch_unaliased;
+    uint64_t io;   /* bytes of the host-visible input and output buffers */
+    uint64_t host; /* host bytes held after init */
     /* host bytes held at the worst moment of init; staging, and a file that was read, included */
     uint64_t host_peak;
     /* of `constants`: those that other objects on the engine have too, and are there once for all

@@ -185,6 +185,14 @@ VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype
                                                vkd_pack_fn pack, const void *source,
                                                size_t source_size, vkd_tensor_id *out);
 
+/* A size as a specialisation constant of a kernel that takes it from there if it is not 0, else
+ * from its push constants: in a net whose shapes can change, where another size must compile
+ * nothing. */
+static inline uint32_t vkd_op_size_spec(const vkd_lowering *lowering, uint32_t size)
+{
+    return lowering->net->resizes ? 0 : size;
+}
+
 /* Which dims a list names that vkd_shape_listed has accepted. */
 void vkd_op_listed(const vkd_int_list *list, uint32_t rank, bool out[VKD_MAX_RANK]);
 

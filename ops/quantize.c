@@ -32,7 +32,13 @@ static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id 
 {
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     uint32_t groups = vkd_tensor_groups(to);
-    quantize_params params = {.groups = groups, .n = to->n, .scale = scale, .zero = zero};
+    quantize_params params = {.groups = groups,
+                              .n = to->n,
+                              .c = to->c,
+                              .h = to->h,
+                              .w = to->w,
+                              .scale = scale,
+                              .zero = zero};
     vkd_node node = vkd_op_node(lowering, shader, VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, groups);
     vkd_node_read(&node, x);
@@ -40,9 +46,9 @@ static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id 
     bool moves = from->layout != to->layout;
     vkd_node_spec(&node, from->layout);
     vkd_node_spec(&node, to->layout);
-    vkd_node_spec(&node, moves ? to->c : 1);
-    vkd_node_spec(&node, moves ? to->h : 1);
-    vkd_node_spec(&node, moves ? to->w : 1);
+    vkd_node_spec(&node, moves ? vkd_op_size_spec(lowering, to->c) : 1);
+    vkd_node_spec(&node, moves ? vkd_op_size_spec(lowering, to->h) : 1);
+    vkd_node_spec(&node, moves ? vkd_op_size_spec(lowering, to->w) : 1);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 

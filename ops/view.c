@@ -15,27 +15,38 @@ static bool is_memcpy(const vkd_tensor *src, const vkd_tensor *dst)
     return vkd_same_order(src, dst) && is_dense(src) && is_dense(dst);
 }
 
-static void add_shape_specs(vkd_node *node, const vkd_tensor *t, bool whole)
+static void add_shape_specs(const vkd_lowering *lowering, vkd_node *node, const vkd_tensor *t,
+                            bool whole)
 {
     vkd_node_spec(node, whole ? VKD_ROWS : t->layout);
-    vkd_node_spec(node, whole ? 1 : t->c);
-    vkd_node_spec(node, whole ? 1 : t->h);
-    vkd_node_spec(node, whole ? 1 : t->w);
+    vkd_node_spec(node, whole ? 1 : vkd_op_size_spec(lowering, t->c));
+    vkd_node_spec(node, whole ? 1 : vkd_op_size_spec(lowering, t->h));
+    vkd_node_spec(node, whole ? 1 : vkd_op_size_spec(lowering, t->w));
 }
 
 vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id dst)
 {
     const vkd_tensor *from = &lowering->graph->tensors[src], *to = &lowering->graph->tensors[dst];
     uint32_t size = (uint32_t)vkd_dtype_size(to->dtype);
-    copy_params params = {.words = vkd_tensor_groups(to) * size, .src_n = from->n, .dst_n = to->n};
+    copy_params params = {
+        .words = vkd_tensor_groups(to) * size,
+        .src_n = from->n,
+        .src_c = from->c,
+        .src_h = from->h,
+        .src_w = from->w,
+        .dst_n = to->n,
+        .dst_c = to->c,
+        .dst_h = to->h,
+        .dst_w = to->w,
+    };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COPY, vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.words);
     vkd_node_read(&node, src);
     vkd_node_write(&node, dst);
     bool whole = is_memcpy(from, to);
     vkd_node_spec(&node, size);
-    add_shape_specs(&node, from, whole);
-    add_shape_specs(&node, to, whole);
+    add_shape_specs(lowering, &node, from, whole);
+    add_shape_specs(lowering, &node, to, whole);
     return vkd_op_add_node(lowering, &node, src, dst);
 }
 

@@ -6,7 +6,7 @@
 #include "tensor.glsl"
 
 layout(constant_id = 3) const uint ELEMENT_SIZE = 4; // bytes: 1, 2 or 4
-// All of src equal to all of dst: the bytes are the same.
+// Dims of 0: they are in the push constants. All of src equal to all of dst: the bytes are the same.
 layout(constant_id = 4) const uint SRC_LAYOUT = 0;
 layout(constant_id = 5) const uint SRC_C = 1;
 layout(constant_id = 6) const uint SRC_H = 1;
@@ -20,7 +20,8 @@ layout(push_constant) uniform params_block { copy_params params; };
 layout(binding = 0) readonly buffer src_buffer { uint src[]; };
 layout(binding = 1) writeonly buffer dst_buffer { uint dst[]; };
 
-const bool SAME_DIMS = SRC_C == DST_C && SRC_H == DST_H && SRC_W == DST_W;
+const bool PUSHED = SRC_W == 0;
+const bool SAME_DIMS = !PUSHED && SRC_C == DST_C && SRC_H == DST_H && SRC_W == DST_W;
 const bool SAME_BYTES = SAME_DIMS && SRC_LAYOUT == DST_LAYOUT;
 
 // The element of src for an element of dst, 0 in dst's padding.
@@ -37,8 +38,10 @@ uint load(tensor_params from, tensor_params to, uvec4 i)
 
 uint gather(uint word)
 {
-    tensor_params from = tensor_params(params.src_n, SRC_C, SRC_H, SRC_W, SRC_LAYOUT);
-    tensor_params to = tensor_params(params.dst_n, DST_C, DST_H, DST_W, DST_LAYOUT);
+    tensor_params from = tensor_params(params.src_n, PUSHED ? params.src_c : SRC_C, PUSHED ? params.src_h : SRC_H,
+                                       PUSHED ? params.src_w : SRC_W, SRC_LAYOUT);
+    tensor_params to = tensor_params(params.dst_n, PUSHED ? params.dst_c : DST_C, PUSHED ? params.dst_h : DST_H,
+                                     PUSHED ? params.dst_w : DST_W, DST_LAYOUT);
     if (ELEMENT_SIZE == 4)
         return load(from, to, slot_coords(to, word));
     uint packed = 0;

@@ -5,8 +5,8 @@
 
 VKD_PARAMS_STRUCT(copy_params)
 {
-    u32 words;        /* of dst */
-    u32 src_n, dst_n; /* the other dims are specialisation constants */
+    u32 words; /* of dst */
+    u32 src_n, src_c, src_h, src_w, dst_n, dst_c, dst_h, dst_w;
 };
 
 #endif

@@ -6,9 +6,9 @@
 
 VKD_PARAMS_STRUCT(quantize_params)
 {
-    u32 groups; /* of four slots of y */
-    u32 n;      /* of x and y; the other dims are specialisation constants */
-    f32 scale;  /* quantize: the reciprocal */
+    u32 groups;     /* of four slots of y */
+    u32 n, c, h, w; /* of x and y */
+    f32 scale;      /* quantize: the reciprocal */
     i32 zero;
 };
 

@@ -75,7 +75,7 @@ static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial,
     assert_int_equal(vkd_conv2d_trial_lower(trial, &h->caps, variant, &graph, &y), VKD_OK);
     vkd_conv2d_trial_fill(trial);
     assert_int_equal(vkd_plan_memory(&graph, h->caps.storage_alignment, true), VKD_OK);
-    assert_int_equal(vkd_executor_create(h->gpu.device, &graph, NULL, false, &executor), VKD_OK);
+    assert_int_equal(vkd_executor_create(h->gpu.device, &graph, NULL, false, 1, &executor), VKD_OK);
     void *bytes = vkd_arena_alloc(arena, 1, (size_t)graph.tensors[y].bytes);
     assert_non_null(bytes);
     assert_int_equal(vkd_executor_run(executor), VKD_OK);

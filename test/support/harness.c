@@ -220,7 +220,7 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
                           const void *const *inputs, void *const *outputs)
 {
     vkd_executor *executor;
-    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
+    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, 1, &executor));
     for (size_t i = 0; i < model->input_count; i++)
         memcpy(vkd_executor_input(executor, 0, i), inputs[i],
                model->values[model->inputs[i]].tensor.size);

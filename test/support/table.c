@@ -520,7 +520,7 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
 {
     vkd_executor *executor;
     check_sources(t, graph);
-    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, &executor));
+    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, 1, &executor));
     size_t in = 0, out = 0;
     for (size_t i = 0; i < t->tensor_count; i++) {
         const table_tensor *x = &t->tensors[i];
