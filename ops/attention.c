@@ -25,21 +25,38 @@ typedef struct attention {
     vkd_tensor_id y; /* as q */
 } attention;
 
-static uint32_t lanes_of(const vkd_caps *caps, uint32_t keys)
+/* What the loops of attention_weights.comp take where so many invocations share the keys. */
+static uint64_t weight_loops(const attention *a, uint32_t lanes)
+{
+    const uint64_t rounds = vkd_divide_up(a->keys, lanes);
+    return vkd_loop(rounds, a->width + 1) + 2 * vkd_loop(rounds, 0) + 32;
+}
+
+/* On a CPU as few as will do: they take turns there. */
+static uint32_t lanes_of(const vkd_caps *caps, const attention *a)
 {
     uint32_t lanes = 1,
              most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
-    uint32_t wanted = caps->type == VKD_TYPE_CPU ? 8 : keys;
-    while (lanes * 2 <= most && lanes < wanted)
+    uint32_t wanted = caps->type == VKD_TYPE_CPU ? 8 : a->keys;
+    while (lanes * 2 <= most && (lanes < wanted || vkd_loops_refuse(caps, weight_loops(a, lanes))))
         lanes *= 2;
     return lanes;
 }
 
-static attention_params params_of(const attention *a, const rows *keys, uint32_t word)
+/* Queries whose weights are in memory at once. */
+typedef struct portion {
+    uint32_t first, count;
+    vkd_tensor_id weights;
+} portion;
+
+static attention_params params_of(const attention *a, const portion *part, const rows *keys,
+                                  uint32_t word)
 {
     attention_params params = {
         .heads = a->heads,
-        .queries = a->queries,
+        .queries = part->count,
+        .first = part->first,
+        .all = a->queries,
         .keys = a->keys,
         .width = a->width,
         .group = a->group,
@@ -64,62 +81,74 @@ static attention_params params_of(const attention *a, const rows *keys, uint32_t
     return params;
 }
 
-static vkd_status add_weights(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols,
-                              uint32_t word, vkd_tensor_id p)
+static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const portion *part,
+                              vkd_tensor_id symbols, uint32_t word)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const vkd_tensor_id mask = a->mask.tensor == VKD_NO_TENSOR ? a->q.tensor : a->mask.tensor;
     const vkd_dtype mask_type = tensors[mask].dtype;
-    const attention_params params = params_of(a, &a->k, word);
-    const uint32_t lanes = lanes_of(lowering->caps, a->keys);
-    const uint64_t rounds = vkd_divide_up(a->keys, lanes);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_WEIGHTS,
-                                vkd_loop(rounds, a->width + 1) + 2 * vkd_loop(rounds, 0) + 32,
+    const attention_params params = params_of(a, part, &a->k, word);
+    const uint32_t lanes = lanes_of(lowering->caps, a);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_WEIGHTS, weight_loops(a, lanes),
                                 &params, sizeof params);
     node.specs[0] = lanes;
-    vkd_node_groups(&node, lowering->caps, (uint64_t)a->heads * a->queries);
+    vkd_node_groups(&node, lowering->caps, (uint64_t)a->heads * part->count);
     vkd_node_read(&node, a->q.tensor);
     vkd_node_read(&node, a->k.tensor);
     vkd_node_read(&node, mask);
     vkd_node_read(&node, symbols);
-    vkd_node_write(&node, p);
+    vkd_node_write(&node, part->weights);
     vkd_node_spec(&node, tensors[a->q.tensor].dtype);
     vkd_node_spec(&node, tensors[a->k.tensor].dtype);
     vkd_node_spec(&node, mask_type);
     vkd_node_spec(&node, a->mask.tensor == VKD_NO_TENSOR ? 0 : mask_type == VKD_DTYPE_BOOL ? 2 : 1);
-    node.macs = (uint64_t)a->heads * a->queries * a->keys * a->width;
-    return vkd_op_add_node(lowering, &node, a->q.tensor, p);
+    node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
+    return vkd_op_add_node(lowering, &node, a->q.tensor, part->weights);
 }
 
-static vkd_status add_values(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols,
-                             uint32_t word, vkd_tensor_id p)
+static vkd_status add_values(vkd_lowering *lowering, const attention *a, const portion *part,
+                             vkd_tensor_id symbols, uint32_t word)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
-    const attention_params params = params_of(a, &a->v, word);
+    const attention_params params = params_of(a, part, &a->v, word);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 0),
                                 &params, sizeof params);
     vkd_node_linear(&node, lowering->caps,
-                    vkd_divide_up((uint64_t)a->heads * a->queries * a->width, 4));
-    vkd_node_read(&node, p);
+                    vkd_divide_up((uint64_t)a->heads * part->count * a->width, 4));
+    vkd_node_read(&node, part->weights);
     vkd_node_read(&node, a->v.tensor);
     vkd_node_read(&node, symbols);
     vkd_node_write(&node, a->y);
     vkd_node_spec(&node, tensors[a->v.tensor].dtype);
     vkd_node_spec(&node, tensors[a->y].dtype);
-    node.macs = (uint64_t)a->heads * a->queries * a->keys * a->width;
+    node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->v.tensor, a->y);
+}
+
+/* All queries, or as many as keep the weights in bounds, so that memory does not grow with the
+ * square of a text's length. Parts of y must end with a group of four. */
+static uint32_t part_of(const attention *a)
+{
+    const uint64_t most = 32 << 20, row = 4 * (uint64_t)a->heads * vkd_align_up(a->keys, 4);
+    const uint64_t fit = row ? most / row : a->queries;
+    return a->width % 4 || fit >= a->queries ? a->queries : fit ? (uint32_t)fit : 1;
 }
 
 static vkd_status emit(vkd_lowering *lowering, const attention *a)
 {
-    const uint32_t dims[] = {a->heads, a->queries, (uint32_t)vkd_align_up(a->keys, 4)};
-    vkd_tensor_id p, symbols;
+    const uint32_t most = part_of(a);
+    vkd_tensor_id symbols;
     uint32_t word;
     VKD_TRY(vkd_op_symbol(lowering, a->start, a->q.tensor, &symbols, &word));
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 3,
-                                 dims, &p));
-    VKD_TRY(add_weights(lowering, a, symbols, word, p));
-    return add_values(lowering, a, symbols, word, p);
+    for (uint32_t first = 0; first < a->queries; first += most) {
+        portion part = {first, a->queries - first < most ? a->queries - first : most, VKD_NO_TENSOR};
+        const uint32_t dims[] = {a->heads, part.count, (uint32_t)vkd_align_up(a->keys, 4)};
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32,
+                                     VKD_ROWS, 3, dims, &part.weights));
+        VKD_TRY(add_weights(lowering, a, &part, symbols, word));
+        VKD_TRY(add_values(lowering, a, &part, symbols, word));
+    }
+    return VKD_OK;
 }
 
 /* ------------------------------------------------------------------------------------ operators */

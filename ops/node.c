@@ -65,6 +65,22 @@ const char *vkd_dims_text(vkd_arena *arena, uint32_t rank, const uint32_t *dims)
     return vkd_arena_printf(arena, "%s", rank ? text : "scalar");
 }
 
+/* Before anything is packed for it. */
+static vkd_status check_ranges(vkd_lowering *lowering, const vkd_node *node)
+{
+    for (uint32_t b = 0; b < node->binding_count; b++) {
+        const vkd_tensor *tensor = &lowering->graph->tensors[node->bindings[b].tensor];
+        if (tensor->bytes > lowering->caps->max_storage_range)
+            return vkd_op_fail(
+                lowering, VKD_UNSUPPORTED,
+                "a tensor of %llu bytes is needed, and %s binds at most %llu: export "
+                "with smaller types (f16, 8 or 4 bits) or use another device",
+                (unsigned long long)tensor->bytes, lowering->caps->name,
+                (unsigned long long)lowering->caps->max_storage_range);
+    }
+    return VKD_OK;
+}
+
 vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id x, vkd_tensor_id y)
 {
     vkd_arena *arena = lowering->graph->arena;
@@ -80,6 +96,7 @@ vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id
                            "device ends them after %u",
                            vkd_shaders[node->shader].name, (unsigned long long)node->loops,
                            lowering->caps->max_loops);
+    VKD_TRY(check_ranges(lowering, node));
     const vkd_tensor *from = &lowering->graph->tensors[x], *to = &lowering->graph->tensors[y];
     if (!node->shape[0]) {
         const char *a = vkd_dims_text(arena, from->rank, from->dims),

@@ -1,4 +1,5 @@
-// The values of attention: an invocation makes four elements of y, which lies [s][h][d] with d a multiple of 4, or a word of it.
+// The values of attention: an invocation makes four elements of y, which lies [s][h][d] or [h][s][d]. Where these are not all queries d is a
+// multiple of 4.
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
@@ -32,5 +33,6 @@ void main()
         [[unroll]] for (uint i = 0; i < 4; i++)
             if (l < count[i])
                 result[i] += p[row[i] + l] * v_load(at[i] + l * params.k_l);
-    y_store4(group, result);
+    uint before = params.q_h < params.q_s ? params.first * params.heads : params.first + h.x * (params.all - params.queries);
+    y_store4(group + before * params.width / 4, result);
 }

@@ -47,8 +47,8 @@ void main()
         return;
     uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, row = unit * params.row;
     uint count = keys_of(s, params.symbol == ~0u ? params.start : symbols[params.symbol]);
-    uint q_at = params.q_offset + s * params.q_s + h * params.q_h, k_at = params.k_offset + h / params.group * params.k_h;
-    uint mask_at = params.mask_offset + h * params.mask_h + s * params.mask_s;
+    uint q_at = params.q_offset + (params.first + s) * params.q_s + h * params.q_h, k_at = params.k_offset + h / params.group * params.k_h;
+    uint mask_at = params.mask_offset + h * params.mask_h + (params.first + s) * params.mask_s;
     float most = uintBitsToFloat(0xff800000u);
     for (uint l = lane; l < count; l += lanes) {
         float v = score(q_at, k_at + l * params.k_l);
