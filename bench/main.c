@@ -26,8 +26,8 @@ typedef struct bench_app {
 
 static const char help_text[] =
     "\n"
-    "Shapes: resnet50, mobilenet_v2, et_vk (built in; all by default), a model (*.pte), or a text "
-    "file with a shape a line:\n"
+    "Shapes: resnet50, mobilenet_v2, et_vk (built in; these by default), mobilenet_v3, vit_b16, "
+    "decoder (built in), a model (*.pte), or a text file with a shape a line:\n"
     "  1x64x56x56 -> 64 3x3 s1 p1 d1 g1      input NxCxHxW -> output channels, kernel, stride, "
     "padding, dilation, groups\n"
     "  1x64x28x28 -> 32 2x2 s2 f16 t         floats; transposed\n"

@@ -218,19 +218,85 @@ static vkd_status add_mobilenet_v2(vkd_arena *arena, bench_shapes *shapes)
 }
 
 /* Those of ExecuTorch's own q8ta_conv2d benchmark. */
-static vkd_status add_et_vk(vkd_arena *arena, bench_shapes *shapes)
-{
-    static const char *const texts[] = {
-        "1x3x256x256 -> 32 3x3 p0",          "1x32x128x128 -> 64 3x3 p1",
-        "1x64x128x128 -> 64 3x3 p1",         "1x64x128x128 -> 64 3x3 p1 g2",
-        "1x64x256x256 -> 64 3x3 p1 g2",      "1x96x128x128 -> 96 3x3 s2 p1 g3",
-        "1x128x128x128 -> 128 5x5 s2 p2 g4", "1x128x256x256 -> 128 5x5 s2 p2 g4",
-        "1x512x7x7 -> 512 3x3 p1",           "1x1024x14x14 -> 2048 1x1 s2",
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        VKD_TRY(add_text(arena, "et_vk", texts[i], shapes));
-    return VKD_OK;
-}
+static const char *const et_vk[] = {
+    "1x3x256x256 -> 32 3x3 p0",
+    "1x32x128x128 -> 64 3x3 p1",
+    "1x64x128x128 -> 64 3x3 p1",
+    "1x64x128x128 -> 64 3x3 p1 g2",
+    "1x64x256x256 -> 64 3x3 p1 g2",
+    "1x96x128x128 -> 96 3x3 s2 p1 g3",
+    "1x128x128x128 -> 128 5x5 s2 p2 g4",
+    "1x128x256x256 -> 128 5x5 s2 p2 g4",
+    "1x512x7x7 -> 512 3x3 p1",
+    "1x1024x14x14 -> 2048 1x1 s2",
+    NULL,
+};
+
+/* MobileNetV3-large's, with the squeezes of its blocks and its two linear layers. */
+static const char *const mobilenet_v3[] = {
+    "1x3x224x224 -> 16 3x3 s2 p1",
+    "1x16x112x112 -> 16 3x3 p1 g16",
+    "1x16x112x112 -> 16 1x1",
+    "1x16x112x112 -> 64 1x1",
+    "1x64x112x112 -> 64 3x3 s2 p1 g64",
+    "1x64x56x56 -> 24 1x1",
+    "1x24x56x56 -> 72 1x1",
+    "1x72x56x56 -> 72 3x3 p1 g72",
+    "1x72x56x56 -> 24 1x1",
+    "1x72x56x56 -> 72 5x5 s2 p2 g72",
+    "1x72x1x1 -> 24 1x1",
+    "1x24x1x1 -> 72 1x1",
+    "1x72x28x28 -> 40 1x1",
+    "1x40x28x28 -> 120 1x1",
+    "1x120x28x28 -> 120 5x5 p2 g120",
+    "1x120x1x1 -> 32 1x1",
+    "1x32x1x1 -> 120 1x1",
+    "1x120x28x28 -> 40 1x1",
+    "1x40x28x28 -> 240 1x1",
+    "1x240x28x28 -> 240 3x3 s2 p1 g240",
+    "1x240x14x14 -> 80 1x1",
+    "1x80x14x14 -> 200 1x1",
+    "1x200x14x14 -> 200 3x3 p1 g200",
+    "1x200x14x14 -> 80 1x1",
+    "1x80x14x14 -> 480 1x1",
+    "1x480x14x14 -> 480 3x3 p1 g480",
+    "1x480x1x1 -> 120 1x1",
+    "1x120x1x1 -> 480 1x1",
+    "1x480x14x14 -> 112 1x1",
+    "1x112x14x14 -> 672 1x1",
+    "1x672x14x14 -> 672 5x5 s2 p2 g672",
+    "1x672x1x1 -> 168 1x1",
+    "1x168x1x1 -> 672 1x1",
+    "1x672x7x7 -> 160 1x1",
+    "1x160x7x7 -> 960 1x1",
+    "1x960x7x7 -> 960 5x5 p2 g960",
+    "1x960x7x7 -> 160 1x1",
+    "1x960x1x1 -> 1280 1x1",
+    "1x1280x1x1 -> 1000 1x1",
+    NULL,
+};
+
+/* ViT-B/16's: the patches, then linear layers, whose rows are pixels. */
+static const char *const vit_b16[] = {
+    "1x3x224x224 -> 768 16x16 s16",
+    "1x768x1x197 -> 2304 1x1",
+    "1x768x1x197 -> 768 1x1",
+    "1x768x1x197 -> 3072 1x1",
+    "1x3072x1x197 -> 768 1x1",
+    "1x768x1x1 -> 1000 1x1",
+    NULL,
+};
+
+/* Linear layers of a decoder of 1024 dims: a token, a few, a prompt. */
+static const char *const decoder[] = {
+    "1x1024x1x1 -> 2048 1x1",   "1x1024x1x1 -> 1024 1x1",
+    "1x2048x1x1 -> 1024 1x1",   "1x1024x1x1 -> 3072 1x1",
+    "1x3072x1x1 -> 1024 1x1",   "1x1024x1x1 -> 151936 1x1",
+    "1x1024x1x8 -> 3072 1x1",   "1x3072x1x8 -> 1024 1x1",
+    "1x1024x1x128 -> 2048 1x1", "1x1024x1x128 -> 1024 1x1",
+    "1x2048x1x128 -> 1024 1x1", "1x1024x1x128 -> 3072 1x1",
+    "1x3072x1x128 -> 1024 1x1", NULL,
+};
 
 /* ---------------------------------------------------------------------------------------- files */
 
@@ -301,16 +367,28 @@ static vkd_status add_model(vkd_arena *arena, const vkd_caps *caps, const char *
 
 static const struct {
     const char *name;
-    vkd_status (*add)(vkd_arena *arena, bench_shapes *shapes);
-} sets[] = {{"resnet50", add_resnet50}, {"mobilenet_v2", add_mobilenet_v2}, {"et_vk", add_et_vk}};
+    vkd_status (*add)(vkd_arena *arena, bench_shapes *shapes); /* or a list: */
+    const char *const *texts;
+} sets[] = {{"resnet50", add_resnet50, NULL}, {"mobilenet_v2", add_mobilenet_v2, NULL},
+            {"et_vk", NULL, et_vk},           {"mobilenet_v3", NULL, mobilenet_v3},
+            {"vit_b16", NULL, vit_b16},       {"decoder", NULL, decoder}};
 const char bench_shape_sets[] = "resnet50,mobilenet_v2,et_vk";
+
+static vkd_status add_set(vkd_arena *arena, size_t set, bench_shapes *shapes)
+{
+    if (sets[set].add)
+        return sets[set].add(arena, shapes);
+    for (const char *const *text = sets[set].texts; *text; text++)
+        VKD_TRY(add_text(arena, sets[set].name, *text, shapes));
+    return VKD_OK;
+}
 
 vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps, const char *source,
                             bench_shapes *shapes)
 {
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         if (!strcmp(source, sets[i].name))
-            return sets[i].add(arena, shapes);
+            return add_set(arena, i, shapes);
     char *bytes;
     size_t size, length = strlen(source);
     const char *name = strrchr(source, '/');

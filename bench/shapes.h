@@ -21,7 +21,7 @@ typedef struct bench_shapes {
 VKD_MUST_USE vkd_status bench_shapes_add(vkd_arena *arena, const vkd_caps *caps, const char *source,
                                          bench_shapes *shapes);
 
-/* The names of the built-in lists, with commas between them. */
+/* The names of the built-in lists for int8, with commas between them. */
 extern const char bench_shape_sets[];
 
 /* "i8", "f32" or "f16"; false for anything else. */

@@ -17,7 +17,7 @@ static const struct {
     {VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME, VK_API_VERSION_1_2,
      offsetof(vkd_features, memory_model)},
     {VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME, VK_API_VERSION_1_2,
-     offsetof(vkd_features, shader_int8)},
+     offsetof(vkd_features, small_types)},
     {VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, 0, offsetof(vkd_features, cooperative_matrix)},
     {VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 0, offsetof(vkd_features, sm_builtins)},
     {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
@@ -201,8 +201,23 @@ static void fill_properties(const vkd_instance *instance, vkd_adapter *adapter)
     caps->dot = vkd_caps_best_dot(caps);
 }
 
-/* Whether the matrix units multiply 16x32 by 32x16 int8 values into int32, a subgroup at a time. */
-static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handle)
+/* Operands and sums of 16x16 products of k values. */
+typedef struct matrix_shape {
+    uint32_t k;
+    VkComponentTypeNV factors, sums;
+} matrix_shape;
+
+static bool is_shape(const VkCooperativeMatrixPropertiesNV *has, const matrix_shape *wanted)
+{
+    return has->MSize == 16 && has->NSize == 16 && has->KSize == wanted->k &&
+           has->scope == VK_SCOPE_SUBGROUP_NV && has->AType == wanted->factors &&
+           has->BType == wanted->factors && has->CType == wanted->sums &&
+           has->DType == wanted->sums;
+}
+
+/* Whether the matrix units multiply so, a subgroup at a time. */
+static bool multiplies(const vkd_instance *instance, VkPhysicalDevice handle,
+                       const matrix_shape *wanted)
 {
     VkCooperativeMatrixPropertiesNV shapes[64];
     uint32_t count = sizeof shapes / sizeof shapes[0];
@@ -217,12 +232,7 @@ static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handl
     if (result != VK_SUCCESS && result != VK_INCOMPLETE)
         return false;
     for (uint32_t i = 0; i < count && i < room; i++)
-        if (shapes[i].MSize == 16 && shapes[i].NSize == 16 && shapes[i].KSize == 32 &&
-            shapes[i].scope == VK_SCOPE_SUBGROUP_NV &&
-            shapes[i].AType == VK_COMPONENT_TYPE_SINT8_NV &&
-            shapes[i].BType == VK_COMPONENT_TYPE_SINT8_NV &&
-            shapes[i].CType == VK_COMPONENT_TYPE_SINT32_NV &&
-            shapes[i].DType == VK_COMPONENT_TYPE_SINT32_NV)
+        if (is_shape(&shapes[i], wanted))
             return true;
     return false;
 }
@@ -230,19 +240,25 @@ static bool multiplies_int8(const vkd_instance *instance, VkPhysicalDevice handl
 static void fill_matrix(const vkd_instance *instance, vkd_adapter *adapter)
 {
     const vkd_features *has = &adapter->features;
-    if (!has->cooperative_matrix || !has->memory_model || !has->shader_int8)
+    if (!has->cooperative_matrix || !has->memory_model || !has->small_types)
         return;
     VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV};
     VkPhysicalDeviceVulkanMemoryModelFeatures model = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES, .pNext = &matrix};
-    VkPhysicalDeviceShaderFloat16Int8Features int8 = {
+    VkPhysicalDeviceShaderFloat16Int8Features types = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES, .pNext = &model};
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-                                          .pNext = &int8};
+                                          .pNext = &types};
     instance->vkGetPhysicalDeviceFeatures2(adapter->handle, &features);
-    adapter->caps.matrix_int8 = matrix.cooperativeMatrix && model.vulkanMemoryModel &&
-                                int8.shaderInt8 && multiplies_int8(instance, adapter->handle);
+    static const matrix_shape int8 = {32, VK_COMPONENT_TYPE_SINT8_NV, VK_COMPONENT_TYPE_SINT32_NV},
+                              halves = {16, VK_COMPONENT_TYPE_FLOAT16_NV,
+                                        VK_COMPONENT_TYPE_FLOAT32_NV};
+    const bool usable = matrix.cooperativeMatrix && model.vulkanMemoryModel;
+    adapter->caps.matrix_int8 =
+        usable && types.shaderInt8 && multiplies(instance, adapter->handle, &int8);
+    adapter->caps.matrix_f16 =
+        usable && types.shaderFloat16 && multiplies(instance, adapter->handle, &halves);
 }
 
 /* The family that fits the wish, with its number in *out_index: VKD_ANY_FAMILY if there is none. */

@@ -8,8 +8,8 @@
 /* Optional device extensions and features that are used where present. */
 typedef struct vkd_features {
     bool integer_dot_product;
-    /* cooperative matrices of int8 need all three */
-    bool cooperative_matrix, memory_model, shader_int8;
+    /* cooperative matrices need all three; small_types: int8 and f16 in shaders */
+    bool cooperative_matrix, memory_model, small_types;
     /* tells how many multiprocessors there are */
     bool sm_builtins;
     bool portability_subset; /* must be enabled where it is present */

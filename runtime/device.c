@@ -72,14 +72,16 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .pNext = &matrix,
         .vulkanMemoryModel = VK_TRUE,
     };
-    VkPhysicalDeviceShaderFloat16Int8Features int8 = {
+    VkPhysicalDeviceShaderFloat16Int8Features types = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
         .pNext = &model,
-        .shaderInt8 = VK_TRUE,
+        .shaderInt8 = device->caps.matrix_int8,
+        .shaderFloat16 = device->caps.matrix_f16,
     };
+    const bool matrix_units = device->caps.matrix_int8 || device->caps.matrix_f16;
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = device->caps.matrix_int8     ? (void *)&int8
+        .pNext = matrix_units                 ? (void *)&types
                  : device->caps.dot_supported ? (void *)&dot
                                               : NULL,
         .queueCreateInfoCount = 1,
@@ -136,7 +138,8 @@ static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *given)
     adopt_adapter(device, &adapter);
     device->caps.dot_supported = device->caps.dot_supported && vulkan->integer_dot_product;
     device->caps.dot = vkd_caps_best_dot(&device->caps);
-    device->caps.matrix_int8 = false; /* whether it is enabled there is not known */
+    /* whether they are enabled there is not known */
+    device->caps.matrix_int8 = device->caps.matrix_f16 = false;
     VKD_TRY(vkd_device_load(&device->instance, vulkan->device, &device->vk));
     device->handle = vulkan->device;
     device->queues[0] = vulkan->queue;

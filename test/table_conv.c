@@ -9,7 +9,7 @@
 typedef struct drawn {
     vkd_shape x, w, y;
     uint32_t groups, dims;
-    bool transposed, pointwise;
+    bool transposed, pointwise, plain; /* plain: a product of matrices */
     int64_t kernel[2], stride[2], padding[2], dilation[2], output_padding[2];
 } drawn;
 
@@ -31,10 +31,10 @@ static void draw_channels(table *t, drawn *d)
 {
     static const uint32_t units[] = {1, 1, 3, 4, 8, 16}, most[] = {12, 12, 5, 9, 5, 3};
     uint32_t i = table_below(t, 6), o = table_below(t, 6);
-    d->groups = table_chance(t, 2) ? 1 : 1 + table_below(t, 4);
+    d->groups = d->plain || table_chance(t, 2) ? 1 : 1 + table_below(t, 4);
     uint32_t in = units[i] * (1 + table_below(t, most[i])),
              out = units[o] * (1 + table_below(t, most[o]));
-    if (is_for(t, "depthwise") || table_chance(t, 4)) { /* a channel a group */
+    if (is_for(t, "depthwise") || (!d->plain && table_chance(t, 4))) { /* a channel a group */
         d->groups = in;
         in = 1;
         out = table_chance(t, 4) ? 1 + table_below(t, 3) : 1;
@@ -67,7 +67,7 @@ static void draw_window(table *t, drawn *d, int axis)
     do {
         in = given ? range(t, 1, table_chance(t, 4) ? 30 : 12) : 1;
         d->kernel[axis] = given && !is_pointwise ? range(t, 1, 5) : 1;
-        d->stride[axis] = given ? range(t, 1, 3) : 1;
+        d->stride[axis] = given && !d->plain ? range(t, 1, 3) : 1;
         d->padding[axis] = given && !is_pointwise ? range(t, 0, 3) : 0;
         d->dilation[axis] = given && table_chance(t, 3) ? range(t, 1, 3) : 1;
         d->output_padding[axis] = d->transposed && given ? range(t, 0, d->stride[axis] - 1) : 0;
@@ -86,7 +86,8 @@ static drawn draw_shapes(table *t)
     drawn d = {.dims = table_chance(t, 3) ? 1 : 2,
                .transposed = table_chance(t, 4),
                .pointwise = table_chance(t, 4)};
-    if (is_for(t, "pointwise"))
+    d.plain = is_for(t, "pointwise vector");
+    if (d.plain || is_for(t, "pointwise"))
         d.pointwise = true;
     if (d.pointwise || is_for(t, "depthwise_row"))
         d.transposed = false;

@@ -80,9 +80,11 @@ static void choices(void **state)
         {FAKE_LLVMPIPE, {96, 96, 56, {9, 9}, 1, 4, 1, 96, 0}, "depthwise"},
         {FAKE_LLVMPIPE, {64, 32, 28, {2, 2}, 2, 0, 1, 1, 1}, "implicit lanes 4x32"},
         {FAKE_LLVMPIPE, {6, 10, 28, {3, 3}, 1, 1, 1, 2, 0}, "general"},
-        {FAKE_H100, {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0}, "implicit 8x8"},
+        {FAKE_H100, {64, 64, 56, {3, 3}, 1, 1, 1, 1, 0}, "implicit block 32x32"},
         {FAKE_H100, {64, 4, 56, {3, 3}, 1, 1, 1, 1, 0}, "implicit 4x4"},
         {FAKE_H100, {64, 32, 28, {2, 2}, 2, 0, 1, 1, 1}, "implicit 4x4"},
+        {FAKE_H100, {1024, 1024, 1, {1, 1}, 1, 0, 1, 1, 0}, "pointwise vector 1x4"},
+        {FAKE_H100, {512, 512, 64, {3, 3}, 1, 1, 1, 1, 0}, "implicit block 128x128"},
         {FAKE_H100, {96, 96, 56, {3, 3}, 1, 1, 1, 96, 0}, "depthwise_row 4x4"},
         {FAKE_ADRENO_640, {96, 96, 56, {5, 5}, 1, 2, 1, 96, 0}, "depthwise_row 4x4"},
         {FAKE_ADRENO_640, {6, 10, 28, {3, 3}, 1, 1, 1, 2, 0}, "general"},
@@ -102,6 +104,7 @@ typedef struct changes {
     uint32_t texels, groups_y, groups_z, subgroup;
     bool no_shuffle;
     uint32_t left_out;
+    bool halves; /* of the problem: its operands */
 } changes;
 
 #define IS_LONG "its sums are longer than the device's loops may be"
@@ -114,6 +117,11 @@ typedef struct changes {
 #define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
 #define TOO_LARGE "its tensors are larger than a texel buffer"
 #define DILATED "it is transposed and dilated"
+#define NO_SIXTEENS "a group's channels are no multiples of 4, and of 16 for the output"
+#define NO_HALVES "it is not of halves"
+#define TOO_LARGE_A_BLOCK "its block is larger than a workgroup of the device"
+#define NO_UNITS "the device has no matrix units for f16"
+#define NO_PRODUCT "it is no product of matrices"
 
 /* Every refusal, next to what is just within it: a null reason. */
 static const struct refusal {
@@ -231,6 +239,103 @@ static const struct refusal {
      {.groups_y = 14, .groups_z = 6},
      TOO_MANY_ROWS},
 
+    {"implicit matrix 32x32",
+     {8, 16, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     NULL},
+    {"implicit matrix 32x32",
+     {3, 5, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     NULL},
+    {"implicit matrix 32x32",
+     {8, 32, 9, {3, 3}, 1, 1, 1, 2, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     NULL},
+    {"implicit matrix 32x32",
+     {8, 8, 9, {3, 3}, 1, 1, 1, 2, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     NO_SIXTEENS},
+    {"implicit matrix 32x32", {8, 16, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100_MATRIX, {0}, NO_HALVES},
+    {"implicit matrix 32x32",
+     {8, 16, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {.halves = true},
+     NO_UNITS},
+    {"implicit matrix 32x32",
+     {8, 16, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true, .subgroup = 64},
+     NO_UNITS},
+    {"implicit matrix 32x32",
+     {8, 16, 9, {3, 3}, 2, 1, 1, 1, 1},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     "it is transposed"},
+    {"implicit matrix 32x32",
+     {8, 16, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true, .left_out = VKD_FAMILY_MATRIX},
+     LEFT_OUT},
+    {"implicit matrix 64x64",
+     {8, 16, 56, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true, .groups_y = 7, .groups_z = 7},
+     NULL},
+    {"implicit matrix 64x64",
+     {8, 16, 56, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true, .groups_y = 7, .groups_z = 6},
+     TOO_MANY_ROWS},
+    {"implicit matrix 64x64",
+     {8, 16, 9, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     "it is pointwise"},
+    {"pointwise matrix 64x64",
+     {8, 16, 9, {1, 1}, 2, 0, 1, 1, 0},
+     FAKE_H100_MATRIX,
+     {.halves = true},
+     NULL},
+
+    {"implicit block 64x64",
+     {3, 5, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {0},
+     "it is for GPUs"},
+    {"implicit block 128x128",
+     {3, 5, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_MINIMAL,
+     {0},
+     TOO_LARGE_A_BLOCK},
+    {"pointwise block 32x32",
+     {3, 5, 9, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_MINIMAL,
+     {.halves = true},
+     NULL},
+
+    {"pointwise vector 1x4", {7, 5, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_H100, {0}, NULL},
+    {"pointwise vector 1x4",
+     {7, 5, 9, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_LLVMPIPE,
+     {.halves = true},
+     NULL},
+    {"pointwise vector 1x4", {8, 8, 9, {1, 1}, 2, 0, 1, 1, 0}, FAKE_H100, {0}, NO_PRODUCT},
+    {"pointwise vector 1x4", {8, 8, 9, {1, 1}, 1, 0, 1, 2, 0}, FAKE_H100, {0}, NO_PRODUCT},
+    {"pointwise vector 4x4",
+     {8, 8, 9, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_H100,
+     {.groups_y = 7, .groups_z = 3},
+     NULL},
+    {"pointwise vector 4x4",
+     {8, 8, 9, {1, 1}, 1, 0, 1, 1, 0},
+     FAKE_H100,
+     {.groups_y = 5, .groups_z = 4},
+     TOO_MANY_ROWS},
+
     {"depthwise", {16, 16, 9, {3, 3}, 2, 1, 2, 16, 1}, FAKE_LLVMPIPE, {0}, NULL},
     {"depthwise", {16, 32, 9, {3, 3}, 1, 1, 1, 16, 0}, FAKE_H100, {0}, "it is not depthwise"},
     {"depthwise", {16, 16, 9, {21844, 1}, 1, 0, 1, 16, 0}, FAKE_LLVMPIPE, {0}, NULL},
@@ -297,7 +402,8 @@ static void every_refusal(void **state)
         const struct refusal *r = &refusals[i];
         const conv2d_variant *variant = variant_named(r->variant);
         const vkd_caps caps = changed_caps(r->device, &r->changed);
-        const conv2d_problem problem = problem_of(&r->s);
+        conv2d_problem problem = problem_of(&r->s);
+        problem.dtype = r->changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
         const char *reason = variant->refuses(&problem, &caps, variant->tile);
         if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
             fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant,
@@ -338,9 +444,11 @@ static void no_other_refusals(void **state)
             s.in_c = s.out_c = groups;
         const changes changed = {below(&random, 2) << 10, below(&random, 2) * 7,
                                  below(&random, 2) * 9,   below(&random, 2) * 8,
-                                 below(&random, 2),       below(&random, 4)};
+                                 below(&random, 2),       below(&random, 4),
+                                 below(&random, 2)};
         const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
-        const conv2d_problem problem = problem_of(&s);
+        conv2d_problem problem = problem_of(&s);
+        problem.dtype = changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
         for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
             const char *reason = vkd_conv2d_float_variants[v].refuses(
                 &problem, &caps, vkd_conv2d_float_variants[v].tile);

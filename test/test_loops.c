@@ -272,9 +272,14 @@ static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_rand
                 hand_null(m), y);
 }
 
+/* Of n products a sum; in fours where rows are pixels. */
 static void build_product(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
+    const bool pixels = which->shader == VKD_SHADER_CONV_FLOAT_VECTOR_1 ||
+                        which->shader == VKD_SHADER_CONV_FLOAT_VECTOR_4;
+    if (pixels)
+        n *= 4;
     const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1},
                    w_dims[] = {1, n}, y_dims[] = {rows, 1}, one = 1;
     p->x = sparse(random, (size_t)rows * n, 4, true);
@@ -283,7 +288,11 @@ static void build_product(problem *p, const probe *which, uint32_t n, vkd_random
         p->expected[i / n] += (double)((float *)p->x)[i];
     uint32_t a = hand_input(m, VKD_DTYPE_FLOAT32, 2, a_dims),
              y = hand_output(m, VKD_DTYPE_FLOAT32, 2, y_dims);
-    if (which->shader == VKD_SHADER_MATMUL) {
+    if (pixels) {
+        p->weights = float_ones(n);
+        HAND_OP(m, "aten.linear.default", a,
+                hand_constant(m, VKD_DTYPE_FLOAT32, 2, w_dims, p->weights), hand_null(m), y);
+    } else if (which->shader == VKD_SHADER_MATMUL) {
         p->weights = float_ones(n);
         HAND_OP(m, "aten.mm.default", a, hand_constant(m, VKD_DTYPE_FLOAT32, 2, b_dims, p->weights),
                 y);
@@ -388,11 +397,15 @@ static const probe probes[] = {
      1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST,
      1.3},
+    {VKD_SHADER_CONV_FLOAT_BLOCK_32X32, "implicit block 32x32", build_float_conv, 4, 1, 5, TALLEST,
+     1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_SCAN, NULL, build_scan, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_PUT, NULL, build_put, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_MATMUL, NULL, build_product, 1, 1, 1, 1 << 20, 1.01},
+    {VKD_SHADER_CONV_FLOAT_VECTOR_1, "pointwise vector 1x4", build_product, 1, 1, 1, 1 << 18, 1.01},
+    {VKD_SHADER_CONV_FLOAT_VECTOR_4, "pointwise vector 4x4", build_product, 3, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 1, 1, 1, 1 << 19, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 4, 1, 1, 1 << 19, 1.01}, /* rows */
     {VKD_SHADER_ATTENTION_WEIGHTS, NULL, build_attention, 1, 1, 64, 1 << 14, 1.1},
@@ -529,11 +542,27 @@ static void statements_hold_on_the_device(void **state)
  * CPU device is given: for matrix units, and for few rows of a product. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {
-        "copy",       "move",         "paste",  "gather",   "pad",    "normalise",
-        "affine",     "nibble_codes", "places", "resample", "im2col", "conv_dw_",
-        "gemm_coop_", "matmul_rows",  "unary",  "binary",   "where",
-        "chain"};
+    static const char *const prefixes[] = {"copy",
+                                           "move",
+                                           "paste",
+                                           "gather",
+                                           "pad",
+                                           "normalise",
+                                           "affine",
+                                           "nibble_codes",
+                                           "places",
+                                           "resample",
+                                           "im2col",
+                                           "conv_dw_",
+                                           "gemm_coop_",
+                                           "conv_float_coop_",
+                                           "conv_float_block_64",
+                                           "conv_float_block_128",
+                                           "matmul_rows",
+                                           "unary",
+                                           "binary",
+                                           "where",
+                                           "chain"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

@@ -60,11 +60,58 @@ double vkd_conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps 
 vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv,
                                       const gemm_tile *tile);
 
+/* Blocks that go through shared memory; matrix units multiply halves. TILE(kernel, name, pixels,
+ * channels, threads / 32, kind). */
+/* clang-format off */
+#define CONV2D_FLOAT_BLOCK_TILES(TILE)  \
+    TILE(COOP_16X16, "matrix 16x16", 16, 16, 1, GEMM_MATRIX) \
+    TILE(COOP_16X32, "matrix 16x32", 16, 32, 1, GEMM_MATRIX) \
+    TILE(COOP_32X32, "matrix 32x32", 32, 32, 1, GEMM_MATRIX) \
+    TILE(COOP_64X64, "matrix 64x64", 64, 64, 4, GEMM_MATRIX) \
+    TILE(COOP_128X128, "matrix 128x128", 128, 128, 8, GEMM_MATRIX) \
+    TILE(BLOCK_32X32, "block 32x32", 32, 32, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_64X64, "block 64x64", 64, 64, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_128X128, "block 128x128", 128, 128, 8, GEMM_INVOCATIONS)
+/* clang-format on */
+
+#define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
+enum { CONV2D_FLOAT_BLOCK_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_BLOCK_COUNT };
+#undef CONV2D_FLOAT_ID
+extern const gemm_tile vkd_conv2d_float_block_tiles[CONV2D_FLOAT_BLOCK_COUNT];
+
+const char *vkd_conv2d_float_block_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                           const gemm_tile *tile);
+double vkd_conv2d_float_block_cost(const conv2d_problem *problem, const vkd_caps *caps,
+                                   const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_block(vkd_lowering *lowering, const conv2d *conv,
+                                       const gemm_tile *tile);
+
+/* For few pixels and windows of one: shaders/conv_float_vector.comp. TILE(kernel, name, pixels). */
+/* clang-format off */
+#define CONV2D_FLOAT_VECTOR_TILES(TILE)  \
+    TILE(VECTOR_1, "vector 1x4", 1) \
+    TILE(VECTOR_4, "vector 4x4", 4)
+/* clang-format on */
+
+#define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
+enum { CONV2D_FLOAT_VECTOR_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_VECTOR_COUNT };
+#undef CONV2D_FLOAT_ID
+extern const gemm_tile vkd_conv2d_float_vector_tiles[CONV2D_FLOAT_VECTOR_COUNT];
+
+const char *vkd_conv2d_float_vector_refuses(const conv2d_problem *problem, const vkd_caps *caps,
+                                            const gemm_tile *tile);
+double vkd_conv2d_float_vector_cost(const conv2d_problem *problem, const vkd_caps *caps,
+                                    const gemm_tile *tile);
+vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *conv,
+                                        const gemm_tile *tile);
+
 /* What a kernel does in a microsecond, by kind of device: units of work, which are multiply-adds
  * where nothing else is said, and outputs, which are counted apart on CPUs. Measured with llvmpipe
- * on 2 cores; reckoned for GPUs, from what their loads take. */
+ * on 2 cores, and on an H200; reckoned for mobile GPUs, from what their loads take. */
 typedef struct conv2d_float_rates {
     double cpu, cpu_outputs, discrete, mobile;
+    double start,
+        step; /* microseconds on a discrete one: of the dispatch, and of a step; 0: 2, 0.15 */
 } conv2d_float_rates;
 
 /* Estimated microseconds. steps: of the longest invocation, each of which waits for memory. */

@@ -29,7 +29,7 @@ double vkd_conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *
                                        const gemm_tile *tile)
 {
     (void)tile;
-    static const conv2d_float_rates rates = {2.1e3, 860, 5e6, 100e3};
+    static const conv2d_float_rates rates = {2.1e3, 860, 5e6, 100e3, 0, 0};
     double outputs = (double)runs_of(p, RUN) * 4 * RUN, taps = conv2d_taps(p);
     return vkd_conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
 }
@@ -83,8 +83,8 @@ double vkd_conv2d_float_row_cost(const conv2d_problem *p, const vkd_caps *caps,
                                  const gemm_tile *tile)
 {
     static const conv2d_float_rates rates[] = {
-        [CONV2D_FLOAT_ROW] = {400, INFINITY, 1e6, 20e3},
-        [CONV2D_FLOAT_ROW_LANES] = {650, INFINITY, 1e6, 20e3}};
+        [CONV2D_FLOAT_ROW] = {400, INFINITY, 1e6, 20e3, 0, 0},
+        [CONV2D_FLOAT_ROW_LANES] = {650, INFINITY, 1e6, 20e3, 0, 0}};
     double runs = (double)runs_of(p, tile->m),
            loads = p->kernel[0] * ((tile->m - 1.0) * p->stride[1] + 2.0 * p->kernel[1]);
     return vkd_conv2d_float_cost(caps, &rates[tile - vkd_conv2d_float_row_tiles], runs * loads,

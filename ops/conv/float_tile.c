@@ -151,10 +151,10 @@ double vkd_conv2d_float_tile_cost(const conv2d_problem *p, const vkd_caps *caps,
                                   const gemm_tile *tile)
 {
     static const conv2d_float_rates rates[CONV2D_FLOAT_TILE_COUNT] = {
-        [CONV2D_FLOAT_TILE_4X4] = {6.5e3, 500, 8e6, 200e3},
-        [CONV2D_FLOAT_TILE_8X8] = {11e3, 400, 14e6, 250e3},
-        [CONV2D_FLOAT_LANES_4X32] = {42e3, 970, 1, 1},
-        [CONV2D_FLOAT_LANES_2X16] = {31e3, 990, 1, 1},
+        [CONV2D_FLOAT_TILE_4X4] = {6.5e3, 500, 2.3e6, 200e3, 2.9, 0.62},
+        [CONV2D_FLOAT_TILE_8X8] = {11e3, 400, 3.05e6, 250e3, 4.0, 0.84},
+        [CONV2D_FLOAT_LANES_4X32] = {42e3, 970, 1, 1, 0, 0},
+        [CONV2D_FLOAT_LANES_2X16] = {31e3, 990, 1, 1, 0, 0},
     };
     uint32_t local[3];
     tile_workgroup(p, caps, tile, local);

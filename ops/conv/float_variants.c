@@ -77,9 +77,13 @@ double vkd_conv2d_float_cost(const vkd_caps *caps, const conv2d_float_rates *rat
     if (caps->type == VKD_TYPE_CPU)
         return 6.0 + work / rates->cpu + outputs / rates->cpu_outputs;
     const bool discrete = caps->type == VKD_TYPE_DISCRETE;
-    double together = work / (discrete ? rates->discrete : rates->mobile),
-           alone = steps * (discrete ? 0.15 : 0.6);
-    return 2.0 + (together > alone ? together : alone);
+    const double together = work / (discrete ? rates->discrete : rates->mobile),
+                 alone = steps * (!discrete         ? 0.6
+                                  : rates->step > 0 ? rates->step
+                                                    : 0.15),
+                 more = together > alone ? together : alone,
+                 less = together > alone ? alone : together;
+    return (discrete && rates->start > 0 ? rates->start : 2) + more + 0.3 * less * less / more;
 }
 
 /* ------------------------------------------------------------------------------ any convolution */
@@ -100,7 +104,7 @@ double vkd_conv2d_float_general_cost(const conv2d_problem *p, const vkd_caps *ca
                                      const gemm_tile *tile)
 {
     (void)tile;
-    static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3};
+    static const conv2d_float_rates rates = {1.7e3, 106, 1e6, 30e3, 0, 0};
     double outputs = (double)conv2d_pixels(p) * words_of(p) * 4, k = (double)conv2d_k(p);
     return vkd_conv2d_float_cost(caps, &rates, outputs * k, outputs, k);
 }
@@ -139,34 +143,40 @@ static const char *implicit_refuses(const conv2d_problem *p, const vkd_caps *cap
     return is_pointwise(p) ? "it is pointwise" : vkd_conv2d_float_tile_refuses(p, caps, tile);
 }
 
-#define POINTWISE(id, name, ...)                                                                   \
-    {"pointwise " name,                                                                            \
-     "pointwise",                                                                                  \
-     &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id],                                                   \
-     pointwise_refuses,                                                                            \
-     vkd_conv2d_float_tile_cost,                                                                   \
-     vkd_conv2d_float_emit_tile},
-#define IMPLICIT(id, name, ...)                                                                    \
-    {"implicit " name,                                                                             \
-     "implicit",                                                                                   \
-     &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id],                                                   \
-     implicit_refuses,                                                                             \
-     vkd_conv2d_float_tile_cost,                                                                   \
-     vkd_conv2d_float_emit_tile},
+static const char *pointwise_block_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                           const gemm_tile *tile)
+{
+    return is_pointwise(p) ? vkd_conv2d_float_block_refuses(p, caps, tile)
+                           : "the kernel is not 1x1 without padding";
+}
 
-#define DEPTHWISE_ROW(id, name, ...)                                                               \
-    {"depthwise_row " name,                                                                        \
-     "depthwise_row",                                                                              \
-     &vkd_conv2d_float_row_tiles[CONV2D_FLOAT_##id],                                               \
-     vkd_conv2d_float_row_refuses,                                                                 \
-     vkd_conv2d_float_row_cost,                                                                    \
-     vkd_conv2d_float_emit_row},
+static const char *implicit_block_refuses(const conv2d_problem *p, const vkd_caps *caps,
+                                          const gemm_tile *tile)
+{
+    return is_pointwise(p) ? "it is pointwise" : vkd_conv2d_float_block_refuses(p, caps, tile);
+}
 
 /* clang-format off */
+#define POINTWISE(id, name, ...) \
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], pointwise_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
+#define IMPLICIT(id, name, ...) \
+    {"implicit " name, "implicit", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
+#define POINTWISE_BLOCK(id, name, ...) \
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], pointwise_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
+#define IMPLICIT_BLOCK(id, name, ...) \
+    {"implicit " name, "implicit", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], implicit_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
+#define VECTOR(id, name, ...) \
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_vector_tiles[CONV2D_FLOAT_##id], vkd_conv2d_float_vector_refuses, vkd_conv2d_float_vector_cost, vkd_conv2d_float_emit_vector},
+#define DEPTHWISE_ROW(id, name, ...) \
+    {"depthwise_row " name, "depthwise_row", &vkd_conv2d_float_row_tiles[CONV2D_FLOAT_##id], vkd_conv2d_float_row_refuses, vkd_conv2d_float_row_cost, vkd_conv2d_float_emit_row},
+
 const conv2d_variant vkd_conv2d_float_variants[] = {
     {"general", "general", NULL, vkd_conv2d_float_general_refuses, vkd_conv2d_float_general_cost, vkd_conv2d_float_emit_general},
     CONV2D_FLOAT_TILES(POINTWISE)
     CONV2D_FLOAT_TILES(IMPLICIT)
+    CONV2D_FLOAT_BLOCK_TILES(POINTWISE_BLOCK)
+    CONV2D_FLOAT_BLOCK_TILES(IMPLICIT_BLOCK)
+    CONV2D_FLOAT_VECTOR_TILES(VECTOR)
     {"depthwise", "depthwise", NULL, vkd_conv2d_float_depthwise_refuses, vkd_conv2d_float_depthwise_cost, vkd_conv2d_float_emit_depthwise},
     CONV2D_FLOAT_ROW_TILES(DEPTHWISE_ROW)
 };

@@ -21,12 +21,32 @@ static size_t place_of(const conv_weights_params *f, uint32_t oc, uint32_t tap, 
     return row * f->taps + tap;
 }
 
+/* A grain of channels one behind the other in PyTorch's order too. */
+static void pack_grain(const weights_source *source, uint32_t oc, uint32_t first,
+                       unsigned char *out)
+{
+    const conv_weights_params *f = &source->form;
+    uint32_t count = oc < f->out_c && first < f->ic_group ? f->ic_group - first : 0;
+    if (count > f->grain)
+        count = f->grain;
+    if (count)
+        memcpy(out,
+               (const char *)source->weights.data + place_of(f, oc, 0, first) * source->size,
+               (size_t)count * source->size);
+    memset(out + (size_t)count * source->size, 0, (size_t)(f->grain - count) * source->size);
+}
+
 /* One unit of channels of a grain. */
 static unsigned char *pack_unit(const weights_source *source, uint32_t first, uint32_t tap,
                                 uint32_t step, unsigned char *out)
 {
     const conv_weights_params *f = &source->form;
-    for (uint32_t oc = first; oc < first + f->unit; oc++)
+    for (uint32_t oc = first; oc < first + f->unit; oc++) {
+        if (f->taps == 1 && !f->transposed) {
+            pack_grain(source, oc, step * f->grain, out);
+            out += (size_t)f->grain * source->size;
+            continue;
+        }
         for (uint32_t ic = step * f->grain; ic < (step + 1) * f->grain; ic++, out += source->size) {
             if (oc < f->out_c && ic < f->ic_group)
                 memcpy(out,
@@ -35,6 +55,7 @@ static unsigned char *pack_unit(const weights_source *source, uint32_t first, ui
             else
                 memset(out, 0, source->size);
         }
+    }
     return out;
 }
 

@@ -248,19 +248,9 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
 
 /* --------------------------------------------------------------------------------- matrix units */
 
-/* What a tile of matrix units takes on a H100, in microseconds: fitted to 23 convolutions of
- * ResNet50 at batches of 1 and 32, 15 of MobileNetV2 and 9 others, with 1 to 16 slices of k each.
- */
-typedef struct matrix_rates {
-    double start; /* of the dispatch, barrier included */
-    double chunk; /* how long a slice takes for a step of k */
-    /* and all of them together for the epilogue, and for adding up several */
-    double epilogue, adding;
-    /* how much of a multiprocessor's time a step of k and a slice take */
-    double chunk_work, slice_work;
-} matrix_rates;
-
-static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
+/* Fitted to 23 convolutions of ResNet50 at batches of 1 and 32, 15 of MobileNetV2 and 9 others,
+ * with 1 to 16 slices of k each. */
+static const gemm_rates matrix_rates_of[VKD_TILE_COUNT] = {
     [VKD_TILE_GEMM_COOP_PIXELS_32X32] = {2.75, 0.423, 0.00, 0.34, 0.0770, 0.189},
     [VKD_TILE_GEMM_COOP_PIXELS_64X64] = {1.90, 0.576, 0.80, 0.59, 0.1450, 1.000},
     [VKD_TILE_GEMM_COOP_WORDS_32X16] = {2.52, 0.372, 0.36, 0.09, 0.1115, 0.081},
@@ -271,21 +261,27 @@ static const matrix_rates matrix_rates_of[VKD_TILE_COUNT] = {
     [VKD_TILE_GEMM_COOP_64X64] = {2.02, 0.207, 1.47, 0.59, 0.2285, 0.709},
 };
 
+double vkd_gemm_time(const gemm_rates *rates, const vkd_caps *caps, uint64_t tiles, uint64_t chunks,
+                     uint32_t slices)
+{
+    /* on the busiest of them */
+    uint64_t rounds = vkd_divide_up(tiles, caps->multiprocessors ? caps->multiprocessors : 80);
+    double steps = (double)vkd_divide_up(chunks, slices);
+    double alone =
+        steps * rates->chunk + rates->epilogue / slices + (slices > 1 ? rates->adding : 0);
+    double together = (double)rounds * slices * (steps * rates->chunk_work + rates->slice_work);
+    double more = alone > together ? alone : together, less = alone > together ? together : alone;
+    return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
+}
+
 /* Estimated microseconds with so many slices of k. */
 static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
                           uint32_t slices)
 {
-    const matrix_rates *rates = &matrix_rates_of[tile - vkd_gemm_tiles];
-    uint64_t groups =
+    uint64_t tiles =
         vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
-    /* on the busiest of them */
-    uint64_t rounds = vkd_divide_up(groups, caps->multiprocessors ? caps->multiprocessors : 80);
-    double chunks = (double)vkd_divide_up(k_steps_of(tile, problem), slices);
-    double alone =
-        chunks * rates->chunk + rates->epilogue / slices + (slices > 1 ? rates->adding : 0);
-    double together = (double)rounds * slices * (chunks * rates->chunk_work + rates->slice_work);
-    double more = alone > together ? alone : together, less = alone > together ? together : alone;
-    return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
+    return vkd_gemm_time(&matrix_rates_of[tile - vkd_gemm_tiles], caps, tiles,
+                         k_steps_of(tile, problem), slices);
 }
 
 /* Bytes of shared memory of one slice: a chunk of both operands with the padding of its rows, or

@@ -1,9 +1,11 @@
 /* aten.mm, bmm, addmm and linear: one product of views. */
 #include "ops/gemm/matmul.h"
+#include "ops/conv/conv.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 #include "shaders/matmul_params.h"
 
+#include <math.h>
 #include <string.h>
 
 /* -------------------------------------------------------------------------------------- kernels */
@@ -282,6 +284,94 @@ static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
     return vkd_matmul_emit(lowering, &product, args->y);
 }
 
+/* ------------------------------------------------------------------------ layers of a model's own
+ */
+
+/* Whether a layer is a convolution of pixels: its operands are of one type, its weight is constant,
+ * and a row is one behind the other as pixels are. */
+static bool is_convolution(const vkd_lowering *lowering, const matmul_args *args)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->a),
+                           *weight = vkd_value_tensor(lowering, args->b),
+                           *bias =
+                               args->c == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, args->c);
+    const bool real = x->dtype == VKD_DTYPE_FLOAT32 || x->dtype == VKD_DTYPE_FLOAT16;
+    return real && is_constant(lowering, args->b) && weight->dims[1] && weight->dims[1] % 4 == 0 &&
+           weight->dtype == x->dtype && vkd_value_tensor(lowering, args->y)->dtype == x->dtype &&
+           (!bias ||
+            (bias->rank == 1 && bias->dims[0] == weight->dims[0] && bias->dtype == x->dtype));
+}
+
+/* The rows of a matrix as the pixels of an image that is one line high. */
+static vkd_status as_image(vkd_lowering *lowering, vkd_tensor_id rows, uint32_t count,
+                           uint32_t channels, vkd_tensor_id *out)
+{
+    const vkd_tensor *from = &lowering->graph->tensors[rows];
+    const vkd_dtype dtype = from->dtype;
+    const vkd_place place = from->place;
+    const vkd_tensor_id storage = from->storage;
+    const uint32_t dims[] = {1, channels, 1, count};
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, dtype, VKD_4C, 4, dims, out));
+    lowering->graph->tensors[*out].storage = storage;
+    return VKD_OK;
+}
+
+static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args *args)
+{
+    const vkd_model_tensor *x = &values[args->a].tensor, *weight = &values[args->b].tensor;
+    const uint32_t rows = (uint32_t)vkd_dims_count(x->rank - 1, x->dims);
+    return (conv2d_problem){.n = 1,
+                            .in_c = weight->dims[1],
+                            .in_h = 1,
+                            .in_w = rows,
+                            .out_c = weight->dims[0],
+                            .out_h = 1,
+                            .out_w = rows,
+                            .kernel = {1, 1},
+                            .stride = {1, 1},
+                            .dilation = {1, 1},
+                            .groups = 1,
+                            .dtype = x->dtype};
+}
+
+static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
+{
+    conv2d conv = {.problem = layer_of(lowering->values, args),
+                   .largest = layer_of(lowering->net->values, args),
+                   .channels = VKD_NO_TENSOR,
+                   .residual = VKD_NO_TENSOR,
+                   .real = {.weights = vkd_op_content(lowering, args->b),
+                            .computed = VKD_NO_TENSOR,
+                            .bias = VKD_NO_TENSOR,
+                            .low = -INFINITY,
+                            .high = INFINITY}};
+    const conv2d_problem *p = &conv.problem;
+    const bool whole = p->out_c % 4 == 0;
+    const uint32_t dims[] = {1, p->out_c, 1, p->out_w};
+    vkd_tensor_id x, y;
+    VKD_TRY(vkd_op_input(lowering, args->a, p->dtype, VKD_ROWS, &x));
+    VKD_TRY(as_image(lowering, x, p->in_w, p->in_c, &conv.x));
+    if (args->c != VKD_NO_VALUE)
+        VKD_TRY(vkd_op_input(lowering, args->c, p->dtype, VKD_ROWS, &conv.real.bias));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, p->dtype, VKD_ROWS, &y));
+    VKD_TRY(whole ? as_image(lowering, y, p->out_w, p->out_c, &conv.y)
+                  : vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4,
+                                         dims, &conv.y));
+    VKD_TRY(vkd_conv2d_build(lowering, &conv, vkd_conv2d_float_variants,
+                             vkd_conv2d_float_variant_count));
+    if (whole)
+        return VKD_OK;
+    const vkd_view pixels = {.tensor = conv.y,
+                             .rank = 2,
+                             .dims = {p->out_w, p->out_c},
+                             .strides = {(int32_t)vkd_align_up(p->out_c, 4), 1}};
+    vkd_tensor_id matrix;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, p->dtype,
+                                 VKD_ROWS, 2, pixels.dims, &matrix));
+    lowering->graph->tensors[matrix].storage = y;
+    return vkd_op_move(lowering, &pixels, matrix);
+}
+
 /* x's rows, whatever its rank, times the transposed weight. */
 static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
 {
@@ -290,6 +380,8 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
                            *weight = vkd_value_tensor(lowering, args->b);
     const uint32_t k = weight->dims[1], n = weight->dims[0],
                    m = (uint32_t)(vkd_dims_count(x->rank - 1, x->dims));
+    if (is_convolution(lowering, args))
+        return lower_layer(lowering, args);
     vkd_matmul product = {.weight = args->b, .alpha = args->alpha, .beta = args->beta};
     vkd_tensor_id rows;
     VKD_TRY(vkd_op_input(lowering, args->a, x->dtype, VKD_ROWS, &rows));

@@ -52,9 +52,9 @@ typedef struct vkd_caps {
      */
     bool dot_supported;
     bool dot_signed_accelerated, dot_mixed_accelerated;
-    /* cooperative matrices of 16x16x32 int8 (VK_NV_cooperative_matrix), and what they need, are
-     * enabled */
-    bool matrix_int8;
+    /* cooperative matrices (VK_NV_cooperative_matrix), and what they need, are enabled: 16x16x32 of
+     * int8, 16x16x16 of f16 with sums of 32 bits */
+    bool matrix_int8, matrix_f16;
     vkd_int8_dot dot;  /* the flavour in use, never VKD_DOT_AUTO */
     uint32_t left_out; /* families of kernels (shaders/families.h) that the build leaves out */
 } vkd_caps;

@@ -52,7 +52,7 @@ vkd_caps fake_caps(fake_device device)
     caps.dot_supported = caps.dot != VKD_DOT_NONE;
     caps.dot_signed_accelerated = caps.dot == VKD_DOT_SIGNED;
     caps.dot_mixed_accelerated = caps.dot == VKD_DOT_MIXED;
-    caps.matrix_int8 = device == FAKE_H100_MATRIX;
+    caps.matrix_int8 = caps.matrix_f16 = device == FAKE_H100_MATRIX;
     caps.multiprocessors = device == FAKE_H100_MATRIX ? 132 : 0;
     caps.max_workgroup_invocations = known[device].invocations;
     if (device != FAKE_MINIMAL)
