@@ -356,6 +356,45 @@ static void parts_share_a_pipeline(void **state)
     assert_int_equal(count, 2 * PARTS);
 }
 
+/* So many depthwise convolutions of the same weights, one behind the other. */
+static size_t memory_of_convolutions(lowering_fixture *f, int count)
+{
+    enum { CHANNELS = 8192, TAPS = 9 };
+    static const int8_t weights[TAPS * CHANNELS];
+    static const int32_t sums[CHANNELS];
+    static const float scales[CHANNELS];
+    hand_model *m = &f->m;
+    const uint32_t dims[] = {1, CHANNELS, 5, 5}, channels = CHANNELS;
+    memset(m, 0, sizeof *m);
+    vkd_graph_init(&f->graph, &f->arena);
+    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims), one = hand_double(m, 1),
+             zero = hand_int(m, 0), ones = hand_pair(m, 1, 1), none = hand_null(m),
+             groups = hand_int(m, CHANNELS), window = hand_pair(m, 3, 3),
+             activation = hand_string(m, "none"),
+             w = hand_constant(m, VKD_DTYPE_INT8, 3, (uint32_t[]){3, 3, CHANNELS}, weights),
+             s = hand_constant(m, VKD_DTYPE_INT32, 1, &channels, sums),
+             scale = hand_constant(m, VKD_DTYPE_FLOAT32, 1, &channels, scales);
+    for (int i = 0; i < count; i++) {
+        uint32_t y = i == count - 1 ? hand_output(m, VKD_DTYPE_INT8, 4, dims)
+                                    : hand_tensor(m, VKD_DTYPE_INT8, 4, dims);
+        HAND_OP(m, "et_vk.q8ta_conv2d_dw.default", x, one, zero, w, s, scale, one, zero, none,
+                window, ones, ones, ones, groups, activation, y);
+        x = y;
+    }
+    const size_t before = f->context.host_bytes;
+    assert_int_equal(lowering_run(f), VKD_OK);
+    return f->context.host_bytes - before;
+}
+
+/* Weights are packed from the file, not copied for each operator that has them. */
+static void shared_weights_are_not_copied(void **state)
+{
+    lowering_fixture *f = *state;
+    const size_t few = memory_of_convolutions(f, 4), many = memory_of_convolutions(f, 24);
+    print_message("4 convolutions: %zu bytes of host memory, 24: %zu\n", few, many);
+    assert_true(many - few < 20 * 16384);
+}
+
 /* ------------------------------------------------------------------------------------- refusals */
 
 static void names_all_unsupported_operators(void **state)
@@ -754,6 +793,7 @@ int main(void)
         LOWERING_TEST(fused_clamps_have_bounds_in_order),
         LOWERING_TEST(residual_of_another_shape),
         LOWERING_TEST(parts_share_a_pipeline),
+        LOWERING_TEST(shared_weights_are_not_copied),
         LOWERING_TEST(names_all_unsupported_operators),
         LOWERING_TEST(refuses_values_out_of_order),
         LOWERING_TEST(refuses_an_output_nobody_produces),
