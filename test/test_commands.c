@@ -246,6 +246,82 @@ static void wrong_dispatches(void **state)
     gpu_close(g);
 }
 
+/* ----------------------------------------------------------------------------------- submissions
+ */
+
+/* Which barriers and dispatches were recorded, in this order; of barriers those that wait for all
+ * earlier work and make its writes visible to kernels. */
+static struct {
+    PFN_vkCmdPipelineBarrier barrier;
+    PFN_vkCmdDispatch dispatch;
+    char text[64];
+} recorded;
+
+static void note(char what)
+{
+    size_t length = strlen(recorded.text);
+    assert_true(length + 1 < sizeof recorded.text);
+    recorded.text[length] = what;
+}
+
+static VKAPI_ATTR void VKAPI_CALL note_barrier(VkCommandBuffer commands, VkPipelineStageFlags from,
+                                               VkPipelineStageFlags to, VkDependencyFlags flags,
+                                               uint32_t count, const VkMemoryBarrier *barriers,
+                                               uint32_t buffers,
+                                               const VkBufferMemoryBarrier *buffer, uint32_t images,
+                                               const VkImageMemoryBarrier *image)
+{
+    const VkAccessFlags both = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    bool waits = from & VK_PIPELINE_STAGE_ALL_COMMANDS_BIT &&
+                 to & VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT && count == 1 &&
+                 barriers->srcAccessMask & VK_ACCESS_MEMORY_WRITE_BIT &&
+                 (barriers->dstAccessMask & both) == both;
+    note(waits ? 'W' : 'b');
+    recorded.barrier(commands, from, to, flags, count, barriers, buffers, buffer, images, image);
+}
+
+static VKAPI_ATTR void VKAPI_CALL note_dispatch(VkCommandBuffer commands, uint32_t x, uint32_t y,
+                                                uint32_t z)
+{
+    note('d');
+    recorded.dispatch(commands, x, y, z);
+}
+
+/* What is on the queue already may write what these dispatches read, and read what they write: a
+ * recording begins with a wait for it. No device that we have runs two submissions of a queue at
+ * once, so results would not tell. */
+static void earlier_submissions_are_waited_for(void **state)
+{
+    gpu *g = gpu_get(state);
+    vkd_pipeline pipeline;
+    assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
+    static const uint32_t words[2 * PART / 4];
+    vkd_buffer buffer = gpu_buffer(g, words, sizeof words);
+    for (int stamps = 0; stamps <= 1; stamps++) {
+        vkd_commands *commands;
+        memset(&recorded, 0, sizeof recorded);
+        recorded.barrier = g->device->vk.vkCmdPipelineBarrier;
+        recorded.dispatch = g->device->vk.vkCmdDispatch;
+        g->device->vk.vkCmdPipelineBarrier = note_barrier;
+        g->device->vk.vkCmdDispatch = note_dispatch;
+        assert_int_equal(vkd_commands_begin(g->device, 1, 2, stamps, &commands), VKD_OK);
+        const uint32_t push[] = {PART / 4, 0};
+        const vkd_slice slices[] = {{&buffer, 0, PART, false}, {&buffer, PART, PART, true}};
+        assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push,
+                                               (uint32_t[]){PART / 256, 1, 1}),
+                         VKD_OK);
+        g->device->vk.vkCmdPipelineBarrier = recorded.barrier;
+        g->device->vk.vkCmdDispatch = recorded.dispatch;
+        assert_int_equal(strncmp(recorded.text, "W", 1), 0);
+        assert_int_equal(recorded.text[strlen(recorded.text) - 1], 'd');
+        assert_int_equal(vkd_commands_end(commands), VKD_OK);
+        assert_int_equal(vkd_commands_run(commands), VKD_OK);
+        vkd_commands_destroy(commands);
+    }
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, gpu_setup, gpu_teardown)
 
 int main(void)
@@ -255,6 +331,7 @@ int main(void)
         TEST(barriers_only_where_needed),
         TEST(time_stamps),
         TEST(wrong_dispatches),
+        TEST(earlier_submissions_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -615,6 +615,43 @@ static void bad_arguments(void **state)
     }
 }
 
+/* ----------------------------------------------------------------------------------- workgroups */
+
+/* Few outputs of long sums: slices of k leave theirs in shared memory, no more than fit. */
+static void slices_fit_shared_memory(void **state)
+{
+    static const uint32_t sizes[] = {16384, 32768, 49152};
+    lowering_fixture *f = *state;
+    uint32_t most = 0;
+    for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            const conv2d_variant *variant = &vkd_conv2d_float_variants[v];
+            if (!variant->tile || variant->tile->kind != GEMM_INVOCATIONS ||
+                strcmp(variant->family, "implicit") != 0)
+                continue;
+            memset(&f->m, 0, sizeof f->m);
+            vkd_graph_init(&f->graph, &f->arena);
+            f->caps.shared_memory = sizes[i];
+            uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 512, 3, 3}),
+                     y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 8, 1, 1});
+            add_conv(&f->m, x, y, (uint32_t[]){8, 512, 3, 3}, 1, 0, 1, false);
+            assert_int_equal(lowering_of_model(&f->context, hand_finish(&f->m), &f->caps,
+                                               variant->name, &f->graph, &f->lowered),
+                             VKD_OK);
+            for (size_t n = 0; n < f->graph.node_count; n++) {
+                const vkd_node *node = lowering_node(f, n);
+                const uint32_t *local = node->specs;
+                if (node->shader != variant->tile->shader)
+                    continue;
+                assert_true((local[2] - 1) * local[0] * local[1] * variant->tile->m *
+                                variant->tile->n * 4 <=
+                            sizes[i]);
+                most = local[2] > most ? local[2] : most;
+            }
+        }
+    assert_true(most == 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -623,6 +660,7 @@ int main(void)
         cmocka_unit_test(no_other_refusals),
         cmocka_unit_test(bad_arguments),
         LOWERING_TEST(other_shapes_need_no_other_kernels),
+        LOWERING_TEST(slices_fit_shared_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

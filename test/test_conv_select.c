@@ -557,6 +557,28 @@ static void test_slices_fit_shared_memory(void **state)
         }
 }
 
+/* Each slice of a matrix unit's has a chunk of both operands there, or its sums. */
+static void test_matrix_slices_fit_shared_memory(void **state)
+{
+    static const uint32_t sizes[] = {16384, 32768, 49152, 65536, 233472};
+    const gemm_problem problem = vkd_gemm_matrix(16, 16, 8192, 1, 8192);
+    uint32_t most = 0;
+    (void)state;
+    for (size_t t = 0; t < VKD_TILE_COUNT; t++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            const gemm_tile *tile = &vkd_gemm_tiles[t];
+            uint32_t local[3], rows = 80 * (tile->m + tile->n), sums = 4 * tile->m * tile->n;
+            vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
+            caps.shared_memory = sizes[i];
+            if (tile->kind != GEMM_MATRIX)
+                continue;
+            vkd_gemm_workgroup(tile, &problem, &caps, local);
+            assert_true(local[2] == 1 || local[2] * (rows > sums ? rows : sums) <= sizes[i]);
+            most = local[2] > most ? local[2] : most;
+        }
+    assert_true(most > 4);
+}
+
 /* What the probe makes of times. */
 static void test_probe_factor(void **state)
 {
@@ -704,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_every_refusal),
         cmocka_unit_test(test_no_other_refusals),
         cmocka_unit_test(test_slices_fit_shared_memory),
+        cmocka_unit_test(test_matrix_slices_fit_shared_memory),
         cmocka_unit_test(test_probe_factor),
         cmocka_unit_test(test_probed_choice),
         cmocka_unit_test(test_probe_is_for_cpus),

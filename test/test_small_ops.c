@@ -284,6 +284,25 @@ static void avg_pool_of_large_windows(void **state)
         check_avg_pool(h, &random, &windows[i / 4], i % 2);
 }
 
+/* 0.1 is rounded alike in each of many additions: a plain sum is 1e-4 off. */
+static void avg_pool_is_compensated(void **state)
+{
+    enum { SIZE = 200 };
+    harness *h = harness_get(state);
+    hand_model m = {0};
+    float *x = checked_alloc(SIZE * SIZE, sizeof *x), y = 0;
+    for (size_t i = 0; i < SIZE * SIZE; i++)
+        x[i] = 0.1f;
+    uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, SIZE, SIZE}),
+             out = hand_output(&m, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 1, 1, 1});
+    HAND_OP(&m, "aten.avg_pool2d.default", in, hand_pair(&m, SIZE, SIZE), hand_pair(&m, 1, 1),
+            hand_pair(&m, 0, 0), hand_bool(&m, false), hand_bool(&m, true), hand_null(&m), out);
+    harness_must_run(h, &m, (const void *[]){x}, (void *[]){&y}, "avg_pool2d");
+    if (!(fabsf(y - 0.1f) <= 2e-8f))
+        fail_msg("the average of %d times 0.1 is %.9g", SIZE * SIZE, (double)y);
+    free(x);
+}
+
 /* --------------------------------------------------------------------------------------- clamps */
 
 /* The chain's inner tensor is 4C, the outer ones are plain. */
@@ -367,10 +386,15 @@ static void q8_clamp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cat),           cmocka_unit_test(cat_refusals),
-        cmocka_unit_test(upsample),      cmocka_unit_test(upsample_by_fractions),
-        cmocka_unit_test(avg_pool),      cmocka_unit_test(avg_pool_of_large_windows),
-        cmocka_unit_test(pixel_shuffle), cmocka_unit_test(clamp),
+        cmocka_unit_test(cat),
+        cmocka_unit_test(cat_refusals),
+        cmocka_unit_test(upsample),
+        cmocka_unit_test(upsample_by_fractions),
+        cmocka_unit_test(avg_pool),
+        cmocka_unit_test(avg_pool_of_large_windows),
+        cmocka_unit_test(avg_pool_is_compensated),
+        cmocka_unit_test(pixel_shuffle),
+        cmocka_unit_test(clamp),
         cmocka_unit_test(q8_clamp),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
