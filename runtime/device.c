@@ -322,7 +322,7 @@ vkd_status vkd_device_list(vkd_context *context, vkd_device_info *entries, uint3
     vkd_instance instance;
     vkd_adapter *adapters = NULL;
     uint32_t count = 0;
-    vkd_status status = vkd_instance_create(context, false, &instance);
+    vkd_status status = vkd_instance_find(context, &instance);
     if (status == VKD_OK)
         status = vkd_adapter_list(&instance, VKD_ANY_FAMILY, &adapters, &count);
     for (uint32_t i = 0; i < count && i < capacity; i++)

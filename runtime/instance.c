@@ -186,6 +186,7 @@ vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_inst
  * device then stays (vkd_library_pin). */
 static struct {
     VkInstance handle;
+    uint32_t version;
     PFN_vkDestroyInstance destroy;
     pid_t owner;
 } kept;
@@ -202,14 +203,33 @@ static void give_back(void)
     vkd_library_unlock();
 }
 
+/* In a process that was forked the parent's is none. */
 static bool keep(const vkd_instance *instance)
 {
-    if (kept.handle || atexit(give_back) != 0)
+    static bool registered;
+    if (kept.handle && kept.owner == getpid())
         return false;
+    if (!registered && atexit(give_back) != 0)
+        return false;
+    registered = true;
     kept.handle = instance->handle;
+    kept.version = instance->version;
     kept.destroy = instance->vkDestroyInstance;
     kept.owner = getpid();
     return true;
+}
+
+vkd_status vkd_instance_find(vkd_context *context, vkd_instance *instance)
+{
+    vkd_library_lock();
+    VkInstance handle = kept.owner == getpid() ? kept.handle : VK_NULL_HANDLE;
+    const uint32_t version = kept.version;
+    vkd_library_unlock();
+    if (!handle)
+        return vkd_instance_create(context, false, instance);
+    vkd_status status = vkd_instance_borrow(context, handle, instance);
+    instance->version = version;
+    return status;
 }
 
 void vkd_instance_destroy(vkd_instance *instance)

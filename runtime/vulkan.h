@@ -164,6 +164,8 @@ VKD_MUST_USE vkd_status vkd_instance_create(vkd_context *context, bool validate,
                                             vkd_instance *instance);
 VKD_MUST_USE vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle,
                                             vkd_instance *instance);
+/* One to ask what devices there are: the one that an earlier use has left, or a new one. */
+VKD_MUST_USE vkd_status vkd_instance_find(vkd_context *context, vkd_instance *instance);
 void vkd_instance_destroy(vkd_instance *instance);
 
 /* ----------------------------------------------------------------------------- device: device.c */

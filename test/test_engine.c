@@ -10,9 +10,12 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 #include <vulkan/vulkan.h>
 
 static vkd_engine *create(watch *w, vkd_options *options)
@@ -123,6 +126,51 @@ static void threads(void **state)
     watch_end(&w);
 }
 
+static void *ask_often(void *user)
+{
+    enum { TIMES = 20 };
+    int *answers = user;
+    for (int i = 0; i < TIMES; i++) {
+        vkd_device_info info;
+        uint32_t count = 0;
+        *answers += vkd_is_available() &&
+                    vkd_list_devices(NULL, &info, 1, &count) == VKD_OK && count > 0;
+    }
+    return NULL;
+}
+
+/* The driver is loaded once for all who ask, in any thread; a process that was forked loads its
+ * own. */
+static void asked_often(void **state)
+{
+    enum { THREADS = 4, TIMES = 20 };
+    (void)state;
+    gpu_needed();
+    pthread_t asking[THREADS];
+    int answers[THREADS] = {0}, result;
+    assert_true(vkd_is_available());
+    faulty_driver_count("vkCreateInstance");
+    const double start = now_ms();
+    for (int i = 0; i < TIMES; i++)
+        assert_true(vkd_is_available());
+    print_message("vkd_is_available: %.3f ms\n", (now_ms() - start) / TIMES);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&asking[i], NULL, ask_often, &answers[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(asking[i], NULL);
+        assert_int_equal(answers[i], TIMES);
+    }
+    assert_int_equal(faulty_driver_counted(), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        int good = vkd_is_available() && vkd_is_available() && faulty_driver_counted() == 1;
+        _exit(good ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &result, 0), child);
+    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+}
+
 static void misuse(void **state)
 {
     (void)state;
@@ -208,6 +256,7 @@ int main(void)
         cmocka_unit_test(lost),
         cmocka_unit_test(sixty_models),
         cmocka_unit_test(threads),
+        cmocka_unit_test(asked_often),
         cmocka_unit_test(misuse),
         cmocka_unit_test(each_allocation_fails),
     };
