@@ -14,6 +14,7 @@ layout(constant_id = 6) const uint MODE = VKD_QLINEAR_FLOAT;
 layout(constant_id = 7) const uint ROWS = 1;
 layout(constant_id = 8) const uint Y_GROUPS = 0;
 layout(constant_id = 9) const uint WHOLE_SUM = 0; // 1: one scale for all of k, so that integers are added up first
+layout(constant_id = 10) const uint X_GROUPS = 0; // 1: rows of x are whole groups of four
 
 layout(push_constant) uniform params_block { qlinear_params params; };
 ELEMENTS_IN(0, x, X_TYPE)
@@ -45,11 +46,28 @@ float x_at(uint row, uint k, vec2 pair)
     return clamp(q, -128.0, 127.0) - pair.y;
 }
 
+// Four of them, from a k that is a multiple of four.
+vec4 x_at4(uint row, uint k, vec2 pair)
+{
+    if (X_GROUPS == 0)
+        return vec4(x_at(row, k, pair), x_at(row, k + 1, pair), x_at(row, k + 2, pair), x_at(row, k + 3, pair));
+    if (k >= params.k)
+        return vec4(0.0);
+    uint group = (row * params.k + k) / 4;
+    if (MODE == VKD_QLINEAR_FLOAT)
+        return x_load4(group);
+    if (MODE == VKD_QLINEAR_STATIC && X_TYPE == VKD_ELEMENT_I8)
+        return vec4(x_load4i(group)) - params.x_zero;
+    precise vec4 q = roundEven(x_load4(group) * pair.x) + pair.y;
+    return clamp(q, -128.0, 127.0) - pair.y;
+}
+
 void main()
 {
     uint blocks = (params.n + 3) / 4, lanes = gl_WorkGroupSize.x, lane = gl_LocalInvocationID.x;
     uint unit = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
     uint block = unit % blocks, m = unit / blocks * ROWS;
+    uint groups = params.bias_at / 4 / blocks;
     bool within = m < params.m;
     vec4 sum[ROWS];
     ivec4 whole[ROWS];
@@ -68,18 +86,21 @@ void main()
     }
     for (uint step = lane; step < params.steps && within; step += lanes) {
         uvec4 words = weights[block * params.steps + step];
-        vec4 scale = channels[(step / params.group_steps) * blocks + block];
+        vec4 scale = channels[block * groups + step / params.group_steps];
         vec4 part[ROWS];
         [[unroll]] for (uint r = 0; r < ROWS; r++)
             part[r] = vec4(0.0);
-        [[unroll]] for (uint i = 0; i < STEP; i++) {
-            ivec4 w = weights_at(words, i);
+        [[unroll]] for (uint i = 0; i < STEP; i += 4) {
+            ivec4 w[4];
+            [[unroll]] for (uint j = 0; j < 4; j++)
+                w[j] = weights_at(words, i + j);
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                float v = x_at(min(m + r, params.m - 1), step * STEP + i, pair[r]);
-                if (WHOLE_SUM == 1)
-                    whole[r] += int(v) * w;
-                else
-                    part[r] += v * vec4(w);
+                vec4 v = x_at4(min(m + r, params.m - 1), step * STEP + i, pair[r]);
+                [[unroll]] for (uint j = 0; j < 4; j++)
+                    if (WHOLE_SUM == 1)
+                        whole[r] += int(v[j]) * w[j];
+                    else
+                        part[r] += v[j] * vec4(w[j]);
             }
         }
         if (WHOLE_SUM == 0)

@@ -1,7 +1,7 @@
 /* shaders/qlinear.comp: y[m, n] = sum over k of x[m, k] * w[n, k] * scale[k / group, n] + bias[n],
  * w being integers of 8 or 4 bits. Weights: for every four n and every 4 (8 bits) or 8 (4 bits,
  * plus 8) k a group of four words, a word for each n, the first k lowest. Channels: floats, scales
- * [k / group][n padded to 4], then the biases [n padded to 4]. */
+ * [n / 4][k / group][4], then the biases [n padded to 4]. */
 #ifndef VKD_SHADERS_QLINEAR_PARAMS_H
 #define VKD_SHADERS_QLINEAR_PARAMS_H
 

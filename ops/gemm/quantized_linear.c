@@ -62,11 +62,12 @@ static void pack_channels(const void *from, void *dst, size_t size)
     const channel_source *s = from;
     const uint32_t padded = (uint32_t)vkd_align_up(s->n, 4);
     float *out = dst;
-    for (uint32_t g = 0; g < s->groups; g++)
-        for (uint32_t n = 0; n < padded; n++)
-            *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales.data,
-                                                       (size_t)g * s->row + n)
-                              : 0;
+    for (uint32_t first = 0; first < padded; first += 4)
+        for (uint32_t g = 0; g < s->groups; g++)
+            for (uint32_t n = first; n < first + 4; n++)
+                *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales.data,
+                                                           (size_t)g * s->row + n)
+                                  : 0;
     for (uint32_t n = 0; n < padded; n++)
         *out++ = n < s->n && s->bias.data
                      ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias.data, n)
@@ -242,10 +243,12 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
 {
     const vkd_caps *caps = lowering->caps;
     const uint64_t units = vkd_divide_up(params->m, rows) * vkd_divide_up(params->n, 4);
+    enum { GROUP = 128, FEW = 1 << 17 };
     uint32_t lanes = 1, tiles = 1,
-             most = caps->max_workgroup_invocations < 64 ? caps->max_workgroup_invocations : 64;
-    while (caps->type != VKD_TYPE_CPU && lanes * 2 <= most && lanes < 32 &&
-           lanes * 2 <= params->steps && units * lanes < 1u << 17)
+             most =
+                 caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;
+    while (caps->type != VKD_TYPE_CPU && lanes * 2 <= most && lanes * 2 <= params->steps &&
+           units * lanes < FEW)
         lanes *= 2;
     while (lanes * tiles * 2 <= most)
         tiles *= 2;
@@ -282,6 +285,7 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args,
     vkd_node_spec(&node, rows);
     vkd_node_spec(&node, params->n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
     vkd_node_spec(&node, mode != VKD_QLINEAR_FLOAT && groups == 1);
+    vkd_node_spec(&node, params->k % 4 == 0);
     node.macs = (uint64_t)params->m * params->n * params->k;
     return vkd_op_add_node(lowering, &node, x, y);
 }
