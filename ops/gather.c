@@ -1,4 +1,5 @@
 /* Operators that read at places named by an index tensor. */
+#include "ops/gather.h"
 #include "ops/tables.h"
 #include "shaders/gather_params.h"
 #include "shaders/places_params.h"
@@ -10,14 +11,7 @@ typedef struct gather_args {
     int32_t dim;
 } gather_args;
 
-/* x is read along view->strides of y's dims, and along x_stride by the index. */
-typedef struct gathering {
-    vkd_view x, index;
-    int32_t x_stride;
-    uint32_t size; /* of the dim that is indexed */
-} gathering;
-
-static vkd_status add_gather(vkd_lowering *lowering, const gathering *g, uint32_t value)
+vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_t value)
 {
     vkd_graph *graph = lowering->graph;
     const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype,
@@ -86,7 +80,7 @@ static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
     const gather_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *index = vkd_value_tensor(lowering, args->index);
-    gathering g;
+    vkd_gathering g;
     VKD_TRY(vkd_op_view(lowering, args->x, &g.x));
     VKD_TRY(vkd_op_view(lowering, args->index, &g.index));
     uint32_t dim = vkd_from_end(args->dim, x->rank);
@@ -95,7 +89,7 @@ static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
     if (x->rank)
         g.x.strides[dim] = 0;
     memcpy(g.x.dims, index->dims, sizeof g.x.dims);
-    return add_gather(lowering, &g, args->y);
+    return vkd_op_gather(lowering, &g, args->y);
 }
 
 /* -------------------------------------------------------- whole slices: index_select, embedding */
@@ -158,7 +152,7 @@ static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args,
                                 uint32_t index_dims)
 {
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
-    gathering g;
+    vkd_gathering g;
     vkd_view x, index;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
     VKD_TRY(vkd_op_view(lowering, args->index, &index));
@@ -176,7 +170,7 @@ static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args,
         else if (index.rank)
             g.index.strides[i] = index.strides[i - dim];
     }
-    return add_gather(lowering, &g, args->y);
+    return vkd_op_gather(lowering, &g, args->y);
 }
 
 static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
@@ -215,26 +209,26 @@ static bool single_index(const index_args *args, gather_args *out)
     return found == 1;
 }
 
-/* Several indices: what they broadcast to takes the place of the indexed dims, or goes in front of
- * all where those are apart. */
-static vkd_status broadcast_indices(vkd_shaping *shaping, const index_args *args, vkd_shape *out)
+/* What all indices broadcast to. */
+static vkd_status broadcast_indices(vkd_shaping *shaping, const vkd_tensor_list *indices,
+                                    vkd_shape *out)
 {
     uint32_t found[VKD_MAX_RANK];
     size_t count = 0;
-    for (size_t i = 0; i < args->indices.count && count < VKD_MAX_RANK; i++)
-        if (args->indices.values[i] != VKD_NO_VALUE)
-            found[count++] = args->indices.values[i];
+    for (size_t i = 0; i < indices->count && count < VKD_MAX_RANK; i++)
+        if (indices->values[i] != VKD_NO_VALUE)
+            found[count++] = indices->values[i];
     if (!count)
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "no indices");
     return vkd_shape_broadcast(shaping, found, count, out);
 }
 
-/* Where the indices' dims begin in the result, which has `rank` dims of x in front of them. */
-static uint32_t indices_at(const index_args *args)
+/* In place of the indexed dims, or in front of all where those are apart. */
+uint32_t vkd_indices_at(const vkd_tensor_list *indices)
 {
-    size_t first = args->indices.count, last = 0, count = 0;
-    for (size_t i = 0; i < args->indices.count; i++)
-        if (args->indices.values[i] != VKD_NO_VALUE) {
+    size_t first = indices->count, last = 0, count = 0;
+    for (size_t i = 0; i < indices->count; i++)
+        if (indices->values[i] != VKD_NO_VALUE) {
             first = i < first ? i : first;
             last = i;
             count++;
@@ -242,74 +236,80 @@ static uint32_t indices_at(const index_args *args)
     return last - first + 1 == count ? (uint32_t)first : 0;
 }
 
-static bool is_indexed(const index_args *args, uint32_t dim)
+vkd_status vkd_shape_indexed(vkd_shaping *shaping, uint32_t x_value, const vkd_tensor_list *indices,
+                             vkd_shape *out)
 {
-    return dim < args->indices.count && args->indices.values[dim] != VKD_NO_VALUE;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, x_value);
+    vkd_shape by;
+    if (indices->count > x->rank)
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u",
+                              indices->count, x->rank);
+    VKD_TRY(broadcast_indices(shaping, indices, &by));
+    uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = vkd_indices_at(indices), d = 0;
+    for (; d < x->rank && rank < at; d++)
+        if (!vkd_is_indexed(indices, d))
+            dims[rank++] = x->dims[d];
+    for (uint32_t i = 0; i < by.rank; i++)
+        dims[rank++] = by.dims[i];
+    for (; d < x->rank; d++)
+        if (!vkd_is_indexed(indices, d))
+            dims[rank++] = x->dims[d];
+    if (rank > VKD_MAX_RANK)
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
+                              "a result of rank %u: at most %d are "
+                              "supported",
+                              rank, VKD_MAX_RANK);
+    out->rank = rank;
+    memcpy(out->dims, dims, sizeof out->dims);
+    return VKD_OK;
 }
 
 static vkd_status shape_index(vkd_shaping *shaping, const void *arguments)
 {
     const index_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->gather.x);
-    gather_args single;
-    vkd_shape indices;
-    if (single_index(arguments, &single))
-        return shape_slices(shaping, &single);
-    if (args->indices.count > x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u",
-                              args->indices.count, x->rank);
-    VKD_TRY(broadcast_indices(shaping, args, &indices));
-    uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = indices_at(args), d = 0;
-    for (; d < x->rank && rank < at; d++)
-        if (!is_indexed(args, d))
-            dims[rank++] = x->dims[d];
-    for (uint32_t i = 0; i < indices.rank; i++)
-        dims[rank++] = indices.dims[i];
-    for (; d < x->rank; d++)
-        if (!is_indexed(args, d))
-            dims[rank++] = x->dims[d];
-    return vkd_shape_set(shaping, args->gather.y, rank, dims);
+    vkd_shape y;
+    VKD_TRY(vkd_shape_indexed(shaping, args->gather.x, &args->indices, &y));
+    return vkd_shape_set(shaping, args->gather.y, y.rank, y.dims);
 }
 
-/* Adds what one more index chooses to `places`, which has the dims that all of them broadcast to.
- */
-static vkd_status add_places(vkd_lowering *lowering, uint32_t index_value, uint32_t size,
-                             int32_t stride, uint32_t rank, const uint32_t *dims,
+vkd_status vkd_op_add_places(vkd_lowering *lowering, const vkd_placing *placing,
                              vkd_tensor_id *places)
 {
-    vkd_view index;
+    const vkd_view *index = &placing->index;
+    const vkd_dtype dtype = lowering->graph->tensors[index->tensor].dtype;
+    vkd_view base = placing->base;
     vkd_tensor_id others = *places;
     vkd_walk walk;
-    VKD_TRY(vkd_op_view(lowering, index_value, &index));
-    vkd_view_broadcast(&index, rank, dims);
-    const vkd_dtype dtype = lowering->graph->tensors[index.tensor].dtype;
     if (dtype != VKD_DTYPE_INT32)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
                            vkd_dtype_name(dtype));
-    if (!size)
+    if (!placing->size)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS,
-                                 rank, dims, places));
-    vkd_walk_make(lowering->graph, *places, &index, 1, &walk);
+                                 index->rank, index->dims, places));
+    base.tensor = index->tensor;
+    vkd_walk_make(lowering->graph, *places, (const vkd_view[]){*index, base}, 2, &walk);
     places_params params = {.groups = walk.groups,
                             .slots = walk.slots,
                             .inner = walk.inner,
                             .index_offset = walk.offsets[0],
-                            .size = (int32_t)size,
-                            .stride = stride};
+                            .size = (int32_t)placing->size,
+                            .stride = placing->stride};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.index_strides, walk.strides[0], sizeof params.index_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PLACES, vkd_loop(4 * VKD_VIEW_DIMS, 0),
+    memcpy(params.base_strides, walk.strides[1], sizeof params.base_strides);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PLACES, vkd_loop(8 * VKD_VIEW_DIMS, 0),
                                 &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
-    vkd_node_read(&node, index.tensor);
-    vkd_node_read(&node, others == VKD_NO_TENSOR ? index.tensor : others);
+    vkd_node_read(&node, index->tensor);
+    vkd_node_read(&node, others == VKD_NO_TENSOR ? index->tensor : others);
     vkd_node_write(&node, *places);
     vkd_node_spec(&node, dtype);
     vkd_node_spec(&node, walk.dim_count);
     vkd_node_spec(&node, walk.whole);
     vkd_node_spec(&node, others == VKD_NO_TENSOR);
-    return vkd_op_add_node(lowering, &node, index.tensor, *places);
+    vkd_node_spec(&node, placing->drops);
+    return vkd_op_add_node(lowering, &node, index->tensor, *places);
 }
 
 /* As one index, which numbers x's elements in row-major order. */
@@ -320,16 +320,21 @@ static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
     vkd_tensor_id x, places = VKD_NO_TENSOR;
     VKD_TRY(vkd_op_input(lowering, args->gather.x, x_tensor->dtype, VKD_ROWS, &x));
     const vkd_view all = vkd_view_of(lowering->graph, x);
-    const uint32_t at = indices_at(args);
+    const uint32_t at = vkd_indices_at(&args->indices);
     uint32_t kept = 0, rank, d = 0;
     for (uint32_t i = 0; i < x_tensor->rank; i++)
-        kept += !is_indexed(args, i);
+        kept += !vkd_is_indexed(&args->indices, i);
     rank = y->rank - kept;
-    for (uint32_t i = 0; i < x_tensor->rank; i++)
-        if (is_indexed(args, i))
-            VKD_TRY(add_places(lowering, args->indices.values[i], x_tensor->dims[i], all.strides[i],
-                               rank, y->dims + at, &places));
-    gathering g = {.x = {.tensor = x, .rank = y->rank}, .size = INT32_MAX, .x_stride = 1};
+    for (uint32_t i = 0; i < x_tensor->rank; i++) {
+        vkd_placing placing = {
+            .base = {.rank = rank}, .size = x_tensor->dims[i], .stride = all.strides[i]};
+        if (!vkd_is_indexed(&args->indices, i))
+            continue;
+        VKD_TRY(vkd_op_view(lowering, args->indices.values[i], &placing.index));
+        vkd_view_broadcast(&placing.index, rank, y->dims + at);
+        VKD_TRY(vkd_op_add_places(lowering, &placing, &places));
+    }
+    vkd_gathering g = {.x = {.tensor = x, .rank = y->rank}, .size = INT32_MAX, .x_stride = 1};
     const vkd_view numbers = vkd_view_of(lowering->graph, places);
     g.index = (vkd_view){.tensor = places, .rank = y->rank};
     for (uint32_t i = 0; i < y->rank; i++) {
@@ -338,11 +343,11 @@ static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
             g.index.strides[i] = numbers.strides[i - at];
             continue;
         }
-        while (is_indexed(args, d))
+        while (vkd_is_indexed(&args->indices, d))
             d++;
         g.x.strides[i] = all.strides[d++];
     }
-    return add_gather(lowering, &g, args->gather.y);
+    return vkd_op_gather(lowering, &g, args->gather.y);
 }
 
 static vkd_status lower_index(vkd_lowering *lowering, const void *arguments)

@@ -1,4 +1,8 @@
-/* Tensors of which a part is replaced. */
+/* Tensors of which a part is replaced. Entries that go to places which an index tensor names are
+ * put in the order of their places first: an element finds its own by bisection. */
+#include "ops/elementwise.h"
+#include "ops/gather.h"
+#include "ops/sort.h"
 #include "ops/tables.h"
 #include "shaders/put_params.h"
 
@@ -8,60 +12,94 @@
 
 typedef struct putting {
     uint32_t mode; /* VKD_PUT_* */
-    uint32_t size; /* places of the dims that entries go along, which `place` numbers */
     uint32_t count;
     int32_t start, step; /* VKD_PUT_SLICE */
-    /* of y's dims; the source's and the index's begin at entry 0 and lie in VKD_ROWS */
-    vkd_view place, source, index;
-    int32_t source_step, index_step;
+    /* of y's dims: the numbers of places that entries go to, and the source, which begins at entry
+     * 0 and lies in VKD_ROWS */
+    vkd_view place, source;
+    int32_t source_step;
+    vkd_tensor_id places; /* i32, of the entries; -1 for nowhere. Others */
 } putting;
 
-static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *p, uint32_t y_value)
+/* The entries [first, first + count) in their order. */
+static vkd_status add_put(vkd_lowering *lowering, vkd_tensor_id x, const putting *p,
+                          vkd_tensor_id order, uint32_t first, uint32_t count, vkd_tensor_id y)
 {
-    const vkd_tensor *tensors;
-    vkd_dtype dtype = vkd_value_tensor(lowering, x_value)->dtype;
-    vkd_tensor_id x, y;
     vkd_walk walk;
-    VKD_TRY(vkd_op_input(lowering, x_value, dtype, VKD_ROWS, &x));
-    VKD_TRY(vkd_op_output_in(lowering, y_value, dtype, VKD_ROWS, &y));
-    tensors = lowering->graph->tensors;
-    if (tensors[p->source.tensor].dtype != dtype)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "elements of dtype %s replace those of %s",
-                           vkd_dtype_name(tensors[p->source.tensor].dtype), vkd_dtype_name(dtype));
-    vkd_walk_make(lowering->graph, y, (const vkd_view[]){p->place, p->source, p->index}, 3, &walk);
-    if (walk.dim_count > VKD_PUT_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "tensors of %u dims apart: %d are supported",
-                           walk.dim_count, VKD_PUT_DIMS);
+    vkd_walk_make(lowering->graph, y, (const vkd_view[]){p->place, p->source}, 2, &walk);
     put_params params = {.groups = walk.groups,
                          .slots = walk.slots,
                          .inner = walk.inner,
-                         .count = p->count,
-                         .size = (int32_t)p->size,
+                         .count = count,
+                         .first = first,
                          .start = p->start,
                          .step = p->step,
-                         .source_step = (uint32_t)p->source_step,
-                         .index_step = (uint32_t)p->index_step,
-                         .index_offset = walk.offsets[2]};
-    const uint32_t first = VKD_VIEW_DIMS - VKD_PUT_DIMS;
-    memcpy(params.dims, walk.dims + first, sizeof params.dims);
-    memcpy(params.place_strides, walk.strides[0] + first, sizeof params.place_strides);
-    memcpy(params.source_strides, walk.strides[1] + first, sizeof params.source_strides);
-    memcpy(params.index_strides, walk.strides[2] + first, sizeof params.index_strides);
-    const uint64_t entries = p->mode == VKD_PUT_SLICE ? 0 : vkd_loop(p->count, 0);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_PUT,
-                                3 * vkd_loop(4 * VKD_PUT_DIMS, 0) + vkd_loop(4, entries), &params,
-                                sizeof params);
+                         .source_step = (uint32_t)p->source_step};
+    memcpy(params.dims, walk.dims, sizeof params.dims);
+    memcpy(params.place_strides, walk.strides[0], sizeof params.place_strides);
+    memcpy(params.source_strides, walk.strides[1], sizeof params.source_strides);
+    /* An entry is added to one element of the four: all together take no more than all entries. */
+    const uint64_t search = p->mode == VKD_PUT_SLICE ? 0 : vkd_loop(32, 0),
+                   sums = p->mode == VKD_PUT_ADD ? vkd_loop(count, 0) : 0;
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_PUT,
+                    2 * vkd_loop(4 * VKD_VIEW_DIMS, 0) + vkd_loop(4, 2 * search + 1) + sums,
+                    &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x);
     vkd_node_read(&node, p->source.tensor);
-    vkd_node_read(&node, p->index.tensor);
+    vkd_node_read(&node, p->places);
+    vkd_node_read(&node, order);
     vkd_node_write(&node, y);
-    vkd_node_spec(&node, dtype);
-    vkd_node_spec(&node, tensors[p->index.tensor].dtype);
+    vkd_node_spec(&node, lowering->graph->tensors[y].dtype);
     vkd_node_spec(&node, walk.dim_count);
     vkd_node_spec(&node, walk.whole);
     vkd_node_spec(&node, p->mode);
+    vkd_node_spec(&node, order != p->places);
     return vkd_op_add_node(lowering, &node, x, y);
+}
+
+/* All entries may go to one place: the loops of a CPU device are long enough for so many. */
+static uint32_t most_sums(const vkd_lowering *lowering, const putting *p)
+{
+    const uint32_t most = lowering->caps->max_loops / 2;
+    return p->mode == VKD_PUT_ADD && most && p->count > most ? most : p->count;
+}
+
+static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *p, uint32_t y_value)
+{
+    const vkd_dtype dtype = vkd_value_tensor(lowering, x_value)->dtype,
+                    source = lowering->graph->tensors[p->source.tensor].dtype;
+    vkd_tensor_id x, y, next, order = p->places;
+    VKD_TRY(vkd_op_input(lowering, x_value, dtype, VKD_ROWS, &x));
+    VKD_TRY(vkd_op_output_in(lowering, y_value, dtype, VKD_ROWS, &y));
+    if (source != dtype)
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "elements of dtype %s replace those of %s",
+                           vkd_dtype_name(source), vkd_dtype_name(dtype));
+    if (p->mode != VKD_PUT_SLICE && p->count > 1) {
+        const vkd_view entries = {
+            .tensor = p->places, .rank = 1, .dims = {p->count}, .strides = {1}};
+        VKD_TRY(vkd_op_order(lowering, &entries, 0, false, &order));
+    }
+    const uint32_t most = most_sums(lowering, p);
+    for (uint32_t first = 0, count; first < p->count; first += count, x = next) {
+        const vkd_tensor to = lowering->graph->tensors[y];
+        count = p->count - first < most ? p->count - first : most;
+        next = y;
+        if (first + count < p->count)
+            VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS,
+                                         to.rank, to.dims, &next));
+        VKD_TRY(add_put(lowering, x, p, order, first, count, next));
+    }
+    return VKD_OK;
+}
+
+/* y is x where there are no entries. */
+static vkd_status put_nothing(vkd_lowering *lowering, uint32_t x, uint32_t y)
+{
+    vkd_view same;
+    VKD_TRY(vkd_op_view(lowering, x, &same));
+    return vkd_op_output_view(lowering, y, &same);
 }
 
 /* A view of x's dims that does not move. */
@@ -175,14 +213,15 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a part along dim %d", args->dim);
     VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
                          VKD_ROWS, &source));
+    if (!part[2])
+        return put_nothing(lowering, args->x, args->y);
     putting p = {.mode = VKD_PUT_SLICE,
-                 .size = x->dims[dim],
+                 .places = source,
                  .count = (uint32_t)part[2],
                  .start = (int32_t)part[0],
                  .step = (int32_t)part[1],
                  .place = still(x, source),
-                 .source = still(x, source),
-                 .index = still(x, source)};
+                 .source = still(x, source)};
     along(&p, dim);
     return emit(lowering, args->x, &p, args->y);
 }
@@ -200,53 +239,21 @@ static const vkd_param put_parameters[] = {
     VKD_TENSOR(put_args, source), VKD_BOOL(put_args, accumulate),
     VKD_OUTPUT(put_args, y),      VKD_PARAMS_END};
 
-/* The one dim that is indexed; VKD_NO_VALUE where it is not one. */
-static uint32_t indexed_dim(const put_args *args)
-{
-    uint32_t dim = VKD_NO_VALUE, found = 0;
-    for (size_t i = 0; i < args->indices.count; i++)
-        if (args->indices.values[i] != VKD_NO_VALUE) {
-            dim = (uint32_t)i;
-            found++;
-        }
-    return found == 1 ? dim : VKD_NO_VALUE;
-}
-
-/* x's dims with those of the index in place of its dim: what the source broadcasts to. */
-static uint32_t entries_of(const vkd_model_tensor *x, const vkd_model_tensor *index, uint32_t dim,
-                           uint32_t dims[2 * VKD_MAX_RANK])
-{
-    uint32_t rank = 0;
-    for (uint32_t i = 0; i < x->rank; i++) {
-        if (i != dim)
-            dims[rank++] = x->dims[i];
-        for (uint32_t k = 0; i == dim && k < index->rank; k++)
-            dims[rank++] = index->dims[k];
-    }
-    return rank;
-}
-
 static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
 {
     const put_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
-                           *source = vkd_shape_of(shaping, args->source);
-    const uint32_t dim = indexed_dim(args);
-    uint32_t dims[2 * VKD_MAX_RANK];
-    if (dim == VKD_NO_VALUE || dim >= x->rank)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "indices along several dims: one is supported");
-    const vkd_model_tensor *index = vkd_shape_of(shaping, args->indices.values[dim]);
-    uint32_t rank = entries_of(x, index, dim, dims);
-    bool fits = rank <= VKD_MAX_RANK && source->rank <= rank && index->dtype == VKD_DTYPE_INT32;
+    const vkd_model_tensor *source = vkd_shape_of(shaping, args->source);
+    vkd_shape entries;
+    VKD_TRY(vkd_shape_indexed(shaping, args->x, &args->indices, &entries));
+    bool fits = source->rank <= entries.rank;
     for (uint32_t i = 0; fits && i < source->rank; i++)
-        fits = source->dims[i] == 1 || source->dims[i] == dims[rank - source->rank + i];
+        fits = source->dims[i] == 1 ||
+               source->dims[i] == entries.dims[entries.rank - source->rank + i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(
-            shaping, VKD_INVALID_MODEL, "%s at indices of dtype %s along dim %u of %s",
-            vkd_dims_format(source->rank, source->dims, by), vkd_dtype_name(index->dtype), dim,
-            vkd_dims_format(x->rank, x->dims, is));
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s is replaced by %s",
+                              vkd_dims_format(entries.rank, entries.dims, is),
+                              vkd_dims_format(source->rank, source->dims, by));
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
@@ -264,88 +271,181 @@ static vkd_status whole_source(vkd_lowering *lowering, uint32_t value, uint32_t 
     return vkd_op_move(lowering, &view, *out);
 }
 
+/* The dims that the indices broadcast to: of the first one that has all of them. */
+static vkd_shape entries_of(const vkd_lowering *lowering, const put_args *args)
+{
+    vkd_shape entries = {0};
+    for (size_t i = 0; i < args->indices.count; i++) {
+        if (!vkd_is_indexed(&args->indices, (uint32_t)i))
+            continue;
+        const vkd_model_tensor *index = vkd_value_tensor(lowering, args->indices.values[i]);
+        for (uint32_t d = 0; d < index->rank; d++) {
+            const uint32_t at = VKD_MAX_RANK - 1 - d, size = index->dims[index->rank - 1 - d];
+            entries.dims[at] = d < entries.rank && entries.dims[at] != 1 ? entries.dims[at] : size;
+        }
+        entries.rank = index->rank > entries.rank ? index->rank : entries.rank;
+    }
+    memmove(entries.dims, entries.dims + VKD_MAX_RANK - entries.rank,
+            entries.rank * sizeof *entries.dims);
+    return entries;
+}
+
+/* Places are numbered by the indexed dims alone, in row-major order. */
+static vkd_status put_places(vkd_lowering *lowering, const put_args *args, const vkd_shape *entries,
+                             putting *p)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    int32_t stride = 1;
+    p->places = VKD_NO_TENSOR;
+    for (uint32_t d = x->rank; d-- > 0;) {
+        vkd_placing placing = {
+            .base = {.rank = entries->rank}, .size = x->dims[d], .stride = stride, .drops = true};
+        if (!vkd_is_indexed(&args->indices, d))
+            continue;
+        VKD_TRY(vkd_op_view(lowering, args->indices.values[d], &placing.index));
+        vkd_view_broadcast(&placing.index, entries->rank, entries->dims);
+        VKD_TRY(vkd_op_add_places(lowering, &placing, &p->places));
+        p->place.strides[d] = stride;
+        stride *= (int32_t)x->dims[d];
+    }
+    return VKD_OK;
+}
+
+/* The source has the dims of x[indices]: those that are not indexed, and the entries among them. */
+static vkd_status put_source(vkd_lowering *lowering, const put_args *args, const vkd_shape *entries,
+                             putting *p)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    const uint32_t at = vkd_indices_at(&args->indices);
+    uint32_t dims[VKD_MAX_RANK], of[VKD_MAX_RANK], rank = 0;
+    for (uint32_t d = 0; d < x->rank || rank == at; d++) {
+        for (uint32_t i = 0; rank == at && i < entries->rank; i++) {
+            of[at + i] = VKD_NO_VALUE;
+            dims[at + i] = entries->dims[i];
+        }
+        rank += rank == at ? entries->rank : 0;
+        if (d >= x->rank)
+            break;
+        if (vkd_is_indexed(&args->indices, d))
+            continue;
+        of[rank] = d;
+        dims[rank++] = x->dims[d];
+    }
+    VKD_TRY(whole_source(lowering, args->source, rank, dims, &p->source.tensor));
+    int32_t step = 1;
+    p->source_step = 0;
+    for (uint32_t i = rank; i-- > 0; step *= (int32_t)dims[i])
+        if (of[i] != VKD_NO_VALUE)
+            p->source.strides[of[i]] = step;
+        else if (i + 1 == at + entries->rank)
+            p->source_step = step;
+    return VKD_OK;
+}
+
 static vkd_status lower_put(vkd_lowering *lowering, const void *arguments)
 {
     const put_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    const uint32_t dim = indexed_dim(args), index_value = args->indices.values[dim];
-    const vkd_model_tensor *index = vkd_value_tensor(lowering, index_value);
-    const uint32_t count = (uint32_t)vkd_dims_count(index->rank, index->dims);
-    uint32_t dims[2 * VKD_MAX_RANK], rank = entries_of(x, index, dim, dims);
-    vkd_tensor_id source, places;
-    if (!count) {
-        vkd_view same;
-        VKD_TRY(vkd_op_view(lowering, args->x, &same));
-        return vkd_op_output_view(lowering, args->y, &same);
-    }
-    VKD_TRY(whole_source(lowering, args->source, rank, dims, &source));
-    VKD_TRY(vkd_op_input(lowering, index_value, VKD_DTYPE_INT32, VKD_ROWS, &places));
+    const vkd_shape entries = entries_of(lowering, args);
     putting p = {.mode = args->accumulate ? VKD_PUT_ADD : VKD_PUT_INDEX,
-                 .size = x->dims[dim],
-                 .count = count,
-                 .place = still(x, source),
-                 .source = still(x, source),
-                 .index = still(x, places),
-                 .index_step = 1};
-    along(&p, dim);
+                 .count = (uint32_t)vkd_dims_count(entries.rank, entries.dims),
+                 .place = still(x, VKD_NO_TENSOR),
+                 .source = still(x, VKD_NO_TENSOR)};
+    if (!p.count)
+        return put_nothing(lowering, args->x, args->y);
+    VKD_TRY(put_places(lowering, args, &entries, &p));
+    VKD_TRY(put_source(lowering, args, &entries, &p));
+    p.place.tensor = p.source.tensor;
     return emit(lowering, args->x, &p, args->y);
 }
 
 /* -------------------------------------------------------------------------------- along one dim */
 
 typedef struct scatter_args {
-    uint32_t x, index, source, y;
+    uint32_t x, index, source, y; /* source: VKD_NO_VALUE for a number */
     int32_t dim;
+    vkd_number number;
 } scatter_args;
+static const scatter_args no_source = {.source = VKD_NO_VALUE};
 
 static const vkd_param scatter_params[] = {
     VKD_TENSOR(scatter_args, x),      VKD_INT(scatter_args, dim),  VKD_TENSOR(scatter_args, index),
     VKD_TENSOR(scatter_args, source), VKD_OUTPUT(scatter_args, y), VKD_PARAMS_END};
+static const vkd_param scatter_value_params[] = {
+    VKD_TENSOR(scatter_args, x),      VKD_INT(scatter_args, dim),  VKD_TENSOR(scatter_args, index),
+    VKD_NUMBER(scatter_args, number), VKD_OUTPUT(scatter_args, y), VKD_PARAMS_END};
 
 static vkd_status shape_scatter(vkd_shaping *shaping, const void *arguments)
 {
     const scatter_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
                            *index = vkd_shape_of(shaping, args->index);
-    const vkd_model_tensor *source = vkd_shape_of(shaping, args->source);
+    const vkd_model_tensor *source =
+        args->source == VKD_NO_VALUE ? index : vkd_shape_of(shaping, args->source);
     uint32_t dim = 0;
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
-    bool fits = x->rank && index->rank == x->rank && source->rank == x->rank &&
-                index->dtype == VKD_DTYPE_INT32;
+    bool fits = index->rank == x->rank && source->rank == x->rank;
     for (uint32_t i = 0; fits && i < x->rank; i++)
-        fits = index->dims[i] <= source->dims[i] && (i == dim || index->dims[i] == x->dims[i]);
-    if (!fits)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "indices that do not cover all dims but dim %u", dim);
+        fits = index->dims[i] <= source->dims[i] && (i == dim || index->dims[i] <= x->dims[i]);
+    if (!fits) {
+        char is[VKD_DIMS_TEXT], at[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "indices of %s for a source of %s, along dim %u of %s",
+                              vkd_dims_format(index->rank, index->dims, at),
+                              vkd_dims_format(source->rank, source->dims, by), dim,
+                              vkd_dims_format(x->rank, x->dims, is));
+    }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
+/* The source's elements that the indices have entries for, one after the other; or one for all. */
+static vkd_status scatter_source(vkd_lowering *lowering, const scatter_args *args, putting *p)
+{
+    const vkd_model_tensor *index = vkd_value_tensor(lowering, args->index);
+    vkd_view from;
+    if (args->source == VKD_NO_VALUE) {
+        const vkd_number number = vkd_op_plain(lowering, args->number);
+        VKD_TRY(
+            vkd_op_scalar(lowering, vkd_value_tensor(lowering, args->x)->dtype, &number, &from));
+        p->source.tensor = from.tensor;
+        return VKD_OK;
+    }
+    VKD_TRY(vkd_op_view(lowering, args->source, &from));
+    memcpy(from.dims, index->dims, sizeof from.dims);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                 vkd_value_tensor(lowering, args->source)->dtype, VKD_ROWS,
+                                 index->rank, index->dims, &p->source.tensor));
+    p->source_step = 1;
+    return vkd_op_move(lowering, &from, p->source.tensor);
+}
+
+/* A place is an element of x: where the entry is along the other dims, and its index along this. */
 static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
 {
     const scatter_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *index = vkd_value_tensor(lowering, args->index);
     const uint32_t dim = vkd_from_end(args->dim, x->rank);
-    vkd_tensor_id source, places;
-    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
-                         VKD_ROWS, &source));
-    VKD_TRY(vkd_op_input(lowering, args->index, VKD_DTYPE_INT32, VKD_ROWS, &places));
-    const vkd_view from = vkd_view_of(lowering->graph, source),
-                   by = vkd_view_of(lowering->graph, places);
     putting p = {.mode = lowering->call->row->code ? VKD_PUT_ADD : VKD_PUT_INDEX,
-                 .size = x->dims[dim],
-                 .count = index->dims[dim],
-                 .place = still(x, source),
-                 .source = still(x, source),
-                 .index = still(x, places),
-                 .source_step = from.strides[dim],
-                 .index_step = by.strides[dim]};
-    for (uint32_t d = 0; d < x->rank; d++)
-        if (d != dim) {
-            p.source.strides[d] = from.strides[d];
-            p.index.strides[d] = by.strides[d];
-        }
-    p.place.strides[dim] = 1;
+                 .count = (uint32_t)vkd_dims_count(index->rank, index->dims),
+                 .place = still(x, VKD_NO_TENSOR),
+                 .source = still(x, VKD_NO_TENSOR),
+                 .places = VKD_NO_TENSOR};
+    if (!p.count)
+        return put_nothing(lowering, args->x, args->y);
+    int32_t stride = 1;
+    for (uint32_t d = x->rank; d-- > 0; stride *= (int32_t)x->dims[d])
+        p.place.strides[d] = stride;
+    vkd_placing placing = {.base = p.place,
+                           .size = x->rank ? x->dims[dim] : 1,
+                           .stride = x->rank ? p.place.strides[dim] : 0,
+                           .drops = true};
+    memcpy(placing.base.dims, index->dims, sizeof placing.base.dims);
+    placing.base.strides[dim] = 0;
+    VKD_TRY(vkd_op_view(lowering, args->index, &placing.index));
+    VKD_TRY(vkd_op_add_places(lowering, &placing, &p.places));
+    VKD_TRY(scatter_source(lowering, args, &p));
+    p.place.tensor = p.source.tensor;
     return emit(lowering, args->x, &p, args->y);
 }
 
@@ -358,6 +458,8 @@ static const vkd_op rows[] = {
      .code = true, .defaults = &selection},
     {"aten::index_put.out", put_parameters, sizeof(put_args), shape_put, lower_put},
     {"aten::scatter.src_out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter},
+    {"aten::scatter.value_out", scatter_value_params, sizeof(scatter_args), shape_scatter,
+     lower_scatter, .defaults = &no_source},
     {"aten::scatter_add.out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter,
      .code = true},
 };

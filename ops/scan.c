@@ -22,23 +22,12 @@ static vkd_status shape_scan(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
-/* Lines along dim: a view of the others. */
-static vkd_view lines_of(const vkd_view *view, uint32_t dim)
-{
-    vkd_view lines = {.tensor = view->tensor, .offset = view->offset};
-    for (uint32_t d = 0; d < view->rank; d++)
-        if (d != dim) {
-            lines.dims[lines.rank] = view->dims[d];
-            lines.strides[lines.rank++] = view->strides[d];
-        }
-    return lines;
-}
-
 static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
                             vkd_tensor_id y)
 {
     vkd_graph *graph = lowering->graph;
-    const vkd_view all = vkd_view_of(graph, y), from = lines_of(x, dim), to = lines_of(&all, dim);
+    const vkd_view all = vkd_view_of(graph, y), from = vkd_view_without(x, dim),
+                   to = vkd_view_without(&all, dim);
     const vkd_dtype x_dtype = graph->tensors[x->tensor].dtype, y_dtype = graph->tensors[y].dtype;
     vkd_tensor_id lines; /* only for its dims */
     vkd_walk walk;

@@ -37,6 +37,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_conv_float_ops,
     &vkd_split_ops,
     &vkd_chain_ops,
+    &vkd_sort_ops,
 };
 
 const vkd_op_tables vkd_ops = {tables, sizeof tables / sizeof *tables};

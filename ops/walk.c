@@ -39,6 +39,17 @@ void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims)
     *view = wide;
 }
 
+vkd_view vkd_view_without(const vkd_view *view, uint32_t dim)
+{
+    vkd_view lines = {.tensor = view->tensor, .offset = view->offset};
+    for (uint32_t d = 0; d < view->rank; d++)
+        if (d != dim) {
+            lines.dims[lines.rank] = view->dims[d];
+            lines.strides[lines.rank++] = view->strides[d];
+        }
+    return lines;
+}
+
 /* Whether a view is all of its tensor, which lies in memory as y does. */
 static bool lies_as(const vkd_graph *graph, const vkd_view *view, const vkd_tensor *y)
 {

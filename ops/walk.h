@@ -20,6 +20,9 @@ vkd_view vkd_view_of(const vkd_graph *graph, vkd_tensor_id tensor);
 /* Makes it one of these dims, to which its own broadcast: stride 0 where they do. */
 void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims);
 
+/* One without a dim: its lines along that one. */
+vkd_view vkd_view_without(const vkd_view *view, uint32_t dim);
+
 /* How a kernel visits the elements of a tensor in groups of four, in the order of its memory, and
  * finds its operands'. */
 enum { VKD_WALK_OPERANDS = 4 };

@@ -10,6 +10,7 @@ layout(constant_id = 3) const uint INDEX_TYPE = VKD_ELEMENT_I32;
 layout(constant_id = 4) const uint RANK = 1;
 layout(constant_id = 5) const uint WHOLE = 0;
 layout(constant_id = 6) const uint IS_FIRST = 1; // there are no others
+layout(constant_id = 7) const uint DROPS = 0;    // 1: -1 where one of the indices is out of range
 
 layout(push_constant) uniform params_block { places_params params; };
 #include "view.glsl"
@@ -18,11 +19,14 @@ ELEMENTS_IN(0, indices, INDEX_TYPE)
 layout(binding = 1) readonly buffer others_buffer { ivec4 others[]; };
 layout(binding = 2) writeonly buffer y_buffer { ivec4 y[]; };
 VIEW(index_slots, params.index_strides, params.index_offset)
+VIEW(bases, params.base_strides, 0)
 
-int place_of(uint slot)
+int place_of(uint slot, uint base, int other)
 {
-    int index = indices_loadi(slot);
-    return clamp(index < 0 ? index + params.size : index, 0, params.size - 1) * params.stride;
+    int index = indices_loadi(slot), place = index < 0 ? index + params.size : index;
+    if (DROPS == 1 && (place < 0 || place >= params.size || other < 0))
+        return -1;
+    return clamp(place, 0, params.size - 1) * params.stride + int(base) + other;
 }
 
 void main()
@@ -30,9 +34,7 @@ void main()
     uint group = linear_index();
     if (group >= params.groups)
         return;
-    uvec4 s = index_slots(group);
-    ivec4 places = ivec4(place_of(s.x), place_of(s.y), place_of(s.z), place_of(s.w));
-    if (IS_FIRST == 0)
-        places += others[group];
-    y[group] = places;
+    uvec4 s = index_slots(group), b = bases(group);
+    ivec4 o = IS_FIRST == 1 ? ivec4(0) : others[group];
+    y[group] = ivec4(place_of(s.x, b.x, o.x), place_of(s.y, b.y, o.y), place_of(s.z, b.z, o.z), place_of(s.w, b.w, o.w));
 }

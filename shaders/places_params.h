@@ -12,6 +12,7 @@ VKD_PARAMS_STRUCT(places_params)
     i32 stride; /* of that dim */
     u32 dims[VKD_VIEW_DIMS];
     u32 index_strides[VKD_VIEW_DIMS];
+    u32 base_strides[VKD_VIEW_DIMS]; /* what a step along each dim adds, whatever the index is */
 };
 
 #endif

@@ -145,6 +145,18 @@ table_tensor *table_drawn(table *t, vkd_dtype dtype, vkd_shape shape, double low
 /* A drawn dim, counted from either end; some dims in any order, how many. */
 uint32_t table_dim(table *t, uint32_t rank);
 size_t table_listed(table *t, uint32_t rank, bool listed[VKD_MAX_RANK]);
+/* An input of places along a dim of so many: some from the end, and some that there are not. */
+table_tensor *table_indices(table *t, vkd_shape shape, uint32_t size);
+/* The list of indices of x[i, :, j]: one or several of the dims of x. */
+typedef struct table_indexing {
+    vkd_shape x, entries, result;      /* entries: what the indices broadcast to */
+    uint32_t at;                       /* where the entries' dims begin in the result */
+    table_tensor *index[VKD_MAX_RANK]; /* null: the dim is not indexed */
+} table_indexing;
+void table_draw_indexing(table *t, vkd_shape x, table_indexing *out);
+/* The place in x of element i of the result. An index that is out of range is the nearest that is
+ * not; whether there was one. */
+bool table_indexed(const table_indexing *indexing, size_t i, uint32_t *place);
 /* The last `count` arguments become one: a list of them (null entries too). */
 void table_gather(table *t, size_t count);
 

@@ -3,17 +3,6 @@
 
 #include <string.h>
 
-/* Places along a dim of so many, some from the end, and some that there are not. */
-static table_tensor *draw_indices(table *t, vkd_shape shape, uint32_t size)
-{
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, -(double)size, (double)size - 1);
-    const double odd[] = {size, -(double)size - 1, INT32_MAX, INT32_MIN};
-    for (size_t i = 0; i < index->count; i++)
-        if (table_chance(t, 12))
-            index->values[i] = odd[table_below(t, 4)];
-    return index;
-}
-
 /* What is beyond the last place, or before the first, is that place. */
 static uint32_t place_of(double index, uint32_t size)
 {
@@ -28,7 +17,7 @@ static void draw_gather(table *t)
     uint32_t dim = table_dim(t, shape.rank), size = shape.rank ? shape.dims[dim] : 1;
     for (uint32_t d = 0; d < shape.rank; d++)
         shape.dims[d] = d == dim ? table_below(t, 10) : 1 + table_below(t, shape.dims[d]);
-    table_tensor *index = draw_indices(t, shape, size);
+    table_tensor *index = table_indices(t, shape, size);
     table_bool(t, false); /* sparse_grad */
     table_tensor *y = table_output(t, x->dtype, shape);
     for (size_t i = 0; i < y->count; i++) {
@@ -66,31 +55,30 @@ static void draw_select(table *t)
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 8));
     uint32_t dim = table_dim(t, x->shape.rank);
     vkd_shape shape = {table_below(t, 2), {table_below(t, 20)}};
-    expect_slices(t, x, dim, draw_indices(t, shape, x->shape.dims[dim]), 1);
+    expect_slices(t, x, dim, table_indices(t, shape, x->shape.dims[dim]), 1);
 }
 
 static void draw_embedding(table *t)
 {
     table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 2, 2));
-    table_tensor *index = draw_indices(t, table_shape(t, 0, 5), x->shape.dims[0]);
+    table_tensor *index = table_indices(t, table_shape(t, 0, 5), x->shape.dims[0]);
     table_int(t, -1); /* padding_idx, scale_grad_by_freq, sparse */
     table_bool(t, false);
     table_bool(t, false);
     expect_slices(t, x, 0, index, index->shape.rank);
 }
 
-/* x[:, index], with or without the rest of the list. */
 static void draw_index(table *t)
 {
-    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 5));
-    uint32_t dim = table_below(t, x->shape.rank), behind = table_below(t, x->shape.rank - dim);
-    for (uint32_t d = 0; d < dim; d++)
-        table_null(t);
-    table_tensor *index = draw_indices(t, table_shape(t, 0, 4), x->shape.dims[dim]);
-    for (uint32_t d = 0; d < behind; d++)
-        table_null(t);
-    table_gather(t, dim + 1 + behind);
-    expect_slices(t, x, dim, index, index->shape.rank);
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 8));
+    table_indexing indexing;
+    table_draw_indexing(t, x->shape, &indexing);
+    table_tensor *y = table_output(t, x->dtype, indexing.result);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t from[VKD_MAX_RANK];
+        (void)table_indexed(&indexing, i, from);
+        y->values[i] = x->values[table_place(&x->shape, from)];
+    }
 }
 
 static const table_case cases[] = {

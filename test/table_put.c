@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RANKS = 4 };
+enum { RANKS = 8 };
 
 /* y, which is x at first. */
 static table_tensor *draw_result(table *t, const table_tensor *x)
@@ -92,17 +92,6 @@ static void put(table_tensor *y, size_t at, double value, bool adds)
 
 static uint32_t draw_types(bool adds) { return adds ? TABLE_FLOATS | TABLE_INTS : TABLE_ALL; }
 
-/* Places along a dim of so many, some from the end, and some that there are not. */
-static table_tensor *draw_places(table *t, vkd_shape shape, uint32_t size)
-{
-    table_tensor *index = table_drawn(t, VKD_DTYPE_INT32, shape, -(double)size, (double)size - 1);
-    const double odd[] = {size, -(double)size - 1, INT32_MAX, INT32_MIN};
-    for (size_t i = 0; i < index->count; i++)
-        if (table_chance(t, 12))
-            index->values[i] = odd[table_below(t, 4)];
-    return index;
-}
-
 /* False where there is no such place: what is written there is dropped. */
 static bool find_place(double index, uint32_t size, uint32_t *out)
 {
@@ -111,64 +100,57 @@ static bool find_place(double index, uint32_t size, uint32_t *out)
     return place >= 0 && place < size;
 }
 
-/* x[:, index] = source, which broadcasts to x's dims with those of the index in place of one. */
+/* x[i, :, j] = source, which broadcasts to the dims of that. */
 static void draw_index_put(table *t)
 {
     bool adds = table_chance(t, 2);
-    vkd_shape full = table_shape_filled(t, 1, RANKS), index_shape = table_shape(t, 0, 2),
-              shape = {0};
+    vkd_shape full = table_shape_filled(t, 1, RANKS);
+    table_indexing indexing;
     table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
-    uint32_t dim = table_below(t, full.rank), size = full.dims[dim];
-    for (uint32_t d = 0; d < dim; d++)
-        table_null(t);
-    table_tensor *index = draw_places(t, index_shape, size);
-    table_gather(t, dim + 1);
-    for (uint32_t d = 0; d < full.rank; d++) {
-        for (uint32_t k = 0; d == dim && k < index_shape.rank; k++)
-            shape.dims[shape.rank++] = index_shape.dims[k];
-        if (d != dim)
-            shape.dims[shape.rank++] = full.dims[d];
-    }
+    table_draw_indexing(t, full, &indexing);
+    const vkd_shape shape = indexing.result;
     table_tensor *source = table_drawn(t, x->dtype, table_narrowed(t, shape), -300, 300);
     table_bool(t, adds);
     table_tensor *y = draw_result(t, x);
     size_t count = (size_t)vkd_dims_count(shape.rank, shape.dims);
     for (size_t i = 0; i < count; i++) {
-        uint32_t at[VKD_MAX_RANK], to[VKD_MAX_RANK];
-        table_places(&shape, i, at);
-        double chosen = index->values[table_place(&index_shape, at + dim)];
-        memcpy(to, at, dim * sizeof *at);
-        for (uint32_t d = dim + 1; d < full.rank; d++)
-            to[d] = at[d + index_shape.rank - 1];
-        if (!find_place(chosen, size, &to[dim]))
-            continue;
-        put(y, table_place(&full, to),
-            source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
+        uint32_t to[VKD_MAX_RANK];
+        if (table_indexed(&indexing, i, to))
+            put(y, table_place(&full, to),
+                source->values[table_broadcast_index(&source->shape, &shape, i)], adds);
     }
 }
 
-enum { REPLACE, ADD };
+enum { REPLACE, ADD, NUMBER };
 
+/* The indices have entries for a part of x along the other dims. */
 static void draw_scatter(table *t)
 {
-    bool adds = t->row->code == ADD;
-    vkd_shape full = table_shape_filled(t, 1, RANKS), shape = full;
-    table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)), full, -300, 300);
+    const int code = t->row->code;
+    vkd_shape full = table_shape_filled(t, 0, RANKS), shape = full;
+    table_tensor *x = table_drawn(t, table_dtype(t, draw_types(code == ADD)), full, -300, 300);
     uint32_t dim = table_dim(t, full.rank);
-    shape.dims[dim] = 1 + table_below(t, 9);
-    table_tensor *index = draw_places(t, shape, full.dims[dim]);
+    for (uint32_t d = 0; d < shape.rank; d++)
+        shape.dims[d] -= table_chance(t, 4) ? table_below(t, shape.dims[d]) : 0;
+    if (shape.rank)
+        shape.dims[dim] = shape.rank == 1 && table_chance(t, 2) ? 40000 : table_below(t, 9);
+    table_tensor *index = table_indices(t, shape, full.rank ? full.dims[dim] : 1);
     vkd_shape larger = shape;
     for (uint32_t d = 0; d < larger.rank; d++)
         larger.dims[d] += table_chance(t, 3);
-    table_tensor *source = table_drawn(t, x->dtype, larger, -300, 300);
+    table_tensor *source = NULL;
+    const int32_t number = (int32_t)table_below(t, x->dtype == VKD_DTYPE_BOOL ? 2 : 100);
+    if (code == NUMBER)
+        table_size(t, number);
+    else
+        source = table_drawn(t, x->dtype, larger, -300, 300);
     table_tensor *y = draw_result(t, x);
     for (size_t i = 0; i < index->count; i++) {
-        uint32_t at[VKD_MAX_RANK];
+        uint32_t at[VKD_MAX_RANK] = {0};
         table_places(&shape, i, at);
-        double value = source->values[table_place(&larger, at)];
-        if (!find_place(index->values[i], full.dims[dim], &at[dim]))
-            continue;
-        put(y, table_place(&full, at), value, adds);
+        double value = source ? source->values[table_place(&larger, at)] : number;
+        if (find_place(index->values[i], full.rank ? full.dims[dim] : 1, &at[dim]))
+            put(y, table_place(&full, at), value, code == ADD);
     }
 }
 
@@ -226,6 +208,7 @@ static const table_case cases[] = {
     {"aten::select_scatter.out", draw_select},
     {"aten::index_put.out", draw_index_put},
     {"aten::scatter.src_out", draw_scatter, REPLACE},
+    {"aten::scatter.value_out", draw_scatter, NUMBER},
     {"aten::scatter_add.out", draw_scatter, ADD},
     {"aten::copy_", draw_copy},
     {"aten::cumsum.out", draw_cumsum},

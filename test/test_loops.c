@@ -562,7 +562,8 @@ static bool has_constant_loops(vkd_shader shader)
                                            "unary",
                                            "binary",
                                            "where",
-                                           "chain"};
+                                           "chain",
+                                           "sort"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
