@@ -9,5 +9,5 @@ case ${1:-} in
     *) fail "usage: format.sh [--check]" ;;
 esac
 cd "$root"
-find adapters backend bench exec graph include ops runner runtime schema shaders test \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) -print0 |
+find adapters backend bench exec graph include ops runner runtime schema selftest shaders test \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) -print0 |
     xargs -0 clang-format "${how[@]}"

@@ -22,7 +22,9 @@
 #define VKD_TEST_TABLE_H
 
 #include "graph/shape.h"
-#include "support/harness.h"
+#include "runtime/device.h"
+#include "support/hand.h"
+#include "support/random.h"
 
 enum { TABLE_TENSORS = 16 };
 
@@ -55,7 +57,6 @@ typedef struct table_case {
     void (*draw)(table *t);
     int code;            /* for draw: t->row->code */
     const char *variant; /* of a convolution, forced where it can run; null: chosen */
-    size_t *ran;         /* counts the draws that it did run, where not null */
 } table_case;
 
 typedef struct table_family {
@@ -178,14 +179,34 @@ double *table_scales(table *t, table_tensor *y);
 
 /* -------------------------------------------------------------------------------------- running */
 
-/* Draws a case; binds, shapes, lowers, runs, and compares. Returns the row that the drawn call is
- * bound to; fails the test for results that are not what is expected. */
-const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row);
+/* Where cases run. caps: what models are lowered for, the device's own unless a test changes it. */
+typedef struct table_device {
+    vkd_context *context;
+    vkd_device *device;
+    const vkd_caps *caps;
+} table_device;
+
+/* What became of a draw. */
+typedef struct table_outcome {
+    const vkd_op *row; /* that the call was bound to */
+    bool right;
+    vkd_status status;   /* of lowering and running */
+    bool ran_variant;    /* the forced one, not another in its place */
+    size_t wrong, count; /* elements */
+    double off;          /* the largest difference of one that is wrong; INFINITY for no number */
+    char what[1024];     /* the draw: operator, tensors, arguments */
+    char why[1024];      /* that it is not right: the first wrong element with its operands, or the
+                            message of a failure */
+} table_outcome;
+
+/* Draws a case; binds, shapes, lowers, runs, and compares. Needs no test around it. */
+void table_try(const table_device *on, vkd_random *random, const table_case *row,
+               table_outcome *out);
 
 /* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size),
- * binds, shapes and lowers it for a device. Fails the test for a refusal without a message; whether
- * the rest goes well, sanitizers say. Returns whether it was refused. */
-bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
-                 const table_case *row);
+ * binds, shapes and lowers it for a device. Returns how that went, with a message in the context if
+ * it was refused; whether the rest goes well, sanitizers say. */
+vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                       const table_case *row);
 
 #endif

@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: the libraries, the public header, vkd-run, a CMake package (vkdelegate::vkdelegate,
+# What `cmake --install` puts where: the libraries, the public header, vkd-run, vkd-selftest, a CMake package (vkdelegate::vkdelegate,
 # vkdelegate::vkdelegate_static) and a pkg-config file. Everything installed can be moved as a whole.
 include(CMakePackageConfigHelpers)
 
@@ -10,6 +10,9 @@ install(TARGETS vkdelegate vkdelegate_static EXPORT vkdelegate
 install(FILES ${PROJECT_SOURCE_DIR}/include/vkdelegate.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(VKD_BUILD_RUNNER)
   install(TARGETS vkd-run RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+if(VKD_BUILD_SELFTEST)
+  install(TARGETS vkd-selftest RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
 install(EXPORT vkdelegate NAMESPACE vkdelegate:: FILE vkdelegate-targets.cmake DESTINATION ${package_dir})

@@ -569,6 +569,12 @@ static void avg_pool(reference *r, double *out)
             }
 }
 
+/* As PyTorch finds it, in floats. */
+static int nearest(int at, int from, int to)
+{
+    return (int)((float)at * ((float)from / (float)to));
+}
+
 static void upsample(reference *r, double *out)
 {
     image x = image_of(r, r->op->args[0]), y = image_of(r, reference_result(r));
@@ -576,7 +582,7 @@ static void upsample(reference *r, double *out)
     for (int i = 0; i < x.n * x.c; i++, plane += x.h * x.w)
         for (int h = 0; h < y.h; h++)
             for (int w = 0; w < y.w; w++)
-                *out++ = plane[h / (y.h / x.h) * x.w + w / (y.w / x.w)];
+                *out++ = plane[nearest(h, x.h, y.h) * x.w + nearest(w, x.w, y.w)];
 }
 
 /* -------------------------------------------------------------------------- other float tensors */
@@ -649,17 +655,18 @@ typedef void (*compute_fn)(reference *r, double *out);
 static const struct {
     const char *name;
     compute_fn compute;
+    uint32_t rank; /* of its first operand; 0: any */
 } operators[] = {
-    {"et_vk.q8ta_conv2d.default", convolution},
-    {"et_vk.q8ta_conv2d_general.default", convolution},
-    {"et_vk.q8ta_conv2d_im2col.default", convolution},
-    {"et_vk.q8ta_conv2d_pw.default", convolution},
-    {"et_vk.q8ta_conv2d_dw.default", convolution},
-    {"et_vk.q8ta_conv2d_transposed.default", convolution},
+    {"et_vk.q8ta_conv2d.default", convolution, 4},
+    {"et_vk.q8ta_conv2d_general.default", convolution, 4},
+    {"et_vk.q8ta_conv2d_im2col.default", convolution, 4},
+    {"et_vk.q8ta_conv2d_pw.default", convolution, 4},
+    {"et_vk.q8ta_conv2d_dw.default", convolution, 4},
+    {"et_vk.q8ta_conv2d_transposed.default", convolution, 4},
     {"et_vk.q8ta_linear.default", linear},
     {"et_vk.q8ta_linear_gemv.default", linear},
-    {"aten.convolution.default", float_convolution},
-    {"et_vk.conv_with_clamp.default", float_convolution},
+    {"aten.convolution.default", float_convolution, 4},
+    {"et_vk.conv_with_clamp.default", float_convolution, 4},
     {"aten.linear.default", float_linear},
     {"aten._weight_int8pack_mm.default", scaled_linear},
     {"aten.add.Tensor", binary},
@@ -669,19 +676,19 @@ static const struct {
     {"quantized_decomposed.dequantize_per_channel.default", dequantize_channels},
     {"et_vk.q8ta_add.default", add},
     {"et_vk.q8ta_relu.default", q8_relu},
-    {"et_vk.q8ta_pixel_shuffle.default", pixel_shuffle},
+    {"et_vk.q8ta_pixel_shuffle.default", pixel_shuffle, 4},
     {"quantized_decomposed.quantize_per_tensor.default", quantize},
     {"quantized_decomposed.dequantize_per_tensor.default", dequantize},
-    {"aten.max_pool2d.default", max_pool},
-    {"aten.max_pool2d_with_indices.default", max_pool},
-    {"aten.avg_pool2d.default", avg_pool},
+    {"aten.max_pool2d.default", max_pool, 4},
+    {"aten.max_pool2d_with_indices.default", max_pool, 4},
+    {"aten.avg_pool2d.default", avg_pool, 4},
     {"aten.mean.dim", mean},
     {"aten::mean.out", mean},
     {"aten.cat.default", concatenate},
     {"aten.hardtanh.default", clamp},
     {"aten.clamp.default", clamp},
     {"aten.relu.default", relu},
-    {"aten.upsample_nearest2d.vec", upsample},
+    {"aten.upsample_nearest2d.vec", upsample, 4},
     {"aten.view_copy.default", move},
     {"aten.squeeze_copy.dim", move},
     {"aten.squeeze_copy.dims", move},
@@ -691,19 +698,30 @@ static const struct {
     {"et_vk.prepack.default", move},
 };
 
-static compute_fn find(const char *name)
+enum { OPERATORS = sizeof operators / sizeof operators[0] };
+
+static size_t find(const char *name)
 {
-    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++)
-        if (!strcmp(operators[i].name, name))
-            return operators[i].compute;
-    return NULL;
+    size_t i = 0;
+    while (i < OPERATORS && strcmp(operators[i].name, name))
+        i++;
+    return i;
 }
 
-bool reference_moves(const char *op) { return find(op) == move; }
+bool reference_moves(const char *op)
+{
+    const size_t at = find(op);
+    return at < OPERATORS && operators[at].compute == move;
+}
 
-bool reference_knows(const char *op) { return find(op); }
+bool reference_knows(const vkd_model *model, const vkd_model_op *op)
+{
+    const size_t at = find(op->name);
+    return at < OPERATORS &&
+           (!operators[at].rank || operators[at].rank == model->values[op->args[0]].tensor.rank);
+}
 
-void reference_compute(reference *r, double *out) { find(r->op->name)(r, out); }
+void reference_compute(reference *r, double *out) { operators[find(r->op->name)].compute(r, out); }
 
 reference_difference reference_compare(vkd_dtype dtype, size_t count, const void *got,
                                        const double *expected)
@@ -714,11 +732,13 @@ reference_difference reference_compare(vkd_dtype dtype, size_t count, const void
     double *values = make(count, sizeof *values), magnitude = 0;
     reference_load(dtype, count, got, values);
     for (size_t i = 0; i < count; i++) {
-        double distance = fabs(values[i] - expected[i]);
-        difference.differing += values[i] != expected[i];
+        bool same = values[i] == expected[i] || (isnan(values[i]) && isnan(expected[i]));
+        double distance = same ? 0 : fabs(values[i] - expected[i]);
+        difference.differing += !same;
         if (isnan(distance) || distance > difference.largest)
             difference.largest = isnan(distance) ? INFINITY : distance;
-        magnitude = fabs(expected[i]) > magnitude ? fabs(expected[i]) : magnitude;
+        if (isfinite(expected[i]) && fabs(expected[i]) > magnitude)
+            magnitude = fabs(expected[i]);
     }
     free(values);
     if (is_float && magnitude > 0)

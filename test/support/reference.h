@@ -15,8 +15,8 @@ typedef struct reference {
     double **values; /* by value id; null: not known */
 } reference;
 
-/* Whether there is a reference for an operator of this name. */
-bool reference_knows(const char *op);
+/* Whether there is a reference for this operator. */
+bool reference_knows(const vkd_model *model, const vkd_model_op *op);
 /* Whether its result is the elements of its input, which may stay where they are. */
 bool reference_moves(const char *op);
 

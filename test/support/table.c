@@ -8,13 +8,10 @@
 
 #include <float.h>
 #include <math.h>
-#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 /* -------------------------------------------------------------------------------------- drawing */
 
@@ -24,6 +21,13 @@ static void *zeros(size_t count, size_t size)
     if (!p)
         abort();
     return p;
+}
+
+/* A case is wrong, not what it tests. */
+static void refuse_case(const table *t, const char *why)
+{
+    fprintf(stderr, "%s: %s\n", t->row->name, why);
+    abort();
 }
 
 uint32_t table_below(table *t, uint32_t count)
@@ -93,14 +97,14 @@ size_t table_broadcast_index(const vkd_shape *operand, const vkd_shape *result, 
 static void add_argument(table *t, uint32_t value)
 {
     if (t->arg_count >= HAND_ARGS)
-        fail_msg("%s: too many arguments", t->row->name);
+        refuse_case(t, "too many arguments");
     t->args[t->arg_count++] = value;
 }
 
 static table_tensor *add_tensor(table *t, bool is_output, vkd_dtype dtype, vkd_shape shape)
 {
     if (t->tensor_count >= TABLE_TENSORS)
-        fail_msg("%s: too many tensors", t->row->name);
+        refuse_case(t, "too many tensors");
     table_tensor *x = &t->tensors[t->tensor_count++];
     size_t count = (size_t)vkd_dims_count(shape.rank, shape.dims);
     *x = (table_tensor){.dtype = dtype, .shape = shape, .count = count, .is_output = is_output};
@@ -470,8 +474,19 @@ static void see_inputs(const table *t, vkd_input *inputs)
     }
 }
 
+static vkd_status wrong(table_outcome *out, const char *format, ...) VKD_PRINTF(2, 3);
+static vkd_status wrong(table_outcome *out, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(out->why, sizeof out->why, format, arguments);
+    va_end(arguments);
+    out->right = false;
+    return VKD_OK;
+}
+
 static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table *t,
-                        const vkd_model *model, vkd_graph *graph, const vkd_op **row)
+                        const vkd_model *model, vkd_graph *graph, table_outcome *out)
 {
     vkd_input inputs[HAND_LIST];
     const vkd_op_table *tables[64] = {&arrange_ops};
@@ -483,45 +498,43 @@ static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table 
     if (!net || !values)
         return vkd_fail_memory(context, "a net");
     VKD_TRY(vkd_net_bind(net, model, &ops, graph->arena));
-    *row = net->calls[t->call].row;
+    out->row = net->calls[t->call].row;
     see_inputs(t, inputs);
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
     if (t->symint && values[t->symint].i != t->number)
-        fail_msg("%s%s: %lld, expected %lld", t->row->name, t->text, (long long)values[t->symint].i,
-                 (long long)t->number);
+        return wrong(out, "%lld, expected %lld", (long long)values[t->symint].i,
+                     (long long)t->number);
     VKD_TRY(vkd_lower_net(context, net, values, caps, t->row->variant, NULL, graph, &lowered));
-    if (t->row->ran && lowered.selection_count)
-        *t->row->ran += !strcmp(lowered.selections[0].winner, t->row->variant);
+    out->ran_variant = t->row->variant && lowered.selection_count &&
+                       !strcmp(lowered.selections[0].winner, t->row->variant);
     return vkd_plan_memory(graph, caps->storage_alignment, true);
 }
 
 /* Whether a number among a constant's is an address in the file: such a one belongs to its
  * contents, as objects share constants by what is there, not by where it is. */
-static void check_sources(const table *t, const vkd_graph *graph)
+static void check_source(const table *t, const vkd_tensor *c, table_outcome *out)
 {
-    for (size_t i = 0; i < graph->tensor_count; i++) {
-        const vkd_tensor *c = &graph->tensors[i];
-        const size_t first = c->contents * sizeof(vkd_content);
-        for (size_t at = first; c->source && at + sizeof(uintptr_t) <= c->source_size; at += 4) {
-            uintptr_t word;
-            memcpy(&word, (const char *)c->source + at, sizeof word);
-            for (size_t v = 0; v < sizeof t->model.values / sizeof *t->model.values; v++) {
-                const vkd_model_value *value = &t->model.values[v];
-                const uintptr_t data = (uintptr_t)value->tensor.data;
-                if (value->kind == VKD_VALUE_TENSOR && data && word - data < value->tensor.size)
-                    fail_msg("%s%s: a constant's source has a pointer that is none of its contents",
-                             t->row->name, t->text);
-            }
+    for (size_t at = c->contents * sizeof(vkd_content);
+         c->source && at + sizeof(uintptr_t) <= c->source_size; at += 4) {
+        uintptr_t word;
+        memcpy(&word, (const char *)c->source + at, sizeof word);
+        for (size_t v = 0; v < sizeof t->model.values / sizeof *t->model.values; v++) {
+            const vkd_model_value *value = &t->model.values[v];
+            const uintptr_t data = (uintptr_t)value->tensor.data;
+            if (value->kind == VKD_VALUE_TENSOR && data && word - data < value->tensor.size)
+                wrong(out, "a constant's source has a pointer that is none of its contents");
         }
     }
 }
 
-static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
+static vkd_status execute(const table_device *on, table *t, const vkd_graph *graph,
+                          table_outcome *out)
 {
     vkd_executor *executor;
-    check_sources(t, graph);
-    VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, 1, &executor));
-    size_t in = 0, out = 0;
+    for (size_t i = 0; i < graph->tensor_count; i++)
+        check_source(t, &graph->tensors[i], out);
+    VKD_TRY(vkd_executor_create(on->device, graph, NULL, false, 1, &executor));
+    size_t in = 0, outputs = 0;
     for (size_t i = 0; i < t->tensor_count; i++) {
         const table_tensor *x = &t->tensors[i];
         if (!x->is_output && !t->model.values[x->value].tensor.data) {
@@ -535,7 +548,7 @@ static vkd_status execute(harness *h, table *t, const vkd_graph *graph)
     vkd_status status = vkd_executor_run(executor);
     for (size_t i = 0; status == VKD_OK && i < t->tensor_count; i++)
         if (t->tensors[i].is_output)
-            memcpy(t->tensors[i].got, vkd_executor_output(executor, 0, out++),
+            memcpy(t->tensors[i].got, vkd_executor_output(executor, 0, outputs++),
                    t->tensors[i].count * vkd_dtype_size(t->tensors[i].dtype));
     vkd_executor_destroy(executor);
     return status;
@@ -584,23 +597,34 @@ static bool is_close(const table_tensor *y, size_t i, double got)
            got <= table_stored(y->dtype, expected + tolerance);
 }
 
-static void compare(const table *t, const table_tensor *y)
+/* The first wrong element of a draw, with what the operands have there. */
+static void tell(const table *t, const table_tensor *y, size_t i, double got, table_outcome *out)
 {
+    size_t length;
+    wrong(out, "element %zu of %zu is %.17g, expected %.17g", i, y->count, got, y->values[i]);
+    length = strlen(out->why);
+    for (size_t o = 0; o < t->tensor_count && length < sizeof out->why; o++) {
+        const table_tensor *x = &t->tensors[o];
+        if (!x->is_output && x->count)
+            length += (size_t)snprintf(
+                out->why + length, sizeof out->why - length,
+                "; operand %zu there, if it broadcasts: %.17g", o,
+                x->values[table_broadcast_index(&x->shape, &y->shape, i) % x->count]);
+    }
+}
+
+static void compare(const table *t, const table_tensor *y, table_outcome *out)
+{
+    out->count += y->count;
     for (size_t i = 0; i < y->count; i++) {
         double got = vkd_element_get(y->dtype, y->got, i);
         if (is_close(y, i, got))
             continue;
-        char what[1024];
-        describe(t, what, sizeof what);
-        print_error("%s\n", what);
-        for (size_t o = 0; o < t->tensor_count; o++)
-            if (!t->tensors[o].is_output && t->tensors[o].count) {
-                const table_tensor *x = &t->tensors[o];
-                print_error("  operand %zu there, if it broadcasts: %.17g\n", o,
-                            x->values[table_broadcast_index(&x->shape, &y->shape, i) % x->count]);
-            }
-        fail_msg("%s: element %zu of %zu is %.17g, expected %.17g", t->row->name, i, y->count, got,
-                 y->values[i]);
+        double off = fabs(got - y->values[i]);
+        out->off = fmax(out->off, isnan(off) ? INFINITY : off);
+        out->wrong++;
+        if (out->right)
+            tell(t, y, i, got, out);
     }
 }
 
@@ -632,9 +656,24 @@ static table *draw(vkd_random *random, const table_case *row)
     return t;
 }
 
-const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
+static vkd_status run(const table_device *on, table *t, table_outcome *out)
+{
+    vkd_arena arena;
+    vkd_graph graph;
+    vkd_arena_init(&arena, on->context);
+    vkd_graph_init(&graph, &arena);
+    vkd_status status = lower(on->context, on->caps, t, hand_finish(&t->model), &graph, out);
+    if (status == VKD_OK && out->right && graph.output_count)
+        status = execute(on, t, &graph, out);
+    vkd_arena_release(&arena);
+    return status;
+}
+
+void table_try(const table_device *on, vkd_random *random, const table_case *row,
+               table_outcome *out)
 {
     table *t = draw(random, row);
+    *out = (table_outcome){.right = true};
     for (size_t i = 0; i < t->tensor_count; i++) {
         table_tensor *x = &t->tensors[i];
         if (x->is_output)
@@ -643,26 +682,14 @@ const vkd_op *table_check(harness *h, vkd_random *random, const table_case *row)
             arrive(t, x);
     }
     add_operators(t);
-
-    vkd_arena arena;
-    vkd_graph graph;
-    const vkd_op *bound = NULL;
-    vkd_arena_init(&arena, &h->gpu.context);
-    vkd_graph_init(&graph, &arena);
-    vkd_status status = lower(&h->gpu.context, &h->caps, t, hand_finish(&t->model), &graph, &bound);
-    if (status == VKD_OK && graph.output_count)
-        status = execute(h, t, &graph);
-    vkd_arena_release(&arena);
-    if (status != VKD_OK) {
-        char what[1024];
-        describe(t, what, sizeof what);
-        fail_msg("%s\n  %s", what, h->gpu.context.error);
-    }
-    for (size_t i = 0; i < t->tensor_count; i++)
+    out->status = run(on, t, out);
+    describe(t, out->what, sizeof out->what);
+    if (out->status != VKD_OK)
+        wrong(out, "%s", on->context->error);
+    for (size_t i = 0; i < t->tensor_count && out->right; i++)
         if (t->tensors[i].is_output)
-            compare(t, &t->tensors[i]);
+            compare(t, &t->tensors[i], out);
     release(t);
-    return bound;
 }
 
 /* -------------------------------------------------------------------------------- odd arguments */
@@ -724,13 +751,13 @@ static void spoil(table *t)
         spoil_tensor(t);
 }
 
-bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
-                 const table_case *row)
+vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                       const table_case *row)
 {
     table *t = draw(random, row);
     vkd_arena arena;
     vkd_graph graph;
-    const vkd_op *bound = NULL;
+    table_outcome unused = {.right = true};
     for (size_t i = 0; i < t->tensor_count; i++)
         if (!t->tensors[i].is_output)
             arrive_whole(t, &t->tensors[i], t->tensors[i].arrival == TABLE_CONSTANT);
@@ -740,10 +767,8 @@ bool table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
     context->error[0] = 0;
     vkd_arena_init(&arena, context);
     vkd_graph_init(&graph, &arena);
-    vkd_status status = lower(context, caps, t, hand_finish(&t->model), &graph, &bound);
-    if (status != VKD_OK && !context->error[0])
-        fail_msg("%s: status %d without a message", row->name, status);
+    vkd_status status = lower(context, caps, t, hand_finish(&t->model), &graph, &unused);
     vkd_arena_release(&arena);
     release(t);
-    return status != VKD_OK;
+    return status;
 }
