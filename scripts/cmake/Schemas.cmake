@@ -1,6 +1,13 @@
 # Compiles schema/*.fbs to C++ headers. Result: VKD_SCHEMA_HEADERS.
 find_program(FLATC flatc REQUIRED)
 
+# A cross compiler does not look where the host's headers are: these, which are for any machine, get a place among the generated ones.
+if(CMAKE_CROSSCOMPILING)
+  find_path(VKD_FLATBUFFERS flatbuffers/flatbuffers.h REQUIRED NO_CMAKE_FIND_ROOT_PATH)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/generated)
+  file(CREATE_LINK ${VKD_FLATBUFFERS}/flatbuffers ${PROJECT_BINARY_DIR}/generated/flatbuffers SYMBOLIC)
+endif()
+
 file(GLOB schema_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/schema/*.fbs)
 set(schema_dir ${PROJECT_BINARY_DIR}/generated/schema)
 set(VKD_SCHEMA_HEADERS "")
