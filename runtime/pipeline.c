@@ -17,7 +17,7 @@ struct vkd_layout_entry {
 
 struct vkd_pipeline_entry {
     vkd_pipeline_entry *next;
-    const uint16_t *code;
+    const uint8_t *code;
     uint32_t *specs;
     uint32_t spec_count;
     const vkd_layout_entry *layout;

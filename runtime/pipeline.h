@@ -10,8 +10,8 @@ typedef struct vkd_pipeline_desc {
     const char *name; /* for messages */
     /* packed SPIR-V (spirv.h) with the entry point "main"; must stay where it is while the device
      * lives */
-    const uint16_t *code;
-    size_t code_count;      /* of numbers */
+    const uint8_t *code;
+    size_t code_count;      /* bytes */
     uint32_t binding_count; /* buffers 0 .. count-1 of set 0 */
     /* bit i: binding i is a uniform texel buffer (isamplerBuffer), not a storage buffer */
     uint32_t texel_mask;

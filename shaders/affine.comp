@@ -1,4 +1,5 @@
 // Quantise or dequantise with scales and zero points that are tensors. An invocation makes a group of four.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "affine_params.h"

@@ -1,5 +1,6 @@
 // The values of attention: an invocation makes four elements of y, which lies [s][h][d] or [h][s][d]. Where these are not all queries d is a
 // multiple of 4.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require

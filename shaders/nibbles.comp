@@ -1,4 +1,5 @@
 // Rows of a table of 4-bit integers as floats: those that an index tensor names, or all of them. A group of four of y an invocation.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"

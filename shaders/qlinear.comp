@@ -1,5 +1,6 @@
 // Linear layers with integer weights: the x invocations of a workgroup share k, each of its rows along y makes up to four rows of four
 // columns of y.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require

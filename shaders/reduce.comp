@@ -1,5 +1,6 @@
 // Reductions: the y invocations of a workgroup's column share the runs of four outputs, which are a group of y; its columns, along
 // x, make others. Sums are compensated. NaN wins a maximum, the first of equal ones is where it is.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "reduce.glsl"

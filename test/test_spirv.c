@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-static const uint16_t literals[] = {
+static const uint8_t literals[] = {
 #include "test/shaders/literals.inc"
 };
 
@@ -55,7 +55,7 @@ static size_t without_names(uint32_t *words, size_t count)
     return kept;
 }
 
-static void check(const char *file, const uint16_t *packed, size_t count)
+static void check(const char *file, const uint8_t *packed, size_t count)
 {
     size_t expected_count;
     uint32_t *expected = read_words(file, &expected_count), *got = calloc(count, sizeof *got);
@@ -104,17 +104,23 @@ static void awkward_constants(void **state)
 static void numbers(void **state)
 {
     (void)state;
-    static const uint16_t packed[] = {0,      0x7fff, 0xffff, 0x1234, 0x8765, 0x8000,
-                                      0xfffe, 0xffff, 0xffff, 0xffff, 0x8205};
-    static const uint32_t expected[] = {0,          0x7fff,     0x12348765, 0,
-                                        0x003f01fe, 0xffffffff, 0x00010005};
+    static const uint8_t packed[] = {
+        255, 0x03, 0x02, 0x23, 0x07, 63,   192, 194,  44,  66, /* a header */
+        255, 43,   0,    4,    0,    64,   192, 254,  255,     /* of 4 words: 43 */
+        43,  255,  0xff, 0xff, 0xff, 0xff, 0, 68,            /* the same again */
+        255, 0x01, 0x12, 2,    0,    255,  0,   0x3e, 0,   0,  /* one of a large opcode */
+    };
+    static const uint32_t expected[] = {
+        0x07230203, 63,           1,          300, 0x07230203, 4 << 16 | 43,     0x07230203, 301,
+        15871,      4 << 16 | 43, UINT32_MAX, 0,   300,        2 << 16 | 0x1201, 15872};
     uint32_t got[sizeof packed / sizeof *packed];
     size_t count = vkd_spirv_unpack(packed, sizeof packed / sizeof *packed, got);
     assert_int_equal(count, sizeof expected / sizeof *expected);
     assert_memory_equal(got, expected, sizeof expected);
     assert_int_equal(vkd_spirv_unpack(packed, 0, got), 0);
     /* an end in the midst of a word: nothing beyond is read */
-    assert_int_equal(vkd_spirv_unpack(packed + 2, 2, got), 2);
+    for (size_t size = 1; size < sizeof packed; size++)
+        assert_in_range(vkd_spirv_unpack(packed, size, got), 1, size);
 }
 
 int main(void)

@@ -27,8 +27,8 @@ macro(vkd_compile_module file module flavour)
   set(array ${module}_${flavour})
   vkd_compile_spirv(${file} ${shader_dir}/${module}.${flavour} ${ARGN})
   list(APPEND shader_outputs ${shader_dir}/${module}.${flavour}.inc)
-  string(APPEND shader_arrays "static const uint16_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
-  string(APPEND row " {${array}, sizeof ${array} / 2},")
+  string(APPEND shader_arrays "static const uint8_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
+  string(APPEND row " {${array}, sizeof ${array}},")
 endmacro()
 
 set(shader_enum "")
@@ -116,8 +116,8 @@ typedef enum vkd_shader {
 } vkd_shader;
 
 typedef struct vkd_shader_code {
-    const uint16_t *packed; /* as in runtime/spirv.h; null in a family that is left out */
-    size_t count;           /* of numbers */
+    const uint8_t *packed; /* as in runtime/spirv.h; null in a family that is left out */
+    size_t count;          /* bytes */
 } vkd_shader_code;
 
 typedef struct vkd_shader_entry {

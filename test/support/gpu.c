@@ -16,10 +16,10 @@
 #include "support/gpu.h"
 #include "support/skip.h"
 
-static const uint16_t scale_code[] = {
+static const uint8_t scale_code[] = {
 #include "test/shaders/scale.inc"
 };
-static const uint16_t spin_code[] = {
+static const uint8_t spin_code[] = {
 #include "test/shaders/spin.inc"
 };
 static const uint32_t scale_specs[] = {64, 3};
