@@ -32,8 +32,12 @@ static const struct {
      "7zXZ\0",
      "xz-compressed: it must be unpacked first"},
     {0, 4, "\x28\xb5\x2f\xfd", "zstd-compressed: it must be unpacked first"},
+    {4, 6, "1AY&SY", "bzip2-compressed: it must be unpacked first"},
+    {0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive: it must be unpacked first"},
+    {0, 6, "Rar!\x1a\x07", "a RAR archive: it must be unpacked first"},
     {257, 5, "ustar", "a tar archive: it must be unpacked first"},
     {0, 2, "\x80\x02", "a Python pickle, as PyTorch wrote them before 1.6"},
+    {0, 2, "\x80\x04", "a Python pickle"},
 };
 
 /* A page of a server instead of the file: an error, or a login. */
