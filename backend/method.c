@@ -114,13 +114,24 @@ static vkd_status init_delegate(vkd_method *method, vkd_program *program,
     return status;
 }
 
+static vkd_status no_such_method(vkd_context *context, const vkd_container *container,
+                                 const char *name)
+{
+    char names[256] = "none";
+    for (size_t i = 0, used = 0; i < container->method_count && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s'%s'", i ? ", " : "",
+                                 container->methods[i].name);
+    return vkd_fail(context, VKD_NOT_FOUND, "the program has no method '%.64s': there is %s", name,
+                    names);
+}
+
 static vkd_status load(vkd_method *method, vkd_program *program, const char *name,
                        const vkd_options *options)
 {
     vkd_context *context = &method->context;
     const method_source source = {&program->container, find_method(&program->container, name)};
     if (!source.method)
-        return vkd_fail(context, VKD_NOT_FOUND, "the program has no method '%s'", name);
+        return no_such_method(context, &program->container, name);
     vkd_options inner = *options;
     inner.error = context->error;
     inner.error_size = sizeof context->error;

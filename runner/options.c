@@ -297,6 +297,8 @@ static run_exit check_effects(const run_options *o)
         {"--shape", o->shape_count, o->input_count, "--input"},
         {"--in-flight", o->in_flight, o->throughput, "--throughput"},
         {"--measure-ms", o->measure_ms, o->select == VKD_SELECT_MEASURE, "--select measure"},
+        {"--select measure", o->select == VKD_SELECT_MEASURE, !o->variant,
+         "a choice, without --variant"},
         {"--cache-dir", o->cache_dir, !o->no_cache, "the cache, without --no-cache"},
         {"--verify", o->verify, !o->list_devices, "to be without --list-devices"},
         {"MODEL", o->model, model, "to be without --list-devices"},
@@ -352,8 +354,8 @@ static run_exit check_streams(const run_options *o)
 static run_exit check(const run_options *options)
 {
     for (int i = 0; i < 3; i++)
-        if (options->std[i] == 0)
-            return run_fail(RUN_USAGE, "--std: must not be 0");
+        if (options->std[i] <= 0)
+            return run_fail(RUN_USAGE, "--std: must be more than 0");
     if (options->verify && !options->folder_count)
         return run_fail(
             RUN_USAGE,

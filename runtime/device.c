@@ -13,9 +13,9 @@ static vkd_status no_such_device(vkd_context *context, const char *request,
     char names[384] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < count && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%u: %s", i ? ", " : "", i,
-                                 adapters[i].caps.name);
-    return vkd_fail(context, VKD_NO_DEVICE, "no device \"%.64s\"; there are %s", request, names);
+        used += (size_t)snprintf(names + used, sizeof names - used, "%snumber %u, %s",
+                                 i ? "; " : "", i, adapters[i].caps.name);
+    return vkd_fail(context, VKD_NO_DEVICE, "no device \"%.64s\": there is %s", request, names);
 }
 
 static vkd_status choose_adapter(vkd_device *device, const vkd_options *options, vkd_adapter *out)
