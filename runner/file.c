@@ -28,6 +28,14 @@ static size_t first_capacity(FILE *file)
     return known ? (size_t)status.st_size + 2 : START;
 }
 
+/* One that may never end: /dev/zero. A terminal does. */
+static bool is_device(FILE *file)
+{
+    struct stat status;
+    return !fstat(fileno(file), &status) && (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) &&
+           !isatty(fileno(file));
+}
+
 /* One byte of the capacity is left for the zero. Null without memory. */
 static char *read_all(FILE *file, size_t *out_size)
 {
@@ -54,6 +62,10 @@ run_exit run_file_read(const char *path, char **out, size_t *out_size)
     FILE *file = run_file_open(path);
     if (!file)
         return run_fail(RUN_IO, "%s: %s", path, strerror(errno));
+    if (is_device(file)) {
+        fclose(file);
+        return run_fail(RUN_IO, "%s: a device, not a file", run_file_name(path));
+    }
     char *bytes = read_all(file, &size);
     int error = ferror(file) ? errno : 0;
     fclose(file);

@@ -12,6 +12,36 @@ bool run_image_fits(const vkd_tensor_info *info)
            (info->dims[1] == 1 || info->dims[1] == 3) && info->dims[2] > 0 && info->dims[3] > 0;
 }
 
+/* What is given instead of an image that can be read; null: who knows. */
+static const char *kind_of(const unsigned char *bytes, size_t size)
+{
+    static const struct {
+        size_t at, size;
+        const char *bytes, *kind;
+    } kinds[] = {
+        {4, 8, "ftypheic", "HEIC"},
+        {4, 8, "ftypheix", "HEIC"},
+        {4, 8, "ftypmif1", "HEIC"},
+        {4, 8, "ftypavif", "AVIF"},
+        {8, 4, "WEBP", "WebP"},
+        {0, 4, "GIF8", "GIF"},
+        {0, 2, "BM", "BMP"},
+        {0, 4, "II*\0", "TIFF"},
+        {0, 4, "MM\0*", "TIFF"},
+        {0, 2, "\xff\x0a", "JPEG XL"},
+        {4, 4, "jP  ", "JPEG 2000"},
+        {0, 4, "8BPS", "Photoshop"},
+        {0, 7, "version", "Git LFS pointer ('git lfs pull' fetches what it stands for)"},
+        {0, 1, "<", "HTML or XML"},
+        {4, 4, "ET12", "program: the model comes first"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (size >= kinds[i].at + kinds[i].size &&
+            !memcmp(bytes + kinds[i].at, kinds[i].bytes, kinds[i].size))
+            return kinds[i].kind;
+    return NULL;
+}
+
 static run_exit decode(const unsigned char *bytes, size_t size, run_picture *picture)
 {
     static const struct {
@@ -25,7 +55,9 @@ static run_exit decode(const unsigned char *bytes, size_t size, run_picture *pic
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (size >= formats[i].size && !memcmp(bytes, formats[i].bytes, formats[i].size))
             return formats[i].decode(bytes, size, picture);
-    return run_fail(RUN_IO, "%s: neither a PNG nor a JPEG file", picture->name);
+    const char *kind = kind_of(bytes, size);
+    return run_fail(RUN_IO, "%s: neither a PNG nor a JPEG file%s%s", picture->name,
+                    kind ? ", it looks like " : "", kind ? kind : "");
 }
 
 run_exit run_image_load(const char *path, const run_image_options *options,

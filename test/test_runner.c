@@ -79,6 +79,8 @@ static void exit_codes(void **state)
         {"load-9.pte", 7, "fake failure 9"},
         {"image.pte none.png", 6, "none.png"},
         {"x.pte --input none.f32", 6, "none.f32"},
+        {"image.pte /dev/zero", 6, "/dev/zero: a device, not a file"},
+        {"x.pte --labels /dev/zero --input a", 6, "/dev/zero: a device, not a file"},
         {"x.pte --labels none.txt --input a", 6, "none.txt"},
         {"x.pte --library /nowhere/lib.so", 6, "/nowhere/lib.so"},
         {"message.pte --bench 1", 0, "fake validation message"},

@@ -535,20 +535,26 @@ static void other_formats_are_refused(void **state)
     static const struct {
         const char *bytes;
         size_t size;
-    } files[] = {{"P6 2 2 255\n012345678901", 23},
+        const char *message;
+    } files[] = {{"P6 2 2 255\n012345678901", 23, "nor a JPEG file\n"},
                  {"GIF89a\001\000\001\000\x80\000\000\000\000\000\xff\xff\xff,"
                   "\000\000\000\000\001\000\001\000\000\002\002D\001\000;",
-                  35},
+                  35, "nor a JPEG file, it looks like GIF\n"},
                  {"BM\x3a\000\000\000\000\000\000\000\066\000\000\000\050\000\000\000\001\000\000"
                   "\000\001\000\000\000\001\000\030\000",
-                  30},
-                 {"RIFF\034\000\000\000WEBPVP8 ", 16},
-                 {"no image", 8},
-                 {"\211PNG", 4},
-                 {"", 0}};
+                  30, "it looks like BMP\n"},
+                 {"RIFF\034\000\000\000WEBPVP8 ", 16, "it looks like WebP\n"},
+                 {"\000\000\000\030ftypheic\000\000", 14, "it looks like HEIC\n"},
+                 {"version https://git-lfs.github.com/spec/v1\n", 43, "Git LFS pointer"},
+                 {"<!DOCTYPE html>", 15, "it looks like HTML or XML\n"},
+                 {"\034\000\000\000ET12eh00", 12, "the model comes first"},
+                 {"no image", 8, "nor a JPEG file\n"},
+                 {"\211PNG", 4, "nor a JPEG file\n"},
+                 {"", 0, "nor a JPEG file\n"}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         runner_write(runner_path(r, "file", path), files[i].bytes, files[i].size);
         runner_expect(r, "image.pte file", 6, "file: neither a PNG nor a JPEG file");
+        runner_expect(r, "image.pte file", 6, files[i].message);
     }
     runner_expect(r, "image.pte .", 6, "Is a directory");
 }
