@@ -224,8 +224,7 @@ static const char *short_name(const char *name, int *length)
 
 enum { MAX_NAME = 60 };
 
-/* "vkd.dequantize+hardswish": what has been done, in order. */
-static const char *joined_name(vkd_arena *arena, const char *first, const char *second)
+const char *vkd_chain_name(vkd_arena *arena, const char *first, const char *second)
 {
     int a, b;
     first = short_name(first, &a);
@@ -237,7 +236,7 @@ static const char *joined_name(vkd_arena *arena, const char *first, const char *
 static vkd_status join(vkd_rewriter *r, vkd_call *call, uint32_t id, const chain_args *chain)
 {
     const vkd_call *part = vkd_rw_producer(r, id, vkd_rw_index(r, call));
-    const char *name = joined_name(r->net->arena, part->name, call->name);
+    const char *name = vkd_chain_name(r->net->arena, part->name, call->name);
     if (!name)
         return vkd_fail_memory(r->net->arena->context, "the rewriter");
     VKD_TRY(vkd_rw_become(r, call, VKD_OP_CHAIN, chain));
@@ -262,4 +261,10 @@ vkd_status vkd_chain_join(vkd_rewriter *r, size_t index)
         i = 0; /* others may have become its alone */
     }
     return VKD_OK;
+}
+
+bool vkd_chain_is_table(const vkd_rewriter *r, const chain_args *chain)
+{
+    return chain->x[1] == VKD_NO_VALUE && vkd_rw_tensor(r, chain->x[0])->dtype == VKD_DTYPE_INT8 &&
+           has_dims_of(vkd_rw_tensor(r, chain->x[0]), vkd_rw_tensor(r, chain->y));
 }

@@ -21,4 +21,13 @@ bool vkd_chain_binary(const vkd_net *net, uint32_t function, uint32_t a, uint32_
 /* Rule: joins the call with the chains whose results it reads. */
 VKD_MUST_USE vkd_status vkd_chain_join(vkd_rewriter *r, size_t index);
 
+/* What a chain with one int8 input makes of an element. Each step is computed with 64 bits and
+ * rounded to 32, so that exponentials are right to half a unit in the last place. */
+float vkd_chain_value(const chain_args *chain, int8_t x);
+int8_t vkd_chain_byte(const chain_args *chain, int8_t x); /* where the result is int8 */
+/* "vkd.dequantize+hardswish": what two calls do, in order; null when there is no memory. */
+const char *vkd_chain_name(vkd_arena *arena, const char *first, const char *second);
+/* Whether it is a function of one int8 tensor: x[0]. */
+bool vkd_chain_is_table(const vkd_rewriter *r, const chain_args *chain);
+
 #endif

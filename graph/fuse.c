@@ -1,4 +1,5 @@
 #include "graph/fuse.h"
+#include "graph/chain.h"
 
 /* What a convolution is called once something is fused behind it. */
 static void rename_fused(vkd_call *call)
@@ -13,7 +14,7 @@ static vkd_call *open_conv(vkd_rewriter *r, uint32_t id, size_t before)
 {
     vkd_call *call = vkd_rw_only_producer(r, id, before);
     const conv_args *conv = vkd_rw_args(call, VKD_OP_Q8_CONV);
-    return conv && conv->fused.residual == VKD_NO_VALUE ? call : NULL;
+    return conv && conv->fused.residual == VKD_NO_VALUE && !conv->fused.chain ? call : NULL;
 }
 
 /* conv -> q8_clamp: the bounds of the convolution's own clamp. */
@@ -61,6 +62,27 @@ vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index)
     vkd_rw_set_input(r, &conv->fused.residual, use_b ? sum.a : sum.b);
     vkd_rw_set_result(r, call, sum.y);
     rename_fused(call);
+    return VKD_OK;
+}
+
+/* conv -> chain, where that is a function of the convolution's result alone: as a table. */
+vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index)
+{
+    const chain_args *chain = vkd_rw_args(&r->net->calls[index], VKD_OP_CHAIN);
+    if (!chain || !vkd_chain_is_table(r, chain) ||
+        vkd_rw_tensor(r, chain->y)->dtype != VKD_DTYPE_INT8)
+        return VKD_OK;
+    vkd_call *call = open_conv(r, chain->x[0], index);
+    conv_args *conv = vkd_rw_args(call, VKD_OP_Q8_CONV);
+    if (!conv)
+        return VKD_OK;
+    const char *name = vkd_chain_name(r->net->arena, call->name, r->net->calls[index].name);
+    if (!name)
+        return vkd_fail_memory(r->net->arena->context, "the rewriter");
+    conv->fused.chain = chain;
+    vkd_rw_remove(r, &r->net->calls[index]);
+    vkd_rw_set_result(r, call, chain->y);
+    call->name = name;
     return VKD_OK;
 }
 

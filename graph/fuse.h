@@ -8,6 +8,7 @@
 
 VKD_MUST_USE vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index);
+VKD_MUST_USE vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index);
 
 #endif

@@ -3,6 +3,7 @@
  * a step in 255, and both maps are monotonic. What only selects among its input's elements, a
  * maximum too, can therefore select among the int8 values. */
 #include "graph/int8.h"
+#include "graph/chain.h"
 
 #include <math.h>
 
@@ -126,6 +127,33 @@ vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index)
     vkd_rw_remove(r, &r->net->calls[index]);
     VKD_TRY(vkd_rw_become(r, call, VKD_OP_Q8_MEAN, &args));
     vkd_rw_drop_unread(r, clamped);
+    vkd_rw_drop_unread(r, x);
+    return VKD_OK;
+}
+
+vkd_status vkd_int8_mean_of_chain(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call;
+    const quantize_args *quantize = quantize_at(r, index, &call);
+    const reduce_args *mean = quantize ? vkd_rw_args(call, VKD_OP_MEAN) : NULL;
+    const chain_args *chain =
+        mean ? vkd_rw_args(vkd_rw_producer(r, mean->x, index), VKD_OP_CHAIN) : NULL;
+    if (!chain || !vkd_chain_is_table(r, chain) || vkd_rw_tensor(r, chain->x[0])->state ||
+        !is_full_range(quantize) || !over_pixels(r, mean, mean->x))
+        return VKD_OK;
+    uint32_t x = mean->x;
+    const q8_mean_args args = {
+        .x = chain->x[0],
+        .chain = chain,
+        .x_scale = 1,
+        .low = NAN,
+        .high = NAN,
+        .y_scale = quantize->scale,
+        .y_zero = quantize->zero,
+        .y = quantize->y,
+    };
+    vkd_rw_remove(r, &r->net->calls[index]);
+    VKD_TRY(vkd_rw_become(r, call, VKD_OP_Q8_MEAN, &args));
     vkd_rw_drop_unread(r, x);
     return VKD_OK;
 }

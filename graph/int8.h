@@ -8,6 +8,8 @@
 /* max_pool2d and upsample_nearest2d */
 VKD_MUST_USE vkd_status vkd_int8_select(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_int8_mean(vkd_rewriter *r, size_t index);
+/* The same of what a chain makes of an int8 tensor. */
+VKD_MUST_USE vkd_status vkd_int8_mean_of_chain(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_int8_clamp(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_int8_cat(vkd_rewriter *r, size_t index);
 

@@ -99,9 +99,11 @@ typedef struct requantize_args {
 } requantize_args;
 
 /* What rules fuse behind an int8 convolution: a clamp of the quantised result to [low, high], and
- * an addition of another tensor (value id, VKD_NO_VALUE for none) with q8ta_add's parameters. */
+ * an addition of another tensor (value id, VKD_NO_VALUE for none) with q8ta_add's parameters; or a
+ * chain of the result alone (null for none). */
 typedef struct fused_args {
     int32_t low, high;
+    const chain_args *chain;
     uint32_t residual;
     float r_scale, sum_scale;
     int32_t r_zero, sum_zero;
@@ -145,9 +147,11 @@ typedef struct q8_clamp_args {
     uint32_t y;
 } q8_clamp_args;
 
-/* VKD_OP_Q8_MEAN, made by rules: over h and w, of values clamped to low..high (NAN: no bound) */
+/* VKD_OP_Q8_MEAN, made by rules: over h and w, of values clamped to low..high (NAN: no bound), or
+ * of what a chain makes of them (null: none) */
 typedef struct q8_mean_args {
     uint32_t x;
+    const chain_args *chain;
     float x_scale;
     int32_t x_zero;
     float low, high;

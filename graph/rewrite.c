@@ -80,11 +80,18 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         vkd_rewrites set;
         rule rewrite;
     } rules[] = {
-        {VKD_REWRITE_VIEWS, quantize_over_view}, {VKD_REWRITE_INT8, vkd_int8_select},
-        {VKD_REWRITE_INT8, vkd_int8_mean},       {VKD_REWRITE_INT8, vkd_int8_clamp},
-        {VKD_REWRITE_INT8, vkd_int8_cat},        {VKD_REWRITE_FUSE_CLAMP, vkd_fuse_clamp},
-        {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},    {VKD_REWRITE_FUSE_DEQUANTIZE, vkd_fuse_dequantize},
+        {VKD_REWRITE_VIEWS, quantize_over_view},
+        {VKD_REWRITE_INT8, vkd_int8_select},
+        {VKD_REWRITE_INT8, vkd_int8_mean},
+        {VKD_REWRITE_INT8, vkd_int8_clamp},
+        {VKD_REWRITE_INT8, vkd_int8_cat},
+        {VKD_REWRITE_FUSE_CLAMP, vkd_fuse_clamp},
+        {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},
+        {VKD_REWRITE_FUSE_DEQUANTIZE, vkd_fuse_dequantize},
         {VKD_REWRITE_CHAINS, vkd_chain_join},
+        {VKD_REWRITE_CHAINS, vkd_int8_mean_of_chain},
+        {VKD_REWRITE_CHAINS, vkd_chain_join}, /* what means have read */
+        {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_chain},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));

@@ -26,6 +26,10 @@
  * "vkd.q8_linear" (the linear layer's arguments without the result, scale, zero, y): the same to
  * the bit.
  * - chains: operators that work element by element in floats become "vkd.chain", see chain.h.
+ * - mean of a chain: quantize(mean(chain)) over the pixels of an int8 tensor is a "vkd.q8_mean" of
+ * a table.
+ * - fused chain: convolution -> chain that is a function of its result alone and int8: the
+ * convolution's epilogue looks the result up in a table.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

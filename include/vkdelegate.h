@@ -149,6 +149,8 @@ typedef enum vkd_rewrites {
     /* float operators that work element by element, with the dequantize before and the quantize
      * behind them, become one dispatch */
     VKD_REWRITE_CHAINS = 128,
+    /* a function of an int8 convolution's result joins it, as a table */
+    VKD_REWRITE_FUSE_CHAIN = 256,
 } vkd_rewrites;
 
 typedef struct vkd_engine vkd_engine;

@@ -1,9 +1,11 @@
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "ops/tables.h"
 #include "ops/reduction.h"
 #include "ops/requantize.h"
 #include "shaders/mean_params.h"
 #include "shaders/q8_mean_params.h"
+
+#include <string.h>
 
 #include <math.h>
 
@@ -151,6 +153,28 @@ static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
 
 /* ---------------------------------------------------------------------------------- vkd.q8_mean */
 
+enum { TABLE_BYTES = 256 * sizeof(float) };
+
+static void pack_table(const void *source, void *dst, size_t size)
+{
+    float *table = dst;
+    for (int i = 0; i < 256; i++)
+        table[i] = vkd_chain_value(source, (int8_t)(i - 128));
+    memset((char *)dst + TABLE_BYTES, 0, size - TABLE_BYTES);
+}
+
+/* VKD_NO_TENSOR without a chain. */
+static vkd_status add_table(vkd_lowering *lowering, const chain_args *chain, vkd_tensor_id *out)
+{
+    *out = VKD_NO_TENSOR;
+    if (!chain)
+        return VKD_OK;
+    chain_args function = *chain;
+    memset(function.x, 0, sizeof function.x); /* equal functions are one constant */
+    function.y = 0;
+    return vkd_op_constant(lowering, TABLE_BYTES, pack_table, &function, sizeof function, 0, out);
+}
+
 /* What a dispatch makes: the mean of pixels, sums of slices of them, or the mean of such sums. */
 typedef enum q8_mean_step { Q8_MEAN_WHOLE, Q8_MEAN_SLICES, Q8_MEAN_TOTAL } q8_mean_step;
 enum { Q8_MEAN_WORDS = 16 }; /* of a workgroup with lanes */
@@ -194,7 +218,8 @@ static uint32_t lanes_of(const vkd_caps *caps, uint32_t pixels)
 }
 
 static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params,
-                              q8_mean_step step, vkd_tensor_id x, vkd_tensor_id y)
+                              q8_mean_step step, vkd_tensor_id table, vkd_tensor_id x,
+                              vkd_tensor_id y)
 {
     uint32_t lanes = lanes_of(lowering->caps, params->slice);
     /* halvings are no more */
@@ -208,19 +233,21 @@ static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *para
     }
     vkd_node_spec(&node, step == Q8_MEAN_TOTAL);
     vkd_node_spec(&node, step == Q8_MEAN_SLICES);
+    vkd_node_spec(&node, table != VKD_NO_TENSOR);
     vkd_node_read(&node, x);
     vkd_node_write(&node, y);
+    vkd_node_read(&node, table == VKD_NO_TENSOR ? x : table);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
 /* In two steps where there are more pixels than floats can count: the sums of slices, then the sum
  * of those. */
-static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id x_id,
-                               vkd_tensor_id y_id)
+static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id table,
+                               vkd_tensor_id x_id, vkd_tensor_id y_id)
 {
     uint32_t slices = slices_of(params.pixels, Q8_MEAN_MAX_PIXELS);
     if (slices == 1)
-        return add_q8_mean(lowering, &params, Q8_MEAN_WHOLE, x_id, y_id);
+        return add_q8_mean(lowering, &params, Q8_MEAN_WHOLE, table, x_id, y_id);
     q8_mean_params first = params;
     set_slices(params.pixels, slices, &first.slices, &first.slice);
     first.groups = params.groups * first.slices;
@@ -228,15 +255,15 @@ static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vk
     vkd_tensor_id sums;
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4,
                                  dims, &sums));
-    VKD_TRY(add_q8_mean(lowering, &first, Q8_MEAN_SLICES, x_id, sums));
+    VKD_TRY(add_q8_mean(lowering, &first, Q8_MEAN_SLICES, table, x_id, sums));
     params.pixels = params.slice = first.slices;
-    return add_q8_mean(lowering, &params, Q8_MEAN_TOTAL, sums, y_id);
+    return add_q8_mean(lowering, &params, Q8_MEAN_TOTAL, VKD_NO_TENSOR, sums, y_id);
 }
 
 static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
 {
     const q8_mean_args *args = arguments;
-    vkd_tensor_id x_id, y_id;
+    vkd_tensor_id x_id, y_id, table;
     VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
     VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
@@ -258,7 +285,8 @@ static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
-    return emit_q8_mean(lowering, params, x_id, y_id);
+    VKD_TRY(add_table(lowering, args->chain, &table));
+    return emit_q8_mean(lowering, params, table, x_id, y_id);
 }
 
 static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)

@@ -10,6 +10,7 @@ layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 int byte_of(int word, uint index) { return bitfieldExtract(word, int(index & 3) * 8, 8); }
@@ -53,5 +54,5 @@ void main()
     uvec4 oc = min(oc4 * 4 + uvec4(0, 1, 2, 3), uvec4(last));
     uint image = row / p.out_h, out_y = row % p.out_h, out_x = pixel % p.out_w;
     int q = requantize(accumulate(image, out_y, out_x, oc), channels[oc4], p.requantize);
-    y[index] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[index], p.requantize);
+    y[index] = p.requantize.q_scale == 0.0 ? q : finish(q, index, p.requantize);
 }

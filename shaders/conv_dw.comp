@@ -10,6 +10,7 @@ layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void main()
@@ -38,5 +39,5 @@ void main()
     }
 
     int q = requantize(acc, channels[c4], p.requantize);
-    y[index] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[index], p.requantize);
+    y[index] = p.requantize.q_scale == 0.0 ? q : finish(q, index, p.requantize);
 }

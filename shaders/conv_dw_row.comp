@@ -35,6 +35,7 @@ layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void store_pixel(uint out_x, uint at, vec4 sum, channel_block block)
@@ -42,7 +43,7 @@ void store_pixel(uint out_x, uint at, vec4 sum, channel_block block)
     if (out_x >= OUT_W)
         return;
     int q = requantize(ivec4(sum), block, p);
-    y[at] = RESIDUAL ? add_residual(q, residual[at], p) : q;
+    y[at] = RESIDUAL ? finish(q, at, p) : q;
 }
 
 void main()

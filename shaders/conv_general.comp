@@ -17,6 +17,7 @@ layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { ivec4 w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void store_pixel(uint out_x, uint at, ivec4 sum, channel_block block)
@@ -24,7 +25,7 @@ void store_pixel(uint out_x, uint at, ivec4 sum, channel_block block)
     if (out_x >= p.out_w)
         return;
     int q = requantize(sum - DOT_SHIFT * block.sum, block, p.requantize);
-    y[at] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[at], p.requantize);
+    y[at] = p.requantize.q_scale == 0.0 ? q : finish(q, at, p.requantize);
 }
 
 void main()

@@ -19,6 +19,7 @@ layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { ivec4 w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void main()
@@ -54,5 +55,5 @@ void main()
         }
     }
     int q = requantize(acc, block, p.requantize);
-    y[index] = p.requantize.q_scale == 0.0 ? q : add_residual(q, residual[index], p.requantize);
+    y[index] = p.requantize.q_scale == 0.0 ? q : finish(q, index, p.requantize);
 }

@@ -22,6 +22,7 @@ layout(binding = 0) readonly buffer a_block { STEP a[]; };
 layout(binding = 1) readonly buffer b_block { COLUMNS b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 // Partial sums of the slices 1 .. z-1.
@@ -82,7 +83,7 @@ void store_row(uint m, uint word, ivec4 sum, channel_block block)
         return;
     uint at = m * Y_PIXEL + word;
     int q = requantize(sum - DOT_SHIFT * block.sum, block, p);
-    y[at] = RESIDUAL ? add_residual(q, residual[at], p) : q;
+    y[at] = RESIDUAL ? finish(q, at, p) : q;
 }
 
 void main()

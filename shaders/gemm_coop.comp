@@ -65,6 +65,7 @@ layout(binding = 0) readonly buffer a_block { int a[]; };
 layout(binding = 1) readonly buffer b_block { ivec4 b[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
 layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+#include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 // A part for each slice: first its rows of A and its channels of B, then its sums, [row][channel / 4].
@@ -203,7 +204,7 @@ bool is_stored(uint i, uint row) { return i < WORDS && (ALL_ROWS || row + i * RO
 ivec4 load_residuals(uint row, uint word)
 {
     ivec4 words = ivec4(0);
-    if (RESIDUAL)
+    if (RESIDUAL && p.r_scale != 0.0)
         [[unroll]] for (uint i = 0; i < 4; i++)
             if (is_stored(i, row))
                 words[i] = residual[(row + i * ROW_STEP) * Y_PIXEL + word];
@@ -276,7 +277,9 @@ void main()
                     acc[i] += parts[s * SHARED_WORDS + t + i * WORD_STEP];
         ivec4 q = ivec4(requantize(acc[0], block, p), requantize(acc[1], block, p), requantize(acc[2], block, p),
                         requantize(acc[3], block, p));
-        if (RESIDUAL) {
+        if (RESIDUAL && p.r_scale == 0.0) {
+            q = ivec4(look_up_word(q[0]), look_up_word(q[1]), look_up_word(q[2]), look_up_word(q[3]));
+        } else if (RESIDUAL) {
             q = ivec4(add_residual(q[0], others[0], p), add_residual(q[1], others[1], p), add_residual(q[2], others[2], p),
                       add_residual(q[3], others[3], p));
             if (done + 4 < WORDS)

@@ -30,6 +30,7 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // GEM
 layout(constant_id = 3) const bool WINDOW = true;   // more than one tap, padding or a stride; else row m is pixel m
 layout(constant_id = 4) const bool RESIDUAL = false;
 layout(constant_id = 5) const bool QUADS = false;   // output channels come in whole quads of words
+layout(constant_id = 6) const bool TABLE = false;   // the residual is one, see epilogue.glsl
 
 layout(push_constant) uniform push_block { gemm_params p; };
 layout(binding = 0) uniform isamplerBuffer a;
@@ -58,6 +59,8 @@ int residual_word(uint word)
     int pair_low = (word & 1) == 0 ? quad.x : quad.y, pair_high = (word & 1) == 0 ? quad.z : quad.w;
     return (word & 2) == 0 ? pair_low : pair_high;
 }
+#define RESIDUAL_WORD(at) residual_word(at)
+#include "epilogue.glsl"
 
 // Where a step of k lies: the tap, by its column and its distance from the window's first pixel, and the step within its channels.
 struct k_position {
@@ -194,7 +197,10 @@ void main()
         uint m = m_first + GEMM_LANES * i;
         uint at = min(m, p.m - 1) * p.y_pixel + word_first;
         uint last = p.m * p.y_pixel - 1;
-        if (RESIDUAL)
+        if (TABLE)
+            [[unroll]] for (int j = 0; j < TILE_N / 4; j++)
+                words[i][j] = look_up_word(words[i][j]);
+        else if (RESIDUAL)
             [[unroll]] for (int j = 0; j < TILE_N / 4; j += 4) {
                 ivec4 quad = QUADS ? texelFetch(residual, int(min(at + j, last) / 4)) : ivec4(0);
                 [[unroll]] for (int h = 0; h < 4; h++) {

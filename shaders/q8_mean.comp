@@ -12,12 +12,22 @@ layout(constant_id = 0) const uint WORDS = 1;
 layout(constant_id = 1) const uint LANES = 1; // a power of 2
 layout(constant_id = 3) const bool FROM_SUMS = false; // x holds sums
 layout(constant_id = 4) const bool TO_SUMS = false;   // y does
+layout(constant_id = 5) const bool TABLE = false;     // of a function of x's values
 
 layout(push_constant) uniform params_block { q8_mean_params params; };
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 0) readonly buffer x_sums_buffer { vec4 x_sums[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 layout(binding = 1) writeonly buffer y_sums_buffer { vec4 y_sums[]; };
+layout(binding = 2) readonly buffer table_buffer { float table[]; }; // for -128 .. 127; bound, but not read, where there is none
+
+vec4 values_of(int word)
+{
+    ivec4 x = unpack_int8(word);
+    if (TABLE)
+        return vec4(table[x.x + 128], table[x.y + 128], table[x.z + 128], table[x.w + 128]);
+    return min(max(vec4(x) - params.x_zero, params.low), params.high);
+}
 
 shared vec4 partial[WORDS * LANES];
 
@@ -32,8 +42,10 @@ vec4 sum_lane(uint group, uint lane)
         uint at = (image * params.pixels + pixel) * params.blocks + block;
         if (FROM_SUMS)
             add(a, x_sums[at]);
+        else if (TABLE)
+            add(a, values_of(x[at]));
         else
-            a.sum += min(max(vec4(unpack_int8(x[at])) - params.x_zero, params.low), params.high);
+            a.sum += values_of(x[at]);
     }
     return a.sum;
 }

@@ -4,7 +4,8 @@
  * the activation is a clamp: for ReLU low = max(-128, zero), since max(real, 0) and this bound give
  * the same q A residual addition may follow, with the rounding of q8ta_add, so that the result is
  * that of two operators: q = clamp(round_half_to_even(((q - zero) * q_scale + (r - r_zero) *
- * r_scale) * sum_inv_scale) + sum_zero, -128, 127) */
+ * r_scale) * sum_inv_scale) + sum_zero, -128, 127). Or a function of q, as a table in the
+ * residual's place: r_scale is 0 then, q_scale is not. */
 #ifndef VKD_SHADERS_REQUANTIZE_PARAMS_H
 #define VKD_SHADERS_REQUANTIZE_PARAMS_H
 

@@ -2,6 +2,7 @@
  * drawn: expressions of functions, arithmetic that broadcasts, numbers, int8 operands and results.
  */
 #include "include/vkdelegate.h"
+#include "ops/conv/conv.h"
 #include "support/harness.h"
 
 #include <setjmp.h>
@@ -153,7 +154,7 @@ static void build(expression *e, vkd_random *random)
 static size_t run(harness *h, expression *e, uint32_t skip, void *output)
 {
     size_t nodes = 0;
-    vkd_status status = harness_run_rewritten(h, hand_finish(&e->m), skip,
+    vkd_status status = harness_run_rewritten(h, hand_finish(&e->m), NULL, skip,
                                               (const void *const *)e->inputs, &output, &nodes);
     if (status != VKD_OK)
         fail_msg("%s", h->gpu.context.error);
@@ -184,8 +185,147 @@ static void chains_keep_every_bit(void **state)
     assert_true(2 * joined < single);
 }
 
+/* ------------------------------------------------------------------------- behind convolutions */
+
+typedef struct conv_shape {
+    uint32_t c, out_c, size, kernel, stride, groups;
+} conv_shape;
+
+enum { CONV_BYTES = 1 << 14 };
+
+typedef struct conv_net {
+    hand_model m;
+    int8_t x[CONV_BYTES], weights[CONV_BYTES];
+    int32_t sums[64];
+    float scales[64];
+} conv_net;
+
+static void fill_conv(conv_net *net, const conv_shape *s, vkd_random *random)
+{
+    const uint32_t row = (s->c / s->groups * s->kernel * s->kernel + 3) / 4 * 4;
+    memset(net, 0, sizeof *net);
+    random_int8(random, net->x, sizeof net->x);
+    for (uint32_t oc = 0; oc < s->out_c; oc++) {
+        net->scales[oc] = random_float(random, 0.002f, 0.004f);
+        for (uint32_t k = 0; k < s->c / s->groups * s->kernel * s->kernel; k++)
+            net->sums[oc] += net->weights[oc * row + k] = (int8_t)random_range(random, -60, 60);
+    }
+}
+
+/* A convolution, dequantized, its hardswish or swish quantized; or the mean of that. */
+static void build_conv(conv_net *net, const conv_shape *s, bool swish, bool mean)
+{
+    hand_model *m = &net->m;
+    const uint32_t channels = (s->out_c + 3) / 4 * 4,
+                   row = (s->c / s->groups * s->kernel * s->kernel + 3) / 4 * 4,
+                   out = (s->size - 1) / s->stride + 1, y_dims[] = {1, s->out_c, out, out},
+                   mean_dims[] = {1, s->out_c, 1, 1};
+    const uint32_t conv = hand_tensor(m, VKD_DTYPE_INT8, 4, y_dims),
+                   real = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, y_dims),
+                   bent = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, y_dims);
+    HAND_OP(m, "et_vk.q8ta_conv2d.default",
+            hand_input(m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, s->c, s->size, s->size}),
+            hand_double(m, 0.03), hand_int(m, 3),
+            hand_constant(m, VKD_DTYPE_INT8, 2, (uint32_t[]){s->out_c, row}, net->weights),
+            hand_constant(m, VKD_DTYPE_INT32, 1, &channels, net->sums),
+            hand_constant(m, VKD_DTYPE_FLOAT32, 1, &channels, net->scales), hand_double(m, 0.07),
+            hand_int(m, -9), hand_null(m), hand_pair(m, s->kernel, s->kernel),
+            hand_pair(m, s->stride, s->stride), hand_pair(m, s->kernel / 2, s->kernel / 2),
+            hand_pair(m, 1, 1), hand_int(m, s->groups), hand_string(m, "none"), conv);
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", conv, hand_double(m, 0.07),
+            hand_int(m, -9), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), real);
+    if (swish) {
+        const uint32_t gate = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, y_dims);
+        HAND_OP(m, "aten.sigmoid.default", real, gate);
+        HAND_OP(m, "aten.mul.Tensor", real, gate, bent);
+    } else {
+        HAND_OP(m, "aten.hardswish.default", real, bent);
+    }
+    uint32_t last = bent;
+    if (mean) {
+        last = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, mean_dims);
+        HAND_OP(m, "aten.mean.dim", bent, hand_pair(m, 2, 3), hand_bool(m, true), hand_null(m),
+                last);
+    }
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", last,
+            hand_double(m, mean ? 0.004 : 0.03), hand_int(m, -100), hand_int(m, -128),
+            hand_int(m, 127), hand_null(m),
+            hand_output(m, VKD_DTYPE_INT8, 4, mean ? mean_dims : y_dims));
+}
+
+static const conv_shape conv_shapes[] = {{3, 8, 9, 3, 2, 1},    {16, 32, 8, 1, 1, 1},
+                                         {12, 20, 7, 1, 1, 1},  {16, 16, 9, 3, 1, 16},
+                                         {16, 16, 9, 5, 2, 16}, {8, 12, 6, 3, 1, 2}};
+enum { CONV_SHAPES = sizeof conv_shapes / sizeof *conv_shapes };
+
+/* How many of the results are a step off; none may be more. */
+static size_t compare_steps(const int8_t *got, const int8_t *expected, const char *what)
+{
+    size_t off = 0;
+    for (size_t i = 0; i < CONV_BYTES; i++) {
+        int difference = abs(got[i] - expected[i]);
+        if (difference > 1)
+            fail_msg("%s: element %zu is %d, one by one %d", what, i, got[i], expected[i]);
+        off += difference != 0;
+    }
+    return off;
+}
+
+static size_t run_conv(harness *h, conv_net *net, const char *variant, uint32_t skip, int8_t *y)
+{
+    size_t nodes = 0;
+    memset(y, 0, CONV_BYTES);
+    vkd_status status = harness_run_rewritten(h, hand_finish(&net->m), variant, skip,
+                                              (const void *[]){net->x}, (void *[]){y}, &nodes);
+    if (status != VKD_OK)
+        fail_msg("%s: %s", variant ? variant : "auto", h->gpu.context.error);
+    return nodes;
+}
+
+/* Every variant of every convolution: the bits of hardswish, which rounds as on the device; a swish
+ * may fall a step off where the device's exponential is not right to the last place. */
+static void convolutions_take_tables(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("tables");
+    static conv_net net;
+    static int8_t got[CONV_BYTES], expected[CONV_BYTES];
+    for (size_t s = 0; s < CONV_SHAPES; s++)
+        for (size_t v = 0; v < vkd_conv2d_variant_count; v++)
+            for (int swish = 0; swish < 2; swish++) {
+                const char *variant = vkd_conv2d_variants[v].name;
+                fill_conv(&net, &conv_shapes[s], &random);
+                build_conv(&net, &conv_shapes[s], swish, false);
+                size_t apart = run_conv(h, &net, variant,
+                                        VKD_REWRITE_CHAINS | VKD_REWRITE_FUSE_CHAIN, expected);
+                size_t fused = run_conv(h, &net, variant, 0, got);
+                assert_true(fused + 2 <= apart); /* a copy to the host is new */
+                size_t off = compare_steps(got, expected, variant);
+                assert_true(off <= (swish ? CONV_BYTES / 1000 : 0));
+            }
+}
+
+static void means_take_tables(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("means");
+    static conv_net net;
+    static int8_t got[CONV_BYTES], expected[CONV_BYTES];
+    for (size_t s = 0; s < CONV_SHAPES; s++)
+        for (int swish = 0; swish < 2; swish++) {
+            fill_conv(&net, &conv_shapes[s], &random);
+            build_conv(&net, &conv_shapes[s], swish, true);
+            run_conv(h, &net, NULL, VKD_REWRITE_CHAINS, expected);
+            assert_int_equal(run_conv(h, &net, NULL, 0, got),
+                             2 + 2); /* and copies from and to the host */
+            compare_steps(got, expected, "mean");
+        }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chains_keep_every_bit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(chains_keep_every_bit),
+                                       cmocka_unit_test(convolutions_take_tables),
+                                       cmocka_unit_test(means_take_tables)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -1,5 +1,5 @@
 /* The rewrites over hand-made models: what they change, and what they must leave alone. */
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "graph/rewrite.h"
 #include "support/open_ops.h"
 #include "support/oracle.h"
@@ -786,6 +786,35 @@ static void test_chains_end_at_other_readers(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* What comes behind a convolution's result and is a function of it alone. */
+static void test_chain_joins_a_convolution(void **state)
+{
+    (void)state;
+    for (int other_reader = 0; other_reader < 2; other_reader++) {
+        fixture f;
+        start(&f);
+        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4), real = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 bent = tensor4(&f, VKD_DTYPE_FLOAT32, 4), last = tensor4(&f, VKD_DTYPE_INT8, 4);
+        dequantize(&f, y, 0.5, 3, real);
+        OP(&f, "aten.hardswish.default", real, bent);
+        quantize(&f, bent, 0.25, 0, last);
+        output(&f, last);
+        if (other_reader)
+            output(&f, y);
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
+        rewrite_without(&f, 0);
+        assert_int_equal(f.net.call_count, other_reader ? 2 : 1);
+        const chain_args *chain = ARGS(conv_args, &f, 0)->fused.chain;
+        assert_int_equal(chain == NULL, other_reader);
+        if (chain) {
+            assert_int_equal(vkd_call_result(call_at(&f, 0)), last);
+            assert_int_equal(vkd_chain_byte(chain, 3), 0);
+            assert_int_equal(vkd_chain_byte(chain, 11), 16); /* hardswish(4) = 4 */
+        }
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* When a state is read says what is read. */
 static void test_chains_read_states_in_time(void **state)
 {
@@ -840,6 +869,7 @@ int main(void)
         cmocka_unit_test(test_dead_chains_are_dropped),
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_chains_end_at_other_readers),
+        cmocka_unit_test(test_chain_joins_a_convolution),
         cmocka_unit_test(test_chains_read_states_in_time),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };

@@ -40,6 +40,7 @@ typedef struct conv2d {
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
     vkd_tensor_id residual; /* int8, 4C, as y; VKD_NO_TENSOR without a fused addition */
+    bool table;             /* it is the bytes that become of the result's instead */
     requantize_params requantize;
     int32_t x_zero;
 } conv2d;

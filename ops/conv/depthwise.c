@@ -212,9 +212,11 @@ vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const
     memcpy(node.groups, g.groups, sizeof g.groups);
     node.spec_count = 3;
     _Static_assert(4 + offsetof(conv_params, requantize) / 4 <= VKD_MAX_SPECS, "all sizes fit");
-    if (tile->kind == GEMM_IN_LANES)
+    if (tile->kind == GEMM_IN_LANES) {
         node.texel_mask = 0xf; /* all but the result */
-    else
+        vkd_node_spec(&node, conv->table);
+    } else {
         vkd_requantize_bake(&node, conv->residual != VKD_NO_TENSOR);
+    }
     return emit(lowering, conv, &node);
 }

@@ -11,6 +11,7 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t t
         .y = conv->y,
         .channels = conv->channels,
         .residual = conv->residual,
+        .table = conv->table,
         .weights = conv->weights,
         .tap_k = tap_k,
         .requantize = conv->requantize,

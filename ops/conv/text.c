@@ -31,5 +31,7 @@ void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
 {
     vkd_conv2d_problem_format(&conv->problem, out);
     snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s",
-             conv->residual != VKD_NO_TENSOR ? " +add" : "");
+             conv->table                       ? " +table"
+             : conv->residual != VKD_NO_TENSOR ? " +add"
+                                               : "");
 }

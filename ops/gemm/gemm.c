@@ -452,7 +452,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     if (tile->kind == GEMM_IN_LANES) {
         node.specs[4] = operands->residual != VKD_NO_TENSOR;
         node.specs[5] = problem->n % 16 == 0;
-        node.spec_count = 6;
+        node.specs[6] = operands->table;
+        node.spec_count = 7;
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     } else {

@@ -114,6 +114,7 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 typedef struct gemm_operands {
     vkd_tensor_id a, y, channels, residual; /* residual: VKD_NO_TENSOR without */
+    bool table;                             /* it is one, see shaders/epilogue.glsl */
     vkd_weights weights;                    /* of groups * n channels, k = tap * tap_k + channel */
     /* of each tap in it: problem's, or less where the rest of A's row is padding */
     uint32_t tap_k;

@@ -93,13 +93,13 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
 }
 
 /* skip: as vkd_rewrite has it. */
-static vkd_status lower_rewritten(harness *h, const vkd_model *model, uint32_t skip,
-                                  vkd_graph *graph, vkd_lowered *lowered)
+static vkd_status lower_rewritten(harness *h, const vkd_model *model, const char *variant,
+                                  uint32_t skip, vkd_graph *graph, vkd_lowered *lowered)
 {
     vkd_net net;
     VKD_TRY(vkd_net_bind(&net, model, open_ops(), graph->arena));
     VKD_TRY(vkd_rewrite(&net, skip));
-    return lowering_of_net(&h->gpu.context, &net, &h->caps, NULL, graph, lowered);
+    return lowering_of_net(&h->gpu.context, &net, &h->caps, variant, graph, lowered);
 }
 
 /* skip: null leaves the model as it is. */
@@ -112,7 +112,7 @@ static vkd_status run(harness *h, const vkd_model *model, const char *variant, c
     vkd_arena_init(&arena, &h->gpu.context);
     vkd_graph_init(&graph, &arena);
     vkd_status status =
-        skip ? lower_rewritten(h, model, *skip, &graph, &lowered)
+        skip ? lower_rewritten(h, model, variant, *skip, &graph, &lowered)
              : lowering_of_model(&h->gpu.context, model, &h->caps, variant, &graph, &lowered);
     if (status == VKD_OK)
         status = vkd_plan_memory(&graph, h->caps.storage_alignment, true);
@@ -130,10 +130,11 @@ vkd_status harness_run(harness *h, const vkd_model *model, const char *variant,
     return run(h, model, variant, NULL, inputs, outputs, &nodes);
 }
 
-vkd_status harness_run_rewritten(harness *h, const vkd_model *model, uint32_t skip,
-                                 const void *const *inputs, void *const *outputs, size_t *out_nodes)
+vkd_status harness_run_rewritten(harness *h, const vkd_model *model, const char *variant,
+                                 uint32_t skip, const void *const *inputs, void *const *outputs,
+                                 size_t *out_nodes)
 {
-    return run(h, model, NULL, &skip, inputs, outputs, out_nodes);
+    return run(h, model, variant, &skip, inputs, outputs, out_nodes);
 }
 
 void harness_assert_int8(const int8_t *got, const int8_t *expected, size_t count, const char *what)

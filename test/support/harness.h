@@ -45,7 +45,8 @@ VKD_MUST_USE vkd_status harness_run(harness *h, const vkd_model *model, const ch
                                     const void *const *inputs, void *const *outputs);
 
 /* The same behind the rewrites but those in skip; says how many dispatches there were. */
-VKD_MUST_USE vkd_status harness_run_rewritten(harness *h, const vkd_model *model, uint32_t skip,
+VKD_MUST_USE vkd_status harness_run_rewritten(harness *h, const vkd_model *model,
+                                              const char *variant, uint32_t skip,
                                               const void *const *inputs, void *const *outputs,
                                               size_t *out_nodes);
 
