@@ -210,8 +210,9 @@ static void odd_models_are_refused(void **state)
     assert_int_equal(check_model((selftest_model){.model = "/nowhere/m.pte"}, &wrong, &text),
                      VKD_IO_ERROR);
     free(text);
-    assert_int_equal(check_model((selftest_model){.model = VKD_SOURCE_DIR "/README.md"}, &wrong, &text),
-                     VKD_INVALID_MODEL);
+    assert_int_equal(
+        check_model((selftest_model){.model = VKD_SOURCE_DIR "/README.md"}, &wrong, &text),
+        VKD_INVALID_MODEL);
     free(text);
     selftest_model what = {
         .model = VKD_MODELS "/tiny/tinynet_32x32/model.pte", .inputs = inputs, .input_count = 1};
