@@ -40,7 +40,7 @@ static const char style[] =
     "vertical-align:top}th{color:var(--dim);font-weight:500}.n{text-align:right;white-space:"
     "nowrap}\n"
     ".node{display:flex;border-bottom:1px solid var(--line);position:relative}\n"
-    ".lanes{position:relative;flex:none}.lanes svg{position:absolute;inset:0;height:100%;"
+    ".lanes{position:relative;flex:none;max-width:16vw}.lanes svg{position:absolute;inset:0;height:100%;"
     "background:none}\n"
     ".lanes i{position:absolute;top:50%;width:10px;height:10px;margin:-5px;border-radius:50%}\n"
     ".what{flex:1;min-width:0;padding:5px 8px;overflow-wrap:anywhere}\n"
