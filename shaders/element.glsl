@@ -13,19 +13,14 @@ bool is_float_type(uint type) { return type == VKD_ELEMENT_F32 || type == VKD_EL
 // To the nearest half, ties to even; packHalf2x16 may round either way.
 uint half_bits(float value)
 {
-    uint bits = floatBitsToUint(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude > 0x7f800000u)
-        return sign | 0x7e00u;
-    if (magnitude >= 0x477ff000u) // 65520 and above
-        return sign | 0x7c00u;
-    if (magnitude >= 0x38800000u)
-        return sign | ((magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u) >> 13);
-    uint exponent = magnitude >> 23;
-    if (exponent < 102u) // below half of the smallest subnormal
-        return sign;
-    uint shift = 126u - exponent, mantissa = (magnitude & 0x7fffffu) | 0x800000u, cut = mantissa >> shift;
-    uint rest = mantissa & ((1u << shift) - 1u), tie = 1u << (shift - 1u);
-    return sign | (cut + uint(rest > tie || (rest == tie && (cut & 1u) == 1u)));
+    uint bits = floatBitsToUint(value), magnitude = bits & 0x7fffffffu;
+    uint normal = min((magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u) >> 13, 0x7c00u);
+    // Below the normal halves their unit is that of floats from 1/2 to 1.
+    precise float small = uintBitsToFloat(magnitude) + 0.5;
+    uint half_magnitude = magnitude > 0x7f800000u   ? 0x7e00u
+                          : magnitude < 0x38800000u ? floatBitsToUint(small) - 0x3f000000u
+                                                    : normal;
+    return (bits >> 16 & 0x8000u) | half_magnitude;
 }
 
 // Towards zero; what does not fit saturates, NaN is 0.
