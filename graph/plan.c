@@ -2,6 +2,7 @@
 #include "runtime/base/math.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void find_lifetimes(vkd_graph *graph)
 {
@@ -58,6 +59,73 @@ static uint64_t lowest_gap(const vkd_tensor *tensor, vkd_tensor *const *placed, 
     return offset;
 }
 
+/* Of more tensors than these, the smaller ones take slots: a search for gaps takes time with the
+ * square of their number. */
+enum { SEARCHED = 4096 };
+
+/* Tensors in slots whose sizes are powers of two: a slot that is free again serves the next tensor
+ * of its size. Lists of tensors, by their place in `order`. */
+typedef struct slots {
+    uint32_t *starts, *ends; /* by node: which begin to live there, or live last */
+    uint32_t *next_start, *next_end, *next_vacant;
+    uint32_t vacant[64]; /* by size */
+} slots;
+#define NONE UINT32_MAX
+
+static uint32_t size_class(uint64_t bytes)
+{
+    uint32_t size = 0;
+    while (UINT64_C(1) << size < bytes)
+        size++;
+    return size;
+}
+
+static void push(uint32_t *head, uint32_t *next, uint32_t i)
+{
+    next[i] = *head;
+    *head = i;
+}
+
+static vkd_status begin_slots(vkd_graph *graph, vkd_tensor *const *order, size_t count, slots *s)
+{
+    uint32_t **lists[] = {&s->next_start, &s->next_end, &s->next_vacant, &s->starts, &s->ends};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        size_t length = i < 3 ? count : graph->node_count;
+        *lists[i] = vkd_arena_alloc(graph->arena, length, sizeof **lists[i]);
+        if (!*lists[i])
+            return vkd_fail_memory(graph->arena->context, "the memory plan");
+        memset(*lists[i], 0xff, length * sizeof **lists[i]); /* NONE */
+    }
+    memset(s->vacant, 0xff, sizeof s->vacant);
+    for (uint32_t i = 0; i < count; i++) {
+        push(&s->starts[order[i]->first_node], s->next_start, i);
+        push(&s->ends[order[i]->last_node], s->next_end, i);
+    }
+    return VKD_OK;
+}
+
+static vkd_status place_in_slots(vkd_graph *graph, vkd_tensor *const *order, size_t count,
+                                 uint64_t alignment)
+{
+    slots s;
+    VKD_TRY(begin_slots(graph, order, count, &s));
+    for (size_t n = 0; n < graph->node_count; n++) {
+        for (uint32_t i = s.starts[n]; i != NONE; i = s.next_start[i]) {
+            uint32_t size = size_class(order[i]->bytes), *vacant = &s.vacant[size];
+            if (*vacant != NONE) {
+                order[i]->offset = order[*vacant]->offset;
+                *vacant = s.next_vacant[*vacant];
+                continue;
+            }
+            order[i]->offset = graph->scratch_bytes;
+            graph->scratch_bytes += vkd_align_up(UINT64_C(1) << size, alignment);
+        }
+        for (uint32_t i = s.ends[n]; i != NONE; i = s.next_end[i])
+            push(&s.vacant[size_class(order[i]->bytes)], s.next_vacant, i);
+    }
+    return VKD_OK;
+}
+
 static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share)
 {
     vkd_tensor **order = vkd_arena_alloc(graph->arena, graph->tensor_count, sizeof *order);
@@ -71,7 +139,8 @@ static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share
             order[count++] = &graph->tensors[i];
     qsort(order, count, sizeof *order, larger_first);
 
-    for (size_t i = 0; i < count; i++) {
+    const size_t searched = share && count > SEARCHED ? SEARCHED : count;
+    for (size_t i = 0; i < searched; i++) {
         vkd_tensor *tensor = order[i];
         uint64_t unshared = graph->scratch_unaliased_bytes;
         tensor->offset = share ? lowest_gap(tensor, placed, i, alignment) : unshared;
@@ -84,7 +153,9 @@ static vkd_status place_scratch(vkd_graph *graph, uint64_t alignment, bool share
             placed[at] = placed[at - 1];
         placed[at] = tensor;
     }
-    return VKD_OK;
+    for (size_t i = searched; i < count; i++)
+        graph->scratch_unaliased_bytes += vkd_align_up(order[i]->bytes, alignment);
+    return place_in_slots(graph, order + searched, count - searched, alignment);
 }
 
 vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)

@@ -88,14 +88,6 @@ static vkd_status add_inputs(vkd_lowering *lowering)
     return VKD_OK;
 }
 
-static bool is_taken(const vkd_graph *graph, vkd_tensor_id tensor)
-{
-    for (size_t i = 0; i < graph->output_count; i++)
-        if (graph->outputs[i] == tensor)
-            return true;
-    return false;
-}
-
 /* An operator has often written the output's own tensor; what lies elsewhere, an input or a second
  * listing of the same value too, is copied to one. */
 static vkd_status add_outputs(vkd_lowering *lowering)
@@ -115,12 +107,13 @@ static vkd_status add_outputs(vkd_lowering *lowering)
         vkd_tensor_id source, output;
         VKD_TRY(vkd_op_input_any(lowering, value, tensor->dtype, &source));
         output = source;
-        if (graph->tensors[source].place != VKD_PLACE_OUTPUT || is_taken(graph, source)) {
+        if (graph->tensors[source].place != VKD_PLACE_OUTPUT || graph->tensors[source].listed) {
             VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_OUTPUT, tensor->dtype, VKD_ROWS,
                                          tensor->rank, tensor->dims, &output));
             VKD_TRY(vkd_op_copy(lowering, source, output));
         }
         graph->outputs[i] = output;
+        graph->tensors[output].listed = true;
     }
     return VKD_OK;
 }

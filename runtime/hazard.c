@@ -13,6 +13,8 @@ static bool overlap(const vkd_range *a, const vkd_range *b)
 
 bool vkd_hazards_found(const vkd_hazards *hazards, const vkd_range *uses, uint32_t use_count)
 {
+    if (hazards->count > VKD_HAZARDS_WATCHED)
+        return true;
     for (uint32_t i = 0; i < hazards->count; i++)
         for (uint32_t k = 0; k < use_count; k++)
             if ((hazards->ranges[i].write || uses[k].write) &&

@@ -17,9 +17,12 @@ typedef struct vkd_hazards {
     uint32_t count, capacity;
 } vkd_hazards;
 
+/* More ranges than these cost more to look through than a barrier does. */
+enum { VKD_HAZARDS_WATCHED = 2048 };
+
 /* Whether a dispatch that uses these ranges must wait: one of them overlaps a range used since the
  * last barrier, and at least one of the two is written (read after write, write after read, write
- * after write). */
+ * after write). Or whether there are too many of those ranges to tell. */
 bool vkd_hazards_found(const vkd_hazards *hazards, const vkd_range *uses, uint32_t use_count);
 
 /* Notes a dispatch's ranges. They are no hazard to each other. False when there is no room. */

@@ -62,6 +62,23 @@ static void room_is_bounded(void **state)
     assert_true(vkd_hazards_add(&hazards, NULL, 0));
 }
 
+/* Dispatches that nothing ties to each other: work does not grow with the square of them. */
+static void a_barrier_comes_at_last(void **state)
+{
+    static vkd_range storage[VKD_HAZARDS_WATCHED + 2];
+    vkd_hazards hazards = {storage, 0, VKD_HAZARDS_WATCHED + 2};
+    (void)state;
+    for (uint64_t i = 0; i <= VKD_HAZARDS_WATCHED; i++) {
+        const vkd_range use = {&memory_a, 16 * i, 16, true};
+        assert_false(vkd_hazards_found(&hazards, &use, 1));
+        assert_true(vkd_hazards_add(&hazards, &use, 1));
+    }
+    const vkd_range use = {&memory_b, 0, 16, false};
+    assert_true(vkd_hazards_found(&hazards, &use, 1));
+    vkd_hazards_clear(&hazards);
+    assert_false(vkd_hazards_found(&hazards, &use, 1));
+}
+
 enum { BYTES = 24, DISPATCHES = 40, USES = 3 };
 
 /* Random dispatches over a few bytes, against bookkeeping byte by byte. */
@@ -100,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs),
         cmocka_unit_test(room_is_bounded),
+        cmocka_unit_test(a_barrier_comes_at_last),
         cmocka_unit_test(against_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,6 +146,24 @@ static void test_random_graphs(void **state)
     }
 }
 
+/* More tensors than gaps are searched for: chains, of which many live at once. */
+static void test_many_tensors(void **state)
+{
+    enum { COUNT = 6000, CHAINS = 50 };
+    vkd_random random = random_begin("many tensors");
+    fixture f;
+    (void)state;
+    start(&f);
+    for (uint32_t i = 0; i < COUNT; i++)
+        scratch(&f, 1 + below(&random, 3000));
+    for (uint32_t i = CHAINS; i < COUNT; i++)
+        node(&f, i - CHAINS + below(&random, CHAINS / 2), i);
+    assert_int_equal(vkd_plan_memory(&f.graph, 256, true), VKD_OK);
+    check_random_plan(&f, 256);
+    assert_true(f.graph.scratch_bytes < f.graph.scratch_unaliased_bytes / 8);
+    vkd_arena_release(&f.arena);
+}
+
 static void test_tensor_limits(void **state)
 {
     fixture f;
@@ -180,9 +198,9 @@ static void test_tensor_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),         cmocka_unit_test(test_view_extends_lifetime),
-        cmocka_unit_test(test_constants),     cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_tensor_limits),
+        cmocka_unit_test(test_chain),        cmocka_unit_test(test_view_extends_lifetime),
+        cmocka_unit_test(test_constants),    cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_many_tensors), cmocka_unit_test(test_tensor_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
