@@ -22,6 +22,7 @@ struct vkd_executor {
     vkd_residents *residents;
     bool owns_residents;
     vkd_slice *resident; /* by tensor: constants and states */
+    uint32_t *boundary;  /* by tensor: its place among the inputs or the outputs */
     vkd_slot *slots;
     uint32_t slot_count, last; /* last: waited for */
 };
@@ -29,8 +30,7 @@ struct vkd_executor {
 /* The buffer and range behind a tensor. */
 static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vkd_tensor_id id)
 {
-    const vkd_graph *graph = executor->graph;
-    const vkd_tensor *tensor = &graph->tensors[id];
+    const vkd_tensor *tensor = &executor->graph->tensors[id];
     vkd_slice slice = {.offset = tensor->offset, .size = tensor->bytes};
     switch (tensor->place) {
     case VKD_PLACE_SCRATCH:
@@ -44,14 +44,10 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
         slice.buffer = &slot->symbols;
         break;
     case VKD_PLACE_INPUT:
-        for (size_t i = 0; i < graph->input_count; i++)
-            if (graph->inputs[i] == tensor->storage)
-                slice.buffer = &slot->inputs[i];
+        slice.buffer = &slot->inputs[executor->boundary[tensor->storage]];
         break;
     case VKD_PLACE_OUTPUT:
-        for (size_t i = 0; i < graph->output_count; i++)
-            if (graph->outputs[i] == tensor->storage)
-                slice.buffer = &slot->outputs[i];
+        slice.buffer = &slot->outputs[executor->boundary[tensor->storage]];
         break;
     }
     return slice;
@@ -218,14 +214,25 @@ vkd_status vkd_executor_add_slot(vkd_executor *executor)
 
 uint32_t vkd_executor_slot_count(const vkd_executor *executor) { return executor->slot_count; }
 
+static void find_places(vkd_executor *executor, const vkd_tensor_id *ids, size_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ids[i] != VKD_NO_TENSOR)
+            executor->boundary[ids[i]] = i;
+}
+
 static vkd_status create(vkd_executor *executor, uint32_t slots)
 {
     vkd_device *device = executor->device;
     vkd_context *context = vkd_device_context(device);
     executor->resident =
         vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->resident);
-    if (!executor->resident)
+    executor->boundary =
+        vkd_alloc(context, executor->graph->tensor_count, sizeof *executor->boundary);
+    if (!executor->resident || !executor->boundary)
         return vkd_fail_memory(context, "the executor");
+    find_places(executor, executor->graph->inputs, executor->graph->input_count);
+    find_places(executor, executor->graph->outputs, executor->graph->output_count);
     if (executor->owns_residents)
         VKD_TRY(vkd_residents_create(device, NULL, &executor->residents));
     VKD_TRY(vkd_executor_prepare(device, executor->graph));
@@ -267,6 +274,7 @@ void vkd_executor_destroy(vkd_executor *executor)
     if (executor->owns_residents)
         vkd_residents_destroy(executor->residents);
     vkd_free(context, executor->resident);
+    vkd_free(context, executor->boundary);
     vkd_free(context, executor->slots);
     vkd_free(context, executor);
 }
