@@ -245,9 +245,9 @@ enum { PAIRS, HALVES };
 /* Queries and keys differ in their heads. */
 static void draw_rotary(table *t)
 {
-    rotation r = {.positions = 1 + table_below(t, 9), .width = 8 * (1 + table_below(t, 4))};
+    rotation r = {.positions = 1 + table_below(t, 9), .width = 2 * (1 + table_below(t, 18))};
     r.halves = t->row->code == HALVES;
-    r.rotated = r.halves && table_chance(t, 2) ? r.width / 2 : r.width;
+    r.rotated = r.halves && table_chance(t, 2) ? 2 * (1 + table_below(t, r.width / 2)) : r.width;
     r.row = r.halves ? r.rotated : r.width / 2;
     r.start = r.halves ? table_below(t, 5) : 0;
     vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
@@ -272,7 +272,7 @@ static void draw_rotary(table *t)
 static void draw_interleaved(table *t)
 {
     rotation r = {
-        .positions = 1 + table_below(t, 9), .heads = 1, .width = 4 * (1 + table_below(t, 8))};
+        .positions = 1 + table_below(t, 9), .heads = 1, .width = 2 * (1 + table_below(t, 18))};
     r.rotated = r.row = r.width;
     vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
     table_tensor *x =
