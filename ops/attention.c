@@ -25,11 +25,18 @@ typedef struct attention {
     vkd_tensor_id y; /* as q */
 } attention;
 
+/* Whether rows are whole groups of four elements. */
+static bool are_fours(const attention *a, const rows *r)
+{
+    return a->width % 4 == 0 && r->offset % 4 == 0 && r->position % 4 == 0 && r->head % 4 == 0;
+}
+
 /* What the loops of attention_weights.comp take where so many invocations share the keys. */
 static uint64_t weight_loops(const attention *a, uint32_t lanes)
 {
-    const uint64_t rounds = vkd_divide_up(a->keys, lanes);
-    return vkd_loop(rounds, a->width + 1) + 2 * vkd_loop(rounds, 0) + 32;
+    const uint64_t rounds = vkd_divide_up(a->keys, lanes),
+                   products = are_fours(a, &a->q) && are_fours(a, &a->k) ? a->width / 4 : a->width;
+    return vkd_loop(rounds, products + 1) + 2 * vkd_loop(rounds, 0) + 32;
 }
 
 /* On a CPU as few as will do: they take turns there. */
@@ -41,6 +48,22 @@ static uint32_t lanes_of(const vkd_caps *caps, const attention *a)
     while (lanes * 2 <= most && (lanes < wanted || vkd_loops_refuse(caps, weight_loops(a, lanes))))
         lanes *= 2;
     return lanes;
+}
+
+/* Groups of four elements of the result, and how many invocations share the keys of each: a GPU has
+ * little else to be parallel in where queries are few. */
+static void values_workgroup(const vkd_caps *caps, const attention *a, uint64_t groups,
+                             uint32_t local[2])
+{
+    enum { GROUP = 256, FEW = 1 << 15, LEAST_KEYS = 8, MOST = 32 };
+    const uint32_t most =
+        caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;
+    local[0] = local[1] = 1;
+    while (caps->type != VKD_TYPE_CPU && local[1] < MOST && groups * local[1] < FEW &&
+           local[1] * 2 * LEAST_KEYS <= a->keys && local[1] * 2 <= most)
+        local[1] *= 2;
+    while (local[0] < 64 && local[0] * local[1] * 2 <= most)
+        local[0] *= 2;
 }
 
 /* Queries whose weights are in memory at once. */
@@ -102,6 +125,7 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const 
     vkd_node_spec(&node, tensors[a->k.tensor].dtype);
     vkd_node_spec(&node, mask_type);
     vkd_node_spec(&node, a->mask.tensor == VKD_NO_TENSOR ? 0 : mask_type == VKD_DTYPE_BOOL ? 2 : 1);
+    vkd_node_spec(&node, are_fours(a, &a->q) && are_fours(a, &a->k));
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, part->weights);
 }
@@ -111,16 +135,22 @@ static vkd_status add_values(vkd_lowering *lowering, const attention *a, const p
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const attention_params params = params_of(a, part, &a->v, word);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES, vkd_loop(a->keys, 0),
+    const uint64_t groups = vkd_divide_up((uint64_t)a->heads * part->count * a->width, 4);
+    uint32_t local[2];
+    values_workgroup(lowering->caps, a, groups, local);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_VALUES,
+                                vkd_loop(vkd_divide_up(a->keys, local[1]), 0) +
+                                    (local[1] > 1 ? vkd_loop(local[1], 0) : 0),
                                 &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps,
-                    vkd_divide_up((uint64_t)a->heads * part->count * a->width, 4));
+    memcpy(node.specs, local, sizeof local);
+    vkd_node_groups(&node, lowering->caps, vkd_divide_up(groups, local[0]));
     vkd_node_read(&node, part->weights);
     vkd_node_read(&node, a->v.tensor);
     vkd_node_read(&node, symbols);
     vkd_node_write(&node, a->y);
     vkd_node_spec(&node, tensors[a->v.tensor].dtype);
     vkd_node_spec(&node, tensors[a->y].dtype);
+    vkd_node_spec(&node, are_fours(a, &a->v));
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->v.tensor, a->y);
 }
@@ -141,7 +171,8 @@ static vkd_status emit(vkd_lowering *lowering, const attention *a)
     uint32_t word;
     VKD_TRY(vkd_op_symbol(lowering, a->start, a->q.tensor, &symbols, &word));
     for (uint32_t first = 0; first < a->queries; first += most) {
-        portion part = {first, a->queries - first < most ? a->queries - first : most, VKD_NO_TENSOR};
+        portion part = {first, a->queries - first < most ? a->queries - first : most,
+                        VKD_NO_TENSOR};
         const uint32_t dims[] = {a->heads, part.count, (uint32_t)vkd_align_up(a->keys, 4)};
         VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32,
                                      VKD_ROWS, 3, dims, &part.weights));

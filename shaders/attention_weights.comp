@@ -8,6 +8,7 @@ layout(constant_id = 3) const uint Q_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint K_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint MASK_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 6) const uint HAS_MASK = 0; // 1: added; 2: false hides a key
+layout(constant_id = 7) const bool FOURS = false; // rows of q and k are whole groups of four
 
 ELEMENTS_IN(0, q, Q_TYPE)
 ELEMENTS_IN(1, k, K_TYPE)
@@ -35,8 +36,17 @@ float combined(float value, bool maximum)
 float score(uint q_at, uint k_at)
 {
     precise float sum = 0.0;
-    for (uint d = 0; d < params.width; d++)
-        sum = sum + q_load(q_at + d) * k_load(k_at + d);
+    if (FOURS)
+        for (uint d = 0; d < params.width; d += 4) {
+            vec4 a = q_load4((q_at + d) / 4), b = k_load4((k_at + d) / 4);
+            sum = sum + a.x * b.x;
+            sum = sum + a.y * b.y;
+            sum = sum + a.z * b.z;
+            sum = sum + a.w * b.w;
+        }
+    else
+        for (uint d = 0; d < params.width; d++)
+            sum = sum + q_load(q_at + d) * k_load(k_at + d);
     return sum * params.scale;
 }
 

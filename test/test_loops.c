@@ -408,7 +408,7 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT_VECTOR_4, "pointwise vector 4x4", build_product, 3, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 1, 1, 1, 1 << 19, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 4, 1, 1, 1 << 19, 1.01}, /* rows */
-    {VKD_SHADER_ATTENTION_WEIGHTS, NULL, build_attention, 1, 1, 64, 1 << 14, 1.1},
+    {VKD_SHADER_ATTENTION_WEIGHTS, NULL, build_attention, 1, 1, 64, 1 << 16, 1.1},
     {VKD_SHADER_ATTENTION_VALUES, NULL, build_attention, 1, 1, 2, 1 << 17, 1.01},
 };
 enum { PROBES = sizeof probes / sizeof *probes };

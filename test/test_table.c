@@ -72,6 +72,23 @@ static void rows(void **state)
         fail_msg("%zu rows have no case", missing);
 }
 
+/* As for a GPU, where invocations share the sums of attention and of low-bit linear layers. */
+static void shared_sums(void **state)
+{
+    static const char *const names[] = {"sdpa", "linear_q", "linear_dq", "int8pack"};
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("table, as for a GPU");
+    const vkd_device_type own = h->caps.type;
+    coverage covered = {0};
+    h->caps.type = VKD_TYPE_DISCRETE;
+    for (size_t f = 0; f < FAMILIES; f++)
+        for (size_t i = 0; i < families[f]->count; i++)
+            for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+                if (strstr(families[f]->cases[i].name, names[n]))
+                    check_case(h, &random, &families[f]->cases[i], &covered);
+    h->caps.type = own;
+}
+
 /* Not without a message. */
 static bool is_refused(vkd_context *context, const vkd_caps *caps, vkd_random *random,
                        const table_case *row)
@@ -104,6 +121,7 @@ static void odd_arguments(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(odd_arguments), cmocka_unit_test(rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(odd_arguments), cmocka_unit_test(rows),
+                                       cmocka_unit_test(shared_sums)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }
