@@ -241,7 +241,8 @@ VKD_API const char *vkd_dtype_name(vkd_dtype dtype);    /* "f32" ... */
 VKD_API size_t vkd_dtype_size(vkd_dtype dtype);         /* bytes of one element */
 
 /* Whether a Vulkan library with at least one usable device is present. The first time it loads the
- * drivers; after that it asks them, which takes a tenth of a millisecond. Any thread may call it. */
+ * drivers; after that it asks them, which takes a tenth of a millisecond. Any thread may call it.
+ */
 VKD_API bool vkd_is_available(void);
 
 typedef struct vkd_device_info {

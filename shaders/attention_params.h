@@ -16,7 +16,7 @@ VKD_PARAMS_STRUCT(attention_params)
     /* keys: there are at most; group: query heads for each head of k and v */
     u32 heads, queries, keys, width, group;
     u32 first, all; /* the queries are those from here on, of so many */
-    u32 symbol; /* the word with the position of the first query; ~0: `start` */
+    u32 symbol;     /* the word with the position of the first query; ~0: `start` */
     i32 start;
     u32 sees; /* which keys a query sees: VKD_SEES_ ... */
     f32 scale;

@@ -133,8 +133,8 @@ static void *ask_often(void *user)
     for (int i = 0; i < TIMES; i++) {
         vkd_device_info info;
         uint32_t count = 0;
-        *answers += vkd_is_available() &&
-                    vkd_list_devices(NULL, &info, 1, &count) == VKD_OK && count > 0;
+        *answers +=
+            vkd_is_available() && vkd_list_devices(NULL, &info, 1, &count) == VKD_OK && count > 0;
     }
     return NULL;
 }
@@ -253,12 +253,9 @@ static void each_allocation_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lost),
-        cmocka_unit_test(sixty_models),
-        cmocka_unit_test(threads),
-        cmocka_unit_test(asked_often),
-        cmocka_unit_test(misuse),
-        cmocka_unit_test(each_allocation_fails),
+        cmocka_unit_test(lost),    cmocka_unit_test(sixty_models),
+        cmocka_unit_test(threads), cmocka_unit_test(asked_often),
+        cmocka_unit_test(misuse),  cmocka_unit_test(each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

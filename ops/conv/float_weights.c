@@ -30,8 +30,7 @@ static void pack_grain(const weights_source *source, uint32_t oc, uint32_t first
     if (count > f->grain)
         count = f->grain;
     if (count)
-        memcpy(out,
-               (const char *)source->weights.data + place_of(f, oc, 0, first) * source->size,
+        memcpy(out, (const char *)source->weights.data + place_of(f, oc, 0, first) * source->size,
                (size_t)count * source->size);
     memset(out + (size_t)count * source->size, 0, (size_t)(f->grain - count) * source->size);
 }
