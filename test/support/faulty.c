@@ -502,7 +502,8 @@ static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
     };
     for (size_t i = 0; real && i < sizeof rows / sizeof *rows; i++)
         if (!strcmp(name, rows[i].name)) {
-            memcpy(rows[i].real, &real, sizeof real);
+            if (memcmp(rows[i].real, &real, sizeof real)) /* else other threads may be at it */
+                memcpy(rows[i].real, &real, sizeof real);
             return rows[i].ours;
         }
     return real;
@@ -522,7 +523,8 @@ static PFN_vkVoidFunction wrapped(const char *name, PFN_vkVoidFunction real)
     real = pretended(name, real);
 #define CHOOSE(function, parameters, arguments)                                                    \
     if (real && !strcmp(name, #function)) {                                                        \
-        real_##function = (PFN_##function)real;                                                    \
+        if (real_##function != (PFN_##function)real)                                               \
+            real_##function = (PFN_##function)real;                                                \
         return (PFN_vkVoidFunction)wrap_##function;                                                \
     }
     FALLIBLE(CHOOSE)
