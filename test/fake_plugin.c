@@ -224,7 +224,7 @@ static vkd_status tensor_info(const vkd_method *method, size_t index, vkd_tensor
     bool given = false;
     for (uint32_t i = 0; i < out->rank; i++)
         given |= out->dim_order[i] != 0;
-    for (uint32_t i = 0; !given && i < out->rank; i++)
+    for (uint32_t i = 0; !given && i < out->rank && i < VKD_MAX_RANK; i++)
         out->dim_order[i] = (uint8_t)i;
     return VKD_OK;
 }
