@@ -18,6 +18,8 @@ bool vkd_chain_binary(const vkd_net *net, uint32_t function, uint32_t a, uint32_
                       const vkd_number *number, const vkd_number *alpha, uint32_t y,
                       chain_args *out);
 
+/* Rule: a batch norm by constants is a product and a sum. */
+VKD_MUST_USE vkd_status vkd_chain_norm(vkd_rewriter *r, size_t index);
 /* Rule: joins the call with the chains whose results it reads. */
 VKD_MUST_USE vkd_status vkd_chain_join(vkd_rewriter *r, size_t index);
 

@@ -88,6 +88,15 @@ typedef struct chain_args {
     chain_step steps[CHAIN_STEPS];
 } chain_args;
 
+/* VKD_OP_BATCH_NORM, and other normalisations */
+typedef struct norm_args {
+    uint32_t x, weight, bias, mean, variance;
+    vkd_sym_list shape; /* of what is normalised together: the last dims */
+    int32_t groups;
+    float eps;
+    uint32_t y[3]; /* y, mean, 1 / deviation */
+} norm_args;
+
 /* ----------------------------------------------------------------------------------------- int8 */
 
 /* What int8 convolutions and linear layers share. */

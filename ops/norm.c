@@ -1,5 +1,6 @@
 /* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them
  * element by element. */
+#include "graph/operators.h"
 #include "ops/reduction.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -149,14 +150,6 @@ static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
 }
 
 /* ---------------------------------------------------------------------------- layer, rms, group */
-
-typedef struct norm_args {
-    uint32_t x, weight, bias, mean, variance;
-    vkd_sym_list shape; /* of what is normalised together: the last dims */
-    int32_t groups;
-    float eps;
-    uint32_t y[3]; /* y, mean, 1 / deviation */
-} norm_args;
 
 static const vkd_param layer_params[] = {VKD_TENSOR(norm_args, x),
                                          VKD_SIZES(norm_args, shape),
@@ -459,6 +452,11 @@ static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *argument
     {                                                                                              \
         name_, params_, sizeof(norm_args), shape_, lower_, .defaults = &no_parameters              \
     }
+#define BATCH_NORM(name_)                                                                          \
+    {                                                                                              \
+        name_, batch_params, sizeof(norm_args), shape_batch, lower_batch,                          \
+            .kind = VKD_OP_BATCH_NORM, .defaults = &no_parameters                                  \
+    }
 #define SOFTMAX(name_, code_)                                                                      \
     {                                                                                              \
         name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_   \
@@ -474,9 +472,8 @@ static const vkd_op rows[] = {
     NORM("et_vk.rms_norm.default", rms_params, shape_rms, lower_rms),
     NORM("aten.native_group_norm.default", group_params, shape_group, lower_group),
     NORM("aten::native_group_norm.out", group_params, shape_group, lower_group),
-    NORM("aten._native_batch_norm_legit_no_training.default", batch_params, shape_batch,
-         lower_batch),
-    NORM("aten::_native_batch_norm_legit_no_training.out", batch_params, shape_batch, lower_batch),
+    BATCH_NORM("aten._native_batch_norm_legit_no_training.default"),
+    BATCH_NORM("aten::_native_batch_norm_legit_no_training.out"),
     NORM("aten::_native_batch_norm_legit.no_stats_out", batch_stats_params, shape_batch_stats,
          lower_batch_stats),
 };

@@ -322,10 +322,54 @@ static void means_take_tables(void **state)
         }
 }
 
+/* ---------------------------------------------------------------------------------- batch norms */
+
+/* relu(batch_norm(x)): one dispatch, and a rounding or two from what it is otherwise. */
+static void batch_norms_are_chains(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("batch norms");
+    for (uint32_t given = 0; given < 4; given++) {
+        enum { C = 5, COUNT = 2 * C * 3 * 4 };
+        static hand_model m;
+        const uint32_t dims[] = {2, C, 3, 4}, channels = C;
+        float x[COUNT], got[COUNT], expected[COUNT], p[4][C];
+        size_t nodes = 0, apart = 0;
+        memset(&m, 0, sizeof m);
+        random_floats(&random, -2, 2, x, COUNT);
+        for (int i = 0; i < 4; i++)
+            random_floats(&random, i == 3 ? 0.5f : -1, 2, p[i], C);
+        uint32_t y = hand_tensor(&m, VKD_DTYPE_FLOAT32, 4, dims),
+                 none = hand_tensor(&m, VKD_DTYPE_FLOAT32, 1, (uint32_t[]){0}),
+                 in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims), constants[4];
+        for (int i = 0; i < 4; i++)
+            constants[i] = i < 2 && !(given >> i & 1)
+                               ? hand_null(&m)
+                               : hand_constant(&m, VKD_DTYPE_FLOAT32, 1, &channels, p[i]);
+        HAND_OP(&m, "aten._native_batch_norm_legit_no_training.default", in, constants[0],
+                constants[1], constants[2], constants[3], hand_double(&m, 0.1),
+                hand_double(&m, 1e-3),
+                hand_list(
+                    &m, 3,
+                    (uint32_t[]){y, none, hand_tensor(&m, VKD_DTYPE_FLOAT32, 1, (uint32_t[]){0})}));
+        HAND_OP(&m, "aten.relu.default", y, hand_output(&m, VKD_DTYPE_FLOAT32, 4, dims));
+        const void *inputs[] = {x};
+        assert_int_equal(
+            harness_run_rewritten(h, hand_finish(&m), NULL, 0, inputs, (void *[]){got}, &nodes),
+            VKD_OK);
+        assert_int_equal(harness_run_rewritten(h, hand_finish(&m), NULL, VKD_REWRITE_CHAINS, inputs,
+                                               (void *[]){expected}, &apart),
+                         VKD_OK);
+        assert_true(nodes == 1 && apart == 2);
+        for (int i = 0; i < COUNT; i++)
+            assert_true(got[i] - expected[i] < 1e-5f && expected[i] - got[i] < 1e-5f);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chains_keep_every_bit),
-                                       cmocka_unit_test(convolutions_take_tables),
-                                       cmocka_unit_test(means_take_tables)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chains_keep_every_bit), cmocka_unit_test(convolutions_take_tables),
+        cmocka_unit_test(means_take_tables), cmocka_unit_test(batch_norms_are_chains)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -107,7 +107,7 @@ static void numbers(void **state)
     static const uint8_t packed[] = {
         255, 0x03, 0x02, 0x23, 0x07, 63,   192, 194,  44,  66, /* a header */
         255, 43,   0,    4,    0,    64,   192, 254,  255,     /* of 4 words: 43 */
-        43,  255,  0xff, 0xff, 0xff, 0xff, 0, 68,            /* the same again */
+        43,  255,  0xff, 0xff, 0xff, 0xff, 0,   68,            /* the same again */
         255, 0x01, 0x12, 2,    0,    255,  0,   0x3e, 0,   0,  /* one of a large opcode */
     };
     static const uint32_t expected[] = {

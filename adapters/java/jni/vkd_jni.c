@@ -71,7 +71,8 @@ typedef struct given_options {
     char error[1024];
 } given_options;
 
-/* Options.texts() and Options.numbers(). To be ended in any case; false: an exception was thrown. */
+/* Options.texts() and Options.numbers(). To be ended in any case; false: an exception was thrown.
+ */
 static bool options_begin(JNIEnv *env, jobjectArray texts, jintArray numbers, given_options *out)
 {
     jint values[NUMBER_COUNT];
