@@ -183,7 +183,8 @@ static void test_clone_of_an_output_stays(void **state)
 }
 
 /* dequantize -> pool -> quantize; scales and readers vary. */
-static void pool_model(fixture *f, double y_scale, bool indices_wanted, bool floats_wanted)
+static void pool_model(fixture *f, double y_scale, int64_t high, bool indices_wanted,
+                       bool floats_wanted)
 {
     static const int64_t three[] = {3, 3}, two[] = {2, 2}, one[] = {1, 1};
     static uint32_t results[2];
@@ -197,7 +198,8 @@ static void pool_model(fixture *f, double y_scale, bool indices_wanted, bool flo
     dequantize(f, x, 0.5, 3, xf);
     OP(f, "aten.max_pool2d_with_indices.default", xf, ints(f, three, 2), ints(f, two, 2),
        ints(f, one, 2), ints(f, one, 2), integer(f, 0), list);
-    quantize(f, yf, y_scale, 3, y);
+    OP(f, "quantized_decomposed.quantize_per_tensor.default", yf, number(f, y_scale), integer(f, 3),
+       integer(f, -128), integer(f, high), null(f), y);
     output(f, y);
     if (indices_wanted)
         output(f, index);
@@ -210,18 +212,21 @@ static void test_int8_max_pool(void **state)
 {
     fixture f;
     (void)state;
-    pool_model(&f, 0.5, false, false);
+    pool_model(&f, 0.5, 127, false, false);
     assert_int_equal(f.net.call_count, 1);
     assert_int_equal(ARGS(pool_args, &f, 0)->x, 0);
     assert_int_equal(ARGS(pool_args, &f, 0)->y[0], f.outputs[0]);
     vkd_arena_release(&f.arena);
-    pool_model(&f, 0.25, false, false); /* other parameters: two roundings, not exact */
+    pool_model(&f, 0.25, 127, false, false); /* other parameters: two roundings, not exact */
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
-    pool_model(&f, 0.5, true, false);
+    pool_model(&f, 0.5, 126, false, false); /* not the full range: the quantize clamps */
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
-    pool_model(&f, 0.5, false, true);
+    pool_model(&f, 0.5, 127, true, false);
+    assert_int_equal(f.net.call_count, 3);
+    vkd_arena_release(&f.arena);
+    pool_model(&f, 0.5, 127, false, true);
     assert_int_equal(f.net.call_count, 3);
     vkd_arena_release(&f.arena);
 }

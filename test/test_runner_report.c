@@ -209,6 +209,47 @@ static void a_page_fits_wide_and_narrow_windows(void **state)
     assert_true(width_in(r, 400) <= 400);
 }
 
+/* Where lines touch an edge of a row, as marks in a set: x in tenths of a percent. */
+static void mark_lines(const char *row, const char *end, bool top, bool marks[1001])
+{
+    memset(marks, 0, 1001 * sizeof *marks);
+    for (const char *at = row; (at = strstr(at, "<path d=\"M")) && at < end; at++) {
+        double x1, x2;
+        int y1, y2;
+        assert_int_equal(sscanf(at, "<path d=\"M%lf %dL%lf %d", &x1, &y1, &x2, &y2), 4);
+        if (top ? y1 == 0 : y2 == 100)
+            marks[(int)((top ? x1 : x2) * 10 + 0.5)] = true;
+    }
+}
+
+/* What leaves a row at its bottom is what comes into the next at its top. */
+static void check_lines(const char *page)
+{
+    static const char begin[] = "<div class=node>";
+    bool below[1001], above[1001];
+    const char *row = strstr(page, begin);
+    for (const char *next; row && (next = strstr(row + 1, begin)); row = next) {
+        const char *end = strstr(next + 1, begin);
+        mark_lines(row, next, false, below);
+        mark_lines(next, end ? end : next + strlen(next), true, above);
+        if (memcmp(below, above, sizeof below))
+            fail_msg("the lines of two rows do not meet: %.300s ... %.300s", row, next);
+    }
+}
+
+/* Bytes in use go up and down. */
+static void check_alive(const char *page)
+{
+    const char *at = strstr(page, "<path class=alive");
+    long long most = 0, last = 0;
+    assert_non_null(at);
+    for (at = strchr(at, 'V'); at && *at == 'V'; at = strpbrk(at + 1, "V\"")) {
+        assert_int_equal(sscanf(at, "V%lld", &last), 1);
+        most = last > most ? last : most;
+    }
+    assert_true(most > 0 && last < most);
+}
+
 /* A real model. */
 static void a_page_of_a_real_graph(void **state)
 {
@@ -226,6 +267,8 @@ static void a_page_of_a_real_graph(void **state)
     assert_true(nodes > 3);
     assert_true(count(page, "<i style=\"left:") == nodes);
     assert_true(count(page, "made by ") >= 3);
+    check_lines(page);
+    check_alive(page);
     assert_true(count(page, "<tr class=won>") >= 2);
     cJSON *root = cJSON_Parse(read_text(r, "out.json"));
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "traceEvents")),
