@@ -222,7 +222,8 @@ static void mark_lines(const char *row, const char *end, bool top, bool marks[10
     }
 }
 
-/* What leaves a row at its bottom is what comes into the next at its top. */
+/* What leaves a row at its bottom is what comes into the next at its top, and the last one's is the
+ * output. */
 static void check_lines(const char *page)
 {
     static const char begin[] = "<div class=node>";
@@ -234,6 +235,26 @@ static void check_lines(const char *page)
         mark_lines(next, end ? end : next + strlen(next), true, above);
         if (memcmp(below, above, sizeof below))
             fail_msg("the lines of two rows do not meet: %.300s ... %.300s", row, next);
+        if (end)
+            continue;
+        mark_lines(next, next + strlen(next), false, below);
+        size_t outputs = 0;
+        for (size_t i = 0; i < sizeof below; i++)
+            outputs += below[i];
+        assert_int_equal(outputs, 1);
+    }
+}
+
+/* Each node of the net writes one tensor. */
+static void check_writes(const char *page)
+{
+    static const char begin[] = "<div class=node>";
+    for (const char *row = strstr(page, begin); row; row = strstr(row + 1, begin)) {
+        const char *end = strstr(row, "</svg>");
+        size_t writes = 0;
+        for (const char *at = row; (at = strstr(at, " 50L")) && at < end; at++)
+            writes++;
+        assert_true(writes <= 1);
     }
 }
 
@@ -268,12 +289,27 @@ static void a_page_of_a_real_graph(void **state)
     assert_true(count(page, "<i style=\"left:") == nodes);
     assert_true(count(page, "made by ") >= 3);
     check_lines(page);
+    check_writes(page);
     check_alive(page);
     assert_true(count(page, "<tr class=won>") >= 2);
     cJSON *root = cJSON_Parse(read_text(r, "out.json"));
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "traceEvents")),
                      3 + 3 + 2 * (3 + (int)nodes));
     cJSON_Delete(root);
+}
+
+/* Residuals that pass many nodes, and lanes that are free for a while. */
+static void lines_of_a_net_with_residuals(void **state)
+{
+    runner *r = *state;
+    const runner_how real = {.library = ""};
+    int code = runner_run(r, &real,
+                          VKD_MODELS "/llama/f32_dyn/model.pte --no-cache --report out.html "
+                                     "--bench 1");
+    if (code == 4)
+        test_skip("there is no Vulkan device");
+    assert_int_equal(code, 0);
+    check_lines(read_text(r, "out.html"));
 }
 
 int main(void)
@@ -283,6 +319,7 @@ int main(void)
         cmocka_unit_test(failures_leave_no_file),
         cmocka_unit_test(a_page_says_all_and_stands_alone),
         cmocka_unit_test(a_page_of_a_real_graph),
+        cmocka_unit_test(lines_of_a_net_with_residuals),
         cmocka_unit_test(a_page_fits_wide_and_narrow_windows),
     };
     return cmocka_run_group_tests(tests, runner_setup, runner_teardown);
