@@ -32,6 +32,14 @@ const vkd_op *vkd_op_find(const vkd_op_tables *tables, const char *name, size_t 
     return found;
 }
 
+const char *vkd_op_refused(const vkd_op_tables *tables, const char *name)
+{
+    for (size_t i = 0; i < tables->refusal_count; i++)
+        if (!strcmp(tables->refusals[i].name, name))
+            return tables->refusals[i].reason;
+    return NULL;
+}
+
 const vkd_op *vkd_op_internal(const vkd_op_tables *tables, vkd_op_kind kind)
 {
     for (size_t t = 0; t < tables->count; t++)
@@ -57,7 +65,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* All of them in one message, so that a user learns at once what a model needs. */
-static vkd_status fail_unknown(vkd_arena *arena, const vkd_model_op **unknown, size_t count)
+static vkd_status fail_unknown(vkd_net *net, const vkd_model_op **unknown, size_t count)
 {
     size_t distinct = 0, length = 0;
     char names[400];
@@ -66,10 +74,13 @@ static vkd_status fail_unknown(vkd_arena *arena, const vkd_model_op **unknown, s
         if (!i || strcmp(unknown[i]->name, unknown[i - 1]->name))
             unknown[distinct++] = unknown[i];
     qsort(unknown, distinct, sizeof *unknown, by_place);
-    for (size_t i = 0; i < distinct && length < sizeof names; i++)
-        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u)",
-                                   i ? ", " : "", unknown[i]->name, unknown[i]->node_id);
-    return vkd_fail(arena->context, VKD_UNSUPPORTED,
+    for (size_t i = 0; i < distinct && length < sizeof names; i++) {
+        const char *reason = vkd_op_refused(net->tables, unknown[i]->name);
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s'%s' (node %u%s%s)",
+                                   i ? ", " : "", unknown[i]->name, unknown[i]->node_id,
+                                   reason ? ": " : "", reason ? reason : "");
+    }
+    return vkd_fail(net->arena->context, VKD_UNSUPPORTED,
                     distinct == 1 ? "operator %s%s is not supported"
                                   : "operators %s%s are not supported",
                     names, length < sizeof names ? "" : "...");
@@ -88,7 +99,7 @@ static vkd_status find_rows(vkd_net *net, const vkd_model *model)
             unknown[count++] = op;
     }
     if (count)
-        return fail_unknown(net->arena, unknown, count);
+        return fail_unknown(net, unknown, count);
     if (model->unsupported)
         return vkd_fail(net->arena->context, VKD_UNSUPPORTED, "values[%u]: %s is not supported",
                         model->unsupported_value, model->unsupported);

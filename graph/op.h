@@ -215,14 +215,22 @@ typedef struct vkd_op_table {
     {                                                                                              \
         rows_, sizeof(rows_) / sizeof(rows_)[0]                                                    \
     }
+/* An operator that a file may name and that nobody lowers, and why. */
+typedef struct vkd_op_refusal {
+    const char *name, *reason;
+} vkd_op_refusal;
 typedef struct vkd_op_tables {
     const vkd_op_table *const *tables;
     size_t count;
+    const vkd_op_refusal *refusals;
+    size_t refusal_count;
 } vkd_op_tables;
 
 /* The row of a file's operator; null for one that nobody lowers. A name is also found without its
  * namespace ("aten.") where the file has none. */
 const vkd_op *vkd_op_find(const vkd_op_tables *tables, const char *name, size_t arg_count);
+/* Why there is no row of this name; null where nothing is known of it. */
+const char *vkd_op_refused(const vkd_op_tables *tables, const char *name);
 /* The row that rewrite rules make operators of. */
 const vkd_op *vkd_op_internal(const vkd_op_tables *tables, vkd_op_kind kind);
 

@@ -40,4 +40,32 @@ static const vkd_op_table *const tables[] = {
     &vkd_sort_ops,
 };
 
-const vkd_op_tables vkd_ops = {tables, sizeof tables / sizeof *tables};
+#define VALUES "its result's shape depends on values, which the device alone knows"
+#define RANDOM "random numbers would differ from those of the eager operator"
+#define REMOVED "the exporter removes it before it writes a file"
+
+static const vkd_op_refusal refusals[] = {
+    {"aten::nonzero.out", VALUES},
+    {"aten::masked_select.out", VALUES},
+    {"aten::masked_scatter.out", "which elements are taken depends on all values before them"},
+    {"aten::_unique2.out", VALUES},
+    {"aten::repeat_interleave.Tensor_out", VALUES},
+    {"aten::rand.out", RANDOM},
+    {"aten::randn.out", RANDOM},
+    {"aten::native_dropout.out", RANDOM},
+    {"aten::_cdist_forward.out", "distances of all pairs are not written"},
+    {"aten::_pdist_forward.out", "distances of all pairs are not written"},
+    {"aten::convolution_backward.out", "training of convolutions is not written"},
+    {"aten::max_pool2d_with_indices_backward.grad_input", "training of poolings is not written"},
+    {"aten::view_as_real_copy.out", "there are no complex numbers"},
+    {"aten::_fft_r2c.out", "there are no complex numbers"},
+    {"aten::_fft_c2r.out", "there are no complex numbers"},
+    {"getitem", REMOVED},
+    {"aten._assert_scalar.default", REMOVED},
+    {"aten.sym_constrain_range_for_size.default", REMOVED},
+    {"et_vk.conv2d_q8csw.default", "a name of old exporters, whose arguments are not known"},
+    {"etvk.choose_qparams_per_row.default", "a test's name, in no exporter's files"},
+};
+
+const vkd_op_tables vkd_ops = {tables, sizeof tables / sizeof *tables, refusals,
+                               sizeof refusals / sizeof *refusals};

@@ -25,6 +25,7 @@
 #include "runtime/device.h"
 #include "support/hand.h"
 #include "support/random.h"
+#include "shaders/shaders.h"
 
 enum { TABLE_TENSORS = 16 };
 
@@ -208,5 +209,16 @@ void table_try(const table_device *on, vkd_random *random, const table_case *row
  * it was refused; whether the rest goes well, sanitizers say. */
 vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
                        const table_case *row);
+
+/* What was met of a row: of its first tensor, types (bits by vkd_dtype) and ranks; of its own
+ * dispatches, layouts (bits by vkd_layout) and kernels. */
+typedef struct table_seen {
+    const vkd_op *row;
+    uint32_t types, least_rank, most_rank, layouts;
+    bool kernels[VKD_SHADER_COUNT];
+} table_seen;
+/* Draws a case and lowers it for a device, which it does not need. */
+vkd_status table_observe(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                         const table_case *row, table_seen *out);
 
 #endif

@@ -197,9 +197,15 @@ static void draw_x(table *t, table_tensor *x)
 }
 
 /* code: with a clamp. */
+enum { PLAIN, CLAMPED, LINE };
+
 static void draw_conv(table *t)
 {
-    drawn d = draw_shapes(t);
+    const bool is_line = t->row->code == LINE;
+    drawn d;
+    do
+        d = draw_shapes(t);
+    while (is_line && (d.transposed || d.dims != 1));
     vkd_dtype dtype = table_dtype(t, TABLE_FLOATS);
     table_tensor *x = table_input(t, dtype, d.x), *w = table_input(t, dtype, d.w), *bias = NULL;
     w->arrival = table_chance(t, 2) ? TABLE_CONSTANT : TABLE_DRAWN;
@@ -214,8 +220,10 @@ static void draw_conv(table *t)
     add_list(t, &d, d.stride);
     add_list(t, &d, d.padding);
     add_list(t, &d, d.dilation);
-    table_bool(t, d.transposed);
-    add_list(t, &d, d.output_padding);
+    if (!is_line) {
+        table_bool(t, d.transposed);
+        add_list(t, &d, d.output_padding);
+    }
     table_int(t, d.groups);
     double low = t->row->code ? add_bound(t, -1 + table_below(t, 3) / 3.0, -INFINITY) : -INFINITY;
     double high = t->row->code ? add_bound(t, table_below(t, 6) / 3.0, INFINITY) : INFINITY;
@@ -229,6 +237,9 @@ static void draw_conv(table *t)
 static const table_case cases[] = {
     {"aten.convolution.default", draw_conv, 0},
     {"aten::convolution.out", draw_conv, 0},
-    {"et_vk.conv_with_clamp.default", draw_conv, 1},
+    {"et_vk.conv_with_clamp.default", draw_conv, CLAMPED},
+    {"et_vk.conv2d_gemm.default", draw_conv, PLAIN},
+    {"et_vk.conv1d_pw.default", draw_conv, LINE},
+    {"et_vk.conv1d_dw.default", draw_conv, LINE},
 };
 const table_family table_conv = TABLE_FAMILY(cases);

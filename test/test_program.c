@@ -548,7 +548,8 @@ static void programs_that_cannot_run(void **state)
         {&other_name, NULL, VKD_NOT_FOUND, "'forward'"},
         {&twice, NULL, VKD_UNSUPPORTED, "delegate 0 is called twice"},
         {&with_kernels, NULL, VKD_UNSUPPORTED,
-         "'aten::nonzero.out' (node 1), 'aten::softmax.out' (node 2)"},
+         "'aten::nonzero.out' (node 1: its result's shape depends on values, which the device "
+         "alone knows), 'aten::softmax.out' (node 2)"},
         {&foreign, NULL, VKD_UNSUPPORTED, "XnnpackBackend"},
         {&other_shape, NULL, VKD_INVALID_MODEL,
          "output 0 of delegate 0 (value 1) has another shape"},

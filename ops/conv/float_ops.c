@@ -27,6 +27,18 @@ static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_floa
 static const vkd_param clamp_params[] = {
     CONV_FLOAT_PARAMS, VKD_OPTIONAL_NUMBER(conv_float_args, low),
     VKD_OPTIONAL_NUMBER(conv_float_args, high), VKD_OUTPUT(conv_float_args, y), VKD_PARAMS_END};
+/* Of one dimension, never transposed. */
+static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x),
+                                        VKD_TENSOR(conv_float_args, weight),
+                                        VKD_OPTIONAL_TENSOR(conv_float_args, bias),
+                                        VKD_INT_LIST(conv_float_args, stride),
+                                        VKD_INT_LIST(conv_float_args, padding),
+                                        VKD_INT_LIST(conv_float_args, dilation),
+                                        VKD_INT(conv_float_args, groups),
+                                        VKD_OPTIONAL_NUMBER(conv_float_args, low),
+                                        VKD_OPTIONAL_NUMBER(conv_float_args, high),
+                                        VKD_OUTPUT(conv_float_args, y),
+                                        VKD_PARAMS_END};
 static const conv_float_args unbounded = {.bias = VKD_NO_VALUE};
 
 /* --------------------------------------------------------------------------------------- shapes */
@@ -284,6 +296,9 @@ static const vkd_op rows[] = {
     CONV_FLOAT("aten.convolution.default", plain_params),
     CONV_FLOAT("aten::convolution.out", plain_params),
     CONV_FLOAT("et_vk.conv_with_clamp.default", clamp_params),
+    CONV_FLOAT("et_vk.conv2d_gemm.default", plain_params),
+    CONV_FLOAT("et_vk.conv1d_pw.default", line_params),
+    CONV_FLOAT("et_vk.conv1d_dw.default", line_params),
 };
 
 const vkd_op_table vkd_conv_float_ops = VKD_OP_TABLE(rows);

@@ -692,6 +692,45 @@ void table_try(const table_device *on, vkd_random *random, const table_case *row
     release(t);
 }
 
+/* ----------------------------------------------------------------------------------- observation
+ */
+
+static void see_node(const vkd_graph *graph, const vkd_node *node, table_seen *out)
+{
+    out->kernels[node->shader] = true;
+    for (uint32_t i = 0; i < node->binding_count; i++)
+        out->layouts |= 1u << graph->tensors[node->bindings[i].tensor].layout;
+}
+
+vkd_status table_observe(vkd_context *context, const vkd_caps *caps, vkd_random *random,
+                         const table_case *row, table_seen *out)
+{
+    table *t = draw(random, row);
+    const table_tensor *first = &t->tensors[0];
+    vkd_arena arena;
+    vkd_graph graph;
+    *out = (table_seen){0};
+    for (size_t i = 0; i < t->tensor_count; i++)
+        if (!t->tensors[i].is_output)
+            arrive(t, &t->tensors[i]);
+    add_operators(t);
+    vkd_arena_init(&arena, context);
+    vkd_graph_init(&graph, &arena);
+    table_outcome outcome = {.row = NULL};
+    vkd_status status = lower(context, caps, t, hand_finish(&t->model), &graph, &outcome);
+    out->row = outcome.row;
+    if (t->tensor_count) {
+        out->types = 1u << first->dtype;
+        out->least_rank = out->most_rank = first->shape.rank;
+    }
+    for (size_t i = 0; i < graph.node_count; i++)
+        if (!strcmp(graph.nodes[i].op, row->name))
+            see_node(&graph, &graph.nodes[i], out);
+    vkd_arena_release(&arena);
+    release(t);
+    return status;
+}
+
 /* -------------------------------------------------------------------------------- odd arguments */
 
 static uint32_t odd_value(table *t)
