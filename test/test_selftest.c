@@ -1,5 +1,6 @@
 /* vkd-selftest's parts: cases that are right, wrong, and end the process, and what the report says
  * of them; a model whose operators are checked one by one. */
+#include "ops/conv/conv.h"
 #include "selftest/model.h"
 #include "selftest/report.h"
 #include "support/gpu.h"
@@ -153,6 +154,20 @@ static void a_draw_can_be_repeated_alone(void **state)
     assert_true(*alone);
 }
 
+/* The first variant runs everything. */
+static void forced_variants_are_counted(void **state)
+{
+    (void)state;
+    gpu_needed();
+    selftest_case forced = {table_conv.cases[0]};
+    selftest_tally tally = {0};
+    const selftest_plan plan = {.cases = &forced, .count = 1, .draws = 2, .seed = 4};
+    selftest_report report = {.plan = &plan, .tallies = &tally};
+    forced.table.variant = vkd_conv2d_float_variants[0].name;
+    assert_true(selftest_run(&plan, selftest_report_take, &report));
+    assert_true(tally.ran == 2 && tally.draws == 2 && tally.wrong == 0);
+}
+
 static void every_row_and_variant_is_a_case(void **state)
 {
     (void)state;
@@ -229,6 +244,7 @@ int main(void)
         cmocka_unit_test(failures_and_crashes_do_not_end_it),
         cmocka_unit_test(the_report_says_what_failed),
         cmocka_unit_test(a_draw_can_be_repeated_alone),
+        cmocka_unit_test(forced_variants_are_counted),
         cmocka_unit_test(every_row_and_variant_is_a_case),
         cmocka_unit_test(a_right_model_is_right),
         cmocka_unit_test(odd_models_are_refused),
