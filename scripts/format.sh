@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats all C and C++ sources in place. --check: changes nothing and fails if a file is not formatted.
+# Formats all C, C++ and GLSL sources in place. --check: changes nothing and fails if a file is not formatted.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_packages clang-format
 how=(-i)
@@ -9,5 +9,6 @@ case ${1:-} in
     *) fail "usage: format.sh [--check]" ;;
 esac
 cd "$root"
-find adapters backend bench exec graph include ops runner runtime schema selftest shaders test \( -name '*.c' -o -name '*.cpp' -o -name '*.h' \) -print0 |
+find adapters backend bench exec graph include ops runner runtime schema selftest shaders test \
+    \( -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.comp' -o -name '*.glsl' \) -print0 |
     xargs -0 clang-format "${how[@]}"

@@ -16,9 +16,11 @@ void main()
     if (i >= params.groups)
         return;
     vec4 g = gradient[i];
-    vec4 m = params.beta1 * first[i] + (1.0 - params.beta1) * g, v = params.beta2 * second[i] + (1.0 - params.beta2) * g * g;
+    vec4 m = params.beta1 * first[i] + (1.0 - params.beta1) * g,
+         v = params.beta2 * second[i] + (1.0 - params.beta2) * g * g;
     vec4 w = weight[i] * (1.0 - params.rate * params.decay);
     first[i] = m;
     second[i] = v;
-    weight[i] = w - params.rate * (m / params.correction1) / (sqrt(v / params.correction2) + params.eps);
+    weight[i] =
+        w - params.rate * (m / params.correction1) / (sqrt(v / params.correction2) + params.eps);
 }

@@ -1,4 +1,5 @@
-// Quantise or dequantise with scales and zero points that are tensors. An invocation makes a group of four.
+// Quantise or dequantise with scales and zero points that are tensors. An invocation makes a group
+// of four.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -35,7 +36,8 @@ void main()
     ivec4 whole = ivec4(0);
     for (uint i = 0; i < 4; i++) {
         float s = scale_load(ss[i]), z = HAS_ZERO == 1 ? zero_load(zs[i]) : 0.0;
-        precise float inverse = 1.0 / s, q = roundEven(x_load(xs[i]) * inverse) + z, v = (x_load(xs[i]) - z) * s;
+        precise float inverse = 1.0 / s, q = roundEven(x_load(xs[i]) * inverse) + z,
+                      v = (x_load(xs[i]) - z) * s;
         real[i] = v;
         whole[i] = is_nan(q) ? int(z) : int(clamp(q, float(params.low), float(params.high)));
     }

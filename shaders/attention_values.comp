@@ -1,5 +1,6 @@
-// The values of attention: an invocation makes four elements of y, which lies [s][h][d] or [h][s][d], of a share of the keys; those along
-// y of the workgroup have the other shares, which are added through shared memory. Where these are not all queries d is a multiple of 4.
+// The values of attention: an invocation makes four elements of y, which lies [s][h][d] or
+// [h][s][d], of a share of the keys; those along y of the workgroup have the other shares, which
+// are added through shared memory. Where these are not all queries d is a multiple of 4.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -15,11 +16,12 @@ layout(binding = 0) readonly buffer p_buffer { float p[]; };
 ELEMENTS_IN(1, v, V_TYPE)
 layout(binding = 2) readonly buffer symbols_buffer { int symbols[]; };
 ELEMENTS_OUT(3, y, Y_TYPE)
-shared vec4 partial[gl_WorkGroupSize.y > 1 ? gl_WorkGroupSize.x * gl_WorkGroupSize.y : 1];
+shared vec4 partial[gl_WorkGroupSize.y > 1 ? gl_WorkGroupSize.x *gl_WorkGroupSize.y : 1];
 
 void main()
 {
-    uint group = unit_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x, total = params.queries * params.heads * params.width;
+    uint group = unit_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x,
+         total = params.queries * params.heads * params.width;
     uint share = gl_LocalInvocationID.y, shares = gl_WorkGroupSize.y;
     int position = params.symbol == ~0u ? params.start : symbols[params.symbol];
     vec4 result = vec4(0.0);
@@ -28,17 +30,18 @@ void main()
     uvec4 d = slot % params.width, unit = slot / params.width;
     uvec4 h = params.q_h < params.q_s ? unit % params.heads : unit / params.queries;
     uvec4 s = params.q_h < params.q_s ? unit / params.heads : unit % params.queries;
-    uvec4 row = (h * params.queries + s) * params.row, at = params.k_offset + h / params.group * params.k_h + d;
-    uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position), keys_of(s.w, position));
+    uvec4 row = (h * params.queries + s) * params.row,
+          at = params.k_offset + h / params.group * params.k_h + d;
+    uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position),
+                        keys_of(s.w, position));
     uint most = max(max(count.x, count.y), max(count.z, count.w));
     if (FOURS)
         for (uint l = share; l < most; l += shares)
             result += p[row.x + l] * v_load4((at.x + l * params.k_l) / 4);
     else
         for (uint l = share; l < most; l += shares)
-            [[unroll]] for (uint i = 0; i < 4; i++)
-                if (l < count[i])
-                    result[i] += p[row[i] + l] * v_load(at[i] + l * params.k_l);
+            [[unroll]] for (uint i = 0; i < 4; i++) if (l < count[i]) result[i] +=
+                p[row[i] + l] * v_load(at[i] + l * params.k_l);
     if (shares > 1) {
         partial[share * gl_WorkGroupSize.x + gl_LocalInvocationID.x] = result;
         barrier();
@@ -47,6 +50,7 @@ void main()
     }
     if (share > 0 || 4 * group >= total)
         return;
-    uint before = params.q_h < params.q_s ? params.first * params.heads : params.first + h.x * (params.all - params.queries);
+    uint before = params.q_h < params.q_s ? params.first * params.heads
+                                          : params.first + h.x * (params.all - params.queries);
     y_store4(group + before * params.width / 4, result);
 }

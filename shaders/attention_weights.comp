@@ -7,7 +7,7 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 3) const uint Q_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint K_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint MASK_TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 6) const uint HAS_MASK = 0; // 1: added; 2: false hides a key
+layout(constant_id = 6) const uint HAS_MASK = 0;  // 1: added; 2: false hides a key
 layout(constant_id = 7) const bool FOURS = false; // rows of q and k are whole groups of four
 
 ELEMENTS_IN(0, q, Q_TYPE)
@@ -57,7 +57,8 @@ void main()
         return;
     uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, row = unit * params.row;
     uint count = keys_of(s, params.symbol == ~0u ? params.start : symbols[params.symbol]);
-    uint q_at = params.q_offset + (params.first + s) * params.q_s + h * params.q_h, k_at = params.k_offset + h / params.group * params.k_h;
+    uint q_at = params.q_offset + (params.first + s) * params.q_s + h * params.q_h,
+         k_at = params.k_offset + h / params.group * params.k_h;
     uint mask_at = params.mask_offset + h * params.mask_h + (params.first + s) * params.mask_s;
     float most = uintBitsToFloat(0xff800000u);
     for (uint l = lane; l < count; l += lanes) {

@@ -25,10 +25,13 @@ void main()
     accumulator a = accumulator(vec4(0), vec4(0));
     ivec2 covered = max(last - first, ivec2(0)), at = first;
     for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.comp
-        add(a, x_load4(((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) * BLOCKS + block));
+        add(a, x_load4(((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) *
+                           BLOCKS +
+                       block));
         bool ends = at.y + 1 == last.y;
         at = ends ? ivec2(at.x + 1, first.y) : ivec2(at.x, at.y + 1);
     }
     ivec2 counted = params.count_padding != 0 ? end - start : last - first;
-    y_store4(group, a.sum / (params.divisor != 0.0 ? params.divisor : float(counted.x * counted.y)));
+    y_store4(group,
+             a.sum / (params.divisor != 0.0 ? params.divisor : float(counted.x * counted.y)));
 }

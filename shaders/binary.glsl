@@ -1,5 +1,6 @@
-// y = f(a, b), both seen through views of y's dims: an invocation makes a group of four elements. Computed with ints where INTS is
-// 1, which wrap, else with floats. The including file has the functions, and math.glsl.
+// y = f(a, b), both seen through views of y's dims: an invocation makes a group of four elements.
+// Computed with ints where INTS is 1, which wrap, else with floats. The including file has the
+// functions, and math.glsl.
 #include "binary_params.h"
 #include "dispatch.glsl"
 #include "element.glsl"

@@ -36,25 +36,39 @@ int power(int base, int exponent)
 float of_floats(float a, float b)
 {
     switch (FUNCTION) {
-    case BINARY_DIV_FLOOR: return divide_floor(a, b);
-    case BINARY_DIV_TRUNC: return divide_trunc(a, b);
-    case BINARY_FMOD: return fmod_of(a, b);
-    case BINARY_REMAINDER: return remainder_of(a, b);
-    case BINARY_POW: return pow_of(a, b);
-    case BINARY_ATAN2: return atan2_of(a, b);
-    case BINARY_GLU: return a * sigmoid_of(b);
-    default: return 0.0;
+    case BINARY_DIV_FLOOR:
+        return divide_floor(a, b);
+    case BINARY_DIV_TRUNC:
+        return divide_trunc(a, b);
+    case BINARY_FMOD:
+        return fmod_of(a, b);
+    case BINARY_REMAINDER:
+        return remainder_of(a, b);
+    case BINARY_POW:
+        return pow_of(a, b);
+    case BINARY_ATAN2:
+        return atan2_of(a, b);
+    case BINARY_GLU:
+        return a * sigmoid_of(b);
+    default:
+        return 0.0;
     }
 }
 
 int of_ints(int a, int b)
 {
     switch (FUNCTION) {
-    case BINARY_DIV_FLOOR: return divide(a, b) - int(is_rounded_up(a, b));
-    case BINARY_DIV_TRUNC: return divide(a, b);
-    case BINARY_FMOD: return modulo(a, b);
-    case BINARY_REMAINDER: return modulo(a, b) + (is_rounded_up(a, b) ? b : 0);
-    case BINARY_POW: return power(a, b);
-    default: return 0;
+    case BINARY_DIV_FLOOR:
+        return divide(a, b) - int(is_rounded_up(a, b));
+    case BINARY_DIV_TRUNC:
+        return divide(a, b);
+    case BINARY_FMOD:
+        return modulo(a, b);
+    case BINARY_REMAINDER:
+        return modulo(a, b) + (is_rounded_up(a, b) ? b : 0);
+    case BINARY_POW:
+        return power(a, b);
+    default:
+        return 0;
     }
 }

@@ -1,7 +1,9 @@
-// y = what a few steps make of a, b and c, seen through views of y's dims: an invocation makes a group of four elements. Every
-// step is a function of two slots: inputs, results of steps before, or a number; see chain_params.h. What the steps are is compiled
-// in, and so is what of the kernel is left: the fewer there may be, the sooner that is known. The steps are those of unary.comp, unary_exp.comp and binary.comp and round as they do;
-// int8 operands are dequantized and int8 results quantized as by dequantize.comp and quantize.comp.
+// y = what a few steps make of a, b and c, seen through views of y's dims: an invocation makes a
+// group of four elements. Every step is a function of two slots: inputs, results of steps before,
+// or a number; see chain_params.h. What the steps are is compiled in, and so is what of the kernel
+// is left: the fewer there may be, the sooner that is known. The steps are those of unary.comp,
+// unary_exp.comp and binary.comp and round as they do; int8 operands are dequantized and int8
+// results quantized as by dequantize.comp and quantize.comp.
 // build: SERIES = - exp
 // build: STEPS = short(SHORT=1) long
 // glslc -O0: its optimiser's unroller forgets what is precise
@@ -72,14 +74,15 @@ float function_of(int function, float a, float b, vec4 numbers)
 // Loaded before invocations part ways: llvmpipe has loaded some wrongly where they had.
 vec4 numbers[CHAIN_STEPS];
 
-#define LOAD(N)                                                                                                                \
-    if (STEP_##N != 0)                                                                                                         \
-        numbers[N] = vec4(constants.numbers[4 * N], constants.numbers[4 * N + 1], constants.numbers[4 * N + 2], 0);
-#define TAKE(N)                                                                                                                \
-    if (STEP_##N != 0) {                                                                                                       \
-        slots[CHAIN_NUMBER] = numbers[N].x;                                                                                    \
-        slots[CHAIN_INPUTS + N] =                                                                                              \
-            function_of(int(STEP_##N & 255u), slots[STEP_##N >> 8 & 255u], slots[STEP_##N >> 16 & 255u], numbers[N]);          \
+#define LOAD(N)                                                                                    \
+    if (STEP_##N != 0)                                                                             \
+        numbers[N] = vec4(constants.numbers[4 * N], constants.numbers[4 * N + 1],                  \
+                          constants.numbers[4 * N + 2], 0);
+#define TAKE(N)                                                                                    \
+    if (STEP_##N != 0) {                                                                           \
+        slots[CHAIN_NUMBER] = numbers[N].x;                                                        \
+        slots[CHAIN_INPUTS + N] = function_of(int(STEP_##N & 255u), slots[STEP_##N >> 8 & 255u],   \
+                                              slots[STEP_##N >> 16 & 255u], numbers[N]);           \
     }
 #ifdef SHORT
 #define ALL(DO) DO(0) DO(1) DO(2)

@@ -20,13 +20,15 @@ vec2 chosen(uint row)
     vec2 extreme = extremes[min(row, params.rows - 1)];
     float least = min(extreme.x, 0.0), most = max(extreme.y, 0.0);
     if (RULE == VKD_CHOOSE_SYMMETRIC) {
-        precise float half_range = (params.high - params.low) / 2.0, own = max(-least, most) / half_range;
+        precise float half_range = (params.high - params.low) / 2.0,
+                      own = max(-least, most) / half_range;
         return vec2(max(own, params.eps), floor((params.high + params.low + 1.0) / 2.0));
     }
     precise float own = (most - least) / (params.high - params.low), s = max(own, params.eps);
     precise float bottom = least / s, top = most / s, z;
     if (RULE == VKD_CHOOSE_TOKEN) {
-        z = params.low + bottom + (params.high + top) > 0.0 ? params.low - bottom : params.high - top;
+        z = params.low + bottom + (params.high + top) > 0.0 ? params.low - bottom
+                                                            : params.high - top;
         return vec2(s, roundEven(clamp(z, params.low, params.high)));
     }
     z = params.low - roundEven(bottom);
@@ -38,7 +40,8 @@ void main()
     uint group = linear_index();
     if (group >= params.groups)
         return;
-    vec2 a = chosen(4 * group), b = chosen(4 * group + 1), c = chosen(4 * group + 2), d = chosen(4 * group + 3);
+    vec2 a = chosen(4 * group), b = chosen(4 * group + 1), c = chosen(4 * group + 2),
+         d = chosen(4 * group + 3);
     scale_store4(group, vec4(a.x, b.x, c.x, d.x));
     zero_store4i(group, ivec4(int(a.y), int(b.y), int(c.y), int(d.y)));
 }

@@ -1,6 +1,7 @@
 #version 450
-// Sliding-window convolution for groups whose channels do not fill words: every value is picked out of its word. One invocation
-// computes one word of output. Weights lie as in the file, one row of k_row bytes an output channel.
+// Sliding-window convolution for groups whose channels do not fill words: every value is picked out
+// of its word. One invocation computes one word of output. Weights lie as in the file, one row of
+// k_row bytes an output channel.
 #include "conv_params.h"
 #include "requantize.glsl"
 #include "dispatch.glsl"
@@ -9,13 +10,17 @@ layout(push_constant) uniform push_block { conv_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 3) readonly buffer residual_block
+{
+    int residual[];
+}; // bound, but not read, where there is none
 #include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 int byte_of(int word, uint index) { return bitfieldExtract(word, int(index & 3) * 8, 8); }
 
-// The sums of four output channels. All of k is one loop: nested, windows of few channels cost llvmpipe several rounds a product.
+// The sums of four output channels. All of k is one loop: nested, windows of few channels cost
+// llvmpipe several rounds a product.
 ivec4 accumulate(uint image, uint out_y, uint out_x, uvec4 oc)
 {
     uvec4 ic_first = oc / p.oc_group * p.ic_group, w_at = oc * p.k_row;
@@ -29,8 +34,8 @@ ivec4 accumulate(uint image, uint out_y, uint out_x, uvec4 oc)
         uvec4 c = ic_first + ic, b = w_at + k;
         ivec4 values = ivec4(byte_of(x[pixel + c.x / 4], c.x), byte_of(x[pixel + c.y / 4], c.y),
                              byte_of(x[pixel + c.z / 4], c.z), byte_of(x[pixel + c.w / 4], c.w));
-        ivec4 weights = ivec4(byte_of(w[b.x / 4], b.x), byte_of(w[b.y / 4], b.y), byte_of(w[b.z / 4], b.z),
-                              byte_of(w[b.w / 4], b.w));
+        ivec4 weights = ivec4(byte_of(w[b.x / 4], b.x), byte_of(w[b.y / 4], b.y),
+                              byte_of(w[b.z / 4], b.z), byte_of(w[b.w / 4], b.w));
         acc += (inside ? values : ivec4(p.x_zero)) * weights;
         bool tap_ends = ++ic == p.ic_group;
         ic = tap_ends ? 0 : ic;

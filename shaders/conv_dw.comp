@@ -1,6 +1,6 @@
 #version 450
-// Depthwise convolution with any window. One invocation computes a word, four channels of a pixel. Weights are packed
-// [tap][c / 4].
+// Depthwise convolution with any window. One invocation computes a word, four channels of a pixel.
+// Weights are packed [tap][c / 4].
 #include "conv_params.h"
 #include "dispatch.glsl"
 #include "requantize.glsl"
@@ -9,7 +9,10 @@ layout(push_constant) uniform push_block { conv_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 3) readonly buffer residual_block
+{
+    int residual[];
+}; // bound, but not read, where there is none
 #include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 

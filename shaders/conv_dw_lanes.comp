@@ -3,8 +3,9 @@
 // build: STRIDE = s1(STRIDE=1) s2(STRIDE=2)
 // family: lanes
 // glslc -O0
-// The depthwise convolution of conv_dw_row.comp for llvmpipe; see gemm_lanes.comp for what makes code fast there. One
-// invocation computes 16 channels, a texel, of TILE_W neighbouring pixels of a row. Needs channels in whole texels.
+// The depthwise convolution of conv_dw_row.comp for llvmpipe; see gemm_lanes.comp for what makes
+// code fast there. One invocation computes 16 channels, a texel, of TILE_W neighbouring pixels of a
+// row. Needs channels in whole texels.
 #extension GL_EXT_control_flow_attributes : require
 #include "conv_params.h"
 #include "requantize.glsl"
@@ -32,17 +33,18 @@ int residual_word(uint word)
 #define RESIDUAL_WORD(at) residual_word(at)
 #include "epilogue.glsl"
 
-
 channel_block block_at(int c4)
 {
-    return channel_block(texelFetch(channels, c4 * 4), intBitsToFloat(texelFetch(channels, c4 * 4 + 1)),
-                         intBitsToFloat(texelFetch(channels, c4 * 4 + 2)), texelFetch(channels, c4 * 4 + 3));
+    return channel_block(
+        texelFetch(channels, c4 * 4), intBitsToFloat(texelFetch(channels, c4 * 4 + 1)),
+        intBitsToFloat(texelFetch(channels, c4 * 4 + 2)), texelFetch(channels, c4 * 4 + 3));
 }
 
 void main()
 {
     int c16_count = int(p.out_c4 / 4), in_w = int(p.in_w), out_w = int(p.out_w);
-    // x: texels of channels, then tiles of pixels; y: rows. What is beyond the end repeats the last, and is not stored.
+    // x: texels of channels, then tiles of pixels; y: rows. What is beyond the end repeats the
+    // last, and is not stored.
     int tile = int(gl_GlobalInvocationID.x) / c16_count;
     int c16 = int(gl_GlobalInvocationID.x) - tile * c16_count;
     int out_x = min(tile * TILE_W, out_w - 1);
@@ -53,9 +55,8 @@ void main()
     int outside = (p.x_zero & 0xff) * 0x01010101;
 
     int acc[TILE_W][16];
-    [[unroll]] for (int i = 0; i < TILE_W; i++)
-        [[unroll]] for (int c = 0; c < 16; c++)
-            acc[i][c] = 0;
+    [[unroll]] for (int i = 0; i < TILE_W; i++) [[unroll]] for (int c = 0; c < 16; c++) acc[i][c] =
+        0;
 
     int ky = 0;
     do {
@@ -63,15 +64,18 @@ void main()
         int x_at = (image * int(p.in_h) + in_y) * in_w + x0;
         bool row_inside = uint(in_y) < p.in_h;
         ivec4 weights[KERNEL];
-        [[unroll]] for (int kx = 0; kx < KERNEL; kx++)
-            weights[kx] = texelFetch(w, (ky * KERNEL + kx) * c16_count + c16);
-        [[unroll]] for (int column = 0; column < COLUMNS; column++) {
+        [[unroll]] for (int kx = 0; kx < KERNEL; kx++) weights[kx] =
+            texelFetch(w, (ky * KERNEL + kx) * c16_count + c16);
+        [[unroll]] for (int column = 0; column < COLUMNS; column++)
+        {
             bool inside = row_inside && uint(x0 + column) < p.in_w;
             ivec4 texel = texelFetch(x, inside ? (x_at + column) * c16_count + c16 : 0);
             texel = (inside ? texel : ivec4(outside)) ^ int(0x80808080u);
-            [[unroll]] for (int c = 0; c < 16; c++) {
+            [[unroll]] for (int c = 0; c < 16; c++)
+            {
                 int value = int((uint(texel[c / 4]) >> (c % 4 * 8)) & 255u);
-                [[unroll]] for (int i = 0; i < TILE_W; i++) {
+                [[unroll]] for (int i = 0; i < TILE_W; i++)
+                {
                     int kx = column - i * STRIDE;
                     if (kx >= 0 && kx < KERNEL)
                         acc[i][c] += value * (weights[kx][c / 4] << (24 - c % 4 * 8) >> 24);
@@ -83,22 +87,25 @@ void main()
     bool stored = gl_GlobalInvocationID.y < p.n * p.out_h;
     int y_at = (row * out_w + out_x) * c16_count + c16;
     ivec4 words[TILE_W];
-    [[unroll]] for (int j = 0; j < 4; j++) {
+    [[unroll]] for (int j = 0; j < 4; j++)
+    {
         channel_block block = block_at(c16 * 4 + j);
-        [[unroll]] for (int i = 0; i < TILE_W; i++) {
-            ivec4 sum = ivec4(acc[i][j * 4], acc[i][j * 4 + 1], acc[i][j * 4 + 2], acc[i][j * 4 + 3]);
+        [[unroll]] for (int i = 0; i < TILE_W; i++)
+        {
+            ivec4 sum =
+                ivec4(acc[i][j * 4], acc[i][j * 4 + 1], acc[i][j * 4 + 2], acc[i][j * 4 + 3]);
             words[i][j] = requantize(sum - 128 * block.sum, block, p.requantize);
         }
     }
-    [[unroll]] for (int i = 0; i < TILE_W; i++) {
+    [[unroll]] for (int i = 0; i < TILE_W; i++)
+    {
         int at = y_at + min(i, out_w - 1 - out_x) * c16_count;
         if (TABLE) {
-            [[unroll]] for (int j = 0; j < 4; j++)
-                words[i][j] = look_up_word(words[i][j]);
+            [[unroll]] for (int j = 0; j < 4; j++) words[i][j] = look_up_word(words[i][j]);
         } else if (p.requantize.q_scale != 0.0) {
             ivec4 other = texelFetch(residual, at);
-            [[unroll]] for (int j = 0; j < 4; j++)
-                words[i][j] = add_residual(words[i][j], other[j], p.requantize);
+            [[unroll]] for (int j = 0; j < 4; j++) words[i][j] =
+                add_residual(words[i][j], other[j], p.requantize);
         }
         if (stored && tile * TILE_W + i < out_w)
             y[at] = words[i];

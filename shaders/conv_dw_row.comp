@@ -3,13 +3,13 @@
 // build: STRIDE = s1(STRIDE=1) s2(STRIDE=2)
 // build: TILE = w2(TILE_W=2) w4(TILE_W=4)
 // module: conv_dw_{KERNEL}_{STRIDE}_{TILE}
-// Depthwise convolution with a square kernel of compile-time size and stride, without dilation. One invocation computes four
-// channels of TILE_W neighbouring pixels of a row: every input word of the rows under them is loaded and unpacked once, and a
-// row of weights stays in registers. Sizes are specialisation constants, a tenth of a kernel that takes 4 us. Weights are packed
-// [tap][c / 4].
+// Depthwise convolution with a square kernel of compile-time size and stride, without dilation. One
+// invocation computes four channels of TILE_W neighbouring pixels of a row: every input word of the
+// rows under them is loaded and unpacked once, and a row of weights stays in registers. Sizes are
+// specialisation constants, a tenth of a kernel that takes 4 us. Weights are packed [tap][c / 4].
 //
-// The products are summed as floats, in which they are exact (KERNEL * KERNEL * 128 * 128 < 2^24): many GPUs multiply 32-bit
-// integers at a fraction of that rate.
+// The products are summed as floats, in which they are exact (KERNEL * KERNEL * 128 * 128 < 2^24):
+// many GPUs multiply 32-bit integers at a fraction of that rate.
 #extension GL_EXT_control_flow_attributes : require
 #include "requantize.glsl"
 
@@ -34,7 +34,10 @@ layout(push_constant) uniform push_block { requantize_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 3) readonly buffer residual_block
+{
+    int residual[];
+}; // bound, but not read, where there is none
 #include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
@@ -59,21 +62,22 @@ void main()
     const int outside = (X_ZERO & 0xff) * 0x01010101;
 
     vec4 acc[TILE_W];
-    [[unroll]] for (int i = 0; i < TILE_W; i++)
-        acc[i] = vec4(0);
+    [[unroll]] for (int i = 0; i < TILE_W; i++) acc[i] = vec4(0);
 
     for (int ky = 0; ky < KERNEL; ky++) {
         uint in_y = uint(y0 + ky); // wraps above the image
         uint x_at = (image * IN_H + in_y) * IN_W;
         vec4 weights[KERNEL];
-        [[unroll]] for (int kx = 0; kx < KERNEL; kx++)
-            weights[kx] = vec4(unpack_int8(w[(ky * KERNEL + kx) * OUT_C4 + c4]));
-        [[unroll]] for (int column = 0; column < COLUMNS; column++) {
+        [[unroll]] for (int kx = 0; kx < KERNEL; kx++) weights[kx] =
+            vec4(unpack_int8(w[(ky * KERNEL + kx) * OUT_C4 + c4]));
+        [[unroll]] for (int column = 0; column < COLUMNS; column++)
+        {
             uint in_x = uint(x0 + column);
             bool inside = in_y < IN_H && in_x < IN_W;
             int word = x[inside ? (x_at + in_x) * IN_C4 + c4 : 0];
             vec4 values = vec4(unpack_int8(inside ? word : outside));
-            [[unroll]] for (int i = 0; i < TILE_W; i++) {
+            [[unroll]] for (int i = 0; i < TILE_W; i++)
+            {
                 int kx = column - i * STRIDE;
                 if (kx >= 0 && kx < KERNEL)
                     acc[i] += values * weights[kx];

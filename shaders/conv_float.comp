@@ -1,5 +1,5 @@
-// Sliding-window convolution of floats: any window, groups and channels. An invocation computes four output channels of a pixel,
-// each from the input channels of its own group.
+// Sliding-window convolution of floats: any window, groups and channels. An invocation computes
+// four output channels of a pixel, each from the input channels of its own group.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -21,9 +21,11 @@ void main()
         for (uint kx = 0; kx < p.kernel_w; kx++) {
             uvec2 in_at = window_tap(at, kx, ky);
             bool inside = in_at.x < p.in_w && in_at.y < p.in_h;
-            uvec4 from = first + (inside ? (image * p.in_h + in_at.y) * p.in_w + in_at.x : 0) * p.in_c4 * 4;
+            uvec4 from =
+                first + (inside ? (image * p.in_h + in_at.y) * p.in_w + in_at.x : 0) * p.in_c4 * 4;
             for (uint ic = 0; ic < p.ic_group; ic++) {
-                vec4 v = vec4(x_load(from.x + ic), x_load(from.y + ic), x_load(from.z + ic), x_load(from.w + ic));
+                vec4 v = vec4(x_load(from.x + ic), x_load(from.y + ic), x_load(from.z + ic),
+                              x_load(from.w + ic));
                 sum += mix(vec4(0.0), v, bvec4(inside)) * w_load4(w_at + ic);
             }
             w_at += p.w_tap;

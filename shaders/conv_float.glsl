@@ -1,5 +1,5 @@
-// What the convolutions of floats have in common: operands, window, bias and clamp. With TEXELS x and w are texel buffers, for
-// llvmpipe.
+// What the convolutions of floats have in common: operands, window, bias and clamp. With TEXELS x
+// and w are texel buffers, for llvmpipe.
 #include "conv_float_params.h"
 #include "element.glsl"
 
@@ -11,9 +11,9 @@ layout(push_constant) uniform params_block { conv_float_params p; };
 #ifdef TEXELS
 layout(binding = 0) uniform isamplerBuffer x; // texels are four floats, or words of two halves
 layout(binding = 1) uniform isamplerBuffer w;
-#define FETCH(source, group)                                                                                                   \
-    (TYPE == VKD_ELEMENT_F32 ? intBitsToFloat(texelFetch(source, group))                                                       \
-                             : vec4(unpackHalf2x16(uint(texelFetch(source, 2 * (group)).x)),                                   \
+#define FETCH(source, group)                                                                       \
+    (TYPE == VKD_ELEMENT_F32 ? intBitsToFloat(texelFetch(source, group))                           \
+                             : vec4(unpackHalf2x16(uint(texelFetch(source, 2 * (group)).x)),       \
                                     unpackHalf2x16(uint(texelFetch(source, 2 * (group) + 1).x))))
 vec4 x_load4(uint group) { return FETCH(x, int(group)); }
 vec4 w_load4(uint group) { return FETCH(w, int(group)); }
@@ -50,5 +50,6 @@ uint window_tap(int start, uint k, uint dilation, uint stride)
 }
 uvec2 window_tap(ivec2 start, uint kx, uint ky)
 {
-    return uvec2(window_tap(start.x, kx, p.dilation_w, p.stride_w), window_tap(start.y, ky, p.dilation_h, p.stride_h));
+    return uvec2(window_tap(start.x, kx, p.dilation_w, p.stride_w),
+                 window_tap(start.y, ky, p.dilation_h, p.stride_h));
 }

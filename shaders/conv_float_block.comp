@@ -3,8 +3,9 @@
 // build: TILE = 64x64(ROWS=64 CHANNELS=64 TILE_M=8 TILE_N=8 PASSES=2)
 // build: TILE = 128x128(ROWS=128 CHANNELS=128 TILE_M=8 TILE_N=8 PASSES=2)
 // glslc -O0: what -O unrolls is 600 KB
-// Convolution of floats as a matrix product over the window's taps: an invocation has TILE_M rows and TILE_N channels of the block,
-// which lie apart, so that neighbours read neighbours in shared memory.
+// Convolution of floats as a matrix product over the window's taps: an invocation has TILE_M rows
+// and TILE_N channels of the block, which lie apart, so that neighbours read neighbours in shared
+// memory.
 #extension GL_EXT_control_flow_attributes : require
 #define ACROSS (CHANNELS / TILE_N) // invocations
 #define DOWN (ROWS / TILE_M)
@@ -17,21 +18,24 @@ float product(uvec4 a, uvec4 b)
 {
     if (TYPE == VKD_ELEMENT_F32)
         return dot(uintBitsToFloat(a), uintBitsToFloat(b));
-    return dot(vec4(unpackHalf2x16(a.x), unpackHalf2x16(a.y)), vec4(unpackHalf2x16(b.x), unpackHalf2x16(b.y))) +
-           dot(vec4(unpackHalf2x16(a.z), unpackHalf2x16(a.w)), vec4(unpackHalf2x16(b.z), unpackHalf2x16(b.w)));
+    return dot(vec4(unpackHalf2x16(a.x), unpackHalf2x16(a.y)),
+               vec4(unpackHalf2x16(b.x), unpackHalf2x16(b.y))) +
+           dot(vec4(unpackHalf2x16(a.z), unpackHalf2x16(a.w)),
+               vec4(unpackHalf2x16(b.z), unpackHalf2x16(b.w)));
 }
 
 void multiply_chunk(uint part, uint down, uint across)
 {
     uint rows = part + down * STRIDE, columns = part + (ROWS + across) * STRIDE;
-    [[dont_unroll]] for (uint k = 0; k < STEPS; k++) {
+    [[dont_unroll]] for (uint k = 0; k < STEPS; k++)
+    {
         uvec4 b[TILE_N];
-        [[unroll]] for (uint j = 0; j < TILE_N; j++)
-            b[j] = parts[columns + j * ACROSS * STRIDE + k];
-        [[unroll]] for (uint i = 0; i < TILE_M; i++) {
+        [[unroll]] for (uint j = 0; j < TILE_N; j++) b[j] =
+            parts[columns + j * ACROSS * STRIDE + k];
+        [[unroll]] for (uint i = 0; i < TILE_M; i++)
+        {
             uvec4 a = parts[rows + i * DOWN * STRIDE + k];
-            [[unroll]] for (uint j = 0; j < TILE_N; j++)
-                sums[i][j] += product(a, b[j]);
+            [[unroll]] for (uint j = 0; j < TILE_N; j++) sums[i][j] += product(a, b[j]);
         }
     }
 }
@@ -40,10 +44,11 @@ void multiply_chunk(uint part, uint down, uint across)
 void store_sums(uint part, uint pass, uint down, uint across)
 {
     [[unroll]] for (uint i = 0; i < TILE_M / PASSES; i++)
-        [[unroll]] for (uint j = 0; j < TILE_N; j++) {
-            uint at = (i * DOWN + down) * CHANNELS + j * ACROSS + across;
-            parts[part + at / 4][at % 4] = floatBitsToUint(sums[pass * (TILE_M / PASSES) + i][j]);
-        }
+        [[unroll]] for (uint j = 0; j < TILE_N; j++)
+    {
+        uint at = (i * DOWN + down) * CHANNELS + j * ACROSS + across;
+        parts[part + at / 4][at % 4] = floatBitsToUint(sums[pass * (TILE_M / PASSES) + i][j]);
+    }
 }
 
 void main()
@@ -53,16 +58,16 @@ void main()
     block of = find_block();
     find_operands(of, thread);
 
-    // Each slice has its stretch of k, which is never empty: there are no more slices than chunks. `next` is its first chunk, then
-    // the one after that which is multiplied.
+    // Each slice has its stretch of k, which is never empty: there are no more slices than chunks.
+    // `next` is its first chunk, then the one after that which is multiplied.
     uint k = slice * CHUNKS / SLICES, k_end = (slice + 1) * CHUNKS / SLICES;
     chunk next;
     load_chunk(k, thread, next);
-    [[unroll]] for (uint i = 0; i < TILE_M; i++)
-        [[unroll]] for (uint j = 0; j < TILE_N; j++)
-            sums[i][j] = 0.0;
+    [[unroll]] for (uint i = 0; i < TILE_M; i++) [[unroll]] for (uint j = 0; j < TILE_N; j++)
+        sums[i][j] = 0.0;
     stage_chunk(part, thread, next);
-    [[dont_unroll]] for (uint step = 1; step < LONGEST; step++, k++) {
+    [[dont_unroll]] for (uint step = 1; step < LONGEST; step++, k++)
+    {
         if (EVEN || k + 1 < k_end)
             load_chunk(k + 1, thread, next);
         barrier();
@@ -74,7 +79,8 @@ void main()
     if (EVEN || k < k_end)
         multiply_chunk(part, down, across);
 
-    [[unroll]] for (uint pass = 0; pass < PASSES; pass++) {
+    [[unroll]] for (uint pass = 0; pass < PASSES; pass++)
+    {
         barrier();
         store_sums(part, pass, down, across);
         barrier();

@@ -1,8 +1,9 @@
 #version 450
 // build: ROWS = 1(ROWS=1) 4(ROWS=4)
-// Convolution of floats by a window of one pixel where there are few pixels: a vector, or a few, times a matrix, as fast as memory
-// gives the weights. They are rows of k. An invocation adds up a share of k, with 16 bytes a load, for four output channels of ROWS
-// pixels; those along x share k, and are added through shared memory. Along y of a workgroup and x of the grid: fours of channels;
+// Convolution of floats by a window of one pixel where there are few pixels: a vector, or a few,
+// times a matrix, as fast as memory gives the weights. They are rows of k. An invocation adds up a
+// share of k, with 16 bytes a load, for four output channels of ROWS pixels; those along x share k,
+// and are added through shared memory. Along y of a workgroup and x of the grid: fours of channels;
 // along y and z of the grid: rows.
 #extension GL_EXT_control_flow_attributes : require
 #include "conv_float.glsl"
@@ -32,38 +33,35 @@ void main()
 {
     uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, rows = p.n * p.out_h * p.out_w;
     uint word = gl_WorkGroupID.x * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
-    uint first = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * ROWS, loads = p.w_tap / (4 * WORDS);
+    uint first = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * ROWS,
+         loads = p.w_tap / (4 * WORDS);
     uint w_at[4];
-    [[unroll]] for (uint c = 0; c < 4; c++)
-        w_at[c] = min(4 * word + c, p.oc_group - 1) * loads;
+    [[unroll]] for (uint c = 0; c < 4; c++) w_at[c] = min(4 * word + c, p.oc_group - 1) * loads;
     vec4 sum[ROWS];
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        sum[i] = vec4(0.0);
+    [[unroll]] for (uint i = 0; i < ROWS; i++) sum[i] = vec4(0.0);
     for (uint load = lane; load < loads; load += lanes) {
         uvec4 weights[4];
-        [[unroll]] for (uint c = 0; c < 4; c++)
-            weights[c] = w_quads[w_at[c] + load];
-        [[unroll]] for (uint i = 0; i < ROWS; i++) {
+        [[unroll]] for (uint c = 0; c < 4; c++) weights[c] = w_quads[w_at[c] + load];
+        [[unroll]] for (uint i = 0; i < ROWS; i++)
+        {
             vec4 v[WORDS];
-            [[unroll]] for (uint j = 0; j < WORDS; j++)
-                v[j] = load_x(min(first + i, rows - 1), load * WORDS + j);
-            [[unroll]] for (uint c = 0; c < 4; c++)
-                sum[i][c] += product(weights[c], v);
+            [[unroll]] for (uint j = 0; j < WORDS; j++) v[j] =
+                load_x(min(first + i, rows - 1), load * WORDS + j);
+            [[unroll]] for (uint c = 0; c < 4; c++) sum[i][c] += product(weights[c], v);
         }
     }
 
     uint at = (gl_LocalInvocationID.y * lanes + lane) * ROWS;
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-        partial[at + i] = sum[i];
+    [[unroll]] for (uint i = 0; i < ROWS; i++) partial[at + i] = sum[i];
     barrier();
     for (uint span = lanes / 2; span > 0; span /= 2) {
-        if (lane < span)
-            [[unroll]] for (uint i = 0; i < ROWS; i++)
+        if (lane < span) [[unroll]]
+            for (uint i = 0; i < ROWS; i++)
                 partial[at + i] += partial[at + span * ROWS + i];
         barrier();
     }
-    if (lane == 0 && word < p.out_c4)
-        [[unroll]] for (uint i = 0; i < ROWS; i++)
+    if (lane == 0 && word < p.out_c4) [[unroll]]
+        for (uint i = 0; i < ROWS; i++)
             if (first + i < rows)
                 finish(first + i, word, partial[at + i]);
 }

@@ -14,14 +14,16 @@ ELEMENTS_OUT(1, y, TYPE)
 // The bits of an element of the packed form.
 uint bits_of(uint at)
 {
-    uint ic = at % p.grain, unit = at / p.grain, oc = unit % p.unit, step = unit / p.unit, place = step / p.tap_steps;
+    uint ic = at % p.grain, unit = at / p.grain, oc = unit % p.unit, step = unit / p.unit,
+         place = step / p.tap_steps;
     uint tap = place % p.taps;
     ic += step % p.tap_steps * p.grain;
     oc += place / p.taps * p.unit;
     if (oc >= p.out_c || ic >= p.ic_group)
         return 0;
     uint group = oc / p.oc_group;
-    uint row = p.transposed == 0 ? oc * p.ic_group + ic : (group * p.ic_group + ic) * p.oc_group + oc - group * p.oc_group;
+    uint row = p.transposed == 0 ? oc * p.ic_group + ic
+                                 : (group * p.ic_group + ic) * p.oc_group + oc - group * p.oc_group;
     return w_bits(row * p.taps + tap);
 }
 

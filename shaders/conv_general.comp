@@ -1,8 +1,9 @@
 #version 450
 // build: DOT = none signed mixed
-// Sliding-window convolution. One invocation computes four output channels of TILE_W neighbouring pixels of a row. Needs whole words
-// of channels in every group (ic_group % 4 == 0 or one group; oc_group % 4 == 0 or one group).
-// Weights are packed [oc / 4][tap][ic / 4] ivec4, one word of four input channels for each of four output channels.
+// Sliding-window convolution. One invocation computes four output channels of TILE_W neighbouring
+// pixels of a row. Needs whole words of channels in every group (ic_group % 4 == 0 or one group;
+// oc_group % 4 == 0 or one group). Weights are packed [oc / 4][tap][ic / 4] ivec4, one word of four
+// input channels for each of four output channels.
 #extension GL_EXT_control_flow_attributes : require
 #include "conv_params.h"
 #include "dot.glsl"
@@ -16,7 +17,10 @@ layout(push_constant) uniform push_block { conv_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { ivec4 w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 3) readonly buffer residual_block
+{
+    int residual[];
+}; // bound, but not read, where there is none
 #include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
@@ -43,8 +47,7 @@ void main()
     int outside = (p.x_zero & 0xff) * 0x01010101;
 
     ivec4 acc[TILE_W];
-    [[unroll]] for (int i = 0; i < TILE_W; i++)
-        acc[i] = ivec4(0);
+    [[unroll]] for (int i = 0; i < TILE_W; i++) acc[i] = ivec4(0);
 
     uint w_at = oc4 * p.kernel_h * p.kernel_w * ic4_count;
     int y0 = int(out_y * p.stride_h) - int(p.padding_h);
@@ -56,18 +59,22 @@ void main()
         for (uint kx = 0; kx < p.kernel_w; kx++) {
             bool inside[TILE_W];
             uint x_at[TILE_W];
-            [[unroll]] for (int i = 0; i < TILE_W; i++) {
+            [[unroll]] for (int i = 0; i < TILE_W; i++)
+            {
                 int in_x = x0 + i * int(p.stride_w) + int(kx * p.dilation_w);
                 inside[i] = row_inside && in_x >= 0 && in_x < int(p.in_w);
                 x_at[i] = (in_row + uint(inside[i] ? in_x : 0)) * p.in_c4 + ic4_first;
             }
             for (uint ic4 = 0; ic4 < ic4_count; ic4++) {
                 ivec4 weights = w[w_at++];
-                [[unroll]] for (int i = 0; i < TILE_W; i++) {
-                    int word = x[x_at[i] + ic4]; // of the first pixel of a row where it is not used: no branch
+                [[unroll]] for (int i = 0; i < TILE_W; i++)
+                {
+                    int word =
+                        x[x_at[i] +
+                          ic4]; // of the first pixel of a row where it is not used: no branch
                     word = dot_operand(inside[i] ? word : outside);
-                    acc[i] += ivec4(dot_int8(word, weights.x), dot_int8(word, weights.y), dot_int8(word, weights.z),
-                                    dot_int8(word, weights.w));
+                    acc[i] += ivec4(dot_int8(word, weights.x), dot_int8(word, weights.y),
+                                    dot_int8(word, weights.z), dot_int8(word, weights.w));
                 }
             }
         }

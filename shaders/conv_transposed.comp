@@ -1,14 +1,15 @@
 #version 450
 // build: DOT = none signed mixed
-// Transposed convolution, without dilation: each output pixel gathers from the input pixels whose windows cover it. One
-// invocation computes a word, four channels of a pixel.
+// Transposed convolution, without dilation: each output pixel gathers from the input pixels whose
+// windows cover it. One invocation computes a word, four channels of a pixel.
 //
-// Only every stride-th tap of the window meets a pixel, and the others are not visited. A tap's part of the zero point
-// therefore comes with the tap, not with the channels' offset.
+// Only every stride-th tap of the window meets a pixel, and the others are not visited. A tap's
+// part of the zero point therefore comes with the tap, not with the channels' offset.
 //
-// Weights are packed [oc / 4][tap][1 + span] ivec4: first what the tap adds for the zero point, then one word of four input
-// channels for each of four output channels. The span is all words that hold channels of the groups of the four output
-// channels, with zeros for those of other groups, so that groups of any size are whole words here.
+// Weights are packed [oc / 4][tap][1 + span] ivec4: first what the tap adds for the zero point,
+// then one word of four input channels for each of four output channels. The span is all words that
+// hold channels of the groups of the four output channels, with zeros for those of other groups, so
+// that groups of any size are whole words here.
 #include "conv_transposed_params.h"
 #include "dispatch.glsl"
 #include "dot.glsl"
@@ -18,7 +19,10 @@ layout(push_constant) uniform push_block { conv_transposed_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { ivec4 w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };
-layout(binding = 3) readonly buffer residual_block { int residual[]; }; // bound, but not read, where there is none
+layout(binding = 3) readonly buffer residual_block
+{
+    int residual[];
+}; // bound, but not read, where there is none
 #include "epilogue.glsl"
 layout(binding = 4) writeonly buffer y_block { int y[]; };
 
@@ -49,8 +53,8 @@ void main()
             for (uint i = 0; i < p.span; i++) {
                 int word = dot_operand(x[x_at + i]);
                 ivec4 weights = w[w_at + i];
-                acc += ivec4(dot_int8(word, weights.x), dot_int8(word, weights.y), dot_int8(word, weights.z),
-                             dot_int8(word, weights.w));
+                acc += ivec4(dot_int8(word, weights.x), dot_int8(word, weights.y),
+                             dot_int8(word, weights.z), dot_int8(word, weights.w));
             }
         }
     }

@@ -1,4 +1,5 @@
-// Copies a tensor to another layout, other dims with the same row-major order, or both: one invocation per word of dst.
+// Copies a tensor to another layout, other dims with the same row-major order, or both: one
+// invocation per word of dst.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "copy_params.h"
@@ -6,7 +7,8 @@
 #include "tensor.glsl"
 
 layout(constant_id = 3) const uint ELEMENT_SIZE = 4; // bytes: 1, 2 or 4
-// Dims of 0: they are in the push constants. All of src equal to all of dst: the bytes are the same.
+// Dims of 0: they are in the push constants. All of src equal to all of dst: the bytes are the
+// same.
 layout(constant_id = 4) const uint SRC_LAYOUT = 0;
 layout(constant_id = 5) const uint SRC_C = 1;
 layout(constant_id = 6) const uint SRC_H = 1;
@@ -38,10 +40,12 @@ uint load(tensor_params from, tensor_params to, uvec4 i)
 
 uint gather(uint word)
 {
-    tensor_params from = tensor_params(params.src_n, PUSHED ? params.src_c : SRC_C, PUSHED ? params.src_h : SRC_H,
-                                       PUSHED ? params.src_w : SRC_W, SRC_LAYOUT);
-    tensor_params to = tensor_params(params.dst_n, PUSHED ? params.dst_c : DST_C, PUSHED ? params.dst_h : DST_H,
-                                     PUSHED ? params.dst_w : DST_W, DST_LAYOUT);
+    tensor_params from =
+        tensor_params(params.src_n, PUSHED ? params.src_c : SRC_C, PUSHED ? params.src_h : SRC_H,
+                      PUSHED ? params.src_w : SRC_W, SRC_LAYOUT);
+    tensor_params to =
+        tensor_params(params.dst_n, PUSHED ? params.dst_c : DST_C, PUSHED ? params.dst_h : DST_H,
+                      PUSHED ? params.dst_w : DST_W, DST_LAYOUT);
     if (ELEMENT_SIZE == 4)
         return load(from, to, slot_coords(to, word));
     uint packed = 0;

@@ -22,7 +22,8 @@ int load_slot(uint slot) { return bitfieldExtract(x[slot >> 2], int(8 * (slot & 
 // The zero point where y has padding.
 ivec4 gather(uint group)
 {
-    const uvec4 dims = uvec4(params.n, W == 0 ? uvec3(params.c, params.h, params.w) : uvec3(C, H, W));
+    const uvec4 dims =
+        uvec4(params.n, W == 0 ? uvec3(params.c, params.h, params.w) : uvec3(C, H, W));
     tensor_params from = tensor_params(dims.x, dims.y, dims.z, dims.w, X_LAYOUT);
     tensor_params to = tensor_params(dims.x, dims.y, dims.z, dims.w, Y_LAYOUT);
     uvec4 i = slot_coords(to, 4 * group);

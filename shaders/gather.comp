@@ -1,5 +1,6 @@
-// Elements of x at places that an index tensor names along one dim: y = x[.., index, ..], both seen through views of y's dims.
-// Indices count from the end when negative; one out of range is taken for the nearest that is not.
+// Elements of x at places that an index tensor names along one dim: y = x[.., index, ..], both seen
+// through views of y's dims. Indices count from the end when negative; one out of range is taken
+// for the nearest that is not.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -33,5 +34,6 @@ void main()
     if (group >= params.groups)
         return;
     uvec4 s = x_slots(group), i = index_slots(group);
-    y_store4_bits(group, uvec4(chosen(s.x, i.x), chosen(s.y, i.y), chosen(s.z, i.z), chosen(s.w, i.w)));
+    y_store4_bits(group,
+                  uvec4(chosen(s.x, i.x), chosen(s.y, i.y), chosen(s.z, i.z), chosen(s.w, i.w)));
 }

@@ -1,5 +1,6 @@
-// The members of gemm_params before requantize, in their order, as specialisation constants: up to half of the instructions of a
-// small layer compute places, and a compiler that knows the sizes needs few. The push constants are requantize alone.
+// The members of gemm_params before requantize, in their order, as specialisation constants: up to
+// half of the instructions of a small layer compute places, and a compiler that knows the sizes
+// needs few. The push constants are requantize alone.
 #include "gemm_params.h"
 
 layout(constant_id = 5) const bool RESIDUAL = false;

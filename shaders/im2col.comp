@@ -1,7 +1,8 @@
 #version 450
-// Writes the matrix whose rows are the inputs of the output pixels: [pixel][group][k], k = (ky * kernel_w + kx) * ic_group + ic,
-// each group padded to k_row bytes, a multiple of 16. Taps outside the image are x_zero; the padding meets zero weights.
-// One invocation writes 16 bytes. GRAIN: how many bytes surely lie in one tap and one word run of x: 16, 4 or 1.
+// Writes the matrix whose rows are the inputs of the output pixels: [pixel][group][k], k = (ky *
+// kernel_w + kx) * ic_group + ic, each group padded to k_row bytes, a multiple of 16. Taps outside
+// the image are x_zero; the padding meets zero weights. One invocation writes 16 bytes. GRAIN: how
+// many bytes surely lie in one tap and one word run of x: 16, 4 or 1.
 #extension GL_EXT_control_flow_attributes : require
 #include "conv_params.h"
 #include "dispatch.glsl"
@@ -24,7 +25,8 @@ uint address(uint k)
     int in_x = int(out_x * p.stride_w + (tap - ky * p.kernel_w) * p.dilation_w) - int(p.padding_w);
     if (ky >= p.kernel_h || in_y < 0 || in_y >= int(p.in_h) || in_x < 0 || in_x >= int(p.in_w))
         return ~0u;
-    return ((image * p.in_h + uint(in_y)) * p.in_w + uint(in_x)) * p.in_c4 * 4 + ic_first + (k - tap * p.ic_group);
+    return ((image * p.in_h + uint(in_y)) * p.in_w + uint(in_x)) * p.in_c4 * 4 + ic_first +
+           (k - tap * p.ic_group);
 }
 
 int gather_word(uint k)
@@ -47,7 +49,7 @@ void main()
 {
     uint index = linear_index();
     uint row_length = p.k_row / 16;
-    uint row = index / row_length;         // pixel * groups + group
+    uint row = index / row_length; // pixel * groups + group
     uint pixel = row / p.groups;
     if (pixel >= p.n * p.out_h * p.out_w)
         return;
@@ -62,6 +64,7 @@ void main()
         uint at = address(k);
         y[index] = at == ~0u ? ivec4((p.x_zero & 0xff) * 0x01010101) : x4[at / 16];
     } else {
-        y[index] = ivec4(gather_word(k), gather_word(k + 4), gather_word(k + 8), gather_word(k + 12));
+        y[index] =
+            ivec4(gather_word(k), gather_word(k + 4), gather_word(k + 8), gather_word(k + 12));
     }
 }

@@ -1,5 +1,5 @@
-// Kahan's sum: the error does not grow with the number of terms. `lost` is what the roundings so far have added too much; nothing
-// once the sum is infinite, which it then stays.
+// Kahan's sum: the error does not grow with the number of terms. `lost` is what the roundings so
+// far have added too much; nothing once the sum is infinite, which it then stays.
 struct accumulator {
     vec4 sum, lost;
 };

@@ -9,7 +9,7 @@
 #include "requantize.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
-layout(constant_id = 0) const uint WIDTH = 1; // a power of 2
+layout(constant_id = 0) const uint WIDTH = 1;    // a power of 2
 layout(constant_id = 3) const bool REAL = false; // y is float
 
 layout(push_constant) uniform push_block { linear_params p; };
@@ -38,7 +38,8 @@ ivec4 sum_share(uint row, uint block)
 // The last word of a row may reach into the next one.
 void store_real(uint row, uint block, int word)
 {
-    ivec4 bits = floatBitsToInt((vec4(unpack_int8(word)) - float(p.y_zero)) * p.y_scale); // as in dequantize.comp
+    ivec4 bits = floatBitsToInt((vec4(unpack_int8(word)) - float(p.y_zero)) *
+                                p.y_scale); // as in dequantize.comp
     uint count = min(p.y_row - 4 * block, 4u);
     for (uint i = 0; i < count; i++)
         y[row * p.y_row + 4 * block + i] = bits[i];

@@ -1,9 +1,10 @@
-// Functions of floats to a few units in the last place, everywhere: GLSL's own may be off by hundreds (pow), by thousands (atan) or
-// by an absolute error (sin, log), and some return anything for NaN, infinities and negative numbers. Needed of a device are sums,
-// differences and products rounded to the nearest, and quotients and roots, whose own errors (Vulkan allows 2.5 ulp) come on top.
-// Nothing is computed with subnormal numbers, so that they may be flushed. Polynomials are minimax fits of the relative error of
-// the whole function, their coefficients rounded to floats one after the other. test/test_math.c includes these files as C++ and
-// holds the errors:
+// Functions of floats to a few units in the last place, everywhere: GLSL's own may be off by
+// hundreds (pow), by thousands (atan) or by an absolute error (sin, log), and some return anything
+// for NaN, infinities and negative numbers. Needed of a device are sums, differences and products
+// rounded to the nearest, and quotients and roots, whose own errors (Vulkan allows 2.5 ulp) come on
+// top. Nothing is computed with subnormal numbers, so that they may be flushed. Polynomials are
+// minimax fits of the relative error of the whole function, their coefficients rounded to floats
+// one after the other. test/test_math.c includes these files as C++ and holds the errors:
 //
 //     math_exp.glsl    exp 1 ulp; expm1, tanh, erf 2; sinh, cosh, sigmoid 3; gelu 5; gelu_tanh 5, and for negative x, where little
 //                      is left of it, 1e-6 of x
@@ -34,7 +35,8 @@ float quotient_of(float a, float b)
 }
 float copy_sign(float magnitude, float sign)
 {
-    return uintBitsToFloat((floatBitsToUint(magnitude) & 0x7fffffffu) | (floatBitsToUint(sign) & 0x80000000u));
+    return uintBitsToFloat((floatBitsToUint(magnitude) & 0x7fffffffu) |
+                           (floatBitsToUint(sign) & 0x80000000u));
 }
 
 // For whole numbers -126 .. 127.
@@ -42,7 +44,8 @@ float power_of_two(int n) { return uintBitsToFloat(uint(n + 127) << 23); }
 // For -252 .. 254, in two steps.
 float scale(float x, int n) { return x * power_of_two(n >> 1) * power_of_two(n - (n >> 1)); }
 
-// To the nearest whole number, ties to even: GLSL leaves it to the device whether roundEven keeps the sign of zero.
+// To the nearest whole number, ties to even: GLSL leaves it to the device whether roundEven keeps
+// the sign of zero.
 float round_even(float x)
 {
     precise float at = copy_sign(8388608.0f, x), shifted = x + at, rounded = shifted - at;
@@ -51,7 +54,8 @@ float round_even(float x)
 
 pair two_sum(float a, float b)
 {
-    precise float high = a + b, of_b = high - a, of_a = high - of_b, rest_b = b - of_b, rest_a = a - of_a, low = rest_a + rest_b;
+    precise float high = a + b, of_b = high - a, of_a = high - of_b, rest_b = b - of_b,
+                  rest_a = a - of_a, low = rest_a + rest_b;
     pair sum;
     sum.high = high;
     sum.low = low;

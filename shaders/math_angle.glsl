@@ -5,15 +5,18 @@
 
 const float PI = 3.14159274f, HALF_PI = 1.57079637f;
 
-// x - q pi/2 in -pi/4 .. pi/4, and what q is modulo 4, for any finite x: x times 2/pi as integers, of which only those digits of
-// 2/pi are needed that end up between 4 and 2^-94.
+// x - q pi/2 in -pi/4 .. pi/4, and what q is modulo 4, for any finite x: x times 2/pi as integers,
+// of which only those digits of 2/pi are needed that end up between 4 and 2^-94.
 struct angle {
     float rest;
     uint quadrant;
 };
 
 // 32 digits, the first `shift` of 64 left out.
-uint digits_from(uint high, uint low, uint shift) { return shift == 0u ? high : high << shift | low >> (32u - shift); }
+uint digits_from(uint high, uint low, uint shift)
+{
+    return shift == 0u ? high : high << shift | low >> (32u - shift);
+}
 
 angle reduce_angle(float x)
 {
@@ -24,17 +27,21 @@ angle reduce_angle(float x)
     if (bits < 0x3f490fdbu) // pi/4
         return result;
     uint m = (bits & 0x7fffffu) | 0x800000u;
-    uint first = (bits >> 23) - 120u; // the digit of weight 2^(1 - exponent), of those behind 32 zeros
+    uint first =
+        (bits >> 23) - 120u; // the digit of weight 2^(1 - exponent), of those behind 32 zeros
     uint word = first >> 5, shift = first & 31u;
-    // 2/pi behind 32 zeros, from that word on. Not an array: indices that differ would send it to memory.
-    uint a = 0u, b = 0xa2f9836eu, c = 0x4e441529u, d = 0xfc2757d1u, e = 0xf534ddc0u, f = 0xdb629599u, g = 0x3c439041u;
+    // 2/pi behind 32 zeros, from that word on. Not an array: indices that differ would send it to
+    // memory.
+    uint a = 0u, b = 0xa2f9836eu, c = 0x4e441529u, d = 0xfc2757d1u, e = 0xf534ddc0u,
+         f = 0xdb629599u, g = 0x3c439041u;
     if (word >= 4u)
         a = e, b = f, c = g, d = 0xfe5163abu;
     if ((word & 2u) != 0u)
         a = c, b = d, c = e, d = f, e = g;
     if ((word & 1u) != 0u)
         a = b, b = c, c = d, d = e;
-    uint w0 = digits_from(a, b, shift), w1 = digits_from(b, c, shift), w2 = digits_from(c, d, shift);
+    uint w0 = digits_from(a, b, shift), w1 = digits_from(b, c, shift),
+         w2 = digits_from(c, d, shift);
     uint high1, low1, high2, low2;
     umulExtended(m, w2, high2, low2);
     umulExtended(m, w1, high1, low1);
@@ -48,7 +55,8 @@ angle reduce_angle(float x)
     }
     int zeros = fraction == 0u ? 31 : 31 - findMSB(fraction);
     uint digits = zeros == 0 ? fraction : fraction << zeros | below >> (32 - zeros);
-    float part = float(digits) * power_of_two(-32 - zeros), r = part * HALF_PI - part * 4.37113883e-8f;
+    float part = float(digits) * power_of_two(-32 - zeros),
+          r = part * HALF_PI - part * 4.37113883e-8f;
     bool negative = is_negative(x);
     result.rest = up != negative ? -r : r;
     quadrant = quadrant + uint(up);
@@ -58,7 +66,8 @@ angle reduce_angle(float x)
 
 float sin_near(float r)
 {
-    float z = r * r, p = ((2.83751206e-06f * z - 0.000198535112f) * z + 0.00833338033f) * z - 0.166666672f;
+    float z = r * r,
+          p = ((2.83751206e-06f * z - 0.000198535112f) * z + 0.00833338033f) * z - 0.166666672f;
     return p * (z * r) + r;
 }
 float cos_near(float r)
@@ -91,7 +100,8 @@ float tan_of(float x)
 // atan x for 0 <= x <= 1
 float atan_near(float x)
 {
-    float z = x * x, p = ((-0.00182311598f * z + 0.011046255f) * z - 0.0314221419f) * z + 0.0582012571f;
+    float z = x * x,
+          p = ((-0.00182311598f * z + 0.011046255f) * z - 0.0314221419f) * z + 0.0582012571f;
     p = (((p * z - 0.0841754302f) * z + 0.109569333f) * z - 0.14265126f) * z + 0.199986279f;
     return (p * z - 0.333333015f) * (z * x) + x;
 }
@@ -101,7 +111,9 @@ float atan2_of(float y, float x)
     if (is_nan(x) || is_nan(y))
         return nan();
     float ax = abs(x), ay = abs(y), large = max(ax, ay), small = min(ax, ay);
-    float ratio = large == 0.0f ? 0.0f : is_infinite(large) ? float(is_infinite(small)) : quotient_of(small, large);
+    float ratio = large == 0.0f        ? 0.0f
+                  : is_infinite(large) ? float(is_infinite(small))
+                                       : quotient_of(small, large);
     float a = atan_near(ratio);
     if (ay > ax)
         a = HALF_PI - (a + 4.37113883e-8f); // less what HALF_PI is too large by
@@ -114,7 +126,8 @@ float atan_of(float x) { return atan2_of(x, 1.0f); }
 // asin x for |x| <= 1/2
 float asin_near(float x)
 {
-    float z = x * x, p = ((0.0376175605f * z + 0.0143624758f) * z + 0.0318291299f) * z + 0.044514209f;
+    float z = x * x,
+          p = ((0.0376175605f * z + 0.0143624758f) * z + 0.0318291299f) * z + 0.044514209f;
     return ((p * z + 0.075005196f) * z + 0.166666597f) * (z * x) + x;
 }
 
@@ -123,7 +136,10 @@ float asin_of(float x)
     float a = abs(x);
     if (!(a <= 1.0f))
         return nan();
-    return a <= 0.5f ? asin_near(x) : copy_sign(HALF_PI - (2.0f * asin_near(sqrt(0.5f * (1.0f - a))) + 4.37113883e-8f), x);
+    return a <= 0.5f
+               ? asin_near(x)
+               : copy_sign(HALF_PI - (2.0f * asin_near(sqrt(0.5f * (1.0f - a))) + 4.37113883e-8f),
+                           x);
 }
 
 float acos_of(float x)

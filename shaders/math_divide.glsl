@@ -3,8 +3,8 @@
 #define VKD_MATH_DIVIDE
 #include "math.glsl"
 
-// What is left of |a| after |b| has been subtracted as often as it can be: exact. Digits of the quotient, eight at a time, of
-// the numbers as integers times 2^exponent.
+// What is left of |a| after |b| has been subtracted as often as it can be: exact. Digits of the
+// quotient, eight at a time, of the numbers as integers times 2^exponent.
 float fmod_of(float a, float b)
 {
     uint x = floatBitsToUint(a) & 0x7fffffffu, y = floatBitsToUint(b) & 0x7fffffffu;
@@ -13,7 +13,8 @@ float fmod_of(float a, float b)
     if (x < y)
         return a;
     int ex = max(int(x >> 23), 1), ey = max(int(y >> 23), 1);
-    uint mx = x < 0x800000u ? x : (x & 0x7fffffu) | 0x800000u, my = y < 0x800000u ? y : (y & 0x7fffffu) | 0x800000u;
+    uint mx = x < 0x800000u ? x : (x & 0x7fffffu) | 0x800000u,
+         my = y < 0x800000u ? y : (y & 0x7fffffu) | 0x800000u;
     mx %= my;
     for (int left = ex - ey; left > 0; left -= 8)
         mx = (mx << min(left, 8)) % my;
@@ -32,7 +33,8 @@ float remainder_of(float a, float b)
     return r != 0.0f && (r < 0.0f) != (b < 0.0f) ? r + b : r;
 }
 
-// What PyTorch's floor_divide computes: a whole number, which a rounded quotient cannot be trusted to become.
+// What PyTorch's floor_divide computes: a whole number, which a rounded quotient cannot be trusted
+// to become.
 float divide_floor(float a, float b)
 {
     if (b == 0.0f)
@@ -46,8 +48,8 @@ float divide_floor(float a, float b)
     return quotient - whole > 0.5f ? whole + 1.0f : whole;
 }
 
-// The quotient towards zero. Where the rounded quotient is the next whole number, that is it: as if a / b were correctly rounded;
-// from 2^22 on, where floats are half a unit apart, to a unit.
+// The quotient towards zero. Where the rounded quotient is the next whole number, that is it: as if
+// a / b were correctly rounded; from 2^22 on, where floats are half a unit apart, to a unit.
 float divide_trunc(float a, float b)
 {
     float rest = abs(fmod_of(a, b)), divisor = abs(b);
@@ -56,7 +58,8 @@ float divide_trunc(float a, float b)
     precise float near = quotient_of(abs(a) - rest, divisor);
     float quotient = round_even(near);
     if (quotient < 8388608.0f) {
-        int exponent = int(floatBitsToUint(quotient + 1.0f) - 1u >> 23) - 127; // of the numbers just below quotient + 1
+        int exponent = int(floatBitsToUint(quotient + 1.0f) - 1u >> 23) -
+                       127; // of the numbers just below quotient + 1
         if ((divisor - rest) * power_of_two(24 - exponent) <= divisor)
             quotient += 1.0f;
     }

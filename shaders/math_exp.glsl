@@ -45,7 +45,8 @@ float expm1_of(float x)
     return n < 25.0f ? p * two_n + (two_n - 1.0f) : (p + 1.0f) * two_n;
 }
 
-// --------------------------------------------------------------------------------------------- sigmoid, hyperbolic functions
+// ---------------------------------------------------------------------------------------------
+// sigmoid, hyperbolic functions
 
 float sigmoid_of(float x)
 {
@@ -84,28 +85,34 @@ float cosh_of(float x)
     return half_e + 0.25f / half_e;
 }
 
-// ------------------------------------------------------------------------------------------------------- error function
+// -------------------------------------------------------------------------------------------------
+// ------ error function
 
 // erf x for |x| < 0.6
 float erf_near(float x)
 {
-    float z = x * x, p = ((-0.000679941499f * z + 0.00512577128f) * z - 0.0268408153f) * z + 0.112834945f;
+    float z = x * x,
+          p = ((-0.000679941499f * z + 0.00512577128f) * z - 0.0268408153f) * z + 0.112834945f;
     return (((p * z - 0.37612626f) * z) + 0.128379166f) * x + x;
 }
 
-// 1 - erf x for 0.55 <= x <= 10.2, behind which it is 0: e^(-x^2) P((x - 2) / (x + 2)) / (1 + 2x). The square comes in full.
+// 1 - erf x for 0.55 <= x <= 10.2, behind which it is 0: e^(-x^2) P((x - 2) / (x + 2)) / (1 + 2x).
+// The square comes in full.
 float erfc_far(float x, pair square)
 {
     float t = (x - 2.0f) / (x + 2.0f);
     float p = ((-0.00136819517f * t + 0.000979907461f) * t + 0.0087234946f) * t - 0.00796466228f;
-    p = ((((p * t - 0.0542237349f) * t + 0.16404511f) * t - 0.166030034f) * t - 0.0927636921f) * t + 1.27697837f;
+    p = ((((p * t - 0.0542237349f) * t + 0.16404511f) * t - 0.166030034f) * t - 0.0927636921f) * t +
+        1.27697837f;
     return exp_pair(-square.high, -square.low) * p / (1.0f + 2.0f * x);
 }
 
 float erf_of(float x)
 {
     float a = abs(x);
-    return is_nan(x) || a < 0.575f ? erf_near(x) : copy_sign(a > 10.2f ? 1.0f : 1.0f - erfc_far(a, two_product(a, a)), x);
+    return is_nan(x) || a < 0.575f
+               ? erf_near(x)
+               : copy_sign(a > 10.2f ? 1.0f : 1.0f - erfc_far(a, two_product(a, a)), x);
 }
 
 // x (1 + erf(x / sqrt 2)) / 2: for negative x as the complement, which keeps its digits.
@@ -121,7 +128,8 @@ float gelu_of(float x)
     return 0.5f * x * (x < 0.0f ? tail : 2.0f - tail);
 }
 
-// The approximation x (1 + tanh u) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3), which is x / (1 + e^(-2u)).
+// The approximation x (1 + tanh u) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3), which is x / (1 +
+// e^(-2u)).
 float gelu_tanh_of(float x)
 {
     float u = 1.59576917f * (x + 0.044715f * x * x * x);

@@ -64,7 +64,8 @@ float log1p_of(float x)
     return l.high + (l.low + u.low / u.high);
 }
 
-// -------------------------------------------------------------------------------------------- powers, hyperbolic functions
+// --------------------------------------------------------------------------------------------
+// powers, hyperbolic functions
 
 // x^y as C has it: for whole y also of negative x.
 float pow_of(float x, float y)
@@ -86,7 +87,8 @@ float pow_of(float x, float y)
     else if (is_infinite(y))
         magnitude = magnitude == 1.0f ? 1.0f : (magnitude > 1.0f) == (y > 0.0f) ? infinity() : 0.0f;
     else {
-        float bounded = min(max(y, -8589934592.0f), 8589934592.0f); // beyond it all is 0, 1 or infinite, and products fit
+        float bounded = min(max(y, -8589934592.0f),
+                            8589934592.0f); // beyond it all is 0, 1 or infinite, and products fit
         pair l = log_pair(magnitude), p = two_product(l.high, bounded);
         magnitude = exp_pair(p.high, p.low + l.low * bounded);
     }

@@ -6,7 +6,8 @@ layout(constant_id = 3) const uint A_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint B_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint C_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 6) const uint Y_TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 7) const uint A_GROUPS = 0; // 1: k is contiguous in a, rows and matrices are whole groups
+layout(constant_id = 7) const uint A_GROUPS =
+    0; // 1: k is contiguous in a, rows and matrices are whole groups
 layout(constant_id = 8) const uint B_FORM = VKD_B_STRIDED;
 layout(constant_id = 9) const uint HAS_C = 0;
 layout(constant_id = 10) const uint Y_GROUPS = 0; // row.glsl
@@ -24,9 +25,8 @@ vec4 load_a(uint row, uint k)
     if (A_GROUPS == 1)
         return a_load4((row + k) / 4);
     vec4 v = vec4(0.0);
-    [[unroll]] for (uint i = 0; i < 4; i++)
-        if (k + i < params.k)
-            v[i] = a_load(row + (k + i) * params.a_k);
+    [[unroll]] for (uint i = 0; i < 4; i++) if (k + i < params.k) v[i] =
+        a_load(row + (k + i) * params.a_k);
     return v;
 }
 
@@ -39,7 +39,8 @@ vec4 load_b(uint base, uint k, uint n)
         return b_load4((base + k * params.b_k + n) / 4);
     uint row = base + k * params.b_k, last = params.n - 1;
     return vec4(b_load(row + n * params.b_n), b_load(row + min(n + 1, last) * params.b_n),
-                b_load(row + min(n + 2, last) * params.b_n), b_load(row + min(n + 3, last) * params.b_n));
+                b_load(row + min(n + 2, last) * params.b_n),
+                b_load(row + min(n + 3, last) * params.b_n));
 }
 
 // Four k of four columns: b[k + i, n + j] is result[i][j].
@@ -47,13 +48,14 @@ mat4 load_b4(uint base, uint k, uint n)
 {
     if (B_FORM == VKD_B_COLUMNS) {
         uint at = base + k, last = params.n - 1;
-        return transpose(mat4(b_load4((at + n * params.b_n) / 4), b_load4((at + min(n + 1, last) * params.b_n) / 4),
+        return transpose(mat4(b_load4((at + n * params.b_n) / 4),
+                              b_load4((at + min(n + 1, last) * params.b_n) / 4),
                               b_load4((at + min(n + 2, last) * params.b_n) / 4),
                               b_load4((at + min(n + 3, last) * params.b_n) / 4)));
     }
     uint last = params.k - 1;
-    return mat4(load_b(base, k, n), load_b(base, min(k + 1, last), n), load_b(base, min(k + 2, last), n),
-                load_b(base, min(k + 3, last), n));
+    return mat4(load_b(base, k, n), load_b(base, min(k + 1, last), n),
+                load_b(base, min(k + 2, last), n), load_b(base, min(k + 3, last), n));
 }
 
 void finish(uint batch, uint m, uint n, vec4 sum)

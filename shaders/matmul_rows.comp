@@ -1,4 +1,5 @@
-// Matrix products of few rows: a workgroup makes four columns of a row, and its invocations share k.
+// Matrix products of few rows: a workgroup makes four columns of a row, and its invocations share
+// k.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -10,7 +11,8 @@ shared vec4 partial[gl_WorkGroupSize.x];
 
 void main()
 {
-    uint columns = (params.n + 3) / 4, index = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
+    uint columns = (params.n + 3) / 4,
+         index = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
     uint n = index % columns * 4, row = index / columns, m = row % params.m, batch = row / params.m;
     if (batch >= params.batch)
         return;

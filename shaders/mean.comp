@@ -1,5 +1,6 @@
-// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y, or for a slice of what one is
-// made of. The order of summation is fixed and the sum compensated, so the error does not grow with the number of elements.
+// Mean of a float 4C tensor over any of its dims: one invocation per group of four channels of y,
+// or for a slice of what one is made of. The order of summation is fixed and the sum compensated,
+// so the error does not grow with the number of elements.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -22,7 +23,8 @@ uint first_of(uint group)
     uint pixel = group / params.y_blocks;
     uint row = pixel / params.y_w;
     uint image = row / params.y_h;
-    return ((image * params.h + row % params.y_h) * params.w + pixel % params.y_w) * params.blocks + group % params.y_blocks;
+    return ((image * params.h + row % params.y_h) * params.w + pixel % params.y_w) * params.blocks +
+           group % params.y_blocks;
 }
 
 // All elements are one loop: nested, it would cost llvmpipe several rounds for each.
@@ -35,7 +37,9 @@ void main()
     uint last = min(first + params.slice, params.elements);
     uint in_run = first % params.run;
     uint at = first_of(group) + first / params.run * params.jump + in_run * params.step;
-    uint block = params.over_c != 0 ? first % params.blocks : group % params.y_blocks; // channels are the innermost elements
+    uint block = params.over_c != 0
+                     ? first % params.blocks
+                     : group % params.y_blocks; // channels are the innermost elements
     accumulator a = accumulator(vec4(0), vec4(0));
     for (uint i = first; i < last; i++) {
         add(a, load(at, block));

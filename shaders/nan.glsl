@@ -1,5 +1,6 @@
-// Numbers that are none. A compiler may take a comparison's outcome for granted where it would only differ for a NaN (x < a ? a : x
-// becomes a maximum, which drops it), and a device's isnan() may say false: here the bits decide.
+// Numbers that are none. A compiler may take a comparison's outcome for granted where it would only
+// differ for a NaN (x < a ? a : x becomes a maximum, which drops it), and a device's isnan() may
+// say false: here the bits decide.
 #ifndef VKD_NAN
 #define VKD_NAN
 

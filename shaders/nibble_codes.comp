@@ -1,4 +1,5 @@
-// Floats as 4-bit integers plus 8, the first of two in the low half of a byte: a word of four bytes an invocation.
+// Floats as 4-bit integers plus 8, the first of two in the low half of a byte: a word of four bytes
+// an invocation.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -14,7 +15,8 @@ uint code(uint row, uint k)
 {
     if (row >= params.rows || k >= params.width)
         return row >= params.rows ? 0 : 8;
-    float v = roundEven(x[row * params.width + k] / scales[k / params.group * params.scale_row + row]);
+    float v =
+        roundEven(x[row * params.width + k] / scales[k / params.group * params.scale_row + row]);
     return is_nan(v) ? 8 : uint(int(clamp(v, -8.0, 7.0)) + 8);
 }
 

@@ -1,4 +1,5 @@
-// Rows of a table of 4-bit integers as floats: those that an index tensor names, or all of them. A group of four of y an invocation.
+// Rows of a table of 4-bit integers as floats: those that an index tensor names, or all of them. A
+// group of four of y an invocation.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -9,7 +10,8 @@
 layout(constant_id = 3) const uint SCALE_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint ZERO_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint Y_TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 6) const uint HIGH_FIRST = 0; // the element of even number is in the high half of a byte
+layout(constant_id = 6) const uint HIGH_FIRST =
+    0; // the element of even number is in the high half of a byte
 layout(constant_id = 7) const uint INDEXED = 1;
 layout(constant_id = 8) const uint HAS_ZERO = 0;
 
@@ -41,5 +43,6 @@ void main()
 {
     uint group = linear_index();
     if (group < params.groups)
-        y_store4(group, vec4(element(4 * group), element(4 * group + 1), element(4 * group + 2), element(4 * group + 3)));
+        y_store4(group, vec4(element(4 * group), element(4 * group + 1), element(4 * group + 2),
+                             element(4 * group + 3)));
 }

@@ -1,4 +1,5 @@
-// y from x and two numbers of each of its runs (stats.comp): softmax and the normalisations. An invocation makes a group of four.
+// y from x and two numbers of each of its runs (stats.comp): softmax and the normalisations. An
+// invocation makes a group of four.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -33,7 +34,8 @@ void main()
     uint group = linear_index();
     if (group >= params.groups)
         return;
-    uvec4 xs = x_slots(group), ss = stats_slots(group), ws = weight_slots(group), bs = bias_slots(group);
+    uvec4 xs = x_slots(group), ss = stats_slots(group), ws = weight_slots(group),
+          bs = bias_slots(group);
     vec4 result;
     for (uint i = 0; i < 4; i++) {
         vec2 s = stats[ss[i]];

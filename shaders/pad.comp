@@ -1,4 +1,5 @@
-// y = x with a constant or with more of x around it, or with its borders cut off: an invocation makes a group of four elements.
+// y = x with a constant or with more of x around it, or with its borders cut off: an invocation
+// makes a group of four elements.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -46,5 +47,6 @@ void main()
 {
     uint group = linear_index();
     if (group < params.groups)
-        y_store4_bits(group, uvec4(element(4 * group), element(4 * group + 1), element(4 * group + 2), element(4 * group + 3)));
+        y_store4_bits(group, uvec4(element(4 * group), element(4 * group + 1),
+                                   element(4 * group + 2), element(4 * group + 3)));
 }

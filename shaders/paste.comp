@@ -1,5 +1,6 @@
-// Writes x, seen through a view, into a part of every row of y; the rest of y stays. An invocation writes what falls into one group
-// of four slots of y. Words that other rows or parts share with it are changed bit by bit, which is the same in any order.
+// Writes x, seen through a view, into a part of every row of y; the rest of y stays. An invocation
+// writes what falls into one group of four slots of y. Words that other rows or parts share with it
+// are changed bit by bit, which is the same in any order.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -18,7 +19,9 @@ layout(binding = 1) readonly buffer symbols_buffer { int symbols[]; };
 layout(binding = 2) buffer y_buffer { uint y[]; };
 VIEW(x_slots, params.x_strides, params.x_offset)
 
-const uint PER_WORD = TYPE == VKD_ELEMENT_F32 || TYPE == VKD_ELEMENT_I32 ? 1 : TYPE == VKD_ELEMENT_F16 ? 2 : 4;
+const uint PER_WORD = TYPE == VKD_ELEMENT_F32 || TYPE == VKD_ELEMENT_I32 ? 1
+                      : TYPE == VKD_ELEMENT_F16                          ? 2
+                                                                         : 4;
 const uint BITS = 32 / PER_WORD;
 
 void main()
@@ -26,8 +29,10 @@ void main()
     uint index = linear_index(), row = index / params.chunks;
     if (row >= params.rows)
         return;
-    uint moved = params.symbol == ~0u ? 0 : uint(clamp(symbols[params.symbol], 0, int(params.symbol_most)));
-    uint low = row * params.y_row + params.y_at + moved * params.symbol_stride, high = low + params.x_row;
+    uint moved =
+        params.symbol == ~0u ? 0 : uint(clamp(symbols[params.symbol], 0, int(params.symbol_most)));
+    uint low = row * params.y_row + params.y_at + moved * params.symbol_stride,
+         high = low + params.x_row;
     uint group = low / 4 + index % params.chunks;
     for (uint w = 0; w < 4 / PER_WORD; w++) {
         uint first = 4 * group + w * PER_WORD, value = 0, mask = 0;

@@ -1,5 +1,6 @@
-// Where an index tensor's numbers are in memory, added to where those of others are: what several indices choose together. Indices
-// count from the end when negative; one out of range is taken for the nearest that is not.
+// Where an index tensor's numbers are in memory, added to where those of others are: what several
+// indices choose together. Indices count from the end when negative; one out of range is taken for
+// the nearest that is not.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -36,5 +37,6 @@ void main()
         return;
     uvec4 s = index_slots(group), b = bases(group);
     ivec4 o = IS_FIRST == 1 ? ivec4(0) : others[group];
-    y[group] = ivec4(place_of(s.x, b.x, o.x), place_of(s.y, b.y, o.y), place_of(s.z, b.z, o.z), place_of(s.w, b.w, o.w));
+    y[group] = ivec4(place_of(s.x, b.x, o.x), place_of(s.y, b.y, o.y), place_of(s.z, b.z, o.z),
+                     place_of(s.w, b.w, o.w));
 }

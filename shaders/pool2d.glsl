@@ -7,7 +7,8 @@ layout(constant_id = 4) const int KERNEL_W = 1;
 layout(constant_id = 5) const uint BLOCKS = 1; // groups in a pixel
 layout(constant_id = 6) const uint Y_H = 1;
 layout(constant_id = 7) const uint Y_W = 1;
-layout(constant_id = 8) const uint ADAPTIVE = 0; // 1: windows part the image evenly; KERNEL_H and KERNEL_W are the most of one
+layout(constant_id = 8) const uint ADAPTIVE =
+    0; // 1: windows part the image evenly; KERNEL_H and KERNEL_W are the most of one
 
 layout(push_constant) uniform params_block { pool2d_params params; };
 

@@ -1,6 +1,6 @@
-// y = x but for the places that entries of a source go to. An invocation makes a group of four elements of y, and looks for the
-// entries of each in the order of their places: several that go to one place do so in their order, and one that goes to no place
-// (-1) is dropped.
+// y = x but for the places that entries of a source go to. An invocation makes a group of four
+// elements of y, and looks for the entries of each in the order of their places: several that go to
+// one place do so in their order, and one that goes to no place (-1) is dropped.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -55,7 +55,8 @@ uint element(uint bits, int place, uint source_slot)
     if (MODE == VKD_PUT_SLICE) {
         int at = place - params.start;
         bool covered = at >= 0 && at % params.step == 0 && uint(at / params.step) < params.count;
-        return covered ? source_bits(source_slot + uint(at / params.step) * params.source_step) : bits;
+        return covered ? source_bits(source_slot + uint(at / params.step) * params.source_step)
+                       : bits;
     }
     uint end = count_before(place, true);
     if (MODE == VKD_PUT_INDEX) {

@@ -1,6 +1,6 @@
-// Mean over the pixels of an int8 4C tensor, clamped before and requantised after. A workgroup is WORDS wide and LANES high: the
-// lanes of a column share the pixels of one word of y. Of many pixels a first dispatch makes the sums of slices, and a second one
-// takes these for pixels.
+// Mean over the pixels of an int8 4C tensor, clamped before and requantised after. A workgroup is
+// WORDS wide and LANES high: the lanes of a column share the pixels of one word of y. Of many
+// pixels a first dispatch makes the sums of slices, and a second one takes these for pixels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "int8.glsl"
@@ -9,7 +9,7 @@
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 0) const uint WORDS = 1;
-layout(constant_id = 1) const uint LANES = 1; // a power of 2
+layout(constant_id = 1) const uint LANES = 1;         // a power of 2
 layout(constant_id = 3) const bool FROM_SUMS = false; // x holds sums
 layout(constant_id = 4) const bool TO_SUMS = false;   // y does
 layout(constant_id = 5) const bool TABLE = false;     // of a function of x's values
@@ -19,7 +19,10 @@ layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 0) readonly buffer x_sums_buffer { vec4 x_sums[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 layout(binding = 1) writeonly buffer y_sums_buffer { vec4 y_sums[]; };
-layout(binding = 2) readonly buffer table_buffer { float table[]; }; // for -128 .. 127; bound, but not read, where there is none
+layout(binding = 2) readonly buffer table_buffer
+{
+    float table[];
+}; // for -128 .. 127; bound, but not read, where there is none
 
 vec4 values_of(int word)
 {

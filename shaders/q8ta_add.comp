@@ -1,4 +1,5 @@
-// y = quantize(dequantize(a) + alpha * dequantize(b)), int8 tensors of the same shape and layout: 16 elements an invocation.
+// y = quantize(dequantize(a) + alpha * dequantize(b)), int8 tensors of the same shape and layout:
+// 16 elements an invocation.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"

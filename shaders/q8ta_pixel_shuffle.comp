@@ -1,5 +1,6 @@
-// y[n, c, h, w] = x[n, (c * FACTOR + h % FACTOR) * FACTOR + w % FACTOR, h / FACTOR, w / FACTOR], requantised: an invocation per
-// word of y. With equal parameters on both sides the requantisation gives back every value.
+// y[n, c, h, w] = x[n, (c * FACTOR + h % FACTOR) * FACTOR + w % FACTOR, h / FACTOR, w / FACTOR],
+// requantised: an invocation per word of y. With equal parameters on both sides the requantisation
+// gives back every value.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -16,7 +17,10 @@ layout(push_constant) uniform params_block { q8ta_pixel_shuffle_params params; }
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 
-int load(uint pixel, uint channel) { return bitfieldExtract(x[pixel * X_BLOCKS + channel / 4], int(channel % 4) * 8, 8); }
+int load(uint pixel, uint channel)
+{
+    return bitfieldExtract(x[pixel * X_BLOCKS + channel / 4], int(channel % 4) * 8, 8);
+}
 
 void main()
 {
@@ -24,7 +28,8 @@ void main()
     if (word >= params.words)
         return;
     uint pixel = word / Y_BLOCKS, block = word % Y_BLOCKS;
-    uint row = pixel / Y_W, column = pixel % Y_W; // rows of all images: their height is a multiple of FACTOR
+    uint row = pixel / Y_W,
+         column = pixel % Y_W; // rows of all images: their height is a multiple of FACTOR
     uint x_pixel = row / FACTOR * (Y_W / FACTOR) + column / FACTOR;
     uint phase = row % FACTOR * FACTOR + column % FACTOR;
     uvec4 c = min(block * 4 + uvec4(0, 1, 2, 3), uvec4(Y_C - 1)) * (FACTOR * FACTOR) + phase;

@@ -1,5 +1,5 @@
-// Linear layers with integer weights: the x invocations of a workgroup share k, each of its rows along y makes up to four rows of four
-// columns of y.
+// Linear layers with integer weights: the x invocations of a workgroup share k, each of its rows
+// along y makes up to four rows of four columns of y.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -14,7 +14,8 @@ layout(constant_id = 5) const uint BITS = 8;
 layout(constant_id = 6) const uint MODE = VKD_QLINEAR_FLOAT;
 layout(constant_id = 7) const uint ROWS = 1;
 layout(constant_id = 8) const uint Y_GROUPS = 0;
-layout(constant_id = 9) const uint WHOLE_SUM = 0; // 1: one scale for all of k, so that integers are added up first
+layout(constant_id = 9) const uint WHOLE_SUM =
+    0; // 1: one scale for all of k, so that integers are added up first
 layout(constant_id = 10) const uint X_GROUPS = 0; // 1: rows of x are whole groups of four
 
 layout(push_constant) uniform params_block { qlinear_params params; };
@@ -51,7 +52,8 @@ float x_at(uint row, uint k, vec2 pair)
 vec4 x_at4(uint row, uint k, vec2 pair)
 {
     if (X_GROUPS == 0)
-        return vec4(x_at(row, k, pair), x_at(row, k + 1, pair), x_at(row, k + 2, pair), x_at(row, k + 3, pair));
+        return vec4(x_at(row, k, pair), x_at(row, k + 1, pair), x_at(row, k + 2, pair),
+                    x_at(row, k + 3, pair));
     if (k >= params.k)
         return vec4(0.0);
     uint group = (row * params.k + k) / 4;
@@ -66,7 +68,8 @@ vec4 x_at4(uint row, uint k, vec2 pair)
 void main()
 {
     uint blocks = (params.n + 3) / 4, lanes = gl_WorkGroupSize.x, lane = gl_LocalInvocationID.x;
-    uint unit = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
+    uint unit = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.y +
+                gl_LocalInvocationID.y;
     uint block = unit % blocks, m = unit / blocks * ROWS;
     uint groups = params.bias_at / 4 / blocks;
     bool within = m < params.m;
@@ -74,7 +77,8 @@ void main()
     ivec4 whole[ROWS];
     vec2 pair[ROWS]; // 1 / scale, zero point
     float x_scale[ROWS];
-    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+    {
         sum[r] = vec4(0.0);
         whole[r] = ivec4(0);
         pair[r] = vec2(params.x_inverse_scale, params.x_zero);
@@ -89,26 +93,25 @@ void main()
         uvec4 words = weights[block * params.steps + step];
         vec4 scale = channels[block * groups + step / params.group_steps];
         vec4 part[ROWS];
-        [[unroll]] for (uint r = 0; r < ROWS; r++)
-            part[r] = vec4(0.0);
-        [[unroll]] for (uint i = 0; i < STEP; i += 4) {
+        [[unroll]] for (uint r = 0; r < ROWS; r++) part[r] = vec4(0.0);
+        [[unroll]] for (uint i = 0; i < STEP; i += 4)
+        {
             ivec4 w[4];
-            [[unroll]] for (uint j = 0; j < 4; j++)
-                w[j] = weights_at(words, i + j);
-            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            [[unroll]] for (uint j = 0; j < 4; j++) w[j] = weights_at(words, i + j);
+            [[unroll]] for (uint r = 0; r < ROWS; r++)
+            {
                 vec4 v = x_at4(min(m + r, params.m - 1), step * STEP + i, pair[r]);
-                [[unroll]] for (uint j = 0; j < 4; j++)
-                    if (WHOLE_SUM == 1)
-                        whole[r] += int(v[j]) * w[j];
-                    else
-                        part[r] += v[j] * vec4(w[j]);
+                [[unroll]] for (uint j = 0; j < 4; j++) if (WHOLE_SUM == 1) whole[r] +=
+                    int(v[j]) * w[j];
+                else part[r] += v[j] * vec4(w[j]);
             }
         }
-        if (WHOLE_SUM == 0)
-            [[unroll]] for (uint r = 0; r < ROWS; r++)
+        if (WHOLE_SUM == 0) [[unroll]]
+            for (uint r = 0; r < ROWS; r++)
                 sum[r] += part[r] * scale;
     }
-    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0; r < ROWS; r++)
+    {
         vec4 own = WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r];
         if (lanes > 1) {
             uint place = gl_LocalInvocationID.y * lanes + lane;

@@ -7,7 +7,8 @@
 #include "quantize_params.h"
 #include "tensor.glsl"
 
-// Dims 1 where the layouts are the same: they do not matter then, and all such nodes share a pipeline. 0: they are pushed.
+// Dims 1 where the layouts are the same: they do not matter then, and all such nodes share a
+// pipeline. 0: they are pushed.
 layout(constant_id = 3) const uint X_LAYOUT = 0;
 layout(constant_id = 4) const uint Y_LAYOUT = 0;
 layout(constant_id = 5) const uint C = 1;
@@ -23,7 +24,8 @@ float load_slot(uint slot) { return x[slot >> 2][slot & 3]; }
 // 0 where y has padding.
 vec4 gather(uint group)
 {
-    const uvec4 dims = uvec4(params.n, W == 0 ? uvec3(params.c, params.h, params.w) : uvec3(C, H, W));
+    const uvec4 dims =
+        uvec4(params.n, W == 0 ? uvec3(params.c, params.h, params.w) : uvec3(C, H, W));
     tensor_params from = tensor_params(dims.x, dims.y, dims.z, dims.w, X_LAYOUT);
     tensor_params to = tensor_params(dims.x, dims.y, dims.z, dims.w, Y_LAYOUT);
     uvec4 i = slot_coords(to, 4 * group);

@@ -1,5 +1,5 @@
-// y[i] = start + i step, where one of these is a number that is known when the graph runs: an invocation makes a group of four
-// elements, with floats where FLOATS is 1, else with ints.
+// y[i] = start + i step, where one of these is a number that is known when the graph runs: an
+// invocation makes a group of four elements, with floats where FLOATS is 1, else with ints.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -15,7 +15,10 @@ layout(binding = 0) readonly buffer symbols_buffer { int symbols[]; };
 ELEMENTS_OUT(1, y, Y_TYPE)
 
 int number(uint symbol, int otherwise) { return symbol == ~0u ? otherwise : symbols[symbol]; }
-float real(uint symbol, float otherwise) { return symbol == ~0u ? otherwise : float(symbols[symbol]); }
+float real(uint symbol, float otherwise)
+{
+    return symbol == ~0u ? otherwise : float(symbols[symbol]);
+}
 
 void main()
 {
@@ -24,7 +27,9 @@ void main()
         return;
     ivec4 i = int(4 * group) + ivec4(0, 1, 2, 3);
     if (FLOATS == 1)
-        y_store4(group, real(params.start_symbol, params.start_real) + vec4(i) * real(params.step_symbol, params.step_real));
+        y_store4(group, real(params.start_symbol, params.start_real) +
+                            vec4(i) * real(params.step_symbol, params.step_real));
     else
-        y_store4i(group, number(params.start_symbol, params.start) + i * number(params.step_symbol, params.step));
+        y_store4i(group, number(params.start_symbol, params.start) +
+                             i * number(params.step_symbol, params.step));
 }

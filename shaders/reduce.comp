@@ -1,5 +1,6 @@
-// Reductions: the y invocations of a workgroup's column share the runs of four outputs, which are a group of y; its columns, along
-// x, make others. Sums are compensated. NaN wins a maximum, the first of equal ones is where it is.
+// Reductions: the y invocations of a workgroup's column share the runs of four outputs, which are a
+// group of y; its columns, along x, make others. Sums are compensated. NaN wins a maximum, the
+// first of equal ones is where it is.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -95,7 +96,8 @@ void take_at(inout state s, uvec4 first, uint i)
     } else
         t.value = vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
     if (OP == VKD_REDUCE_ANY || OP == VKD_REDUCE_ALL)
-        t.number = INTS ? ivec4(notEqual(t.extreme, ivec4(0))) : ivec4(not(equal(t.value, vec4(0.0))));
+        t.number =
+            INTS ? ivec4(notEqual(t.extreme, ivec4(0))) : ivec4(not(equal(t.value, vec4(0.0))));
     else if (WHOLE_NUMBERS)
         t.number = t.extreme;
     take(s, t);
@@ -108,7 +110,8 @@ shared ivec4 shared_extreme[ARG ? gl_WorkGroupSize.x * gl_WorkGroupSize.y : 1];
 void main()
 {
     uint group = unit_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-    uint lane = gl_LocalInvocationID.y, lanes = gl_WorkGroupSize.y, place = lane * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    uint lane = gl_LocalInvocationID.y, lanes = gl_WorkGroupSize.y,
+         place = lane * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     uvec4 first = x_slots(min(group, params.groups - 1));
     state s = nothing();
     for (uint i = lane; i < params.count; i += lanes)
@@ -120,8 +123,10 @@ void main()
             shared_extreme[place] = s.extreme;
         barrier();
         if (lane == 0)
-            for (uint other = place + gl_WorkGroupSize.x; other < lanes * gl_WorkGroupSize.x; other += gl_WorkGroupSize.x)
-                take(s, state(shared_value[other], vec4(0.0), shared_number[other], ARG ? shared_extreme[other] : ivec4(0)));
+            for (uint other = place + gl_WorkGroupSize.x; other < lanes * gl_WorkGroupSize.x;
+                 other += gl_WorkGroupSize.x)
+                take(s, state(shared_value[other], vec4(0.0), shared_number[other],
+                              ARG ? shared_extreme[other] : ivec4(0)));
     }
     if (group >= params.groups || lane > 0)
         return;

@@ -1,5 +1,6 @@
-// From int32 accumulators to int8; see requantize_params.h. Every step rounds separately (`precise`: no contraction to fma), so that
-// all variants, fused or not, and the scalar oracle agree bit for bit. Do not call this in an unrolled loop, but write the calls out:
+// From int32 accumulators to int8; see requantize_params.h. Every step rounds separately
+// (`precise`: no contraction to fma), so that all variants, fused or not, and the scalar oracle
+// agree bit for bit. Do not call this in an unrolled loop, but write the calls out:
 // glslc's optimiser forgets `precise` on the copies of a loop's body (test/check_precise.cmake looks for that).
 #include "requantize_params.h"
 #include "int8.glsl"
@@ -28,7 +29,8 @@ int requantize(ivec4 acc, channel_block channels, requantize_params p)
     precise vec4 scaled = vec4(acc + channels.offset) * channels.scale;
     precise vec4 real = scaled + channels.bias;
     precise vec4 steps = real * p.inv_scale;
-    precise vec4 sum = clamp(steps, p.low - float(p.zero), p.high - float(p.zero)) + ROUNDER; // as in pack_rounded
+    precise vec4 sum =
+        clamp(steps, p.low - float(p.zero), p.high - float(p.zero)) + ROUNDER; // as in pack_rounded
     return pack_int8(floatBitsToInt(sum) + p.zero);
 }
 

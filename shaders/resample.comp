@@ -1,4 +1,5 @@
-// y[n, c, h, w] = x[n, c, ..] at a place between pixels, of any types and layouts. An invocation makes a group of four elements.
+// y[n, c, h, w] = x[n, c, ..] at a place between pixels, of any types and layouts. An invocation
+// makes a group of four elements.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -11,7 +12,8 @@ layout(constant_id = 5) const uint RANK = 1;
 layout(constant_id = 6) const uint WHOLE = 0;
 layout(constant_id = 7) const uint FILTER = 0;
 layout(constant_id = 8) const uint PLACES = 0;
-layout(constant_id = 9) const uint ZEROS = 0; // 1: outside of the image is 0, else the nearest pixel
+layout(constant_id = 9) const uint ZEROS =
+    0; // 1: outside of the image is 0, else the nearest pixel
 
 layout(push_constant) uniform params_block { resample_params params; };
 #include "view.glsl"
@@ -29,12 +31,14 @@ vec2 place_of(uint pixel, uint grid_slot)
     vec2 size = vec2(params.x_h, params.x_w);
     if (PLACES == VKD_RESAMPLE_GRID || PLACES == VKD_RESAMPLE_GRID_EDGES) {
         precise vec2 g = vec2(grid_load(grid_slot + params.grid_stride), grid_load(grid_slot));
-        precise vec2 at = PLACES == VKD_RESAMPLE_GRID ? (g + 1.0) / 2.0 * (size - 1.0) : ((g + 1.0) * size - 1.0) / 2.0;
+        precise vec2 at = PLACES == VKD_RESAMPLE_GRID ? (g + 1.0) / 2.0 * (size - 1.0)
+                                                      : ((g + 1.0) * size - 1.0) / 2.0;
         // What the far end of the grid adds is outside anyway; NaN is outside, too.
         at = ZEROS == 1 ? clamp(at, vec2(-2.0), size + 1.0) : clamp(at, vec2(0.0), size - 1.0);
         return mix(at, vec2(ZEROS == 1 ? -2.0 : 0.0), bvec2(is_nan(g.x), is_nan(g.y)));
     }
-    precise vec2 at = vec2(pixel / params.y_w, pixel % params.y_w), ratio = vec2(params.ratio_h, params.ratio_w);
+    precise vec2 at = vec2(pixel / params.y_w, pixel % params.y_w),
+                 ratio = vec2(params.ratio_h, params.ratio_w);
     if (PLACES == VKD_RESAMPLE_RATIO)
         at = at * ratio;
     else {
@@ -45,7 +49,10 @@ vec2 place_of(uint pixel, uint grid_slot)
     return at;
 }
 
-uint slot_of(uint plane, ivec2 at) { return plane + uint(at.x) * params.x_stride_h + uint(at.y) * params.x_stride_w; }
+uint slot_of(uint plane, ivec2 at)
+{
+    return plane + uint(at.x) * params.x_stride_h + uint(at.y) * params.x_stride_w;
+}
 
 float pixel_at(uint plane, ivec2 at)
 {
@@ -60,7 +67,8 @@ float bilinear(uint plane, vec2 at)
     precise vec2 far = at - whole, near = 1.0 - far;
     ivec2 i = ivec2(whole);
     precise float above = near.y * pixel_at(plane, i) + far.y * pixel_at(plane, i + ivec2(0, 1));
-    precise float below = near.y * pixel_at(plane, i + ivec2(1, 0)) + far.y * pixel_at(plane, i + ivec2(1, 1));
+    precise float below =
+        near.y * pixel_at(plane, i + ivec2(1, 0)) + far.y * pixel_at(plane, i + ivec2(1, 1));
     precise float sum = near.x * above + far.x * below;
     return sum;
 }

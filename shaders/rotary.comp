@@ -19,7 +19,8 @@ ELEMENTS_OUT(4, y, X_TYPE)
 
 float turned(uint slot)
 {
-    uint d = slot % params.width, position = slot / (params.width * params.heads) % params.positions;
+    uint d = slot % params.width,
+         position = slot / (params.width * params.heads) % params.positions;
     float own = x_load(slot);
     if (d >= params.rotated)
         return own;

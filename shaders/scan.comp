@@ -1,5 +1,5 @@
-// Sums of the first elements of lines of x: y[i] = x[0] + .. + x[i], of 32 bits. An invocation adds up a line. Sums of floats are
-// compensated, as in kahan.glsl.
+// Sums of the first elements of lines of x: y[i] = x[0] + .. + x[i], of 32 bits. An invocation adds
+// up a line. Sums of floats are compensated, as in kahan.glsl.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"

@@ -1,6 +1,7 @@
-// A pass of a merge sort along lines of x: runs whose elements are in order become runs twice as long. An order has the numbers of a
-// line's elements. An invocation moves one of them: its place is the one in its run, and that among the elements of the other run of
-// the pair. Equal elements stay as they are; NaN is more than all else, and zeros are equal.
+// A pass of a merge sort along lines of x: runs whose elements are in order become runs twice as
+// long. An order has the numbers of a line's elements. An invocation moves one of them: its place
+// is the one in its run, and that among the elements of the other run of the pair. Equal elements
+// stay as they are; NaN is more than all else, and zeros are equal.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -42,12 +43,15 @@ void main()
     if (line >= params.slots)
         return;
     uint first = x_slots_at(line, unused), start = line * params.count, i = at - start;
-    uint pair = i / (2 * params.run) * (2 * params.run), middle = min(pair + params.run, params.count);
+    uint pair = i / (2 * params.run) * (2 * params.run),
+         middle = min(pair + params.run, params.count);
     bool is_left = i < middle;
-    uint low = is_left ? middle : pair, high = is_left ? min(middle + params.run, params.count) : middle, other = low;
+    uint low = is_left ? middle : pair,
+         high = is_left ? min(middle + params.run, params.count) : middle, other = low;
     uint number = number_at(at), key = key_of(first + number * params.x_step);
     for (uint round = 0; round < 32 && low < high; round++) {
-        uint half_way = (low + high) / 2, theirs = key_of(first + number_at(start + half_way) * params.x_step);
+        uint half_way = (low + high) / 2,
+             theirs = key_of(first + number_at(start + half_way) * params.x_step);
         bool is_before = theirs < key || (theirs == key && !is_left);
         low = is_before ? half_way + 1 : low;
         high = is_before ? high : half_way;

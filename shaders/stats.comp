@@ -1,4 +1,5 @@
-// Two numbers for each run of x: what softmax and the normalisations need. The y invocations of a workgroup's column share a run.
+// Two numbers for each run of x: what softmax and the normalisations need. The y invocations of a
+// workgroup's column share a run.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "reduce.glsl"
@@ -39,7 +40,8 @@ void add(inout precise float sum, inout precise float lost, float v)
 void main()
 {
     uint row = unit_index() * gl_WorkGroupSize.x + gl_LocalInvocationID.x, unused;
-    uint first = x_slots_at(min(row, params.slots - 1), unused), lanes = gl_WorkGroupSize.y, lane = gl_LocalInvocationID.y;
+    uint first = x_slots_at(min(row, params.slots - 1), unused), lanes = gl_WorkGroupSize.y,
+         lane = gl_LocalInvocationID.y;
     vec2 result;
     if (OP == VKD_STATS_SOFTMAX) {
         float most = uintBitsToFloat(0xff800000u);
@@ -53,7 +55,8 @@ void main()
             add(sum, lost, exp(x_load(first + run_at(i)) - most));
         result = vec2(most, combined(sum, SUM));
     } else if (OP == VKD_STATS_EXTREMES) {
-        float least = uintBitsToFloat(0xff800000u), most = least; // of -x, so that one rule serves both
+        float least = uintBitsToFloat(0xff800000u),
+              most = least; // of -x, so that one rule serves both
         for (uint i = lane; i < params.count; i += lanes) {
             float v = x_load(first + run_at(i));
             least = larger(least, -v);

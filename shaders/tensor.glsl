@@ -1,5 +1,5 @@
-// Addressing of tensors of either layout. A slot is the index of an element in memory; slots 4i .. 4i+3, a group, are one word
-// of an int8 tensor.
+// Addressing of tensors of either layout. A slot is the index of an element in memory; slots 4i ..
+// 4i+3, a group, are one word of an int8 tensor.
 #include "tensor_params.h"
 
 // (n, c, h, w) of a slot. In the padding of 4C, c is >= t.c.
@@ -42,8 +42,9 @@ bool coords_valid(tensor_params t, uvec4 i) { return i.x < t.n && i.y < t.c; }
 
 uint coords_slot(tensor_params t, uvec4 i)
 {
-    return t.tensor_layout == VKD_LAYOUT_4C ? ((i.x * t.h + i.z) * t.w + i.w) * ((t.c + 3) & ~3u) + i.y
-                                     : ((i.x * t.c + i.y) * t.h + i.z) * t.w + i.w;
+    return t.tensor_layout == VKD_LAYOUT_4C
+               ? ((i.x * t.h + i.z) * t.w + i.w) * ((t.c + 3) & ~3u) + i.y
+               : ((i.x * t.c + i.y) * t.h + i.z) * t.w + i.w;
 }
 
 // Position in row-major order, which a view keeps.

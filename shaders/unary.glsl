@@ -1,5 +1,5 @@
-// y = f(x), x seen through a view: an invocation makes a group of four elements, with ints where INTS is 1, else with floats.
-// The including file has the functions, and math.glsl.
+// y = f(x), x seen through a view: an invocation makes a group of four elements, with ints where
+// INTS is 1, else with floats. The including file has the functions, and math.glsl.
 #include "dispatch.glsl"
 #include "element.glsl"
 #include "unary_params.h"

@@ -8,13 +8,20 @@
 float of_float(float x)
 {
     switch (FUNCTION) {
-    case UNARY_SIN: return sin_of(x);
-    case UNARY_COS: return cos_of(x);
-    case UNARY_TAN: return tan_of(x);
-    case UNARY_ASIN: return asin_of(x);
-    case UNARY_ACOS: return acos_of(x);
-    case UNARY_ATAN: return atan_of(x);
-    default: return x;
+    case UNARY_SIN:
+        return sin_of(x);
+    case UNARY_COS:
+        return cos_of(x);
+    case UNARY_TAN:
+        return tan_of(x);
+    case UNARY_ASIN:
+        return asin_of(x);
+    case UNARY_ACOS:
+        return acos_of(x);
+    case UNARY_ATAN:
+        return atan_of(x);
+    default:
+        return x;
     }
 }
 

@@ -5,6 +5,9 @@
 #include "unary.glsl"
 #include "unary_exponential.glsl"
 
-float of_float(float x) { return exponential_of(FUNCTION, x, params.low, params.high, params.third); }
+float of_float(float x)
+{
+    return exponential_of(FUNCTION, x, params.low, params.high, params.third);
+}
 
 int of_int(int x) { return x; }

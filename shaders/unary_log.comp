@@ -14,15 +14,24 @@ float logit(float x)
 float of_float(float x)
 {
     switch (FUNCTION) {
-    case UNARY_LOG: return log_of(x);
-    case UNARY_LOG2: return log2_of(x);
-    case UNARY_LOG10: return log10_of(x);
-    case UNARY_LOG1P: return log1p_of(x);
-    case UNARY_ASINH: return asinh_of(x);
-    case UNARY_ACOSH: return acosh_of(x);
-    case UNARY_ATANH: return atanh_of(x);
-    case UNARY_LOGIT: return logit(x);
-    default: return x;
+    case UNARY_LOG:
+        return log_of(x);
+    case UNARY_LOG2:
+        return log2_of(x);
+    case UNARY_LOG10:
+        return log10_of(x);
+    case UNARY_LOG1P:
+        return log1p_of(x);
+    case UNARY_ASINH:
+        return asinh_of(x);
+    case UNARY_ACOSH:
+        return acosh_of(x);
+    case UNARY_ATANH:
+        return atanh_of(x);
+    case UNARY_LOGIT:
+        return logit(x);
+    default:
+        return x;
     }
 }
 

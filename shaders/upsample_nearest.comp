@@ -1,4 +1,5 @@
-// y[n, c, h, w] = x[n, c, h / FACTOR_H, w / FACTOR_W] of 4C tensors with any elements: one invocation per word of y.
+// y[n, c, h, w] = x[n, c, h / FACTOR_H, w / FACTOR_W] of 4C tensors with any elements: one
+// invocation per word of y.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"

@@ -1,5 +1,5 @@
-// y = c ? a : b, all seen through views of y's dims: an invocation makes a group of four elements. Elements whose types are equal
-// keep their bits.
+// y = c ? a : b, all seen through views of y's dims: an invocation makes a group of four elements.
+// Elements whose types are equal keep their bits.
 // glslc -O0: three operands, inlined wherever they are read, take twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require

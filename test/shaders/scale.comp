@@ -6,7 +6,11 @@ layout(constant_id = 1) const uint factor = 1;
 
 layout(set = 0, binding = 0) readonly buffer X { uint x[]; };
 layout(set = 0, binding = 1) writeonly buffer Y { uint y[]; };
-layout(push_constant) uniform Push { uint count; uint offset; };
+layout(push_constant) uniform Push
+{
+    uint count;
+    uint offset;
+};
 
 void main()
 {

@@ -1,5 +1,6 @@
-// Keeps each workgroup's one invocation busy: y[workgroup] becomes the state of an xorshift generator after 16 * rounds steps.
-// llvmpipe ends every loop after 65535 iterations, all loops of an invocation together, so rounds has to be less.
+// Keeps each workgroup's one invocation busy: y[workgroup] becomes the state of an xorshift
+// generator after 16 * rounds steps. llvmpipe ends every loop after 65535 iterations, all loops of
+// an invocation together, so rounds has to be less.
 #version 450
 
 layout(local_size_x = 1) in;
