@@ -6,7 +6,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Debian packages. mesa-vulkan-drivers brings llvmpipe, a Vulkan device that runs on the CPU.
 build_packages=(gcc g++ cmake ninja-build pkg-config glslc flatbuffers-compiler libflatbuffers-dev libvulkan-dev
                 libpopt-dev libcjson-dev libpng-dev libjpeg62-turbo-dev libcmocka-dev zlib1g-dev libvulkan1 mesa-vulkan-drivers)
-test_packages=(vulkan-validationlayers dataset-fashion-mnist binutils libvulkan-volk-dev clang python3-numpy python3-pytest chromium)
+test_packages=(vulkan-validationlayers dataset-fashion-mnist binutils libvulkan-volk-dev clang python3-numpy python3-pytest)
 
 fail() {
     echo "${0##*/}: $*" >&2

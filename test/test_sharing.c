@@ -234,7 +234,7 @@ static void delegates_of_one_method(void **state)
     watch w;
     vkd_options options = watch_begin(&w);
     vkd_program *program;
-    vkd_method *method;
+    vkd_method *method = NULL;
     if (vkd_program_open_bytes(file, size, &options, &program) != VKD_OK ||
         vkd_method_load(program, NULL, &options, &method) != VKD_OK)
         fail_msg("%s", w.error);
