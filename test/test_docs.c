@@ -247,7 +247,7 @@ static void refused_names_have_no_rows(void **state)
 /* -------------------------------------------------------------------------------------- document
  */
 
-enum { ROWS = 1024, DRAWS = 200, SIZE = 1 << 20 };
+enum { ROWS = 1024, DRAWS = 800, SIZE = 1 << 20 };
 static const table_family *const families[] = {TABLE_FAMILIES};
 
 static void merge(table_seen *all, size_t *count, const table_seen *seen)
@@ -269,7 +269,8 @@ static void merge(table_seen *all, size_t *count, const table_seen *seen)
         all[at].kernels[i] |= seen->kernels[i];
 }
 
-/* The same draws each time, for a CPU device and a GPU. */
+/* Draws from the same seeds each time, for a CPU device and a GPU; so many that what they show is
+ * all there is, as compilers differ in the order of what a case draws. */
 static size_t observe(table_seen *all)
 {
     static const fake_device devices[] = {FAKE_LLVMPIPE, FAKE_H100};

@@ -141,6 +141,7 @@ static void kernels_agree(void **state)
          .words = 100,
          .seed = 6},
     };
+    gpu_needed();
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t count;
