@@ -109,8 +109,9 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     for (uint32_t i = 0; i < 2; i++) {
         double size = args->size.count ? (double)vkd_shape_number(shaping, args->size.items[i])
                                        : floor((double)x->dims[2 + i] * (double)args->factors[i]);
-        if (!(size >= 1 && size <= INT32_MAX))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %g pixels", size);
+        if (!(size >= 1 && size <= INT32_MAX && x->dims[2 + i]))
+            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %g pixels of %u", size,
+                                  x->dims[2 + i]);
         dims[2 + i] = (uint32_t)size;
     }
     return vkd_shape_set(shaping, args->y, 4, dims);
