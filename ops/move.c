@@ -58,8 +58,7 @@ static vkd_status lower_permute(vkd_lowering *lowering, const void *arguments)
     return vkd_op_output_view(lowering, args->y, &y);
 }
 
-/* ---------------------------------------------------------------------------- two dims, diagonals
- */
+/* -------------------------------------------------------------------------- two dims, diagonals */
 
 typedef struct swap_args {
     uint32_t x, y;

@@ -169,8 +169,7 @@ static vkd_status lower_pad(vkd_lowering *lowering, const void *arguments)
     return emit(lowering, &x, &p, y);
 }
 
-/* -------------------------------------------------------------------- reflection and replication
- */
+/* ------------------------------------------------------------------- reflection and replication */
 
 static const vkd_param border_parameters[] = {VKD_TENSOR(pad_args, x),
                                               VKD_SIZE_LIST(pad_args, pads),

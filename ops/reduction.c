@@ -267,8 +267,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         name_, params_, sizeof(reduce_args), vkd_reduced_shape, lower, .code = code_               \
     }
 
-/* ------------------------------------------------------------------------ an extreme and its place
- */
+/* --------------------------------------------------------------------- an extreme and its place */
 
 typedef struct extreme_args {
     reduce_args reduce; /* y: the extreme */
@@ -305,8 +304,7 @@ static vkd_status lower_extreme(vkd_lowering *lowering, const void *arguments)
     return vkd_op_reduce(lowering, &one, most ? VKD_REDUCE_ARGMAX : VKD_REDUCE_ARGMIN);
 }
 
-/* ---------------------------------------------------------------------------- spreads of elements
- */
+/* -------------------------------------------------------------------------- spreads of elements */
 
 typedef struct spread_args {
     reduce_args reduce;

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* ---------------------------------------------------------------------------------------- orders
- */
+/* --------------------------------------------------------------------------------------- orders */
 
 static vkd_status add_pass(vkd_lowering *lowering, const vkd_view *x, const vkd_walk *lines,
                            sort_params *params, bool falls, vkd_tensor_id *order)
@@ -59,8 +58,7 @@ vkd_status vkd_op_order(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------------- operators
- */
+/* ------------------------------------------------------------------------------------ operators */
 
 typedef struct sort_args {
     uint32_t x, y[2]; /* elements, and where they were: one of a dim each may be missing */

@@ -57,8 +57,7 @@ static vkd_status lower_split(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------ parts of one size
- */
+/* ---------------------------------------------------------------------------- parts of one size */
 
 static const vkd_param chunk_params[] = {VKD_TENSOR(split_args, x), VKD_SYM(split_args, size),
                                          VKD_INT(split_args, dim),

@@ -16,8 +16,7 @@ typedef struct text {
     size_t vocabulary;
 } text;
 
-/* ---------------------------------------------------------------------------------------- checks
- */
+/* --------------------------------------------------------------------------------------- checks */
 
 static run_exit info_of(const run_session *session, size_t index, bool output, vkd_tensor_info *out)
 {
@@ -87,8 +86,7 @@ static run_exit check_tokens(const text *t)
     return RUN_OK;
 }
 
-/* --------------------------------------------------------------------------------------- running
- */
+/* -------------------------------------------------------------------------------------- running */
 
 /* Ints `first`, `first` + 1 ..., or those of a list, as an input. */
 static run_exit set_ints(run_session *session, size_t index, vkd_tensor_info *info, int64_t first,
@@ -196,8 +194,7 @@ static run_exit take_token(text *t, run_session *session, run_sampler *sampler)
     return RUN_OK;
 }
 
-/* ------------------------------------------------------------------------------------------ text
- */
+/* ----------------------------------------------------------------------------------------- text */
 
 static bool is_stop(const run_generator *g, int64_t token)
 {

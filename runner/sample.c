@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------- ids
- */
+/* ------------------------------------------------------------------------------------------ ids */
 
 run_exit run_tokens_parse(const char *what, const char *text, int64_t **out, size_t *out_count)
 {
@@ -33,8 +32,7 @@ run_exit run_tokens_parse(const char *what, const char *text, int64_t **out, siz
     return RUN_OK;
 }
 
-/* --------------------------------------------------------------------------------------- drawing
- */
+/* -------------------------------------------------------------------------------------- drawing */
 
 static size_t largest(const double *logits, const size_t *places, size_t count)
 {

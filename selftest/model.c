@@ -34,8 +34,7 @@ static vkd_status complain(vkd_status status, const char *what, const char *why)
     return status;
 }
 
-/* --------------------------------------------------------------------------------------- loading
- */
+/* -------------------------------------------------------------------------------------- loading */
 
 /* The whole file, for free(). */
 static vkd_status read_file(const char *path, void **out, size_t *out_size)
@@ -177,8 +176,7 @@ static void release(check *c)
         free(c->data[i]);
 }
 
-/* ------------------------------------------------------------------------------------- comparing
- */
+/* ------------------------------------------------------------------------------------ comparing */
 
 /* The same bytes on another device. Integers may be a step apart; floats go through other
  * roundings from the first operator on, so that they are compared as halves would be. */

@@ -4,8 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------------- what comes in
- */
+/* -------------------------------------------------------------------------------- what comes in */
 
 static void show_progress(const selftest_report *r, size_t index)
 {
@@ -65,8 +64,7 @@ void selftest_report_take(void *user, const selftest_message *m)
     }
 }
 
-/* -------------------------------------------------------------------------------------- counting
- */
+/* ------------------------------------------------------------------------------------- counting */
 
 size_t selftest_report_failed(const selftest_report *r)
 {
@@ -117,8 +115,7 @@ static void limits_of(const vkd_caps *c, limit out[LIMITS])
     memcpy(out, limits, sizeof limits);
 }
 
-/* ------------------------------------------------------------------------------------------ text
- */
+/* ----------------------------------------------------------------------------------------- text */
 
 static void print_device(const vkd_caps *c, FILE *out)
 {
@@ -178,8 +175,7 @@ void selftest_report_text(const selftest_report *r, FILE *out)
                                       : "all right");
 }
 
-/* ------------------------------------------------------------------------------------------ JSON
- */
+/* ----------------------------------------------------------------------------------------- JSON */
 
 void selftest_json_text(const char *text, FILE *out)
 {

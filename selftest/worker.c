@@ -6,8 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* -------------------------------------------------------------------------------- in the process
- */
+/* ------------------------------------------------------------------------------- in the process */
 
 typedef struct worker {
     const selftest_plan *plan;

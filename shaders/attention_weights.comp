@@ -73,7 +73,7 @@ void main()
     most = combined(most, true);
     float sum = 0.0;
     for (uint l = lane; l < count; l += lanes) {
-        float v = exp(p[row + l] - most);
+        float v = exponential(p[row + l] - most);
         p[row + l] = v;
         sum += v;
     }

@@ -3,6 +3,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
+#include "nan.glsl"
 #include "training_params.h"
 
 layout(push_constant) uniform params_block { cross_entropy_params params; };
@@ -23,11 +24,12 @@ void main()
     int label = labels[row];
     bool counts = label >= 0 && uint(label) < params.classes;
     vec2 s = stats[row];
-    precise float away = logits[index] - s.x, probability = exp(away) / s.y;
+    precise float away = logits[index] - s.x, probability = exponential(away) / s.y;
     gradient[index] =
         counts ? (probability - (c == uint(label) ? 1.0 : 0.0)) * params.inverse_count : 0.0;
     if (c == 0)
-        losses[row] = counts ? (log(s.y) - (logits[row * params.classes + uint(label)] - s.x)) *
-                                   params.inverse_count
-                             : 0.0;
+        losses[row] = counts
+                          ? (logarithm(s.y) - (logits[row * params.classes + uint(label)] - s.x)) *
+                                params.inverse_count
+                          : 0.0;
 }

@@ -45,8 +45,7 @@ float expm1_of(float x)
     return n < 25.0f ? p * two_n + (two_n - 1.0f) : (p + 1.0f) * two_n;
 }
 
-// ---------------------------------------------------------------------------------------------
-// sigmoid, hyperbolic functions
+// ------------------------------------------------------------------- sigmoid, hyperbolic functions
 
 float sigmoid_of(float x)
 {
@@ -85,8 +84,7 @@ float cosh_of(float x)
     return half_e + 0.25f / half_e;
 }
 
-// -------------------------------------------------------------------------------------------------
-// ------ error function
+// ---------------------------------------------------------------------------------- error function
 
 // erf x for |x| < 0.6
 float erf_near(float x)

@@ -64,8 +64,7 @@ float log1p_of(float x)
     return l.high + (l.low + u.low / u.high);
 }
 
-// --------------------------------------------------------------------------------------------
-// powers, hyperbolic functions
+// -------------------------------------------------------------------- powers, hyperbolic functions
 
 // x^y as C has it: for whole y also of negative x.
 float pow_of(float x, float y)

@@ -41,9 +41,9 @@ void main()
         vec2 s = stats[ss[i]];
         precise float v = x_load(xs[i]) - s.x;
         if (OP == VKD_NORMALISE_SOFTMAX)
-            v = exp(v) / s.y;
+            v = exponential(v) / s.y;
         else if (OP == VKD_NORMALISE_LOG_SOFTMAX)
-            v = v - log(s.y);
+            v = v - logarithm(s.y);
         else {
             v = v * s.y;
             if (HAS_WEIGHT == 1)

@@ -52,7 +52,7 @@ void main()
         most = combined(most, MAXIMUM);
         float sum = 0.0, lost = 0.0;
         for (uint i = lane; i < params.count; i += lanes)
-            add(sum, lost, exp(x_load(first + run_at(i)) - most));
+            add(sum, lost, exponential(x_load(first + run_at(i)) - most));
         result = vec2(most, combined(sum, SUM));
     } else if (OP == VKD_STATS_EXTREMES) {
         float least = uintBitsToFloat(0xff800000u),

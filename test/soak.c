@@ -1,12 +1,15 @@
 /* soak ROUNDS SECONDS MODEL...: loads, executions, other shapes, states, faults, so many rounds or
- * so long, whatever ends first. Memory, file descriptors and threads must be as after the first
- * rounds. soak --kill FOLDER COUNT MODEL...: so many processes on one cache folder, 8 at a time,
- * most of which are killed; then one must find a cache that is whole, with no temporary file beside
- * it. Exit code 0: all is flat; 1: not; 4: there is no device. */
+ * so long, whatever ends first, after each model has had its warm rounds. Memory, file descriptors
+ * and threads must be as after those. soak --kill FOLDER COUNT MODEL...: so many processes on one
+ * cache folder, 8 at a time, most of which are killed; then one must find a cache that is whole,
+ * with no temporary file beside it. Exit code 0: all is flat; 1: not; 4: there is no device. */
 #define _GNU_SOURCE
 #include <vkdelegate.h>
 
 #include <dirent.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_ARGS = 64, PROCESSES = 8 };
+enum { MOST_ARGS = 64, PROCESSES = 8, WARM_ROUNDS = 3 };
 
 typedef struct soak {
     vkd_options options;
@@ -25,8 +28,7 @@ typedef struct soak {
     size_t executions, refused;
 } soak;
 
-/* ------------------------------------------------------------------------------------- what is
- * held */
+/* What is held */
 
 typedef struct held {
     long kilobytes, files, threads;
@@ -43,8 +45,12 @@ static long count_entries(const char *path)
     return count;
 }
 
+/* What the allocator keeps of what was freed is given back first. */
 static held look(void)
 {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
     long pages = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "r");
     if (file && fscanf(file, "%ld %ld", &pages, &resident) != 2)
@@ -69,8 +75,7 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-/* -------------------------------------------------------------------------------------- one round
- */
+/* One round */
 
 static uint32_t below(soak *s, uint32_t count)
 {
@@ -134,9 +139,8 @@ static void execute(soak *s, vkd_method *method)
     }
 }
 
-static int run_round(soak *s)
+static int run_round(soak *s, const char *model)
 {
-    const char *model = s->models[below(s, (uint32_t)s->model_count)];
     vkd_program *program = NULL;
     vkd_method *method = NULL;
     s->options.in_flight = 1 + below(s, 3);
@@ -156,10 +160,9 @@ static int run_round(soak *s)
     return status == VKD_OK ? 0 : status == VKD_NO_DEVICE ? 4 : 1;
 }
 
-/* --------------------------------------------------------------------------------------- all
- * rounds */
+/* All rounds */
 
-/* What drivers and allocators keep for themselves settles within the first third. */
+/* What drivers keep for themselves is there after the warm rounds. */
 static int check_flat(held early, held late)
 {
     const held allowed = {early.kilobytes + early.kilobytes / 10 + 8192, early.files,
@@ -170,15 +173,19 @@ static int check_flat(held early, held late)
            late.threads > allowed.threads;
 }
 
+static const char *any_model(soak *s) { return s->models[below(s, (uint32_t)s->model_count)]; }
+
 static int run(soak *s, int rounds, double seconds)
 {
-    held early = {0}, late = {0};
+    held early = {0}, late;
     const double start = now();
     int done = 0, result = 0;
-    for (; done < rounds && now() - start < seconds && !result; done++) {
-        result = run_round(s);
-        bool is_early = done < rounds / 3 && now() - start < seconds / 3;
-        early = is_early ? most(early, look()) : early;
+    for (int i = 0; i < WARM_ROUNDS * s->model_count && !result; i++) {
+        result = run_round(s, s->models[i % s->model_count]);
+        early = most(early, look());
+    }
+    for (late = early; done < rounds && now() - start < seconds && !result; done++) {
+        result = run_round(s, any_model(s));
         late = look();
     }
     printf("%d rounds, %zu executions, %zu refused, %.0f s\n", done, s->executions, s->refused,
@@ -186,14 +193,13 @@ static int run(soak *s, int rounds, double seconds)
     return result ? result : check_flat(early, late);
 }
 
-/* ------------------------------------------------------------------------------- killed processes
- */
+/* Killed processes */
 
 static int run_some(soak *s)
 {
     int result = 0;
     for (int i = 0; i < 3 && !result; i++)
-        result = run_round(s);
+        result = run_round(s, any_model(s));
     return result;
 }
 

@@ -79,8 +79,7 @@ static void draw_repeat(table *t)
     }
 }
 
-/* -------------------------------------------------------------------------------- more of x itself
- */
+/* ----------------------------------------------------------------------------- more of x itself */
 
 enum { MIRROR = 10, NEAREST = 20 }; /* and how many dims */
 
@@ -119,8 +118,7 @@ static void draw_border(table *t)
     }
 }
 
-/* ---------------------------------------------------------------------------- shifts, slow repeats
- */
+/* ------------------------------------------------------------------------- shifts, slow repeats */
 
 static int64_t draw_shift(table *t, uint32_t size)
 {

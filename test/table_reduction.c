@@ -202,8 +202,7 @@ static void draw_reduction(table *t)
     expect(t, x, y, reduced, all);
 }
 
-/* ------------------------------------------------------------------------ extremes and their
- * places */
+/* -------------------------------------------------------------------- extremes and their places */
 
 static void draw_extreme(table *t)
 {
@@ -235,8 +234,7 @@ static void draw_extreme(table *t)
     table_gather(t, 2);
 }
 
-/* ---------------------------------------------------------------------------- spreads of elements
- */
+/* -------------------------------------------------------------------------- spreads of elements */
 
 enum { STD = 1, CORRECTION = 2 };
 

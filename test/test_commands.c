@@ -246,8 +246,7 @@ static void wrong_dispatches(void **state)
     gpu_close(g);
 }
 
-/* ----------------------------------------------------------------------------------- submissions
- */
+/* ---------------------------------------------------------------------------------- submissions */
 
 /* Which barriers and dispatches were recorded, in this order; of barriers those that wait for all
  * earlier work and make its writes visible to kernels. */

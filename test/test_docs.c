@@ -205,8 +205,7 @@ enum {
     OTHERS = sizeof others / sizeof *others
 };
 
-/* ----------------------------------------------------------------------------------------- names
- */
+/* ---------------------------------------------------------------------------------------- names */
 
 static const char *any_arity(const char *name)
 {
@@ -244,8 +243,7 @@ static void refused_names_have_no_rows(void **state)
         assert_null(any_arity(vkd_ops.refusals[i].name));
 }
 
-/* -------------------------------------------------------------------------------------- document
- */
+/* ------------------------------------------------------------------------------------- document */
 
 enum { ROWS = 1024, DRAWS = 800, SIZE = 1 << 20 };
 static const table_family *const families[] = {TABLE_FAMILIES};

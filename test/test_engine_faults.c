@@ -115,8 +115,7 @@ static void must(vkd_status status, const char *what, const watch *w)
         fail_msg("%s: %s: %s", what, vkd_status_name(status), w->text);
 }
 
-/* ----------------------------------------------------------------------------------- what is done
- */
+/* --------------------------------------------------------------------------------- what is done */
 
 /* What fails in turn; before it, all goes well; after it, what was there still works. */
 typedef struct stage {
@@ -187,8 +186,7 @@ static void recover(place *p)
     close_all(p);
 }
 
-/* ------------------------------------------------------------------------------------ host memory
- */
+/* ---------------------------------------------------------------------------------- host memory */
 
 /* Acts without the allocation of this number from now on, of the object that acts or of the engine.
  */
@@ -236,8 +234,7 @@ static void each_allocation_fails(void **state)
     }
 }
 
-/* ----------------------------------------------------------------------------------------- driver
- */
+/* --------------------------------------------------------------------------------------- driver */
 
 static int fail_each_call(const stage *s, VkResult result, vkd_status expected)
 {

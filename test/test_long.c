@@ -160,8 +160,7 @@ static void long_attention(void **state)
     }
 }
 
-/* ------------------------------------------------------------------------------------ vocabulary
- */
+/* ----------------------------------------------------------------------------------- vocabulary */
 
 enum { VOCABULARY = 151936, WIDTH = 36, TOKENS = 7 };
 
@@ -217,8 +216,7 @@ static void large_vocabulary(void **state)
     free(blob), free(table), free(logits);
 }
 
-/* ----------------------------------------------------------------------------- what cannot be
- * bound */
+/* ------------------------------------------------------------------------- what cannot be bound */
 
 /* Weights of 311 MB on a device that binds 128 MiB: refused while nothing has been packed. */
 static void weights_beyond_a_binding(void **state)

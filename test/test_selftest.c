@@ -16,8 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ----------------------------------------------------------------------------------------- cases
- */
+/* ---------------------------------------------------------------------------------------- cases */
 
 static const table_case *find_case(const char *name)
 {
@@ -181,8 +180,7 @@ static void every_row_and_variant_is_a_case(void **state)
     free(few);
 }
 
-/* ---------------------------------------------------------------------------------------- models
- */
+/* --------------------------------------------------------------------------------------- models */
 
 static vkd_status check_model(selftest_model what, size_t *wrong, char **text)
 {

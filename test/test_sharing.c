@@ -252,8 +252,7 @@ static void delegates_of_one_method(void **state)
     layer_free(l);
 }
 
-/* --------------------------------------------------------------------------------------- threads
- */
+/* -------------------------------------------------------------------------------------- threads */
 
 typedef struct worker {
     vkd_engine *engine;

@@ -42,9 +42,7 @@ void vkd_conv2d_trial_bytes(uint32_t which, size_t first, size_t count, int8_t *
 /* Compares a sample of the result, as the device has it, with the scalar oracle. */
 bool vkd_conv2d_trial_check(const conv2d_trial *trial, const void *y);
 
-/* --------------------------------------------------------------------------------------- for the
- * parts of its implementation
- */
+/* ---------------------------------------------------------- for the parts of its implementation */
 
 /* From -1 to 1 in steps that a half has, at any place of a stream. */
 float vkd_conv2d_trial_number(uint32_t stream, uint64_t at);

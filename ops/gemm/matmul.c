@@ -284,8 +284,7 @@ static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
     return vkd_matmul_emit(lowering, &product, args->y);
 }
 
-/* ------------------------------------------------------------------------ layers of a model's own
- */
+/* ---------------------------------------------------------------------- layers of a model's own */
 
 /* Whether a layer is a convolution of pixels: its operands are of one type, its weight is constant,
  * and a row is one behind the other as pixels are. */

@@ -20,8 +20,7 @@ using executorch::aten::ScalarType;
 using executorch::aten::Tensor;
 using executorch::aten::TensorImpl;
 
-/* ------------------------------------------------------ steps between the adapter and the library
- */
+/* ---------------------------------------------------- steps between the adapter and the library */
 
 static int engines_made, availability_asked;
 static vkd_status forced = VKD_OK; /* what vkd_execute returns without having run */
@@ -46,8 +45,7 @@ vkd_status __wrap_vkd_execute(vkd_delegate *delegate, vkd_tensor_arg *args, size
 }
 }
 
-/* ------------------------------------------------------------------------- a runtime's side of it
- */
+/* ----------------------------------------------------------------------- a runtime's side of it */
 
 struct tensor {
     TensorImpl impl;

@@ -692,8 +692,7 @@ void table_try(const table_device *on, vkd_random *random, const table_case *row
     release(t);
 }
 
-/* ----------------------------------------------------------------------------------- observation
- */
+/* ---------------------------------------------------------------------------------- observation */
 
 static void see_node(const vkd_graph *graph, const vkd_node *node, table_seen *out)
 {
