@@ -43,7 +43,7 @@ static vkd_status line_up(vkd_arena *arena, vkd_device *device, const bench_plan
             return vkd_fail_memory(arena->context, "a graph");
         vkd_graph_init(graph, arena);
         VKD_TRY(vkd_conv2d_trial_lower(trial, caps, variant, graph, &y));
-        VKD_TRY(vkd_measurement_begin(device, graph, &contenders[i].measurement));
+        VKD_TRY(vkd_measurement_begin(device, graph, VKD_MEASURE_TIME, &contenders[i].measurement));
         VKD_TRY(vkd_measurement_time(contenders[i].measurement, INFINITY, &contenders[i].us));
         vkd_race_drop(contenders, result->count, plan->give_up);
     }

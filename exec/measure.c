@@ -11,32 +11,39 @@ struct vkd_measurement {
     vkd_executor *executor;
     uint32_t repeats; /* of the graph in one submission */
     bool by_clock;
+    clockid_t clock;
 };
 
-double vkd_now_us(void)
+static double read_us(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec * 1e-3;
 }
+
+double vkd_now_us(void) { return read_us(CLOCK_MONOTONIC); }
 
 /* --------------------------------------------------------------------------------- measurements */
 
 /* One submission: microseconds a repetition. */
 static vkd_status run_once(vkd_measurement *measurement, double *out_us)
 {
-    double start = vkd_now_us();
+    double start = read_us(measurement->clock);
     VKD_TRY(vkd_executor_run(measurement->executor));
-    double us = measurement->by_clock ? vkd_now_us() - start
+    double us = measurement->by_clock ? read_us(measurement->clock) - start
                                       : (double)vkd_executor_gpu_ns(measurement->executor) * 1e-3;
     *out_us = us / measurement->repeats;
     return VKD_OK;
 }
 
-static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_graph *graph)
+static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_graph *graph,
+                        vkd_measure what)
 {
     const vkd_caps *caps = vkd_device_caps(device);
     double unused;
+    measurement->clock = caps->type == VKD_TYPE_CPU && what == VKD_MEASURE_WORK
+                             ? CLOCK_PROCESS_CPUTIME_ID
+                             : CLOCK_MONOTONIC;
     measurement->by_clock = caps->type == VKD_TYPE_CPU || !caps->timestamp_bits;
     measurement->repeats = 1;
     VKD_TRY(vkd_plan_memory(graph, caps->storage_alignment, true));
@@ -44,7 +51,8 @@ static vkd_status begin(vkd_measurement *measurement, vkd_device *device, vkd_gr
     return run_once(measurement, &unused);
 }
 
-vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measurement **out)
+vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measure what,
+                                 vkd_measurement **out)
 {
     vkd_context *context = vkd_device_context(device);
     vkd_measurement *measurement = vkd_alloc(context, 1, sizeof *measurement);
@@ -52,7 +60,7 @@ vkd_status vkd_measurement_begin(vkd_device *device, vkd_graph *graph, vkd_measu
     if (!measurement)
         return vkd_fail_memory(context, "a measurement");
     measurement->context = context;
-    vkd_status status = begin(measurement, device, graph);
+    vkd_status status = begin(measurement, device, graph, what);
     if (status == VKD_OK)
         *out = measurement;
     else

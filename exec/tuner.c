@@ -297,7 +297,7 @@ typedef struct measuring {
     vkd_contender *contenders; /* by candidate */
     const span *limit;
     span *spent;
-    bool keeps_all; /* in the race, because all times are asked for, not the fastest */
+    bool probes; /* all stay in the race: how they compare is asked for, not the fastest */
 } measuring;
 
 static bool has_time(const measuring *m)
@@ -327,8 +327,9 @@ static vkd_status prepare(measuring *m, size_t candidate)
     if (status == VKD_OK)
         m->trial->fill(m->trial->user);
     if (status == VKD_OK)
-        status =
-            vkd_measurement_begin(m->tuner->device, graph, &m->contenders[candidate].measurement);
+        status = vkd_measurement_begin(m->tuner->device, graph,
+                                       m->probes ? VKD_MEASURE_WORK : VKD_MEASURE_TIME,
+                                       &m->contenders[candidate].measurement);
     m->spent->preparing_us += vkd_now_us() - start;
     bool never = status == VKD_UNSUPPORTED;
     VKD_TRY(unmute(context, &before, status));
@@ -347,7 +348,7 @@ static vkd_status time_coarsely(measuring *m, size_t candidate)
             best = m->contenders[i].us;
     if (contender->measurement)
         VKD_TRY(vkd_measurement_time(contender->measurement, hopeless_time * best, &contender->us));
-    if (!m->keeps_all && contender->us > hopeless_time * best) {
+    if (!m->probes && contender->us > hopeless_time * best) {
         vkd_measurement_end(contender->measurement);
         contender->measurement = NULL;
     }
@@ -366,11 +367,11 @@ static vkd_status line_up(measuring *m, const size_t *order, size_t count, size_
     return VKD_OK;
 }
 
-/* Every round costs more and decides more closely. What all times are asked for decides more than
- * one choice: on a busy machine few passes all meet something else that runs. */
+/* Every round costs more and decides more closely. A probe decides more than one choice: on a busy
+ * machine few passes all meet something else that runs. */
 static vkd_status race(measuring *m)
 {
-    const uint32_t patience = m->keeps_all ? 4 : 1;
+    const uint32_t patience = m->probes ? 4 : 1;
     static const struct {
         double span_us, drop;
         uint32_t passes;
@@ -384,7 +385,7 @@ static vkd_status race(measuring *m)
             break;
         VKD_TRY(vkd_race(m->contenders, m->count, rounds[r].span_us, patience * rounds[r].passes,
                          deadline));
-        if (!m->keeps_all)
+        if (!m->probes)
             vkd_race_drop(m->contenders, m->count, rounds[r].drop);
     }
     m->spent->measuring_us += vkd_now_us() - start;
@@ -471,7 +472,7 @@ vkd_status vkd_tuner_probe(vkd_tuner *tuner, const char *problem, vkd_candidate_
                    .trial = trial,
                    .limit = &limit,
                    .spent = &spent,
-                   .keeps_all = true};
+                   .probes = true};
     return measure_rest(&m, &known);
 }
 

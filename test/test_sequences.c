@@ -102,7 +102,7 @@ static long most_mib(void)
 #ifdef __SANITIZE_ADDRESS__
     return LONG_MAX;
 #else
-    return getenv("VKD_TEST_VALIDATE") ? 100 : 32;
+    return getenv("VKD_TEST_VALIDATE") || getenv("VK_INSTANCE_LAYERS") ? 100 : 32;
 #endif
 }
 

@@ -45,7 +45,7 @@ vkd_status vkd_conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *ca
     const conv2d conv = {.problem = probed_problem, .residual = VKD_NO_TENSOR};
     conv2d_variant variants[PROBED];
     vkd_candidate_info candidates[PROBED];
-    char key[CONV2D_TEXT + 8] = "probe ", *text = key + 6;
+    char key[CONV2D_TEXT + 16] = "work of ", *text = key + 8;
     if (caps->type != VKD_TYPE_CPU)
         return VKD_OK;
     for (int i = 0; i < PROBED; i++)
@@ -58,9 +58,10 @@ vkd_status vkd_conv2d_probe(vkd_context *context, vkd_tuner *tuner, vkd_caps *ca
     vkd_conv2d_trying_end(&trying);
     caps->large_tiles = vkd_conv2d_probe_factor(&candidates[SMALL], &candidates[LARGE]);
     if (status == VKD_OK && candidates[LARGE].measured_us > 0)
-        vkd_log(context, VKD_LOG_INFO,
-                "probe: '%s' %.0f us, '%s' %.0f us; large tiles count as %.2f times as fast",
-                candidates[SMALL].variant, candidates[SMALL].measured_us, candidates[LARGE].variant,
-                candidates[LARGE].measured_us, (double)caps->large_tiles);
+        vkd_log(
+            context, VKD_LOG_INFO,
+            "probe: '%s' %.0f us of work, '%s' %.0f us; large tiles count as %.2f times as fast",
+            candidates[SMALL].variant, candidates[SMALL].measured_us, candidates[LARGE].variant,
+            candidates[LARGE].measured_us, (double)caps->large_tiles);
     return status;
 }
