@@ -128,11 +128,11 @@ fi
 if [[ -z $build_dir ]]; then
     need_packages "${build_packages[@]}"
     build_dir=$root/build
-    for program in vkd-run vkd-bench make-resnet; do
+    for program in vkd-run vkd-bench make-net; do
         build build "$program"
     done
 fi
-for program in vkd-run vkd-bench make-resnet; do
+for program in vkd-run vkd-bench make-net; do
     [[ -x $build_dir/$program ]] || fail "there is no $program in $build_dir"
 done
 
@@ -274,7 +274,7 @@ pipelined() { # NAME EXECUTIONS VKD-RUN-ARGUMENT...
 # Writes $work/resnet.pte and sets gmac. False, with a reason, on failure.
 make_resnet() { # SIZE BATCH
     gmac=0
-    try "$build_dir/make-resnet" --size "$1" --batch "$2" "$work/resnet.pte" || return 1
+    try "$build_dir/make-net" resnet50 --type int8 --size "$1" --batch "$2" "$work/resnet.pte" || return 1
     gmac=$(awk '{ print $(NF - 1) }' "$work/out")
 }
 

@@ -42,10 +42,11 @@ while read -r shape; do
     echo "\"Fake (1, 2)\",shapes,$shape,1,fast one,$((++count)).5,0,1,1,1,1,0,1"
 done <"$2"
 END
-cat >"$work/programs/make-resnet" <<'END'
+cat >"$work/programs/make-net" <<'END'
 #!/usr/bin/env bash
-[[ $FAKE_FAILS != make-resnet ]] || { echo "make-resnet: a fake" >&2; exit 5; }
-echo "x y.pte: ResNet50, size $2, batch $4, seed 1: $(($2 * $4)).5 GMAC"
+[[ $FAKE_FAILS != make-net ]] || { echo "make-net: a fake" >&2; exit 5; }
+[[ "$1 $2 $3" == "resnet50 --type int8" ]] || exit 1
+echo "x y.pte: resnet50, seed 1: $(($5 * $7)).5 GMAC"
 END
 chmod +x "$work/programs"/*
 
@@ -98,9 +99,9 @@ FAKE_FAILS=--no-cache bench 1 --build-dir "$work/programs"
 line resnet50/init-cold ms failed 800 400 vkd-run: --no-cache failed
 line resnet50/init-warm ms 1500.000
 line bench.sh: not everything could be measured
-FAKE_HELP='  --throughput=N' FAKE_FAILS=make-resnet bench 1 --build-dir "$work/programs"
-line resnet50/batch32 images/s failed 8000 20000 make-resnet: a fake
-line resnet50/batch32-pipelined images/s failed 8000 20000 make-resnet: a fake
+FAKE_HELP='  --throughput=N' FAKE_FAILS=make-net bench 1 --build-dir "$work/programs"
+line resnet50/batch32 images/s failed 8000 20000 make-net: a fake
+line resnet50/batch32-pipelined images/s failed 8000 20000 make-net: a fake
 line resnet50/pipelined images/s 4400.500
 FAKE_FAILS=--list-devices bench 1 --build-dir "$work/programs"
 bench 1 --build-dir "$work"

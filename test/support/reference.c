@@ -235,7 +235,8 @@ static void pixel_shuffle(reference *r, double *out)
 typedef struct conv {
     image x, y;
     int kernel[2], stride[2], padding[2], dilation[2], groups;
-    bool transposed, depthwise, relu;
+    bool transposed, relu;
+    uint32_t taps_first; /* a depthwise weight is [tap][channel], with so many channels; else 0 */
     double x_scale, x_zero, y_scale, y_zero;
     const double *input, *weights, *scales, *bias;
 } conv;
@@ -278,8 +279,8 @@ static double *transposed_weights(const conv *c)
         for (size_t k = 0; k < taps * in; k++)
             for (size_t o = 0; o < outs; o++) {
                 size_t channel = g * outs + o;
-                *next++ = c->depthwise ? c->weights[k * (size_t)c->y.c + channel]
-                                       : c->weights[channel * row + k];
+                *next++ = c->taps_first ? c->weights[k * c->taps_first + channel]
+                                        : c->weights[channel * row + k];
             }
     return out;
 }
@@ -358,7 +359,7 @@ static void convolution(reference *r, double *out)
     c.x = image_of(r, r->op->args[0]);
     c.y = image_of(r, reference_result(r));
     c.transposed = strstr(r->op->name, "transposed");
-    c.depthwise = strstr(r->op->name, "conv2d_dw");
+    c.taps_first = strstr(r->op->name, "conv2d_dw") ? tensor(r, r->op->args[3])->dims[2] : 0;
     size_t dilation = c.transposed ? 13 : 12; /* output_padding comes before it */
     for (size_t axis = 0; axis < 2; axis++) {
         c.kernel[axis] = item(r, 9, axis);
@@ -643,6 +644,25 @@ static void relu(reference *r, double *out)
         out[i] = x[i] > 0 ? x[i] : 0;
 }
 
+static void sigmoid(reference *r, double *out)
+{
+    const double *x = input(r, 0);
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++)
+        out[i] = 1 / (1 + exp(-x[i]));
+}
+
+/* x, weight, bias, mean and variance of the channels, momentum, epsilon. */
+static void batch_norm(reference *r, double *out)
+{
+    const double *x = input(r, 0), *weight = input(r, 1), *bias = input(r, 2), *means = input(r, 3),
+                 *variances = input(r, 4), epsilon = number(r, 6);
+    const image y = image_of(r, reference_result(r));
+    for (size_t i = 0, count = elements(r, reference_result(r)); i < count; i++) {
+        const size_t c = i / (size_t)(y.h * y.w) % (size_t)y.c;
+        out[i] = (x[i] - means[c]) / sqrt(variances[c] + epsilon) * weight[c] + bias[c];
+    }
+}
+
 static void move(reference *r, double *out)
 {
     memcpy(out, input(r, 0), elements(r, reference_result(r)) * sizeof *out);
@@ -688,6 +708,8 @@ static const struct {
     {"aten.hardtanh.default", clamp},
     {"aten.clamp.default", clamp},
     {"aten.relu.default", relu},
+    {"aten.sigmoid.default", sigmoid},
+    {"aten._native_batch_norm_legit_no_training.default", batch_norm, 4},
     {"aten.upsample_nearest2d.vec", upsample, 4},
     {"aten.view_copy.default", move},
     {"aten.squeeze_copy.dim", move},
