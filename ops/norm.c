@@ -1,77 +1,11 @@
-/* Softmax and the normalisations: two numbers of each run of x (stats.comp), then y from them
- * element by element. */
+/* Softmax and the normalisations. */
 #include "graph/operators.h"
-#include "ops/reduction.h"
+#include "ops/normalise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
-#include "shaders/normalise_params.h"
 
 #include <math.h>
 #include <string.h>
-
-/* ------------------------------------------------------------------------------------- dispatch */
-
-/* Views of y's dims; weight and bias may be none. */
-typedef struct normalisation {
-    uint32_t op;                     /* VKD_NORMALISE_* */
-    vkd_view x, stats, weight, bias; /* stats: strides are of pairs */
-} normalisation;
-
-static vkd_status emit(vkd_lowering *lowering, const normalisation *n, vkd_tensor_id y)
-{
-    const bool has_weight = n->weight.tensor != VKD_NO_TENSOR,
-               has_bias = n->bias.tensor != VKD_NO_TENSOR;
-    const vkd_tensor *tensors = lowering->graph->tensors;
-    const vkd_view operands[] = {n->x, n->stats, has_weight ? n->weight : n->stats,
-                                 has_bias ? n->bias : n->stats};
-    vkd_walk walk;
-    vkd_walk_make(lowering->graph, y, operands, 4, &walk);
-    if (walk.dim_count > VKD_NORMALISE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "operands of %u dims apart: %d are supported",
-                           walk.dim_count, VKD_NORMALISE_DIMS);
-    const uint32_t first = VKD_VIEW_DIMS - VKD_NORMALISE_DIMS;
-    normalise_params params = {.groups = walk.groups,
-                               .slots = walk.slots,
-                               .inner = walk.inner,
-                               .x_offset = walk.offsets[0],
-                               .weight_offset = walk.offsets[2],
-                               .bias_offset = walk.offsets[3]};
-    memcpy(params.dims, walk.dims + first, sizeof params.dims);
-    memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
-    memcpy(params.stats_strides, walk.strides[1] + first, sizeof params.stats_strides);
-    memcpy(params.weight_strides, walk.strides[2] + first, sizeof params.weight_strides);
-    memcpy(params.bias_strides, walk.strides[3] + first, sizeof params.bias_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_NORMALISE,
-                                vkd_loop(16, VKD_NORMALISE_DIMS) + 16, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, walk.groups);
-    for (size_t i = 0; i < 4; i++)
-        vkd_node_read(&node, operands[i].tensor);
-    vkd_node_write(&node, y);
-    vkd_node_spec(&node, tensors[n->x.tensor].dtype);
-    vkd_node_spec(&node, tensors[y].dtype);
-    vkd_node_spec(&node, tensors[operands[2].tensor].dtype);
-    vkd_node_spec(&node, tensors[operands[3].tensor].dtype);
-    vkd_node_spec(&node, n->op);
-    vkd_node_spec(&node, has_weight);
-    vkd_node_spec(&node, has_bias);
-    vkd_node_spec(&node, walk.dim_count);
-    vkd_node_spec(&node, walk.whole);
-    return vkd_op_add_node(lowering, &node, n->x.tensor, y);
-}
-
-/* Pairs of a stats tensor by the dims of x: those that were reduced do not move in it. */
-static vkd_view stats_view(const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_tensor_id stats)
-{
-    vkd_view view = {.tensor = stats, .rank = x->rank};
-    int32_t step = 1;
-    memcpy(view.dims, x->dims, sizeof view.dims);
-    for (uint32_t d = x->rank; d-- > 0;)
-        if (!reduced[d]) {
-            view.strides[d] = step;
-            step *= (int32_t)x->dims[d];
-        }
-    return view;
-}
 
 /* A row-major vector of parameters along dims [first, first + count) of x. none: VKD_NO_VALUE. */
 static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint32_t value,
@@ -94,17 +28,6 @@ static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint3
     *out = (vkd_view){.tensor = own.tensor, .rank = x->rank, .offset = own.offset};
     memcpy(out->dims, x->dims, sizeof out->dims);
     memcpy(out->strides + first, own.strides, count * sizeof *own.strides);
-    return VKD_OK;
-}
-
-static vkd_status stats_of(vkd_lowering *lowering, const vkd_view *x,
-                           const bool reduced[VKD_MAX_RANK], uint32_t op, float eps, vkd_view *out)
-{
-    vkd_reduction reduction;
-    vkd_tensor_id stats;
-    VKD_TRY(vkd_reduction_split(lowering, x, reduced, &reduction));
-    VKD_TRY(vkd_reduction_stats(lowering, &reduction, op, eps, &stats));
-    *out = stats_view(x, reduced, stats);
     return VKD_OK;
 }
 
@@ -136,17 +59,16 @@ static vkd_status shape_softmax(vkd_shaping *shaping, const void *arguments)
 static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
 {
     const softmax_args *args = arguments;
-    normalisation n = {.op = (uint32_t)lowering->call->row->code,
-                       .weight.tensor = VKD_NO_TENSOR,
-                       .bias.tensor = VKD_NO_TENSOR};
-    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_normalisation n = {.op = (uint32_t)lowering->call->row->code,
+                           .stats = VKD_STATS_SOFTMAX,
+                           .weight.tensor = VKD_NO_TENSOR,
+                           .bias.tensor = VKD_NO_TENSOR};
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     if (n.x.rank)
-        reduced[args->dim < 0 ? args->dim + (int32_t)n.x.rank : args->dim] = true;
-    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_SOFTMAX, 0, &n.stats));
+        n.reduced[vkd_from_end(args->dim, n.x.rank)] = true;
     VKD_TRY(output(lowering, args->x, args->y, &y));
-    return emit(lowering, &n, y);
+    return vkd_normalise(lowering, &n, y, NULL);
 }
 
 /* ---------------------------------------------------------------------------- layer, rms, group */
@@ -240,6 +162,15 @@ static vkd_status output_stats(vkd_lowering *lowering, const norm_args *args, co
     return VKD_OK;
 }
 
+static vkd_status emit(vkd_lowering *lowering, const norm_args *args, const vkd_normalisation *n,
+                       vkd_tensor_id y)
+{
+    const bool wanted = is_wanted(lowering, args->y[1]) || is_wanted(lowering, args->y[2]);
+    vkd_view stats;
+    VKD_TRY(vkd_normalise(lowering, n, y, wanted ? &stats : NULL));
+    return wanted ? output_stats(lowering, args, &stats) : VKD_OK;
+}
+
 /* Nobody kept these: nothing, where somebody reads them. */
 static vkd_status output_no_stats(vkd_lowering *lowering, const norm_args *args)
 {
@@ -256,19 +187,16 @@ static vkd_status output_no_stats(vkd_lowering *lowering, const norm_args *args)
 static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint32_t count,
                              uint32_t stats_op)
 {
-    normalisation n = {.op = VKD_NORMALISE_SCALE};
-    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_normalisation n = {.op = VKD_NORMALISE_SCALE, .stats = stats_op, .eps = args->eps};
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     for (uint32_t i = 0; i < count; i++)
-        reduced[n.x.rank - 1 - i] = true;
-    VKD_TRY(stats_of(lowering, &n.x, reduced, stats_op, args->eps, &n.stats));
+        n.reduced[n.x.rank - 1 - i] = true;
     VKD_TRY(
         parameter_view(lowering, "weight", args->weight, &n.x, n.x.rank - count, count, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, n.x.rank - count, count, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
-    VKD_TRY(emit(lowering, &n, y));
-    return output_stats(lowering, args, &n.stats);
+    return emit(lowering, args, &n, y);
 }
 
 static vkd_status lower_layer(vkd_lowering *lowering, const void *arguments)
@@ -302,8 +230,7 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
 {
     const norm_args *args = arguments;
     const uint32_t groups = (uint32_t)args->groups;
-    normalisation n = {.op = VKD_NORMALISE_SCALE};
-    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_normalisation n = {.op = VKD_NORMALISE_SCALE, .stats = VKD_STATS_MOMENTS, .eps = args->eps};
     vkd_tensor_id y, image;
     /* In row-major order, where channels of a group and pixels lie within each other. */
     VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS,
@@ -315,8 +242,7 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
                            VKD_MAX_RANK - 1);
     n.x = grouped(&x, groups);
     for (uint32_t d = 2; d < n.x.rank; d++)
-        reduced[d] = true;
-    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_MOMENTS, args->eps, &n.stats));
+        n.reduced[d] = true;
     VKD_TRY(parameter_view(lowering, "weight", args->weight, &x, 1, 1, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &x, 1, 1, &n.bias));
     n.weight = n.weight.tensor == VKD_NO_TENSOR ? n.weight : grouped(&n.weight, groups);
@@ -328,8 +254,7 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, result->place, result->dtype, VKD_ROWS, n.x.rank,
                                  n.x.dims, &wide));
     lowering->graph->tensors[wide].storage = y;
-    VKD_TRY(emit(lowering, &n, wide));
-    return output_stats(lowering, args, &n.stats);
+    return emit(lowering, args, &n, wide);
 }
 
 /* ----------------------------------------------------------------------------------- batch norm */
@@ -381,7 +306,7 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     const norm_args *args = arguments;
     const vkd_model_tensor *mean = vkd_value_tensor(lowering, args->mean),
                            *variance = vkd_value_tensor(lowering, args->variance);
-    normalisation n = {.op = VKD_NORMALISE_SCALE};
+    vkd_normalisation n = {.op = VKD_NORMALISE_SCALE};
     vkd_tensor_id y, stats;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     const uint32_t channels = n.x.dims[1];
@@ -399,13 +324,13 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(
         vkd_op_constant(lowering, 8 * (uint64_t)channels, pack_running, &r, sizeof r, 2, &stats));
     lowering->graph->tensors[stats].dtype = VKD_DTYPE_FLOAT32;
-    n.stats = (vkd_view){.tensor = stats, .rank = n.x.rank};
-    memcpy(n.stats.dims, n.x.dims, sizeof n.stats.dims);
-    n.stats.strides[1] = 1;
+    vkd_view pairs = {.tensor = stats, .rank = n.x.rank};
+    memcpy(pairs.dims, n.x.dims, sizeof pairs.dims);
+    pairs.strides[1] = 1;
     VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
-    VKD_TRY(emit(lowering, &n, y));
+    VKD_TRY(vkd_normalise_by(lowering, &n, &pairs, y));
     return output_no_stats(lowering, args);
 }
 
@@ -434,18 +359,15 @@ static vkd_status shape_batch_stats(vkd_shaping *shaping, const void *arguments)
 static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *arguments)
 {
     const norm_args *args = arguments;
-    normalisation n = {.op = VKD_NORMALISE_SCALE};
-    bool reduced[VKD_MAX_RANK] = {false};
+    vkd_normalisation n = {.op = VKD_NORMALISE_SCALE, .stats = VKD_STATS_MOMENTS, .eps = args->eps};
     vkd_tensor_id y;
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     for (uint32_t d = 0; d < n.x.rank; d++)
-        reduced[d] = d != 1;
-    VKD_TRY(stats_of(lowering, &n.x, reduced, VKD_STATS_MOMENTS, args->eps, &n.stats));
+        n.reduced[d] = d != 1;
     VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
     VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
-    VKD_TRY(emit(lowering, &n, y));
-    return output_stats(lowering, args, &n.stats);
+    return emit(lowering, args, &n, y);
 }
 
 #define NORM(name_, params_, shape_, lower_)                                                       \

@@ -83,11 +83,13 @@ vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,
 static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint32_t lanes)
 {
     enum { PLACES = 64 }; /* of the first elements */
-    const uint64_t rounds = vkd_divide_up(reduction->count, lanes),
-                   place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
-    return shader == VKD_SHADER_STATS ? 2 * (vkd_loop(rounds, place) + vkd_loop(8, 0)) + PLACES
-                                      : vkd_loop(rounds, place + vkd_loop(4, 0)) +
-                                            vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
+    const uint64_t place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
+    if (shader == VKD_SHADER_STATS) /* four elements a round */
+        return 2 * (vkd_loop(vkd_divide_up(reduction->count, 4ull * lanes), 4 * place) +
+                    vkd_loop(8, 0)) +
+               PLACES;
+    return vkd_loop(vkd_divide_up(reduction->count, lanes), place + vkd_loop(4, 0)) +
+           vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
 }
 
 /* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of

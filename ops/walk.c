@@ -63,8 +63,7 @@ static bool lies_as(const vkd_graph *graph, const vkd_view *view, const vkd_tens
            !memcmp(t->dims, y->dims, t->rank * sizeof *t->dims);
 }
 
-/* The order of y's dims in memory, outermost first. */
-static uint32_t memory_order(const vkd_tensor *y, uint32_t order[VKD_MAX_RANK])
+uint32_t vkd_memory_order(const vkd_tensor *y, uint32_t order[VKD_MAX_RANK])
 {
     static const uint32_t images[5][4] = {{0}, {0}, {0, 1}, {1, 2, 0}, {0, 2, 3, 1}};
     for (uint32_t d = 0; d < y->rank; d++)
@@ -117,7 +116,7 @@ void vkd_walk_make(const vkd_graph *graph, vkd_tensor_id id, const vkd_view *ope
                    uint32_t count, vkd_walk *out)
 {
     const vkd_tensor *y = &graph->tensors[id];
-    uint32_t order[VKD_MAX_RANK], rank = 0, dims = memory_order(y, order);
+    uint32_t order[VKD_MAX_RANK], rank = 0, dims = vkd_memory_order(y, order);
     bool flat = true;
     *out = (vkd_walk){.slots = 1, .inner = 1, .dims = {1}};
     for (uint32_t o = 0; o < count; o++) {

@@ -23,6 +23,9 @@ void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims);
 /* One without a dim: its lines along that one. */
 vkd_view vkd_view_without(const vkd_view *view, uint32_t dim);
 
+/* The order of a tensor's dims in memory, outermost first; returns how many there are. */
+uint32_t vkd_memory_order(const vkd_tensor *tensor, uint32_t order[VKD_MAX_RANK]);
+
 /* How a kernel visits the elements of a tensor in groups of four, in the order of its memory, and
  * finds its operands'. */
 enum { VKD_WALK_OPERANDS = 4 };

@@ -10,7 +10,7 @@ layout(constant_id = 3) const uint X_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint Y_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint WEIGHT_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 6) const uint BIAS_TYPE = VKD_ELEMENT_F32;
-layout(constant_id = 7) const uint OP = 0;
+layout(constant_id = 7) const uint NORMALISE = 0;
 layout(constant_id = 8) const uint HAS_WEIGHT = 0;
 layout(constant_id = 9) const uint HAS_BIAS = 0;
 layout(constant_id = 10) const uint RANK = 1;
@@ -28,6 +28,7 @@ VIEW_OF(x_slots, params.x_strides, params.x_offset, VKD_NORMALISE_DIMS)
 VIEW_OF(stats_slots, params.stats_strides, 0, VKD_NORMALISE_DIMS)
 VIEW_OF(weight_slots, params.weight_strides, params.weight_offset, VKD_NORMALISE_DIMS)
 VIEW_OF(bias_slots, params.bias_strides, params.bias_offset, VKD_NORMALISE_DIMS)
+#include "normalise.glsl"
 
 void main()
 {
@@ -38,20 +39,9 @@ void main()
           bs = bias_slots(group);
     vec4 result;
     for (uint i = 0; i < 4; i++) {
-        vec2 s = stats[ss[i]];
-        precise float v = x_load(xs[i]) - s.x;
-        if (OP == VKD_NORMALISE_SOFTMAX)
-            v = exponential(v) / s.y;
-        else if (OP == VKD_NORMALISE_LOG_SOFTMAX)
-            v = v - logarithm(s.y);
-        else {
-            v = v * s.y;
-            if (HAS_WEIGHT == 1)
-                v = v * weight_load(ws[i]);
-            if (HAS_BIAS == 1)
-                v = v + bias_load(bs[i]);
-        }
-        result[i] = v;
+        float w = HAS_WEIGHT == 1 ? weight_load(ws[i]) : 1.0,
+              b = HAS_BIAS == 1 ? bias_load(bs[i]) : 0.0;
+        result[i] = normalised(x_load(xs[i]), stats[ss[i]], w, b);
     }
     y_store4(group, result);
 }

@@ -9,7 +9,7 @@
 #define VKD_NORMALISE_LOG_SOFTMAX 1 /* (x - s.x) - log(s.y) */
 #define VKD_NORMALISE_SCALE 2       /* (x - s.x) * s.y * weight + bias */
 
-#define VKD_NORMALISE_DIMS 5
+#define VKD_NORMALISE_DIMS 5 /* apart; of more, operands are put in one piece first */
 
 VKD_PARAMS_STRUCT(normalise_params)
 {

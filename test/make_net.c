@@ -90,6 +90,7 @@ int main(int argc, const char **argv)
         {"narrow", 0, POPT_ARG_INT, &shape.narrow, 0,
          "divides the channels of nets of images (default: 1)", "N"},
         {"layers", 0, POPT_ARG_INT, &shape.layers, 0, "of each stage, at most (default: all)", "N"},
+        {"words", 0, POPT_ARG_INT, &shape.words, 0, "of the decoder (default: 151936)", "N"},
         {"seed", 0, POPT_ARG_LONGLONG, &seed, 0, "of the weights and the images (default: 1)",
          "SEED"},
         {"input", 'i', POPT_ARG_STRING, &input, 0, "write images for it too", "FILE.f32"},

@@ -257,7 +257,7 @@ static void build_linear(problem *p, const probe *which, uint32_t n, vkd_random 
 static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
-    const bool softmax = which->shader == VKD_SHADER_STATS;
+    const bool softmax = which->shader != VKD_SHADER_REDUCE;
     const uint32_t dims[] = {1, n}, one[] = {1, 1};
     p->x = softmax ? make(n, sizeof(float)) : sparse(random, n, 1, true);
     finish(p, softmax ? n : 1, true);
@@ -401,6 +401,7 @@ static const probe probes[] = {
      1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
+    {VKD_SHADER_NORM, NULL, build_reduction, 1, 1, 1, 1 << 16, 0},
     {VKD_SHADER_SCAN, NULL, build_scan, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_PUT, NULL, build_put, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_MATMUL, NULL, build_product, 1, 1, 1, 1 << 20, 1.01},
