@@ -258,6 +258,7 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
         .keep_intermediates = options->keep_intermediates,
         .profile = options->profile,
         .slots = options->in_flight ? options->in_flight : 1,
+        .max_submit_ms = options->max_submit_ms,
     };
     return make_first_plan(delegate, options);
 }

@@ -109,6 +109,13 @@ vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index, vkd_nod
     return VKD_OK;
 }
 
+uint32_t vkd_node_submission(const vkd_delegate *delegate, size_t index)
+{
+    return delegate && index < delegate->plan->graph.node_count
+               ? vkd_executor_submission(delegate->plan->executor, index)
+               : 0;
+}
+
 vkd_status vkd_describe_operand(const vkd_delegate *delegate, size_t node, size_t index,
                                 vkd_operand_info *out)
 {

@@ -36,8 +36,11 @@ vkd_status vkd_plan_lower(const vkd_planner *planner, vkd_context *context, cons
 
 vkd_status vkd_plan_prepare(const vkd_planner *planner, vkd_plan *plan)
 {
-    return vkd_executor_create(planner->device, &plan->graph, planner->residents, planner->profile,
-                               0, &plan->executor);
+    VKD_TRY(vkd_executor_create(planner->device, &plan->graph, planner->residents, planner->profile,
+                                0, &plan->executor));
+    return planner->max_submit_ms
+               ? vkd_executor_limit(plan->executor, 1000.0 * planner->max_submit_ms)
+               : VKD_OK;
 }
 
 vkd_status vkd_plan_fill_slots(const vkd_planner *planner, vkd_plan *plan)

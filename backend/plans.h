@@ -25,7 +25,8 @@ typedef struct vkd_planner {
     vkd_tuner *tuner; /* null: kernels are chosen by what is known already */
     const char *variant;
     bool keep_intermediates, profile;
-    uint32_t slots; /* vkd_options.in_flight */
+    uint32_t slots;         /* vkd_options.in_flight */
+    uint32_t max_submit_ms; /* 0: an execution is one submission */
 } vkd_planner;
 
 /* Lowers and plans without touching the device. inputs: null for the file's bounds. */

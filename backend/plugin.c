@@ -57,4 +57,5 @@ const vkd_backend_table vkd_backend = {
     .program_add_data = vkd_program_add_data,
     .program_add_data_bytes = vkd_program_add_data_bytes,
     .operand = vkd_describe_operand,
+    .node_submission = vkd_node_submission,
 };

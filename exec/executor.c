@@ -1,5 +1,6 @@
 #include "exec/executor.h"
 #include "exec/residents.h"
+#include "exec/split.h"
 #include "runtime/base/math.h"
 #include "runtime/transfer.h"
 
@@ -12,6 +13,7 @@ typedef struct vkd_slot {
     vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count; empty for SymInts */
     vkd_buffer symbols;
     vkd_commands *commands;
+    uint32_t revision; /* of the split that it was recorded with */
     bool in_flight;
 } vkd_slot;
 
@@ -21,6 +23,8 @@ struct vkd_executor {
     bool profile;
     vkd_residents *residents;
     bool owns_residents;
+    vkd_split *split;    /* null: an execution is one submission */
+    double *times;       /* of the split's submissions, then its nodes; room for as many of each */
     vkd_slice *resident; /* by tensor: constants and states */
     uint32_t *boundary;  /* by tensor: its place among the inputs or the outputs */
     vkd_slot *slots;
@@ -154,26 +158,56 @@ static vkd_status record_node(vkd_executor *executor, vkd_slot *slot, const vkd_
                                  node->push_size, node->groups);
 }
 
+static vkd_status record_nodes(vkd_executor *executor, vkd_slot *slot)
+{
+    const vkd_graph *graph = executor->graph;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        if (i && vkd_executor_submission(executor, i) != vkd_executor_submission(executor, i - 1))
+            VKD_TRY(vkd_commands_cut(slot->commands));
+        VKD_TRY(record_node(executor, slot, &graph->nodes[i]));
+    }
+    return VKD_OK;
+}
+
+/* What was recorded before is gone. */
 static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
 {
     const vkd_graph *graph = executor->graph;
+    const vkd_split *split = executor->split;
     uint32_t bindings = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         bindings += graph->nodes[i].binding_count;
+    vkd_commands_destroy(slot->commands);
+    slot->commands = NULL;
     VKD_TRY(vkd_commands_begin(executor->device, (uint32_t)graph->node_count * times,
-                               bindings * times, executor->profile, &slot->commands));
+                               bindings * times, split ? split->count : 1, executor->profile,
+                               &slot->commands));
     for (uint32_t time = 0; time < times; time++)
-        for (size_t i = 0; i < graph->node_count; i++)
-            VKD_TRY(record_node(executor, slot, &graph->nodes[i]));
-    return vkd_commands_end(slot->commands);
+        VKD_TRY(record_nodes(executor, slot));
+    VKD_TRY(vkd_commands_end(slot->commands));
+    slot->revision = split ? split->revision : 0;
+    return VKD_OK;
 }
 
 vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t times)
 {
-    vkd_slot *slot = &executor->slots[0];
-    vkd_commands_destroy(slot->commands);
-    slot->commands = NULL;
-    return record(executor, slot, times);
+    return record(executor, &executor->slots[0], times);
+}
+
+vkd_status vkd_executor_limit(vkd_executor *executor, double submission_us)
+{
+    vkd_context *context = vkd_device_context(executor->device);
+    executor->times = vkd_arena_alloc(executor->graph->arena, 2 * executor->graph->node_count + 1,
+                                      sizeof(double));
+    if (!executor->times)
+        return vkd_fail_memory(context, "submissions");
+    return vkd_split_create(executor->graph, vkd_device_caps(executor->device)->type, submission_us,
+                            &executor->split);
+}
+
+uint32_t vkd_executor_submission(const vkd_executor *executor, size_t node)
+{
+    return executor->split ? executor->split->submission[node] : 0;
 }
 
 static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
@@ -298,12 +332,28 @@ int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot)
 
 vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
 {
+    vkd_slot *started = &executor->slots[slot];
+    if (!started->commands || (executor->split && started->revision != executor->split->revision))
+        VKD_TRY(record(executor, started, 1));
     /* A queue for each, where there are enough; executions that share a state follow each other on
      * one. */
-    VKD_TRY(vkd_commands_submit(executor->slots[slot].commands,
-                                executor->graph->state_bytes ? 0 : slot));
-    executor->slots[slot].in_flight = true;
+    VKD_TRY(vkd_commands_submit(started->commands, executor->graph->state_bytes ? 0 : slot));
+    started->in_flight = true;
     return VKD_OK;
+}
+
+/* Lets the split know how long a slot's submissions took. */
+static void learn_times(vkd_executor *executor, const vkd_slot *slot)
+{
+    vkd_split *split = executor->split;
+    if (!split || slot->revision != split->revision || !vkd_commands_gpu_ns(slot->commands))
+        return;
+    double *submission_us = executor->times, *node_us = executor->times + split->count;
+    for (uint32_t i = 0; i < split->count; i++)
+        submission_us[i] = (double)vkd_commands_submission_ns(slot->commands, i) * 1e-3;
+    for (uint32_t i = 0; executor->profile && i < split->node_count; i++)
+        node_us[i] = (double)vkd_commands_dispatch_ns(slot->commands, i) * 1e-3;
+    vkd_split_measured(split, submission_us, executor->profile ? node_us : NULL);
 }
 
 vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot)
@@ -312,6 +362,7 @@ vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot)
     waited->in_flight = false;
     executor->last = slot;
     VKD_TRY(vkd_commands_wait(waited->commands));
+    learn_times(executor, waited);
     for (size_t i = 0; i < executor->graph->output_count; i++)
         if (executor->graph->outputs[i] != VKD_NO_TENSOR)
             VKD_TRY(vkd_buffer_invalidate(executor->device, &waited->outputs[i]));

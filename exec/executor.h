@@ -22,6 +22,12 @@ VKD_MUST_USE vkd_status vkd_executor_create(vkd_device *device, const vkd_graph 
 VKD_MUST_USE vkd_status vkd_executor_prepare(vkd_device *device, const vkd_graph *graph);
 void vkd_executor_destroy(vkd_executor *executor);
 
+/* An execution becomes as many submissions as it takes for each to last no longer than this
+ * (exec/split.h); before there is a slot. */
+VKD_MUST_USE vkd_status vkd_executor_limit(vkd_executor *executor, double submission_us);
+/* Which of them a node is in. */
+uint32_t vkd_executor_submission(const vkd_executor *executor, size_t node);
+
 /* Adds the next slot. After a failure the executor is as it was. */
 VKD_MUST_USE vkd_status vkd_executor_add_slot(vkd_executor *executor);
 uint32_t vkd_executor_slot_count(const vkd_executor *executor);
@@ -39,7 +45,8 @@ const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t in
 int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot);
 
 /* Starts a slot, and waits for its end, which must come before it is started again. VKD_DEVICE_LOST
- * after a time-out or loss: then only destroy is allowed. */
+ * after a time-out or loss: then only destroy is allowed. Where a start fails and there are several
+ * submissions, a part of the graph may have run. */
 VKD_MUST_USE vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot);
 VKD_MUST_USE vkd_status vkd_executor_wait(vkd_executor *executor, uint32_t slot);
 VKD_MUST_USE vkd_status vkd_executor_run(vkd_executor *executor); /* both, slot 0 */

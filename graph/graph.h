@@ -85,6 +85,7 @@ typedef struct vkd_node {
     const char *variant; /* "" or the conv variant */
     const char *shape;   /* for people */
     uint64_t macs;
+    double cost_us; /* by the estimate or the measurement that chose its kernel; 0: neither */
 } vkd_node;
 
 typedef struct vkd_graph {

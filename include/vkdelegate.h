@@ -153,6 +153,13 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_FUSE_CHAIN = 256,
 } vkd_rewrites;
 
+typedef enum vkd_priority {
+    VKD_PRIORITY_DEFAULT = 0, /* what a queue has that asks for nothing: medium */
+    VKD_PRIORITY_LOW,
+    VKD_PRIORITY_HIGH,
+    VKD_PRIORITY_REALTIME
+} vkd_priority;
+
 typedef struct vkd_engine vkd_engine;
 
 typedef struct vkd_options {
@@ -215,8 +222,8 @@ typedef struct vkd_options {
     uint32_t in_flight;
 
     /* Work on this engine's device; null: on one of the object's own. The fields that choose a
-     * device, its queues and the caches (device, vulkan, validate, cache_dir, no_cache) are the
-     * engine's then, and not read here. */
+     * device, its queues and the caches (device, vulkan, validate, cache_dir, no_cache, priority)
+     * are the engine's then, and not read here. */
     vkd_engine *engine;
 
     /* Where shapes can change: for how many sets of shapes what was prepared for an execution is
@@ -228,6 +235,19 @@ typedef struct vkd_options {
      * Else intermediate tensors have memory for the largest shapes from init on, which all sets
      * share: then a new one can hardly fail for want of memory. */
     bool memory_on_demand;
+
+    /* Others use the device too: a user interface that must not stutter. An execution becomes as
+     * many submissions to the queue as it takes for none to last longer, so that the device can do
+     * something else in between; 0: one, however long. By estimates at first, by the device's time
+     * stamps from the second execution on, and again when they change. A kernel that takes longer
+     * by itself cannot be cut. Results are the same bits; where a submission fails, the state
+     * (vkd_state_reset) may have changed. */
+    uint32_t max_submit_ms;
+    /* What the device does first, where the system decides (VK_KHR/EXT_global_priority). It is a
+     * wish: where the device has no priorities or the system does not allow this one (above the
+     * default it often wants a privilege), a warning says so, and the default is used. One of those
+     * that choose a device: the engine's where there is one, not read with `vulkan`. */
+    vkd_priority priority;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64
@@ -425,6 +445,10 @@ VKD_API size_t vkd_node_count(const vkd_delegate *delegate);
 VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, size_t index,
                                                   vkd_node_info *out);
 
+/* Which of the submissions that an execution is (vkd_options.max_submit_ms) a node is in, from 0
+ * on, in the next one; the last node's plus 1 is their number. */
+VKD_API uint32_t vkd_node_submission(const vkd_delegate *delegate, size_t index);
+
 /* What a node reads or writes. */
 typedef struct vkd_operand_info {
     /* which memory: operands with the same number are views of the same bytes */
@@ -601,6 +625,7 @@ typedef struct vkd_backend_table {
     vkd_status (*program_add_data_bytes)(vkd_program *, const void *, size_t);
 
     vkd_status (*operand)(const vkd_delegate *, size_t, size_t, vkd_operand_info *);
+    uint32_t (*node_submission)(const vkd_delegate *, size_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

@@ -46,6 +46,13 @@ static void show_progress(const char *what, size_t done, size_t runs, double *la
     run_progress("%s %zu/%zu ...", what, done, runs);
 }
 
+static size_t count_submissions(const run_session *session)
+{
+    const vkd_backend_table *backend = session->backend;
+    const size_t nodes = backend->node_count(session->delegate);
+    return nodes ? backend->node_submission(session->delegate, nodes - 1) + 1u : 1;
+}
+
 run_exit run_bench_measure(run_session *session, size_t runs, run_bench *out)
 {
     double last = 0;
@@ -58,6 +65,7 @@ run_exit run_bench_measure(run_session *session, size_t runs, run_bench *out)
         uint64_t ns = session->backend->gpu_ns(session->delegate);
         gpu[i] = (double)ns * 1e-6;
         timed = timed && ns;
+        out->submissions = count_submissions(session);
         show_progress("run", i + 1, runs, &last);
     }
     run_progress_end();

@@ -12,6 +12,7 @@ typedef struct run_bench {
     size_t warmup, runs;
     run_times wall; /* of vkd_method_execute: copy in, submit, wait, copy out */
     run_times gpu;
+    size_t submissions; /* of the last execution */
 } run_bench;
 
 /* Sorts values. count must not be 0. */

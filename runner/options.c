@@ -65,7 +65,7 @@ static const char help_text[] =
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help
  * that needs them. */
 typedef struct option_tables {
-    struct poptOption data[11], text[9], report[13], device[15], other[4], all[7];
+    struct poptOption data[11], text[9], report[13], device[17], other[4], all[7];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                            \
@@ -177,6 +177,11 @@ static void fill_tables(run_options *o, option_tables *t)
               "MS"),
         FLAG("no-self-check", 0, no_self_check,
              "do not test a variant before its first use on a device"),
+        VALUE("max-submit", 0, max_submit_ms,
+              "cut executions into submissions of at most so long, for others who use the device",
+              "MS"),
+        VALUE("priority", 0, priority_text,
+              "of the device's queues: default, low, high or realtime, where it has them", "KIND"),
         VALUE("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed",
               "KIND"),
         FLAG("no-rewrites", 0, no_rewrites, "run every operator as the file has it"),
@@ -255,7 +260,7 @@ static run_exit parse_temperature(const char *text, double *out)
 static run_exit parse_values(run_options *options)
 {
     run_exit result = RUN_OK;
-    unsigned dot = VKD_DOT_AUTO, select = VKD_SELECT_AUTO;
+    unsigned dot = VKD_DOT_AUTO, select = VKD_SELECT_AUTO, priority = VKD_PRIORITY_DEFAULT;
     if (options->mean_text)
         result = parse_triple("mean", options->mean_text, options->mean);
     if (!result && options->std_text)
@@ -264,10 +269,14 @@ static run_exit parse_values(run_options *options)
         result = parse_name("int8-dot", "auto,none,signed,mixed", options->int8_dot_text, &dot);
     if (!result && options->select_text)
         result = parse_name("select", "auto,measure", options->select_text, &select);
+    if (!result && options->priority_text)
+        result =
+            parse_name("priority", "default,low,high,realtime", options->priority_text, &priority);
     if (!result && options->temperature_text)
         result = parse_temperature(options->temperature_text, &options->temperature);
     options->int8_dot = (vkd_int8_dot)dot;
     options->select = (vkd_select)select;
+    options->priority = (vkd_priority)priority;
     return result;
 }
 
@@ -321,6 +330,8 @@ static run_exit check_effects(const run_options *o)
         {"--select", o->select_text, device, "a model"},
         {"--no-self-check", o->no_self_check, device, "a model"},
         {"--int8-dot", o->int8_dot_text, device, "a model"},
+        {"--max-submit", o->max_submit_ms, device, "a model"},
+        {"--priority", o->priority_text, device, "a model"},
         {"--no-rewrites", o->no_rewrites, device, "a model"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -410,6 +421,7 @@ static const struct number {
     {"in-flight", offsetof(run_options, in_flight), VKD_MAX_IN_FLIGHT},
     {"timeout", offsetof(run_options, timeout_ms), INT_MAX},
     {"measure-ms", offsetof(run_options, measure_ms), INT_MAX},
+    {"max-submit", offsetof(run_options, max_submit_ms), INT_MAX},
     {"generate", offsetof(run_options, generate), 1 << 24},
     {"top-k", offsetof(run_options, top_k), INT_MAX},
     {"seed", offsetof(run_options, seed), INT_MAX},
@@ -520,7 +532,7 @@ void run_options_release(run_options *options)
         options->method,   options->variant,       options->cache_dir,        options->mean_text,
         options->std_text, options->int8_dot_text, options->select_text,      options->prompt,
         options->stop,     options->prefill,       options->temperature_text, options->trace,
-        options->page};
+        options->page,     options->priority_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

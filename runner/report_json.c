@@ -210,6 +210,7 @@ static void add_bench(run_report *report, const run_bench *bench)
     number(report, root, "gpu_median_ms", bench->gpu.median);
     number(report, root, "gpu_p90_ms", bench->gpu.p90);
     number(report, root, "gpu_min_ms", bench->gpu.min);
+    number(report, root, "submissions", (double)bench->submissions);
 }
 
 static void add_throughput(run_report *report, const run_throughput *throughput)

@@ -168,6 +168,8 @@ static void print_bench(run_report *report, const run_bench *bench)
     printf("%-6s  %12s  %12s  %12s\n", "", "median", "p90", "min");
     print_times("wall", &bench->wall);
     print_times("GPU", &bench->gpu);
+    if (bench->submissions > 1)
+        printf("%zu submissions each\n", bench->submissions);
 }
 
 static void print_throughput(run_report *report, const run_throughput *throughput)

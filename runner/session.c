@@ -80,6 +80,8 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .no_self_check = options->no_self_check,
         .int8_dot = options->int8_dot,
         .no_rewrites = options->no_rewrites,
+        .max_submit_ms = (uint32_t)options->max_submit_ms,
+        .priority = options->priority,
         .profile = options->profile || options->trace || options->page,
         .in_flight = options->throughput ? (uint32_t)options->in_flight : 1,
     };

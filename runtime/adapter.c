@@ -20,9 +20,13 @@ static const struct {
      offsetof(vkd_features, small_types)},
     {VK_NV_COOPERATIVE_MATRIX_EXTENSION_NAME, 0, offsetof(vkd_features, cooperative_matrix)},
     {VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 0, offsetof(vkd_features, sm_builtins)},
+    {VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME, 0, offsetof(vkd_features, global_priority_khr)},
+    {VK_EXT_GLOBAL_PRIORITY_EXTENSION_NAME, 0, offsetof(vkd_features, global_priority_ext)},
     {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
 };
 enum { OPTIONAL_COUNT = sizeof optional_extensions / sizeof optional_extensions[0] };
+_Static_assert((int)OPTIONAL_COUNT == (int)VKD_OPTIONAL_EXTENSIONS,
+               "an adapter can have all of them");
 
 static bool has(const VkQueueFamilyProperties *family, VkQueueFlags flags)
 {

@@ -12,14 +12,17 @@ typedef struct vkd_features {
     bool cooperative_matrix, memory_model, small_types;
     /* tells how many multiprocessors there are */
     bool sm_builtins;
-    bool portability_subset; /* must be enabled where it is present */
+    bool global_priority_khr, global_priority_ext; /* either */
+    bool portability_subset;                       /* must be enabled where it is present */
 } vkd_features;
+
+enum { VKD_OPTIONAL_EXTENSIONS = 8 };
 
 typedef struct vkd_adapter {
     VkPhysicalDevice handle;
     uint32_t queue_family, queue_count; /* the count: of the family, VKD_MAX_IN_FLIGHT at most */
     vkd_features features;
-    const char *extensions[6]; /* to enable; constant strings */
+    const char *extensions[VKD_OPTIONAL_EXTENSIONS]; /* to enable; constant strings */
     uint32_t extension_count;
     vkd_caps caps; /* with caps.dot = vkd_caps_best_dot */
 } vkd_adapter;

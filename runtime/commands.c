@@ -6,12 +6,14 @@
 /* Every time stamp is of the moment when all earlier commands are finished. */
 static const VkPipelineStageFlagBits stamp_stage = VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT;
 
-/* The queries: start and end of the whole, then start and end of each dispatch. */
-enum { STAMP_START, STAMP_END, STAMP_DISPATCHES };
+/* The queries: start and end of each submission, then start and end of each dispatch. */
+static uint32_t start_of(uint32_t submission) { return 2 * submission; }
+static uint32_t end_of(uint32_t submission) { return 2 * submission + 1; }
 
 struct vkd_commands {
     vkd_device *device;
-    vkd_recording recording;
+    vkd_recording *recordings; /* one for each submission */
+    uint32_t submission_count, submission_capacity;
     VkDescriptorPool descriptors; /* null: no dispatch is expected */
     VkQueryPool queries;          /* null: the queue has no time stamps */
     bool stamps;                  /* around every dispatch */
@@ -27,6 +29,17 @@ struct vkd_commands {
     vkd_hazards hazards;
     VkPipeline bound;
 };
+
+static uint32_t dispatch_stamp(const vkd_commands *commands, uint32_t dispatch)
+{
+    return 2 * (commands->submission_capacity + dispatch);
+}
+
+/* What is being recorded. */
+static VkCommandBuffer buffer_of(const vkd_commands *commands)
+{
+    return commands->recordings[commands->submission_count - 1].commands;
+}
 
 static vkd_status create_descriptors(vkd_commands *commands)
 {
@@ -58,7 +71,7 @@ static vkd_status create_queries(vkd_commands *commands)
     if (!device->caps.timestamp_bits)
         return VKD_OK;
     commands->stamp_count =
-        STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_capacity : 0);
+        dispatch_stamp(commands, commands->stamps ? commands->dispatch_capacity : 0);
     commands->ticks = vkd_alloc(device->context, commands->stamp_count, sizeof *commands->ticks);
     if (!commands->ticks)
         return vkd_fail_memory(device->context, "time stamps");
@@ -78,52 +91,78 @@ static vkd_status create_queries(vkd_commands *commands)
 static void write_stamp(vkd_commands *commands, uint32_t query)
 {
     if (commands->queries)
-        commands->device->vk.vkCmdWriteTimestamp(commands->recording.commands, stamp_stage,
+        commands->device->vk.vkCmdWriteTimestamp(buffer_of(commands), stamp_stage,
                                                  commands->queries, query);
+}
+
+static vkd_status begin_submission(vkd_commands *commands)
+{
+    vkd_device *device = commands->device;
+    const uint32_t index = commands->submission_count;
+    VKD_TRY(vkd_recording_create(device, &commands->recordings[index]));
+    commands->submission_count++;
+    commands->bound = VK_NULL_HANDLE;
+    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkResult result = device->vk.vkBeginCommandBuffer(buffer_of(commands), &info);
+    VKD_TRY(vkd_vk_status(device->context, result, "vkBeginCommandBuffer"));
+    if (commands->queries && !index)
+        device->vk.vkCmdResetQueryPool(buffer_of(commands), commands->queries, 0,
+                                       commands->stamp_count);
+    /* Earlier submissions' writes, the last run's among them, become visible. Those of one
+     * execution at a time are over, so this costs no waiting; what else is in flight on the same
+     * queue is waited for, as at any barrier. */
+    vkd_barrier(device, buffer_of(commands), VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
+                VK_ACCESS_MEMORY_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+    vkd_hazards_clear(&commands->hazards);
+    write_stamp(commands, start_of(index));
+    return VKD_OK;
+}
+
+static vkd_status end_submission(vkd_commands *commands)
+{
+    vkd_device *device = commands->device;
+    write_stamp(commands, end_of(commands->submission_count - 1));
+    if (commands->ended)
+        vkd_barrier(device, buffer_of(commands), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                    VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT,
+                    VK_ACCESS_HOST_READ_BIT);
+    VkResult result = device->vk.vkEndCommandBuffer(buffer_of(commands));
+    return vkd_vk_status(device->context, result, "vkEndCommandBuffer");
 }
 
 static vkd_status begin(vkd_commands *commands)
 {
     vkd_device *device = commands->device;
-    VKD_TRY(vkd_recording_create(device, &commands->recording));
-    VKD_TRY(create_descriptors(commands));
-    VKD_TRY(create_queries(commands));
     commands->hazards.capacity = commands->binding_capacity;
     commands->hazards.ranges =
         vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->hazards.ranges);
     commands->views =
         vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->views);
-    if (!commands->hazards.ranges || !commands->views)
-        return vkd_fail_memory(device->context, "the hazard tracker");
-    const VkCommandBufferBeginInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    VkResult result = device->vk.vkBeginCommandBuffer(commands->recording.commands, &info);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkBeginCommandBuffer"));
-    if (commands->queries)
-        device->vk.vkCmdResetQueryPool(commands->recording.commands, commands->queries, 0,
-                                       commands->stamp_count);
-    /* Earlier submissions' writes, the last run's among them, become visible. Those of one
-     * execution at a time are over, so this costs no waiting; what else is in flight on the same
-     * queue is waited for, as at any barrier. */
-    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT,
-                VK_ACCESS_MEMORY_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-    write_stamp(commands, STAMP_START);
-    return VKD_OK;
+    commands->recordings =
+        vkd_alloc(device->context, commands->submission_capacity, sizeof *commands->recordings);
+    if (!commands->hazards.ranges || !commands->views || !commands->recordings)
+        return vkd_fail_memory(device->context, "a command recording");
+    VKD_TRY(create_descriptors(commands));
+    VKD_TRY(create_queries(commands));
+    return begin_submission(commands);
 }
 
 vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatches, uint32_t bindings,
-                              bool stamps, vkd_commands **out)
+                              uint32_t submissions, bool stamps, vkd_commands **out)
 {
     *out = NULL;
-    if (dispatches > (UINT32_MAX - STAMP_DISPATCHES) / 2)
+    if (dispatches > UINT32_MAX / 4 || !submissions || submissions > UINT32_MAX / 4)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
-                        "%u dispatches are too many for one recording", dispatches);
+                        "%u dispatches in %u submissions cannot be recorded", dispatches,
+                        submissions);
     vkd_commands *commands = vkd_alloc(device->context, 1, sizeof *commands);
     if (!commands)
         return vkd_fail_memory(device->context, "a command recording");
     commands->device = device;
     commands->dispatch_capacity = dispatches;
     commands->binding_capacity = bindings;
+    commands->submission_capacity = submissions;
     commands->stamps = stamps;
     vkd_status status = begin(commands);
     if (status != VKD_OK) {
@@ -259,7 +298,7 @@ static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline,
 {
     vkd_device *device = commands->device;
     if (commands->bound != pipeline->handle)
-        device->vk.vkCmdBindPipeline(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+        device->vk.vkCmdBindPipeline(buffer_of(commands), VK_PIPELINE_BIND_POINT_COMPUTE,
                                      pipeline->handle);
     commands->bound = pipeline->handle;
     if (!pipeline->binding_count)
@@ -275,7 +314,7 @@ static vkd_status bind(vkd_commands *commands, const vkd_pipeline *pipeline,
     VKD_TRY(
         vkd_vk_status(device->context, result, "vkAllocateDescriptorSets for %s", pipeline->name));
     VKD_TRY(write_set(commands, pipeline, slices, set));
-    device->vk.vkCmdBindDescriptorSets(commands->recording.commands, VK_PIPELINE_BIND_POINT_COMPUTE,
+    device->vk.vkCmdBindDescriptorSets(buffer_of(commands), VK_PIPELINE_BIND_POINT_COMPUTE,
                                        pipeline->layout, 0, 1, &set, 0, NULL);
     return VKD_OK;
 }
@@ -291,9 +330,8 @@ static vkd_status wait_for_hazards(vkd_commands *commands, const vkd_slice *slic
     /* A barrier between all dispatches when each is timed: else one's time would contain a part of
      * its neighbours'. */
     if (hazard || (commands->stamps && commands->dispatch_count))
-        vkd_barrier(commands->device, commands->recording.commands,
-                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
-                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+        vkd_barrier(commands->device, buffer_of(commands), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                    VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                     VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
     if (hazard) {
         vkd_hazards_clear(&commands->hazards);
@@ -310,14 +348,14 @@ vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pip
                                  uint32_t push_size, const uint32_t groups[3])
 {
     vkd_device *device = commands->device;
-    VkCommandBuffer buffer = commands->recording.commands;
+    VkCommandBuffer buffer = buffer_of(commands);
     VKD_TRY(check_dispatch(commands, pipeline, slices, slice_count, push_size, groups));
     VKD_TRY(wait_for_hazards(commands, slices, slice_count));
     VKD_TRY(bind(commands, pipeline, slices));
     if (push_size)
         device->vk.vkCmdPushConstants(buffer, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                       push_size, push);
-    uint32_t stamp = STAMP_DISPATCHES + 2 * commands->dispatch_count;
+    uint32_t stamp = dispatch_stamp(commands, commands->dispatch_count);
     if (commands->stamps)
         write_stamp(commands, stamp);
     device->vk.vkCmdDispatch(buffer, groups[0], groups[1], groups[2]);
@@ -328,40 +366,60 @@ vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pip
     return VKD_OK;
 }
 
+vkd_status vkd_commands_cut(vkd_commands *commands)
+{
+    if (commands->ended || commands->submission_count == commands->submission_capacity)
+        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT,
+                        "the recording has room for %u submissions%s",
+                        commands->submission_capacity, commands->ended ? ", and has ended" : "");
+    VKD_TRY(end_submission(commands));
+    return begin_submission(commands);
+}
+
 vkd_status vkd_commands_end(vkd_commands *commands)
 {
-    vkd_device *device = commands->device;
-    write_stamp(commands, STAMP_END);
-    vkd_barrier(device, commands->recording.commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
-    VkResult result = device->vk.vkEndCommandBuffer(commands->recording.commands);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkEndCommandBuffer"));
     commands->ended = true;
-    return VKD_OK;
+    return end_submission(commands);
 }
 
 /* -------------------------------------------------------------------------------------- running */
 
 vkd_status vkd_commands_submit(vkd_commands *commands, uint32_t queue)
 {
+    vkd_device *device = commands->device;
     if (!commands->ended)
-        return vkd_fail(commands->device->context, VKD_INVALID_ARGUMENT,
-                        "the recording has not ended");
-    return vkd_recording_submit(commands->device, &commands->recording, queue);
+        return vkd_fail(device->context, VKD_INVALID_ARGUMENT, "the recording has not ended");
+    for (uint32_t i = 0; i < commands->submission_count; i++) {
+        vkd_status status = vkd_recording_submit(device, &commands->recordings[i], queue);
+        for (uint32_t k = 0; status != VKD_OK && status != VKD_DEVICE_LOST && k < i; k++)
+            (void)!vkd_recording_wait(device, &commands->recordings[k], device->timeout_ns);
+        VKD_TRY(status);
+    }
+    return VKD_OK;
+}
+
+static vkd_status read_stamps(vkd_commands *commands, uint32_t first, uint32_t count)
+{
+    vkd_device *device = commands->device;
+    if (!count)
+        return VKD_OK;
+    VkResult result = device->vk.vkGetQueryPoolResults(
+        device->handle, commands->queries, first, count, count * sizeof(uint64_t),
+        commands->ticks + first, sizeof(uint64_t), VK_QUERY_RESULT_64_BIT);
+    return vkd_vk_status(device->context, result, "vkGetQueryPoolResults");
 }
 
 vkd_status vkd_commands_wait(vkd_commands *commands)
 {
     vkd_device *device = commands->device;
     commands->timed = false;
-    VKD_TRY(vkd_recording_wait(device, &commands->recording, device->timeout_ns));
+    for (uint32_t i = 0; i < commands->submission_count; i++)
+        VKD_TRY(vkd_recording_wait(device, &commands->recordings[i], device->timeout_ns));
     if (!commands->queries)
         return VKD_OK;
-    uint32_t count = STAMP_DISPATCHES + (commands->stamps ? 2 * commands->dispatch_count : 0);
-    VkResult result = device->vk.vkGetQueryPoolResults(device->handle, commands->queries, 0, count,
-                                                       count * sizeof(uint64_t), commands->ticks,
-                                                       sizeof(uint64_t), VK_QUERY_RESULT_64_BIT);
-    VKD_TRY(vkd_vk_status(device->context, result, "vkGetQueryPoolResults"));
+    VKD_TRY(read_stamps(commands, 0, 2 * commands->submission_count));
+    if (commands->stamps)
+        VKD_TRY(read_stamps(commands, dispatch_stamp(commands, 0), 2 * commands->dispatch_count));
     commands->timed = true;
     return VKD_OK;
 }
@@ -385,22 +443,31 @@ static uint64_t interval_ns(const vkd_commands *commands, uint32_t first, uint32
 
 uint64_t vkd_commands_gpu_ns(const vkd_commands *commands)
 {
-    return commands->timed ? interval_ns(commands, STAMP_START, STAMP_END) : 0;
+    return commands->timed
+               ? interval_ns(commands, start_of(0), end_of(commands->submission_count - 1))
+               : 0;
+}
+
+uint64_t vkd_commands_submission_ns(const vkd_commands *commands, uint32_t submission)
+{
+    return commands->timed && submission < commands->submission_count
+               ? interval_ns(commands, start_of(submission), end_of(submission))
+               : 0;
 }
 
 uint64_t vkd_commands_dispatch_ns(const vkd_commands *commands, uint32_t dispatch)
 {
     if (!commands->timed || !commands->stamps || dispatch >= commands->dispatch_count)
         return 0;
-    return interval_ns(commands, STAMP_DISPATCHES + 2 * dispatch,
-                       STAMP_DISPATCHES + 2 * dispatch + 1);
+    const uint32_t start = dispatch_stamp(commands, dispatch);
+    return interval_ns(commands, start, start + 1);
 }
 
 uint64_t vkd_commands_dispatch_start_ns(const vkd_commands *commands, uint32_t dispatch)
 {
     if (!commands->timed || !commands->stamps || dispatch >= commands->dispatch_count)
         return 0;
-    return interval_ns(commands, STAMP_START, STAMP_DISPATCHES + 2 * dispatch);
+    return interval_ns(commands, start_of(0), dispatch_stamp(commands, dispatch));
 }
 
 uint32_t vkd_commands_barrier_count(const vkd_commands *commands)
@@ -419,7 +486,9 @@ void vkd_commands_destroy(vkd_commands *commands)
         for (uint32_t i = 0; i < commands->view_count; i++)
             device->vk.vkDestroyBufferView(device->handle, commands->views[i], NULL);
     }
-    vkd_recording_destroy(device, &commands->recording);
+    for (uint32_t i = 0; i < commands->submission_count; i++)
+        vkd_recording_destroy(device, &commands->recordings[i]);
+    vkd_free(device->context, commands->recordings);
     vkd_free(device->context, commands->views);
     vkd_free(device->context, commands->hazards.ranges);
     vkd_free(device->context, commands->ticks);

@@ -42,8 +42,56 @@ static void adopt_adapter(vkd_device *device, const vkd_adapter *adapter)
     device->instance.vkGetPhysicalDeviceMemoryProperties(adapter->handle, &device->memory);
 }
 
+static vkd_status check_priority(vkd_context *context, const vkd_options *options)
+{
+    if ((unsigned)options->priority <= VKD_PRIORITY_REALTIME)
+        return VKD_OK;
+    return vkd_fail(context, VKD_INVALID_ARGUMENT, "vkd_options.priority is %d, no such priority",
+                    (int)options->priority);
+}
+
+/* Asks for a priority of the queues; false where there is none to be had. */
+static bool ask_for_priority(vkd_device *device, vkd_priority priority, const vkd_features *has,
+                             VkDeviceQueueGlobalPriorityCreateInfoKHR *out)
+{
+    static const VkQueueGlobalPriorityKHR of[] = {
+        [VKD_PRIORITY_LOW] = VK_QUEUE_GLOBAL_PRIORITY_LOW_KHR,
+        [VKD_PRIORITY_HIGH] = VK_QUEUE_GLOBAL_PRIORITY_HIGH_KHR,
+        [VKD_PRIORITY_REALTIME] = VK_QUEUE_GLOBAL_PRIORITY_REALTIME_KHR,
+    };
+    if (priority == VKD_PRIORITY_DEFAULT)
+        return false;
+    if (!has->global_priority_khr && !has->global_priority_ext) {
+        vkd_log(device->context, VKD_LOG_WARNING,
+                "%s has no priorities of queues: vkd_options.priority has no effect",
+                device->caps.name);
+        return false;
+    }
+    *out = (VkDeviceQueueGlobalPriorityCreateInfoKHR){
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_GLOBAL_PRIORITY_CREATE_INFO_KHR,
+        .globalPriority = of[priority],
+    };
+    return true;
+}
+
+/* What a driver says where a priority is not to be had. */
+static bool is_refusal(VkResult result)
+{
+    return result == VK_ERROR_NOT_PERMITTED_KHR || result == VK_ERROR_INITIALIZATION_FAILED;
+}
+
+static VkResult create_handle(const vkd_instance *instance, VkPhysicalDevice physical,
+                              const VkDeviceCreateInfo *info, VkDevice *out)
+{
+    vkd_library_lock();
+    VkResult result = instance->vkCreateDevice(physical, info, NULL, out);
+    vkd_library_unlock();
+    return result;
+}
+
 static vkd_status create_device(vkd_device *device, const vkd_options *options)
 {
+    VKD_TRY(check_priority(device->context, options));
     VKD_TRY(vkd_instance_create(device->context, options->validate, &device->instance));
     vkd_adapter adapter;
     VKD_TRY(choose_adapter(device, options, &adapter));
@@ -52,8 +100,12 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     float priorities[VKD_MAX_IN_FLIGHT];
     for (uint32_t i = 0; i < VKD_MAX_IN_FLIGHT; i++)
         priorities[i] = 1;
-    const VkDeviceQueueCreateInfo queues = {
+    VkDeviceQueueGlobalPriorityCreateInfoKHR priority;
+    VkDeviceQueueCreateInfo queues = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .pNext = ask_for_priority(device, options->priority, &adapter.features, &priority)
+                     ? &priority
+                     : NULL,
         .queueFamilyIndex = device->queue_family,
         .queueCount = wanted < adapter.queue_count ? wanted : adapter.queue_count,
         .pQueuePriorities = priorities,
@@ -90,9 +142,15 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .ppEnabledExtensionNames = adapter.extensions,
     };
     VkDevice handle = VK_NULL_HANDLE;
-    vkd_library_lock();
-    VkResult result = device->instance.vkCreateDevice(adapter.handle, &info, NULL, &handle);
-    vkd_library_unlock();
+    VkResult result = create_handle(&device->instance, adapter.handle, &info, &handle);
+    if (queues.pNext && is_refusal(result)) {
+        vkd_log(device->context, VKD_LOG_WARNING,
+                "%s does not give its queues the priority of vkd_options.priority (%s): it has no "
+                "effect",
+                device->caps.name, vkd_vk_result_name(result));
+        queues.pNext = NULL;
+        result = create_handle(&device->instance, adapter.handle, &info, &handle);
+    }
     VKD_TRY(vkd_vk_status(device->context, result, "vkCreateDevice for %s", device->caps.name));
     vkd_status loaded = vkd_device_load(&device->instance, handle, &device->vk);
     if (loaded != VKD_OK && device->vk.vkDestroyDevice)

@@ -112,6 +112,11 @@ static vkd_status node(const vkd_delegate *delegate, size_t index, vkd_node_info
                            500000,      {1, 1, 1},           125000,   250000};
     return VKD_OK;
 }
+static uint32_t node_submission(const vkd_delegate *delegate, size_t index)
+{
+    (void)delegate;
+    return (uint32_t)index;
+}
 /* The first node makes of the input what the second makes, with a constant, the output of. */
 static vkd_status operand(const vkd_delegate *delegate, size_t node, size_t index,
                           vkd_operand_info *out)
@@ -342,4 +347,5 @@ const vkd_backend_table vkd_backend = {
     .method_wait = method_wait,
     .program_add_data = program_add_data,
     .operand = operand,
+    .node_submission = node_submission,
 };

@@ -27,7 +27,7 @@ static void chains_with_shared_memory(void **state)
             words[i / (PART / 4)][i % (PART / 4)] = gpu_random();
         vkd_buffer buffer = gpu_buffer(g, words, sizeof words);
         vkd_commands *commands;
-        assert_int_equal(vkd_commands_begin(g->device, 30, 60, round & 1, &commands), VKD_OK);
+        assert_int_equal(vkd_commands_begin(g->device, 30, 60, 1, round & 1, &commands), VKD_OK);
         for (uint32_t d = 0; d < 30; d++) {
             uint32_t from = gpu_random() % PARTS,
                      to = (from + 1 + gpu_random() % (PARTS - 1)) % PARTS;
@@ -75,7 +75,7 @@ static void barriers_only_where_needed(void **state)
     for (int stamps = 0; stamps < 2; stamps++) {
         vkd_commands *commands;
         uint32_t expected = 0;
-        assert_int_equal(vkd_commands_begin(g->device, STEPS, 2 * STEPS, stamps, &commands),
+        assert_int_equal(vkd_commands_begin(g->device, STEPS, 2 * STEPS, 1, stamps, &commands),
                          VKD_OK);
         for (int i = 0; i < STEPS; i++) {
             const uint32_t push[] = {PART / 4, 0}, groups[] = {PART / 256, 1, 1};
@@ -112,7 +112,7 @@ static vkd_commands *record_spins(gpu *g, const vkd_buffer *buffer, bool stamps)
     vkd_pipeline pipeline;
     vkd_commands *commands;
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &pipeline), VKD_OK);
-    assert_int_equal(vkd_commands_begin(g->device, 2, 2, stamps, &commands), VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, 2, 2, 1, stamps, &commands), VKD_OK);
     for (int i = 0; i < 2; i++) {
         const vkd_slice slice = {buffer, (uint64_t)i * 512, 4, true};
         assert_int_equal(
@@ -214,7 +214,7 @@ static void wrong_dispatches(void **state)
     };
     vkd_commands *commands;
     const uint32_t push[] = {1, 0}, one[] = {1, 1, 1};
-    assert_int_equal(vkd_commands_begin(g->device, 2, 3, false, &commands), VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, 2, 3, 1, false, &commands), VKD_OK);
     assert_int_equal(vkd_commands_run(commands), VKD_INVALID_ARGUMENT); /* still recording */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const vkd_slice slices[] = {{&buffer, 512, 512, false}, rows[i].slice};
@@ -235,11 +235,11 @@ static void wrong_dispatches(void **state)
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     vkd_commands_destroy(commands);
     /* an empty recording runs */
-    assert_int_equal(vkd_commands_begin(g->device, 0, 0, true, &commands), VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, 0, 0, 1, true, &commands), VKD_OK);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     vkd_commands_destroy(commands);
-    assert_int_equal(vkd_commands_begin(g->device, UINT32_MAX, 0, true, &commands),
+    assert_int_equal(vkd_commands_begin(g->device, UINT32_MAX, 0, 1, true, &commands),
                      VKD_INVALID_ARGUMENT);
     vkd_commands_destroy(NULL);
     vkd_buffer_destroy(g->device, &buffer);
@@ -303,7 +303,7 @@ static void earlier_submissions_are_waited_for(void **state)
         recorded.dispatch = g->device->vk.vkCmdDispatch;
         g->device->vk.vkCmdPipelineBarrier = note_barrier;
         g->device->vk.vkCmdDispatch = note_dispatch;
-        assert_int_equal(vkd_commands_begin(g->device, 1, 2, stamps, &commands), VKD_OK);
+        assert_int_equal(vkd_commands_begin(g->device, 1, 2, 1, stamps, &commands), VKD_OK);
         const uint32_t push[] = {PART / 4, 0};
         const vkd_slice slices[] = {{&buffer, 0, PART, false}, {&buffer, PART, PART, true}};
         assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push,

@@ -251,6 +251,7 @@ static void bench_statistics(void **state)
     assert_true(fabs(runner_number(root, "gpu_min_ms") - (warmup + 1)) < 1e-9);
     assert_true(fabs(runner_number(root, "gpu_median_ms") - (warmup + 5.5)) < 1e-9);
     assert_true(fabs(runner_number(root, "gpu_p90_ms") - (warmup + 9)) < 1e-9);
+    assert_true(runner_number(root, "submissions") == 2);
     assert_true(runner_number(root, "init_ms") >= 0);
     assert_true(runner_number(root, "min_ms") <= runner_number(root, "median_ms"));
     assert_true(runner_number(root, "median_ms") <= runner_number(root, "p90_ms"));

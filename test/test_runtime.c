@@ -117,7 +117,7 @@ static void run_scale(gpu *g)
     assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_READBACK, sizeof y, "y", &out),
                      VKD_OK);
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
-    assert_int_equal(vkd_commands_begin(g->device, 1, 2, false, &commands), VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, 1, 2, 1, false, &commands), VKD_OK);
     const vkd_slice slices[] = {{&in, 0, sizeof x, false}, {&out, 0, sizeof y, true}};
     assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push,
                                            (uint32_t[]){16, 1, 1}),

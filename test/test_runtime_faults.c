@@ -47,7 +47,7 @@ static vkd_status exercise(vkd_device *device)
     if (status == VKD_OK)
         status = vkd_pipeline_get(device, &gpu_scale, &pipeline);
     if (status == VKD_OK)
-        status = vkd_commands_begin(device, 1, 2, true, &commands);
+        status = vkd_commands_begin(device, 1, 2, 1, true, &commands);
     if (status == VKD_OK)
         status = vkd_commands_dispatch(commands, &pipeline, slices, 2, push, sizeof push, groups);
     if (status == VKD_OK)
@@ -375,9 +375,9 @@ static vkd_commands *record_spin(gpu *g, const vkd_buffer *buffer, int dispatche
     vkd_commands *commands;
     const vkd_slice slice = {buffer, 0, buffer->size, true};
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &pipeline), VKD_OK);
-    assert_int_equal(
-        vkd_commands_begin(g->device, (uint32_t)dispatches, (uint32_t)dispatches, true, &commands),
-        VKD_OK);
+    assert_int_equal(vkd_commands_begin(g->device, (uint32_t)dispatches, (uint32_t)dispatches, 1,
+                                        true, &commands),
+                     VKD_OK);
     for (int i = 0; i < dispatches; i++)
         assert_int_equal(vkd_commands_dispatch(commands, &pipeline, &slice, 1, &rounds, 4,
                                                (uint32_t[]){(uint32_t)(buffer->size / 4), 1, 1}),

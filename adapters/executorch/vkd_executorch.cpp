@@ -86,6 +86,7 @@ enum option {
     CACHE_DIR,
     NO_CACHE,
     VALIDATE,
+    PRIORITY,
     ENGINE_OPTIONS,
     TIMEOUT_MS = ENGINE_OPTIONS,
     SELECT,
@@ -94,24 +95,29 @@ enum option {
     LOG_LEVEL,
     MEASURE_BUDGET_MS,
     NO_SELF_CHECK,
+    MAX_SUBMIT_MS,
     OPTION_COUNT
 };
 
 const char *const option_names[OPTION_COUNT] = {
-    "device",  "cache_dir", "no_cache",  "validate",          "timeout_ms",   "select",
-    "variant", "profile",   "log_level", "measure_budget_ms", "no_self_check"};
+    "device",       "cache_dir", "no_cache", "validate",  "priority",          "timeout_ms",
+    "select",       "variant",   "profile",  "log_level", "measure_budget_ms", "no_self_check",
+    "max_submit_ms"};
 
 using text = std::array<char, kMaxOptionValueLength>;
 using settings = std::array<OptionValue, OPTION_COUNT>; /* a value's type is the option's */
 
 const char *const select_names[] = {"auto", "measure", nullptr}; /* vkd_select */
+const char *const priority_names[] = {"default", "low", "high", "realtime",
+                                      nullptr}; /* vkd_priority */
 const char *const level_names[] = {"error", "warning", "info", "debug",
                                    nullptr}; /* vkd_log_level */
 
 settings initial_settings()
 {
-    return {text{}, text{}, false, false, 0, text{{"auto"}}, text{}, false, text{{"warning"}},
-            0,      false};
+    return {text{}, text{},         false,  false, text{{"default"}},
+            0,      text{{"auto"}}, text{}, false, text{{"warning"}},
+            0,      false,          0};
 }
 
 const char *text_of(const settings &all, option which)
@@ -160,6 +166,7 @@ Error take_option(const BackendOption &given, settings *all)
     if (given.value.index() != (*all)[which].index() ||
         (value && !memchr(value->data(), 0, value->size())) || (number && *number < 0) ||
         (value && which == SELECT && index_of(select_names, value->data()) < 0) ||
+        (value && which == PRIORITY && index_of(priority_names, value->data()) < 0) ||
         (value && which == LOG_LEVEL && index_of(level_names, value->data()) < 0)) {
         ET_LOG(Error, "vkdelegate: option %s: a value that it does not take", option_names[which]);
         return Error::InvalidArgument;
@@ -189,12 +196,14 @@ vkd_options options_of(const settings &all)
     options.cache_dir = *text_of(all, CACHE_DIR) ? text_of(all, CACHE_DIR) : nullptr;
     options.variant = *text_of(all, VARIANT) ? text_of(all, VARIANT) : nullptr;
     options.select = static_cast<vkd_select>(index_of(select_names, text_of(all, SELECT)));
+    options.priority = static_cast<vkd_priority>(index_of(priority_names, text_of(all, PRIORITY)));
     options.no_cache = flag_of(all, NO_CACHE);
     options.validate = flag_of(all, VALIDATE);
     options.profile = flag_of(all, PROFILE);
     options.no_self_check = flag_of(all, NO_SELF_CHECK);
     options.timeout_ms = number_of(all, TIMEOUT_MS);
     options.measure_budget_ms = number_of(all, MEASURE_BUDGET_MS);
+    options.max_submit_ms = number_of(all, MAX_SUBMIT_MS);
     return options;
 }
 

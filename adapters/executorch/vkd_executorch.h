@@ -8,16 +8,17 @@
  *
  *   device, cache_dir, variant    text
  *   select                        text: "auto" or "measure"
+ *   priority                      text: "default", "low", "high" or "realtime"
  *   log_level                     text: "error", "warning", "info" or "debug"; default "warning"
  *   no_cache, validate, profile, no_self_check              bool
- *   timeout_ms, measure_budget_ms                           int, 0: the default
+ *   timeout_ms, measure_budget_ms, max_submit_ms            int, 0: the default
  *
  * A name that is not there, a value of another type and a text that is none of those are
  * Error::InvalidArgument, and change nothing. An option holds for what is loaded after it.
  *
- * All delegates whose device, cache_dir, no_cache and validate are equal share one engine, so one
- * device with its pipelines. It goes with the last of them. One whose device was lost is not given
- * to new ones.
+ * All delegates whose device, cache_dir, no_cache, validate and priority are equal share one
+ * engine, so one device with its pipelines. It goes with the last of them. One whose device was
+ * lost is not given to new ones.
  *
  * With an event tracer (ET_EVENT_TRACER_ENABLED) each dispatch is an event "op_id kernel shape" of
  * the delegate call, by the device's time stamps, from the call's start on.

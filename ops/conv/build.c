@@ -57,6 +57,17 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
 
 /* ------------------------------------------------------------------------------------- building */
 
+/* Of the variant that was chosen. */
+static double cost_of(const vkd_selection_info *selection)
+{
+    for (size_t i = 0; i < selection->candidate_count; i++) {
+        const vkd_candidate_info *candidate = &selection->candidates[i];
+        if (!strcmp(candidate->variant, selection->winner))
+            return candidate->measured_us > 0 ? candidate->measured_us : candidate->cost_us;
+    }
+    return 0;
+}
+
 vkd_node vkd_conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_shader shader,
                          uint64_t loops, const void *push, uint32_t push_size)
 {
@@ -65,6 +76,7 @@ vkd_node vkd_conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_s
     node.variant = selection->winner;
     node.shape = selection->problem;
     node.macs = conv2d_macs(&conv->problem);
+    node.cost_us = cost_of(selection);
     return node;
 }
 

@@ -69,6 +69,7 @@ vkd_status vkd_conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, co
     vkd_node node =
         vkd_conv2d_node(lowering, conv, VKD_SHADER_IM2COL, 4 * vkd_loop(4, 0), &push, sizeof push);
     node.macs = 0;
+    node.cost_us = 0;
     vkd_node_linear(&node, lowering->caps, pixels * p->groups * (row / 16));
     node.specs[node.spec_count++] = push.ic_group % 16 == 0 ? 16 : push.ic_group % 4 == 0 ? 4 : 1;
     vkd_node_read(&node, conv->x);

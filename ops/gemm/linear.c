@@ -254,9 +254,10 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     double gemm_cost = tile ? vkd_gemm_cost(tile, &gemm, lowering->caps) : INFINITY;
     if (args->real) /* a dispatch of its own then */
         gemm_cost += costs_of(lowering->caps)->launch;
-    return vkd_linear_cost(p, lowering->caps) <= gemm_cost
-               ? emit_rows(lowering, args, &o, node)
-               : emit_gemm(lowering, args, &o, tile, &gemm, node);
+    const double rows_cost = vkd_linear_cost(p, lowering->caps);
+    node.cost_us = rows_cost <= gemm_cost ? rows_cost : gemm_cost;
+    return rows_cost <= gemm_cost ? emit_rows(lowering, args, &o, node)
+                                  : emit_gemm(lowering, args, &o, tile, &gemm, node);
 }
 
 static const vkd_op rows[] = {

@@ -202,6 +202,7 @@ static void options_by_name(void **)
     const BackendOption wrong[] = {
         option_of("no_such_option", true), option_of("no_cache", 1), option_of("timeout_ms", "1"),
         option_of("timeout_ms", -1),       option_of("select", "x"), option_of("log_level", "loud"),
+        option_of("priority", "highest"),  option_of("priority", 1), option_of("max_submit_ms", -1),
     };
     for (const BackendOption &option : wrong) {
         standin_messages.clear();

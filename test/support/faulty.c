@@ -208,6 +208,37 @@ static VKAPI_ATTR void VKAPI_CALL pretend_families(VkPhysicalDevice device, uint
         out[i].queueCount = queues.count;
 }
 
+/* Priorities of queues that are not there. */
+static struct {
+    bool on;
+    VkResult result;      /* of a vkCreateDevice that asks for one */
+    uint32_t asked, last; /* how often, for which */
+} priorities;
+
+static VkResult pretend_priority(VkDeviceQueueCreateInfo *queue)
+{
+    const VkDeviceQueueGlobalPriorityCreateInfoKHR *asked = queue->pNext;
+    if (!asked)
+        return VK_SUCCESS;
+    assert_int_equal(asked->sType, VK_STRUCTURE_TYPE_DEVICE_QUEUE_GLOBAL_PRIORITY_CREATE_INFO_KHR);
+    priorities.asked++;
+    priorities.last = (uint32_t)asked->globalPriority;
+    queue->pNext = asked->pNext;
+    return priorities.result;
+}
+
+/* The names without that of the extension that is not there. */
+static void without_priorities(VkDeviceCreateInfo *info, const char *names[])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < info->enabledExtensionCount; i++)
+        if (strcmp(info->ppEnabledExtensionNames[i], VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME))
+            names[count++] = info->ppEnabledExtensionNames[i];
+    assert_int_equal(count + 1, info->enabledExtensionCount);
+    info->enabledExtensionCount = count;
+    info->ppEnabledExtensionNames = names;
+}
+
 static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device,
                                                      const VkDeviceCreateInfo *info,
                                                      const VkAllocationCallbacks *callbacks,
@@ -215,9 +246,16 @@ static VKAPI_ATTR VkResult VKAPI_CALL pretend_create(VkPhysicalDevice device,
 {
     VkDeviceCreateInfo changed = *info;
     VkDeviceQueueCreateInfo first = info->pQueueCreateInfos[0];
+    const char *names[64];
     if (queues.count)
         first.queueCount = 1;
     changed.pQueueCreateInfos = &first;
+    if (priorities.on) {
+        without_priorities(&changed, names);
+        VkResult refused = pretend_priority(&first);
+        if (refused != VK_SUCCESS)
+            return refused;
+    }
     return queues.create(device, &changed, callbacks, out);
 }
 
@@ -346,6 +384,17 @@ static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written
     }
 }
 
+/* An extension that every driver has gets another one's name. */
+static void disguise(const char *function, uint32_t count, void *items)
+{
+    if (!priorities.on || strcmp(function, "vkEnumerateDeviceExtensionProperties"))
+        return;
+    VkExtensionProperties *extensions = items;
+    for (uint32_t i = 0; i < count; i++)
+        if (!strcmp(extensions[i].extensionName, VK_KHR_MAINTENANCE_1_EXTENSION_NAME))
+            strcpy(extensions[i].extensionName, VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME);
+}
+
 /* The functions that list: name, type of an item, parameters, arguments. */
 #define LISTING(X)                                                                                 \
     X(vkEnumerateInstanceLayerProperties, VkLayerProperties,                                       \
@@ -367,6 +416,8 @@ static VkResult spoil_list(faulty_oddity oddity, uint32_t room, uint32_t written
         if (oddity == FAULTY_LIST_UNWRITTEN)                                                       \
             return VK_SUCCESS;                                                                     \
         VkResult result = listed_##name arguments;                                                 \
+        if (items && result >= VK_SUCCESS)                                                         \
+            disguise(#name, *count, items);                                                        \
         return oddity ? spoil_list(oddity, room, *count, sizeof(item), count, items) : result;     \
     }
 LISTING(ODD_LIST)
@@ -513,6 +564,19 @@ void faulty_driver_pretend_queues(uint32_t count)
 {
     queues.count = count;
     memset(queues.uses, 0, sizeof queues.uses);
+}
+
+void faulty_driver_pretend_priorities(bool on, int result)
+{
+    priorities.on = on;
+    priorities.result = (VkResult)result;
+    priorities.asked = priorities.last = 0;
+}
+
+uint32_t faulty_driver_priorities(uint32_t *out_last)
+{
+    *out_last = priorities.last;
+    return priorities.asked;
 }
 
 uint32_t faulty_driver_queue_uses(uint32_t queue) { return queues.uses[queue]; }

@@ -45,6 +45,11 @@ void faulty_driver_arm(const char *function, int64_t at, int result);
 /* From now on every queue family seems to have so many queues, while all work goes to its first; 0:
  * ends that. */
 void faulty_driver_pretend_queues(uint32_t count);
+/* From now on devices seem to have VK_KHR_global_priority alone of its kind, on true; a
+ * vkCreateDevice that asks for a priority gives the VkResult `result`. */
+void faulty_driver_pretend_priorities(bool on, int result);
+/* How many have asked since; for what, the last. */
+uint32_t faulty_driver_priorities(uint32_t *out_last);
 /* How many submissions the queue of this number has had since. */
 uint32_t faulty_driver_queue_uses(uint32_t queue);
 /* From now on calls of `function`, one that can fail, are counted; how many there were since. */

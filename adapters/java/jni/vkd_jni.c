@@ -63,7 +63,17 @@ static char *text_of(JNIEnv *env, jbyteArray bytes)
 /* ---------------------------------------------------------------------------------- options */
 
 enum { DEVICE, CACHE_DIR, VARIANT, TEXT_COUNT };
-enum { TIMEOUT_MS, NO_CACHE, VALIDATE, PROFILE, NO_SELF_CHECK, MEASURE, NUMBER_COUNT };
+enum {
+    TIMEOUT_MS,
+    NO_CACHE,
+    VALIDATE,
+    PROFILE,
+    NO_SELF_CHECK,
+    MEASURE,
+    MAX_SUBMIT_MS,
+    PRIORITY,
+    NUMBER_COUNT
+};
 
 typedef struct given_options {
     vkd_options options;
@@ -96,6 +106,8 @@ static bool options_begin(JNIEnv *env, jobjectArray texts, jintArray numbers, gi
         .validate = values[VALIDATE],
         .profile = values[PROFILE],
         .no_self_check = values[NO_SELF_CHECK],
+        .max_submit_ms = (uint32_t)values[MAX_SUBMIT_MS],
+        .priority = (vkd_priority)values[PRIORITY],
         .select = values[MEASURE] ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO,
     };
     return true;

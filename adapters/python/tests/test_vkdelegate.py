@@ -101,6 +101,17 @@ def test_engine_profile_and_devices():
 
 
 @needs_device
+def test_submissions_and_priority():
+    folder = MODELS / "resnet50-fashion"
+    whole = vkdelegate.load(folder / "model.pte", no_cache=True)
+    pieces = vkdelegate.load(folder / "model.pte", no_cache=True, max_submit_ms=1, priority="low")
+    x = array(folder / "input0.f32", whole.inputs[0].shape)
+    np.testing.assert_array_equal(pieces(x), whole(x))
+    assert {node["submission"] for node in whole.profile()} == {0}
+    assert max(node["submission"] for node in pieces.profile()) > 0
+
+
+@needs_device
 def test_threads():
     model = vkdelegate.load(TINY / "model.pte", no_cache=True)
     x = array(TINY / "input0.f32", (1, 3, 13, 17))
@@ -165,6 +176,7 @@ def test_wrong_options():
     raises(vkdelegate.InvalidArgument, "select", vkdelegate.load, TINY / "model.pte", select="x")
     raises(vkdelegate.InvalidArgument, "timeout_ms", vkdelegate.load, TINY / "model.pte",
            timeout_ms=-1)
+    raises(vkdelegate.InvalidArgument, "priority", vkdelegate.Engine, priority="highest")
     raises(vkdelegate.NoDevice, "no such device|no driver|no Vulkan", vkdelegate.Engine, device="no such device")
 
 

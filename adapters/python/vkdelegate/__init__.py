@@ -11,7 +11,8 @@ follow each other, those of different objects run side by side.
 
 Options, of load(), Program.load() and Engine(), are those of vkd_options in vkdelegate.h: device,
 validate, timeout_ms, cache_dir, no_cache, variant, profile, select ("auto" or "measure"),
-measure_budget_ms, no_self_check, no_rewrites, in_flight.
+measure_budget_ms, no_self_check, no_rewrites, in_flight, max_plans, memory_on_demand, max_submit_ms,
+priority ("default", "low", "high" or "realtime").
 """
 
 from __future__ import annotations
@@ -117,10 +118,14 @@ def _log(_user: Any, level: int, message: bytes) -> None:
         _logger.log(_LEVELS[level], "%s", message.decode(errors="replace"))
 
 
-_SELECT = {"auto": 0, "measure": 1}
+_NAMED = {
+    "select": ["auto", "measure"],
+    "priority": ["default", "low", "high", "realtime"],
+}
 _SETTABLE = {
     "device", "validate", "timeout_ms", "cache_dir", "no_cache", "variant", "profile", "select",
-    "measure_budget_ms", "no_self_check", "no_rewrites", "in_flight",
+    "measure_budget_ms", "no_self_check", "no_rewrites", "in_flight", "max_plans",
+    "memory_on_demand", "max_submit_ms", "priority",
 }
 
 
@@ -140,10 +145,11 @@ class _Options:
         if engine is not None:
             self.struct.engine = engine._handle
         for name, value in given.items():
-            if name == "select":
-                if value not in _SELECT:
-                    raise InvalidArgument(f"select: {value!r}, expected one of {', '.join(_SELECT)}")
-                value = _SELECT[value]
+            if name in _NAMED:
+                if value not in _NAMED[name]:
+                    raise InvalidArgument(
+                        f"{name}: {value!r}, expected one of {', '.join(_NAMED[name])}")
+                value = _NAMED[name].index(value)
             elif isinstance(value, (str, os.PathLike)):
                 value = os.fsencode(value)
             elif isinstance(value, int) and value < 0:
@@ -398,6 +404,7 @@ class Method:
                     "variant": info.variant.decode(), "shape": info.shape.decode(),
                     "macs": info.macs, "groups": tuple(info.groups),
                     "start_ns": info.start_ns, "gpu_ns": info.gpu_ns,
+                    "submission": _library.node_submission(self._delegate, i),
                 })
         return nodes
 

@@ -41,6 +41,10 @@ class Options(c.Structure):
         ("skip_rewrites", c.c_uint32),
         ("in_flight", c.c_uint32),
         ("engine", c.c_void_p),
+        ("max_plans", c.c_uint32),
+        ("memory_on_demand", c.c_bool),
+        ("max_submit_ms", c.c_uint32),
+        ("priority", c.c_int),
     ]
 
 
@@ -92,6 +96,7 @@ class MemoryInfo(c.Structure):
         ("io", c.c_uint64),
         ("host", c.c_uint64),
         ("host_peak", c.c_uint64),
+        ("constants_shared", c.c_uint64),
         _MORE,
     ]
 
@@ -168,6 +173,8 @@ _FUNCTIONS: list = [
     ("method_wait", None, None),
     ("program_add_data", c.c_int, [_V, _S]),
     ("program_add_data_bytes", c.c_int, [_V, _V, _N]),
+    ("operand", None, None),
+    ("node_submission", c.c_uint32, [_V, _N]),
 ]
 
 

@@ -13,18 +13,31 @@ public final class Options {
     public boolean noSelfCheck;
     /** Choose kernels by measurement. */
     public boolean measure;
+    /** Milliseconds that a submission may last, so that others who use the device can have it in between. */
+    public int maxSubmitMs;
+    public Priority priority = Priority.DEFAULT;
+
+    /** As vkd_priority: of the device's queues. */
+    public enum Priority {
+        DEFAULT,
+        LOW,
+        HIGH,
+        REALTIME
+    }
 
     byte[][] texts() {
         return new byte[][] {Native.text(device), Native.text(cacheDir), Native.text(variant)};
     }
 
     int[] numbers() {
-        if (timeoutMs < 0) {
-            throw new VkdException(VkdException.Status.INVALID_ARGUMENT, "timeoutMs: " + timeoutMs);
+        if (timeoutMs < 0 || maxSubmitMs < 0 || priority == null) {
+            throw new VkdException(
+                    VkdException.Status.INVALID_ARGUMENT,
+                    "timeoutMs: " + timeoutMs + ", maxSubmitMs: " + maxSubmitMs + ", priority: " + priority);
         }
         return new int[] {
             timeoutMs, noCache ? 1 : 0, validate ? 1 : 0, profile ? 1 : 0, noSelfCheck ? 1 : 0,
-            measure ? 1 : 0
+            measure ? 1 : 0, maxSubmitMs, priority.ordinal()
         };
     }
 }

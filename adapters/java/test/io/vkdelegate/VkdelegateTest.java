@@ -178,6 +178,13 @@ public class VkdelegateTest {
         options.timeoutMs = -1;
         assertFails(Status.INVALID_ARGUMENT, "timeoutMs", () -> new Engine(options));
         options.timeoutMs = 0;
+        options.maxSubmitMs = -1;
+        assertFails(Status.INVALID_ARGUMENT, "maxSubmitMs", () -> new Engine(options));
+        options.maxSubmitMs = 0;
+        options.priority = null;
+        assertFails(Status.INVALID_ARGUMENT, "priority", () -> new Engine(options));
+        options.priority = Options.Priority.LOW; /* a wish */
+        new Engine(options).close();
         options.variant = "no such variant";
         try (Program program = Program.open(TINY.resolve("model.pte").toString())) {
             assertFails(
