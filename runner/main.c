@@ -361,6 +361,17 @@ static run_exit write_reports(run_app *app)
     return result;
 }
 
+static run_exit give_memory(run_app *app)
+{
+    vkd_memory_info memory;
+    run_traffic traffic;
+    app->session.backend->memory(app->session.delegate, &memory);
+    run_exit result = run_traffic_count(&app->session, &traffic);
+    if (!result)
+        app->form->memory(&app->report, &memory, &traffic);
+    return result;
+}
+
 static run_exit give_reports(run_app *app)
 {
     const run_options *options = &app->options;
@@ -388,12 +399,7 @@ static run_exit give_reports(run_app *app)
     }
     if (!result && options->explain)
         app->form->explain(&app->report, &app->session);
-    if (!result && options->memory) {
-        vkd_memory_info memory;
-        app->session.backend->memory(app->session.delegate, &memory);
-        app->form->memory(&app->report, &memory);
-    }
-    return result;
+    return !result && options->memory ? give_memory(app) : result;
 }
 
 static run_exit run_model(run_app *app)

@@ -109,6 +109,21 @@ void run_operands_release(run_operands *operands)
     free(operands->memories);
 }
 
+run_exit run_traffic_count(const run_session *session, run_traffic *out)
+{
+    run_operands o;
+    run_exit result = run_operands_read(session, &o);
+    *out = (run_traffic){.dispatches = o.node_count};
+    for (size_t i = 0; i < o.operand_count && !result; i++) {
+        const run_operand *operand = &o.operands[i];
+        const uint64_t bytes = o.memories[operand->memory].info.bytes;
+        out->read += operand->reads ? bytes : 0;
+        out->written += operand->writes ? bytes : 0;
+    }
+    run_operands_release(&o);
+    return result;
+}
+
 uint64_t run_operands_bytes(const run_operands *operands, size_t node)
 {
     uint64_t bytes = 0;

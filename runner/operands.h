@@ -31,6 +31,14 @@ typedef struct run_operands {
 run_exit run_operands_read(const run_session *session, run_operands *out);
 void run_operands_release(run_operands *operands);
 
+/* What all dispatches of an execution read and write, each with the whole of every memory that it
+ * has to do with. */
+typedef struct run_traffic {
+    size_t dispatches;
+    uint64_t read, written; /* bytes */
+} run_traffic;
+run_exit run_traffic_count(const run_session *session, run_traffic *out);
+
 /* What a node reads and writes, in bytes. */
 uint64_t run_operands_bytes(const run_operands *operands, size_t node);
 bool run_memory_is_scratch(const run_memory *memory);

@@ -9,6 +9,7 @@
 #include "runner/classify.h"
 #include "runner/compare.h"
 #include "runner/generate.h"
+#include "runner/operands.h"
 #include "runner/throughput.h"
 
 typedef struct run_report {
@@ -56,7 +57,7 @@ typedef struct run_report_form {
     void (*throughput)(run_report *report, const run_throughput *throughput);
     void (*profile)(run_report *report, const run_profile *profile);
     void (*explain)(run_report *report, const run_session *session);
-    void (*memory)(run_report *report, const vkd_memory_info *memory);
+    void (*memory)(run_report *report, const vkd_memory_info *memory, const run_traffic *traffic);
     void (*check)(run_report *report, const run_check *check);
     /* A program that could not be run; allowed: it is one that need not. */
     void (*refused)(run_report *report, const char *program, const char *reason, bool allowed);

@@ -272,7 +272,8 @@ static void add_explain(run_report *report, const run_session *session)
     }
 }
 
-static void add_memory(run_report *report, const vkd_memory_info *memory)
+static void add_memory(run_report *report, const vkd_memory_info *memory,
+                       const run_traffic *traffic)
 {
     cJSON *object = cJSON_AddObjectToObject(root_of(report), "memory");
     number(report, object, "constants", (double)memory->constants);
@@ -281,6 +282,9 @@ static void add_memory(run_report *report, const vkd_memory_info *memory)
     number(report, object, "io", (double)memory->io);
     number(report, object, "host", (double)memory->host);
     number(report, object, "host_peak", (double)memory->host_peak);
+    number(report, object, "dispatches", (double)traffic->dispatches);
+    number(report, object, "read", (double)traffic->read);
+    number(report, object, "written", (double)traffic->written);
 }
 
 static cJSON *add_checked(run_report *report, const char *program)

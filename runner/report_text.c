@@ -313,7 +313,8 @@ static void print_bytes(const char *name, uint64_t bytes)
     printf("%-34s  %12" PRIu64 "  %9.2f MiB\n", name, bytes, (double)bytes / (1 << 20));
 }
 
-static void print_memory(run_report *report, const vkd_memory_info *memory)
+static void print_memory(run_report *report, const vkd_memory_info *memory,
+                         const run_traffic *traffic)
 {
     (void)report;
     print_bytes("device: constants", memory->constants);
@@ -322,6 +323,9 @@ static void print_memory(run_report *report, const vkd_memory_info *memory)
     print_bytes("host-visible: inputs and outputs", memory->io);
     print_bytes("host: held after init", memory->host);
     print_bytes("host: peak of init", memory->host_peak);
+    printf("%-34s  %12zu\n", "dispatches of an execution", traffic->dispatches);
+    print_bytes("dispatches: bytes read", traffic->read);
+    print_bytes("dispatches: bytes written", traffic->written);
 }
 
 static void print_failure(run_report *report, const char *file, const char *reason)

@@ -304,7 +304,11 @@ static void reports_as_json(void **state)
     const cJSON *candidates =
         cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(convolutions, 0), "candidates");
     assert_true(runner_number(cJSON_GetArrayItem(candidates, 0), "measured_us") == 11.25);
-    assert_true(runner_number(cJSON_GetObjectItemCaseSensitive(root, "memory"), "host_peak") == 6);
+    const cJSON *memory = cJSON_GetObjectItemCaseSensitive(root, "memory");
+    assert_true(runner_number(memory, "host_peak") == 6);
+    assert_true(runner_number(memory, "dispatches") == 2);
+    assert_true(runner_number(memory, "read") == 1024 + 2048 + 16);
+    assert_true(runner_number(memory, "written") == 2048 + 16);
     cJSON_Delete(root);
     root = runner_json(*state, "--list-devices --json", 0);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "devices")), 1);
@@ -323,6 +327,7 @@ static void reports_as_text(void **state)
                                         "not eligible",
                                         "convolutions: 2, general 2",
                                         "host: peak of init",
+                                        "dispatches: bytes written",
                                         "11.2 us measured"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (!strstr(f->out, parts[i]))
