@@ -361,6 +361,21 @@ static run_exit write_reports(run_app *app)
     return result;
 }
 
+static run_exit give_loads(run_app *app)
+{
+    const size_t count = (size_t)app->options.loads;
+    double *ms = calloc(count, sizeof *ms);
+    run_exit result = ms ? RUN_OK : run_fail_memory();
+    for (size_t i = 0; i < count && !result; i++)
+        result = run_session_load_again(&app->session, &ms[i]);
+    if (!result) {
+        const run_times times = run_times_of(ms, count);
+        app->form->loads(&app->report, &times, count);
+    }
+    free(ms);
+    return result;
+}
+
 static run_exit give_memory(run_app *app)
 {
     vkd_memory_info memory;
@@ -388,6 +403,8 @@ static run_exit give_reports(run_app *app)
         if (!result)
             app->form->throughput(&app->report, &throughput);
     }
+    if (!result && options->loads)
+        result = give_loads(app);
     if (!result && options->profile) {
         run_profile profile;
         result = run_profile_measure(&app->session,
@@ -408,7 +425,7 @@ static run_exit run_model(run_app *app)
     bool runs = options->image_count || options->input_count || options->generate;
     bool times = options->bench || options->throughput || options->profile || options->trace ||
                  options->page;
-    bool reports = times || options->explain || options->memory;
+    bool reports = times || options->explain || options->memory || options->loads;
     run_exit result = options->labels ? run_labels_read(options->labels, &app->labels) : RUN_OK;
     if (!result)
         result = run_session_load(&app->session, options->model, options->method,

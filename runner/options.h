@@ -37,6 +37,7 @@ typedef struct run_options {
 
     int bench;      /* number of runs, 0: no benchmark */
     int throughput; /* number of executions, 0: not measured */
+    int loads;      /* of the model once more; 0: none */
     int in_flight;  /* of them; 0: not given, without --throughput */
     int profile, explain, memory, verify, list_devices, json;
     char *trace, *page; /* files to write */

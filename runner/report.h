@@ -55,6 +55,8 @@ typedef struct run_report_form {
     void (*generated)(run_report *report, const run_generation *generation);
     void (*bench)(run_report *report, const run_bench *bench);
     void (*throughput)(run_report *report, const run_throughput *throughput);
+    /* Of the model beside the first one. */
+    void (*loads)(run_report *report, const run_times *times, size_t count);
     void (*profile)(run_report *report, const run_profile *profile);
     void (*explain)(run_report *report, const run_session *session);
     void (*memory)(run_report *report, const vkd_memory_info *memory, const run_traffic *traffic);

@@ -222,6 +222,14 @@ static void add_throughput(run_report *report, const run_throughput *throughput)
     number(report, object, "images_per_second", throughput->per_second * (double)throughput->batch);
 }
 
+static void add_loads(run_report *report, const run_times *times, size_t count)
+{
+    cJSON *object = cJSON_AddObjectToObject(root_of(report), "loads");
+    number(report, object, "count", (double)count);
+    number(report, object, "load_median_ms", times->median);
+    number(report, object, "load_min_ms", times->min);
+}
+
 static void add_profile(run_report *report, const run_profile *profile)
 {
     cJSON *root = root_of(report);
@@ -357,6 +365,7 @@ const run_report_form run_report_json = {
     .generated = add_generated,
     .bench = add_bench,
     .throughput = add_throughput,
+    .loads = add_loads,
     .profile = add_profile,
     .explain = add_explain,
     .memory = add_memory,

@@ -182,6 +182,13 @@ static void print_throughput(run_report *report, const run_throughput *throughpu
     printf("\n");
 }
 
+static void print_loads(run_report *report, const run_times *times, size_t count)
+{
+    (void)report;
+    printf("%zu loads more on the same engine: median %.2f ms, p90 %.2f, min %.2f\n", count,
+           times->median, times->p90, times->min);
+}
+
 /* The width of each text column of the profile. */
 typedef struct widths {
     int op, shape, kernel, variant;
@@ -378,6 +385,7 @@ const run_report_form run_report_text = {
     .generated = print_generated,
     .bench = print_bench,
     .throughput = print_throughput,
+    .loads = print_loads,
     .profile = print_profile,
     .explain = print_explain,
     .memory = print_memory,

@@ -91,6 +91,10 @@ run_exit run_session_start(const run_options *options, run_session *out)
         path = find_library(found);
     run_exit result = load_library(path, &out->backend);
     add_phase(out, "load the library", start);
+    if (!result && options->loads) {
+        result = run_exit_of(out->backend->engine_create(&out->vkd, &out->engine));
+        out->vkd.engine = out->engine;
+    }
     return result;
 }
 
@@ -152,6 +156,18 @@ run_exit run_session_load(run_session *session, const char *model, const char *m
     session->delegate = backend->method_delegate(session->method);
     run_progress_end();
     return make_args(session);
+}
+
+run_exit run_session_load_again(const run_session *session, double *out_ms)
+{
+    run_session second = *session;
+    const run_options *options = session->options;
+    second.program = NULL, second.method = NULL, second.args = NULL, second.file = NULL;
+    run_exit result = run_session_load(&second, options->model, options->method,
+                                       options->data_files, options->data_file_count);
+    *out_ms = second.init_ms;
+    run_session_unload(&second);
+    return result;
 }
 
 void run_session_set_input(run_session *session, size_t index, const vkd_tensor_info *info,
@@ -238,8 +254,11 @@ void run_session_unload(run_session *session)
 
 void run_session_end(run_session *session)
 {
-    if (session->backend)
-        run_session_unload(session);
+    if (!session->backend)
+        return;
+    run_session_unload(session);
+    if (session->engine)
+        session->backend->engine_destroy(session->engine);
 }
 
 run_exit run_session_devices(run_session *session, vkd_device_info **out, uint32_t *out_count)

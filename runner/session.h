@@ -14,7 +14,8 @@ enum { RUN_PHASES = 4 };
 typedef struct run_session {
     const run_options *options;
     const vkd_backend_table *backend;
-    vkd_options vkd; /* the options as the library takes them */
+    vkd_engine *engine; /* where models are loaded more than once, else null */
+    vkd_options vkd;    /* the options as the library takes them */
     run_log log;
     char *file; /* the program, where it came from standard input */
     vkd_program *program;
@@ -33,6 +34,9 @@ run_exit run_session_start(const run_options *options, run_session *out);
 /* Opens a model with its .ptd files and loads a method; null: "forward". */
 run_exit run_session_load(run_session *session, const char *model, const char *method,
                           char *const *data_files, size_t data_file_count);
+/* Loads the model once more, beside the first and on its engine, and gives it up again; *out_ms as
+ * init_ms. */
+run_exit run_session_load_again(const run_session *session, double *out_ms);
 /* Makes room for another model; run_session_end does it too. */
 void run_session_unload(run_session *session);
 void run_session_end(run_session *session);

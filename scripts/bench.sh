@@ -9,6 +9,9 @@ usage: bench.sh [OPTION...]
   --build-dir DIR      use the programs in this folder; nothing is installed or built
   --quick              few repetitions, to see that everything runs: the times mean little
   --scale              instead: ResNet50's time against input size and against batch
+  --nets               instead: the nets with random weights of bench-targets.tsv, alone
+  --torch              and PyTorch's times beside those of the nets, where python3 has torch
+                       and torchvision
   --save FILE          append the values to FILE, below commit, date, device and driver
   --commit NAME        what --save calls this state of the sources (default: git's)
   --compare OLD        print ratios to the last values in OLD; OLD@COMMIT: to the last of that commit
@@ -22,13 +25,15 @@ END
 
 # ------------------------------------------------------------------------------------------------------------- options
 
-build_dir='' save='' commit='' old='' new='' quick=0 scale=0
+build_dir='' save='' commit='' old='' new='' quick=0 scale=0 nets_only=0 torch=0
 while (($#)); do
     option=$1
     shift
     case $option in
         --quick) quick=1 ;;
         --scale) scale=1 ;;
+        --nets) nets_only=1 ;;
+        --torch) torch=1 ;;
         --help | -h)
             usage
             exit
@@ -142,6 +147,10 @@ mkdir "$XDG_CACHE_HOME"
 # ... and have none where starts are timed.
 no_driver_cache=(env __GL_SHADER_DISK_CACHE=0 MESA_SHADER_CACHE_DISABLE=true MESA_GLSL_CACHE_DISABLE=true)
 
+if ((torch)) && ! python3 -c 'import torch, torchvision' 2>/dev/null; then
+    fail "--torch: there is no python3 that has torch and torchvision"
+fi
+
 # Output to $work/out. On failure `reason` is the first line of what it said; warnings of successful runs are shown at the end.
 try() { # COMMAND...
     local code=0
@@ -226,6 +235,38 @@ median() {
     sort -g | awk '{ value[NR] = $1 } END { if (NR) print (value[int((NR + 1) / 2)] + value[int(NR / 2) + 1]) / 2 }'
 }
 
+# A net of bench-targets.tsv, "net NET TYPE [OPTION...]": rows of its name, and of PyTorch.
+net() { # NAME
+    local words
+    read -ra words <<<"${1#net }"
+    say "$1"
+    if ! try "$build_dir/make-net" "${words[0]}" --type "${words[1]}" "${net_options[@]}" "${words[@]:2}" "$work/net.pte"; then
+        row "$1" ms failed "$reason"
+        return
+    fi
+    bench "$1" "$1/gpu" "$net_runs" "$work/net.pte"
+    rm -f "$work/net.pte"
+    if ((torch)); then
+        pytorch "$1" "${words[@]}"
+    fi
+}
+
+# What it cannot run is told by it, and is no failure.
+pytorch() { # NAME NET TYPE OPTION...
+    if try python3 "$root/scripts/bench_torch.py" --device "$class" --runs "$net_runs" "${net_options[@]}" "${@:2}"; then
+        row "$1/pytorch" ms "$(<"$work/out")"
+    else
+        row "$1/pytorch" ms n/a "$reason"
+    fi
+}
+
+nets() {
+    local name
+    while read -r name; do
+        net "$name"
+    done < <(awk -F '\t' -v device="$class" '$1 == device && $2 ~ /^net / { print $2 }' "$targets")
+}
+
 # Rows NAME and GPU-NAME.
 bench() { # NAME GPU-NAME RUNS MODEL-AND-OPTIONS...
     local name=$1 gpu_name=$2 runs=$3 gpu
@@ -255,6 +296,16 @@ starts() { # NAME VKD-RUN-OPTION...
         value_of init_ms <"$work/out" >>"$work/starts"
     done
     row "$name" ms "$(median <"$work/starts")"
+}
+
+# The model again, beside itself on one engine.
+second_load() { # NAME
+    say "$1"
+    if start --no-cache --loads "$start_count"; then
+        row "$1" ms "$(value_of load_median_ms <"$work/out")"
+    else
+        row "$1" ms failed "$reason"
+    fi
 }
 
 # With eight executions in flight.
@@ -321,8 +372,10 @@ measure_all() {
     starts resnet50/init-cold --no-cache
     start --cache-dir "$work/warm" || true # fills it; a failure comes again
     starts resnet50/init-warm --cache-dir "$work/warm"
+    second_load resnet50/init-second
     pipelined resnet50/pipelined $((runs * 10)) "$resnet50" --input "${resnet50%/*}/input0.f32"
     batch
+    nets
     convs
 }
 
@@ -382,20 +435,22 @@ find_device() {
 
 # How often, and "SIZE BATCH" of --scale.
 plan() {
+    net_options=()
     case $class in
         gpu)
-            runs=300 batch_runs=50 scale_runs=50 start_count=5 conv_ms=300
+            runs=300 net_runs=300 batch_runs=50 scale_runs=50 start_count=5 conv_ms=300
             points=("64 1" "96 1" "128 1" "160 1" "224 1" "320 1" "448 1"
                     "224 2" "224 4" "224 8" "224 16" "224 32" "224 64")
             ;;
         cpu)
-            runs=30 batch_runs=3 scale_runs=10 start_count=5 conv_ms=300
+            runs=30 net_runs=5 batch_runs=3 scale_runs=10 start_count=5 conv_ms=300
             points=("64 1" "96 1" "128 1" "160 1" "224 1" "64 2" "64 4")
             ;;
     esac
     if ((quick)); then
-        runs=3 batch_runs=1 scale_runs=1 start_count=1 conv_ms=1
+        runs=3 net_runs=1 batch_runs=1 scale_runs=1 start_count=1 conv_ms=1
         points=("64 1" "64 2")
+        net_options=(--size 64 --layers 1)
     fi
 }
 
@@ -421,7 +476,7 @@ say device
 find_device
 plan
 name_commit
-if ((scale)); then measure_scale; else measure_all; fi
+if ((scale)); then measure_scale; elif ((nets_only)); then nets; else measure_all; fi
 say ''
 sort -u "$work/warnings" >&2
 print_section >"$work/new"

@@ -23,11 +23,13 @@ case $arguments in
         echo '{"devices": [{"name": "Other", "type": "cpu", "driver_version": 1},'
         echo ' {"name": "Fake (1, 2)", "type": "discrete", "driver_version": 4711}]}'
         ;;
+    *" --loads "*) echo '{"init_ms": 1, "loads": {"count": 5, "load_median_ms": 7.5, "load_min_ms": 6}}' ;;
     *" --throughput "*) echo '{"throughput": {"executions": 5, "in_flight": 4, "per_second": 5, "images_per_second": 4400.5}}' ;;
     *" --bench "*)
         echo 'vkd-run: warning: a fake' >&2
         median=0.3
         [[ $arguments != *resnet.pte* ]] || median=8
+        [[ $arguments != */net.pte* ]] || median=0.9
         printf '{\n\t"model":\t"x",\n\t"median_ms":\t%s,\n\t"gpu_median_ms":\t%s\n}\n' "$median" "$FAKE_GPU"
         ;;
     *) echo '{"model": "x", "device": "Fake (1, 2)", "init_ms": 1.5e3, "inputs": []}' ;;
@@ -45,12 +47,19 @@ END
 cat >"$work/programs/make-net" <<'END'
 #!/usr/bin/env bash
 [[ $FAKE_FAILS != make-net ]] || { echo "make-net: a fake" >&2; exit 5; }
-[[ "$1 $2 $3" == "resnet50 --type int8" ]] || exit 1
-echo "x y.pte: resnet50, seed 1: $(($5 * $7)).5 GMAC"
+[[ $2 == --type && ${@: -1} == *.pte ]] || exit 1
+size=${5:-1} batch=${7:-1}
+echo "x y.pte: $1, seed 1: $((${size/*.pte/1} * ${batch/*.pte/1})).5 GMAC"
 END
-chmod +x "$work/programs"/*
+cat >"$work/bin/python3" <<'END'
+#!/usr/bin/env bash
+[[ $1 != -c ]] || exit "$FAKE_TORCH"
+[[ ${@: -2} == "vit_b16 f16" ]] || { echo "no net of torchvision" >&2; exit 1; }
+echo 0.7
+END
+chmod +x "$work/programs"/* "$work/bin/python3"
 
-export FAKE_FAILS=none FAKE_HELP='' FAKE_GPU=0.25
+export FAKE_FAILS=none FAKE_HELP='' FAKE_GPU=0.25 FAKE_TORCH=1
 failures=0
 wrong() {
     echo "wrong: $*" >&2
@@ -75,9 +84,13 @@ line() { # WORD...
 history=$work/history
 bench 0 --build-dir "$work/programs" --save "$history" --commit first
 line "Fake (1, 2), driver 4711, commit first"
-line resnet50/wall ms 0.300 0.40 0.25 0.75 must
+line resnet50/wall ms 0.300 0.30 0.22 1.00 must
 line resnet50/gpu ms 0.250
-line resnet50/init-cold ms 1500.000 800 400 1.88 missed
+line resnet50/init-cold ms 1500.000 420 300 3.57 missed
+line resnet50/init-second ms 7.500 15 5 0.50 must
+line net resnet50 int8 ms 0.900 0.30 0.22 3.00 missed
+line net swin_t f16 ms 0.900 1.2 0.7 0.75 must
+line net decoder f16 --tokens 128 ms 0.900 3.0 1.5 0.30 aim
 line resnet50/pipelined images/s n/a 4000 8000 this vkd-run has no --throughput
 line resnet50/batch32 images/s 4000.000 8000 20000 0.50 missed
 line resnet50/batch32-pipelined images/s n/a 8000 20000 this vkd-run has no --throughput
@@ -92,17 +105,26 @@ line resnet50/pipelined images/s 4400.500 4000 8000 1.10 must
 line resnet50/batch32-pipelined images/s 4400.500 8000 20000 0.55 missed
 line old: commit first
 line resnet50/wall ms 0.300 0.300 1.000
-line 15 measures in both, 3 only in the old one, 2 only in the new one
+line 36 measures in both, 23 only in the old one, 2 only in the new one
 
 # What fails is in the table, all else is measured.
 FAKE_FAILS=--no-cache bench 1 --build-dir "$work/programs"
-line resnet50/init-cold ms failed 800 400 vkd-run: --no-cache failed
+line resnet50/init-cold ms failed 420 300 vkd-run: --no-cache failed
 line resnet50/init-warm ms 1500.000
 line bench.sh: not everything could be measured
 FAKE_HELP='  --throughput=N' FAKE_FAILS=make-net bench 1 --build-dir "$work/programs"
 line resnet50/batch32 images/s failed 8000 20000 make-net: a fake
 line resnet50/batch32-pipelined images/s failed 8000 20000 make-net: a fake
 line resnet50/pipelined images/s 4400.500
+bench 0 --nets --build-dir "$work/programs"
+line net vit_b16 f16 ms 0.900 1.1 0.6 0.82 must
+FAKE_FAILS=make-net bench 1 --nets --build-dir "$work/programs"
+line net decoder 4w ms failed 1.2 0.6 make-net: a fake
+bench 1 --nets --torch --build-dir "$work/programs"
+line bench.sh: --torch: there is no python3 that has torch and torchvision
+FAKE_TORCH=0 bench 0 --nets --torch --build-dir "$work/programs"
+line net vit_b16 f16/pytorch ms 0.700
+line net decoder 4w/pytorch ms n/a no net of torchvision
 FAKE_FAILS=--list-devices bench 1 --build-dir "$work/programs"
 bench 1 --build-dir "$work"
 line bench.sh: there is no vkd-run in "$work"

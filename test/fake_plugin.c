@@ -189,6 +189,21 @@ static const char *program_method_name(const vkd_program *program, size_t index)
     return index ? NULL : "forward";
 }
 
+/* One, and whether it is there: what is loaded then has to be given it. */
+static char the_engine;
+static bool engine_there;
+static vkd_status engine_create(const vkd_options *options, vkd_engine **out)
+{
+    (void)options;
+    engine_there = true;
+    *out = (vkd_engine *)(void *)&the_engine;
+    return VKD_OK;
+}
+static void engine_destroy(vkd_engine *engine)
+{
+    engine_there = (const char *)(void *)engine != &the_engine;
+}
+
 static vkd_status method_load(vkd_program *program, const char *name, const vkd_options *options,
                               vkd_method **out)
 {
@@ -196,7 +211,7 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
     int status = 0;
     if (sscanf(program->name, "load-%d", &status) == 1)
         return fail(options, status);
-    if (name && strcmp(name, "forward"))
+    if ((name && strcmp(name, "forward")) || engine_there != (options->engine != NULL))
         return fail(options, VKD_NOT_FOUND);
     if (!strcmp(program->name, "data.pte") && program->data_files != 2)
         return fail(options, VKD_INVALID_MODEL);
@@ -323,6 +338,8 @@ const vkd_backend_table vkd_backend = {
     .dtype_name = dtype_name,
     .dtype_size = dtype_size,
     .list_devices = list_devices,
+    .engine_create = engine_create,
+    .engine_destroy = engine_destroy,
     .delegate_device = delegate_device,
     .memory = memory,
     .node_count = two_nodes,

@@ -118,6 +118,7 @@ static void options_without_effect_are_refused(void **state)
         {"--list-devices --select auto", "--select needs a model"},
         {"--list-devices --no-cache", "--no-cache needs a model"},
         {"--list-devices --memory", "--memory needs a model"},
+        {"- --loads 3", "--loads needs a model in a file"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         runner_expect(f, rows[i].line, 1, rows[i].message);
@@ -309,6 +310,10 @@ static void reports_as_json(void **state)
     assert_true(runner_number(memory, "dispatches") == 2);
     assert_true(runner_number(memory, "read") == 1024 + 2048 + 16);
     assert_true(runner_number(memory, "written") == 2048 + 16);
+    cJSON_Delete(root);
+    root = runner_json(*state, "x.pte --loads 3 --json", 0);
+    const cJSON *loads = cJSON_GetObjectItemCaseSensitive(root, "loads");
+    assert_true(runner_number(loads, "count") == 3 && runner_number(loads, "load_min_ms") >= 0);
     cJSON_Delete(root);
     root = runner_json(*state, "--list-devices --json", 0);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "devices")), 1);

@@ -109,7 +109,8 @@ void net_nibbles(building *g, uint32_t n, uint32_t k, uint32_t *out_weight, uint
     *out_scales = net_constant(g, g->dtype, 2, scale_dims, scales);
 }
 
-layer net_layer(building *g, const net_value *x, uint32_t out_c, uint32_t k, const weight_order *order)
+layer net_layer(building *g, const net_value *x, uint32_t out_c, uint32_t k,
+                const weight_order *order)
 {
     const uint32_t padded = (uint32_t)vkd_align_up(out_c, 4);
     int8_t *weight = net_alloc(g, count_of(order->rank, order->dims), 1);

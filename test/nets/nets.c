@@ -98,6 +98,7 @@ static void begin(building *g, const net_row *row, const net_shape *shape)
                     .bits = shape->seed * 0x9e3779b97f4a7c15 + 1};
     g->dtype = g->int8 ? VKD_DTYPE_FLOAT32 : shape->dtype;
     set_default(&g->shape.size, row->usual);
+    g->shape.size = row->usual ? g->shape.size : 0; /* it has no images */
     set_default(&g->shape.batch, 1);
     set_default(&g->shape.tokens, 1);
     set_default(&g->shape.narrow, 1);
