@@ -202,6 +202,26 @@ static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vk
     return vkd_conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
 }
 
+/* Lowers until no kernel is used that is known to be wrong: there are others, or none, which is a
+ * failure. Each round knows one more. */
+static vkd_status lower_checked(vkd_delegate *delegate)
+{
+    vkd_planner *planner = &delegate->planner;
+    vkd_plan *plan;
+    bool wrong = true;
+    while (wrong) {
+        VKD_TRY(vkd_plan_lower(planner, &delegate->context, NULL, &plan));
+        vkd_status status =
+            vkd_tuner_check_kernels(planner->tuner, &plan->graph, &planner->caps, &wrong);
+        if (status == VKD_OK && !wrong)
+            delegate->plan = plan;
+        else
+            vkd_plan_destroy(plan);
+        VKD_TRY(status);
+    }
+    return VKD_OK;
+}
+
 static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_planner *planner = &delegate->planner;
@@ -209,8 +229,7 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_arena_init(&arena, &delegate->context);
     vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
-    return status == VKD_OK ? vkd_plan_lower(planner, &delegate->context, NULL, &delegate->plan)
-                            : status;
+    return status == VKD_OK ? lower_checked(delegate) : status;
 }
 
 /* The plan for the file's shapes, made with a tuner: what that finds out is written down in any
@@ -315,6 +334,7 @@ static vkd_status check_numbers(vkd_context *context, const vkd_options *options
         {"skip_rewrites", options->skip_rewrites, ALL_REWRITES},
         {"in_flight", options->in_flight, VKD_MAX_IN_FLIGHT},
         {"max_plans", options->max_plans, VKD_MAX_PLANS},
+        {"self_check", (uint32_t)options->self_check, VKD_SELF_CHECK_ALL},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value > numbers[i].most)

@@ -116,6 +116,14 @@ uint32_t vkd_node_submission(const vkd_delegate *delegate, size_t index)
                : 0;
 }
 
+const char *vkd_node_check(const vkd_delegate *delegate, size_t index)
+{
+    if (!delegate || index >= delegate->plan->graph.node_count)
+        return NULL;
+    return vkd_facts_verdict(delegate->commons.facts, vkd_device_caps(delegate->device),
+                             &delegate->plan->graph.nodes[index]);
+}
+
 vkd_status vkd_describe_operand(const vkd_delegate *delegate, size_t node, size_t index,
                                 vkd_operand_info *out)
 {

@@ -58,4 +58,5 @@ const vkd_backend_table vkd_backend = {
     .program_add_data_bytes = vkd_program_add_data_bytes,
     .operand = vkd_describe_operand,
     .node_submission = vkd_node_submission,
+    .node_check = vkd_node_check,
 };

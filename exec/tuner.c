@@ -1,4 +1,5 @@
 #include "exec/tuner.h"
+#include "exec/kernel_check.h"
 #include "exec/measure.h"
 #include "graph/plan.h"
 #include "runtime/base/cache_file.h"
@@ -8,6 +9,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Time for measuring; for getting ready to: operands, memory, compiling. */
@@ -20,10 +22,15 @@ struct vkd_tuner {
     vkd_context *context;
     vkd_facts *facts;
     vkd_tuning_file *file; /* one of theirs */
-    bool measures, checks;
+    bool measures;
+    vkd_self_check checks;
+    double start_us;
     span limit, spent;
     uint32_t measured, checked; /* problems that were timed, candidates that were checked */
     double check_us;            /* what that took */
+    uint32_t kernels;           /* that were checked beside */
+    double kernels_us;
+    uint32_t kernels_left;
 };
 
 static const double default_budget_us = 2e6, preparing_factor = 4;
@@ -167,7 +174,8 @@ vkd_status vkd_tuner_create(vkd_device *device, vkd_facts *facts, const vkd_opti
         .context = context,
         .facts = facts,
         .measures = options->select == VKD_SELECT_MEASURE,
-        .checks = !options->no_self_check,
+        .checks = options->no_self_check ? VKD_SELF_CHECK_NONE : options->self_check,
+        .start_us = vkd_now_us(),
         .limit = {budget_us, preparing_factor * budget_us},
     };
     vkd_status status = open_file(tuner);
@@ -186,8 +194,12 @@ static void report(const vkd_tuner *tuner)
                 "measured kernels for %u shapes in %.0f ms, prepared in %.0f ms", tuner->measured,
                 tuner->spent.measuring_us * 1e-3, tuner->spent.preparing_us * 1e-3);
     if (tuner->checked)
-        vkd_log(context, VKD_LOG_INFO, "checked %u kernels in %.0f ms", tuner->checked,
+        vkd_log(context, VKD_LOG_INFO, "checked %u variants in %.0f ms", tuner->checked,
                 tuner->check_us * 1e-3);
+    if (tuner->kernels)
+        vkd_log(context, VKD_LOG_INFO,
+                "checked %u other kernels in %.0f ms, %u are left to later starts", tuner->kernels,
+                tuner->kernels_us * 1e-3, tuner->kernels_left);
 }
 
 void vkd_tuner_destroy(vkd_tuner *tuner)
@@ -562,7 +574,7 @@ vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candida
     vkd_tensor_id result;
     vkd_context before;
     *out = true;
-    if (!tuner->checks)
+    if (tuner->checks == VKD_SELF_CHECK_NONE)
         return VKD_OK;
     vkd_arena_init(&arena, tuner->context);
     vkd_graph_init(&graph, &arena);
@@ -573,4 +585,158 @@ vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candida
     status = unmute(tuner->context, &before, status);
     vkd_arena_release(&arena);
     return status;
+}
+
+/* ----------------------------------------------------------------------------- kernels of a graph
+ */
+
+static const char *const verdict_texts[] = {
+    [VKD_VERDICT_WRONG] = "wrong",
+    [VKD_VERDICT_RIGHT] = "right",
+    [VKD_VERDICT_LONG] = "too long for the time given",
+    [VKD_VERDICT_NONE] = "not interpreted",
+};
+
+/* The nodes of one kernel with the same constants: of the least bytes, and how many. */
+typedef struct kernel_use {
+    uint64_t key, bytes;
+    size_t node, count;
+} kernel_use;
+
+static void name_kernel(const vkd_node *node, char subject[40])
+{
+    snprintf(subject, 40, "kernel %016llx", (unsigned long long)vkd_kernel_key(node));
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const kernel_use *left = a, *right = b;
+    if (left->key != right->key)
+        return left->key < right->key ? -1 : 1;
+    if (left->bytes != right->bytes)
+        return left->bytes < right->bytes ? -1 : 1;
+    return (left->node > right->node) - (left->node < right->node);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const kernel_use *left = a, *right = b;
+    return left->count != right->count ? left->count < right->count ? 1 : -1 : by_key(a, b);
+}
+
+/* Each kernel with its constants once. */
+static size_t find_uses(const vkd_graph *graph, kernel_use *uses)
+{
+    size_t count = 0, kept = 0;
+    for (size_t i = 0; i < graph->node_count; i++)
+        if (!*graph->nodes[i].variant)
+            uses[count++] = (kernel_use){vkd_kernel_key(&graph->nodes[i]),
+                                         vkd_kernel_bytes(graph, &graph->nodes[i]), i, 1};
+    qsort(uses, count, sizeof *uses, by_key);
+    for (size_t i = 0; i < count; i++)
+        if (kept && uses[kept - 1].key == uses[i].key)
+            uses[kept - 1].count++;
+        else
+            uses[kept++] = uses[i];
+    qsort(uses, kept, sizeof *uses, by_count);
+    return kept;
+}
+
+static bool has_time_to_check(const vkd_tuner *tuner)
+{
+    const double share = 0.1;
+    return tuner->checks == VKD_SELF_CHECK_ALL || !tuner->kernels ||
+           tuner->kernels_us < share * (vkd_now_us() - tuner->start_us);
+}
+
+/* One that takes too long is known as that, unless all are to be checked. */
+static bool is_known(const vkd_tuner *tuner, const vkd_node *node, uint64_t *out)
+{
+    char subject[40];
+    name_kernel(node, subject);
+    return find_fact(tuner, subject, vkd_shaders[node->shader].name, out) &&
+           (*out != VKD_VERDICT_LONG || tuner->checks != VKD_SELF_CHECK_ALL);
+}
+
+static vkd_status check_kernel(vkd_tuner *tuner, const vkd_graph *graph, const vkd_node *node,
+                               uint64_t *out)
+{
+    const uint64_t some = 400000, many = 40000000; /* about 10 ms, and a second */
+    const char *name = vkd_shaders[node->shader].name;
+    const vkd_caps *caps = vkd_device_caps(tuner->device);
+    char subject[40];
+    vkd_kernel_check check;
+    vkd_context before;
+    double start = vkd_now_us();
+    mute(tuner->context, &before);
+    vkd_status status = vkd_kernel_check_run(
+        tuner->device, graph, node, tuner->checks == VKD_SELF_CHECK_ALL ? many : some, &check);
+    VKD_TRY(unmute(tuner->context, &before, status));
+    tuner->kernels++;
+    tuner->kernels_us += vkd_now_us() - start - check.run_us;
+    if (status != VKD_OK) /* for want of memory, say: the question stays open */
+        return VKD_OK;
+    *out = check.verdict;
+    if (*out == VKD_VERDICT_WRONG)
+        vkd_log(tuner->context, VKD_LOG_WARNING,
+                "%s, driver 0x%x: kernel '%s' of operator '%s' computes wrong results (%s) and is "
+                "not used",
+                caps->name, caps->driver_version, name, node->op, check.difference);
+    else
+        vkd_log(tuner->context, VKD_LOG_DEBUG,
+                "kernel '%s' of operator '%s', checked in %.1f ms: %s", name, node->op,
+                (vkd_now_us() - start) * 1e-3, verdict_texts[*out]);
+    name_kernel(node, subject);
+    return set_fact(tuner, subject, name, *out);
+}
+
+static vkd_status check_uses(vkd_tuner *tuner, const vkd_graph *graph, const kernel_use *uses,
+                             size_t count, vkd_caps *caps, bool *out_wrong)
+{
+    tuner->kernels_left = 0;
+    for (size_t i = 0; i < count; i++) {
+        const vkd_node *node = &graph->nodes[uses[i].node];
+        uint64_t verdict = VKD_VERDICT_RIGHT;
+        if (!is_known(tuner, node, &verdict)) {
+            if (has_time_to_check(tuner))
+                VKD_TRY(check_kernel(tuner, graph, node, &verdict));
+            else
+                tuner->kernels_left++;
+        }
+        if (verdict != VKD_VERDICT_WRONG)
+            continue;
+        caps->wrong[node->shader / 64] |= UINT64_C(1) << node->shader % 64;
+        *out_wrong = true;
+    }
+    return VKD_OK;
+}
+
+vkd_status vkd_tuner_check_kernels(vkd_tuner *tuner, const vkd_graph *graph, vkd_caps *caps,
+                                   bool *out_wrong)
+{
+    *out_wrong = false;
+    if (tuner->checks == VKD_SELF_CHECK_NONE || !graph->node_count)
+        return VKD_OK;
+    kernel_use *uses = vkd_alloc(tuner->context, graph->node_count, sizeof *uses);
+    if (!uses)
+        return vkd_fail_memory(tuner->context, "kernels to check");
+    const size_t count = find_uses(graph, uses);
+    vkd_status status = check_uses(tuner, graph, uses, count, caps, out_wrong);
+    vkd_free(tuner->context, uses);
+    return status;
+}
+
+const char *vkd_facts_verdict(vkd_facts *facts, const vkd_caps *caps, const vkd_node *node)
+{
+    char subject[40];
+    uint64_t verdict;
+    if (*node->variant)
+        return "as a variant";
+    name_kernel(node, subject);
+    pthread_mutex_lock(&facts->mutex);
+    const bool known =
+        facts->files[caps->dot] && vkd_tuning_file_find(facts->files[caps->dot], subject,
+                                                        vkd_shaders[node->shader].name, &verdict);
+    pthread_mutex_unlock(&facts->mutex);
+    return known && verdict <= VKD_VERDICT_NONE ? verdict_texts[verdict] : "not yet";
 }

@@ -118,6 +118,18 @@ typedef enum vkd_select {
                             the tuning file has the   shapes */
 } vkd_select;
 
+/* Before a kernel is used for the first time on a device, it is run on made-up data, and a part of
+ * the results is compared with plain C. One that fails is not used there: another one is where
+ * there is one for the same, else the model is refused (VKD_UNSUPPORTED). Verdicts are kept in the
+ * tuning file, by device, driver and version of the kernels. */
+typedef enum vkd_self_check {
+    /* each variant of a convolution that is chosen, and of the other kernels so many that it takes
+     * less than a tenth of vkd_init's time, one at least; later ones go on */
+    VKD_SELF_CHECK_AUTO = 0,
+    VKD_SELF_CHECK_NONE, /* what is remembered is not asked either */
+    VKD_SELF_CHECK_ALL
+} vkd_self_check;
+
 /* An existing Vulkan device to work on instead of one of our own. Everything stays the caller's and
  * must outlive the object. The queue must support compute. lock/unlock, when set, are called around
  * every use of the queue. */
@@ -208,10 +220,7 @@ typedef struct vkd_options {
     /* How long one vkd_init may measure; 0: 2000. Getting ready for it, compiling above all, may
      * take four times as long beside. What was not measured then is left to the next one. */
     uint32_t measure_budget_ms;
-    /* The first time that a kernel is used for a shape on a device, it is run on made-up data and a
-     * sample of the results is compared with plain C; a kernel that fails is not used there, which
-     * is a warning in the log and remembered in the tuning file. */
-    bool no_self_check;
+    bool no_self_check;     /* the same as self_check = VKD_SELF_CHECK_NONE, which is newer */
     uint32_t skip_rewrites; /* a set of vkd_rewrites to leave out (for tests) */
 
     /* How many executions may be in flight at once, see vkd_submit; 0: 1, VKD_MAX_IN_FLIGHT at
@@ -248,6 +257,8 @@ typedef struct vkd_options {
      * default it often wants a privilege), a warning says so, and the default is used. One of those
      * that choose a device: the engine's where there is one, not read with `vulkan`. */
     vkd_priority priority;
+
+    vkd_self_check self_check;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64
@@ -449,6 +460,11 @@ VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, 
  * on, in the next one; the last node's plus 1 is their number. */
 VKD_API uint32_t vkd_node_submission(const vkd_delegate *delegate, size_t index);
 
+/* What the self-check (vkd_options.self_check) says of a node's kernel on this device, for people:
+ * "right", "not yet", "too long for the time given", "not interpreted", "as a variant" for those
+ * that are checked while they are chosen; null out of range. */
+VKD_API const char *vkd_node_check(const vkd_delegate *delegate, size_t index);
+
 /* What a node reads or writes. */
 typedef struct vkd_operand_info {
     /* which memory: operands with the same number are views of the same bytes */
@@ -626,6 +642,7 @@ typedef struct vkd_backend_table {
 
     vkd_status (*operand)(const vkd_delegate *, size_t, size_t, vkd_operand_info *);
     uint32_t (*node_submission)(const vkd_delegate *, size_t);
+    const char *(*node_check)(const vkd_delegate *, size_t);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

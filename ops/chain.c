@@ -60,12 +60,18 @@ static bool has_series(const chain_args *args)
     return false;
 }
 
-static vkd_shader shader_of(const chain_args *args)
+/* The larger modules do what the smaller ones do, for a device that is wrong about one of those. */
+static vkd_shader shader_of(const vkd_caps *caps, const chain_args *args)
 {
     static const vkd_shader shaders[2][2] = {
         {VKD_SHADER_CHAIN_SHORT, VKD_SHADER_CHAIN_LONG},
         {VKD_SHADER_CHAIN_EXP_SHORT, VKD_SHADER_CHAIN_EXP_LONG}};
-    return shaders[has_series(args)][args->step_count > CHAIN_SHORT];
+    const int series = has_series(args), is_long = args->step_count > CHAIN_SHORT;
+    for (int i = series; i < 2; i++)
+        for (int k = is_long; k < 2; k++)
+            if (!vkd_kernel_refuses(caps, shaders[i][k]))
+                return shaders[i][k];
+    return shaders[series][is_long];
 }
 
 /* An int8 result is for operators that want images; the layout of others is the operands'. */
@@ -112,7 +118,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const vkd_tensor *tensors = lowering->graph->tensors;
     const bool walks = is_walked(&walk);
     vkd_node node =
-        vkd_op_node(lowering, shader_of(args),
+        vkd_op_node(lowering, shader_of(lowering->caps, args),
                     3 * vkd_loop(4 * VKD_TRIPLE_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     for (int i = 0; i < CHAIN_INPUTS; i++)

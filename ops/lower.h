@@ -234,9 +234,19 @@ static inline const char *vkd_loops_refuse(const vkd_caps *caps, uint64_t loops)
                : NULL;
 }
 
-/* Null if the build has a kernel, else why it cannot be used. */
+_Static_assert(VKD_SHADER_COUNT <= 64 * VKD_KERNEL_WORDS, "a bit for each kernel");
+
+static inline bool vkd_kernel_is_wrong(const vkd_caps *caps, vkd_shader shader)
+{
+    return caps->wrong[shader / 64] >> shader % 64 & 1;
+}
+
+/* Null if the build has a kernel, and the self-check nothing against it, else why it cannot be
+ * used. */
 static inline const char *vkd_kernel_refuses(const vkd_caps *caps, vkd_shader shader)
 {
+    if (vkd_kernel_is_wrong(caps, shader))
+        return "its kernel computes wrong results on this device";
     return caps->left_out & vkd_shaders[shader].family ? "its kernel is left out of this build"
                                                        : NULL;
 }

@@ -106,6 +106,7 @@ static run_exit fill_rows(run_session *session, double *samples, run_profile *pr
         run_exit result = run_exit_of(session->backend->node(session->delegate, i, &row->node));
         if (result)
             return result;
+        row->check = session->backend->node_check(session->delegate, i);
         row->us = run_times_of(samples + i * profile->runs, profile->runs).median;
         profile->nodes_us += row->us;
         profile->macs += row->node.macs;

@@ -24,6 +24,7 @@ run_exit run_bench_measure(run_session *session, size_t runs, run_bench *out);
 typedef struct run_profile_row {
     vkd_node_info node; /* its texts belong to the delegate */
     double us;          /* median of the executions */
+    const char *check;  /* vkd_node_check */
 } run_profile_row;
 
 typedef struct run_profile {

@@ -179,8 +179,10 @@ static void fill_tables(run_options *o, option_tables *t)
               "HOW"),
         VALUE("measure-ms", 0, measure_ms, "how long --select measure may measure (default: 2000)",
               "MS"),
-        FLAG("no-self-check", 0, no_self_check,
-             "do not test a variant before its first use on a device"),
+        VALUE("self-check", 0, self_check_text,
+              "which kernels to test before their first use on a device: none, auto (what takes "
+              "less than a tenth of the start) or all",
+              "HOW"),
         VALUE("max-submit", 0, max_submit_ms,
               "cut executions into submissions of at most so long, for others who use the device",
               "MS"),
@@ -264,7 +266,8 @@ static run_exit parse_temperature(const char *text, double *out)
 static run_exit parse_values(run_options *options)
 {
     run_exit result = RUN_OK;
-    unsigned dot = VKD_DOT_AUTO, select = VKD_SELECT_AUTO, priority = VKD_PRIORITY_DEFAULT;
+    unsigned dot = VKD_DOT_AUTO, select = VKD_SELECT_AUTO, self_check = VKD_SELF_CHECK_AUTO,
+             priority = VKD_PRIORITY_DEFAULT;
     if (options->mean_text)
         result = parse_triple("mean", options->mean_text, options->mean);
     if (!result && options->std_text)
@@ -276,11 +279,14 @@ static run_exit parse_values(run_options *options)
     if (!result && options->priority_text)
         result =
             parse_name("priority", "default,low,high,realtime", options->priority_text, &priority);
+    if (!result && options->self_check_text)
+        result = parse_name("self-check", "auto,none,all", options->self_check_text, &self_check);
     if (!result && options->temperature_text)
         result = parse_temperature(options->temperature_text, &options->temperature);
     options->int8_dot = (vkd_int8_dot)dot;
     options->select = (vkd_select)select;
     options->priority = (vkd_priority)priority;
+    options->self_check = (vkd_self_check)self_check;
     return result;
 }
 
@@ -333,7 +339,7 @@ static run_exit check_effects(const run_options *o)
         {"--timeout", o->timeout_ms, device, "a model"},
         {"--variant", o->variant, device, "a model"},
         {"--select", o->select_text, device, "a model"},
-        {"--no-self-check", o->no_self_check, device, "a model"},
+        {"--self-check", o->self_check_text, device, "a model"},
         {"--int8-dot", o->int8_dot_text, device, "a model"},
         {"--max-submit", o->max_submit_ms, device, "a model"},
         {"--priority", o->priority_text, device, "a model"},
@@ -534,11 +540,11 @@ void run_options_print_help(const run_options *options)
 void run_options_release(run_options *options)
 {
     char *const strings[] = {
-        options->output,   options->labels,        options->device,           options->library,
-        options->method,   options->variant,       options->cache_dir,        options->mean_text,
-        options->std_text, options->int8_dot_text, options->select_text,      options->prompt,
-        options->stop,     options->prefill,       options->temperature_text, options->trace,
-        options->page,     options->priority_text};
+        options->output,   options->labels,        options->device,       options->library,
+        options->method,   options->variant,       options->cache_dir,    options->mean_text,
+        options->std_text, options->int8_dot_text, options->select_text,  options->self_check_text,
+        options->prompt,   options->stop,          options->prefill,      options->temperature_text,
+        options->trace,    options->page,          options->priority_text};
     for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
         free(strings[i]);
     for (size_t i = 0; options->inputs && options->inputs[i]; i++)

@@ -45,7 +45,8 @@ typedef struct run_options {
     char *device, *library, *method, *variant, *cache_dir;
     vkd_int8_dot int8_dot;
     vkd_select select;
-    int measure_ms, no_self_check;
+    vkd_self_check self_check;
+    int measure_ms;
     int max_submit_ms; /* 0: not given */
     vkd_priority priority;
     int timeout_ms, validate, no_cache, no_rewrites, verbose;
@@ -53,7 +54,8 @@ typedef struct run_options {
     int help, version; /* answered with text on stdout, nothing is run */
 
     poptContext context; /* owns model and images */
-    char *mean_text, *std_text, *int8_dot_text, *select_text, *temperature_text, *priority_text;
+    char *mean_text, *std_text, *int8_dot_text, *select_text, *self_check_text, *temperature_text;
+    char *priority_text;
 } run_options;
 
 /* Parses and checks: an option that would have no effect is refused. On RUN_USAGE the reason was

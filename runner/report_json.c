@@ -242,6 +242,7 @@ static void add_profile(run_report *report, const run_profile *profile)
         text(report, node, "shape", info->shape);
         text(report, node, "kernel", info->kernel);
         text(report, node, "variant", info->variant);
+        text(report, node, "self_check", profile->rows[i].check);
         number(report, node, "macs", (double)info->macs);
         number(report, node, "gpu_us", profile->rows[i].us);
         number(report, node, "gops", run_gops(info->macs, profile->rows[i].us));

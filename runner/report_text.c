@@ -289,6 +289,28 @@ static void print_winners(const vkd_selection_info *selections, size_t count)
     printf("\n");
 }
 
+/* How many dispatches' kernels each verdict is of. */
+static void print_checks(const run_session *session)
+{
+    enum { VERDICTS = 8 };
+    struct {
+        const char *text;
+        size_t count;
+    } verdicts[VERDICTS] = {0};
+    for (size_t i = 0; i < session->backend->node_count(session->delegate); i++) {
+        const char *text = session->backend->node_check(session->delegate, i);
+        size_t v = 0;
+        while (v < VERDICTS - 1 && verdicts[v].text && strcmp(verdicts[v].text, text))
+            v++;
+        verdicts[v].text = text;
+        verdicts[v].count++;
+    }
+    printf("dispatches, by the self-check of their kernels:");
+    for (size_t v = 0; v < VERDICTS && verdicts[v].text; v++)
+        printf("%s %zu %s", v ? "," : "", verdicts[v].count, verdicts[v].text);
+    printf("\n");
+}
+
 static void print_explain(run_report *report, const run_session *session)
 {
     size_t count = session->backend->selection_count(session->delegate);
@@ -312,6 +334,7 @@ static void print_explain(run_report *report, const run_session *session)
     }
     if (!report->failed)
         print_winners(selections, count);
+    print_checks(session);
     free(selections);
 }
 

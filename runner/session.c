@@ -77,7 +77,7 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .variant = options->variant,
         .select = options->select,
         .measure_budget_ms = (uint32_t)options->measure_ms,
-        .no_self_check = options->no_self_check,
+        .self_check = options->self_check,
         .int8_dot = options->int8_dot,
         .no_rewrites = options->no_rewrites,
         .max_submit_ms = (uint32_t)options->max_submit_ms,

@@ -117,6 +117,11 @@ static uint32_t node_submission(const vkd_delegate *delegate, size_t index)
     (void)delegate;
     return (uint32_t)index;
 }
+static const char *node_check(const vkd_delegate *delegate, size_t index)
+{
+    (void)delegate;
+    return index ? "not yet" : "right";
+}
 /* The first node makes of the input what the second makes, with a constant, the output of. */
 static vkd_status operand(const vkd_delegate *delegate, size_t node, size_t index,
                           vkd_operand_info *out)
@@ -365,4 +370,5 @@ const vkd_backend_table vkd_backend = {
     .program_add_data = program_add_data,
     .operand = operand,
     .node_submission = node_submission,
+    .node_check = node_check,
 };

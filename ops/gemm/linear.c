@@ -232,6 +232,14 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
     return vkd_dequantize(lowering, gemm.y, y, args->real_scale, args->real_zero);
 }
 
+/* The rows' kernel where that costs less, or where there is nothing else; not where it is refused
+ * and there is. */
+static bool takes_rows(const vkd_lowering *lowering, const linear_problem *p, double gemm_cost)
+{
+    const bool refused = vkd_kernel_refuses(lowering->caps, kernels[kernel_for(p)].shader);
+    return refused ? isinf(gemm_cost) : vkd_linear_cost(p, lowering->caps) <= gemm_cost;
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const linear_args *args = arguments;
@@ -254,10 +262,10 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     double gemm_cost = tile ? vkd_gemm_cost(tile, &gemm, lowering->caps) : INFINITY;
     if (args->real) /* a dispatch of its own then */
         gemm_cost += costs_of(lowering->caps)->launch;
-    const double rows_cost = vkd_linear_cost(p, lowering->caps);
-    node.cost_us = rows_cost <= gemm_cost ? rows_cost : gemm_cost;
-    return rows_cost <= gemm_cost ? emit_rows(lowering, args, &o, node)
-                                  : emit_gemm(lowering, args, &o, tile, &gemm, node);
+    const bool by_rows = takes_rows(lowering, p, gemm_cost);
+    node.cost_us = by_rows ? vkd_linear_cost(p, lowering->caps) : gemm_cost;
+    return by_rows ? emit_rows(lowering, args, &o, node)
+                   : emit_gemm(lowering, args, &o, tile, &gemm, node);
 }
 
 static const vkd_op rows[] = {

@@ -67,10 +67,15 @@ static uint32_t form_of(const vkd_view *b)
     return are_groups(b, 2, 1) ? VKD_B_ROWS : are_groups(b, 1, 2) ? VKD_B_COLUMNS : VKD_B_STRIDED;
 }
 
-/* Rows below which a workgroup shares k, and of how many invocations. */
+/* Rows below which a workgroup shares k, and of how many invocations; where one of the kernels is
+ * refused, it is the other one. */
 static uint32_t lanes_of(const vkd_caps *caps, const matmul_params *p)
 {
     enum { FEW = 65536, SHORT = 64 };
+    if (vkd_kernel_refuses(caps, VKD_SHADER_MATMUL_ROWS))
+        return 1;
+    if (vkd_kernel_refuses(caps, VKD_SHADER_MATMUL))
+        return 32;
     uint64_t tiles = (uint64_t)p->batch * vkd_divide_up(p->m, 4) * vkd_divide_up(p->n, 4);
     if (caps->type == VKD_TYPE_CPU)
         return 1;

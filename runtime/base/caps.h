@@ -22,6 +22,8 @@ enum { VKD_CPU_MAX_LOOPS = 65535 };
 #define VKD_VENDOR_NVIDIA 0x10deu
 #define VKD_VENDOR_QUALCOMM 0x5143u
 
+enum { VKD_KERNEL_WORDS = 4 }; /* 64 kernels each */
+
 typedef struct vkd_caps {
     char name[256];
     vkd_device_type type;
@@ -57,6 +59,7 @@ typedef struct vkd_caps {
     bool matrix_int8, matrix_f16;
     vkd_int8_dot dot;  /* the flavour in use, never VKD_DOT_AUTO */
     uint32_t left_out; /* families of kernels (shaders/families.h) that the build leaves out */
+    uint64_t wrong[VKD_KERNEL_WORDS]; /* a bit for each kernel that computes something else here */
 } vkd_caps;
 
 /* The flavour for caps: signed where accelerated, else mixed where accelerated, else none. */

@@ -515,6 +515,38 @@ static VKAPI_ATTR VkResult VKAPI_CALL odd_get_cache(VkDevice device, VkPipelineC
     }
 }
 
+static size_t odd_words;
+void faulty_driver_odd_words(size_t words) { odd_words = words; }
+
+/* A compiler that takes one instruction for another. */
+static PFN_vkCreateShaderModule make_module;
+static VKAPI_ATTR VkResult VKAPI_CALL odd_module(VkDevice device,
+                                                 const VkShaderModuleCreateInfo *info,
+                                                 const VkAllocationCallbacks *callbacks,
+                                                 VkShaderModule *out)
+{
+    enum { HEADER = 5, F_ADD = 129, F_SUB = 131, I_ADD = 128, I_MUL = 132 };
+    const size_t count = info->codeSize / 4;
+    const faulty_oddity kind =
+        odd_words && count != odd_words ? FAULTY_NO_ODDITY : oddity_of("vkCreateShaderModule");
+    if (!kind)
+        return make_module(device, info, callbacks, out);
+    const uint32_t from = kind == FAULTY_SUMS ? F_ADD : I_MUL,
+                   to = kind == FAULTY_SUMS ? F_SUB : I_ADD;
+    uint32_t *code = malloc(info->codeSize);
+    VkShaderModuleCreateInfo changed = *info;
+    if (!code)
+        return VK_ERROR_OUT_OF_HOST_MEMORY;
+    memcpy(code, info->pCode, info->codeSize);
+    for (size_t i = HEADER; i < count && code[i] >> 16; i += code[i] >> 16)
+        if ((code[i] & 0xffff) == from)
+            code[i] += to - from;
+    changed.pCode = code;
+    VkResult result = make_module(device, &changed, callbacks, out);
+    free(code);
+    return result;
+}
+
 void faulty_driver_be_odd(const char *function, faulty_oddity oddity)
 {
     odd.function = function;
@@ -543,6 +575,7 @@ static PFN_vkVoidFunction pretended(const char *name, PFN_vkVoidFunction real)
              (PFN_vkVoidFunction)odd_families},
         {"vkGetPhysicalDeviceProperties", &asked_properties, (PFN_vkVoidFunction)odd_properties},
         {"vkGetBufferMemoryRequirements", &asked_needs, (PFN_vkVoidFunction)odd_needs},
+        {"vkCreateShaderModule", &make_module, (PFN_vkVoidFunction)odd_module},
         {"vkCreatePipelineCache", &make_cache, (PFN_vkVoidFunction)odd_create_cache},
         {"vkGetPipelineCacheData", &get_cache, (PFN_vkVoidFunction)odd_get_cache},
         {"vkCreateDevice", &queues.create, (PFN_vkVoidFunction)pretend_create},

@@ -72,10 +72,14 @@ typedef enum faulty_oddity {
     FAULTY_CACHE_LONG,  /* its data claims to be longer than there was room for */
     FAULTY_CACHE_SHORT, /* VK_INCOMPLETE, and the second half is missing */
     FAULTY_CACHE_UNWRITTEN,
+    FAULTY_SUMS,     /* what kernels should add is subtracted, if it is floats */
+    FAULTY_PRODUCTS, /* what they should multiply is added, if it is integers */
 } faulty_oddity;
-/* From now on `function` does that: one that lists, one of vkGetPhysicalDevice*, or
- * vkGetPipelineCacheData. */
+/* From now on `function` does that: one that lists, one of vkGetPhysicalDevice*,
+ * vkGetPipelineCacheData, or vkCreateShaderModule. */
 void faulty_driver_be_odd(const char *function, faulty_oddity oddity);
+/* Of modules only those of so many words; 0: all. */
+void faulty_driver_odd_words(size_t words);
 /* How often it has since. */
 uint32_t faulty_driver_odd_calls(void);
 

@@ -1,5 +1,6 @@
 #include "support/harness.h"
 #include "exec/executor.h"
+#include "exec/kernel_check.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "support/lowering.h"
@@ -76,10 +77,27 @@ harness *harness_get(void **state)
 
 /* -------------------------------------------------------------------------------------- running */
 
+/* Each kernel must be what the self-check takes for right. */
+static vkd_status check_kernels(harness *h, const vkd_graph *graph)
+{
+    const uint64_t steps = 2000000;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        vkd_kernel_check check;
+        VKD_TRY(vkd_kernel_check_run(h->gpu.device, graph, &graph->nodes[i], steps, &check));
+        if (check.verdict == VKD_VERDICT_WRONG)
+            return vkd_fail(&h->gpu.context, VKD_DEVICE_ERROR,
+                            "the self-check takes kernel '%s' for wrong: %s",
+                            vkd_shaders[graph->nodes[i].shader].name, check.difference);
+    }
+    return VKD_OK;
+}
+
 static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *graph,
                           const void *const *inputs, void *const *outputs)
 {
     vkd_executor *executor;
+    if (h->checks_kernels)
+        VKD_TRY(check_kernels(h, graph));
     VKD_TRY(vkd_executor_create(h->gpu.device, graph, NULL, false, 1, &executor));
     for (size_t i = 0; i < model->input_count; i++)
         memcpy(vkd_executor_input(executor, 0, i), inputs[i],

@@ -16,6 +16,8 @@ typedef struct harness {
      */
     gpu gpu;
     vkd_caps caps; /* what models are lowered for: the device's own unless a test changes it */
+    bool checks_kernels; /* by exec/kernel_check.h, before they run; one that is wrong is a failure
+                          */
 } harness;
 
 /* cmocka group fixtures: the state is a harness on the device that the environment chooses, with
