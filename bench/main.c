@@ -12,7 +12,7 @@
 enum { EXIT_USAGE = 1, EXIT_DEVICE = 4, EXIT_OTHER = 7 };
 
 typedef struct bench_app {
-    char *device, *shapes, *variants, *compare, *dtype;
+    char *device, *shapes, *variants, *compare, *dtype, *html;
     int csv, json, case_ms, brief, measure;
     double give_up;
     vkd_options options;
@@ -117,12 +117,12 @@ static vkd_status run(bench_app *app)
     if (app->csv)
         bench_report_csv(&report);
     else if (app->json)
-        return bench_report_json(&report) ? VKD_OK : vkd_fail_memory(&app->context, "JSON");
+        VKD_TRY(bench_report_json(&report) ? VKD_OK : vkd_fail_memory(&app->context, "JSON"));
     else if (compare)
         bench_report_compare(&report, compare);
-    if (!app->csv)
+    if (!app->csv && !app->json)
         bench_report_regret(&report);
-    return VKD_OK;
+    return app->html ? bench_report_page(&app->context, &report, app->html) : VKD_OK;
 }
 
 static int parse(int argc, const char **argv, bench_app *app)
@@ -144,6 +144,8 @@ static int parse(int argc, const char **argv, bench_app *app)
         {"brief", 'b', POPT_ARG_NONE, &app->brief, 0, "only the summary", NULL},
         {"csv", 0, POPT_ARG_NONE, &app->csv, 0, "a line for each shape and variant", NULL},
         {"json", 0, POPT_ARG_NONE, &app->json, 0, "all results as one JSON object", NULL},
+        {"html", 0, POPT_ARG_STRING, &app->html, 0, "and a page for a browser, to this file",
+         "FILE"},
         {"time-per-case", 't', POPT_ARG_INT, &app->case_ms, 0,
          "how long to time one shape (default: 300)", "MS"},
         {"give-up", 0, POPT_ARG_DOUBLE, &app->give_up, 0,
@@ -200,6 +202,7 @@ int main(int argc, const char **argv)
         vkd_arena_release(&app.arena);
         vkd_device_close(app.opened);
     }
-    free(app.device), free(app.shapes), free(app.variants), free(app.compare), free(app.dtype);
+    free(app.device), free(app.shapes), free(app.variants), free(app.compare), free(app.dtype),
+        free(app.html);
     return code < 0 ? 0 : code;
 }

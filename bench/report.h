@@ -13,7 +13,11 @@ typedef struct bench_report {
     bool measure; /* the results have the choice of selection by measurement */
 } bench_report;
 
-/* All print to stdout. */
+/* One page for a browser, to a file. */
+VKD_MUST_USE vkd_status bench_report_page(vkd_context *context, const bench_report *report,
+                                          const char *path);
+
+/* All others print to stdout. */
 /* device and peak */
 void bench_report_head(const bench_report *report);
 /* all variants of one shape */

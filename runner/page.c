@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/html.h"
 #include "runner/operands.h"
 #include "runner/report.h"
 #include "runner/tensor.h"
-#include "runner/utf8.h"
 
 typedef struct page {
     FILE *out;
@@ -18,90 +18,13 @@ typedef struct page {
     const run_operands *operands;
 } page;
 
-static const char style[] =
-    ":root{color-scheme:light dark;--fg:#1c2330;--dim:#5d6778;--bg:#fff;--card:#f4f6f9;"
-    "--line:#d9dee7;--edge:#8a97ab;--bar:#3b76d6}\n"
-    "@media(prefers-color-scheme:dark){:root{--fg:#e6e9ef;--dim:#9aa5b8;--bg:#14181f;--card:"
-    "#1d232d;--line:#323b49;--edge:#6f7d93;--bar:#6ea0f0}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:1160px;padding:16px;font:15px/1.45 system-ui,sans-serif;"
-    "color:var(--fg);background:var(--bg)}\n"
-    "h1{font-size:1.4rem;margin:0;overflow-wrap:anywhere}h2{font-size:1.1rem;margin:2rem 0 .5rem}\n"
-    "p{margin:.3rem 0;color:var(--dim)}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:8px;"
-    "margin:1rem 0}\n"
-    ".tiles div{background:var(--card);border-radius:6px;padding:8px 10px}\n"
-    ".tiles b{display:block;font-size:1.15rem}.tiles span{color:var(--dim);font-size:.85rem}\n"
-    "svg{display:block;width:100%;background:var(--card)}svg *{vector-effect:non-scaling-stroke}\n"
-    ".scale{display:flex;justify-content:space-between;color:var(--dim);font-size:.8rem}\n"
-    ".wide{overflow-x:auto}\n"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\n"
-    "td,th{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--line);"
-    "vertical-align:top}th{color:var(--dim);font-weight:500}.n{text-align:right;white-space:"
-    "nowrap}\n"
-    ".node{display:flex;border-bottom:1px solid var(--line);position:relative}\n"
-    ".lanes{position:relative;flex:none;max-width:16vw}.lanes "
-    "svg{position:absolute;inset:0;height:100%;"
-    "background:none}\n"
-    ".lanes i{position:absolute;top:50%;width:10px;height:10px;margin:-5px;border-radius:50%}\n"
-    ".what{flex:1;min-width:0;padding:5px 8px;overflow-wrap:anywhere}\n"
-    ".what small{color:var(--dim);display:block}\n"
-    ".time{flex:none;width:34%;max-width:230px;padding:5px 0;text-align:right;"
-    "font-variant-numeric:tabular-nums}\n"
-    ".bar{height:6px;border-radius:3px;background:var(--bar);margin:4px 0 0 auto;min-width:1px}\n"
-    "details{border-bottom:1px solid var(--line);padding:4px 0}summary{cursor:pointer;"
-    "overflow-wrap:anywhere}.won td{font-weight:600}.no td{color:var(--dim)}\n"
-    ".key{display:flex;flex-wrap:wrap;gap:2px 14px;font-size:.85rem}.key i{display:inline-block;"
-    "width:10px;height:10px;border-radius:2px;margin-right:5px}\n";
-
 /* ---------------------------------------------------------------------------------------- parts */
-
-/* Text that others wrote. */
-static void put(page *p, const char *text, int length)
-{
-    char *whole = strndup(text, (size_t)length), *valid = whole ? run_utf8(whole) : NULL;
-    for (const char *c = valid ? valid : ""; *c; c++) {
-        static const struct {
-            char of;
-            const char *as;
-        } escapes[] = {{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}};
-        size_t i = 0;
-        while (i < sizeof escapes / sizeof *escapes && escapes[i].of != *c)
-            i++;
-        if (i < sizeof escapes / sizeof *escapes)
-            fputs(escapes[i].as, p->out);
-        else
-            fputc(*c, p->out);
-    }
-    free(whole);
-    free(valid);
-}
-
-static void put_all(page *p, const char *text) { put(p, text, (int)strlen(text)); }
 
 static void put_op(page *p, const char *op)
 {
     int length;
     const char *name = run_short_op(op, &length);
-    put(p, name, length);
-}
-
-static void put_bytes(page *p, uint64_t bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB"};
-    double value = (double)bytes;
-    size_t unit = 0;
-    for (; value >= 1024 && unit < 3; unit++)
-        value /= 1024;
-    fprintf(p->out, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-static void put_time(page *p, double us)
-{
-    if (us >= 1e3)
-        fprintf(p->out, "%.2f ms", us * 1e-3);
-    else
-        fprintf(p->out, "%.1f \xc2\xb5s", us);
+    run_html_part(p->out, name, length);
 }
 
 /* The same for the same operator on every page. */
@@ -114,12 +37,6 @@ static unsigned hue(const char *op)
 }
 
 static void put_colour(page *p, const char *op) { fprintf(p->out, "hsl(%u 55%% 52%%)", hue(op)); }
-
-static void begin_tile(page *p) { fputs("<div><b>", p->out); }
-static void end_tile(page *p, const char *name)
-{
-    fprintf(p->out, "</b><span>%s</span></div>\n", name);
-}
 
 /* -------------------------------------------------------------------------------------- summary */
 
@@ -137,25 +54,25 @@ static void put_summary(page *p)
                  {"host memory", &memory.host}};
     backend->memory(p->session->delegate, &memory);
     fputs("<h1>", p->out);
-    put_all(p, p->session->options->model);
+    run_html_text(p->out, p->session->options->model);
     fputs("</h1>\n<p>on ", p->out);
-    put_all(p, backend->delegate_device(p->session->delegate)->name);
+    run_html_text(p->out, backend->delegate_device(p->session->delegate)->name);
     fprintf(p->out, "; medians of %zu executions, a time stamp around each dispatch</p>\n",
             p->profile->runs);
     fputs("<div class=tiles>\n", p->out);
-    begin_tile(p);
-    put_time(p, p->profile->total_us);
-    end_tile(p, "an execution, on the device");
-    begin_tile(p);
+    run_html_begin_tile(p->out);
+    run_html_time(p->out, p->profile->total_us);
+    run_html_end_tile(p->out, "an execution, on the device");
+    run_html_begin_tile(p->out);
     fprintf(p->out, "%zu", p->profile->count);
-    end_tile(p, "dispatches");
-    begin_tile(p);
-    put_time(p, p->session->init_ms * 1e3);
-    end_tile(p, "to load");
+    run_html_end_tile(p->out, "dispatches");
+    run_html_begin_tile(p->out);
+    run_html_time(p->out, p->session->init_ms * 1e3);
+    run_html_end_tile(p->out, "to load");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        begin_tile(p);
-        put_bytes(p, *sizes[i].bytes);
-        end_tile(p, sizes[i].name);
+        run_html_begin_tile(p->out);
+        run_html_bytes(p->out, *sizes[i].bytes);
+        run_html_end_tile(p->out, sizes[i].name);
     }
     fputs("</div>\n", p->out);
 }
@@ -193,7 +110,7 @@ static void put_key(page *p)
         fputs("\"></i>", p->out);
         put_op(p, op);
         fprintf(p->out, " \xc3\x97%zu ", count);
-        put_time(p, us);
+        run_html_time(p->out, us);
         fputs("</span>\n", p->out);
     }
     fputs("</div>\n", p->out);
@@ -215,13 +132,13 @@ static void put_timeline(page *p)
                 (double)node->start_ns / end * 1e3, fmax((double)node->gpu_ns / end * 1e3, 0.2));
         put_colour(p, node->op);
         fprintf(p->out, "\"><title>%zu ", i);
-        put_all(p, node->op);
+        run_html_text(p->out, node->op);
         fputs(" ", p->out);
-        put_time(p, (double)node->gpu_ns * 1e-3);
+        run_html_time(p->out, (double)node->gpu_ns * 1e-3);
         fputs("</title></rect>\n", p->out);
     }
     fputs("</svg>\n<div class=scale><span>0</span><span>", p->out);
-    put_time(p, end * 1e-3);
+    run_html_time(p->out, end * 1e-3);
     fputs("</span></div>\n", p->out);
     put_key(p);
 }
@@ -300,19 +217,19 @@ static void put_node(page *p, size_t index, double longest)
     fprintf(p->out, "<div class=what>%zu <b>", index);
     put_op(p, node->op);
     fputs("</b> ", p->out);
-    put_all(p, node->shape);
+    run_html_text(p->out, node->shape);
     fputs("<small class=kernel>", p->out);
-    put_all(p, node->kernel);
+    run_html_text(p->out, node->kernel);
     if (*node->variant) {
         fputs(" \xc2\xb7 ", p->out);
-        put_all(p, node->variant);
+        run_html_text(p->out, node->variant);
     }
     fputs(" \xc2\xb7 ", p->out);
-    put_bytes(p, run_operands_bytes(p->operands, index));
+    run_html_bytes(p->out, run_operands_bytes(p->operands, index));
     if (node->macs && row->us > 0)
         fprintf(p->out, " \xc2\xb7 %.1f GOPS", run_gops(node->macs, row->us));
     fputs("</small></div><div class=time>", p->out);
-    put_time(p, row->us);
+    run_html_time(p->out, row->us);
     fprintf(p->out, " <small>%.1f%%</small>",
             p->profile->nodes_us > 0 ? row->us / p->profile->nodes_us * 100 : 0);
     fprintf(p->out, "<div class=bar style=\"width:%.1f%%\"></div></div></div>\n",
@@ -343,9 +260,9 @@ static void put_lifetime(page *p, const run_memory *memory)
             memory->info.offset, memory->last - memory->first + 1, memory->info.bytes);
     put_colour(p, writer->op);
     fprintf(p->out, "\"><title>nodes %zu to %zu, ", memory->first, memory->last);
-    put_bytes(p, memory->info.bytes);
+    run_html_bytes(p->out, memory->info.bytes);
     fputs(", made by ", p->out);
-    put_all(p, writer->op);
+    run_html_text(p->out, writer->op);
     fputs("</title></rect>\n", p->out);
 }
 
@@ -379,9 +296,9 @@ static void put_memory(page *p)
     fputs("\"/></g></svg>\n<div class=scale><span>node 0</span><span>", p->out);
     fprintf(p->out, "node %zu</span></div>\n<p>Boxes: a tensor's addresses, over ",
             o->node_count - 1);
-    put_bytes(p, end);
+    run_html_bytes(p->out, end);
     fputs(", and the nodes between which it holds something. Line: bytes in use, at most ", p->out);
-    put_bytes(p, most);
+    run_html_bytes(p->out, most);
     fputs(".</p>\n", p->out);
 }
 
@@ -393,15 +310,15 @@ static void put_candidate(page *p, const vkd_selection_info *s, const vkd_candid
             !c->eligible                     ? "no"
             : !strcmp(c->variant, s->winner) ? "won"
                                              : "other");
-    put_all(p, c->variant);
+    run_html_text(p->out, c->variant);
     fputs("</td><td class=n>", p->out);
     if (c->eligible)
-        put_time(p, c->cost_us);
+        run_html_time(p->out, c->cost_us);
     fputs("</td><td class=n>", p->out);
     if (c->measured_us > 0)
-        put_time(p, c->measured_us);
+        run_html_time(p->out, c->measured_us);
     fputs("</td><td>", p->out);
-    put_all(p, c->reason ? c->reason : "");
+    run_html_text(p->out, c->reason ? c->reason : "");
     fputs("</td></tr>\n", p->out);
 }
 
@@ -410,11 +327,11 @@ static void put_choice(page *p, const vkd_selection_info *s, size_t same)
     fprintf(p->out, "<details><summary>%zu \xc3\x97 <b>", same);
     put_op(p, s->op);
     fputs("</b> ", p->out);
-    put_all(p, s->problem);
+    run_html_text(p->out, s->problem);
     fputs(" \xe2\x86\x92 <b>", p->out);
-    put_all(p, s->winner);
+    run_html_text(p->out, s->winner);
     fputs("</b>: ", p->out);
-    put_all(p, s->reason);
+    run_html_text(p->out, s->reason);
     fputs("</summary>\n<div class=wide><table><tr><th>variant</th><th class=n>estimate</th>"
           "<th class=n>measured</th><th>why</th></tr>\n",
           p->out);
@@ -452,16 +369,13 @@ static run_exit put_choices(page *p)
 
 static run_exit put_page(page *p)
 {
-    fprintf(p->out, "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>\n"
-                    "<meta name=viewport content=\"width=device-width,initial-scale=1\">\n<title>");
-    put_all(p, p->session->options->model);
-    fprintf(p->out, "</title>\n<style>\n%s</style></head><body>\n", style);
+    run_html_begin(p->out, p->session->options->model);
     put_summary(p);
     put_timeline(p);
     put_memory(p);
     put_graph(p);
     run_exit result = put_choices(p);
-    fputs("</body></html>\n", p->out);
+    run_html_end(p->out);
     return result;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "support/page.h"
 #include "support/skip.h"
 
 static char text[1 << 20];
@@ -21,14 +22,6 @@ static const char *read_text(const runner *r, const char *name)
     char path[128];
     text[runner_read(runner_path(r, name, path), text, sizeof text - 1)] = 0;
     return text;
-}
-
-static size_t count(const char *in, const char *what)
-{
-    size_t found = 0;
-    for (const char *at = in; (at = strstr(at, what)); at += strlen(what))
-        found++;
-    return found;
 }
 
 /* --------------------------------------------------------------------------------------- traces */
@@ -97,31 +90,6 @@ static void failures_leave_no_file(void **state)
 
 /* ---------------------------------------------------------------------------------------- pages */
 
-/* Elements are closed in the order in which they were opened; attributes have no blanks or have
- * quotes. Not those that HTML closes by itself. */
-static void check_nesting(const char *page)
-{
-    char open[64][16];
-    size_t depth = 0;
-    for (const char *at = page; (at = strchr(at, '<')); at++) {
-        char name[16];
-        const char *end = at;
-        for (bool quoted = false; *end && (quoted || *end != '>'); end++)
-            quoted ^= *end == '"';
-        assert_int_equal(*end, '>');
-        if (at[1] == '!' || end[-1] == '/' || !strncmp(at, "<meta", 5))
-            continue;
-        assert_int_equal(sscanf(at + 1 + (at[1] == '/'), "%15[a-z0-9]", name), 1);
-        if (at[1] != '/') {
-            assert_true(depth < 64);
-            strcpy(open[depth++], name);
-        } else if (!depth || strcmp(open[--depth], name)) {
-            fail_msg("</%s> closes <%s>", name, open[depth]);
-        }
-    }
-    assert_int_equal(depth, 0);
-}
-
 static void a_page_says_all_and_stands_alone(void **state)
 {
     runner *r = *state;
@@ -151,62 +119,20 @@ static void a_page_says_all_and_stands_alone(void **state)
     };
     runner_expect(r, "<b>evil.pte --report out.html", 0, "");
     const char *page = read_text(r, "out.html");
-    check_nesting(page);
+    page_check_nesting(page);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (count(page, parts[i].what) != parts[i].times)
+        if (page_count(page, parts[i].what) != parts[i].times)
             fail_msg("'%s' is there %zu times, not %zu, in: %s", parts[i].what,
-                     count(page, parts[i].what), parts[i].times, page);
+                     page_count(page, parts[i].what), parts[i].times, page);
 }
 
 /* ------------------------------------------------------------------------------------- browsers */
 
-static const char *browser(void)
-{
-    static const char *const names[] = {"chromium", "google-chrome", "chromium-browser"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char command[64];
-        snprintf(command, sizeof command, "command -v %s >/dev/null", names[i]);
-        if (!system(command))
-            return names[i];
-    }
-    return NULL;
-}
-
-/* The page in a frame of so many pixels, beside a script that says how wide it would be. */
-static double width_in(const runner *r, int pixels)
-{
-    char page[1024], command[512], path[128];
-    snprintf(page, sizeof page,
-             "<!DOCTYPE html><body><iframe id=f src=out.html width=%d height=900></iframe><script>"
-             "onload=()=>{let d=f.contentDocument;document.title='WIDTH='+"
-             "d.documentElement.scrollWidth+' ROWS='+d.querySelectorAll('.node').length+' HIGH='+"
-             "Math.min(...[...d.querySelectorAll('.node,#memory,#timeline')].map(e=>"
-             "e.getBoundingClientRect().height))}</script>",
-             pixels);
-    runner_write(runner_path(r, "frame.html", path), page, strlen(page));
-    snprintf(command, sizeof command,
-             "cd %s && HOME=. timeout 60 %s --headless --no-sandbox --disable-gpu "
-             "--allow-file-access-from-files --window-size=1400,1000 --virtual-time-budget=4000 "
-             "--dump-dom file://%s/frame.html >dom.html 2>/dev/null",
-             r->folder, browser(), r->folder);
-    if (system(command))
-        test_skip("the browser does not start");
-    const char *dom = read_text(r, "dom.html"), *at = strstr(dom, "WIDTH=");
-    double width = 0, rows = 0, high = 0;
-    if (!at || sscanf(at, "WIDTH=%lf ROWS=%lf HIGH=%lf", &width, &rows, &high) != 3)
-        fail_msg("the browser did not load the page: %s", dom);
-    assert_true(rows == 2 && high > 20);
-    return width;
-}
-
 static void a_page_fits_wide_and_narrow_windows(void **state)
 {
     runner *r = *state;
-    if (!browser())
-        test_skip("there is no chromium");
     runner_expect(r, "x.pte --report out.html", 0, "");
-    assert_true(width_in(r, 1280) <= 1280);
-    assert_true(width_in(r, 400) <= 400);
+    page_fits(r->folder, "out.html", ".node,#memory,#timeline", 4);
 }
 
 /* Where lines touch an edge of a row, as marks in a set: x in tenths of a percent. */
@@ -283,15 +209,15 @@ static void a_page_of_a_real_graph(void **state)
         test_skip("there is no Vulkan device");
     assert_int_equal(code, 0);
     const char *page = read_text(r, "out.html");
-    check_nesting(page);
-    size_t nodes = count(page, "<div class=node>");
+    page_check_nesting(page);
+    size_t nodes = page_count(page, "<div class=node>");
     assert_true(nodes > 3);
-    assert_true(count(page, "<i style=\"left:") == nodes);
-    assert_true(count(page, "made by ") >= 3);
+    assert_true(page_count(page, "<i style=\"left:") == nodes);
+    assert_true(page_count(page, "made by ") >= 3);
     check_lines(page);
     check_writes(page);
     check_alive(page);
-    assert_true(count(page, "<tr class=won>") >= 2);
+    assert_true(page_count(page, "<tr class=won>") >= 2);
     cJSON *root = cJSON_Parse(read_text(r, "out.json"));
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(root, "traceEvents")),
                      3 + 3 + 2 * (3 + (int)nodes));
