@@ -191,11 +191,12 @@ static void share(const vkd_caps *caps, uint32_t count, uint32_t dims, runs *r)
 }
 
 /* Where a workgroup for each run would leave most of a GPU idle for long, more pass over memory
- * twice. */
+ * twice; so they do where the self-check has something against the kernel. */
 static bool is_worth_it(const vkd_caps *caps, uint32_t count, const runs *r)
 {
     enum { FEW = 64, LONG = 1 << 16 };
-    return !vkd_loops_refuse(caps, r->loops) && (count >= FEW || r->row <= LONG);
+    return !vkd_kernel_refuses(caps, VKD_SHADER_NORM) && !vkd_loops_refuse(caps, r->loops) &&
+           (count >= FEW || r->row <= LONG);
 }
 
 static vkd_status normalise_in_one(vkd_lowering *lowering, const vkd_normalisation *n,
