@@ -4,6 +4,7 @@
 #include "support/fake_caps.h"
 #include "support/lowering.h"
 #include "support/random.h"
+#include "support/refusals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -99,17 +100,10 @@ static void choices(void **state)
 
 /* ------------------------------------------------------------------------------------- refusals */
 
-/* What a row changes of its device; 0: nothing. */
-typedef struct changes {
-    uint32_t texels, groups_y, groups_z, subgroup;
-    bool no_shuffle;
-    uint32_t left_out;
-    bool halves; /* of the problem: its operands */
-} changes;
-
 #define IS_LONG "its sums are longer than the device's loops may be"
 #define NO_FOURS "the channels of a group are no multiple of 4"
 #define NO_EIGHTS "the output channels of a group are no multiple of 8"
+#define WRONG "its kernel computes wrong results on this device"
 #define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
 #define NO_ROW                                                                                     \
@@ -124,13 +118,13 @@ typedef struct changes {
 #define NO_PRODUCT "it is no product of matrices"
 
 /* Every refusal, next to what is just within it: a null reason. */
-static const struct refusal {
+static const struct {
     const char *variant;
     shape s; /* channels in and out, size, kernel, stride, padding, dilation, groups, transposed */
     fake_device device;
-    changes changed;
+    refusal_changes changed;
     const char *reason;
-} refusals[] = {
+} refused[] = {
     {"general", {6, 10, 9, {3, 3}, 2, 1, 2, 2, 1}, FAKE_LLVMPIPE, {0}, NULL},
     {"general", {60, 4, 9, {992, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, NULL},
     {"general", {60, 4, 9, {993, 1}, 1, 0, 1, 1, 0}, FAKE_LLVMPIPE, {0}, IS_LONG},
@@ -367,57 +361,33 @@ static const struct refusal {
      FAKE_LLVMPIPE,
      {.texels = 56 * 56 * 16 - 1},
      TOO_LARGE},
+    {"implicit 4x4", {5, 7, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {.wrong = true}, WRONG},
 };
-enum { REFUSALS = sizeof refusals / sizeof *refusals };
 
-static vkd_caps changed_caps(fake_device device, const changes *c)
+static refusal row_at(size_t i)
 {
-    vkd_caps caps = fake_caps(device);
-    if (c->texels)
-        caps.max_texels = c->texels;
-    if (c->groups_y)
-        caps.max_workgroup_count[1] = c->groups_y;
-    if (c->groups_z)
-        caps.max_workgroup_count[2] = c->groups_z;
-    if (c->subgroup)
-        caps.subgroup_size = c->subgroup;
-    caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;
-    caps.left_out = c->left_out;
-    return caps;
+    refusal row = {refused[i].variant, problem_of(&refused[i].s), refused[i].device,
+                   refused[i].changed, refused[i].reason};
+    row.problem.dtype = row.changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+    return row;
 }
 
-static const conv2d_variant *variant_named(const char *name)
+static refusals the_table(void)
 {
-    for (size_t i = 0; i < vkd_conv2d_float_variant_count; i++)
-        if (!strcmp(vkd_conv2d_float_variants[i].name, name))
-            return &vkd_conv2d_float_variants[i];
-    fail_msg("there is no variant '%s'", name);
-    return NULL;
+    return (refusals){vkd_conv2d_float_variants,
+                      vkd_conv2d_float_variant_count,
+                      sizeof refused / sizeof *refused,
+                      "ops/conv/float_*.c",
+                      NULL,
+                      row_at};
 }
 
 static void every_refusal(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < REFUSALS; i++) {
-        const struct refusal *r = &refusals[i];
-        const conv2d_variant *variant = variant_named(r->variant);
-        const vkd_caps caps = changed_caps(r->device, &r->changed);
-        conv2d_problem problem = problem_of(&r->s);
-        problem.dtype = r->changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
-        const char *reason = variant->refuses(&problem, &caps, variant->tile);
-        if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
-            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant,
-                     caps.name, reason ? reason : "(it is not)",
-                     r->reason ? r->reason : "(it is not)");
-    }
-}
-
-static bool is_in_table(const char *reason)
-{
-    for (size_t i = 0; i < REFUSALS; i++)
-        if (refusals[i].reason && !strcmp(reason, refusals[i].reason))
-            return true;
-    return false;
+    const refusals r = the_table();
+    refusals_check(&r);
+    refusals_check_sources(&r);
 }
 
 /* Whatever reason a variant gives, of any problem on any device, has a row; and something runs what
@@ -425,6 +395,7 @@ static bool is_in_table(const char *reason)
 static void no_other_refusals(void **state)
 {
     (void)state;
+    const refusals r = the_table();
     vkd_random random = random_begin("refusals of floats");
     for (int round = 0; round < 4000; round++) {
         const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64),
@@ -442,17 +413,20 @@ static void no_other_refusals(void **state)
             s.kernel[below(&random, 2)] = 1 + below(&random, 32768);
         if (below(&random, 3) == 0)
             s.in_c = s.out_c = groups;
-        const changes changed = {below(&random, 2) << 10, below(&random, 2) * 7,
-                                 below(&random, 2) * 9,   below(&random, 2) * 8,
-                                 below(&random, 2),       below(&random, 4),
-                                 below(&random, 2)};
-        const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
+        const refusal_changes changed = {.texels = below(&random, 2) << 10,
+                                         .groups_y = below(&random, 2) * 7,
+                                         .groups_z = below(&random, 2) * 9,
+                                         .subgroup = below(&random, 2) * 8,
+                                         .no_shuffle = below(&random, 2),
+                                         .left_out = below(&random, 4),
+                                         .halves = below(&random, 2)};
+        const vkd_caps caps = refusal_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         conv2d_problem problem = problem_of(&s);
         problem.dtype = changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
         for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
             const char *reason = vkd_conv2d_float_variants[v].refuses(
                 &problem, &caps, vkd_conv2d_float_variants[v].tile);
-            if (reason && !is_in_table(reason))
+            if (reason && !refusals_expect(&r, reason))
                 fail_msg("'%s' refuses because '%s', which no test expects",
                          vkd_conv2d_float_variants[v].name, reason);
         }

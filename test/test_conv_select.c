@@ -5,6 +5,7 @@
 #include "ops/conv/trial.h"
 #include "support/fake_caps.h"
 #include "support/random.h"
+#include "support/refusals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -221,14 +222,6 @@ static void test_families_left_out(void **state)
 
 /* ------------------------------------------------------------------------------------- refusals */
 
-/* What a row changes of its device; 0: nothing. */
-typedef struct changes {
-    uint64_t storage_range;
-    uint32_t texels, groups_y, groups_z, subgroup;
-    bool no_shuffle;
-    uint32_t left_out;
-} changes;
-
 /* A 3x3 problem of 56x56 pixels, but for its window and groups. */
 typedef struct window {
     uint32_t in_c, out_c, size, kernel[2], stride, dilation, groups;
@@ -251,6 +244,7 @@ static conv2d_problem problem_of(const window *w)
 
 #define IS_LONG "its sums are longer than the device's loops may be"
 #define NO_FOURS "the channels of a group are no multiple of 4"
+#define WRONG "its kernel computes wrong results on this device"
 #define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
 #define NO_MATRIX "the device has no int8 matrix units"
@@ -261,13 +255,13 @@ static conv2d_problem problem_of(const window *w)
 #define NO_16 "the input channels are no multiple of 16"
 
 /* Every refusal, next to what is just within it: a null reason. */
-static const struct refusal {
+static const struct {
     const char *variant;
     window w; /* channels in and out, size, kernel, stride, dilation, groups */
     fake_device device;
-    changes changed;
+    refusal_changes changed;
     const char *reason;
-} refusals[] = {
+} refused[] = {
     {"general", {4, 4, 9, {9361, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, NULL},
     {"general", {4, 4, 9, {13200, 1}, 1, 1, 1}, FAKE_LLVMPIPE, {0}, IS_LONG},
     {"general", {4, 4, 9, {13200, 1}, 1, 1, 1}, FAKE_H100, {0}, NULL},
@@ -442,64 +436,39 @@ static const struct refusal {
      {.left_out = VKD_FAMILY_LANES},
      LEFT_OUT},
     {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.left_out = ~0u}, NULL},
+    {"depthwise_row 2x4", {64, 64, 58, {3, 3}, 1, 1, 64}, FAKE_LLVMPIPE, {.wrong = true}, WRONG},
+    {"pointwise 4x4", {64, 64, 56, {1, 1}, 1, 1, 1}, FAKE_H100, {.wrong = true}, WRONG},
 };
-enum { REFUSALS = sizeof refusals / sizeof *refusals };
 
-static vkd_caps changed_caps(fake_device device, const changes *c)
+static refusal row_at(size_t i)
 {
-    vkd_caps caps = fake_caps(device);
-    if (c->storage_range)
-        caps.max_storage_range = c->storage_range;
-    if (c->texels)
-        caps.max_texels = c->texels;
-    if (c->groups_y)
-        caps.max_workgroup_count[1] = c->groups_y;
-    if (c->groups_z)
-        caps.max_workgroup_count[2] = c->groups_z;
-    if (c->subgroup)
-        caps.subgroup_size = c->subgroup;
-    caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;
-    caps.left_out = c->left_out;
-    return caps;
+    return (refusal){refused[i].variant, problem_of(&refused[i].w), refused[i].device,
+                     refused[i].changed, refused[i].reason};
 }
 
-static const conv2d_variant *variant_named(const char *name)
+static refusals the_table(void)
 {
-    for (size_t i = 0; i < vkd_conv2d_variant_count; i++)
-        if (!strcmp(vkd_conv2d_variants[i].name, name))
-            return &vkd_conv2d_variants[i];
-    fail_msg("there is no variant '%s'", name);
-    return NULL;
+    return (refusals){vkd_conv2d_variants,
+                      vkd_conv2d_variant_count,
+                      sizeof refused / sizeof *refused,
+                      "ops/*.c",
+                      "*/float_*",
+                      row_at};
 }
 
 static void test_every_refusal(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < REFUSALS; i++) {
-        const struct refusal *r = &refusals[i];
-        const conv2d_variant *variant = variant_named(r->variant);
-        const vkd_caps caps = changed_caps(r->device, &r->changed);
-        const conv2d_problem problem = problem_of(&r->w);
-        const char *reason = variant->refuses(&problem, &caps, variant->tile);
-        if (!reason != !r->reason || (reason && strcmp(reason, r->reason)))
-            fail_msg("row %zu, '%s' on %s: refused because '%s', expected '%s'", i, r->variant,
-                     caps.name, reason ? reason : "(it is not)",
-                     r->reason ? r->reason : "(it is not)");
-    }
-}
-
-static bool is_in_table(const char *reason)
-{
-    for (size_t i = 0; i < REFUSALS; i++)
-        if (refusals[i].reason && !strcmp(reason, refusals[i].reason))
-            return true;
-    return false;
+    const refusals r = the_table();
+    refusals_check(&r);
+    refusals_check_sources(&r);
 }
 
 /* Whatever reason a variant gives, of any problem on any device, has a row. */
 static void test_no_other_refusals(void **state)
 {
     (void)state;
+    const refusals r = the_table();
     vkd_random random = random_begin("refusals");
     for (int round = 0; round < 4000; round++) {
         const uint32_t groups = below(&random, 3) ? 1 : 1 + below(&random, 64),
@@ -515,16 +484,19 @@ static void test_no_other_refusals(void **state)
             w.kernel[below(&random, 2)] = 1 + below(&random, 32768);
         if (below(&random, 3) == 0)
             w.in_c = w.out_c = groups;
-        const changes changed = {below(&random, 2) << 22, below(&random, 2) << 10,
-                                 below(&random, 2) * 7,   below(&random, 2) * 9,
-                                 below(&random, 2) * 8,   below(&random, 2),
-                                 below(&random, 4)};
-        const vkd_caps caps = changed_caps((fake_device)below(&random, FAKE_COUNT), &changed);
+        const refusal_changes changed = {.storage_range = below(&random, 2) << 22,
+                                         .texels = below(&random, 2) << 10,
+                                         .groups_y = below(&random, 2) * 7,
+                                         .groups_z = below(&random, 2) * 9,
+                                         .subgroup = below(&random, 2) * 8,
+                                         .no_shuffle = below(&random, 2),
+                                         .left_out = below(&random, 4)};
+        const vkd_caps caps = refusal_caps((fake_device)below(&random, FAKE_COUNT), &changed);
         const conv2d_problem problem = problem_of(&w);
         for (size_t v = 0; v < vkd_conv2d_variant_count; v++) {
             const char *reason =
                 vkd_conv2d_variants[v].refuses(&problem, &caps, vkd_conv2d_variants[v].tile);
-            if (reason && !is_in_table(reason))
+            if (reason && !refusals_expect(&r, reason))
                 fail_msg("'%s' refuses because '%s', which no test expects",
                          vkd_conv2d_variants[v].name, reason);
         }
