@@ -424,7 +424,7 @@ vkd_status vkd_executor_read(vkd_executor *executor, vkd_tensor_id tensor, void 
 {
     if (!executor->slot_count)
         return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,
-                        "nothing was executed yet");
+                        "nothing was executed yet: values can be read after an execution");
     const vkd_slot *slot = &executor->slots[executor->last];
     if (slot->in_flight)
         return vkd_fail(vkd_device_context(executor->device), VKD_INVALID_ARGUMENT,

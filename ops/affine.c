@@ -220,8 +220,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     block_sizes(code_of(lowering->call), args, x, block);
     if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low,
                    &high))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "bounds of %g and %g", args->low.real,
-                           args->high.real);
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "bounds of %g and %g, expected a low and a high one of the type",
+                           args->low.real, args->high.real);
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     VKD_TRY(parameter(lowering, args->scales, &operands[1].tensor));
     if (!split_blocks(&all, block, &operands[0], &operands[1]))

@@ -22,7 +22,8 @@ vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
                            vkd_dtype_name(index_dtype));
     if (!g->size)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "indices into a dim without elements, expected one at least");
     VKD_TRY(vkd_op_output_in(lowering, value, dtype, VKD_ROWS, &y));
     vkd_walk_make(graph, y, (const vkd_view[]){g->x, g->index}, 2, &walk);
     gather_params params = {
@@ -113,7 +114,8 @@ static vkd_status shape_slices(vkd_shaping *shaping, const gather_args *args)
                            *index = vkd_shape_of(shaping, args->index);
     uint32_t dims[2 * VKD_MAX_RANK], dim = 0, rank = 0;
     if (!x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices into a tensor of rank 0");
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "indices into a tensor of rank 0, expected 1 at least");
     VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
     for (uint32_t i = 0; i < dim; i++)
         dims[rank++] = x->dims[i];
@@ -219,7 +221,8 @@ static vkd_status broadcast_indices(vkd_shaping *shaping, const vkd_tensor_list 
         if (indices->values[i] != VKD_NO_VALUE)
             found[count++] = indices->values[i];
     if (!count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "no indices");
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "no indices, expected one tensor at least");
     return vkd_shape_broadcast(shaping, found, count, out);
 }
 
@@ -284,7 +287,8 @@ vkd_status vkd_op_add_places(vkd_lowering *lowering, const vkd_placing *placing,
         return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
                            vkd_dtype_name(dtype));
     if (!placing->size)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "indices into a dim without elements");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "indices into a dim without elements, expected one at least");
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS,
                                  index->rank, index->dims, places));
     base.tensor = index->tensor;

@@ -119,7 +119,8 @@ static vkd_status shape_rms(vkd_shaping *shaping, const void *arguments)
 {
     const norm_args *args = arguments;
     if (!vkd_shape_of(shaping, args->x)->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank 0");
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "a tensor of rank 0, expected 1 at least");
     return vkd_shape_set_as(shaping, args->y[0], args->x);
 }
 

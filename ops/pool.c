@@ -205,10 +205,12 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
                            "padding %dx%d is more than half of the kernel, %dx%d", args->padding[0],
                            args->padding[1], args->kernel[0], args->kernel[1]);
     if (args->divisor == 0)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a divisor of 0");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "divisor_override is 0, expected another number or null");
     VKD_TRY(operands(lowering, args, &x, &y));
     if (lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "an average of int8");
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "an average of int8: f32 and f16 are supported");
     return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y, VKD_NO_TENSOR);
 }
 

@@ -27,8 +27,10 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
                               x->rank);
     uint32_t factor = (uint32_t)args->factor;
     if (args->factor < 1 || args->factor > 1 << 15 || x->dims[1] % (factor * factor))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %u channels",
-                              args->factor, x->dims[1]);
+        return vkd_shape_fail(
+            shaping, VKD_INVALID_MODEL,
+            "a factor of %d for %u channels, expected a positive one whose square divides them",
+            args->factor, x->dims[1]);
     uint64_t h = (uint64_t)x->dims[2] * factor, w = (uint64_t)x->dims[3] * factor;
     if (h > INT32_MAX || w > INT32_MAX)
         return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels",

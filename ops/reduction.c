@@ -191,7 +191,8 @@ vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *redu
     memcpy(dims, kept->dims, sizeof kept->dims);
     dims[rank] = 2;
     if (rank == VKD_MAX_RANK)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "statistics over nothing");
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "statistics over a dim without elements: one at least is supported");
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS,
                                  rank + 1, dims, out));
     vkd_node node = node_of(lowering, VKD_SHADER_STATS, reduction, &walk, walk.slots, eps);
@@ -240,7 +241,8 @@ static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *r
     bool needs = op == VKD_REDUCE_MAX || op == VKD_REDUCE_MIN || op == VKD_REDUCE_ARGMAX ||
                  op == VKD_REDUCE_ARGMIN;
     return needs && !reduction->count
-               ? vkd_op_fail(lowering, VKD_INVALID_MODEL, "the extreme of no elements")
+               ? vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                             "the extreme of no elements, expected one at least")
                : VKD_OK;
 }
 

@@ -225,7 +225,8 @@ static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
                            "interpolation %d with padding %d: 0 and 1 of both are supported",
                            args->filter, args->padding);
     if (!vkd_dims_count(x->rank, x->dims))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "images without pixels");
+        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
+                           "images without pixels, expected one at least");
     resampling r = {.filter =
                         args->filter == BILINEAR ? VKD_RESAMPLE_BILINEAR : VKD_RESAMPLE_NEAREST,
                     .places = args->align_corners ? VKD_RESAMPLE_GRID : VKD_RESAMPLE_GRID_EDGES,
@@ -256,7 +257,8 @@ static vkd_status shape_priors(vkd_shaping *shaping, const void *arguments)
                               "the input has rank %u, expected 2 at least", x->rank);
     uint64_t count = (uint64_t)x->dims[x->rank - 2] * x->dims[x->rank - 1];
     if (count > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%llu cells", (unsigned long long)count);
+        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%llu cells: at most 2^31-1 are supported",
+                              (unsigned long long)count);
     return vkd_shape_set(shaping, args->y, 2, (const uint32_t[]){(uint32_t)count, 2});
 }
 

@@ -48,7 +48,8 @@ vkd_status vkd_op_order(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     if ((uint64_t)params.slots * params.count > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "%u lines of %u elements to sort",
+        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
+                           "%u lines of %u elements to sort: at most 2^31-1 in all are supported",
                            params.slots, params.count);
     *out = VKD_NO_TENSOR;
     do {

@@ -100,8 +100,8 @@ static vkd_status shape_triangle(vkd_shaping *shaping, const void *arguments)
     const triangle_args *args = arguments;
     const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
     if (rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a triangle of a tensor of rank %u",
-                              rank);
+        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
+                              "a triangle of a tensor of rank %u, expected 2 at least", rank);
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 

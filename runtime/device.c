@@ -9,7 +9,9 @@ static vkd_status no_such_device(vkd_context *context, const char *request,
                                  const vkd_adapter *adapters, uint32_t count)
 {
     if (!count)
-        return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan device with a compute queue was found");
+        return vkd_fail(context, VKD_NO_DEVICE,
+                        "no Vulkan device with a compute queue was found: vkd-run --list-devices "
+                        "shows what there is");
     char names[384] = "";
     size_t used = 0;
     for (uint32_t i = 0; i < count && used < sizeof names; i++)

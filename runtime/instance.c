@@ -155,7 +155,10 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
     VkResult result = library->vkCreateInstance(&info, NULL, &instance->handle);
     vkd_library_unlock();
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-        return vkd_fail(context, VKD_NO_DEVICE, "the Vulkan library found no driver");
+        return vkd_fail(
+            context, VKD_NO_DEVICE,
+            "the Vulkan library found no driver: install the GPU's, or Mesa's llvmpipe, which "
+            "runs on the CPU");
     VKD_TRY(vkd_vk_status(context, result, "vkCreateInstance"));
     VKD_TRY(vkd_instance_load(library, instance));
     if (!validate)

@@ -63,7 +63,8 @@ vkd_status vkd_library_open(vkd_context *context, const vkd_library **out)
     vkd_library_unlock();
     *out = &opened_library;
     if (!opened)
-        return vkd_fail(context, VKD_NO_DEVICE, "no Vulkan library (libvulkan.so.1) was found");
+        return vkd_fail(context, VKD_NO_DEVICE,
+                        "no Vulkan library (libvulkan.so.1) was found: install the Vulkan loader");
     if (version < VK_API_VERSION_1_1)
         return vkd_fail(context, VKD_NO_DEVICE,
                         "the Vulkan library offers version %u.%u, 1.1 is needed",

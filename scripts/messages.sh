@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Writes docs/messages.md: every message that a user of the library or of its programs can meet, as the sources have it.
+# --check writes nothing, and fails where the file is not what the sources have.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$root"
-{
+list() {
     cat <<'END'
 # Messages
 
@@ -35,5 +36,10 @@ END
         call == "" && /(vkd_fail|vkd_op_fail|vkd_shape_fail|vkd_log|run_fail|fail|complain)\(/ && !/^(static |vkd_status |run_exit |void )/ { call = $0 " "; if (/;[ ]*$/) finish(); next }
         call != "" { sub(/^ +/, ""); call = call $0 " "; if (/;[ ]*$/) finish() }
     '
-} >docs/messages.md
+}
+if [[ ${1:-} == --check ]]; then
+    list | diff docs/messages.md - || fail "docs/messages.md is not what the sources have: scripts/messages.sh writes it"
+    exit
+fi
+list >docs/messages.md
 echo "docs/messages.md: $(grep -c '^| [VR ]' docs/messages.md) messages"
