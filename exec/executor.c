@@ -102,11 +102,9 @@ _Static_assert((int)VKD_MAX_SPECS <= (int)VKD_PIPELINE_MAX_SPECS,
 static vkd_pipeline_desc pipeline_of(const vkd_device *device, const vkd_node *node)
 {
     const vkd_shader_entry *shader = &vkd_shaders[node->shader];
-    const vkd_shader_code *code = &shader->flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
     return (vkd_pipeline_desc){
         .name = shader->name,
-        .code = code->packed,
-        .code_count = code->count,
+        .code = shader->flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE],
         .binding_count = node->binding_count,
         .texel_mask = node->texel_mask,
         .push_size = node->push_size,

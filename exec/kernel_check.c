@@ -4,7 +4,7 @@
 #include "graph/plan.h"
 #include "runtime/base/cache_file.h"
 #include "runtime/base/element.h"
-#include "runtime/spirv.h"
+#include "runtime/base/spirv.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -188,12 +188,12 @@ static vkd_status interpret(check *c, vkd_outcome *out)
 
 static vkd_status decode(check *c, const vkd_device *device, vkd_module **out)
 {
-    const vkd_shader_code *code =
-        &vkd_shaders[c->node->shader].flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
-    uint32_t *words = vkd_arena_alloc(&c->arena, code->count, sizeof *words);
+    const vkd_spirv *code =
+        vkd_shaders[c->node->shader].flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
+    uint32_t *words = vkd_arena_alloc(&c->arena, vkd_spirv_room(code), sizeof *words);
     if (!words)
         return vkd_fail_memory(c->context, "a kernel to check");
-    const size_t count = vkd_spirv_unpack(code->packed, code->count, words);
+    const size_t count = vkd_spirv_unpack(code, words);
     return vkd_module_decode(&c->arena, words, count, c->node->specs, c->node->spec_count, out);
 }
 

@@ -54,8 +54,9 @@ static void sum_kernels(void)
     for (size_t i = 0; i < VKD_SHADER_COUNT; i++)
         for (size_t f = 0; f < sizeof vkd_shaders[i].flavours / sizeof vkd_shaders[i].flavours[0];
              f++) {
-            vkd_shader_code code = vkd_shaders[i].flavours[f];
-            kernels = kernels * 31 + vkd_checksum(code.packed, code.count * sizeof *code.packed);
+            const vkd_spirv *code = vkd_shaders[i].flavours[f];
+            if (code)
+                kernels = kernels * 31 + vkd_checksum(code->packed, code->size);
         }
 }
 

@@ -103,16 +103,18 @@ typedef enum vkd_param_kind {
                         * VKD_NO_VALUE; no argument of a file.    Behind all others */
 } vkd_param_kind;
 
+/* Small and without a pointer, which a loader would have to set: there are about a thousand. */
 typedef struct vkd_param {
-    vkd_param_kind kind;
-    const char *name;
-    size_t offset, count;
+    uint8_t kind; /* vkd_param_kind */
+    uint8_t count;
+    uint16_t offset; /* of the field in its struct */
+    char name[26];
 } vkd_param;
 
 /* clang-format off: it would spread each of these over four lines */
 #define VKD_PARAM(kind_, type, field, count_)                                                      \
     {                                                                                              \
-        kind_, #field, offsetof(type, field), count_                                               \
+        kind_, count_, offsetof(type, field), #field                                               \
     }
 #define VKD_TENSOR(type, field) VKD_PARAM(VKD_PARAM_TENSOR, type, field, 1)
 #define VKD_OPTIONAL_TENSOR(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR, type, field, 1)
@@ -149,11 +151,11 @@ typedef struct vkd_param {
 #define VKD_FUSED(type, field) VKD_PARAM(VKD_PARAM_FUSED, type, field, 1)
 #define VKD_IGNORED(name_)                                                                         \
     {                                                                                              \
-        VKD_PARAM_IGNORED, name_, 0, 0                                                             \
+        VKD_PARAM_IGNORED, 0, 0, name_                                                             \
     }
 #define VKD_PARAMS_END                                                                             \
     {                                                                                              \
-        VKD_PARAM_END, NULL, 0, 0                                                                  \
+        VKD_PARAM_END, 0, 0, ""                                                                    \
     }
 /* clang-format on */
 

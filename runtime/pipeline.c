@@ -3,7 +3,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/spirv.h"
 #include "runtime/vulkan.h"
 
 /* Set and pipeline layout, shared by the pipelines with the same bindings and as large push
@@ -17,7 +16,7 @@ struct vkd_layout_entry {
 
 struct vkd_pipeline_entry {
     vkd_pipeline_entry *next;
-    const uint8_t *code;
+    const vkd_spirv *code;
     uint32_t *specs;
     uint32_t spec_count;
     const vkd_layout_entry *layout;
@@ -85,14 +84,13 @@ static vkd_status get_layout(vkd_device *device, const vkd_pipeline_desc *desc,
 static vkd_status check_desc(vkd_device *device, const vkd_pipeline_desc *desc)
 {
     const vkd_caps *caps = &device->caps;
-    if (!desc->code || !desc->code_count || desc->push_size % 4 ||
-        desc->spec_count > VKD_PIPELINE_MAX_SPECS ||
+    if (!desc->code || desc->push_size % 4 || desc->spec_count > VKD_PIPELINE_MAX_SPECS ||
         desc->binding_count > VKD_PIPELINE_MAX_BINDINGS)
         return vkd_fail(device->context, VKD_INVALID_ARGUMENT,
-                        "the pipeline %s has %zu numbers of code, %u of push constants, %u "
+                        "the pipeline %s has %s code, %u bytes of push constants, %u "
                         "specialisation constants (at most %d) and "
                         "%u bindings (at most %d)",
-                        desc->name, desc->code_count, desc->push_size, desc->spec_count,
+                        desc->name, desc->code ? "its" : "no", desc->push_size, desc->spec_count,
                         VKD_PIPELINE_MAX_SPECS, desc->binding_count, VKD_PIPELINE_MAX_BINDINGS);
     if (desc->binding_count > caps->max_storage_buffers ||
         desc->push_size > caps->max_push_constants)
@@ -104,29 +102,21 @@ static vkd_status check_desc(vkd_device *device, const vkd_pipeline_desc *desc)
     return VKD_OK;
 }
 
-/* A description's code as Vulkan takes it; the words are for vkd_free. */
-typedef struct spirv {
-    uint32_t *words;
-    size_t count;
-} spirv;
-
-static vkd_status unpack_code(vkd_device *device, const vkd_pipeline_desc *desc, spirv *out)
+/* Where create_pipeline() unpacks the code; for vkd_free. */
+static vkd_status make_room(vkd_device *device, const vkd_pipeline_desc *desc, uint32_t **out)
 {
-    out->words = vkd_alloc(device->context, desc->code_count, sizeof *out->words);
-    if (!out->words)
-        return vkd_fail_memory(device->context, "the code of a pipeline");
-    out->count = vkd_spirv_unpack(desc->code, desc->code_count, out->words);
-    return VKD_OK;
+    *out = vkd_alloc(device->context, vkd_spirv_room(desc->code), sizeof **out);
+    return *out ? VKD_OK : vkd_fail_memory(device->context, "the code of a pipeline");
 }
 
-/* Only Vulkan calls, which may run side by side. */
-static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, spirv code,
+/* Allocates nothing and logs nothing: may run side by side. */
+static VkResult create_pipeline(vkd_device *device, const vkd_pipeline_desc *desc, uint32_t *room,
                                 VkPipelineLayout layout, VkPipeline *out)
 {
     const VkShaderModuleCreateInfo module_info = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-        .codeSize = code.count * sizeof *code.words,
-        .pCode = code.words,
+        .codeSize = vkd_spirv_unpack(desc->code, room) * sizeof *room,
+        .pCode = room,
     };
     VkShaderModule module;
     VkResult result = device->vk.vkCreateShaderModule(device->handle, &module_info, NULL, &module);
@@ -217,11 +207,11 @@ static vkd_status get_pipeline(vkd_device *device, const vkd_pipeline_desc *desc
     vkd_pipeline_entry *entry = NULL;
     VKD_TRY(get_entry(device, desc, &entry));
     if (!entry->handle) {
-        spirv code;
-        VKD_TRY(unpack_code(device, desc, &code));
+        uint32_t *room = NULL;
+        VKD_TRY(make_room(device, desc, &room));
         VkResult result =
-            create_pipeline(device, desc, code, entry->layout->layout, &entry->handle);
-        vkd_free(device->context, code.words);
+            create_pipeline(device, desc, room, entry->layout->layout, &entry->handle);
+        vkd_free(device->context, room);
         VKD_TRY(finish_entry(device, entry, result));
     }
     *out = (vkd_pipeline){
@@ -249,7 +239,7 @@ vkd_status vkd_pipeline_get(vkd_device *device, const vkd_pipeline_desc *desc, v
 typedef struct pipeline_job {
     const vkd_pipeline_desc *desc;
     vkd_pipeline_entry *entry;
-    spirv code;
+    uint32_t *room;
     VkResult result;
 } pipeline_job;
 
@@ -266,7 +256,7 @@ static void *create_pipelines(void *user)
     pipeline_jobs *all = user;
     for (uint32_t i; (i = atomic_fetch_add(&all->next, 1)) < all->count;) {
         pipeline_job *job = &all->jobs[i];
-        job->result = create_pipeline(all->device, job->desc, job->code, job->entry->layout->layout,
+        job->result = create_pipeline(all->device, job->desc, job->room, job->entry->layout->layout,
                                       &job->entry->handle);
     }
     return NULL;
@@ -303,7 +293,7 @@ static vkd_status collect_jobs(pipeline_jobs *all, const vkd_pipeline_desc *desc
         if (known)
             continue;
         pipeline_job job = {.desc = &descs[i], .entry = entry, .result = VK_ERROR_UNKNOWN};
-        VKD_TRY(unpack_code(all->device, job.desc, &job.code));
+        VKD_TRY(make_room(all->device, job.desc, &job.room));
         all->jobs[all->count++] = job;
     }
     return VKD_OK;
@@ -319,7 +309,7 @@ static vkd_status prepare(vkd_device *device, const vkd_pipeline_desc *descs, ui
     if (status == VKD_OK)
         run_jobs(&all);
     for (uint32_t i = 0; i < all.count; i++) {
-        vkd_free(device->context, all.jobs[i].code.words);
+        vkd_free(device->context, all.jobs[i].room);
         if (status == VKD_OK)
             status = finish_entry(device, all.jobs[i].entry, all.jobs[i].result);
     }

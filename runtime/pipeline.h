@@ -2,16 +2,15 @@
 #ifndef VKD_RUNTIME_PIPELINE_H
 #define VKD_RUNTIME_PIPELINE_H
 
+#include "runtime/base/spirv.h"
 #include "runtime/device.h"
 
 enum { VKD_PIPELINE_MAX_BINDINGS = 16, VKD_PIPELINE_MAX_SPECS = 32 };
 
 typedef struct vkd_pipeline_desc {
     const char *name; /* for messages */
-    /* packed SPIR-V (spirv.h) with the entry point "main"; must stay where it is while the device
-     * lives */
-    const uint8_t *code;
-    size_t code_count;      /* bytes */
+    /* with the entry point "main"; must stay where it is while the device lives */
+    const vkd_spirv *code;
     uint32_t binding_count; /* buffers 0 .. count-1 of set 0 */
     /* bit i: binding i is a uniform texel buffer (isamplerBuffer), not a storage buffer */
     uint32_t texel_mask;

@@ -159,8 +159,8 @@ static void int8_rows_say_so(void **state)
         for (size_t i = 0; i < vkd_ops.tables[t]->count; i++)
             for (const vkd_param *p = vkd_ops.tables[t]->rows[i].params; p->kind != VKD_PARAM_END;
                  p++) {
-                bool is_scales = p->name && strstr(p->name, "weight_scales"),
-                     is_bias = p->name && !strcmp(p->name, "requantize.bias");
+                bool is_scales = strstr(p->name, "weight_scales"),
+                     is_bias = !strcmp(p->name, "requantize.bias");
                 assert_true(!is_scales || p->kind == VKD_PARAM_FINITE);
                 assert_true(!is_bias || p->kind == VKD_PARAM_OPTIONAL_FINITE);
                 scales += is_scales, biases += is_bias;

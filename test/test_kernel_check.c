@@ -1,7 +1,7 @@
 /* The self-check of kernels: their code in plain C, what counts as the same, drivers that compute
  * something else, and what is remembered. The first tests need no device. */
 #include "exec/kernel_check.h"
-#include "runtime/spirv.h"
+#include "runtime/base/spirv.h"
 #include "support/blob_builder.h"
 #include "support/call.h"
 #include "support/faulty.h"
@@ -24,13 +24,13 @@ static const uint32_t one_by_one[VKD_MAX_SPECS] = {1, 1, 1};
 
 static vkd_status decode(vkd_context *context, vkd_shader shader, size_t flavour)
 {
-    const vkd_shader_code *code = &vkd_shaders[shader].flavours[flavour];
+    const vkd_spirv *code = vkd_shaders[shader].flavours[flavour];
     vkd_arena arena;
     vkd_module *module;
     vkd_arena_init(&arena, context);
-    uint32_t *words = vkd_arena_alloc(&arena, code->count, sizeof *words);
+    uint32_t *words = vkd_arena_alloc(&arena, vkd_spirv_room(code), sizeof *words);
     assert_non_null(words);
-    const size_t count = vkd_spirv_unpack(code->packed, code->count, words);
+    const size_t count = vkd_spirv_unpack(code, words);
     vkd_status status = vkd_module_decode(&arena, words, count, one_by_one, 3, &module);
     vkd_arena_release(&arena);
     return status;
@@ -56,10 +56,10 @@ static void all_kernels_are_interpreted(void **state)
     assert_int_equal(vkd_options_read(&options, NULL, &context), VKD_OK);
     context.log = silent;
     for (int s = 0; s < VKD_SHADER_COUNT; s++) {
-        bool is_other = !vkd_shaders[s].flavours[0].packed; /* left out */
+        bool is_other = !vkd_shaders[s].flavours[0]; /* left out */
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
             is_other |= !fnmatch(others[i], vkd_shaders[s].name, 0);
-        for (size_t f = 0; f < 3 && vkd_shaders[s].flavours[0].packed; f++) {
+        for (size_t f = 0; f < 3 && vkd_shaders[s].flavours[0]; f++) {
             vkd_status status = decode(&context, (vkd_shader)s, f);
             if (status != (is_other ? VKD_UNSUPPORTED : VKD_OK))
                 fail_msg("%s: %s %s", vkd_shaders[s].name, vkd_status_name(status), context.error);
@@ -244,9 +244,9 @@ static size_t words_of(const char *kernel)
 {
     for (int s = 0; s < VKD_SHADER_COUNT; s++)
         if (!strcmp(vkd_shaders[s].name, kernel)) {
-            const vkd_shader_code *code = vkd_shaders[s].flavours;
-            uint32_t *words = calloc(code->count, sizeof *words);
-            size_t count = vkd_spirv_unpack(code->packed, code->count, words);
+            const vkd_spirv *code = vkd_shaders[s].flavours[0];
+            uint32_t *words = calloc(vkd_spirv_room(code), sizeof *words);
+            size_t count = vkd_spirv_unpack(code, words);
             free(words);
             return count;
         }

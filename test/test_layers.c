@@ -30,7 +30,7 @@ static const struct {
     {"backend/*",
      {"backend/*", "ops/*", "exec/*", "graph/*", "schema/*", INTERFACE, LEAVES, SHADERS}},
     {"ops/*", {"ops/*", "exec/tuner.h", "graph/*", "schema/model.h", LEAVES, SHADERS}},
-    {"exec/*", {"exec/*", "graph/*", "runtime/spirv.h", INTERFACE, LEAVES, SHADERS}},
+    {"exec/*", {"exec/*", "graph/*", INTERFACE, LEAVES, SHADERS}},
     {"graph/*", {"graph/*", "schema/model.h", LEAVES, SHADERS}},
     {"schema/*", {"schema/*", LEAVES}},
     {"runtime/base/*", {LEAVES}},

@@ -2,7 +2,7 @@
  * loops of an invocation after so many iterations; here the rule that keeps them shorter is lifted,
  * and sums grow until the device gets one wrong. */
 #include "ops/conv/conv.h"
-#include "runtime/spirv.h"
+#include "runtime/base/spirv.h"
 #include "support/fake_caps.h"
 #include "support/harness.h"
 #include "support/lowering.h"
@@ -580,11 +580,13 @@ static bool is_probed(vkd_shader shader)
 }
 
 /* Whether SPIR-V has a loop that is not asked to be unrolled. */
-static bool has_loop(vkd_shader_code code)
+static bool has_loop(const vkd_spirv *code)
 {
     enum { HEADER = 5, LOOP_MERGE = 246, UNROLL = 1 };
-    uint32_t *words = make(code.count, sizeof *words);
-    size_t count = vkd_spirv_unpack(code.packed, code.count, words);
+    if (!code)
+        return false; /* left out */
+    uint32_t *words = make(vkd_spirv_room(code), sizeof *words);
+    size_t count = vkd_spirv_unpack(code, words);
     bool has = false;
     for (size_t at = HEADER; at < count; at += words[at] >> 16)
         has = has || ((words[at] & 0xffff) == LOOP_MERGE && !(words[at + 3] & UNROLL));

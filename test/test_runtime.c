@@ -344,7 +344,7 @@ static void pipelines_are_shared(void **state)
     assert_int_equal(vkd_pipeline_get(g->device, &gpu_spin, &second), VKD_OK);
     assert_ptr_not_equal(first.layout, second.layout);
     desc = gpu_scale;
-    desc.code_count = 0;
+    desc.code = NULL;
     assert_int_equal(vkd_pipeline_get(g->device, &desc, &second), VKD_INVALID_ARGUMENT);
     desc = gpu_scale;
     desc.binding_count = VKD_PIPELINE_MAX_BINDINGS + 1;

@@ -1,6 +1,6 @@
 /* The packed form of SPIR-V: every module of the library, and a kernel of awkward constants,
  * unpack to what glslc wrote, but for names. Needs no device. */
-#include "runtime/spirv.h"
+#include "runtime/base/spirv.h"
 #include "shaders/shaders.h"
 
 #include <setjmp.h>
@@ -12,9 +12,10 @@
 
 #include <cmocka.h>
 
-static const uint8_t literals[] = {
+static const uint8_t literals_packed[] = {
 #include "test/shaders/literals.inc"
 };
+static const vkd_spirv literals = {literals_packed, sizeof literals_packed, NULL};
 
 /* What glslc wrote: the words of a file of generated/. */
 static uint32_t *read_words(const char *file, size_t *out_count)
@@ -55,12 +56,13 @@ static size_t without_names(uint32_t *words, size_t count)
     return kept;
 }
 
-static void check(const char *file, const uint8_t *packed, size_t count)
+static void check(const char *file, const vkd_spirv *code)
 {
     size_t expected_count;
-    uint32_t *expected = read_words(file, &expected_count), *got = calloc(count, sizeof *got);
+    uint32_t *expected = read_words(file, &expected_count),
+             *got = calloc(vkd_spirv_room(code), sizeof *got);
     assert_non_null(got);
-    size_t words = vkd_spirv_unpack(packed, count, got);
+    size_t words = vkd_spirv_unpack(code, got);
     assert_int_equal(got[0], 0x07230203); /* SPIR-V's magic number */
     expected_count = without_names(expected, expected_count);
     if (words != expected_count)
@@ -79,16 +81,15 @@ static void every_module(void **state)
     size_t checked = 0;
     for (size_t s = 0; s < VKD_SHADER_COUNT; s++)
         for (size_t f = 0; f < 3; f++) {
-            const vkd_shader_code *flavours = vkd_shaders[s].flavours;
-            const bool same = flavours[0].packed == flavours[1].packed;
-            assert_int_equal(!flavours[f].packed,
-                             (VKD_FAMILIES_LEFT_OUT & vkd_shaders[s].family) != 0);
-            if (!flavours[f].packed || (same && f > 0))
+            const vkd_spirv *const *flavours = vkd_shaders[s].flavours;
+            const bool same = flavours[0] == flavours[1];
+            assert_int_equal(!flavours[f], (VKD_FAMILIES_LEFT_OUT & vkd_shaders[s].family) != 0);
+            if (!flavours[f] || (same && f > 0))
                 continue;
             char file[256];
             snprintf(file, sizeof file, "shaders/%s.%s", vkd_shaders[s].name,
                      same ? "all" : names[f]);
-            check(file, flavours[f].packed, flavours[f].count);
+            check(file, flavours[f]);
             checked++;
         }
     print_message("%zu flavours of %d modules\n", checked, VKD_SHADER_COUNT);
@@ -98,29 +99,80 @@ static void every_module(void **state)
 static void awkward_constants(void **state)
 {
     (void)state;
-    check("test/shaders/literals", literals, sizeof literals / sizeof *literals);
+    check("test/shaders/literals", &literals);
 }
 
+static size_t unpack(const uint8_t *packed, size_t size, const vkd_spirv *base, uint32_t *room,
+                     size_t room_size)
+{
+    const vkd_spirv code = {packed, size, base};
+    assert_in_range(vkd_spirv_room(&code), 0, room_size);
+    memset(room, 0, room_size * sizeof *room);
+    return vkd_spirv_unpack(&code, room);
+}
+
+/* The same codes as they are, and behind a base of which they repeat the most. */
 static void numbers(void **state)
 {
     (void)state;
     static const uint8_t packed[] = {
-        255, 0x03, 0x02, 0x23, 0x07, 63,   192, 194,  44,  66, /* a header */
-        255, 43,   0,    4,    0,    64,   192, 254,  255,     /* of 4 words: 43 */
-        43,  255,  0xff, 0xff, 0xff, 0xff, 0,   68,            /* the same again */
-        255, 0x01, 0x12, 2,    0,    255,  0,   0x3e, 0,   0,  /* one of a large opcode */
+        49,  0,    0,    15 << 4, 49 - 15, /* 49 codes, none of them a match's */
+        255, 0x03, 0x02, 0x23,    0x07,    63,   192, 194,  44,  66, /* a header */
+        255, 43,   0,    4,       0,       64,   192, 254,  255,     /* of 4 words: 43 */
+        43,  255,  0xff, 0xff,    0xff,    0xff, 0,   68,            /* the same again */
+        255, 0x01, 0x12, 2,       0,       255,  0,   0x3e, 0,   0,  /* one of a large opcode */
+        43,  0,    0,    0,       43,      0,    0,   0,    43,  0,  0, 0, /* three of 4 words */
     };
-    static const uint32_t expected[] = {
-        0x07230203, 63,           1,          300, 0x07230203, 4 << 16 | 43,     0x07230203, 301,
-        15871,      4 << 16 | 43, UINT32_MAX, 0,   300,        2 << 16 | 0x1201, 15872};
-    uint32_t got[sizeof packed / sizeof *packed];
-    size_t count = vkd_spirv_unpack(packed, sizeof packed / sizeof *packed, got);
+    static const uint8_t behind[] = {
+        49,
+        0,
+        0, /* 49 codes: */
+        15,
+        49,
+        0,
+        32 - 4 - 15, /* 32 of the base, */
+        9 << 4 | (8 - 4),
+        255,
+        0,
+        0x3e,
+        0,
+        0,
+        43,
+        0,
+        0,
+        0, /* 9 others, */
+        4,
+        0, /* and twice the last 4 of them */
+    };
+    static const uint32_t expected[] = {0x07230203, 63,
+                                        1,          300,
+                                        0x07230203, 4 << 16 | 43,
+                                        0x07230203, 301,
+                                        15871,      4 << 16 | 43,
+                                        UINT32_MAX, 0,
+                                        300,        2 << 16 | 0x1201,
+                                        15872,      4 << 16 | 43,
+                                        0,          0,
+                                        0,          4 << 16 | 43,
+                                        0,          0,
+                                        0,          4 << 16 | 43,
+                                        0,          0,
+                                        0};
+    enum { ROOM = 64 };
+    uint32_t got[ROOM];
+    const vkd_spirv base = {packed, sizeof packed, NULL};
+    size_t count = unpack(packed, sizeof packed, NULL, got, ROOM);
     assert_int_equal(count, sizeof expected / sizeof *expected);
     assert_memory_equal(got, expected, sizeof expected);
-    assert_int_equal(vkd_spirv_unpack(packed, 0, got), 0);
-    /* an end in the midst of a word: nothing beyond is read */
+    count = unpack(behind, sizeof behind, &base, got, ROOM);
+    assert_int_equal(count, sizeof expected / sizeof *expected);
+    assert_memory_equal(got, expected, sizeof expected);
+    assert_int_equal(unpack(packed, 0, NULL, got, ROOM), 0);
+    /* an end in the midst of a word, or of a match: nothing beyond is read or written */
     for (size_t size = 1; size < sizeof packed; size++)
-        assert_in_range(vkd_spirv_unpack(packed, size, got), 1, size);
+        assert_in_range(unpack(packed, size, NULL, got, ROOM), 0, sizeof packed);
+    for (size_t size = 1; size < sizeof behind; size++)
+        assert_in_range(unpack(behind, size, &base, got, ROOM), 0, sizeof packed);
 }
 
 int main(void)

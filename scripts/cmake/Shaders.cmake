@@ -12,26 +12,49 @@ file(GLOB_RECURSE shader_includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shader
 set(shader_dir ${PROJECT_BINARY_DIR}/generated/shaders)
 file(MAKE_DIRECTORY ${shader_dir})
 
-# Compiles a kernel to ${name}.num, SPIR-V in words, and to ${name}.inc, the same packed. ARGN: glslc's options.
-function(vkd_compile_spirv file name)
+# Compiles a kernel to ${name}.num, SPIR-V in words, and to ${name}.inc, the same packed. base: the name of another one, behind which
+# it is packed, or empty. ARGN: glslc's options.
+function(vkd_compile_spirv file name base)
   set(pack ${PROJECT_SOURCE_DIR}/scripts/cmake/PackSpirv.cmake)
-  add_custom_command(OUTPUT ${name}.inc BYPRODUCTS ${name}.num
+  set(base_codes "")
+  if(base)
+    set(base_codes ${base}.codes)
+  endif()
+  add_custom_command(OUTPUT ${name}.inc ${name}.codes BYPRODUCTS ${name}.num
     COMMAND ${GLSLC} --target-env=vulkan1.1 -Werror -mfmt=num ${ARGN} -I ${PROJECT_SOURCE_DIR}/shaders -I ${PROJECT_SOURCE_DIR}
             ${file} -o ${name}.num
-    COMMAND ${CMAKE_COMMAND} -DIN=${name}.num -DOUT=${name}.inc -P ${pack}
-    DEPENDS ${file} ${shader_includes} ${pack} VERBATIM)
+    COMMAND ${CMAKE_COMMAND} -DIN=${name}.num -DCODES=${name}.codes -DOUT=${name}.inc -DBASE=${base_codes} -P ${pack}
+    DEPENDS ${file} ${shader_includes} ${pack} ${base_codes} VERBATIM)
 endfunction()
 
-# One flavour of a module: its array, and its place in the module's row. ARGN: glslc's options.
+# The base of a kernel's first module, which is the base of its others: most kernels read elements as this one does.
+set(common_base binary.all)
+
+# One flavour of a module: its code, and its place in the module's row. ARGN: glslc's options.
 macro(vkd_compile_module file module flavour)
-  set(array ${module}_${flavour})
-  vkd_compile_spirv(${file} ${shader_dir}/${module}.${flavour} ${ARGN})
-  list(APPEND shader_outputs ${shader_dir}/${module}.${flavour}.inc)
-  string(APPEND shader_arrays "static const uint8_t ${array}[] = {\n#include \"shaders/${module}.${flavour}.inc\"\n};\n")
-  string(APPEND row " {${array}, sizeof ${array}},")
+  set(name ${module}.${flavour})
+  set(base ${kernel_base})
+  if(name STREQUAL common_base)
+    set(base "")
+  elseif(kernel_base STREQUAL common_base)
+    set(kernel_base ${name})
+  endif()
+  list(TRANSFORM base PREPEND ${shader_dir}/ OUTPUT_VARIABLE base_file)
+  vkd_compile_spirv(${file} ${shader_dir}/${name} "${base_file}" ${ARGN})
+  list(APPEND shader_outputs ${shader_dir}/${name}.inc)
+  set(reference NULL)
+  if(base)
+    string(REPLACE . _ reference &${base})
+  endif()
+  string(REPLACE . _ code ${name})
+  string(APPEND shader_codes "static const vkd_spirv ${code};\n")
+  string(APPEND shader_arrays "static const uint8_t ${code}_packed[] = {\n#include \"shaders/${name}.inc\"\n};\n"
+         "static const vkd_spirv ${code} = {${code}_packed, sizeof ${code}_packed, ${reference}};\n")
+  string(APPEND row " &${code},")
 endmacro()
 
 set(shader_enum "")
+set(shader_codes "")
 set(shader_arrays "")
 set(shader_rows "")
 set(shader_outputs "")
@@ -42,6 +65,7 @@ set(kept core ${VKD_KERNELS})
 foreach(file IN LISTS shader_files)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file}) # its modules may change
   vkd_read_kernel(${file})
+  set(kernel_base ${common_base})
   string(TOUPPER VKD_FAMILY_${kernel_family} family)
   list(APPEND families ${kernel_family})
   if(NOT "${VKD_KERNELS}" STREQUAL all AND NOT kernel_family IN_LIST kept)
@@ -57,7 +81,7 @@ foreach(file IN LISTS shader_files)
       if(NOT kernel_family IN_LIST left_out)
         vkd_compile_module(${file} ${module} ${flavour} ${options_${module}} ${options_${flavour}})
       else()
-        string(APPEND row " {NULL, 0},")
+        string(APPEND row " NULL,")
       endif()
     endforeach()
     if(kernel_flavours STREQUAL all)
@@ -106,24 +130,18 @@ file(CONFIGURE OUTPUT ${shader_dir}/shaders.h @ONLY CONTENT
 #ifndef VKD_SHADERS_SHADERS_H
 #define VKD_SHADERS_SHADERS_H
 
+#include \"runtime/base/spirv.h\"
 #include \"shaders/families.h\"
-
-#include <stddef.h>
-#include <stdint.h>
 
 typedef enum vkd_shader {
 @shader_enum@    VKD_SHADER_COUNT
 } vkd_shader;
 
-typedef struct vkd_shader_code {
-    const uint8_t *packed; /* as in runtime/spirv.h; null in a family that is left out */
-    size_t count;          /* bytes */
-} vkd_shader_code;
-
 typedef struct vkd_shader_entry {
     const char *name;
     vkd_family family;
-    vkd_shader_code flavours[3]; /* VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED; the same where the kernel has no dot product */
+    /* VKD_DOT_NONE, VKD_DOT_SIGNED, VKD_DOT_MIXED; the same where the kernel has no dot product, null in a family that is left out */
+    const vkd_spirv *flavours[3];
 } vkd_shader_entry;
 
 extern const vkd_shader_entry vkd_shaders[VKD_SHADER_COUNT];
@@ -133,6 +151,7 @@ extern const vkd_shader_entry vkd_shaders[VKD_SHADER_COUNT];
 file(CONFIGURE OUTPUT ${shader_dir}/shaders.c @ONLY CONTENT
 "#include \"shaders/shaders.h\"
 
+@shader_codes@
 @shader_arrays@
 const vkd_shader_entry vkd_shaders[VKD_SHADER_COUNT] = {
 @shader_rows@};

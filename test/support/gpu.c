@@ -16,18 +16,19 @@
 #include "support/gpu.h"
 #include "support/skip.h"
 
-static const uint8_t scale_code[] = {
+static const uint8_t scale_packed[] = {
 #include "test/shaders/scale.inc"
 };
-static const uint8_t spin_code[] = {
+static const vkd_spirv scale_code = {scale_packed, sizeof scale_packed, NULL};
+static const uint8_t spin_packed[] = {
 #include "test/shaders/spin.inc"
 };
+static const vkd_spirv spin_code = {spin_packed, sizeof spin_packed, NULL};
 static const uint32_t scale_specs[] = {64, 3};
 
 const vkd_pipeline_desc gpu_scale = {
     .name = "scale",
-    .code = scale_code,
-    .code_count = sizeof scale_code / sizeof *scale_code,
+    .code = &scale_code,
     .binding_count = 2,
     .push_size = 8,
     .spec_count = 2,
@@ -35,8 +36,7 @@ const vkd_pipeline_desc gpu_scale = {
 };
 const vkd_pipeline_desc gpu_spin = {
     .name = "spin",
-    .code = spin_code,
-    .code_count = sizeof spin_code / sizeof *spin_code,
+    .code = &spin_code,
     .binding_count = 1,
     .push_size = 4,
 };

@@ -1,0 +1,31 @@
+/* SPIR-V as scripts/cmake/PackSpirv.cmake packs it, in a fifth of the bytes, in two steps.
+ *
+ * Words become codes of a byte, with more bytes behind some (low ones first). Of an instruction's
+ * first word, the opcode where the length is that of the last instruction with it; 255 is followed
+ * by opcode and length, of two bytes each. Of the words behind, and of those of the header, the
+ * word itself below 64; from 64 on one of the 128 that were seen last, the last one first (those
+ * below 64 do not count); 192 is the largest one seen below 65536, and one more; from 193 on the
+ * code has the high and a byte behind it the low half of a word below 15872; 255 is followed by the
+ * word.
+ *
+ * The codes become their count, in three bytes, and a block of LZ4, whose matches may begin in the
+ * codes of a base, in those of the base's own, and so on (scripts/cmake/Shaders.cmake says which).
+ */
+#ifndef VKD_RUNTIME_BASE_SPIRV_H
+#define VKD_RUNTIME_BASE_SPIRV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct vkd_spirv {
+    const uint8_t *packed;
+    size_t size;                  /* bytes */
+    const struct vkd_spirv *base; /* or null */
+} vkd_spirv;
+
+/* Words of memory that unpacking takes: those that there will be, or more. */
+size_t vkd_spirv_room(const vkd_spirv *code);
+/* Returns the count of words, which are at the beginning of the room. */
+size_t vkd_spirv_unpack(const vkd_spirv *code, uint32_t *room);
+
+#endif
