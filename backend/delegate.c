@@ -255,7 +255,9 @@ static vkd_status create_arguments(vkd_delegate *delegate)
         vkd_arena_alloc(&delegate->arena, net->input_count, sizeof *delegate->inputs);
     delegate->destinations =
         vkd_arena_alloc(&delegate->arena, net->output_count, sizeof *delegate->destinations);
-    if (!delegate->values || !delegate->inputs || !delegate->destinations)
+    delegate->foreign = vkd_arena_alloc(&delegate->arena, net->input_count + net->output_count,
+                                        sizeof *delegate->foreign);
+    if (!delegate->values || !delegate->inputs || !delegate->destinations || !delegate->foreign)
         return vkd_fail_memory(&delegate->context, "a model's values");
     return VKD_OK;
 }

@@ -11,12 +11,20 @@ typedef struct vkd_destination {
     vkd_tensor_arg *arg; /* the caller's, to which the dims are written */
     vkd_dtype dtype;
     void *data;
+    bool in_place; /* memory of others, where it is already */
 } vkd_destination;
+
+/* Where an argument lies in memory of others; null: it does not. */
+typedef struct vkd_foreign {
+    const vkd_memory *memory;
+    uint64_t offset, bytes;
+} vkd_foreign;
 
 /* An execution that vkd_submit has started, in the slot of the same number of its plan's executor.
  */
 typedef struct vkd_flight {
     uint64_t ticket; /* 0: none */
+    uint64_t used;   /* the last one */
     vkd_plan *plan;
     vkd_destination *outputs; /* net.output_count */
 } vkd_flight;
@@ -51,6 +59,7 @@ struct vkd_delegate {
     vkd_model_value *values;
     vkd_input *inputs;             /* net.input_count */
     vkd_destination *destinations; /* net.output_count */
+    vkd_foreign *foreign;          /* of the inputs, then of the outputs */
     size_t state_count;
     uint32_t *states; /* their values */
     vkd_named_data named_data;

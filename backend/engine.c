@@ -1,10 +1,12 @@
 /* The public engine: one Vulkan device for any number of delegates, methods and programs. */
 #include "backend/engine.h"
 #include "ops/conv/conv.h"
+#include "runtime/import.h"
 
 struct vkd_engine {
     /* One for each mutex that host memory is taken under: the device's, and those of commons. */
     vkd_context context, constants_context, facts_context;
+    vkd_context unused_context; /* copied for what has one of its own */
     vkd_device *device;
     vkd_commons commons;
     vkd_device_info info;
@@ -13,7 +15,7 @@ struct vkd_engine {
 static vkd_status open_engine(vkd_engine *engine, const vkd_options *options)
 {
     vkd_context *context = &engine->context;
-    engine->constants_context = engine->facts_context = *context;
+    engine->constants_context = engine->facts_context = engine->unused_context = *context;
     VKD_TRY(vkd_device_open(context, options, &engine->device));
     VKD_TRY(vkd_constants_create(&engine->constants_context, true, &engine->commons.constants));
     return vkd_facts_create(&engine->facts_context, options, vkd_conv2d_table_sum(),
@@ -96,4 +98,54 @@ void vkd_engine_leave(vkd_device *device, vkd_commons *commons)
 {
     static const vkd_commons none;
     drop(device, commons->is_own ? commons : &none);
+}
+
+/* ----------------------------------------------------------------------------- imported memory */
+
+static vkd_status import(vkd_engine *engine, const vkd_external_memory *external,
+                         vkd_memory *memory)
+{
+    static const vkd_options defaults = {sizeof defaults};
+    VKD_TRY(vkd_device_share(engine->device, &memory->context, &defaults, &memory->device));
+    return vkd_buffer_import(memory->device, external, &memory->buffer);
+}
+
+vkd_status vkd_memory_import(vkd_engine *engine, const vkd_external_memory *given, vkd_memory **out)
+{
+    vkd_external_memory external = {0};
+    vkd_memory *memory = NULL;
+    if (out)
+        *out = NULL;
+    if (!engine || !given || !out)
+        return VKD_INVALID_ARGUMENT;
+    vkd_context context = engine->unused_context;
+    vkd_status status = VKD_OK;
+    if (!vkd_struct_read(&external, sizeof external, given, 0))
+        status = vkd_fail(&context, VKD_INVALID_ARGUMENT,
+                          "vkd_external_memory.size must be sizeof(vkd_external_memory)");
+    else if (!(memory = vkd_alloc(&context, 1, sizeof *memory)))
+        status = vkd_fail_memory(&context, "imported memory");
+    else {
+        memory->context = context;
+        status = import(engine, &external, memory);
+        context = memory->context;
+    }
+    const vkd_options report = {.error = external.error, .error_size = external.error_size};
+    vkd_context_report(&context, &report, status);
+    if (status != VKD_OK)
+        vkd_memory_release(memory);
+    else
+        *out = memory;
+    return status;
+}
+
+void vkd_memory_release(vkd_memory *memory)
+{
+    if (!memory)
+        return;
+    if (memory->device)
+        vkd_buffer_destroy(memory->device, &memory->buffer);
+    vkd_device_close(memory->device);
+    vkd_context context = memory->context;
+    vkd_free(&context, memory);
 }

@@ -4,6 +4,14 @@
 
 #include "exec/constants.h"
 #include "exec/tuner.h"
+#include "runtime/buffer.h"
+
+/* Imported memory, on an engine's device. */
+struct vkd_memory {
+    vkd_context context;
+    vkd_device *device; /* shared */
+    vkd_buffer buffer;
+};
 
 /* Beside a device: constants on it, and what is known of its kernels. */
 typedef struct vkd_commons {

@@ -1,5 +1,5 @@
 /* Executions of a delegate: one at a time, or several in flight. */
-#include "backend/delegate.h"
+#include "backend/foreign.h"
 #include "runtime/base/element.h"
 
 #include <string.h>
@@ -84,9 +84,15 @@ static vkd_status read_input(vkd_delegate *delegate, const vkd_tensor_arg *args,
     VKD_TRY(read_arg(context, args, index, a, &arg));
     VKD_TRY(check_dtype(context, &arg, tensor.dtype, a));
     VKD_TRY(read_dims(delegate, context, &arg, &tensor, a));
-    VKD_TRY(check_room(context, &arg, arg.input, &tensor, a));
-    *input = (vkd_input){.shape.rank = arg.rank, .dtype = arg.dtype, .data = arg.input};
+    if (!arg.memory)
+        VKD_TRY(check_room(context, &arg, arg.input, &tensor, a));
+    *input = (vkd_input){.shape.rank = arg.rank, .dtype = arg.dtype};
+    if (!arg.memory)
+        input->data = arg.input;
     memcpy(input->shape.dims, tensor.dims, sizeof input->shape.dims);
+    if (value->kind == VKD_VALUE_SYMINT && !input->data)
+        return vkd_fail(context, VKD_INVALID_ARGUMENT,
+                        "input %zu is a number: the host must see it", index);
     if (value->kind == VKD_VALUE_SYMINT)
         input->number = (int64_t)vkd_element_get(arg.dtype, arg.input, 0);
     return VKD_OK;
@@ -103,11 +109,13 @@ static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd
         vkd_tensor_arg arg;
         VKD_TRY(read_arg(context, args, first + i, a, &arg));
         VKD_TRY(check_dtype(context, &arg, tensor.dtype, a));
-        VKD_TRY(check_room(context, &arg, arg.output, &tensor, a));
+        if (!arg.memory)
+            VKD_TRY(check_room(context, &arg, arg.output, &tensor, a));
         delegate->destinations[i] = (vkd_destination){
             .arg = (vkd_tensor_arg *)((unsigned char *)args + (first + i) * args->size),
             .dtype = arg.dtype,
             .data = arg.output,
+            .in_place = arg.memory,
         };
     }
     return VKD_OK;
@@ -117,7 +125,7 @@ static vkd_status read_outputs(vkd_delegate *delegate, const vkd_plan *plan, vkd
 
 static void set_input(vkd_delegate *delegate, const vkd_plan *plan, uint32_t slot, size_t index)
 {
-    if (plan->graph.inputs[index] == VKD_NO_TENSOR)
+    if (plan->graph.inputs[index] == VKD_NO_TENSOR || delegate->foreign[index].memory)
         return;
     const vkd_tensor *tensor = &plan->graph.tensors[plan->graph.inputs[index]];
     const vkd_input *input = &delegate->inputs[index];
@@ -135,6 +143,8 @@ static void get_output(vkd_delegate *delegate, const vkd_plan *plan, uint32_t sl
     to->arg->rank = declared.rank;
     for (uint32_t i = 0; i < declared.rank; i++)
         to->arg->dims[i] = declared.dims[i];
+    if (to->in_place)
+        return;
     if (plan->graph.outputs[index] == VKD_NO_TENSOR) {
         vkd_element_set(to->dtype, to->data, 0, (double)value->i);
         return;
@@ -257,12 +267,21 @@ static void write_symbols(vkd_delegate *delegate, vkd_plan *plan, uint32_t slot)
         words[i] = (int32_t)delegate->values[plan->graph.symbol_values[i]].i;
 }
 
-/* A slot that is free, or that of the oldest execution. */
-static uint32_t choose_slot(const vkd_delegate *delegate)
+static bool is_before(const vkd_flight *a, const vkd_flight *b)
+{
+    return a->ticket != b->ticket ? a->ticket < b->ticket : a->used < b->used;
+}
+
+/* A slot that is free, of those one that is recorded for the arguments' memory, else the
+ * one that was used longest ago; or that of the oldest execution. */
+static uint32_t choose_slot(const vkd_delegate *delegate, const vkd_plan *plan)
 {
     uint32_t chosen = 0;
+    for (uint32_t i = 0; i < delegate->flight_count; i++)
+        if (!delegate->flights[i].ticket && vkd_foreign_fits(delegate, plan, i))
+            return i;
     for (uint32_t i = 1; i < delegate->flight_count; i++)
-        if (delegate->flights[i].ticket < delegate->flights[chosen].ticket)
+        if (is_before(&delegate->flights[i], &delegate->flights[chosen]))
             chosen = i;
     return chosen;
 }
@@ -286,18 +305,20 @@ vkd_status vkd_submit(vkd_delegate *delegate, vkd_tensor_arg *args, size_t count
     VKD_TRY(choose_plan(delegate, &plan));
     VKD_TRY(vkd_plan_fill_slots(&delegate->planner, plan));
     VKD_TRY(read_outputs(delegate, plan, args, count - net->output_count));
-    const uint32_t slot = choose_slot(delegate);
+    VKD_TRY(vkd_foreign_read(delegate, plan, args, count));
+    const uint32_t slot = choose_slot(delegate, plan);
     vkd_flight *flight = &delegate->flights[slot];
     if (flight->ticket)
         VKD_TRY(complete(delegate, slot));
     delegate->plan = plan;
+    vkd_foreign_bind(delegate, plan, slot);
     for (size_t i = 0; i < net->input_count; i++)
         set_input(delegate, plan, slot, i);
     write_symbols(delegate, plan, slot);
     VKD_TRY(vkd_executor_submit(plan->executor, slot));
     memcpy(flight->outputs, delegate->destinations, net->output_count * sizeof *flight->outputs);
     flight->plan = plan;
-    flight->ticket = plan->used = ++delegate->last_ticket;
+    flight->ticket = flight->used = plan->used = ++delegate->last_ticket;
     *out_ticket = flight->ticket;
     return VKD_OK;
 }

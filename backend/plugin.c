@@ -59,4 +59,6 @@ const vkd_backend_table vkd_backend = {
     .operand = vkd_describe_operand,
     .node_submission = vkd_node_submission,
     .node_check = vkd_node_check,
+    .memory_import = vkd_memory_import,
+    .memory_release = vkd_memory_release,
 };

@@ -6,12 +6,20 @@
 
 #include <string.h>
 
+/* Memory of others for an argument; import 0: none. */
+typedef struct vkd_bound {
+    vkd_buffer memory;
+    uint64_t offset;
+} vkd_bound;
+
 /* What one execution needs for itself. */
 typedef struct vkd_slot {
     const vkd_buffer *scratch; /* the residents', or: */
     vkd_buffer own_scratch;
     vkd_buffer *inputs, *outputs; /* graph->input_count, graph->output_count; empty for SymInts */
     vkd_buffer symbols;
+    vkd_bound *bound; /* by argument */
+    bool bound_anew;  /* since the recording */
     vkd_commands *commands;
     uint32_t revision; /* of the split that it was recorded with */
     bool in_flight;
@@ -36,6 +44,7 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
 {
     const vkd_tensor *tensor = &executor->graph->tensors[id];
     vkd_slice slice = {.offset = tensor->offset, .size = tensor->bytes};
+    const vkd_bound *bound = NULL;
     switch (tensor->place) {
     case VKD_PLACE_SCRATCH:
         slice.buffer = slot->scratch ? slot->scratch : &slot->own_scratch;
@@ -49,10 +58,16 @@ static vkd_slice slice_of(const vkd_executor *executor, const vkd_slot *slot, vk
         break;
     case VKD_PLACE_INPUT:
         slice.buffer = &slot->inputs[executor->boundary[tensor->storage]];
+        bound = &slot->bound[executor->boundary[tensor->storage]];
         break;
     case VKD_PLACE_OUTPUT:
         slice.buffer = &slot->outputs[executor->boundary[tensor->storage]];
+        bound = &slot->bound[executor->graph->input_count + executor->boundary[tensor->storage]];
         break;
+    }
+    if (bound && bound->memory.import) {
+        slice.buffer = &bound->memory;
+        slice.offset += bound->offset;
     }
     return slice;
 }
@@ -86,6 +101,10 @@ static vkd_status find_scratch(vkd_executor *executor, vkd_slot *slot)
 static vkd_status create_buffers(vkd_executor *executor, vkd_slot *slot)
 {
     const vkd_graph *graph = executor->graph;
+    vkd_context *context = vkd_device_context(executor->device);
+    slot->bound = vkd_alloc(context, graph->input_count + graph->output_count, sizeof *slot->bound);
+    if (!slot->bound)
+        return vkd_fail_memory(context, "arguments");
     VKD_TRY(find_scratch(executor, slot));
     if (graph->symbol_bytes)
         VKD_TRY(vkd_buffer_create(executor->device, VKD_MEMORY_UPLOAD, graph->symbol_bytes,
@@ -184,6 +203,7 @@ static vkd_status record(vkd_executor *executor, vkd_slot *slot, uint32_t times)
         VKD_TRY(record_nodes(executor, slot));
     VKD_TRY(vkd_commands_end(slot->commands));
     slot->revision = split ? split->revision : 0;
+    slot->bound_anew = false;
     return VKD_OK;
 }
 
@@ -219,6 +239,7 @@ static void destroy_slot(vkd_executor *executor, vkd_slot *slot)
         vkd_buffer_destroy(device, &slot->outputs[i]);
     vkd_buffer_destroy(device, &slot->symbols);
     vkd_buffer_destroy(device, &slot->own_scratch);
+    vkd_free(context, slot->bound);
     vkd_free(context, slot->inputs);
     vkd_free(context, slot->outputs);
 }
@@ -323,6 +344,24 @@ const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t in
     return executor->slots[slot].outputs[index].mapped;
 }
 
+bool vkd_executor_binds(const vkd_executor *executor, uint32_t slot, size_t argument,
+                        const vkd_buffer *memory, uint64_t offset)
+{
+    const vkd_bound *bound = &executor->slots[slot].bound[argument];
+    return memory ? bound->memory.import == memory->import && bound->offset == offset
+                  : !bound->memory.import;
+}
+
+void vkd_executor_bind(vkd_executor *executor, uint32_t slot, size_t argument,
+                       const vkd_buffer *memory, uint64_t offset)
+{
+    static const vkd_buffer own;
+    if (vkd_executor_binds(executor, slot, argument, memory, offset))
+        return;
+    executor->slots[slot].bound_anew = true;
+    executor->slots[slot].bound[argument] = (vkd_bound){memory ? *memory : own, offset};
+}
+
 int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot)
 {
     return executor->slots[slot].symbols.mapped;
@@ -331,7 +370,8 @@ int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot)
 vkd_status vkd_executor_submit(vkd_executor *executor, uint32_t slot)
 {
     vkd_slot *started = &executor->slots[slot];
-    if (!started->commands || (executor->split && started->revision != executor->split->revision))
+    if (!started->commands || started->bound_anew ||
+        (executor->split && started->revision != executor->split->revision))
         VKD_TRY(record(executor, started, 1));
     /* A queue for each, where there are enough; executions that share a state follow each other on
      * one. */

@@ -41,6 +41,15 @@ VKD_MUST_USE vkd_status vkd_executor_repeat(vkd_executor *executor, uint32_t tim
 void *vkd_executor_input(vkd_executor *executor, uint32_t slot, size_t index);
 const void *vkd_executor_output(vkd_executor *executor, uint32_t slot, size_t index);
 
+/* Memory of others (vkd_buffer_import) in place of that of an argument, the inputs and then the
+ * outputs, in a slot's next executions; null: its own again. Where that is a change, the slot is
+ * recorded anew when it is started. */
+void vkd_executor_bind(vkd_executor *executor, uint32_t slot, size_t argument,
+                       const vkd_buffer *memory, uint64_t offset);
+/* Whether it would be none. */
+bool vkd_executor_binds(const vkd_executor *executor, uint32_t slot, size_t argument,
+                        const vkd_buffer *memory, uint64_t offset);
+
 /* Where the numbers of the graph's symbols go before a run; null without any. */
 int32_t *vkd_executor_symbols(vkd_executor *executor, uint32_t slot);
 

@@ -341,6 +341,42 @@ VKD_API VKD_MUST_USE vkd_status vkd_init(const void *blob, size_t blob_size,
 /* Whether constants are needed until vkd_destroy: the blob and the named data must stay. */
 VKD_API bool vkd_needs_constants(const vkd_delegate *delegate);
 
+/* Memory that something else has made, for arguments that are not copied: a camera's, a decoder's,
+ * another API's, or pages of the process. */
+typedef struct vkd_memory vkd_memory;
+
+typedef enum vkd_external_kind {
+    /* Pages of this process (VK_EXT_external_memory_host): pointer and bytes are multiples of what
+     * the device says, 4096 mostly. They stay the caller's and must outlive the vkd_memory. */
+    VKD_EXTERNAL_HOST = 0,
+    /* A file descriptor that Vulkan has exported, of the same driver and device
+     * (VK_KHR_external_memory_fd); bytes and memory_type are those of that allocation. */
+    VKD_EXTERNAL_FD,
+    VKD_EXTERNAL_DMA_BUF, /* VK_EXT_external_memory_dma_buf */
+    /* An AHardwareBuffer at pointer, of format BLOB and usage GPU_DATA_BUFFER
+     * (VK_ANDROID_external_memory_android_hardware_buffer). A reference is kept. */
+    VKD_EXTERNAL_HARDWARE_BUFFER
+} vkd_external_kind;
+
+typedef struct vkd_external_memory {
+    size_t size; /* sizeof(vkd_external_memory) */
+    vkd_external_kind kind;
+    int fd; /* stays the caller's, who may close it after the import: a duplicate is kept */
+    void *pointer;
+    uint64_t bytes;       /* of the memory */
+    uint32_t memory_type; /* VKD_EXTERNAL_FD: the number of Vulkan's memory type */
+    char *error;          /* as in vkd_options */
+    size_t error_size;
+} vkd_external_memory;
+
+/* For executions of what works on the engine, by any number of them. VKD_UNSUPPORTED where the
+ * device does not import that kind. Any thread may call it. */
+VKD_API VKD_MUST_USE vkd_status vkd_memory_import(vkd_engine *engine,
+                                                  const vkd_external_memory *external,
+                                                  vkd_memory **out);
+/* When no execution with it is in flight, and before the engine goes. */
+VKD_API void vkd_memory_release(vkd_memory *memory);
+
 /* One argument of an execution. Its bytes are contiguous, in the dim_order that vkd_input_info and
  * vkd_output_info tell, which is row-major but for methods whose program declares otherwise. A
  * number, an int, a double or a bool of the program's, is an argument without dims. */
@@ -352,6 +388,13 @@ typedef struct vkd_tensor_arg {
     const void *input; /* an input's bytes */
     void *output;      /* where an output's bytes go */
     size_t capacity;   /* how many bytes there are, at least what dtype and dims need */
+    /* Not null: the device reads or writes this memory, from `offset` on, and nothing is copied;
+     * input, output and capacity are not read. dtype and order must be the model's own, which
+     * vkd_input_info tells; the offset a multiple of 256; and the tensor's bytes, rounded up to 16,
+     * be there: those behind an output are undefined then. No output may overlap another argument.
+     * It is written before a submit and left alone until the execution is complete. */
+    vkd_memory *memory;
+    uint64_t offset;
 } vkd_tensor_arg;
 
 /* Runs the graph once. args: the inputs in order, then the outputs in order (as many as the
@@ -643,6 +686,9 @@ typedef struct vkd_backend_table {
     vkd_status (*operand)(const vkd_delegate *, size_t, size_t, vkd_operand_info *);
     uint32_t (*node_submission)(const vkd_delegate *, size_t);
     const char *(*node_check)(const vkd_delegate *, size_t);
+
+    vkd_status (*memory_import)(vkd_engine *, const vkd_external_memory *, vkd_memory **);
+    void (*memory_release)(vkd_memory *);
 } vkd_backend_table;
 
 VKD_API extern const vkd_backend_table vkd_backend;

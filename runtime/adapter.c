@@ -22,6 +22,12 @@ static const struct {
     {VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME, 0, offsetof(vkd_features, sm_builtins)},
     {VK_KHR_GLOBAL_PRIORITY_EXTENSION_NAME, 0, offsetof(vkd_features, global_priority_khr)},
     {VK_EXT_GLOBAL_PRIORITY_EXTENSION_NAME, 0, offsetof(vkd_features, global_priority_ext)},
+    {VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME, 0, offsetof(vkd_features, external_fd)},
+    {VK_EXT_EXTERNAL_MEMORY_DMA_BUF_EXTENSION_NAME, 0, offsetof(vkd_features, external_dma_buf)},
+    {VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME, 0, offsetof(vkd_features, external_host)},
+    {VK_EXT_QUEUE_FAMILY_FOREIGN_EXTENSION_NAME, 0, offsetof(vkd_features, foreign_queues)},
+    {VK_ANDROID_EXTERNAL_MEMORY_ANDROID_HARDWARE_BUFFER_EXTENSION_NAME, 0,
+     offsetof(vkd_features, hardware_buffer)},
     {"VK_KHR_portability_subset", 0, offsetof(vkd_features, portability_subset)},
 };
 enum { OPTIONAL_COUNT = sizeof optional_extensions / sizeof optional_extensions[0] };

@@ -13,10 +13,12 @@ typedef struct vkd_features {
     /* tells how many multiprocessors there are */
     bool sm_builtins;
     bool global_priority_khr, global_priority_ext; /* either */
-    bool portability_subset;                       /* must be enabled where it is present */
+    /* memory of others: import.c */
+    bool external_fd, external_dma_buf, external_host, foreign_queues, hardware_buffer;
+    bool portability_subset; /* must be enabled where it is present */
 } vkd_features;
 
-enum { VKD_OPTIONAL_EXTENSIONS = 8 };
+enum { VKD_OPTIONAL_EXTENSIONS = 13 };
 
 typedef struct vkd_adapter {
     VkPhysicalDevice handle;

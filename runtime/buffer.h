@@ -20,6 +20,10 @@ typedef struct vkd_buffer {
     uint64_t size;
     void *mapped; /* all of it, while the buffer lives; null for VKD_MEMORY_DEVICE */
     bool coherent;
+    /* Of memory of others (vkd_buffer_import): a number that no other has, and the queue family
+     * that it comes from and goes back to around its use, VK_QUEUE_FAMILY_IGNORED for none. */
+    uint64_t import;
+    uint32_t family;
 } vkd_buffer;
 
 /* A part of a buffer, as a dispatch binds it. */

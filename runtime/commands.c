@@ -28,6 +28,8 @@ struct vkd_commands {
     bool timed; /* ticks are of the last run */
     vkd_hazards hazards;
     VkPipeline bound;
+    const vkd_buffer **taken; /* memory of others, to be given back at the end */
+    uint32_t taken_count;
 };
 
 static uint32_t dispatch_stamp(const vkd_commands *commands, uint32_t dispatch)
@@ -119,9 +121,43 @@ static vkd_status begin_submission(vkd_commands *commands)
     return VKD_OK;
 }
 
+/* Takes memory of others over from their queue family, or gives it back. */
+static void transfer(vkd_commands *commands, const vkd_buffer *buffer, bool take)
+{
+    const uint32_t ours = commands->device->queue_family;
+    const VkAccessFlags access = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+    const VkBufferMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_BUFFER_MEMORY_BARRIER,
+        .srcAccessMask = take ? 0 : access,
+        .dstAccessMask = take ? access : 0,
+        .srcQueueFamilyIndex = take ? buffer->family : ours,
+        .dstQueueFamilyIndex = take ? ours : buffer->family,
+        .buffer = buffer->handle,
+        .size = VK_WHOLE_SIZE,
+    };
+    const VkPipelineStageFlags shaders = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT;
+    commands->device->vk.vkCmdPipelineBarrier(
+        buffer_of(commands), take ? VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT : shaders,
+        take ? shaders : VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 0, 0, NULL, 1, &barrier, 0, NULL);
+}
+
+/* Before its first use. */
+static void take_over(vkd_commands *commands, const vkd_buffer *buffer)
+{
+    if (!buffer->import || buffer->family == VK_QUEUE_FAMILY_IGNORED)
+        return;
+    for (uint32_t i = 0; i < commands->taken_count; i++)
+        if (commands->taken[i]->handle == buffer->handle)
+            return;
+    transfer(commands, buffer, true);
+    commands->taken[commands->taken_count++] = buffer;
+}
+
 static vkd_status end_submission(vkd_commands *commands)
 {
     vkd_device *device = commands->device;
+    for (uint32_t i = 0; commands->ended && i < commands->taken_count; i++)
+        transfer(commands, commands->taken[i], false);
     write_stamp(commands, end_of(commands->submission_count - 1));
     if (commands->ended)
         vkd_barrier(device, buffer_of(commands), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
@@ -141,7 +177,9 @@ static vkd_status begin(vkd_commands *commands)
         vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->views);
     commands->recordings =
         vkd_alloc(device->context, commands->submission_capacity, sizeof *commands->recordings);
-    if (!commands->hazards.ranges || !commands->views || !commands->recordings)
+    commands->taken =
+        vkd_alloc(device->context, commands->binding_capacity, sizeof *commands->taken);
+    if (!commands->hazards.ranges || !commands->views || !commands->recordings || !commands->taken)
         return vkd_fail_memory(device->context, "a command recording");
     VKD_TRY(create_descriptors(commands));
     VKD_TRY(create_queries(commands));
@@ -350,6 +388,8 @@ vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pip
     vkd_device *device = commands->device;
     VkCommandBuffer buffer = buffer_of(commands);
     VKD_TRY(check_dispatch(commands, pipeline, slices, slice_count, push_size, groups));
+    for (uint32_t i = 0; i < slice_count; i++)
+        take_over(commands, slices[i].buffer);
     VKD_TRY(wait_for_hazards(commands, slices, slice_count));
     VKD_TRY(bind(commands, pipeline, slices));
     if (push_size)
@@ -489,6 +529,7 @@ void vkd_commands_destroy(vkd_commands *commands)
     for (uint32_t i = 0; i < commands->submission_count; i++)
         vkd_recording_destroy(device, &commands->recordings[i]);
     vkd_free(device->context, commands->recordings);
+    vkd_free(device->context, commands->taken);
     vkd_free(device->context, commands->views);
     vkd_free(device->context, commands->hazards.ranges);
     vkd_free(device->context, commands->ticks);

@@ -16,7 +16,9 @@ VKD_MUST_USE vkd_status vkd_commands_begin(vkd_device *device, uint32_t dispatch
                                            uint32_t bindings, uint32_t submissions, bool stamps,
                                            vkd_commands **out);
 /* Records one dispatch, slices[i] as binding i; a barrier goes before it exactly when its slices
- * overlap, in memory, with slices used since the last barrier and either side writes.
+ * overlap, in memory, with slices used since the last barrier and either side writes. Buffers in
+ * memory of others must stay where they are until the end; they are taken over before their first
+ * use and given back at the end.
  * VKD_INVALID_ARGUMENT for what does not fit the pipeline, the buffers or the room, VKD_UNSUPPORTED
  * beyond the device's limits; the recording is then good for nothing but destroy. */
 VKD_MUST_USE vkd_status vkd_commands_dispatch(vkd_commands *commands, const vkd_pipeline *pipeline,

@@ -41,6 +41,7 @@ static void adopt_adapter(vkd_device *device, const vkd_adapter *adapter)
 {
     device->caps = adapter->caps;
     device->queue_family = adapter->queue_family;
+    device->physical = adapter->handle;
     device->instance.vkGetPhysicalDeviceMemoryProperties(adapter->handle, &device->memory);
 }
 
@@ -159,6 +160,8 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         device->vk.vkDestroyDevice(handle, NULL);
     VKD_TRY(loaded);
     device->handle = handle;
+    device->dma_bufs = adapter.features.external_fd && adapter.features.external_dma_buf;
+    device->foreign_queues = adapter.features.foreign_queues;
     vkd_library_pin((PFN_vkVoidFunction)device->vk.vkQueueSubmit);
     device->queue_count = queues.queueCount;
     for (uint32_t i = 0; i < device->queue_count; i++)
@@ -261,6 +264,9 @@ vkd_status vkd_device_share(vkd_device *owner, vkd_context *context, const vkd_o
     device->caps = owner->caps;
     device->instance.vkSetDebugUtilsObjectNameEXT = owner->instance.vkSetDebugUtilsObjectNameEXT;
     device->handle = owner->handle;
+    device->physical = owner->physical;
+    device->dma_bufs = owner->dma_bufs;
+    device->foreign_queues = owner->foreign_queues;
     device->borrowed = owner->borrowed;
     device->opener = owner->opener;
     memcpy(device->queues, owner->queues, sizeof device->queues);
@@ -336,6 +342,8 @@ void vkd_device_close(vkd_device *device)
     vkd_arena_release(&device->arena);
     vkd_free(context, device);
 }
+
+bool vkd_device_is_same(const vkd_device *a, const vkd_device *b) { return a->owner == b->owner; }
 
 bool vkd_device_is_ours(const vkd_device *device) { return device->opener == getpid(); }
 

@@ -27,6 +27,9 @@ void vkd_device_close(vkd_device *device);
  * too. A failure is a warning. */
 void vkd_device_save_cache(vkd_device *device);
 
+/* Whether two objects share a device. */
+bool vkd_device_is_same(const vkd_device *a, const vkd_device *b);
+
 /* Whether this is the process that opened the device, not one that was forked from it. */
 bool vkd_device_is_ours(const vkd_device *device);
 /* VKD_DEVICE_LOST, with a message, where no work can be given to it. */

@@ -100,6 +100,9 @@ vkd_status vkd_device_load(const vkd_instance *instance, VkDevice device, vkd_de
     complete = complete && out->name;
     VKD_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
+#define LOAD(name) out->name = (PFN_##name)instance->vkGetDeviceProcAddr(device, #name);
+    VKD_OPTIONAL_DEVICE_FUNCTIONS(LOAD)
+#undef LOAD
     vkd_library_unlock();
     if (!complete)
         return vkd_fail(instance->context, VKD_NO_DEVICE,

@@ -6,6 +6,7 @@
 #define VK_NO_PROTOTYPES /* libvulkan is opened at run time, its functions are members below */
 #include <sys/types.h>
 #include <vulkan/vulkan.h>
+#include <vulkan/vulkan_android.h> /* declares what it needs, so that it compiles anywhere */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -55,6 +56,7 @@ VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, co
     X(vkGetPhysicalDeviceProperties)                                                               \
     X(vkGetPhysicalDeviceProperties2)                                                              \
     X(vkGetPhysicalDeviceFeatures2)                                                                \
+    X(vkGetPhysicalDeviceExternalBufferProperties)                                                 \
     X(vkGetPhysicalDeviceMemoryProperties)                                                         \
     X(vkGetPhysicalDeviceQueueFamilyProperties)                                                    \
     X(vkCreateDevice)                                                                              \
@@ -118,6 +120,12 @@ VKD_MUST_USE vkd_status vkd_enumerate(vkd_context *context, vkd_list_fn list, co
     X(vkDestroyDebugUtilsMessengerEXT)                                                             \
     X(vkSetDebugUtilsObjectNameEXT)
 
+/* Of a device; null where its extension is not enabled. */
+#define VKD_OPTIONAL_DEVICE_FUNCTIONS(X)                                                           \
+    X(vkGetMemoryFdPropertiesKHR)                                                                  \
+    X(vkGetMemoryHostPointerPropertiesEXT)                                                         \
+    X(vkGetAndroidHardwareBufferPropertiesANDROID)
+
 #define VKD_MEMBER(name) PFN_##name name;
 typedef struct vkd_library {
     uint32_t version; /* of the instances that it creates; 0 while it is not open */
@@ -127,6 +135,7 @@ typedef struct vkd_library {
 
 typedef struct vkd_device_functions {
     VKD_DEVICE_FUNCTIONS(VKD_MEMBER)
+    VKD_OPTIONAL_DEVICE_FUNCTIONS(VKD_MEMBER)
 } vkd_device_functions;
 
 typedef struct vkd_instance {
@@ -190,6 +199,8 @@ struct vkd_device {
     vkd_caps caps;
     vkd_instance instance;
     VkDevice handle;
+    VkPhysicalDevice physical;
+    bool dma_bufs, foreign_queues; /* extensions without functions, enabled */
     bool borrowed;
     pid_t opener;                      /* the process that opened it */
     VkQueue queues[VKD_MAX_IN_FLIGHT]; /* of one family */
@@ -252,6 +263,10 @@ void vkd_barrier(vkd_device *device, VkCommandBuffer commands, VkPipelineStageFl
 bool vkd_device_idle(vkd_device *device);
 
 /* ----------------------------------------------------------------------------- memory: buffer.c */
+
+#define VKD_BUFFER_USAGE                                                                           \
+    (VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |               \
+     VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT)
 
 /* The memory types for a buffer, best first. type_bits: as in VkMemoryRequirements. Returns their
  * number. */

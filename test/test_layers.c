@@ -17,7 +17,7 @@
 #define LEAVES "include/vkdelegate.h", "runtime/base/*"
 #define INTERFACE                                                                                  \
     "runtime/device.h", "runtime/buffer.h", "runtime/transfer.h", "runtime/pipeline.h",            \
-        "runtime/commands.h"
+        "runtime/commands.h", "runtime/import.h"
 #define SHADERS "shaders/shaders.h", "shaders/*_params.h"
 
 /* The first row whose pattern fits a file decides what that file may include, and the objects of

@@ -175,6 +175,9 @@ _FUNCTIONS: list = [
     ("program_add_data_bytes", c.c_int, [_V, _V, _N]),
     ("operand", None, None),
     ("node_submission", c.c_uint32, [_V, _N]),
+    ("node_check", None, None),
+    ("memory_import", None, None),
+    ("memory_release", None, None),
 ]
 
 
