@@ -1,5 +1,6 @@
 /* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
+#include "graph/pixels.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "ops/conv/measure.h"
@@ -417,6 +418,7 @@ static vkd_status init(vkd_delegate *delegate, const vkd_source *source, const v
     VKD_TRY(check_numbers(context, options));
     VKD_TRY(read_model(delegate, source, &wishes));
     VKD_TRY(vkd_net_bind(&delegate->net, &delegate->model, &vkd_ops, &delegate->arena));
+    VKD_TRY(vkd_pixels_add(&delegate->net, options->pixels, options->pixel_count));
     delegate->is_dynamic = delegate->net.resizes = wishes.dynamic || can_change(&delegate->net);
     VKD_TRY(vkd_engine_join(context, options, &delegate->device, &delegate->commons));
     vkd_caps_info(vkd_device_caps(delegate->device), &delegate->device_info);

@@ -69,6 +69,17 @@ static vkd_status describe_all(vkd_method *method, const vkd_container_method *f
     return VKD_OK;
 }
 
+/* What comes as bytes is what the delegate says of it. */
+static vkd_status describe_pixels(vkd_method *method, const vkd_options *options)
+{
+    for (size_t i = 0; i < options->pixel_count; i++) {
+        vkd_pixels pixels;
+        vkd_struct_read(&pixels, sizeof pixels, options->pixels, i); /* vkd_init has checked it */
+        VKD_TRY(vkd_input_info(method->delegate, pixels.input, &method->infos[pixels.input]));
+    }
+    return VKD_OK;
+}
+
 /* Inputs and outputs have the program's shapes in the model, and elements of that kind; whether the
  * host can convert them would only show at the first execution. The order of the bytes is the
  * program's alone. */
@@ -137,6 +148,7 @@ static vkd_status load(vkd_method *method, vkd_program *program, const char *nam
     inner.error_size = sizeof context->error;
     VKD_TRY(init_delegate(method, program, &source, &inner));
     VKD_TRY(describe_all(method, source.method));
+    VKD_TRY(describe_pixels(method, options));
     return adapt_delegate(method, name);
 }
 

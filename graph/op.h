@@ -181,6 +181,7 @@ typedef enum vkd_op_kind {
     VKD_OP_Q8_CLAMP,
     VKD_OP_Q8_MEAN,
     VKD_OP_CHAIN,
+    VKD_OP_PIXELS,
     VKD_OP_BATCH_NORM
 } vkd_op_kind;
 

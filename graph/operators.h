@@ -14,6 +14,16 @@ typedef struct quantize_args {
     uint32_t y;
 } quantize_args;
 
+/* VKD_OP_PIXELS: (byte / 255 - mean) / std of each channel, as y's dtype; int8 with a scale and a
+ * zero point. */
+typedef struct pixels_args {
+    uint32_t x, y;
+    bool channels_last; /* x is N, H, W, C; else N, C, H, W, as y is */
+    double mean[VKD_PIXEL_CHANNELS], std[VKD_PIXEL_CHANNELS];
+    float scale;
+    int32_t zero;
+} pixels_args;
+
 /* VKD_OP_VIEW, VKD_OP_CLONE, VKD_OP_PREPACK and VKD_OP_CAST: these two are first in the structs of
  * all of them. */
 typedef struct view_args {

@@ -3,6 +3,7 @@
 #include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/int8.h"
+#include "graph/pixels.h"
 #include "graph/rewriter.h"
 
 #include <string.h>
@@ -81,6 +82,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         rule rewrite;
     } rules[] = {
         {VKD_REWRITE_VIEWS, quantize_over_view},
+        {VKD_REWRITE_INT8, vkd_pixels_quantize},
         {VKD_REWRITE_INT8, vkd_int8_select},
         {VKD_REWRITE_INT8, vkd_int8_mean},
         {VKD_REWRITE_INT8, vkd_int8_clamp},

@@ -174,6 +174,23 @@ typedef enum vkd_priority {
 
 typedef struct vkd_engine vkd_engine;
 
+#define VKD_PIXEL_CHANNELS 4
+
+/* An input that is an image of floats, which the caller has as bytes: a quarter of what is copied
+ * of floats. The device makes (byte / 255 - mean) / std of each, by a table that has been computed
+ * in double precision and rounded once to float32, so that results are those of floats which the
+ * caller rounds so. Where the model quantises them first, that is in the table, too. */
+typedef struct vkd_pixels {
+    size_t size; /* sizeof(vkd_pixels) */
+    /* which input: float32 or float16, of the dims N, C, H, W with 1 to VKD_PIXEL_CHANNELS channels */
+    size_t input;
+    /* The input is uint8 instead, and vkd_method_input_info tells it so: of the dims N, H, W, C,
+     * the bytes of a pixel side by side; else N, C, H, W. Row-major, whatever order of its floats a
+     * program declares. */
+    bool channels_last;
+    double mean[VKD_PIXEL_CHANNELS], std[VKD_PIXEL_CHANNELS]; /* finite, std not 0; of C channels */
+} vkd_pixels;
+
 typedef struct vkd_options {
     size_t size;    /* sizeof(vkd_options) */
     vkd_log_fn log; /* null: warnings and errors go to stderr */
@@ -259,6 +276,11 @@ typedef struct vkd_options {
     vkd_priority priority;
 
     vkd_self_check self_check;
+
+    /* Inputs that the caller has as bytes, at most one for each input; read by vkd_init and
+     * vkd_method_load. VKD_INVALID_ARGUMENT for an input that is no such image. */
+    const vkd_pixels *pixels;
+    size_t pixel_count;
 } vkd_options;
 
 #define VKD_MAX_IN_FLIGHT 64

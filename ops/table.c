@@ -14,6 +14,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_q8_relu_ops,
     &vkd_q8_pixel_shuffle_ops,
     &vkd_quantize_ops,
+    &vkd_pixels_ops,
     &vkd_pool_ops,
     &vkd_reduce_ops,
     &vkd_view_ops,

@@ -7,7 +7,7 @@
 extern const vkd_op_table vkd_unary_ops, vkd_binary_ops, vkd_compare_ops, vkd_where_ops,
     vkd_creation_ops;
 extern const vkd_op_table vkd_q8_conv_ops, vkd_q8_conv_transposed_ops, vkd_q8_linear_ops,
-    vkd_q8_add_ops, vkd_q8_relu_ops, vkd_q8_pixel_shuffle_ops, vkd_quantize_ops;
+    vkd_q8_add_ops, vkd_q8_relu_ops, vkd_q8_pixel_shuffle_ops, vkd_quantize_ops, vkd_pixels_ops;
 extern const vkd_op_table vkd_pool_ops, vkd_reduce_ops, vkd_view_ops, vkd_clamp_ops, vkd_cat_ops,
     vkd_resample_ops, vkd_cast_ops, vkd_symbol_ops, vkd_move_ops, vkd_gather_ops, vkd_pad_ops,
     vkd_matmul_ops, vkd_reduction_ops, vkd_norm_ops, vkd_attention_ops, vkd_quantized_linear_ops,

@@ -6,10 +6,22 @@
 #include "runner/file.h"
 #include "runner/picture.h"
 
+/* Channels, height and width by the order of the dims. */
+static void sizes_of(const vkd_tensor_info *info, int64_t out[3])
+{
+    const bool last = info->dtype == VKD_DTYPE_UINT8;
+    out[0] = info->dims[last ? 3 : 1];
+    out[1] = info->dims[last ? 1 : 2];
+    out[2] = info->dims[last ? 2 : 3];
+}
+
 bool run_image_fits(const vkd_tensor_info *info)
 {
-    return info->dtype == VKD_DTYPE_FLOAT32 && info->rank == 4 && info->dims[0] == 1 &&
-           (info->dims[1] == 1 || info->dims[1] == 3) && info->dims[2] > 0 && info->dims[3] > 0;
+    int64_t sizes[3];
+    sizes_of(info, sizes);
+    return (info->dtype == VKD_DTYPE_FLOAT32 || info->dtype == VKD_DTYPE_UINT8) &&
+           info->rank == 4 && info->dims[0] == 1 && (sizes[0] == 1 || sizes[0] == 3) &&
+           sizes[1] > 0 && sizes[2] > 0;
 }
 
 /* What is given instead of an image that can be read; null: who knows. */
@@ -60,14 +72,31 @@ static run_exit decode(const unsigned char *bytes, size_t size, run_picture *pic
                     kind ? ", it looks like " : "", kind ? kind : "");
 }
 
-run_exit run_image_load(const char *path, const run_image_options *options,
-                        const vkd_tensor_info *info, float *out)
+/* A channel of bytes, each to the nearest, between those of the other channels. */
+static run_exit load_bytes(const run_picture *picture, size_t channel, size_t channels,
+                           unsigned char *out)
 {
-    size_t channels = (size_t)info->dims[1], size,
-           plane = (size_t)info->dims[2] * (size_t)info->dims[3];
+    const size_t count = (size_t)picture->width * (size_t)picture->height;
+    float *plane = malloc(count * sizeof *plane);
+    if (!plane)
+        return run_fail_memory();
+    run_picture_plane(picture, channel, 0, 1 / 255.0f, plane);
+    for (size_t i = 0; i < count; i++)
+        out[i * channels + channel] = (unsigned char)(plane[i] + 0.5f);
+    free(plane);
+    return RUN_OK;
+}
+
+run_exit run_image_load(const char *path, const run_image_options *options,
+                        const vkd_tensor_info *info, void *out)
+{
+    int64_t sizes[3];
+    sizes_of(info, sizes);
+    const size_t channels = (size_t)sizes[0], plane = (size_t)sizes[1] * (size_t)sizes[2];
+    size_t size;
     run_picture picture = {.name = run_file_name(path),
-                           .width = (int)info->dims[3],
-                           .height = (int)info->dims[2],
+                           .width = (int)sizes[2],
+                           .height = (int)sizes[1],
                            .gray = options->gray || channels == 1};
     char *bytes;
     run_exit result = run_file_read(path, &bytes, &size);
@@ -75,7 +104,11 @@ run_exit run_image_load(const char *path, const run_image_options *options,
         return result;
     result = decode((const unsigned char *)bytes, size, &picture);
     for (size_t i = 0; i < channels && !result; i++)
-        run_picture_plane(&picture, i, options->mean[i], options->std[i], out + i * plane);
+        if (info->dtype == VKD_DTYPE_UINT8)
+            result = load_bytes(&picture, i, channels, out);
+        else
+            run_picture_plane(&picture, i, options->mean[i], options->std[i],
+                              (float *)out + i * plane);
     run_picture_release(&picture);
     free(bytes);
     return result;

@@ -101,12 +101,14 @@ static run_exit load_image(run_app *app, size_t index, const vkd_tensor_info *in
     run_image_options how = {.gray = options->gray};
     memcpy(how.mean, options->mean, sizeof how.mean);
     memcpy(how.std, options->std, sizeof how.std);
-    float *pixels = malloc(info->size);
+    void *pixels = malloc(info->size);
     if (!pixels)
         return run_fail_memory();
     run_session_set_input(&app->session, 0, info, pixels);
     run_exit result = run_image_load(options->images[index], &how, info, pixels);
-    return result ? result : run_tensor_arrange(info, sizeof *pixels, pixels, false);
+    return result ? result
+                  : run_tensor_arrange(info, app->session.backend->dtype_size(info->dtype), pixels,
+                                       false);
 }
 
 /* *out_loaded: how it went with the file, which concerns no other image; the result is how it went

@@ -96,6 +96,8 @@ static void fill_data_tables(run_options *o, option_tables *t)
         VALUE("std", 0, std_text,
               "deviation to divide by, one value or three (default: 0.229,0.224,0.225)", "S[,S,S]"),
         FLAG("gray", 0, gray, "turn colour images into gray first"),
+        FLAG("u8", 0, u8,
+             "the model's first input as bytes, 1xHxWxC: --mean and --std are the device's to do"),
         {"input", 'i', POPT_ARG_ARGV, &o->inputs, 0,
          "a raw tensor; once for each input of the model, in order; again for another execution",
          "FILE"},
@@ -300,8 +302,9 @@ static run_exit check_effects(const run_options *o)
         bool given, has_effect;
         const char *needs;
     } rules[] = {
-        {"--mean", o->mean_text, images, "an image"},
-        {"--std", o->std_text, images, "an image"},
+        {"--mean", o->mean_text, images || o->u8, "an image"},
+        {"--std", o->std_text, images || o->u8, "an image"},
+        {"--u8", o->u8, model, "a model"},
         {"--gray", o->gray, images, "an image"},
         {"--top", o->top, runs, "an image or --input"},
         {"--labels", o->labels, runs, "an image or --input"},

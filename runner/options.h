@@ -25,7 +25,7 @@ typedef struct run_options {
     char *labels;
     int top; /* 0: not given */
     float mean[3], std[3];
-    int gray;
+    int gray, u8;
 
     int generate;  /* tokens at most; 0: no text is made */
     char *prompt;  /* token ids, or a file with some */

@@ -56,6 +56,19 @@ static void add_phase(run_session *session, const char *name, double start_ms)
     session->phases[session->phase_count++] = (run_phase){name, start_ms, run_now_ms()};
 }
 
+/* The first input is an image of bytes. */
+static void use_pixels(run_session *session)
+{
+    vkd_pixels *pixels = &session->pixels;
+    *pixels = (vkd_pixels){.size = sizeof *pixels, .channels_last = true, .std = {1, 1, 1, 1}};
+    for (int c = 0; c < 3; c++) {
+        pixels->mean[c] = (double)session->options->mean[c];
+        pixels->std[c] = (double)session->options->std[c];
+    }
+    session->vkd.pixels = pixels;
+    session->vkd.pixel_count = 1;
+}
+
 run_exit run_session_start(const run_options *options, run_session *out)
 {
     const char *path = options->library;
@@ -85,6 +98,8 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .profile = options->profile || options->trace || options->page,
         .in_flight = options->throughput ? (uint32_t)options->in_flight : 1,
     };
+    if (options->u8)
+        use_pixels(out);
     if (!path || !*path)
         path = getenv("VKD_LIBRARY");
     if (!path || !*path)

@@ -16,6 +16,7 @@ typedef struct run_session {
     const vkd_backend_table *backend;
     vkd_engine *engine; /* where models are loaded more than once, else null */
     vkd_options vkd;    /* the options as the library takes them */
+    vkd_pixels pixels;  /* of them */
     run_log log;
     char *file; /* the program, where it came from standard input */
     vkd_program *program;

@@ -369,6 +369,7 @@ measure_all() {
         bench "${model%-fashion}/wall" "${model%-fashion}/gpu" "$runs" "$root/models/$model/model.pte" \
             --input "$root/models/$model/input0.f32"
     done
+    bench resnet50/u8 resnet50/u8-gpu "$runs" "$resnet50" --u8
     starts resnet50/init-cold --no-cache
     start --cache-dir "$work/warm" || true # fills it; a failure comes again
     starts resnet50/init-warm --cache-dir "$work/warm"

@@ -86,6 +86,7 @@ bench 0 --build-dir "$work/programs" --save "$history" --commit first
 line "Fake (1, 2), driver 4711, commit first"
 line resnet50/wall ms 0.300 0.30 0.22 1.00 must
 line resnet50/gpu ms 0.250
+line resnet50/u8 ms 0.300
 line resnet50/init-cold ms 1500.000 420 300 3.57 missed
 line resnet50/init-second ms 7.500 15 5 0.50 must
 line net resnet50 int8 ms 0.900 0.30 0.22 3.00 missed
@@ -105,7 +106,7 @@ line resnet50/pipelined images/s 4400.500 4000 8000 1.10 must
 line resnet50/batch32-pipelined images/s 4400.500 8000 20000 0.55 missed
 line old: commit first
 line resnet50/wall ms 0.300 0.300 1.000
-line 36 measures in both, 23 only in the old one, 2 only in the new one
+line 37 measures in both, 24 only in the old one, 2 only in the new one
 
 # What fails is in the table, all else is measured.
 FAKE_FAILS=--no-cache bench 1 --build-dir "$work/programs"

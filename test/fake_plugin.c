@@ -9,6 +9,7 @@
  *   data.pte         like classes.pte, and loading its method fails without two data files
  *   message.pte      like classes.pte, and executing it logs an error, as the validation layer does
  * VKD_FAKE_ABI and VKD_FAKE_SIZE in the build give tables of another ABI or size. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,10 @@ static vkd_status fail(const vkd_options *options, int status)
 
 static uint32_t version(void) { return 1u << 22 | 2u << 12 | 3; }
 static const char *dtype_name(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? "i8" : "f32"; }
-static size_t dtype_size(vkd_dtype dtype) { return dtype == VKD_DTYPE_INT8 ? 1 : 4; }
+static size_t dtype_size(vkd_dtype dtype)
+{
+    return dtype == VKD_DTYPE_INT8 || dtype == VKD_DTYPE_UINT8 ? 1 : 4;
+}
 
 static vkd_status list_devices(const vkd_options *options, vkd_device_info *entries,
                                uint32_t capacity, uint32_t *out_count)
@@ -229,6 +233,13 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
     method->log_user = options->log_user;
     method->count = row->count;
     memcpy(method->info, row->info, sizeof method->info);
+    if (options->pixel_count) { /* of means of 0.1, 0.2, 0.3 */
+        const int64_t *dims = row->info->dims;
+        if (fabs(options->pixels->mean[2] - 0.3) > 1e-6 || fabs(options->pixels->std[0] - 1) > 1e-6)
+            return fail(options, VKD_INVALID_ARGUMENT);
+        *method->info = (vkd_tensor_info){
+            VKD_DTYPE_UINT8, 4, {dims[0], dims[2], dims[3], dims[1]}, row->info->size / 4};
+    }
     if (sscanf(program->name, "execute-%d", &status) == 1)
         method->execute_status = (vkd_status)status;
     if (!strcmp(program->name, "noise.pte"))

@@ -231,6 +231,34 @@ static void images_are_resized_as_pytorch_does(void **state)
     }
 }
 
+/* With --u8 a model gets the bytes themselves, those of a pixel side by side. */
+static void images_as_bytes(void **state)
+{
+    static const int sizes[][2] = {{6, 4}, {13, 17}};
+    vkd_random random = random_begin("bytes");
+    runner *r = *state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int channels = 1; channels <= 3; channels += 2) {
+            picture p = random_picture(&random, sizes[i][0], sizes[i][1], channels);
+            bytes file = encode_png(&p, &(png_form){0});
+            unsigned char got[TO_HEIGHT * TO_WIDTH * 3];
+            char path[128];
+            runner_write(runner_path(r, "image", path), file.data, file.size);
+            runner_expect(r, "image.pte image --u8 --mean 0.1,0.2,0.3 --std 1 --output out.u8", 0,
+                          "");
+            assert_int_equal(runner_read(runner_path(r, "out.u8", path), got, sizeof got),
+                             sizeof got);
+            for (int k = 0; k < TO_HEIGHT * TO_WIDTH * 3; k++) {
+                const double expected =
+                    bilinear(&p, channels == 1 ? 0 : k % 3, k / 3 / TO_WIDTH, k / 3 % TO_WIDTH);
+                if (fabs(got[k] - expected) > (i ? 0.5001 : 0))
+                    fail_msg("%dx%dx%d, byte %d: %d, expected %g", p.width, p.height, channels, k,
+                             got[k], expected);
+            }
+        }
+    runner_expect(r, "--list-devices --u8", 1, "--u8 needs a model");
+}
+
 /* What a PNG file of that depth can say. */
 static void reduce(picture *p, int depth)
 {
@@ -605,6 +633,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(images_are_resized_as_pytorch_does),
+        cmocka_unit_test(images_as_bytes),
         cmocka_unit_test(png_files_of_every_kind),
         cmocka_unit_test(jpeg_files_of_every_kind),
         cmocka_unit_test(images_in_another_order),

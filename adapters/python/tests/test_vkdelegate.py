@@ -112,6 +112,23 @@ def test_submissions_and_priority():
 
 
 @needs_device
+def test_pixels():
+    model = MODELS / "mobilenet_v2-fashion" / "model.pte"
+    mean, std = np.array([0.25, 0.5, 0.3]), np.array([0.5, 0.25, 1])
+    bytes_ = np.random.default_rng(7).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    floats = ((bytes_ / 255 - mean) / std).astype(np.float32).transpose(0, 3, 1, 2)
+    pixels = vkdelegate.load(model, no_cache=True, pixels=[
+        {"channels_last": True, "mean": mean, "std": std}])
+    assert pixels.inputs[0].dtype == np.uint8 and pixels.inputs[0].shape == (1, 224, 224, 3)
+    expected = vkdelegate.load(model, no_cache=True)(np.ascontiguousarray(floats))
+    np.testing.assert_array_equal(pixels(bytes_), expected)
+    with pytest.raises(vkdelegate.InvalidArgument, match=r"pixels\[0\].*std"):
+        vkdelegate.load(model, no_cache=True, pixels=[{"mean": mean}])
+    with pytest.raises(TypeError, match="unknown field 'scale'"):
+        vkdelegate.load(model, no_cache=True, pixels=[{"scale": mean}])
+
+
+@needs_device
 def test_threads():
     model = vkdelegate.load(TINY / "model.pte", no_cache=True)
     x = array(TINY / "input0.f32", (1, 3, 13, 17))

@@ -12,7 +12,8 @@ follow each other, those of different objects run side by side.
 Options, of load(), Program.load() and Engine(), are those of vkd_options in vkdelegate.h: device,
 validate, timeout_ms, cache_dir, no_cache, variant, profile, select ("auto" or "measure"),
 measure_budget_ms, no_self_check, no_rewrites, in_flight, max_plans, memory_on_demand, max_submit_ms,
-priority ("default", "low", "high" or "realtime").
+priority ("default", "low", "high" or "realtime"), pixels (images that come as bytes: a list with a dict of
+mean, std, channels_last and input for each).
 """
 
 from __future__ import annotations
@@ -125,8 +126,20 @@ _NAMED = {
 _SETTABLE = {
     "device", "validate", "timeout_ms", "cache_dir", "no_cache", "variant", "profile", "select",
     "measure_budget_ms", "no_self_check", "no_rewrites", "in_flight", "max_plans",
-    "memory_on_demand", "max_submit_ms", "priority",
+    "memory_on_demand", "max_submit_ms", "priority", "pixels",
 }
+
+
+def _pixels(given: Any) -> Any:
+    """An array of vkd_pixels."""
+    array = (_abi.Pixels * len(given))()
+    for pixels, fields in zip(array, given):
+        pixels.size = c.sizeof(_abi.Pixels)
+        for name, value in fields.items():
+            if name not in ("input", "channels_last", "mean", "std"):
+                raise TypeError(f"pixels: unknown field {name!r}")
+            setattr(pixels, name, tuple(value) if name in ("mean", "std") else value)
+    return array
 
 
 class _Options:
@@ -145,7 +158,11 @@ class _Options:
         if engine is not None:
             self.struct.engine = engine._handle
         for name, value in given.items():
-            if name in _NAMED:
+            if name == "pixels":
+                self._pixels = _pixels(value)
+                self.struct.pixel_count = len(value)
+                value = c.cast(self._pixels, c.c_void_p)
+            elif name in _NAMED:
                 if value not in _NAMED[name]:
                     raise InvalidArgument(
                         f"{name}: {value!r}, expected one of {', '.join(_NAMED[name])}")

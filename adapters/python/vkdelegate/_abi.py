@@ -45,6 +45,19 @@ class Options(c.Structure):
         ("memory_on_demand", c.c_bool),
         ("max_submit_ms", c.c_uint32),
         ("priority", c.c_int),
+        ("self_check", c.c_int),
+        ("pixels", c.c_void_p),
+        ("pixel_count", c.c_size_t),
+    ]
+
+
+class Pixels(c.Structure):
+    _fields_ = [
+        ("size", c.c_size_t),
+        ("input", c.c_size_t),
+        ("channels_last", c.c_bool),
+        ("mean", c.c_double * 4),
+        ("std", c.c_double * 4),
     ]
 
 
@@ -191,6 +204,7 @@ class BackendTable(c.Structure):
 # The C struct that each class is.
 STRUCTS = {
     "vkd_options": Options,
+    "vkd_pixels": Pixels,
     "vkd_tensor_arg": TensorArg,
     "vkd_tensor_info": TensorInfo,
     "vkd_device_info": DeviceInfo,
