@@ -23,15 +23,18 @@ def is_innermost(loop):
     return not any(other is not loop and first <= span(other)[0] and span(other)[1] <= last for other in loops)
 
 
+FLOATS = "mad_f32|fma_f32"
+is_float = loop_products == "floats"
 # The innermost loop that multiplies most. A compiler may have unrolled it, and then the whole kernel counts.
-hot = max(filter(is_innermost, loops), default=whole, key=lambda loop: (count(loop, "dp4acc|idp"), count(loop, "mad|fma|mul|imul")))
-products = 4 * count(hot, "dp4acc|idp")
+hot = max(filter(is_innermost, loops), default=whole,
+          key=lambda loop: (count(loop, "dp4acc|idp"), is_float and count(loop, FLOATS), count(loop, "mad|fma|mul|imul")))
+products = count(hot, FLOATS) if is_float else 4 * count(hot, "dp4acc|idp")
 if not products:
     if hot is not whole and count(hot, "mad|fma|mul|imul") < int(loop_products):
         hot = whole
     products = int(all_products if hot is whole else loop_products)
 if not products:
-    sys.exit(f"{kernel} on {device}: no dot product in the innermost loop")
+    sys.exit(f"{kernel} on {device}: no product in the innermost loop")
 
 if "Max Waves Per Core" in stats:  # Adreno
     registers, spills = stats["Registers used"], stats["STP Count"] + stats["LDP Count"]

@@ -110,6 +110,7 @@ static void choices(void **state)
     "the window is wider than 7, dilated, transposed, or more than 2 pixels from the next one"
 #define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
 #define TOO_LARGE "its tensors are larger than a texel buffer"
+#define SPILLS "an invocation's sums fill all registers of a Mali"
 #define DILATED "it is transposed and dilated"
 #define NO_SIXTEENS "a group's channels are no multiples of 4, and of 16 for the output"
 #define NO_HALVES "it is not of halves"
@@ -147,6 +148,11 @@ static const struct {
      {0},
      "the kernel is not 1x1 without padding"},
     {"implicit 4x4", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_H100, {0}, "it is pointwise"},
+    {"pointwise 4x4", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_MALI_G610, {0}, NULL},
+    {"pointwise 8x8", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_MALI_G610, {0}, SPILLS},
+    {"pointwise 8x8", {64, 64, 9, {1, 1}, 1, 0, 1, 1, 0}, FAKE_ADRENO_750, {0}, NULL},
+    {"implicit block 32x32", {64, 64, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_MALI_G610, {0}, NULL},
+    {"implicit block 64x64", {64, 64, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_MALI_G610, {0}, SPILLS},
     {"implicit 4x4", {5, 7, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {0}, NULL},
     {"implicit 4x4", {8, 12, 9, {3, 3}, 1, 1, 1, 2, 0}, FAKE_H100, {0}, NO_FOURS},
     {"implicit 4x4", {12, 8, 9, {3, 3}, 1, 1, 1, 2, 0}, FAKE_H100, {0}, NO_FOURS},

@@ -53,6 +53,9 @@ enum { CONV2D_FLOAT_TILES(CONV2D_FLOAT_ID) CONV2D_FLOAT_TILE_COUNT };
 #undef CONV2D_FLOAT_ID
 extern const gemm_tile vkd_conv2d_float_tiles[CONV2D_FLOAT_TILE_COUNT];
 
+/* So many sums of an invocation, which compilers keep in registers, or in memory where those do not
+ * suffice: docs/mobile-stats.md. */
+const char *vkd_conv2d_float_sums_refuse(const vkd_caps *caps, uint32_t sums);
 const char *vkd_conv2d_float_tile_refuses(const conv2d_problem *problem, const vkd_caps *caps,
                                           const gemm_tile *tile);
 double vkd_conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps *caps,

@@ -135,6 +135,9 @@ const char *vkd_conv2d_float_block_refuses(const conv2d_problem *p, const vkd_ca
         return "the device has no matrix units for f16";
     if (caps->type == VKD_TYPE_CPU && tile->m > 32)
         return "it is for GPUs";
+    const char *reason = vkd_conv2d_float_sums_refuse(caps, tile->m * tile->n / threads_of(tile));
+    if (reason)
+        return reason;
     if (shared_bytes(tile) > caps->shared_memory ||
         threads_of(tile) > caps->max_workgroup_invocations ||
         threads_of(tile) > caps->max_workgroup_size[0])

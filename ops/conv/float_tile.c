@@ -124,6 +124,14 @@ static const char *lanes_refuse(const conv2d_problem *p, const vkd_caps *caps)
                : NULL;
 }
 
+const char *vkd_conv2d_float_sums_refuse(const vkd_caps *caps, uint32_t sums)
+{
+    enum { MALI_REGISTERS = 64 };
+    return caps->vendor_id == VKD_VENDOR_ARM && sums >= MALI_REGISTERS
+               ? "an invocation's sums fill all registers of a Mali"
+               : NULL;
+}
+
 const char *vkd_conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_caps *caps,
                                           const gemm_tile *tile)
 {
@@ -136,7 +144,9 @@ const char *vkd_conv2d_float_tile_refuses(const conv2d_problem *p, const vkd_cap
     if (p->groups > 1 && tile->n > 4 &&
         conv2d_oc_group(p) % 8) /* which weights come in, or a tile's channels */
         return "the output channels of a group are no multiple of 8";
-    const char *reason = tile->kind == GEMM_IN_LANES ? lanes_refuse(p, caps) : NULL;
+    const char *reason = tile->kind == GEMM_IN_LANES
+                             ? lanes_refuse(p, caps)
+                             : vkd_conv2d_float_sums_refuse(caps, tile->m * tile->n);
     if (reason)
         return reason;
     uint32_t local[3], rows[2];
