@@ -61,6 +61,7 @@ static const struct {
     {"vkd_options.measure_budget_ms", "--measure-ms"},
     {"vkd_options.int8_dot", "--int8-dot"},
     {"vkd_options.no_rewrites", "--no-rewrites"},
+    {"vkd_options.max_plans", "--max-plans"},
     {"vkd_options.priority", "--priority"},
     {"vkd_options.profile", "--profile"},
     {"vkd_options.in_flight", "--in-flight"},

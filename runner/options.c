@@ -65,7 +65,7 @@ static const char help_text[] =
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help
  * that needs them. */
 typedef struct option_tables {
-    struct poptOption data[11], text[9], report[13], device[17], other[4], all[7];
+    struct poptOption data[11], text[9], report[13], device[19], other[4], all[7];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                            \
@@ -188,6 +188,11 @@ static void fill_tables(run_options *o, option_tables *t)
         VALUE("max-submit", 0, max_submit_ms,
               "cut executions into submissions of at most so long, for others who use the device",
               "MS"),
+        VALUE("max-plans", 0, max_plans,
+              "where shapes can change: for how many sets of them all is kept ready (default: 4)",
+              "N"),
+        FLAG("memory-on-demand", 0, memory_on_demand,
+             "take memory for a set of shapes when it first comes, not for the largest at once"),
         VALUE("priority", 0, priority_text,
               "of the device's queues: default, low, high or realtime, where it has them", "KIND"),
         VALUE("int8-dot", 0, int8_dot_text, "int8 kernels to use: auto, none, signed or mixed",
@@ -345,6 +350,8 @@ static run_exit check_effects(const run_options *o)
         {"--self-check", o->self_check_text, device, "a model"},
         {"--int8-dot", o->int8_dot_text, device, "a model"},
         {"--max-submit", o->max_submit_ms, device, "a model"},
+        {"--max-plans", o->max_plans, device, "a model"},
+        {"--memory-on-demand", o->memory_on_demand, device, "a model"},
         {"--priority", o->priority_text, device, "a model"},
         {"--no-rewrites", o->no_rewrites, device, "a model"},
     };
@@ -437,6 +444,7 @@ static const struct number {
     {"timeout", offsetof(run_options, timeout_ms), INT_MAX},
     {"measure-ms", offsetof(run_options, measure_ms), INT_MAX},
     {"max-submit", offsetof(run_options, max_submit_ms), INT_MAX},
+    {"max-plans", offsetof(run_options, max_plans), VKD_MAX_PLANS},
     {"generate", offsetof(run_options, generate), 1 << 24},
     {"top-k", offsetof(run_options, top_k), INT_MAX},
     {"seed", offsetof(run_options, seed), INT_MAX},

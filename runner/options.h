@@ -47,9 +47,9 @@ typedef struct run_options {
     vkd_select select;
     vkd_self_check self_check;
     int measure_ms;
-    int max_submit_ms; /* 0: not given */
+    int max_submit_ms, max_plans; /* 0: not given */
     vkd_priority priority;
-    int timeout_ms, validate, no_cache, no_rewrites, verbose;
+    int timeout_ms, validate, no_cache, no_rewrites, memory_on_demand, verbose;
 
     int help, version; /* answered with text on stdout, nothing is run */
 

@@ -94,6 +94,8 @@ run_exit run_session_start(const run_options *options, run_session *out)
         .int8_dot = options->int8_dot,
         .no_rewrites = options->no_rewrites,
         .max_submit_ms = (uint32_t)options->max_submit_ms,
+        .max_plans = (uint32_t)options->max_plans,
+        .memory_on_demand = options->memory_on_demand,
         .priority = options->priority,
         .profile = options->profile || options->trace || options->page,
         .in_flight = options->throughput ? (uint32_t)options->in_flight : 1,

@@ -224,6 +224,9 @@ static vkd_status method_load(vkd_program *program, const char *name, const vkd_
         return fail(options, VKD_NOT_FOUND);
     if (!strcmp(program->name, "data.pte") && program->data_files != 2)
         return fail(options, VKD_INVALID_MODEL);
+    if (!strcmp(program->name, "plans.pte") &&
+        (options->max_plans != 2 || !options->memory_on_demand))
+        return fail(options, VKD_INVALID_ARGUMENT);
     while (*row->name && strcmp(row->name, program->name))
         row++;
     vkd_method *method = calloc(1, sizeof *method);
