@@ -464,6 +464,17 @@ static void test_every_refusal(void **state)
     refusals_check_sources(&r);
 }
 
+/* What is made for llvmpipe's SIMD registers is for no other CPU device. */
+static void test_other_cpu_devices(void **state)
+{
+    (void)state;
+    vkd_caps caps = fake_caps(FAKE_LLVMPIPE);
+    const conv2d_problem problem = square(16, 16, 8, 3, 1, 16);
+    assert_non_null(strstr(choose_variant(&problem, &caps, NULL)->name, "lanes"));
+    caps.subgroup_size = 4;
+    assert_null(strstr(choose_variant(&problem, &caps, NULL)->name, "lanes"));
+}
+
 /* Whatever reason a variant gives, of any problem on any device, has a row. */
 static void test_no_other_refusals(void **state)
 {
@@ -696,6 +707,7 @@ int main(void)
         cmocka_unit_test(test_lanes),
         cmocka_unit_test(test_families_left_out),
         cmocka_unit_test(test_every_refusal),
+        cmocka_unit_test(test_other_cpu_devices),
         cmocka_unit_test(test_no_other_refusals),
         cmocka_unit_test(test_slices_fit_shared_memory),
         cmocka_unit_test(test_matrix_slices_fit_shared_memory),

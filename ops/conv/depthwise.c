@@ -196,9 +196,12 @@ double vkd_conv2d_row_cost(const conv2d_problem *p, const vkd_caps *caps, const 
     double loads = p->kernel[0] * ((tile->m - 1) * p->stride[1] + 2.0 * p->kernel[1]);
     double invocations =
         (double)p->n * p->out_h * (double)vkd_divide_up(p->out_w, tile->m) * words_of(p);
-    /* A fetch brings four words at the price of less than one. */
-    return tile->kind == GEMM_IN_LANES ? 6.0 + invocations * (loads / 1300 + tile->m / 600.0)
-                                       : cost_of(caps, invocations, loads, tile->m);
+    /* A fetch brings four words at the price of less than one; SwiftShader compiles such kernels
+     * for minutes, into gigabytes. */
+    const double slower = caps->subgroup_size == GEMM_LANES ? 1 : 100;
+    return tile->kind == GEMM_IN_LANES
+               ? 6.0 + slower * invocations * (loads / 1300 + tile->m / 600.0)
+               : cost_of(caps, invocations, loads, tile->m);
 }
 
 vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile)
