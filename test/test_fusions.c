@@ -366,10 +366,37 @@ static void batch_norms_are_chains(void **state)
     }
 }
 
+/* One whose other results are read stays what it is: a chain has none. */
+static void other_results_of_batch_norms_stay(void **state)
+{
+    harness *h = harness_get(state);
+    static const float numbers[3] = {1, 2, 3};
+    for (size_t read = 0; read < 3; read++) {
+        static hand_model m;
+        const uint32_t dims[] = {1, 3, 2, 2}, channels = 3, nothing = 0;
+        float x[12] = {1}, y[12], other[1];
+        size_t nodes;
+        memset(&m, 0, sizeof m);
+        uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 4, dims),
+                 c = hand_constant(&m, VKD_DTYPE_FLOAT32, 1, &channels, numbers);
+        uint32_t results[3] = {hand_output(&m, VKD_DTYPE_FLOAT32, 4, dims)};
+        for (int i = 1; i < 3; i++)
+            results[i] = hand_tensor(&m, VKD_DTYPE_FLOAT32, 1, &nothing);
+        if (read)
+            hand_mark_output(&m, results[read]);
+        HAND_OP(&m, "aten._native_batch_norm_legit_no_training.default", in, c, c, c, c,
+                hand_double(&m, 0.1), hand_double(&m, 1e-3), hand_list(&m, 3, results));
+        assert_int_equal(harness_run_rewritten(h, hand_finish(&m), NULL, 0, (const void *[]){x},
+                                               (void *[]){y, other}, &nodes),
+                         VKD_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chains_keep_every_bit), cmocka_unit_test(convolutions_take_tables),
-        cmocka_unit_test(means_take_tables), cmocka_unit_test(batch_norms_are_chains)};
+        cmocka_unit_test(means_take_tables), cmocka_unit_test(batch_norms_are_chains),
+        cmocka_unit_test(other_results_of_batch_norms_stay)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }
