@@ -306,6 +306,40 @@ static void refusals(void **state)
     free(blob);
 }
 
+/* Whichever allocation fails: a status, and nothing is left. */
+static void memory_runs_out(void **state)
+{
+    const image three = {1, 3, 5, 7};
+    model m = {.is_file = false};
+    watch around;
+    vkd_engine *engine;
+    (void)state;
+    gpu_needed();
+    void *blob = make_blob(&three, VKD_DTYPE_FLOAT32, true, &m.size);
+    const vkd_options options = watch_begin(&around);
+    assert_int_equal(vkd_engine_create(&options, &engine), VKD_OK);
+    int64_t at = 0;
+    for (bool failed = true; failed; at++) {
+        watch w;
+        vkd_delegate *delegate;
+        vkd_options own = watch_begin(&w);
+        w.memory.fail_at = at;
+        own.engine = engine;
+        own.pixels = &imagenet;
+        own.pixel_count = 1;
+        const vkd_status status = vkd_init(blob, m.size, NULL, 0, NULL, &own, &delegate);
+        failed = w.memory.failed;
+        assert_int_equal(status, failed ? VKD_OUT_OF_MEMORY : VKD_OK);
+        vkd_destroy(delegate);
+        watch_end(&w);
+    }
+    print_message("%lld allocations\n", (long long)at);
+    assert_in_range(at, 20, 10000);
+    vkd_engine_destroy(engine);
+    watch_end(&around);
+    free(blob);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +347,7 @@ int main(void)
         cmocka_unit_test(whole_nets),
         cmocka_unit_test(inputs_are_bytes),
         cmocka_unit_test(refusals),
+        cmocka_unit_test(memory_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
