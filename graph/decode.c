@@ -430,14 +430,24 @@ size_t vkd_params_count(const vkd_param *params)
     return count;
 }
 
+static vkd_status fail_count(vkd_context *context, const vkd_model_op *op, const vkd_param *params,
+                             size_t count)
+{
+    char names[300] = "";
+    for (size_t i = 0, length = 0; i < count && length < sizeof names; i++)
+        length += (size_t)snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
+                                   params[i].name);
+    return vkd_fail(context, VKD_INVALID_MODEL,
+                    "operator '%s' (node %u) has %zu arguments, expected %zu: %s", op->name,
+                    op->node_id, op->arg_count, count, names);
+}
+
 vkd_status vkd_args_decode(vkd_arena *arena, const vkd_model *model, const vkd_model_op *op,
                            const vkd_param *params, void *args)
 {
     size_t count = vkd_params_count(params);
     if (op->arg_count != count)
-        return vkd_fail(arena->context, VKD_INVALID_MODEL,
-                        "operator '%s' (node %u) has %zu arguments, expected %zu", op->name,
-                        op->node_id, op->arg_count, count);
+        return fail_count(arena->context, op, params, count);
     for (size_t i = 0; i < count; i++) {
         decoder d = {.arena = arena,
                      .model = model,

@@ -302,3 +302,72 @@ uint32_t vkd_call_result(const vkd_call *call)
 }
 
 void vkd_call_set_result(vkd_call *call, uint32_t id) { *result_of(call) = id; }
+
+/* ------------------------------------------------------------------------------------- messages */
+
+/* How much of the struct a parameter fills. */
+static size_t extent_of(const vkd_param *param)
+{
+    static const size_t sizes[VKD_PARAM_FUSED + 1] = {
+        [VKD_PARAM_TENSOR_LIST] = sizeof(vkd_tensor_list),
+        [VKD_PARAM_OPTIONAL_TENSOR_LIST] = sizeof(vkd_tensor_list),
+        [VKD_PARAM_OUTPUT_LIST] = sizeof(vkd_tensor_list),
+        [VKD_PARAM_BOOL] = sizeof(bool),
+        [VKD_PARAM_STRING] = sizeof(const char *),
+        [VKD_PARAM_OPTIONAL_STRING] = sizeof(const char *),
+        [VKD_PARAM_NUMBER] = sizeof(vkd_number),
+        [VKD_PARAM_OPTIONAL_NUMBER] = sizeof(vkd_number),
+        [VKD_PARAM_SYM] = sizeof(vkd_sym),
+        [VKD_PARAM_OPTIONAL_SYM] = sizeof(vkd_sym),
+        [VKD_PARAM_SIZES] = sizeof(vkd_sym_list),
+        [VKD_PARAM_SIZE_LIST] = sizeof(vkd_size_list),
+        [VKD_PARAM_INT_LIST] = sizeof(vkd_int_list),
+    };
+    return sizes[param->kind] ? sizes[param->kind] : param->count * sizeof(uint32_t);
+}
+
+const vkd_param *vkd_call_param_at(const vkd_call *call, const void *field)
+{
+    const uintptr_t offset = (uintptr_t)field - (uintptr_t)call->args;
+    for (const vkd_param *param = call->row ? call->row->params : NULL;
+         param && param->kind != VKD_PARAM_END; param++)
+        if (offset >= param->offset && offset - param->offset < extent_of(param))
+            return param;
+    return NULL;
+}
+
+typedef struct search {
+    uint32_t value;
+    bool found;
+} search;
+
+static void compare_use(void *user, uint32_t *id, bool write)
+{
+    search *s = user;
+    (void)write;
+    s->found |= *id == s->value;
+}
+
+const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value)
+{
+    search s = {.value = value};
+    for (const vkd_param *param = call->row ? call->row->params : NULL;
+         param && param->kind != VKD_PARAM_END; param++) {
+        use_field(param, (unsigned char *)call->args + param->offset, compare_use, &s);
+        if (s.found)
+            return param;
+    }
+    return NULL;
+}
+
+vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
+                         const vkd_param *param, const char *format, va_list arguments)
+{
+    char reason[400], which[80] = "";
+    vsnprintf(reason, sizeof reason, format, arguments);
+    if (param)
+        snprintf(which, sizeof which, "argument %zu (%s) ", (size_t)(param - call->row->params),
+                 param->name);
+    return vkd_fail(context, status, "operator '%s' (node %u): %s%s", call->name, call->node_id,
+                    which, reason);
+}

@@ -5,6 +5,8 @@
 
 #include "graph/op.h"
 
+#include <stdarg.h>
+
 /* An operator with its arguments. */
 typedef struct vkd_call {
     const vkd_op *row; /* null: removed */
@@ -39,6 +41,16 @@ VKD_MUST_USE vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *v
  * both, read first. */
 typedef void (*vkd_use_fn)(void *user, uint32_t *id, bool write);
 void vkd_call_uses(const vkd_call *call, vkd_use_fn fn, void *user);
+
+/* The argument that a field of the call's struct is of, and the first one that names a value: null
+ * where there is none. For messages. */
+const vkd_param *vkd_call_param_at(const vkd_call *call, const void *field);
+const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value);
+/* Fails for what is wrong with a call: "operator 'aten.mm.default' (node 3): argument 1 (mat2) "
+ * and the message; without an argument where that is null. */
+VKD_MUST_USE vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
+                                      const vkd_param *param, const char *format,
+                                      va_list arguments);
 
 /* The id of its first output, VKD_NO_VALUE if it has none. */
 uint32_t vkd_call_result(const vkd_call *call);

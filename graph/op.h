@@ -111,44 +111,54 @@ typedef struct vkd_param {
     char name[26];
 } vkd_param;
 
+/* An argument's name in messages is the schema's: the field's own, or what is said behind it:
+ * VKD_TENSOR(unary_args, x, self), VKD_INTS(pool_args, kernel, 2, kernel_size). */
 /* clang-format off: it would spread each of these over four lines */
-#define VKD_PARAM(kind_, type, field, count_)                                                      \
+#define VKD_PARAM(kind_, type, count_, ...)                                                        \
+    VKD_PARAM_NAMED(kind_, type, count_, __VA_ARGS__, __VA_ARGS__, )
+#define VKD_PARAM_NAMED(kind_, type, count_, field, name_, ...)                                    \
     {                                                                                              \
-        kind_, count_, offsetof(type, field), #field                                               \
+        kind_, count_, offsetof(type, field), #name_                                               \
     }
-#define VKD_TENSOR(type, field) VKD_PARAM(VKD_PARAM_TENSOR, type, field, 1)
-#define VKD_OPTIONAL_TENSOR(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR, type, field, 1)
-#define VKD_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_CONSTANT, type, field, 1)
-#define VKD_OPTIONAL_CONSTANT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_CONSTANT, type, field, 1)
-#define VKD_FINITE(type, field) VKD_PARAM(VKD_PARAM_FINITE, type, field, 1)
-#define VKD_OPTIONAL_FINITE(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_FINITE, type, field, 1)
-#define VKD_MUTATED(type, field) VKD_PARAM(VKD_PARAM_MUTATED, type, field, 1)
-#define VKD_TENSOR_LIST(type, field) VKD_PARAM(VKD_PARAM_TENSOR_LIST, type, field, 1)
-#define VKD_OPTIONAL_TENSOR_LIST(type, field)                                                      \
-    VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR_LIST, type, field, 1)
-#define VKD_OUTPUT(type, field) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, 1)
-#define VKD_OUTPUTS(type, field, count) VKD_PARAM(VKD_PARAM_OUTPUT, type, field, count)
-#define VKD_OUTPUT_LIST(type, field) VKD_PARAM(VKD_PARAM_OUTPUT_LIST, type, field, 1)
-#define VKD_OUTPUT_SYM(type, field) VKD_PARAM(VKD_PARAM_OUTPUT_SYM, type, field, 1)
-#define VKD_FLOAT(type, field) VKD_PARAM(VKD_PARAM_FLOAT, type, field, 1)
-#define VKD_OPTIONAL_FLOAT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_FLOAT, type, field, 1)
-#define VKD_INT(type, field) VKD_PARAM(VKD_PARAM_INT, type, field, 1)
-#define VKD_OPTIONAL_INT(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_INT, type, field, 1)
-#define VKD_BOOL(type, field) VKD_PARAM(VKD_PARAM_BOOL, type, field, 1)
-#define VKD_STRING(type, field) VKD_PARAM(VKD_PARAM_STRING, type, field, 1)
-#define VKD_OPTIONAL_STRING(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_STRING, type, field, 1)
-#define VKD_NUMBER(type, field) VKD_PARAM(VKD_PARAM_NUMBER, type, field, 1)
-#define VKD_OPTIONAL_NUMBER(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_NUMBER, type, field, 1)
-#define VKD_SYM(type, field) VKD_PARAM(VKD_PARAM_SYM, type, field, 1)
-#define VKD_OPTIONAL_SYM(type, field) VKD_PARAM(VKD_PARAM_OPTIONAL_SYM, type, field, 1)
-#define VKD_SIZES(type, field) VKD_PARAM(VKD_PARAM_SIZES, type, field, 1)
-#define VKD_SIZE_LIST(type, field) VKD_PARAM(VKD_PARAM_SIZE_LIST, type, field, 1)
-#define VKD_INTS(type, field, count) VKD_PARAM(VKD_PARAM_INTS, type, field, count)
-#define VKD_INTS_OR_EMPTY(type, field, count) VKD_PARAM(VKD_PARAM_INTS_OR_EMPTY, type, field, count)
-#define VKD_INT_LIST(type, field) VKD_PARAM(VKD_PARAM_INT_LIST, type, field, 1)
-#define VKD_FLOATS_OR_NULL(type, field, count)                                                     \
-    VKD_PARAM(VKD_PARAM_FLOATS_OR_NULL, type, field, count)
-#define VKD_FUSED(type, field) VKD_PARAM(VKD_PARAM_FUSED, type, field, 1)
+#define VKD_COUNTED(kind_, type, field, ...)                                                       \
+    VKD_COUNTED_NAMED(kind_, type, field, __VA_ARGS__, field, )
+#define VKD_COUNTED_NAMED(kind_, type, field, count_, name_, ...)                                  \
+    VKD_PARAM_NAMED(kind_, type, count_, field, name_, )
+#define VKD_TENSOR(type, ...) VKD_PARAM(VKD_PARAM_TENSOR, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_TENSOR(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR, type, 1, __VA_ARGS__)
+#define VKD_CONSTANT(type, ...) VKD_PARAM(VKD_PARAM_CONSTANT, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_CONSTANT(type, ...)                                                           \
+    VKD_PARAM(VKD_PARAM_OPTIONAL_CONSTANT, type, 1, __VA_ARGS__)
+#define VKD_FINITE(type, ...) VKD_PARAM(VKD_PARAM_FINITE, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_FINITE(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_FINITE, type, 1, __VA_ARGS__)
+#define VKD_MUTATED(type, ...) VKD_PARAM(VKD_PARAM_MUTATED, type, 1, __VA_ARGS__)
+#define VKD_TENSOR_LIST(type, ...) VKD_PARAM(VKD_PARAM_TENSOR_LIST, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_TENSOR_LIST(type, ...)                                                        \
+    VKD_PARAM(VKD_PARAM_OPTIONAL_TENSOR_LIST, type, 1, __VA_ARGS__)
+#define VKD_OUTPUT(type, ...) VKD_PARAM(VKD_PARAM_OUTPUT, type, 1, __VA_ARGS__)
+#define VKD_OUTPUTS(type, field, ...) VKD_COUNTED(VKD_PARAM_OUTPUT, type, field, __VA_ARGS__)
+#define VKD_OUTPUT_LIST(type, ...) VKD_PARAM(VKD_PARAM_OUTPUT_LIST, type, 1, __VA_ARGS__)
+#define VKD_OUTPUT_SYM(type, ...) VKD_PARAM(VKD_PARAM_OUTPUT_SYM, type, 1, __VA_ARGS__)
+#define VKD_FLOAT(type, ...) VKD_PARAM(VKD_PARAM_FLOAT, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_FLOAT(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_FLOAT, type, 1, __VA_ARGS__)
+#define VKD_INT(type, ...) VKD_PARAM(VKD_PARAM_INT, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_INT(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_INT, type, 1, __VA_ARGS__)
+#define VKD_BOOL(type, ...) VKD_PARAM(VKD_PARAM_BOOL, type, 1, __VA_ARGS__)
+#define VKD_STRING(type, ...) VKD_PARAM(VKD_PARAM_STRING, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_STRING(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_STRING, type, 1, __VA_ARGS__)
+#define VKD_NUMBER(type, ...) VKD_PARAM(VKD_PARAM_NUMBER, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_NUMBER(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_NUMBER, type, 1, __VA_ARGS__)
+#define VKD_SYM(type, ...) VKD_PARAM(VKD_PARAM_SYM, type, 1, __VA_ARGS__)
+#define VKD_OPTIONAL_SYM(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_SYM, type, 1, __VA_ARGS__)
+#define VKD_SIZES(type, ...) VKD_PARAM(VKD_PARAM_SIZES, type, 1, __VA_ARGS__)
+#define VKD_SIZE_LIST(type, ...) VKD_PARAM(VKD_PARAM_SIZE_LIST, type, 1, __VA_ARGS__)
+#define VKD_INTS(type, field, ...) VKD_COUNTED(VKD_PARAM_INTS, type, field, __VA_ARGS__)
+#define VKD_INTS_OR_EMPTY(type, field, ...)                                                        \
+    VKD_COUNTED(VKD_PARAM_INTS_OR_EMPTY, type, field, __VA_ARGS__)
+#define VKD_INT_LIST(type, ...) VKD_PARAM(VKD_PARAM_INT_LIST, type, 1, __VA_ARGS__)
+#define VKD_FLOATS_OR_NULL(type, field, ...)                                                       \
+    VKD_COUNTED(VKD_PARAM_FLOATS_OR_NULL, type, field, __VA_ARGS__)
+#define VKD_FUSED(type, ...) VKD_PARAM(VKD_PARAM_FUSED, type, 1, __VA_ARGS__)
 #define VKD_IGNORED(name_)                                                                         \
     {                                                                                              \
         VKD_PARAM_IGNORED, 0, 0, name_                                                             \

@@ -7,13 +7,33 @@
 
 vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format, ...)
 {
-    char reason[400];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(reason, sizeof reason, format, arguments);
+    status = vkd_call_fail(shaping->context, status, shaping->call, NULL, format, arguments);
     va_end(arguments);
-    return vkd_fail(shaping->context, status, "operator '%s' (node %u): %s", shaping->call->name,
-                    shaping->call->node_id, reason);
+    return status;
+}
+
+vkd_status vkd_shape_fail_at(vkd_shaping *shaping, vkd_status status, const void *field,
+                             const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    status = vkd_call_fail(shaping->context, status, shaping->call,
+                           vkd_call_param_at(shaping->call, field), format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+vkd_status vkd_shape_fail_value(vkd_shaping *shaping, vkd_status status, uint32_t value,
+                                const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    status = vkd_call_fail(shaping->context, status, shaping->call,
+                           vkd_call_param_of(shaping->call, value), format, arguments);
+    va_end(arguments);
+    return status;
 }
 
 const char *vkd_dims_format(uint32_t rank, const uint32_t *dims, char out[VKD_DIMS_TEXT])
@@ -47,9 +67,9 @@ static vkd_status check_bound(vkd_shaping *shaping, uint32_t value, uint32_t ran
     if (equal || (below && is_dynamic(shaping)))
         return VKD_OK;
     char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "value %u is %s, expected %s", value,
-                          vkd_dims_format(file->rank, file->dims, is),
-                          vkd_dims_format(rank, dims, expected));
+    return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, value, "is %s, expected %s",
+                                vkd_dims_format(file->rank, file->dims, is),
+                                vkd_dims_format(rank, dims, expected));
 }
 
 vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, const uint32_t *dims)
@@ -57,9 +77,8 @@ vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank, co
     if (value == VKD_NO_VALUE)
         return VKD_OK;
     if (rank > VKD_MAX_RANK)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "a result of rank %u: at most %d dims are supported", rank,
-                              VKD_MAX_RANK);
+        return vkd_shape_fail_value(shaping, VKD_UNSUPPORTED, value,
+                                    "would have rank %u, expected %d at most", rank, VKD_MAX_RANK);
     VKD_TRY(check_bound(shaping, value, rank, dims));
     vkd_model_tensor *tensor = &shaping->values[value].tensor;
     tensor->rank = rank;
@@ -83,12 +102,14 @@ vkd_status vkd_shape_same(vkd_shaping *shaping, const void *args)
 
 /* ------------------------------------------------------------------------------------- operands */
 
-vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank, uint32_t *out)
+vkd_status vkd_shape_dim(vkd_shaping *shaping, const int32_t *dim, uint32_t rank, uint32_t *out)
 {
-    int64_t range = rank ? rank : 1, resolved = dim < 0 ? dim + range : dim;
+    const int32_t range = rank ? (int32_t)rank : 1;
+    const int64_t resolved = *dim < 0 ? (int64_t)*dim + range : *dim;
     if (resolved < 0 || resolved >= range)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %lld is out of range for rank %u",
-                              (long long)dim, rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, dim,
+                                 "is %d, expected %d to %d for a tensor of rank %u", *dim, -range,
+                                 range - 1, rank);
     *out = (uint32_t)resolved;
     return VKD_OK;
 }
@@ -100,11 +121,21 @@ vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list, uint
         out[i] = list->count == 0 && i < rank;
     for (size_t i = 0; i < list->count; i++) {
         uint32_t dim = 0;
-        VKD_TRY(vkd_shape_dim(shaping, list->items[i], rank, &dim));
+        VKD_TRY(vkd_shape_dim(shaping, &list->items[i], rank, &dim));
         if (out[dim])
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u is listed twice", dim);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, list,
+                                     "names dim %u twice, expected different ones", dim);
         out[dim] = true;
     }
+    return VKD_OK;
+}
+
+vkd_status vkd_shape_pair(vkd_shaping *shaping, const int32_t pair[2], int32_t least, int32_t most)
+{
+    for (int i = 0; i < 2; i++)
+        if (pair[i] < least || pair[i] > most)
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, pair, "has %d, expected %d to %d",
+                                     pair[i], least, most);
     return VKD_OK;
 }
 
@@ -125,10 +156,10 @@ vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, siz
                 *dim = x->dims[d];
             else if (x->dims[d] != 1 && x->dims[d] != *dim) {
                 char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-                return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                      "operands of %s and %s do not broadcast",
-                                      vkd_dims_format(out->rank, out->dims, left),
-                                      vkd_dims_format(x->rank, x->dims, right));
+                return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, values[i],
+                                            "is %s, expected what broadcasts to %s",
+                                            vkd_dims_format(x->rank, x->dims, right),
+                                            vkd_dims_format(out->rank, out->dims, left));
             }
         }
     }

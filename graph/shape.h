@@ -40,6 +40,14 @@ VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net,
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format,
                                        ...) VKD_PRINTF(3, 4);
+/* The same about an argument, which the message begins with: that of a field of the call's struct,
+ * and the first one that names a value. */
+VKD_MUST_USE vkd_status vkd_shape_fail_at(vkd_shaping *shaping, vkd_status status,
+                                          const void *field, const char *format, ...)
+    VKD_PRINTF(4, 5);
+VKD_MUST_USE vkd_status vkd_shape_fail_value(vkd_shaping *shaping, vkd_status status,
+                                             uint32_t value, const char *format, ...)
+    VKD_PRINTF(4, 5);
 
 static inline const vkd_model_tensor *vkd_shape_of(const vkd_shaping *shaping, uint32_t value)
 {
@@ -61,15 +69,19 @@ const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value);
 /* An output shaped as another value. */
 VKD_MUST_USE vkd_status vkd_shape_set_as(vkd_shaping *shaping, uint32_t value, uint32_t like);
 
-/* The index of a dim that counts from the end when negative. VKD_INVALID_MODEL if a tensor of this
- * rank has no such dim; one of rank 0 has dims 0 and -1. */
-VKD_MUST_USE vkd_status vkd_shape_dim(vkd_shaping *shaping, int64_t dim, uint32_t rank,
+/* The index of a dim, a field of the call's struct, that counts from the end when negative.
+ * VKD_INVALID_MODEL if a tensor of this rank has no such dim; one of rank 0 has dims 0 and -1. */
+VKD_MUST_USE vkd_status vkd_shape_dim(vkd_shaping *shaping, const int32_t *dim, uint32_t rank,
                                       uint32_t *out);
 
 /* Which dims a list names; all of them for an empty list. VKD_INVALID_MODEL for one that is named
  * twice. */
 VKD_MUST_USE vkd_status vkd_shape_listed(vkd_shaping *shaping, const vkd_int_list *list,
                                          uint32_t rank, bool out[VKD_MAX_RANK]);
+
+/* VKD_INVALID_MODEL where one of two numbers, a field of the call's struct, is out of bounds. */
+VKD_MUST_USE vkd_status vkd_shape_pair(vkd_shaping *shaping, const int32_t pair[2], int32_t least,
+                                       int32_t most);
 
 /* The common shape of operands that broadcast. VKD_INVALID_MODEL if they do not. */
 VKD_MUST_USE vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values,

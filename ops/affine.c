@@ -21,23 +21,31 @@ typedef struct affine_args {
 typedef enum affine_code { BY_TENSOR, BY_CHANNEL, BY_TOKEN, BY_BLOCK } affine_code;
 enum { DEQUANTIZES = 16 }; /* added to a code */
 
-#define BOUNDS VKD_OPTIONAL_NUMBER(affine_args, low), VKD_OPTIONAL_NUMBER(affine_args, high)
-#define HEAD                                                                                       \
-    VKD_TENSOR(affine_args, x), VKD_TENSOR(affine_args, scales),                                   \
-        VKD_OPTIONAL_TENSOR(affine_args, zeros)
+#define BOUNDS                                                                                     \
+    VKD_OPTIONAL_NUMBER(affine_args, low, quant_min),                                              \
+        VKD_OPTIONAL_NUMBER(affine_args, high, quant_max)
+#define HEAD(scale_, zero_)                                                                        \
+    VKD_TENSOR(affine_args, x, input), VKD_TENSOR(affine_args, scales, scale_),                    \
+        VKD_OPTIONAL_TENSOR(affine_args, zeros, zero_)
 #define BLOCKS                                                                                     \
-    VKD_TENSOR(affine_args, x), VKD_INT_LIST(affine_args, block), VKD_TENSOR(affine_args, scales), \
-        VKD_OPTIONAL_TENSOR(affine_args, zeros)
-#define RESULT VKD_OUTPUT(affine_args, y), VKD_PARAMS_END
+    VKD_TENSOR(affine_args, x, input), VKD_INT_LIST(affine_args, block, block_size),               \
+        VKD_TENSOR(affine_args, scales, scale),                                                    \
+        VKD_OPTIONAL_TENSOR(affine_args, zeros, zero_point)
+#define RESULT VKD_OUTPUT(affine_args, y, out), VKD_PARAMS_END
 
-static const vkd_param quantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"), RESULT};
-static const vkd_param dequantize_params[] = {HEAD, BOUNDS, VKD_IGNORED("dtype"),
-                                              VKD_IGNORED("out_dtype"), RESULT};
-static const vkd_param channel_quantize_params[] = {HEAD, VKD_INT(affine_args, axis), BOUNDS,
-                                                    VKD_IGNORED("dtype"), RESULT};
+static const vkd_param tensor_quantize_params[] = {HEAD(scale, zero_point), BOUNDS,
+                                                   VKD_IGNORED("dtype"), RESULT};
+static const vkd_param tensor_dequantize_params[] = {
+    HEAD(scale, zero_point), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"), RESULT};
+static const vkd_param token_quantize_params[] = {HEAD(scales, zero_points), BOUNDS,
+                                                  VKD_IGNORED("dtype"), RESULT};
+static const vkd_param token_dequantize_params[] = {
+    HEAD(scales, zero_points), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("output_dtype"), RESULT};
+static const vkd_param channel_quantize_params[] = {
+    HEAD(scales, zero_points), VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), RESULT};
 static const vkd_param channel_dequantize_params[] = {
-    HEAD,  VKD_INT(affine_args, axis), BOUNDS, VKD_IGNORED("dtype"), VKD_IGNORED("out_dtype"),
-    RESULT};
+    HEAD(scales, zero_points), VKD_INT(affine_args, axis), BOUNDS,
+    VKD_IGNORED("dtype"),      VKD_IGNORED("out_dtype"),   RESULT};
 static const vkd_param block_quantize_params[] = {BLOCKS, VKD_IGNORED("output_dtype"), BOUNDS,
                                                   RESULT};
 static const vkd_param block_quantize_domain_params[] = {
@@ -90,29 +98,40 @@ static uint64_t block_count(const vkd_model_tensor *x, const uint32_t block[VKD_
     return count;
 }
 
-static vkd_status fail_blocks(vkd_shaping *shaping, const vkd_model_tensor *x,
-                              const vkd_model_tensor *scales)
+/* A scale or a zero point for each of so many blocks. */
+static vkd_status check_parameter(vkd_shaping *shaping, uint32_t value, uint64_t count,
+                                  const vkd_model_tensor *x)
 {
     char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "scales of %s for a tensor of %s",
-                          vkd_dims_format(scales->rank, scales->dims, by),
-                          vkd_dims_format(x->rank, x->dims, is));
+    if (value == VKD_NO_VALUE)
+        return VKD_OK;
+    const vkd_model_tensor *values = vkd_shape_of(shaping, value);
+    if (vkd_dims_count(values->rank, values->dims) == count)
+        return VKD_OK;
+    return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, value,
+                                "is %s, expected one for each of %llu blocks of %s",
+                                vkd_dims_format(values->rank, values->dims, by),
+                                (unsigned long long)count, vkd_dims_format(x->rank, x->dims, is));
 }
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 {
     const affine_args *args = arguments;
-    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
-                           *scales = vkd_shape_of(shaping, args->scales);
+    const affine_code code = code_of(shaping->call);
+    const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     uint32_t block[VKD_MAX_RANK];
-    bool fits = block_sizes(code_of(shaping->call), args, x, block);
-    uint64_t count = fits ? block_count(x, block) : 0;
-    fits = fits && vkd_dims_count(scales->rank, scales->dims) == count;
-    if (fits && args->zeros != VKD_NO_VALUE) {
-        const vkd_model_tensor *zeros = vkd_shape_of(shaping, args->zeros);
-        fits = vkd_dims_count(zeros->rank, zeros->dims) == count;
-    }
-    return fits ? vkd_shape_set_as(shaping, args->y, args->x) : fail_blocks(shaping, x, scales);
+    char is[VKD_DIMS_TEXT];
+    if (!block_sizes(code, args, &x, block))
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL,
+                                 code == BY_CHANNEL ? (const void *)&args->axis
+                                 : code == BY_BLOCK ? (const void *)&args->block
+                                                    : (const void *)&args->x,
+                                 "does not fit %s, expected what parts it into blocks",
+                                 vkd_dims_format(x.rank, x.dims, is));
+    const uint64_t count = block_count(&x, block);
+    VKD_TRY(check_parameter(shaping, args->scales, count, &x));
+    VKD_TRY(check_parameter(shaping, args->zeros, count, &x));
+    return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
 /* ------------------------------------------------------------------------------------- lowering */
@@ -172,8 +191,9 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool 
     vkd_walk walk;
     vkd_walk_make(lowering->graph, y, operands, 3, &walk);
     if (walk.dim_count > VKD_AFFINE_DIMS)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "blocks of %u dims: %d are supported",
-                           walk.dim_count, VKD_AFFINE_DIMS);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, lowering->call->args,
+                              "falls into blocks with strides of %u dims, expected %d at most",
+                              walk.dim_count, VKD_AFFINE_DIMS);
     affine_params params = {.groups = walk.groups,
                             .slots = walk.slots,
                             .inner = walk.inner,
@@ -220,14 +240,16 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     block_sizes(code_of(lowering->call), args, x, block);
     if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low,
                    &high))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "bounds of %g and %g, expected a low and a high one of the type",
-                           args->low.real, args->high.real);
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->high,
+            "is %g, expected a number of the type, and no less than quant_min, %g", args->high.real,
+            args->low.real);
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     VKD_TRY(parameter(lowering, args->scales, &operands[1].tensor));
     if (!split_blocks(&all, block, &operands[0], &operands[1]))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->block,
+                              "parts so many dims that there are more, expected %d at most",
+                              VKD_MAX_RANK);
     operands[2] = operands[1];
     if (has_zeros)
         VKD_TRY(parameter(lowering, args->zeros, &operands[2].tensor));
@@ -248,25 +270,26 @@ typedef struct choose_args {
 } choose_args;
 
 #define AFFINE_HEAD                                                                                \
-    VKD_TENSOR(choose_args, x), VKD_OPTIONAL_STRING(choose_args, mapping),                         \
-        VKD_INT_LIST(choose_args, block), VKD_IGNORED("target_dtype"),                             \
-        VKD_OPTIONAL_NUMBER(choose_args, low), VKD_OPTIONAL_NUMBER(choose_args, high),             \
-        VKD_OPTIONAL_NUMBER(choose_args, eps), VKD_IGNORED("scale_dtype"),                         \
-        VKD_IGNORED("zero_point_dtype")
+    VKD_TENSOR(choose_args, x, input), VKD_OPTIONAL_STRING(choose_args, mapping, mapping_type),    \
+        VKD_INT_LIST(choose_args, block, block_size), VKD_IGNORED("target_dtype"),                 \
+        VKD_OPTIONAL_NUMBER(choose_args, low, quant_min),                                          \
+        VKD_OPTIONAL_NUMBER(choose_args, high, quant_max), VKD_OPTIONAL_NUMBER(choose_args, eps),  \
+        VKD_IGNORED("scale_dtype"), VKD_IGNORED("zero_point_dtype")
 
-static const vkd_param choose_tensor_params[] = {VKD_TENSOR(choose_args, x),
-                                                 VKD_OPTIONAL_NUMBER(choose_args, low),
-                                                 VKD_OPTIONAL_NUMBER(choose_args, high),
+static const vkd_param choose_tensor_params[] = {VKD_TENSOR(choose_args, x, input),
+                                                 VKD_OPTIONAL_NUMBER(choose_args, low, quant_min),
+                                                 VKD_OPTIONAL_NUMBER(choose_args, high, quant_max),
                                                  VKD_OPTIONAL_NUMBER(choose_args, eps),
                                                  VKD_IGNORED("dtype"),
-                                                 VKD_OUTPUTS(choose_args, y, 2),
+                                                 VKD_OUTPUTS(choose_args, y, 2, out),
                                                  VKD_PARAMS_END};
-static const vkd_param choose_token_params[] = {VKD_TENSOR(choose_args, x), VKD_IGNORED("dtype"),
-                                                VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
-static const vkd_param choose_affine_params[] = {AFFINE_HEAD, VKD_OUTPUTS(choose_args, y, 2),
+static const vkd_param choose_token_params[] = {
+    VKD_TENSOR(choose_args, x, input), VKD_IGNORED("dtype"), VKD_OUTPUTS(choose_args, y, 2, out),
+    VKD_PARAMS_END};
+static const vkd_param choose_affine_params[] = {AFFINE_HEAD, VKD_OUTPUTS(choose_args, y, 2, out),
                                                  VKD_PARAMS_END};
 static const vkd_param choose_affine_keepdim_params[] = {
-    AFFINE_HEAD, VKD_IGNORED("keepdim"), VKD_OUTPUTS(choose_args, y, 2), VKD_PARAMS_END};
+    AFFINE_HEAD, VKD_IGNORED("keepdim"), VKD_OUTPUTS(choose_args, y, 2, out), VKD_PARAMS_END};
 static const choose_args int8_range = {
     .mapping = "ASYMMETRIC",
     .low = {.kind = VKD_NUMBER_INT, .number = -128, .real = -128},
@@ -286,9 +309,13 @@ static vkd_status shape_choose(vkd_shaping *shaping, const void *arguments)
     const affine_code code = code_of(shaping->call);
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     uint32_t block[VKD_MAX_RANK], dims[VKD_MAX_RANK], rank = 0;
+    char is[VKD_DIMS_TEXT];
     if (!choose_blocks(code, args, &x, block))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the blocks do not fit a tensor of rank %u", x.rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL,
+                                 code == BY_BLOCK ? (const void *)&args->block
+                                                  : (const void *)&args->x,
+                                 "does not divide a tensor of %s, expected a size for each dim",
+                                 vkd_dims_format(x.rank, x.dims, is));
     const bool keeps = vkd_shape_of(shaping, args->y[0])->rank == x.rank || code == BY_TOKEN;
     for (uint32_t d = 0; d < x.rank; d++)
         if (keeps || block[d] != x.dims[d] || x.dims[d] == 1)
@@ -339,15 +366,17 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
     vkd_reduction reduction;
     vkd_tensor_id extremes;
     if (args->y[0] == VKD_NO_VALUE || args->y[1] == VKD_NO_VALUE)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "a scale and a zero point are needed as outputs");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, args->y,
+                              "has one tensor, expected a scale and a zero point");
     if (!vkd_dims_count(x->rank, x->dims))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a tensor without elements has no range");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->x,
+                              "has no elements, expected one at least, for a range");
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
     choose_blocks(code, args, x, block);
     if (!split_blocks(&all, block, &elements, &blocks))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "blocks along so many dims that more than %d are needed", VKD_MAX_RANK);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->block,
+                              "parts so many dims that there are more, expected %d at most",
+                              VKD_MAX_RANK);
     for (uint32_t d = 0; d < elements.rank; d++)
         reduced[d] = blocks.strides[d] == 0;
     VKD_TRY(vkd_reduction_split(lowering, &elements, reduced, &reduction));
@@ -373,9 +402,9 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
         AFFINE("quantized_decomposed.dequantize_" name_, dequantize_params_, DEQUANTIZES + code_)
 
 static const vkd_op rows[] = {
-    BOTH("per_tensor.tensor", quantize_params, dequantize_params, BY_TENSOR),
+    BOTH("per_tensor.tensor", tensor_quantize_params, tensor_dequantize_params, BY_TENSOR),
     BOTH("per_channel.default", channel_quantize_params, channel_dequantize_params, BY_CHANNEL),
-    BOTH("per_token.default", quantize_params, dequantize_params, BY_TOKEN),
+    BOTH("per_token.default", token_quantize_params, token_dequantize_params, BY_TOKEN),
     AFFINE("torchao.quantize_affine.default", block_quantize_params, BY_BLOCK),
     AFFINE("torchao.quantize_affine.default", block_quantize_domain_params, BY_BLOCK),
     AFFINE("torchao.dequantize_affine.default", block_dequantize_params, DEQUANTIZES + BY_BLOCK),

@@ -191,35 +191,35 @@ typedef struct attention_args {
     float dropout, scale; /* scale NAN: 1 / sqrt(width) */
 } attention_args;
 
-static const vkd_param cache_params[] = {VKD_TENSOR(attention_args, q),
-                                         VKD_TENSOR(attention_args, k),
-                                         VKD_TENSOR(attention_args, v),
-                                         VKD_MUTATED(attention_args, k_cache),
-                                         VKD_MUTATED(attention_args, v_cache),
-                                         VKD_SYM(attention_args, start),
+static const vkd_param cache_params[] = {VKD_TENSOR(attention_args, q, query),
+                                         VKD_TENSOR(attention_args, k, key),
+                                         VKD_TENSOR(attention_args, v, value),
+                                         VKD_MUTATED(attention_args, k_cache, key_cache),
+                                         VKD_MUTATED(attention_args, v_cache, value_cache),
+                                         VKD_SYM(attention_args, start, start_pos),
                                          VKD_IGNORED("seq_len"),
-                                         VKD_OPTIONAL_TENSOR(attention_args, mask),
-                                         VKD_FLOAT(attention_args, dropout),
-                                         VKD_BOOL(attention_args, causal),
+                                         VKD_OPTIONAL_TENSOR(attention_args, mask, attn_mask),
+                                         VKD_FLOAT(attention_args, dropout, drpout_p),
+                                         VKD_BOOL(attention_args, causal, is_causal),
                                          VKD_OPTIONAL_FLOAT(attention_args, scale),
-                                         VKD_OUTPUT(attention_args, y),
+                                         VKD_OUTPUT(attention_args, y, out),
                                          VKD_PARAMS_END};
-static const vkd_param custom_params[] = {VKD_TENSOR(attention_args, q),
-                                          VKD_TENSOR(attention_args, k_cache),
-                                          VKD_TENSOR(attention_args, v_cache),
-                                          VKD_SYM(attention_args, start),
-                                          VKD_OPTIONAL_TENSOR(attention_args, mask),
-                                          VKD_FLOAT(attention_args, dropout),
-                                          VKD_BOOL(attention_args, causal),
+static const vkd_param custom_params[] = {VKD_TENSOR(attention_args, q, query),
+                                          VKD_TENSOR(attention_args, k_cache, key),
+                                          VKD_TENSOR(attention_args, v_cache, value),
+                                          VKD_SYM(attention_args, start, start_pos),
+                                          VKD_OPTIONAL_TENSOR(attention_args, mask, attn_mask),
+                                          VKD_FLOAT(attention_args, dropout, drpout_p),
+                                          VKD_BOOL(attention_args, causal, is_causal),
                                           VKD_OPTIONAL_FLOAT(attention_args, scale),
-                                          VKD_OUTPUT(attention_args, y),
+                                          VKD_OUTPUT(attention_args, y, out),
                                           VKD_PARAMS_END};
-static const vkd_param sdpa_params[] = {VKD_TENSOR(attention_args, q),
-                                        VKD_TENSOR(attention_args, k),
-                                        VKD_TENSOR(attention_args, v),
-                                        VKD_OPTIONAL_TENSOR(attention_args, mask),
+static const vkd_param sdpa_params[] = {VKD_TENSOR(attention_args, q, query),
+                                        VKD_TENSOR(attention_args, k, key),
+                                        VKD_TENSOR(attention_args, v, value),
+                                        VKD_OPTIONAL_TENSOR(attention_args, mask, attn_mask),
                                         VKD_OPTIONAL_FLOAT(attention_args, scale),
-                                        VKD_OUTPUT(attention_args, y),
+                                        VKD_OUTPUT(attention_args, y, out),
                                         VKD_PARAMS_END};
 static const attention_args defaults = {.k = VKD_NO_VALUE,
                                         .v = VKD_NO_VALUE,
@@ -229,12 +229,13 @@ static const attention_args defaults = {.k = VKD_NO_VALUE,
                                         .start.value = VKD_NO_VALUE,
                                         .scale = NAN};
 
-static vkd_status fail_operands(vkd_shaping *shaping, const vkd_model_tensor *q,
+static vkd_status fail_operands(vkd_shaping *shaping, uint32_t value, const vkd_model_tensor *q,
                                 const vkd_model_tensor *k, const vkd_model_tensor *v)
 {
     char a[VKD_DIMS_TEXT], b[VKD_DIMS_TEXT], c[VKD_DIMS_TEXT];
-    return vkd_shape_fail(
-        shaping, VKD_INVALID_MODEL, "queries %s, keys %s and values %s do not fit together",
+    return vkd_shape_fail_value(
+        shaping, VKD_INVALID_MODEL, value,
+        "does not fit, expected heads and positions that go together: %s, %s and %s",
         vkd_dims_format(q->rank, q->dims, a), vkd_dims_format(k->rank, k->dims, b),
         vkd_dims_format(v->rank, v->dims, c));
 }
@@ -248,17 +249,19 @@ static vkd_status shape_sdpa(vkd_shaping *shaping, const void *arguments)
     bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && q->dims[0] == k->dims[0] &&
                 q->dims[3] == k->dims[3] && k->dims[1] && q->dims[1] % k->dims[1] == 0 &&
                 !memcmp(k->dims, v->dims, 4 * sizeof *k->dims);
-    return fits ? vkd_shape_set_as(shaping, args->y, args->q) : fail_operands(shaping, q, k, v);
+    return fits ? vkd_shape_set_as(shaping, args->y, args->q)
+                : fail_operands(shaping, args->k, q, k, v);
 }
 
 /* Whether so many positions fit behind `start` in a cache. */
-static vkd_status check_room(vkd_shaping *shaping, vkd_sym start, uint32_t count, uint32_t room)
+static vkd_status check_room(vkd_shaping *shaping, const vkd_sym *start, uint32_t count,
+                             uint32_t room)
 {
-    int64_t at = vkd_shape_number(shaping, start);
+    int64_t at = vkd_shape_number(shaping, *start);
     if (at < 0 || at + count > room)
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
-                              "positions %lld to %lld do not fit a cache of %u", (long long)at,
-                              (long long)at + count - 1, room);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, start,
+                                 "means positions %lld to %lld, expected what fits a cache of %u",
+                                 (long long)at, (long long)at + count - 1, room);
     return VKD_OK;
 }
 
@@ -279,17 +282,16 @@ static vkd_status shape_cached(vkd_shaping *shaping, const void *arguments)
                       x->dims[2] == k->dims[2] && x->dims[3] == k->dims[3]);
     }
     if (!fits)
-        return fail_operands(shaping, q, k, v);
-    VKD_TRY(check_room(shaping, args->start, q->dims[1], k->dims[1]));
+        return fail_operands(shaping, args->k_cache, q, k, v);
+    VKD_TRY(check_room(shaping, &args->start, q->dims[1], k->dims[1]));
     return vkd_shape_set_as(shaping, args->y, args->q);
 }
 
 static vkd_status check_plain(vkd_lowering *lowering, const attention_args *args)
 {
-    return args->dropout == 0
-               ? VKD_OK
-               : vkd_op_fail(lowering, VKD_UNSUPPORTED, "a dropout of %g: none is supported",
-                             (double)args->dropout);
+    return args->dropout == 0 ? VKD_OK
+                              : vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->dropout,
+                                               "is %g, expected 0", (double)args->dropout);
 }
 
 static vkd_status input(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -315,9 +317,12 @@ static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, 
     bool fits = mask.rank <= 4;
     for (uint32_t d = 0; fits && d < mask.rank; d++)
         fits = mask.dims[d] == 1 || mask.dims[d] == dims[4 - mask.rank + d];
-    if (!fits)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "the mask does not broadcast to the queries and keys");
+    if (!fits) {
+        char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->mask, "is %s, expected what broadcasts to %s",
+            vkd_dims_format(mask.rank, mask.dims, is), vkd_dims_format(4, dims, expected));
+    }
     vkd_view_broadcast(&mask, 4, dims);
     if (images > 1 && mask.strides[0] != mask.strides[1] * (int32_t)dims[1]) {
         vkd_tensor_id whole;
@@ -371,8 +376,9 @@ static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t c
     VKD_TRY(vkd_op_state(lowering, cache, out));
     VKD_TRY(vkd_op_view(lowering, value, &view));
     if (x->dtype != all->dtype)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%s is written into a cache of %s",
-                           vkd_dtype_name(x->dtype), vkd_dtype_name(all->dtype));
+        return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value,
+                                 "has dtype %s, expected that of its cache, %s",
+                                 vkd_dtype_name(x->dtype), vkd_dtype_name(all->dtype));
     const vkd_pasting pasting = {
         .x_row = x->dims[1] * position,
         .y_row = all->dims[1] * position,
@@ -431,8 +437,8 @@ typedef struct update_args {
 } update_args;
 
 static const vkd_param update_params[] = {
-    VKD_TENSOR(update_args, value), VKD_MUTATED(update_args, cache), VKD_SYM(update_args, start),
-    VKD_OUTPUT(update_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(update_args, value), VKD_MUTATED(update_args, cache),
+    VKD_SYM(update_args, start, start_pos), VKD_OUTPUT(update_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_update(vkd_shaping *shaping, const void *arguments)
 {
@@ -441,8 +447,8 @@ static vkd_status shape_update(vkd_shaping *shaping, const void *arguments)
                            *cache = vkd_shape_of(shaping, args->cache);
     if (x->rank != 4 || cache->rank != 4 || x->dims[0] != 1 || cache->dims[0] != 1 ||
         x->dims[2] != cache->dims[2] || x->dims[3] != cache->dims[3])
-        return fail_operands(shaping, x, cache, cache);
-    return check_room(shaping, args->start, x->dims[1], cache->dims[1]);
+        return fail_operands(shaping, args->value, x, cache, cache);
+    return check_room(shaping, &args->start, x->dims[1], cache->dims[1]);
 }
 
 /* What comes out is nothing that anybody may read. */
@@ -461,18 +467,19 @@ typedef struct rotary_args {
 } rotary_args;
 
 static const vkd_param pairs_params[] = {
-    VKD_TENSOR(rotary_args, x[0]), VKD_TENSOR(rotary_args, x[1]),  VKD_TENSOR(rotary_args, cosine),
-    VKD_TENSOR(rotary_args, sine), VKD_OUTPUTS(rotary_args, y, 2), VKD_PARAMS_END};
-static const vkd_param halves_params[] = {VKD_TENSOR(rotary_args, x[0]),
-                                          VKD_TENSOR(rotary_args, x[1]),
-                                          VKD_TENSOR(rotary_args, cosine),
-                                          VKD_TENSOR(rotary_args, sine),
-                                          VKD_SYM(rotary_args, start),
-                                          VKD_OUTPUTS(rotary_args, y, 2),
+    VKD_TENSOR(rotary_args, x[0], xq),          VKD_TENSOR(rotary_args, x[1], xk),
+    VKD_TENSOR(rotary_args, cosine, freqs_cos), VKD_TENSOR(rotary_args, sine, freqs_sin),
+    VKD_OUTPUTS(rotary_args, y, 2, out),        VKD_PARAMS_END};
+static const vkd_param halves_params[] = {VKD_TENSOR(rotary_args, x[0], xq),
+                                          VKD_TENSOR(rotary_args, x[1], xk),
+                                          VKD_TENSOR(rotary_args, cosine, freqs_cos),
+                                          VKD_TENSOR(rotary_args, sine, freqs_sin),
+                                          VKD_SYM(rotary_args, start, start_pos),
+                                          VKD_OUTPUTS(rotary_args, y, 2, out),
                                           VKD_PARAMS_END};
-static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0]),
-                                               VKD_TENSOR(rotary_args, cosine),
-                                               VKD_OUTPUT(rotary_args, y[0]), VKD_PARAMS_END};
+static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0], x),
+                                               VKD_TENSOR(rotary_args, cosine, freqs_cis),
+                                               VKD_OUTPUT(rotary_args, y[0], out), VKD_PARAMS_END};
 static const rotary_args no_start = {.x = {VKD_NO_VALUE, VKD_NO_VALUE},
                                      .sine = VKD_NO_VALUE,
                                      .y = {VKD_NO_VALUE, VKD_NO_VALUE},
@@ -515,16 +522,18 @@ static vkd_status shape_rotary(vkd_shaping *shaping, const void *arguments)
             int64_t start = vkd_shape_number(shaping, args->start);
             fits = form == VKD_ROTARY_PAIRS ? 2 * row == width : row % 2 == 0 && row <= width;
             if (fits && (start < 0 || start + positions > table_rows))
-                return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
-                                      "no angles for %u positions from %lld on: there are %u, the "
-                                      "text is longer than the model's context",
-                                      positions, (long long)start, table_rows);
+                return vkd_shape_fail_at(
+                    shaping, VKD_INVALID_ARGUMENT, &args->cosine,
+                    "has angles for %u positions, expected %u from %lld on: the text is longer "
+                    "than the model's context",
+                    table_rows, positions, (long long)start);
         }
         if (!fits) {
             char is[VKD_DIMS_TEXT], angles[VKD_DIMS_TEXT];
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s cannot be turned by angles of %s",
-                                  vkd_dims_format(x->rank, x->dims, is),
-                                  vkd_dims_format(table->rank, table->dims, angles));
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->cosine,
+                                     "is %s, expected angles for %s",
+                                     vkd_dims_format(table->rank, table->dims, angles),
+                                     vkd_dims_format(x->rank, x->dims, is));
         }
         VKD_TRY(vkd_shape_set_as(shaping, args->y[i], args->x[i]));
     }

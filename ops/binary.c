@@ -12,34 +12,39 @@ typedef struct binary_args {
 } binary_args;
 static const binary_args no_tensors = {.a = VKD_NO_VALUE, .b = VKD_NO_VALUE};
 
-static const vkd_param tensor_params[] = {VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b),
-                                          VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+static const vkd_param tensor_params[] = {VKD_TENSOR(binary_args, a, self),
+                                          VKD_TENSOR(binary_args, b, other),
+                                          VKD_OUTPUT(binary_args, y, out), VKD_PARAMS_END};
 static const vkd_param tensor_alpha_params[] = {
-    VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_NUMBER(binary_args, alpha),
-    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(binary_args, a, self), VKD_TENSOR(binary_args, b, other),
+    VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y, out), VKD_PARAMS_END};
 static const vkd_param tensor_mode_params[] = {
-    VKD_TENSOR(binary_args, a), VKD_TENSOR(binary_args, b), VKD_OPTIONAL_STRING(binary_args, mode),
-    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_TENSOR(binary_args, a),
-                                          VKD_NUMBER(binary_args, number),
-                                          VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(binary_args, a, self), VKD_TENSOR(binary_args, b, other),
+    VKD_OPTIONAL_STRING(binary_args, mode, rounding_mode), VKD_OUTPUT(binary_args, y, out),
+    VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(binary_args, a, self),
+                                          VKD_NUMBER(binary_args, number, other),
+                                          VKD_OUTPUT(binary_args, y, out), VKD_PARAMS_END};
 static const vkd_param scalar_alpha_params[] = {
-    VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number), VKD_NUMBER(binary_args, alpha),
-    VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(binary_args, a, self), VKD_NUMBER(binary_args, number, other),
+    VKD_NUMBER(binary_args, alpha), VKD_OUTPUT(binary_args, y, out), VKD_PARAMS_END};
 static const vkd_param scalar_mode_params[] = {
-    VKD_TENSOR(binary_args, a), VKD_NUMBER(binary_args, number),
-    VKD_OPTIONAL_STRING(binary_args, mode), VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
-static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number), VKD_TENSOR(binary_args, b),
-                                        VKD_OUTPUT(binary_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(binary_args, a, self), VKD_NUMBER(binary_args, number, other),
+    VKD_OPTIONAL_STRING(binary_args, mode, rounding_mode), VKD_OUTPUT(binary_args, y, out),
+    VKD_PARAMS_END};
+static const vkd_param base_params[] = {VKD_NUMBER(binary_args, number, self),
+                                        VKD_TENSOR(binary_args, b, exponent),
+                                        VKD_OUTPUT(binary_args, y, out), VKD_PARAMS_END};
 
 /* ---------------------------------------------------------------------------------------- shape */
 
-static vkd_status check_mode(vkd_shaping *shaping, const char *mode)
+static vkd_status check_mode(vkd_shaping *shaping, const binary_args *args)
 {
+    const char *mode = args->mode;
     if (!mode || !strcmp(mode, "floor") || !strcmp(mode, "trunc"))
         return VKD_OK;
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                          "rounding_mode is '%s', expected 'floor', 'trunc' or null", mode);
+    return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->mode,
+                             "is '%s', expected 'floor', 'trunc' or null", mode);
 }
 
 static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
@@ -52,7 +57,7 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
         operands[count++] = args->a;
     if (args->b != VKD_NO_VALUE)
         operands[count++] = args->b;
-    VKD_TRY(check_mode(shaping, args->mode));
+    VKD_TRY(check_mode(shaping, args));
     VKD_TRY(vkd_shape_broadcast(shaping, operands, count, &y));
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
@@ -131,8 +136,8 @@ typedef struct bounds_args {
 } bounds_args;
 
 static const vkd_param bounds_params[] = {
-    VKD_TENSOR(bounds_args, x), VKD_OPTIONAL_TENSOR(bounds_args, low),
-    VKD_OPTIONAL_TENSOR(bounds_args, high), VKD_OUTPUT(bounds_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(bounds_args, x, self), VKD_OPTIONAL_TENSOR(bounds_args, low, min),
+    VKD_OPTIONAL_TENSOR(bounds_args, high, max), VKD_OUTPUT(bounds_args, y, out), VKD_PARAMS_END};
 
 static size_t list_operands(const bounds_args *args, uint32_t out[3])
 {
@@ -150,7 +155,8 @@ static vkd_status shape_bounds(vkd_shaping *shaping, const void *arguments)
     uint32_t operands[3];
     vkd_shape y;
     if (args->low == VKD_NO_VALUE && args->high == VKD_NO_VALUE)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "neither min nor max is given");
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->low,
+                                 "is null and max too, expected one of them");
     VKD_TRY(vkd_shape_broadcast(shaping, operands, list_operands(args, operands), &y));
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
@@ -200,17 +206,20 @@ typedef struct glu_args {
     int32_t dim;
 } glu_args;
 
-static const vkd_param glu_params[] = {VKD_TENSOR(glu_args, x), VKD_INT(glu_args, dim),
-                                       VKD_OUTPUT(glu_args, y), VKD_PARAMS_END};
+static const vkd_param glu_params[] = {VKD_TENSOR(glu_args, x, self), VKD_INT(glu_args, dim),
+                                       VKD_OUTPUT(glu_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_glu(vkd_shaping *shaping, const void *arguments)
 {
     const glu_args *args = arguments;
     vkd_model_tensor y = *vkd_shape_of(shaping, args->x);
     uint32_t dim = 0;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, y.rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, y.rank, &dim));
+    char is[VKD_DIMS_TEXT];
     if (y.rank == 0 || y.dims[dim] % 2 != 0)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %d cannot be halved", args->dim);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dim,
+                                 "is %d of %s, expected a dim that can be halved", args->dim,
+                                 vkd_dims_format(y.rank, y.dims, is));
     y.dims[dim] /= 2;
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }

@@ -2,22 +2,23 @@
 #include "graph/chain.h"
 #include "ops/tables.h"
 
-static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x), VKD_OUTPUT(view_args, y),
-                                           VKD_PARAMS_END};
+static const vkd_param prepack_params[] = {VKD_TENSOR(view_args, x, self),
+                                           VKD_OUTPUT(view_args, y, out), VKD_PARAMS_END};
 
 /* A layout, a memory format or a dim order says nothing here. */
 static const vkd_param to_copy_params[] = {
-    VKD_TENSOR(view_args, x), VKD_IGNORED("dtype"),      VKD_IGNORED("layout"),
-    VKD_IGNORED("device"),    VKD_IGNORED("pin_memory"), VKD_IGNORED("non_blocking"),
-    VKD_IGNORED("dim_order"), VKD_OUTPUT(view_args, y),  VKD_PARAMS_END,
+    VKD_TENSOR(view_args, x, self), VKD_IGNORED("dtype"),          VKD_IGNORED("layout"),
+    VKD_IGNORED("device"),          VKD_IGNORED("pin_memory"),     VKD_IGNORED("non_blocking"),
+    VKD_IGNORED("dim_order"),       VKD_OUTPUT(view_args, y, out), VKD_PARAMS_END,
 };
 
 static const vkd_param clone_dim_order_params[] = {
-    VKD_TENSOR(view_args, x), VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"),
-    VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(view_args, x, self), VKD_IGNORED("non_blocking"), VKD_IGNORED("dim_order"),
+    VKD_OUTPUT(view_args, y, out), VKD_PARAMS_END};
 
-static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x), VKD_IGNORED("memory_format"),
-                                         VKD_OUTPUT(view_args, y), VKD_PARAMS_END};
+static const vkd_param clone_params[] = {VKD_TENSOR(view_args, x, self),
+                                         VKD_IGNORED("memory_format"),
+                                         VKD_OUTPUT(view_args, y, out), VKD_PARAMS_END};
 
 /* y is x, in y's dtype. */
 static vkd_status lower_cast(vkd_lowering *lowering, const void *arguments)
@@ -50,11 +51,12 @@ typedef struct copy_args {
     uint32_t like;
 } copy_args;
 
-static const vkd_param copy_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x),
-                                        VKD_IGNORED("non_blocking"), VKD_OUTPUT(copy_args, view.y),
-                                        VKD_PARAMS_END};
-static const vkd_param fill_params[] = {VKD_TENSOR(copy_args, like), VKD_TENSOR(copy_args, view.x),
-                                        VKD_OUTPUT(copy_args, view.y), VKD_PARAMS_END};
+static const vkd_param copy_params[] = {
+    VKD_TENSOR(copy_args, like, self), VKD_TENSOR(copy_args, view.x, src),
+    VKD_IGNORED("non_blocking"), VKD_OUTPUT(copy_args, view.y, out), VKD_PARAMS_END};
+static const vkd_param fill_params[] = {VKD_TENSOR(copy_args, like, self),
+                                        VKD_TENSOR(copy_args, view.x, value),
+                                        VKD_OUTPUT(copy_args, view.y, out), VKD_PARAMS_END};
 
 static vkd_status shape_copy(vkd_shaping *shaping, const void *arguments)
 {

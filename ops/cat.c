@@ -6,9 +6,9 @@
 #include <string.h>
 
 static const vkd_param cat_parameters[] = {
-    VKD_TENSOR_LIST(cat_args, parts),
+    VKD_TENSOR_LIST(cat_args, parts, tensors),
     VKD_INT(cat_args, dim),
-    VKD_OUTPUT(cat_args, y),
+    VKD_OUTPUT(cat_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -50,21 +50,25 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *first = leading_part(shaping, args);
     uint32_t dim = 0, dims[VKD_MAX_RANK];
     uint64_t sum = 0;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, first->rank, &dim));
+    char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, first->rank, &dim));
     for (size_t i = 0; i < args->parts.count; i++) {
         const vkd_model_tensor *part = vkd_shape_of(shaping, args->parts.values[i]);
         bool fits = part->rank == first->rank;
         for (uint32_t d = 0; fits && d < first->rank; d++)
             fits = d == dim || part->dims[d] == first->dims[d];
         if (!fits && !is_skipped(part))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "part %zu, value %u, does not fit the first one", i,
-                                  args->parts.values[i]);
+            return vkd_shape_fail_at(
+                shaping, VKD_INVALID_MODEL, &args->parts,
+                "has %s at %zu, expected what fits the first, %s, but for dim %d",
+                vkd_dims_format(part->rank, part->dims, is), i,
+                vkd_dims_format(first->rank, first->dims, expected), args->dim);
         sum += fits ? part->dims[dim] : 0;
     }
     if (sum > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "the parts have %llu elements along dim %d",
-                              (unsigned long long)sum, args->dim);
+        return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, &args->parts,
+                                 "has %llu elements along dim %d, expected 2^31-1 at most",
+                                 (unsigned long long)sum, args->dim);
     memcpy(dims, first->dims, sizeof dims);
     dims[dim] = (uint32_t)sum;
     return vkd_shape_set(shaping, args->y, first->rank, dims);
@@ -107,8 +111,9 @@ static vkd_status view_part(vkd_lowering *lowering, const cat_args *args, size_t
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->parts.values[i])->dtype,
                     expected = vkd_value_tensor(lowering, args->y)->dtype;
     if (dtype != expected)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "part %zu has dtype %s, the result %s", i,
-                           vkd_dtype_name(dtype), vkd_dtype_name(expected));
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->parts,
+                              "has dtype %s at %zu, expected the result's, %s",
+                              vkd_dtype_name(dtype), i, vkd_dtype_name(expected));
     return vkd_op_view(lowering, args->parts.values[i], out);
 }
 
@@ -181,13 +186,15 @@ static vkd_status shape_stack(vkd_shaping *shaping, const void *arguments)
     const cat_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->parts.values[0]);
     uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank + 1, &dim));
+    char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x.rank + 1, &dim));
     for (size_t i = 1; i < args->parts.count; i++) {
         const vkd_model_tensor *part = vkd_shape_of(shaping, args->parts.values[i]);
         if (part->rank != x.rank || memcmp(part->dims, x.dims, x.rank * sizeof *x.dims))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "part %zu, value %u, has not the dims of the first one", i,
-                                  args->parts.values[i]);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->parts,
+                                     "has %s at %zu, expected the first one's, %s",
+                                     vkd_dims_format(part->rank, part->dims, is), i,
+                                     vkd_dims_format(x.rank, x.dims, expected));
     }
     memcpy(dims, x.dims, dim * sizeof *dims);
     dims[dim] = (uint32_t)args->parts.count;

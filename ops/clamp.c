@@ -6,17 +6,16 @@
 
 #include <math.h>
 
-static const vkd_param clamp_parameters[] = {
-    VKD_TENSOR(clamp_args, x),
-    VKD_OPTIONAL_NUMBER(clamp_args, low),
-    VKD_OPTIONAL_NUMBER(clamp_args, high),
-    VKD_OUTPUT(clamp_args, y),
-    VKD_PARAMS_END,
-};
+#define BOUNDED(low_, high_)                                                                       \
+    VKD_TENSOR(clamp_args, x, self), VKD_OPTIONAL_NUMBER(clamp_args, low, low_),                   \
+        VKD_OPTIONAL_NUMBER(clamp_args, high, high_), VKD_OUTPUT(clamp_args, y, out),              \
+        VKD_PARAMS_END
+static const vkd_param clamp_parameters[] = {BOUNDED(min, max)};
+static const vkd_param hardtanh_parameters[] = {BOUNDED(min_val, max_val)};
 
 static const vkd_param relu_parameters[] = {
-    VKD_TENSOR(clamp_args, x),
-    VKD_OUTPUT(clamp_args, y),
+    VKD_TENSOR(clamp_args, x, self),
+    VKD_OUTPUT(clamp_args, y, out),
     VKD_PARAMS_END,
 };
 static const clamp_args relu_bounds = {.low = {.kind = VKD_NUMBER_INT}};
@@ -99,10 +98,10 @@ static bool chain(const vkd_net *net, const vkd_call *call, chain_args *out)
 /* ----------------------------------------------------------------------------------------- int8 */
 
 static const vkd_param q8_clamp_parameters[] = {
-    VKD_TENSOR(q8_clamp_args, x),
+    VKD_TENSOR(q8_clamp_args, x, self),
     VKD_INT(q8_clamp_args, low),
     VKD_INT(q8_clamp_args, high),
-    VKD_OUTPUT(q8_clamp_args, y),
+    VKD_OUTPUT(q8_clamp_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -134,18 +133,18 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
 }
 
 /* clang-format off */
-#define CLAMP(name_) {name_, clamp_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP}
+#define CLAMP(name_, params_) {name_, params_, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP}
 #define RELU(name_, bounds_) \
     {name_, relu_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP, .defaults = &bounds_}
 /* clang-format on */
 
 static const vkd_op rows[] = {
-    CLAMP("aten.hardtanh.default"),
-    CLAMP("aten.clamp.default"),
+    CLAMP("aten.hardtanh.default", hardtanh_parameters),
+    CLAMP("aten.clamp.default", clamp_parameters),
     RELU("aten.relu.default", relu_bounds),
     RELU("aten.relu6.default", relu6_bounds),
-    CLAMP("aten::hardtanh.out"),
-    CLAMP("aten::clamp.out"),
+    CLAMP("aten::hardtanh.out", hardtanh_parameters),
+    CLAMP("aten::clamp.out", clamp_parameters),
     RELU("aten::relu.out", relu_bounds),
     {"vkd.q8_clamp", q8_clamp_parameters, sizeof(q8_clamp_args), q8_shape, lower_q8,
      .kind = VKD_OP_Q8_CLAMP, .internal = true},

@@ -9,11 +9,12 @@ typedef struct compare_args {
     vkd_number number;
 } compare_args;
 
-static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a), VKD_TENSOR(compare_args, b),
-                                          VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a),
-                                          VKD_NUMBER(compare_args, number),
-                                          VKD_OUTPUT(compare_args, y), VKD_PARAMS_END};
+static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a, self),
+                                          VKD_TENSOR(compare_args, b, other),
+                                          VKD_OUTPUT(compare_args, y, out), VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_TENSOR(compare_args, a, self),
+                                          VKD_NUMBER(compare_args, number, other),
+                                          VKD_OUTPUT(compare_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_tensors(vkd_shaping *shaping, const void *arguments)
 {

@@ -22,8 +22,8 @@ static vkd_status shape_full(vkd_shaping *shaping, const void *arguments)
     for (uint32_t i = 0; i < args->size.count; i++) {
         int64_t size = vkd_shape_number(shaping, args->size.items[i]);
         if (size < 0 || size > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u",
-                                  (long long)size, i);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                     "has %lld at %u, expected 0 to 2^31-1", (long long)size, i);
         dims[i] = (uint32_t)size;
     }
     if (args->x != VKD_NO_VALUE)
@@ -103,8 +103,10 @@ static vkd_status shape_arange(vkd_shaping *shaping, const void *arguments)
            step = real_of(shaping, &args->step);
     double length = ceil((end - start) / step);
     if (!(length >= 0 && length <= INT32_MAX))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a range from %g to %g in steps of %g",
-                              start, end, step);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->end,
+            "makes a range from %g to %g in steps of %g, expected 0 to 2^31-1 numbers", start, end,
+            step);
     return vkd_shape_set(shaping, args->y, 1, &(uint32_t){(uint32_t)length});
 }
 
@@ -153,44 +155,47 @@ static vkd_status lower_arange(vkd_lowering *lowering, const void *arguments)
     VKD_IGNORED("dtype"), VKD_IGNORED("layout"), VKD_IGNORED("device"), VKD_IGNORED("pin_memory")
 
 static const vkd_param full_params[] = {VKD_SIZES(creation_args, size),
-                                        VKD_NUMBER(creation_args, start), FOUR_IGNORED,
-                                        VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                        VKD_NUMBER(creation_args, start, fill_value), FOUR_IGNORED,
+                                        VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param size_params[] = {VKD_SIZES(creation_args, size), FOUR_IGNORED,
-                                        VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param full_like_params[] = {
-    VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), FOUR_IGNORED,
-    VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
-static const vkd_param like_params[] = {VKD_TENSOR(creation_args, x), FOUR_IGNORED,
-                                        VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y),
-                                        VKD_PARAMS_END};
-static const vkd_param scalar_params[] = {VKD_NUMBER(creation_args, start), FOUR_IGNORED,
-                                          VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                        VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
+static const vkd_param full_like_params[] = {VKD_TENSOR(creation_args, x, self),
+                                             VKD_NUMBER(creation_args, start, fill_value),
+                                             FOUR_IGNORED,
+                                             VKD_IGNORED("memory_format"),
+                                             VKD_OUTPUT(creation_args, y, out),
+                                             VKD_PARAMS_END};
+static const vkd_param like_params[] = {VKD_TENSOR(creation_args, x, self), FOUR_IGNORED,
+                                        VKD_IGNORED("memory_format"),
+                                        VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
+static const vkd_param scalar_params[] = {VKD_NUMBER(creation_args, start, s), FOUR_IGNORED,
+                                          VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param arange_params[] = {
-    VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
-    VKD_NUMBER(creation_args, step),  FOUR_IGNORED,
-    VKD_OUTPUT(creation_args, y),     VKD_PARAMS_END};
+    VKD_NUMBER(creation_args, start),  VKD_NUMBER(creation_args, end),
+    VKD_NUMBER(creation_args, step),   FOUR_IGNORED,
+    VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 
 static const vkd_param full_out_params[] = {VKD_SIZES(creation_args, size),
-                                            VKD_NUMBER(creation_args, start),
-                                            VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                            VKD_NUMBER(creation_args, start, fill_value),
+                                            VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param size_out_params[] = {VKD_SIZES(creation_args, size),
-                                            VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                            VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param empty_out_params[] = {VKD_SIZES(creation_args, size),
                                              VKD_IGNORED("memory_format"),
-                                             VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                             VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param full_like_out_params[] = {
-    VKD_TENSOR(creation_args, x), VKD_NUMBER(creation_args, start), VKD_IGNORED("memory_format"),
-    VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param fill_out_params[] = {VKD_TENSOR(creation_args, x),
-                                            VKD_NUMBER(creation_args, start),
-                                            VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
-static const vkd_param scalar_out_params[] = {VKD_NUMBER(creation_args, start),
-                                              VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(creation_args, x, self), VKD_NUMBER(creation_args, start, fill_value),
+    VKD_IGNORED("memory_format"), VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
+static const vkd_param fill_out_params[] = {VKD_TENSOR(creation_args, x, self),
+                                            VKD_NUMBER(creation_args, start, value),
+                                            VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
+static const vkd_param scalar_out_params[] = {VKD_NUMBER(creation_args, start, s),
+                                              VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param arange_out_params[] = {VKD_NUMBER(creation_args, end),
-                                              VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+                                              VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 static const vkd_param arange_start_out_params[] = {
     VKD_NUMBER(creation_args, start), VKD_NUMBER(creation_args, end),
-    VKD_NUMBER(creation_args, step), VKD_OUTPUT(creation_args, y), VKD_PARAMS_END};
+    VKD_NUMBER(creation_args, step), VKD_OUTPUT(creation_args, y, out), VKD_PARAMS_END};
 
 /* Zeros in steps of 1, where the file says nothing else. */
 #define ONE                                                                                        \

@@ -11,19 +11,24 @@ typedef struct gather_args {
     int32_t dim;
 } gather_args;
 
+vkd_status vkd_op_check_index(vkd_lowering *lowering, uint32_t index, uint32_t x, uint32_t size)
+{
+    const vkd_dtype dtype = vkd_value_tensor(lowering, index)->dtype;
+    if (dtype != VKD_DTYPE_INT32)
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, index, "has dtype %s, expected i32",
+                                 vkd_dtype_name(dtype));
+    if (!size)
+        return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, x,
+                                 "has no elements to index, expected one at least");
+    return VKD_OK;
+}
+
 vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_t value)
 {
     vkd_graph *graph = lowering->graph;
-    const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype,
-                    index_dtype = graph->tensors[g->index.tensor].dtype;
+    const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype;
     vkd_tensor_id y;
     vkd_walk walk;
-    if (index_dtype != VKD_DTYPE_INT32)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
-                           vkd_dtype_name(index_dtype));
-    if (!g->size)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "indices into a dim without elements, expected one at least");
     VKD_TRY(vkd_op_output_in(lowering, value, dtype, VKD_ROWS, &y));
     vkd_walk_make(graph, y, (const vkd_view[]){g->x, g->index}, 2, &walk);
     gather_params params = {
@@ -45,7 +50,7 @@ vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_
     vkd_node_read(&node, g->index.tensor);
     vkd_node_write(&node, y);
     vkd_node_spec(&node, dtype);
-    vkd_node_spec(&node, index_dtype);
+    vkd_node_spec(&node, graph->tensors[g->index.tensor].dtype);
     vkd_node_spec(&node, walk.dim_count);
     vkd_node_spec(&node, walk.whole);
     return vkd_op_add_node(lowering, &node, g->x.tensor, y);
@@ -54,8 +59,9 @@ vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_
 /* --------------------------------------------------------------------------------------- gather */
 
 static const vkd_param gather_parameters[] = {
-    VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),  VKD_TENSOR(gather_args, index),
-    VKD_IGNORED("sparse_grad"), VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(gather_args, x, self), VKD_INT(gather_args, dim),
+    VKD_TENSOR(gather_args, index),   VKD_IGNORED("sparse_grad"),
+    VKD_OUTPUT(gather_args, y, out),  VKD_PARAMS_END};
 
 static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
 {
@@ -63,15 +69,16 @@ static vkd_status shape_gather(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
                            *index = vkd_shape_of(shaping, args->index);
     uint32_t dim;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     bool fits = x->rank == index->rank;
     for (uint32_t i = 0; fits && i < x->rank; i++)
         fits = i == dim || index->dims[i] <= x->dims[i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], indices[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of %s into %s along dim %u",
-                              vkd_dims_format(index->rank, index->dims, indices),
-                              vkd_dims_format(x->rank, x->dims, is), dim);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->index,
+                                 "is %s, expected what is within %s but for dim %u",
+                                 vkd_dims_format(index->rank, index->dims, indices),
+                                 vkd_dims_format(x->rank, x->dims, is), dim);
     }
     return vkd_shape_set_as(shaping, args->y, args->index);
 }
@@ -90,21 +97,22 @@ static vkd_status lower_gather(vkd_lowering *lowering, const void *arguments)
     if (x->rank)
         g.x.strides[dim] = 0;
     memcpy(g.x.dims, index->dims, sizeof g.x.dims);
+    VKD_TRY(vkd_op_check_index(lowering, args->index, args->x, g.size));
     return vkd_op_gather(lowering, &g, args->y);
 }
 
 /* -------------------------------------------------------- whole slices: index_select, embedding */
 
-static const vkd_param select_parameters[] = {VKD_TENSOR(gather_args, x), VKD_INT(gather_args, dim),
-                                              VKD_TENSOR(gather_args, index),
-                                              VKD_OUTPUT(gather_args, y), VKD_PARAMS_END};
+static const vkd_param select_parameters[] = {
+    VKD_TENSOR(gather_args, x, self), VKD_INT(gather_args, dim), VKD_TENSOR(gather_args, index),
+    VKD_OUTPUT(gather_args, y, out), VKD_PARAMS_END};
 
-static const vkd_param embedding_parameters[] = {VKD_TENSOR(gather_args, x),
-                                                 VKD_TENSOR(gather_args, index),
+static const vkd_param embedding_parameters[] = {VKD_TENSOR(gather_args, x, weight),
+                                                 VKD_TENSOR(gather_args, index, indices),
                                                  VKD_IGNORED("padding_idx"),
                                                  VKD_IGNORED("scale_grad_by_freq"),
                                                  VKD_IGNORED("sparse"),
-                                                 VKD_OUTPUT(gather_args, y),
+                                                 VKD_OUTPUT(gather_args, y, out),
                                                  VKD_PARAMS_END};
 
 /* x's dims with those of the index in place of dim. */
@@ -114,9 +122,9 @@ static vkd_status shape_slices(vkd_shaping *shaping, const gather_args *args)
                            *index = vkd_shape_of(shaping, args->index);
     uint32_t dims[2 * VKD_MAX_RANK], dim = 0, rank = 0;
     if (!x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "indices into a tensor of rank 0, expected 1 at least");
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+        return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, args->x,
+                                    "has rank 0, expected 1 at least");
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     for (uint32_t i = 0; i < dim; i++)
         dims[rank++] = x->dims[i];
     for (uint32_t i = 0; i < index->rank; i++)
@@ -131,14 +139,14 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     const gather_args *args = arguments;
     const vkd_model_tensor *index = vkd_shape_of(shaping, args->index);
     if (index->rank > 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "indices of rank %u, expected 0 or 1",
-                              index->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->index,
+                                 "has rank %u, expected 0 or 1", index->rank);
     /* An index of rank 0 keeps its dim. */
     if (index->rank == 1)
         return shape_slices(shaping, args);
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x.rank, &dim));
     memcpy(dims, x.dims, sizeof dims);
     dims[dim] = 1;
     return vkd_shape_set(shaping, args->y, x.rank, dims);
@@ -172,6 +180,7 @@ static vkd_status gather_slices(vkd_lowering *lowering, const gather_args *args,
         else if (index.rank)
             g.index.strides[i] = index.strides[i - dim];
     }
+    VKD_TRY(vkd_op_check_index(lowering, args->index, args->x, g.size));
     return vkd_op_gather(lowering, &g, args->y);
 }
 
@@ -193,9 +202,9 @@ typedef struct index_args {
     vkd_tensor_list indices;
 } index_args;
 
-static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x),
+static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x, self),
                                              VKD_OPTIONAL_TENSOR_LIST(index_args, indices),
-                                             VKD_OUTPUT(index_args, gather.y), VKD_PARAMS_END};
+                                             VKD_OUTPUT(index_args, gather.y, out), VKD_PARAMS_END};
 
 /* The one index of the list, as an index of its dim. */
 static bool single_index(const index_args *args, gather_args *out)
@@ -221,8 +230,8 @@ static vkd_status broadcast_indices(vkd_shaping *shaping, const vkd_tensor_list 
         if (indices->values[i] != VKD_NO_VALUE)
             found[count++] = indices->values[i];
     if (!count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "no indices, expected one tensor at least");
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, indices,
+                                 "has null for every dim, expected one index at least");
     return vkd_shape_broadcast(shaping, found, count, out);
 }
 
@@ -245,8 +254,9 @@ vkd_status vkd_shape_indexed(vkd_shaping *shaping, uint32_t x_value, const vkd_t
     const vkd_model_tensor *x = vkd_shape_of(shaping, x_value);
     vkd_shape by;
     if (indices->count > x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu indices into a tensor of rank %u",
-                              indices->count, x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, indices,
+                                 "has %zu entries, expected 1 to %u, the rank of what is indexed",
+                                 indices->count, x->rank);
     VKD_TRY(broadcast_indices(shaping, indices, &by));
     uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = vkd_indices_at(indices), d = 0;
     for (; d < x->rank && rank < at; d++)
@@ -258,10 +268,9 @@ vkd_status vkd_shape_indexed(vkd_shaping *shaping, uint32_t x_value, const vkd_t
         if (!vkd_is_indexed(indices, d))
             dims[rank++] = x->dims[d];
     if (rank > VKD_MAX_RANK)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "a result of rank %u: at most %d are "
-                              "supported",
-                              rank, VKD_MAX_RANK);
+        return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, indices,
+                                 "makes a result of rank %u, expected %d at most", rank,
+                                 VKD_MAX_RANK);
     out->rank = rank;
     memcpy(out->dims, dims, sizeof out->dims);
     return VKD_OK;
@@ -279,16 +288,9 @@ vkd_status vkd_op_add_places(vkd_lowering *lowering, const vkd_placing *placing,
                              vkd_tensor_id *places)
 {
     const vkd_view *index = &placing->index;
-    const vkd_dtype dtype = lowering->graph->tensors[index->tensor].dtype;
     vkd_view base = placing->base;
     vkd_tensor_id others = *places;
     vkd_walk walk;
-    if (dtype != VKD_DTYPE_INT32)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
-                           vkd_dtype_name(dtype));
-    if (!placing->size)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "indices into a dim without elements, expected one at least");
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT32, VKD_ROWS,
                                  index->rank, index->dims, places));
     base.tensor = index->tensor;
@@ -308,7 +310,7 @@ vkd_status vkd_op_add_places(vkd_lowering *lowering, const vkd_placing *placing,
     vkd_node_read(&node, index->tensor);
     vkd_node_read(&node, others == VKD_NO_TENSOR ? index->tensor : others);
     vkd_node_write(&node, *places);
-    vkd_node_spec(&node, dtype);
+    vkd_node_spec(&node, lowering->graph->tensors[index->tensor].dtype);
     vkd_node_spec(&node, walk.dim_count);
     vkd_node_spec(&node, walk.whole);
     vkd_node_spec(&node, others == VKD_NO_TENSOR);
@@ -334,6 +336,8 @@ static vkd_status gather_places(vkd_lowering *lowering, const index_args *args)
             .base = {.rank = rank}, .size = x_tensor->dims[i], .stride = all.strides[i]};
         if (!vkd_is_indexed(&args->indices, i))
             continue;
+        VKD_TRY(
+            vkd_op_check_index(lowering, args->indices.values[i], args->gather.x, placing.size));
         VKD_TRY(vkd_op_view(lowering, args->indices.values[i], &placing.index));
         vkd_view_broadcast(&placing.index, rank, y->dims + at);
         VKD_TRY(vkd_op_add_places(lowering, &placing, &places));

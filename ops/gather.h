@@ -12,6 +12,10 @@ typedef struct vkd_gathering {
     uint32_t size; /* of the dim that is indexed */
 } vkd_gathering;
 
+/* Whether a value can be an index of a dim of x with so many elements. */
+VKD_MUST_USE vkd_status vkd_op_check_index(vkd_lowering *lowering, uint32_t index, uint32_t x,
+                                           uint32_t size);
+
 /* Makes `value`, an output of the current operator, what is gathered. */
 VKD_MUST_USE vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *gathering,
                                       uint32_t value);

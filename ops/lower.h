@@ -80,6 +80,11 @@ static inline uint32_t vkd_from_end(int32_t dim, uint32_t rank)
 /* The message gets the operator's name and node id in front. */
 VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format,
                                     ...) VKD_PRINTF(3, 4);
+/* The same about an argument: as vkd_shape_fail_at and vkd_shape_fail_value. */
+VKD_MUST_USE vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const void *field,
+                                       const char *format, ...) VKD_PRINTF(4, 5);
+VKD_MUST_USE vkd_status vkd_op_fail_value(vkd_lowering *lowering, vkd_status status, uint32_t value,
+                                          const char *format, ...) VKD_PRINTF(4, 5);
 
 /* Of a constant only dims, dtype and address may be used while lowering: its bytes are there when
  * it is packed. */
@@ -105,6 +110,10 @@ VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd
 /* The same in whatever layout it has. */
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                                          vkd_tensor_id *out);
+
+/* Whether values (VKD_NO_VALUE passes) are f32 or f16: VKD_UNSUPPORTED if not. */
+VKD_MUST_USE vkd_status vkd_op_check_floats(vkd_lowering *lowering, const uint32_t *values,
+                                            size_t count);
 
 /* The layout for an operator that takes any: VKD_4C where one of the operands lies in it alone,
  * else VKD_ROWS. */

@@ -32,8 +32,9 @@ static void set_slices(uint32_t elements, uint32_t slices, uint32_t *out_slices,
 /* ------------------------------------------------------------------------------------- mean.dim */
 
 static const vkd_param mean_parameters[] = {
-    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
-    VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END,
+    VKD_TENSOR(reduce_args, x, self), VKD_INT_LIST(reduce_args, dims, dim),
+    VKD_BOOL(reduce_args, keepdim),   VKD_IGNORED("dtype"),
+    VKD_OUTPUT(reduce_args, y, out),  VKD_PARAMS_END,
 };
 
 /* Where the elements of one group of y lie: from the channels outwards, dims that lie within each
@@ -180,14 +181,14 @@ typedef enum q8_mean_step { Q8_MEAN_WHOLE, Q8_MEAN_SLICES, Q8_MEAN_TOTAL } q8_me
 enum { Q8_MEAN_WORDS = 16 }; /* of a workgroup with lanes */
 
 static const vkd_param q8_mean_parameters[] = {
-    VKD_TENSOR(q8_mean_args, x),
+    VKD_TENSOR(q8_mean_args, x, self),
     VKD_FLOAT(q8_mean_args, x_scale),
     VKD_INT(q8_mean_args, x_zero),
     VKD_OPTIONAL_FLOAT(q8_mean_args, low),
     VKD_OPTIONAL_FLOAT(q8_mean_args, high),
     VKD_FLOAT(q8_mean_args, y_scale),
     VKD_INT(q8_mean_args, y_zero),
-    VKD_OUTPUT(q8_mean_args, y),
+    VKD_OUTPUT(q8_mean_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -264,8 +265,8 @@ static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
 {
     const q8_mean_args *args = arguments;
     vkd_tensor_id x_id, y_id, table;
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y_id));
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];

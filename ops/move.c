@@ -11,11 +11,11 @@ typedef struct permute_args {
     vkd_int_list dims;
 } permute_args;
 
-static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x),
+static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x, self),
                                            VKD_INT_LIST(permute_args, dims),
-                                           VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
-static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x),
-                                             VKD_OUTPUT(permute_args, y), VKD_PARAMS_END};
+                                           VKD_OUTPUT(permute_args, y, out), VKD_PARAMS_END};
+static const vkd_param transpose_params[] = {VKD_TENSOR(permute_args, x, self),
+                                             VKD_OUTPUT(permute_args, y, out), VKD_PARAMS_END};
 
 /* Which dim of x is dim i of y. A matrix without a list is transposed. */
 static uint32_t source_dim(const permute_args *args, bool transposes, uint32_t i, uint32_t rank)
@@ -29,15 +29,19 @@ static vkd_status shape_permute(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     bool transposes = shaping->call->row->code, seen[VKD_MAX_RANK] = {false};
     uint32_t dims[VKD_MAX_RANK];
-    if (transposes ? x->rank > 2 : args->dims.count != x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims for a tensor of rank %u",
-                              args->dims.count, x->rank);
+    if (transposes && x->rank > 2)
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 2 at most", x->rank);
+    if (!transposes && args->dims.count != x->rank)
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dims,
+                                 "has %zu dims, expected %u", args->dims.count, x->rank);
     for (uint32_t i = 0; i < x->rank; i++) {
         uint32_t dim = transposes ? x->rank - 1 - i : 0;
         if (!transposes)
-            VKD_TRY(vkd_shape_dim(shaping, args->dims.items[i], x->rank, &dim));
+            VKD_TRY(vkd_shape_dim(shaping, &args->dims.items[i], x->rank, &dim));
         if (seen[dim])
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u is listed twice", dim);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dims,
+                                     "names dim %u twice, expected each once", dim);
         seen[dim] = true;
         dims[i] = x->dims[dim];
     }
@@ -66,18 +70,19 @@ typedef struct swap_args {
     int32_t dims[2];
 } swap_args;
 
-static const vkd_param swap_params[] = {VKD_TENSOR(swap_args, x), VKD_INT(swap_args, dims[0]),
-                                        VKD_INT(swap_args, dims[1]), VKD_OUTPUT(swap_args, y),
-                                        VKD_PARAMS_END};
+static const vkd_param swap_params[] = {
+    VKD_TENSOR(swap_args, x, self), VKD_INT(swap_args, dims[0], dim0),
+    VKD_INT(swap_args, dims[1], dim1), VKD_OUTPUT(swap_args, y, out), VKD_PARAMS_END};
 static const vkd_param diagonal_params[] = {
-    VKD_TENSOR(swap_args, x),    VKD_INT(swap_args, offset), VKD_INT(swap_args, dims[0]),
-    VKD_INT(swap_args, dims[1]), VKD_OUTPUT(swap_args, y),   VKD_PARAMS_END};
+    VKD_TENSOR(swap_args, x, self),    VKD_INT(swap_args, offset),
+    VKD_INT(swap_args, dims[0], dim1), VKD_INT(swap_args, dims[1], dim2),
+    VKD_OUTPUT(swap_args, y, out),     VKD_PARAMS_END};
 
 static vkd_status find_dims(vkd_shaping *shaping, const swap_args *args, uint32_t dims[2])
 {
     const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
-    VKD_TRY(vkd_shape_dim(shaping, args->dims[0], rank, &dims[0]));
-    return vkd_shape_dim(shaping, args->dims[1], rank, &dims[1]);
+    VKD_TRY(vkd_shape_dim(shaping, &args->dims[0], rank, &dims[0]));
+    return vkd_shape_dim(shaping, &args->dims[1], rank, &dims[1]);
 }
 
 static vkd_status shape_swap(vkd_shaping *shaping, const void *arguments)
@@ -124,8 +129,8 @@ static vkd_status shape_diagonal(vkd_shaping *shaping, const void *arguments)
     int64_t at[2];
     VKD_TRY(find_dims(shaping, args, along));
     if (along[0] == along[1])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a diagonal of dims %u and %u", along[0],
-                              along[1]);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dims[1],
+                                 "is dim %u, expected another than dim1, %u", along[1], along[0]);
     for (uint32_t d = 0; d < x->rank; d++)
         if (d != along[0] && d != along[1])
             dims[rank++] = x->dims[d];
@@ -160,9 +165,9 @@ typedef struct expand_args {
     bool implicit;
 } expand_args;
 
-static const vkd_param expand_params[] = {VKD_TENSOR(expand_args, x), VKD_SIZES(expand_args, size),
-                                          VKD_BOOL(expand_args, implicit),
-                                          VKD_OUTPUT(expand_args, y), VKD_PARAMS_END};
+static const vkd_param expand_params[] = {
+    VKD_TENSOR(expand_args, x, self), VKD_SIZES(expand_args, size), VKD_BOOL(expand_args, implicit),
+    VKD_OUTPUT(expand_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_expand(vkd_shaping *shaping, const void *arguments)
 {
@@ -170,16 +175,18 @@ static vkd_status shape_expand(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dims[VKD_MAX_RANK], rank = (uint32_t)args->size.count;
     if (rank < x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u sizes for a tensor of rank %u", rank,
-                              x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                 "has %u sizes, expected %u at least", rank, x->rank);
     for (uint32_t i = 0; i < rank; i++) {
         int64_t size = vkd_shape_number(shaping, args->size.items[i]), own = 1;
         if (i + x->rank >= rank)
             own = x->dims[i + x->rank - rank];
         size = size == -1 && i + x->rank >= rank ? own : size;
         if (size < 0 || size > INT32_MAX || (own != 1 && own != size))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %u of size %lld becomes %lld", i,
-                                  (long long)own, (long long)size);
+            return vkd_shape_fail_at(
+                shaping, VKD_INVALID_MODEL, &args->size,
+                "makes dim %u of size %lld %lld, expected -1 or the same, or a dim of 1", i,
+                (long long)own, (long long)size);
         dims[i] = (uint32_t)size;
     }
     return vkd_shape_set(shaping, args->y, rank, dims);
@@ -204,16 +211,16 @@ typedef struct slice_args {
     vkd_sym step;
 } slice_args;
 
-static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x),
+static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x, self),
                                          VKD_INT(slice_args, dim),
                                          VKD_OPTIONAL_SYM(slice_args, start),
                                          VKD_OPTIONAL_SYM(slice_args, end),
                                          VKD_SYM(slice_args, step),
-                                         VKD_OUTPUT(slice_args, y),
+                                         VKD_OUTPUT(slice_args, y, out),
                                          VKD_PARAMS_END};
-static const vkd_param select_params[] = {VKD_TENSOR(slice_args, x), VKD_INT(slice_args, dim),
-                                          VKD_SYM(slice_args, start), VKD_OUTPUT(slice_args, y),
-                                          VKD_PARAMS_END};
+static const vkd_param select_params[] = {VKD_TENSOR(slice_args, x, self), VKD_INT(slice_args, dim),
+                                          VKD_SYM(slice_args, start, index),
+                                          VKD_OUTPUT(slice_args, y, out), VKD_PARAMS_END};
 
 static bool is_null(vkd_sym sym) { return sym.value == VKD_NO_VALUE && sym.number == VKD_SYM_NULL; }
 
@@ -229,12 +236,13 @@ static vkd_status shape_slice(vkd_shaping *shaping, const void *arguments)
     const slice_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     int64_t step = vkd_shape_number(shaping, args->step), size = x->rank ? x->dims[dim] : 0;
     if (!x->rank || step < 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "a step of %lld along dim %u of a tensor of rank %u", (long long)step,
-                              dim, x->rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->step,
+            "is %lld along dim %u of a tensor of rank %u, expected 1 at least, and a dim",
+            (long long)step, dim, x->rank);
     int64_t start =
         is_null(args->start) ? 0 : clamped(vkd_shape_number(shaping, args->start), size);
     int64_t end = is_null(args->end) ? size : clamped(vkd_shape_number(shaping, args->end), size);
@@ -248,11 +256,12 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     const slice_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK], rank = 0;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     int64_t index = vkd_shape_number(shaping, args->start), size = x->rank ? x->dims[dim] : 0;
     if (index < -size || index >= size)
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "index %lld of dim %u, which has %lld",
-                              (long long)index, dim, (long long)size);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->start,
+                                 "is %lld for dim %u of %lld elements, expected one of these",
+                                 (long long)index, dim, (long long)size);
     for (uint32_t i = 0; i < x->rank; i++)
         if (i != dim)
             dims[rank++] = x->dims[i];
@@ -331,20 +340,22 @@ typedef struct unfold_args {
     int32_t dim, size, step;
 } unfold_args;
 
-static const vkd_param unfold_params[] = {VKD_TENSOR(unfold_args, x), VKD_INT(unfold_args, dim),
-                                          VKD_INT(unfold_args, size), VKD_INT(unfold_args, step),
-                                          VKD_OUTPUT(unfold_args, y), VKD_PARAMS_END};
+static const vkd_param unfold_params[] = {
+    VKD_TENSOR(unfold_args, x, self), VKD_INT(unfold_args, dim, dimension),
+    VKD_INT(unfold_args, size),       VKD_INT(unfold_args, step),
+    VKD_OUTPUT(unfold_args, y, out),  VKD_PARAMS_END};
 
 static vkd_status shape_unfold(vkd_shaping *shaping, const void *arguments)
 {
     const unfold_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     if (!x->rank || args->step < 1 || args->size < 0 || (uint32_t)args->size > x->dims[dim])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "windows of %d, a step of %d, along dim %u of a tensor of rank %u",
-                              args->size, args->step, dim, x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                 "is %d with a step of %d along dim %u of rank %u, expected 0 to "
+                                 "the dim's size, and steps of 1 at least",
+                                 args->size, args->step, dim, x->rank);
     memcpy(dims, x->dims, sizeof x->dims);
     dims[dim] = (x->dims[dim] - (uint32_t)args->size) / (uint32_t)args->step + 1;
     dims[x->rank] = (uint32_t)args->size;
@@ -372,9 +383,9 @@ typedef struct shuffle_args {
     int32_t factor;
 } shuffle_args;
 
-static const vkd_param shuffle_params[] = {VKD_TENSOR(shuffle_args, x),
-                                           VKD_INT(shuffle_args, factor),
-                                           VKD_OUTPUT(shuffle_args, y), VKD_PARAMS_END};
+static const vkd_param shuffle_params[] = {VKD_TENSOR(shuffle_args, x, self),
+                                           VKD_INT(shuffle_args, factor, upscale_factor),
+                                           VKD_OUTPUT(shuffle_args, y, out), VKD_PARAMS_END};
 
 /* Channels in [.., c, factor, factor] become pixels, or back where the row's code says so. */
 static vkd_status shape_shuffle(vkd_shaping *shaping, const void *arguments)
@@ -393,9 +404,12 @@ static vkd_status shape_shuffle(vkd_shaping *shaping, const void *arguments)
                    ? c[1] % factor == 0 && c[2] % factor == 0 && c[0] * factor * factor <= INT32_MAX
                    : c[0] % (factor * factor) == 0 && c[1] * factor <= INT32_MAX &&
                          c[2] * factor <= INT32_MAX;
+    char is[VKD_DIMS_TEXT];
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for a tensor of rank %u",
-                              args->factor, x->rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->factor,
+            "is %d for an input of %s, expected what divides its channels or pixels", args->factor,
+            vkd_dims_format(x->rank, x->dims, is));
     uint32_t f = args->factor ? (uint32_t)args->factor : 1;
     c[0] = back ? c[0] * f * f : c[0] / (f * f);
     c[1] = back ? c[1] / f : c[1] * f;
@@ -440,10 +454,12 @@ typedef struct strided_args {
     vkd_sym offset; /* null: 0 */
 } strided_args;
 
-static const vkd_param strided_params[] = {
-    VKD_TENSOR(strided_args, x),      VKD_SIZES(strided_args, size),
-    VKD_SIZES(strided_args, strides), VKD_OPTIONAL_SYM(strided_args, offset),
-    VKD_OUTPUT(strided_args, y),      VKD_PARAMS_END};
+static const vkd_param strided_params[] = {VKD_TENSOR(strided_args, x, self),
+                                           VKD_SIZES(strided_args, size),
+                                           VKD_SIZES(strided_args, strides, stride),
+                                           VKD_OPTIONAL_SYM(strided_args, offset, storage_offset),
+                                           VKD_OUTPUT(strided_args, y, out),
+                                           VKD_PARAMS_END};
 
 static vkd_status shape_strided(vkd_shaping *shaping, const void *arguments)
 {
@@ -462,9 +478,10 @@ static vkd_status shape_strided(vkd_shaping *shaping, const void *arguments)
         dims[i] = (uint32_t)size;
     }
     if (!fits || (!empty && last >= (int64_t)vkd_dims_count(x->rank, x->dims)))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "sizes and strides that reach beyond the input's %llu elements",
-                              (unsigned long long)vkd_dims_count(x->rank, x->dims));
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->strides,
+            "reaches beyond the elements of self with these sizes, expected places among its %llu",
+            (unsigned long long)vkd_dims_count(x->rank, x->dims));
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* A row-major vector of parameters along dims [first, first + count) of x. none: VKD_NO_VALUE. */
-static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint32_t value,
-                                 const vkd_view *x, uint32_t first, uint32_t count, vkd_view *out)
+static vkd_status parameter_view(vkd_lowering *lowering, uint32_t value, const vkd_view *x,
+                                 uint32_t first, uint32_t count, vkd_view *out)
 {
     vkd_view own;
     out->tensor = VKD_NO_TENSOR;
@@ -21,9 +21,9 @@ static vkd_status parameter_view(vkd_lowering *lowering, const char *what, uint3
         fits = own.dims[i] == x->dims[first + i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the %s is %s, expected %s", what,
-                           vkd_dims_format(own.rank, own.dims, is),
-                           vkd_dims_format(count, x->dims + first, expected));
+        return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value, "is %s, expected %s",
+                                 vkd_dims_format(own.rank, own.dims, is),
+                                 vkd_dims_format(count, x->dims + first, expected));
     }
     *out = (vkd_view){.tensor = own.tensor, .rank = x->rank, .offset = own.offset};
     memcpy(out->dims, x->dims, sizeof out->dims);
@@ -44,15 +44,15 @@ typedef struct softmax_args {
     int32_t dim;
 } softmax_args;
 
-static const vkd_param softmax_params[] = {VKD_TENSOR(softmax_args, x), VKD_INT(softmax_args, dim),
-                                           VKD_IGNORED("half_to_float"),
-                                           VKD_OUTPUT(softmax_args, y), VKD_PARAMS_END};
+static const vkd_param softmax_params[] = {VKD_TENSOR(softmax_args, x, self),
+                                           VKD_INT(softmax_args, dim), VKD_IGNORED("half_to_float"),
+                                           VKD_OUTPUT(softmax_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_softmax(vkd_shaping *shaping, const void *arguments)
 {
     const softmax_args *args = arguments;
     uint32_t dim;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
@@ -73,25 +73,25 @@ static vkd_status lower_softmax(vkd_lowering *lowering, const void *arguments)
 
 /* ---------------------------------------------------------------------------- layer, rms, group */
 
-static const vkd_param layer_params[] = {VKD_TENSOR(norm_args, x),
-                                         VKD_SIZES(norm_args, shape),
+static const vkd_param layer_params[] = {VKD_TENSOR(norm_args, x, input),
+                                         VKD_SIZES(norm_args, shape, normalized_shape),
                                          VKD_OPTIONAL_TENSOR(norm_args, weight),
                                          VKD_OPTIONAL_TENSOR(norm_args, bias),
                                          VKD_FLOAT(norm_args, eps),
-                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_OUTPUTS(norm_args, y, 3, out),
                                          VKD_PARAMS_END};
 static const vkd_param rms_params[] = {
-    VKD_TENSOR(norm_args, x), VKD_OPTIONAL_TENSOR(norm_args, weight), VKD_FLOAT(norm_args, eps),
-    VKD_OUTPUT(norm_args, y), VKD_PARAMS_END};
-static const vkd_param group_params[] = {VKD_TENSOR(norm_args, x),
+    VKD_TENSOR(norm_args, x, input), VKD_OPTIONAL_TENSOR(norm_args, weight),
+    VKD_FLOAT(norm_args, eps), VKD_OUTPUT(norm_args, y, out), VKD_PARAMS_END};
+static const vkd_param group_params[] = {VKD_TENSOR(norm_args, x, input),
                                          VKD_OPTIONAL_TENSOR(norm_args, weight),
                                          VKD_OPTIONAL_TENSOR(norm_args, bias),
                                          VKD_IGNORED("N"),
                                          VKD_IGNORED("C"),
                                          VKD_IGNORED("HxW"),
-                                         VKD_INT(norm_args, groups),
+                                         VKD_INT(norm_args, groups, group),
                                          VKD_FLOAT(norm_args, eps),
-                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_OUTPUTS(norm_args, y, 3, out),
                                          VKD_PARAMS_END};
 static const norm_args no_parameters = {
     .weight = VKD_NO_VALUE, .bias = VKD_NO_VALUE, .y = {VKD_NO_VALUE, VKD_NO_VALUE, VKD_NO_VALUE}};
@@ -104,9 +104,11 @@ static vkd_status shape_layer(vkd_shaping *shaping, const void *arguments)
     bool fits = count >= 1 && count <= x.rank;
     for (uint32_t i = 0; fits && i < count; i++)
         fits = vkd_shape_number(shaping, args->shape.items[i]) == x.dims[x.rank - count + i];
+    char is[VKD_DIMS_TEXT];
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "%u normalised dims do not fit a tensor of rank %u", count, x.rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->shape,
+                                 "is the last %u dims, expected those of %s", count,
+                                 vkd_dims_format(x.rank, x.dims, is));
     uint32_t dims[VKD_MAX_RANK];
     for (uint32_t i = 0; i < x.rank; i++)
         dims[i] = i < x.rank - count ? x.dims[i] : 1;
@@ -119,8 +121,8 @@ static vkd_status shape_rms(vkd_shaping *shaping, const void *arguments)
 {
     const norm_args *args = arguments;
     if (!vkd_shape_of(shaping, args->x)->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "a tensor of rank 0, expected 1 at least");
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank 0, expected 1 at least");
     return vkd_shape_set_as(shaping, args->y[0], args->x);
 }
 
@@ -129,8 +131,10 @@ static vkd_status shape_group(vkd_shaping *shaping, const void *arguments)
     const norm_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     if (x.rank < 2 || args->groups < 1 || x.dims[1] % (uint32_t)args->groups)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%d groups of %u channels, rank %u",
-                              args->groups, x.rank < 2 ? 0 : x.dims[1], x.rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->groups,
+            "is %d for %u channels of rank %u, expected a divisor of these, and rank 2 at least",
+            args->groups, x.rank < 2 ? 0 : x.dims[1], x.rank);
     const uint32_t dims[] = {x.dims[0], (uint32_t)args->groups};
     VKD_TRY(vkd_shape_set(shaping, args->y[1], 2, dims));
     VKD_TRY(vkd_shape_set(shaping, args->y[2], 2, dims));
@@ -193,9 +197,8 @@ static vkd_status lower_last(vkd_lowering *lowering, const norm_args *args, uint
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     for (uint32_t i = 0; i < count; i++)
         n.reduced[n.x.rank - 1 - i] = true;
-    VKD_TRY(
-        parameter_view(lowering, "weight", args->weight, &n.x, n.x.rank - count, count, &n.weight));
-    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, n.x.rank - count, count, &n.bias));
+    VKD_TRY(parameter_view(lowering, args->weight, &n.x, n.x.rank - count, count, &n.weight));
+    VKD_TRY(parameter_view(lowering, args->bias, &n.x, n.x.rank - count, count, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
     return emit(lowering, args, &n, y);
 }
@@ -238,14 +241,13 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
                          &image));
     const vkd_view x = vkd_view_of(lowering->graph, image);
     if (x.rank == VKD_MAX_RANK)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "a tensor of rank %u: at most %d are supported", x.rank,
-                           VKD_MAX_RANK - 1);
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
+                                 "has rank %u, expected %d at most", x.rank, VKD_MAX_RANK - 1);
     n.x = grouped(&x, groups);
     for (uint32_t d = 2; d < n.x.rank; d++)
         n.reduced[d] = true;
-    VKD_TRY(parameter_view(lowering, "weight", args->weight, &x, 1, 1, &n.weight));
-    VKD_TRY(parameter_view(lowering, "bias", args->bias, &x, 1, 1, &n.bias));
+    VKD_TRY(parameter_view(lowering, args->weight, &x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, args->bias, &x, 1, 1, &n.bias));
     n.weight = n.weight.tensor == VKD_NO_TENSOR ? n.weight : grouped(&n.weight, groups);
     n.bias = n.bias.tensor == VKD_NO_TENSOR ? n.bias : grouped(&n.bias, groups);
     vkd_tensor_id wide;
@@ -260,14 +262,14 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
 
 /* ----------------------------------------------------------------------------------- batch norm */
 
-static const vkd_param batch_params[] = {VKD_TENSOR(norm_args, x),
+static const vkd_param batch_params[] = {VKD_TENSOR(norm_args, x, input),
                                          VKD_OPTIONAL_TENSOR(norm_args, weight),
                                          VKD_OPTIONAL_TENSOR(norm_args, bias),
-                                         VKD_CONSTANT(norm_args, mean),
-                                         VKD_CONSTANT(norm_args, variance),
+                                         VKD_CONSTANT(norm_args, mean, running_mean),
+                                         VKD_CONSTANT(norm_args, variance, running_var),
                                          VKD_IGNORED("momentum"),
                                          VKD_FLOAT(norm_args, eps),
-                                         VKD_OUTPUTS(norm_args, y, 3),
+                                         VKD_OUTPUTS(norm_args, y, 3, out),
                                          VKD_PARAMS_END};
 
 static vkd_status shape_batch(vkd_shaping *shaping, const void *arguments)
@@ -276,8 +278,8 @@ static vkd_status shape_batch(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     const uint32_t nothing = 0;
     if (x->rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels",
-                              x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 2 at least, for channels", x->rank);
     for (uint32_t i = 1; i < 3; i++)
         VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &nothing));
     return vkd_shape_set_as(shaping, args->y[0], args->x);
@@ -313,8 +315,9 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     const uint32_t channels = n.x.dims[1];
     if (mean->rank != 1 || variance->rank != 1 || mean->dims[0] != channels ||
         variance->dims[0] != channels || mean->dtype != variance->dtype)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "running mean and variance do not fit %u channels", channels);
+        return vkd_op_fail_value(
+            lowering, VKD_INVALID_MODEL, args->mean,
+            "and running_var have not %u numbers, expected one for each channel", channels);
     running r;
     memset(&r, 0, sizeof r);
     r.mean = vkd_op_content(lowering, args->mean);
@@ -328,21 +331,21 @@ static vkd_status lower_batch(vkd_lowering *lowering, const void *arguments)
     vkd_view pairs = {.tensor = stats, .rank = n.x.rank};
     memcpy(pairs.dims, n.x.dims, sizeof pairs.dims);
     pairs.strides[1] = 1;
-    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
-    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
+    VKD_TRY(parameter_view(lowering, args->weight, &n.x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, args->bias, &n.x, 1, 1, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
     VKD_TRY(vkd_normalise_by(lowering, &n, &pairs, y));
     return output_no_stats(lowering, args);
 }
 
 /* The same with the means and variances of x itself: each channel over all images. */
-static const vkd_param batch_stats_params[] = {VKD_TENSOR(norm_args, x),
+static const vkd_param batch_stats_params[] = {VKD_TENSOR(norm_args, x, input),
                                                VKD_OPTIONAL_TENSOR(norm_args, weight),
                                                VKD_OPTIONAL_TENSOR(norm_args, bias),
                                                VKD_IGNORED("training"),
                                                VKD_IGNORED("momentum"),
                                                VKD_FLOAT(norm_args, eps),
-                                               VKD_OUTPUTS(norm_args, y, 3),
+                                               VKD_OUTPUTS(norm_args, y, 3, out),
                                                VKD_PARAMS_END};
 
 static vkd_status shape_batch_stats(vkd_shaping *shaping, const void *arguments)
@@ -350,8 +353,8 @@ static vkd_status shape_batch_stats(vkd_shaping *shaping, const void *arguments)
     const norm_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     if (x.rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a tensor of rank %u has no channels",
-                              x.rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 2 at least, for channels", x.rank);
     for (uint32_t i = 1; i < 3; i++)
         VKD_TRY(vkd_shape_set(shaping, args->y[i], 1, &x.dims[1]));
     return vkd_shape_set_as(shaping, args->y[0], args->x);
@@ -365,8 +368,8 @@ static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *argument
     VKD_TRY(vkd_op_view(lowering, args->x, &n.x));
     for (uint32_t d = 0; d < n.x.rank; d++)
         n.reduced[d] = d != 1;
-    VKD_TRY(parameter_view(lowering, "weight", args->weight, &n.x, 1, 1, &n.weight));
-    VKD_TRY(parameter_view(lowering, "bias", args->bias, &n.x, 1, 1, &n.bias));
+    VKD_TRY(parameter_view(lowering, args->weight, &n.x, 1, 1, &n.weight));
+    VKD_TRY(parameter_view(lowering, args->bias, &n.x, 1, 1, &n.bias));
     VKD_TRY(output(lowering, args->x, args->y[0], &y));
     return emit(lowering, args, &n, y);
 }

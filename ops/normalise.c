@@ -54,7 +54,9 @@ static vkd_status make_walk(vkd_lowering *lowering, vkd_normalisation *n, const 
         VKD_TRY(straighten(lowering, &n->weight));
         VKD_TRY(straighten(lowering, &n->bias));
     }
-    return vkd_op_fail(lowering, VKD_UNSUPPORTED, "runs of %u dims apart", out->dim_count);
+    return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, lowering->call->args,
+                          "has runs of %u dims apart, expected %d at most", out->dim_count,
+                          VKD_NORMALISE_DIMS);
 }
 
 /* --------------------------------------------------------------------------------- two dispatches

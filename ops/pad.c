@@ -13,9 +13,9 @@ typedef struct pad_args {
     vkd_number value;
 } pad_args;
 
-static const vkd_param pad_parameters[] = {VKD_TENSOR(pad_args, x), VKD_SIZE_LIST(pad_args, pads),
-                                           VKD_NUMBER(pad_args, value), VKD_OUTPUT(pad_args, y),
-                                           VKD_PARAMS_END};
+static const vkd_param pad_parameters[] = {
+    VKD_TENSOR(pad_args, x, self), VKD_SIZE_LIST(pad_args, pads, pad), VKD_NUMBER(pad_args, value),
+    VKD_OUTPUT(pad_args, y, out), VKD_PARAMS_END};
 
 /* Padding of dim d; side 0 is before it, 1 behind. */
 static int64_t pad_of(const vkd_model_value *values, const pad_args *args, uint32_t rank,
@@ -34,18 +34,20 @@ static vkd_status shape_pad(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dims[VKD_MAX_RANK];
     if (args->pads.count % 2 || args->pads.count > 2 * (size_t)x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "%zu numbers for padding a tensor of rank %u", args->pads.count,
-                              x->rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->pads,
+            "has %zu numbers, expected two for each of %u dims, or of the last ones",
+            args->pads.count, x->rank);
     for (uint32_t d = 0; d < x->rank; d++) {
         int64_t before = pad_of(shaping->values, args, x->rank, d, 0),
                 behind = pad_of(shaping->values, args, x->rank, d, 1);
         int64_t size = x->dims[d] + before + behind;
         if (before < INT32_MIN || before > INT32_MAX || behind > INT32_MAX || size < 0 ||
             size > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "dim %u of %u elements is padded by %lld and %lld", d, x->dims[d],
-                                  (long long)before, (long long)behind);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->pads,
+                                     "pads dim %u of %u elements by %lld and %lld, expected what "
+                                     "leaves 0 to 2^31-1 elements",
+                                     d, x->dims[d], (long long)before, (long long)behind);
         dims[d] = (uint32_t)size;
     }
     return vkd_shape_set(shaping, args->y, x->rank, dims);
@@ -171,9 +173,9 @@ static vkd_status lower_pad(vkd_lowering *lowering, const void *arguments)
 
 /* ------------------------------------------------------------------- reflection and replication */
 
-static const vkd_param border_parameters[] = {VKD_TENSOR(pad_args, x),
-                                              VKD_SIZE_LIST(pad_args, pads),
-                                              VKD_OUTPUT(pad_args, y), VKD_PARAMS_END};
+static const vkd_param border_parameters[] = {VKD_TENSOR(pad_args, x, self),
+                                              VKD_SIZE_LIST(pad_args, pads, pad),
+                                              VKD_OUTPUT(pad_args, y, out), VKD_PARAMS_END};
 
 /* Of so many dims, the last ones, with or without a batch in front of the channels. */
 static vkd_status shape_border(vkd_shaping *shaping, const void *arguments)
@@ -184,18 +186,18 @@ static vkd_status shape_border(vkd_shaping *shaping, const void *arguments)
     const uint32_t padded = padded_dims(row);
     const bool mirrors = mode_of(row) == VKD_PAD_MIRROR;
     if ((x->rank != padded + 1 && x->rank != padded + 2) || args->pads.count != 2 * (size_t)padded)
-        return vkd_shape_fail(
-            shaping, VKD_INVALID_MODEL,
-            "%zu numbers for padding a tensor of rank %u, expected %u and rank %u "
-            "or %u",
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->pads,
+            "has %zu numbers for a tensor of rank %u, expected %u and rank %u or %u",
             args->pads.count, x->rank, 2 * padded, padded + 1, padded + 2);
     for (uint32_t d = x->rank - padded; d < x->rank; d++)
         for (size_t side = 0; side < 2; side++) {
             const int64_t pad = pad_of(shaping->values, args, x->rank, d, side);
             if (!x->dims[d] || (mirrors && pad >= x->dims[d]))
-                return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                      "dim %u of %u elements is padded by %lld of its own", d,
-                                      x->dims[d], (long long)pad);
+                return vkd_shape_fail_at(
+                    shaping, VKD_INVALID_MODEL, &args->pads,
+                    "pads dim %u of %u elements by %lld of its own, expected as many as there are",
+                    d, x->dims[d], (long long)pad);
         }
     return shape_pad(shaping, arguments);
 }
@@ -208,9 +210,9 @@ typedef struct roll_args {
     vkd_int_list dims; /* empty: all elements in one row */
 } roll_args;
 
-static const vkd_param roll_parameters[] = {VKD_TENSOR(roll_args, x), VKD_SIZES(roll_args, shifts),
-                                            VKD_INT_LIST(roll_args, dims), VKD_OUTPUT(roll_args, y),
-                                            VKD_PARAMS_END};
+static const vkd_param roll_parameters[] = {
+    VKD_TENSOR(roll_args, x, self), VKD_SIZES(roll_args, shifts), VKD_INT_LIST(roll_args, dims),
+    VKD_OUTPUT(roll_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_roll(vkd_shaping *shaping, const void *arguments)
 {
@@ -218,14 +220,15 @@ static vkd_status shape_roll(vkd_shaping *shaping, const void *arguments)
     const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
     const size_t expected = args->dims.count ? args->dims.count : 1;
     if (args->shifts.count != expected)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu shifts, expected %zu",
-                              args->shifts.count, expected);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->shifts,
+                                 "has %zu numbers, expected %zu", args->shifts.count, expected);
     for (size_t i = 0; i < args->dims.count; i++) {
         uint32_t dim;
-        VKD_TRY(vkd_shape_dim(shaping, args->dims.items[i], rank, &dim));
+        VKD_TRY(vkd_shape_dim(shaping, &args->dims.items[i], rank, &dim));
         if (!rank)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "dim %d of a tensor of rank 0",
-                                  args->dims.items[i]);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dims,
+                                     "has %d for a tensor of rank 0, expected no dims",
+                                     args->dims.items[i]);
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
@@ -264,9 +267,9 @@ typedef struct repeat_args {
     vkd_sym_list repeats;
 } repeat_args;
 
-static const vkd_param repeat_parameters[] = {VKD_TENSOR(repeat_args, x),
+static const vkd_param repeat_parameters[] = {VKD_TENSOR(repeat_args, x, self),
                                               VKD_SIZES(repeat_args, repeats),
-                                              VKD_OUTPUT(repeat_args, y), VKD_PARAMS_END};
+                                              VKD_OUTPUT(repeat_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_repeat(vkd_shaping *shaping, const void *arguments)
 {
@@ -274,14 +277,16 @@ static vkd_status shape_repeat(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t rank = (uint32_t)args->repeats.count, dims[VKD_MAX_RANK];
     if (rank < x->rank)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u repeats for a tensor of rank %u",
-                              rank, x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->repeats,
+                                 "has %u numbers, expected %u at least", rank, x->rank);
     for (uint32_t d = 0; d < rank; d++) {
         int64_t repeats = vkd_shape_number(shaping, args->repeats.items[d]);
         int64_t size = d + x->rank >= rank ? x->dims[d + x->rank - rank] : 1;
         if (repeats < 0 || (size && repeats > INT32_MAX / size))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%lld repeats of dim %u",
-                                  (long long)repeats, d);
+            return vkd_shape_fail_at(
+                shaping, VKD_INVALID_MODEL, &args->repeats,
+                "has %lld for dim %u, expected 0 at least, and 2^31-1 elements at most",
+                (long long)repeats, d);
         dims[d] = (uint32_t)(size * repeats);
     }
     return vkd_shape_set(shaping, args->y, rank, dims);
@@ -369,31 +374,34 @@ static vkd_status lower_repeat(vkd_lowering *lowering, const void *arguments)
 typedef struct interleave_args {
     uint32_t x, y;
     vkd_sym repeats;
-    vkd_sym dim; /* null: all elements in one row */
+    int32_t dim; /* FLAT: all elements in one row */
 } interleave_args;
+enum { FLAT = INT32_MIN };
 
 static const vkd_param interleave_parameters[] = {
-    VKD_TENSOR(interleave_args, x),         VKD_SYM(interleave_args, repeats),
-    VKD_OPTIONAL_SYM(interleave_args, dim), VKD_IGNORED("output_size"),
-    VKD_OUTPUT(interleave_args, y),         VKD_PARAMS_END};
+    VKD_TENSOR(interleave_args, x, self),   VKD_SYM(interleave_args, repeats),
+    VKD_OPTIONAL_INT(interleave_args, dim), VKD_IGNORED("output_size"),
+    VKD_OUTPUT(interleave_args, y, out),    VKD_PARAMS_END};
+
+static const interleave_args flat_rows = {.dim = FLAT};
 
 static vkd_status shape_interleave(vkd_shaping *shaping, const void *arguments)
 {
     const interleave_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
-    const bool flat = args->dim.value == VKD_NO_VALUE && args->dim.number == VKD_SYM_NULL;
+    const bool flat = args->dim == FLAT;
     const int64_t repeats = vkd_shape_number(shaping, args->repeats);
     uint32_t dim = 0, dims[VKD_MAX_RANK] = {(uint32_t)vkd_dims_count(x.rank, x.dims)};
     if (!flat) {
-        VKD_TRY(vkd_shape_dim(shaping, vkd_shape_number(shaping, args->dim), x.rank, &dim));
+        VKD_TRY(vkd_shape_dim(shaping, &args->dim, x.rank, &dim));
         memcpy(dims, x.dims, x.rank * sizeof *dims);
     }
     if (repeats < 0 || repeats > INT32_MAX || (!flat && !x.rank) ||
         repeats * (int64_t)dims[dim] > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "%lld repeats of dim %u of a tensor of "
-                              "rank %u",
-                              (long long)repeats, dim, x.rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->repeats,
+            "is %lld for dim %u of a tensor of rank %u, expected 0 at least, and a dim",
+            (long long)repeats, dim, x.rank);
     dims[dim] *= (uint32_t)repeats;
     return vkd_shape_set(shaping, args->y, flat ? 1 : x.rank, dims);
 }
@@ -402,11 +410,11 @@ static vkd_status lower_interleave(vkd_lowering *lowering, const void *arguments
 {
     const interleave_args *args = arguments;
     const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
-    const bool flat = args->dim.value == VKD_NO_VALUE && args->dim.number == VKD_SYM_NULL;
+    const bool flat = args->dim == FLAT;
     vkd_tensor_id x, y;
     uint32_t inside = 1;
     if (!flat) {
-        const uint32_t dim = vkd_from_end((int32_t)vkd_op_number(lowering, args->dim), from->rank);
+        const uint32_t dim = vkd_from_end(args->dim, from->rank);
         inside = (uint32_t)vkd_dims_count(from->rank - dim - 1, from->dims + dim + 1);
     }
     VKD_TRY(vkd_op_input(lowering, args->x, from->dtype, VKD_ROWS, &x));
@@ -431,7 +439,7 @@ static const vkd_op rows[] = {
     {"aten.constant_pad_nd.default", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
     {"aten::constant_pad_nd.out", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
     {"aten.repeat_interleave.self_int", interleave_parameters, sizeof(interleave_args),
-     shape_interleave, lower_interleave},
+     shape_interleave, lower_interleave, .defaults = &flat_rows},
     {"aten::repeat.out", repeat_parameters, sizeof(repeat_args), shape_repeat, lower_repeat},
     {"aten.repeat.default", repeat_parameters, sizeof(repeat_args), shape_repeat, lower_repeat},
 };

@@ -7,25 +7,21 @@
 #include <string.h>
 
 static const vkd_param pool_parameters[] = {
-    VKD_TENSOR(pool_args, x),
-    VKD_INTS(pool_args, kernel, 2),
-    VKD_INTS_OR_EMPTY(pool_args, stride, 2),
-    VKD_INTS(pool_args, padding, 2),
-    VKD_INTS(pool_args, dilation, 2),
-    VKD_BOOL(pool_args, ceil_mode),
-    VKD_OUTPUTS(pool_args, y, 2),
-    VKD_PARAMS_END,
+    VKD_TENSOR(pool_args, x, self),          VKD_INTS(pool_args, kernel, 2, kernel_size),
+    VKD_INTS_OR_EMPTY(pool_args, stride, 2), VKD_INTS(pool_args, padding, 2),
+    VKD_INTS(pool_args, dilation, 2),        VKD_BOOL(pool_args, ceil_mode),
+    VKD_OUTPUTS(pool_args, y, 2, out),       VKD_PARAMS_END,
 };
 
 static const vkd_param avg_parameters[] = {
-    VKD_TENSOR(pool_args, x),
-    VKD_INTS(pool_args, kernel, 2),
+    VKD_TENSOR(pool_args, x, self),
+    VKD_INTS(pool_args, kernel, 2, kernel_size),
     VKD_INTS_OR_EMPTY(pool_args, stride, 2),
     VKD_INTS(pool_args, padding, 2),
     VKD_BOOL(pool_args, ceil_mode),
-    VKD_BOOL(pool_args, count_padding),
-    VKD_OPTIONAL_FLOAT(pool_args, divisor),
-    VKD_OUTPUT(pool_args, y),
+    VKD_BOOL(pool_args, count_padding, count_include_pad),
+    VKD_OPTIONAL_FLOAT(pool_args, divisor, divisor_override),
+    VKD_OUTPUT(pool_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -55,17 +51,15 @@ static const int32_t *strides_of(const pool_args *args)
 static vkd_status check_window(vkd_shaping *shaping, const pool_args *args, const int32_t stride[2],
                                const uint32_t size[2])
 {
-    for (int i = 0; i < 2; i++) {
-        if (args->kernel[i] < 1 || stride[i] < 1 || args->padding[i] < 0 || args->dilation[i] < 1)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "kernel %d, stride %d, padding %d, dilation %d on axis %d",
-                                  args->kernel[i], stride[i], args->padding[i], args->dilation[i],
-                                  i);
-        /* Positions in a window and behind its end must fit in the shader's int. */
+    VKD_TRY(vkd_shape_pair(shaping, args->kernel, 1, INT32_MAX));
+    VKD_TRY(vkd_shape_pair(shaping, stride, 1, INT32_MAX));
+    VKD_TRY(vkd_shape_pair(shaping, args->padding, 0, INT32_MAX));
+    VKD_TRY(vkd_shape_pair(shaping, args->dilation, 1, INT32_MAX));
+    for (int i = 0; i < 2; i++) /* positions in a window and behind its end fit the shader's int */
         if (size[i] + 2 * (uint64_t)args->padding[i] > 1u << 30)
-            return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%u pixels padded by %d on axis %d",
-                                  size[i], args->padding[i], i);
-    }
+            return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, args->padding,
+                                     "has %d for %u pixels, expected 2^30 in all at most",
+                                     args->padding[i], size[i]);
     return VKD_OK;
 }
 
@@ -74,8 +68,8 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const pool_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 3 && x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4",
-                              x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 3 or 4", x->rank);
     const int32_t *stride = strides_of(args);
     VKD_TRY(check_window(shaping, args, stride, &x->dims[x->rank - 2]));
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
@@ -171,9 +165,8 @@ static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_te
 {
     vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
     if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16 && dtype != VKD_DTYPE_INT8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "images of dtype %s: f32, f16 and i8 are supported",
-                           vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
+                                 "has dtype %s, expected f32, f16 or i8", vkd_dtype_name(dtype));
     VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, x));
     return vkd_op_output_4c(lowering, args->y[0], dtype, y);
 }
@@ -187,8 +180,8 @@ static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(operands(lowering, args, &x, &y));
     bool is_int8 = lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8;
     if (wants_places && is_int8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "the indices of int8 maxima, value %u, are used", args->y[1]);
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->y[1],
+                                 "is used, expected none: there are no indices of int8 maxima");
     if (wants_places)
         VKD_TRY(vkd_op_output_4c(lowering, args->y[1], VKD_DTYPE_INT32, &places));
     return add_pool(lowering, args, is_int8 ? VKD_SHADER_Q8_MAX_POOL2D : VKD_SHADER_MAX_POOL2D, x,
@@ -201,16 +194,16 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id x, y;
     /* Then no window lies in the padding alone. */
     if (args->padding[0] > args->kernel[0] / 2 || args->padding[1] > args->kernel[1] / 2)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "padding %dx%d is more than half of the kernel, %dx%d", args->padding[0],
-                           args->padding[1], args->kernel[0], args->kernel[1]);
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, args->padding,
+                              "is %dx%d, expected half of the kernel, %dx%d, at most",
+                              args->padding[0], args->padding[1], args->kernel[0], args->kernel[1]);
     if (args->divisor == 0)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "divisor_override is 0, expected another number or null");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->divisor,
+                              "is 0, expected another number");
     VKD_TRY(operands(lowering, args, &x, &y));
     if (lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "an average of int8: f32 and f16 are supported");
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
+                                 "has dtype i8, expected f32 or f16");
     return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y, VKD_NO_TENSOR);
 }
 
@@ -223,11 +216,11 @@ typedef struct adaptive_args {
 } adaptive_args;
 
 static const vkd_param adaptive_average_params[] = {
-    VKD_TENSOR(adaptive_args, x), VKD_SIZES(adaptive_args, size), VKD_OUTPUT(adaptive_args, y[0]),
-    VKD_PARAMS_END};
-static const vkd_param adaptive_max_params[] = {VKD_TENSOR(adaptive_args, x),
-                                                VKD_SIZES(adaptive_args, size),
-                                                VKD_OUTPUTS(adaptive_args, y, 2), VKD_PARAMS_END};
+    VKD_TENSOR(adaptive_args, x, self), VKD_SIZES(adaptive_args, size, output_size),
+    VKD_OUTPUT(adaptive_args, y[0], out), VKD_PARAMS_END};
+static const vkd_param adaptive_max_params[] = {
+    VKD_TENSOR(adaptive_args, x, self), VKD_SIZES(adaptive_args, size, output_size),
+    VKD_OUTPUTS(adaptive_args, y, 2, out), VKD_PARAMS_END};
 static const adaptive_args no_places = {.y = {VKD_NO_VALUE, VKD_NO_VALUE}};
 
 static vkd_status shape_adaptive(vkd_shaping *shaping, const void *arguments)
@@ -235,19 +228,19 @@ static vkd_status shape_adaptive(vkd_shaping *shaping, const void *arguments)
     const adaptive_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if ((x->rank != 3 && x->rank != 4) || args->size.count != 2)
-        return vkd_shape_fail(
-            shaping, VKD_INVALID_MODEL,
-            "an input of rank %u and %zu output sizes, expected rank 3 or 4 and 2 "
-            "sizes",
-            x->rank, args->size.count);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->size,
+            "has %zu numbers for an input of rank %u, expected 2 for rank 3 or 4", args->size.count,
+            x->rank);
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         const uint32_t axis = x->rank - 2 + i, from = x->dims[axis];
         const int64_t to = vkd_shape_number(shaping, args->size.items[i]);
         /* Products of both must fit in the shader's int. */
         if (to < 0 || to > INT32_MAX || (to && !from) || (to + 1) * (int64_t)from > INT32_MAX - to)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%u pixels become %lld on axis %u",
-                                  from, (long long)to, i);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                     "makes %u pixels %lld on axis %u, expected 1 at least", from,
+                                     (long long)to, i);
         dims[axis] = (uint32_t)to;
     }
     VKD_TRY(vkd_shape_set(shaping, args->y[1], x->rank, dims));
@@ -267,9 +260,8 @@ static vkd_status lower_adaptive(vkd_lowering *lowering, const void *arguments)
                       .adaptive = true,
                       .y = {args->y[0], args->y[1]}};
     if (!vkd_is_float(x->dtype))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "images of dtype %s: f32 and f16 are supported",
-                           vkd_dtype_name(x->dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
+                                 "has dtype %s, expected f32 or f16", vkd_dtype_name(x->dtype));
     for (uint32_t i = 0; i < 2; i++) {
         const uint32_t from = x->dims[x->rank - 2 + i], to = y->dims[y->rank - 2 + i];
         const bool evenly = from % to == 0;

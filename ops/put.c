@@ -66,7 +66,8 @@ static uint32_t most_sums(const vkd_lowering *lowering, const putting *p)
     return p->mode == VKD_PUT_ADD && most && p->count > most ? most : p->count;
 }
 
-static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *p, uint32_t y_value)
+static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, uint32_t source_value,
+                       const putting *p, uint32_t y_value)
 {
     const vkd_dtype dtype = vkd_value_tensor(lowering, x_value)->dtype,
                     source = lowering->graph->tensors[p->source.tensor].dtype;
@@ -74,8 +75,9 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, const putting *
     VKD_TRY(vkd_op_input(lowering, x_value, dtype, VKD_ROWS, &x));
     VKD_TRY(vkd_op_output_in(lowering, y_value, dtype, VKD_ROWS, &y));
     if (source != dtype)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "elements of dtype %s replace those of %s",
-                           vkd_dtype_name(source), vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, source_value,
+                                 "has dtype %s, expected that of self, %s", vkd_dtype_name(source),
+                                 vkd_dtype_name(dtype));
     if (p->mode != VKD_PUT_SLICE && p->count > 1) {
         const vkd_view entries = {
             .tensor = p->places, .rank = 1, .dims = {p->count}, .strides = {1}};
@@ -131,13 +133,13 @@ typedef struct part_args {
 } part_args;
 
 static const vkd_param slice_params[] = {
-    VKD_TENSOR(part_args, x),         VKD_TENSOR(part_args, source),
+    VKD_TENSOR(part_args, x, self),   VKD_TENSOR(part_args, source, src),
     VKD_INT(part_args, dim),          VKD_OPTIONAL_SYM(part_args, start),
     VKD_OPTIONAL_SYM(part_args, end), VKD_SYM(part_args, step),
-    VKD_OUTPUT(part_args, y),         VKD_PARAMS_END};
-static const vkd_param select_params[] = {VKD_TENSOR(part_args, x), VKD_TENSOR(part_args, source),
-                                          VKD_INT(part_args, dim),  VKD_SYM(part_args, start),
-                                          VKD_OUTPUT(part_args, y), VKD_PARAMS_END};
+    VKD_OUTPUT(part_args, y, out),    VKD_PARAMS_END};
+static const vkd_param select_params[] = {
+    VKD_TENSOR(part_args, x, self),   VKD_TENSOR(part_args, source, src), VKD_INT(part_args, dim),
+    VKD_SYM(part_args, start, index), VKD_OUTPUT(part_args, y, out),      VKD_PARAMS_END};
 static const part_args selection = {.end = {VKD_SYM_NULL, VKD_NO_VALUE}, .step = {1, VKD_NO_VALUE}};
 
 static int64_t bound(const vkd_model_value *values, vkd_sym at, int64_t otherwise, int64_t size)
@@ -184,10 +186,10 @@ static vkd_status shape_part(vkd_shaping *shaping, const void *arguments)
             fits = source->dims[at++] == part[2];
     if (!fits) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "a part of %s along dim %d is replaced by %s",
-                              vkd_dims_format(x->rank, x->dims, is), args->dim,
-                              vkd_dims_format(source->rank, source->dims, by));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->source,
+                                 "is %s, expected the part of %s along dim %d",
+                                 vkd_dims_format(source->rank, source->dims, by),
+                                 vkd_dims_format(x->rank, x->dims, is), args->dim);
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
@@ -210,7 +212,8 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
     bake(lowering, args->end);
     bake(lowering, args->step);
     if (!find_part(lowering->values, args, selects, &dim, part))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a part along dim %d", args->dim);
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->dim,
+                              "is %d, expected a dim that the part has", args->dim);
     VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
                          VKD_ROWS, &source));
     if (!part[2])
@@ -223,7 +226,7 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
                  .place = still(x, source),
                  .source = still(x, source)};
     along(&p, dim);
-    return emit(lowering, args->x, &p, args->y);
+    return emit(lowering, args->x, args->source, &p, args->y);
 }
 
 /* ------------------------------------------------------------------------------------- by index */
@@ -235,9 +238,9 @@ typedef struct put_args {
 } put_args;
 
 static const vkd_param put_parameters[] = {
-    VKD_TENSOR(put_args, x),      VKD_OPTIONAL_TENSOR_LIST(put_args, indices),
-    VKD_TENSOR(put_args, source), VKD_BOOL(put_args, accumulate),
-    VKD_OUTPUT(put_args, y),      VKD_PARAMS_END};
+    VKD_TENSOR(put_args, x, self),        VKD_OPTIONAL_TENSOR_LIST(put_args, indices),
+    VKD_TENSOR(put_args, source, values), VKD_BOOL(put_args, accumulate),
+    VKD_OUTPUT(put_args, y, out),         VKD_PARAMS_END};
 
 static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
 {
@@ -251,9 +254,10 @@ static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
                source->dims[i] == entries.dims[entries.rank - source->rank + i];
     if (!fits) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s is replaced by %s",
-                              vkd_dims_format(entries.rank, entries.dims, is),
-                              vkd_dims_format(source->rank, source->dims, by));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->source,
+                                 "is %s, expected what broadcasts to %s",
+                                 vkd_dims_format(source->rank, source->dims, by),
+                                 vkd_dims_format(entries.rank, entries.dims, is));
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
@@ -302,6 +306,7 @@ static vkd_status put_places(vkd_lowering *lowering, const put_args *args, const
             .base = {.rank = entries->rank}, .size = x->dims[d], .stride = stride, .drops = true};
         if (!vkd_is_indexed(&args->indices, d))
             continue;
+        VKD_TRY(vkd_op_check_index(lowering, args->indices.values[d], args->x, placing.size));
         VKD_TRY(vkd_op_view(lowering, args->indices.values[d], &placing.index));
         vkd_view_broadcast(&placing.index, entries->rank, entries->dims);
         VKD_TRY(vkd_op_add_places(lowering, &placing, &p->places));
@@ -356,7 +361,7 @@ static vkd_status lower_put(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(put_places(lowering, args, &entries, &p));
     VKD_TRY(put_source(lowering, args, &entries, &p));
     p.place.tensor = p.source.tensor;
-    return emit(lowering, args->x, &p, args->y);
+    return emit(lowering, args->x, args->source, &p, args->y);
 }
 
 /* -------------------------------------------------------------------------------- along one dim */
@@ -369,11 +374,13 @@ typedef struct scatter_args {
 static const scatter_args no_source = {.source = VKD_NO_VALUE};
 
 static const vkd_param scatter_params[] = {
-    VKD_TENSOR(scatter_args, x),      VKD_INT(scatter_args, dim),  VKD_TENSOR(scatter_args, index),
-    VKD_TENSOR(scatter_args, source), VKD_OUTPUT(scatter_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(scatter_args, x, self), VKD_INT(scatter_args, dim),
+    VKD_TENSOR(scatter_args, index),   VKD_TENSOR(scatter_args, source, src),
+    VKD_OUTPUT(scatter_args, y, out),  VKD_PARAMS_END};
 static const vkd_param scatter_value_params[] = {
-    VKD_TENSOR(scatter_args, x),      VKD_INT(scatter_args, dim),  VKD_TENSOR(scatter_args, index),
-    VKD_NUMBER(scatter_args, number), VKD_OUTPUT(scatter_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(scatter_args, x, self), VKD_INT(scatter_args, dim),
+    VKD_TENSOR(scatter_args, index),   VKD_NUMBER(scatter_args, number, value),
+    VKD_OUTPUT(scatter_args, y, out),  VKD_PARAMS_END};
 
 static vkd_status shape_scatter(vkd_shaping *shaping, const void *arguments)
 {
@@ -383,17 +390,18 @@ static vkd_status shape_scatter(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *source =
         args->source == VKD_NO_VALUE ? index : vkd_shape_of(shaping, args->source);
     uint32_t dim = 0;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     bool fits = index->rank == x->rank && source->rank == x->rank;
     for (uint32_t i = 0; fits && i < x->rank; i++)
         fits = index->dims[i] <= source->dims[i] && (i == dim || index->dims[i] <= x->dims[i]);
     if (!fits) {
         char is[VKD_DIMS_TEXT], at[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "indices of %s for a source of %s, along dim %u of %s",
-                              vkd_dims_format(index->rank, index->dims, at),
-                              vkd_dims_format(source->rank, source->dims, by), dim,
-                              vkd_dims_format(x->rank, x->dims, is));
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->index,
+            "is %s, expected what is within a source of %s and, but for dim %u, %s",
+            vkd_dims_format(index->rank, index->dims, at),
+            vkd_dims_format(source->rank, source->dims, by), dim,
+            vkd_dims_format(x->rank, x->dims, is));
     }
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
@@ -442,11 +450,12 @@ static vkd_status lower_scatter(vkd_lowering *lowering, const void *arguments)
                            .drops = true};
     memcpy(placing.base.dims, index->dims, sizeof placing.base.dims);
     placing.base.strides[dim] = 0;
+    VKD_TRY(vkd_op_check_index(lowering, args->index, args->x, placing.size));
     VKD_TRY(vkd_op_view(lowering, args->index, &placing.index));
     VKD_TRY(vkd_op_add_places(lowering, &placing, &p.places));
     VKD_TRY(scatter_source(lowering, args, &p));
     p.place.tensor = p.source.tensor;
-    return emit(lowering, args->x, &p, args->y);
+    return emit(lowering, args->x, args->source, &p, args->y);
 }
 
 /* ----------------------------------------------------------------------------------------- rows */

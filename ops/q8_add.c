@@ -6,16 +6,16 @@
 #include <string.h>
 
 static const vkd_param add_parameters[] = {
-    VKD_TENSOR(add_args, a),
-    VKD_TENSOR(add_args, b),
-    VKD_FLOAT(add_args, a_scale),
-    VKD_INT(add_args, a_zero),
-    VKD_FLOAT(add_args, b_scale),
-    VKD_INT(add_args, b_zero),
-    VKD_FLOAT(add_args, y_scale),
-    VKD_INT(add_args, y_zero),
+    VKD_TENSOR(add_args, a, input_a),
+    VKD_TENSOR(add_args, b, input_b),
+    VKD_FLOAT(add_args, a_scale, input_a_scale),
+    VKD_INT(add_args, a_zero, input_a_zero_point),
+    VKD_FLOAT(add_args, b_scale, input_b_scale),
+    VKD_INT(add_args, b_zero, input_b_zero_point),
+    VKD_FLOAT(add_args, y_scale, output_scale),
+    VKD_INT(add_args, y_zero, output_zero_point),
     VKD_FLOAT(add_args, alpha),
-    VKD_OUTPUT(add_args, y),
+    VKD_OUTPUT(add_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -47,9 +47,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const add_args *args = arguments;
     vkd_tensor_id a, b, y;
-    VKD_TRY(vkd_check_qparams(lowering, "first operand's", args->a_scale, args->a_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "second operand's", args->b_scale, args->b_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->a_scale, &args->a_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->b_scale, &args->b_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
     VKD_TRY(operand(lowering, args->a, vkd_value_tensor(lowering, args->y), &a));
     VKD_TRY(operand(lowering, args->b, vkd_value_tensor(lowering, args->y), &b));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));

@@ -12,10 +12,14 @@ typedef struct shuffle_args {
 } shuffle_args;
 
 static const vkd_param shuffle_parameters[] = {
-    VKD_TENSOR(shuffle_args, x),   VKD_FLOAT(shuffle_args, x_scale),
-    VKD_INT(shuffle_args, x_zero), VKD_FLOAT(shuffle_args, y_inverse_scale),
-    VKD_INT(shuffle_args, y_zero), VKD_INT(shuffle_args, factor),
-    VKD_OUTPUT(shuffle_args, y),   VKD_PARAMS_END,
+    VKD_TENSOR(shuffle_args, x, input),
+    VKD_FLOAT(shuffle_args, x_scale, input_scale),
+    VKD_INT(shuffle_args, x_zero, input_zero_point),
+    VKD_FLOAT(shuffle_args, y_inverse_scale, output_inv_scale),
+    VKD_INT(shuffle_args, y_zero, output_zero_point),
+    VKD_INT(shuffle_args, factor, upscale_factor),
+    VKD_OUTPUT(shuffle_args, y, out),
+    VKD_PARAMS_END,
 };
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
@@ -23,18 +27,18 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const shuffle_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4",
-                              x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x, "has rank %u, expected 4",
+                                 x->rank);
     uint32_t factor = (uint32_t)args->factor;
     if (args->factor < 1 || args->factor > 1 << 15 || x->dims[1] % (factor * factor))
-        return vkd_shape_fail(
-            shaping, VKD_INVALID_MODEL,
-            "a factor of %d for %u channels, expected a positive one whose square divides them",
-            args->factor, x->dims[1]);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->factor,
+                                 "is %d for %u channels, expected what divides them", args->factor,
+                                 x->dims[1]);
     uint64_t h = (uint64_t)x->dims[2] * factor, w = (uint64_t)x->dims[3] * factor;
     if (h > INT32_MAX || w > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "a factor of %d for %ux%u pixels",
-                              args->factor, x->dims[2], x->dims[3]);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->factor,
+                                 "is %d for %ux%u pixels, expected 2^31-1 at most", args->factor,
+                                 x->dims[2], x->dims[3]);
     return vkd_shape_set(
         shaping, args->y, 4,
         (const uint32_t[]){x->dims[0], x->dims[1] / (factor * factor), (uint32_t)h, (uint32_t)w});
@@ -44,8 +48,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const shuffle_args *args = arguments;
     vkd_tensor_id x_id, y_id;
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "inverse output", args->y_inverse_scale, args->y_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_inverse_scale, &args->y_zero));
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y_id));
 

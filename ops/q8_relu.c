@@ -11,12 +11,12 @@ typedef struct relu_args {
 } relu_args;
 
 static const vkd_param relu_parameters[] = {
-    VKD_TENSOR(relu_args, x),
-    VKD_FLOAT(relu_args, x_scale),
-    VKD_INT(relu_args, x_zero),
-    VKD_FLOAT(relu_args, y_scale),
-    VKD_INT(relu_args, y_zero),
-    VKD_OUTPUT(relu_args, y),
+    VKD_TENSOR(relu_args, x, input),
+    VKD_FLOAT(relu_args, x_scale, input_scale),
+    VKD_INT(relu_args, x_zero, input_zero_point),
+    VKD_FLOAT(relu_args, y_scale, output_scale),
+    VKD_INT(relu_args, y_zero, output_zero_point),
+    VKD_OUTPUT(relu_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -24,8 +24,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const relu_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
     VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
 

@@ -7,24 +7,31 @@
 #include <math.h>
 
 static const vkd_param quantize_parameters[] = {
-    VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale),
-    VKD_INT(quantize_args, zero), VKD_INT(quantize_args, low),
-    VKD_INT(quantize_args, high), VKD_IGNORED("dtype"),
-    VKD_OUTPUT(quantize_args, y), VKD_PARAMS_END,
+    VKD_TENSOR(quantize_args, x, input),      VKD_FLOAT(quantize_args, scale),
+    VKD_INT(quantize_args, zero, zero_point), VKD_INT(quantize_args, low, quant_min),
+    VKD_INT(quantize_args, high, quant_max),  VKD_IGNORED("dtype"),
+    VKD_OUTPUT(quantize_args, y, out),        VKD_PARAMS_END,
 };
 
 static const vkd_param dequantize_parameters[] = {
-    VKD_TENSOR(quantize_args, x), VKD_FLOAT(quantize_args, scale), VKD_INT(quantize_args, zero),
-    VKD_INT(quantize_args, low),  VKD_INT(quantize_args, high),    VKD_IGNORED("dtype"),
-    VKD_IGNORED("out_dtype"),     VKD_OUTPUT(quantize_args, y),    VKD_PARAMS_END,
+    VKD_TENSOR(quantize_args, x, input),
+    VKD_FLOAT(quantize_args, scale),
+    VKD_INT(quantize_args, zero, zero_point),
+    VKD_INT(quantize_args, low, quant_min),
+    VKD_INT(quantize_args, high, quant_max),
+    VKD_IGNORED("dtype"),
+    VKD_IGNORED("out_dtype"),
+    VKD_OUTPUT(quantize_args, y, out),
+    VKD_PARAMS_END,
 };
 
 static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
 {
     if (args->low != -128 || args->high != 127) /* of uint8, say, with its zero points */
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "a range of %d..%d: only -128..127 is supported", args->low, args->high);
-    return vkd_check_qparams(lowering, "quantisation", args->scale, args->zero);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->low,
+                              "and quant_max are %d and %d, expected -128 and 127", args->low,
+                              args->high);
+    return vkd_check_qparams(lowering, &args->scale, &args->zero);
 }
 
 static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y,

@@ -191,8 +191,8 @@ vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *redu
     memcpy(dims, kept->dims, sizeof kept->dims);
     dims[rank] = 2;
     if (rank == VKD_MAX_RANK)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "statistics over a dim without elements: one at least is supported");
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, lowering->call->args,
+                              "has rank %u and no dim to take statistics over, expected one", rank);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS,
                                  rank + 1, dims, out));
     vkd_node node = node_of(lowering, VKD_SHADER_STATS, reduction, &walk, walk.slots, eps);
@@ -205,13 +205,14 @@ vkd_status vkd_reduction_stats(vkd_lowering *lowering, const vkd_reduction *redu
 /* ------------------------------------------------------------------------------------ operators */
 
 static const vkd_param sum_params[] = {
-    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
-    VKD_IGNORED("dtype"),       VKD_OUTPUT(reduce_args, y),      VKD_PARAMS_END};
+    VKD_TENSOR(reduce_args, x, self), VKD_INT_LIST(reduce_args, dims, dim),
+    VKD_BOOL(reduce_args, keepdim),   VKD_IGNORED("dtype"),
+    VKD_OUTPUT(reduce_args, y, out),  VKD_PARAMS_END};
 static const vkd_param extreme_params[] = {
-    VKD_TENSOR(reduce_args, x), VKD_INT_LIST(reduce_args, dims), VKD_BOOL(reduce_args, keepdim),
-    VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
-static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x), VKD_OUTPUT(reduce_args, y),
-                                       VKD_PARAMS_END};
+    VKD_TENSOR(reduce_args, x, self), VKD_INT_LIST(reduce_args, dims, dim),
+    VKD_BOOL(reduce_args, keepdim), VKD_OUTPUT(reduce_args, y, out), VKD_PARAMS_END};
+static const vkd_param all_params[] = {VKD_TENSOR(reduce_args, x, self),
+                                       VKD_OUTPUT(reduce_args, y, out), VKD_PARAMS_END};
 
 /* An output dim without keepdim, with ones for what is reduced with it. */
 uint32_t vkd_reduced_dims(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK], bool keepdim,
@@ -235,14 +236,14 @@ vkd_status vkd_reduced_shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
-static vkd_status check_not_empty(vkd_lowering *lowering, const vkd_reduction *reduction,
-                                  uint32_t op)
+static vkd_status check_not_empty(vkd_lowering *lowering, uint32_t x,
+                                  const vkd_reduction *reduction, uint32_t op)
 {
     bool needs = op == VKD_REDUCE_MAX || op == VKD_REDUCE_MIN || op == VKD_REDUCE_ARGMAX ||
                  op == VKD_REDUCE_ARGMIN;
     return needs && !reduction->count
-               ? vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                             "the extreme of no elements, expected one at least")
+               ? vkd_op_fail_value(lowering, VKD_INVALID_MODEL, x,
+                                   "has no elements to take the extreme of, expected one at least")
                : VKD_OK;
 }
 
@@ -255,7 +256,7 @@ vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
     vkd_op_listed(&args->dims, x.rank, reduced);
     VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
-    VKD_TRY(check_not_empty(lowering, &reduction, op));
+    VKD_TRY(check_not_empty(lowering, args->x, &reduction, op));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
                              VKD_ROWS, &y));
     return vkd_reduction_emit(lowering, &reduction, op, y);
@@ -278,16 +279,21 @@ typedef struct extreme_args {
     uint32_t y[2];      /* the extreme, and where it is */
 } extreme_args;
 
-static const vkd_param place_params[] = {
-    VKD_TENSOR(extreme_args, reduce.x), VKD_INT_LIST(extreme_args, reduce.dims),
-    VKD_BOOL(extreme_args, reduce.keepdim), VKD_OUTPUTS(extreme_args, y, 2), VKD_PARAMS_END};
+static const vkd_param place_params[] = {VKD_TENSOR(extreme_args, reduce.x, self),
+                                         VKD_INT_LIST(extreme_args, reduce.dims, dim),
+                                         VKD_BOOL(extreme_args, reduce.keepdim, keepdim),
+                                         VKD_OUTPUTS(extreme_args, y, 2, out), VKD_PARAMS_END};
 
 static vkd_status shape_extreme(vkd_shaping *shaping, const void *arguments)
 {
     const extreme_args *args = arguments;
     reduce_args one = args->reduce;
     if (one.dims.count != 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one", one.dims.count);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->reduce.dims,
+                                 "has %zu dims, expected one", one.dims.count);
+    bool reduced[VKD_MAX_RANK];
+    VKD_TRY(
+        vkd_shape_listed(shaping, &args->reduce.dims, vkd_shape_of(shaping, one.x)->rank, reduced));
     for (size_t i = 0; i < 2; i++) {
         one.y = args->y[i];
         VKD_TRY(vkd_reduced_shape(shaping, &one));
@@ -318,15 +324,13 @@ typedef struct spread_args {
 static const spread_args sample = {.unbiased = true};
 
 static const vkd_param spread_params[] = {
-    VKD_TENSOR(spread_args, reduce.x), VKD_INT_LIST(spread_args, reduce.dims),
-    VKD_BOOL(spread_args, unbiased),   VKD_BOOL(spread_args, reduce.keepdim),
-    VKD_OUTPUT(spread_args, reduce.y), VKD_PARAMS_END};
-static const vkd_param correction_params[] = {VKD_TENSOR(spread_args, reduce.x),
-                                              VKD_INT_LIST(spread_args, reduce.dims),
-                                              VKD_OPTIONAL_NUMBER(spread_args, correction),
-                                              VKD_BOOL(spread_args, reduce.keepdim),
-                                              VKD_OUTPUT(spread_args, reduce.y),
-                                              VKD_PARAMS_END};
+    VKD_TENSOR(spread_args, reduce.x, self), VKD_INT_LIST(spread_args, reduce.dims, dim),
+    VKD_BOOL(spread_args, unbiased),         VKD_BOOL(spread_args, reduce.keepdim, keepdim),
+    VKD_OUTPUT(spread_args, reduce.y, out),  VKD_PARAMS_END};
+static const vkd_param correction_params[] = {
+    VKD_TENSOR(spread_args, reduce.x, self),      VKD_INT_LIST(spread_args, reduce.dims, dim),
+    VKD_OPTIONAL_NUMBER(spread_args, correction), VKD_BOOL(spread_args, reduce.keepdim, keepdim),
+    VKD_OUTPUT(spread_args, reduce.y, out),       VKD_PARAMS_END};
 
 static vkd_status shape_spread(vkd_shaping *shaping, const void *arguments)
 {
@@ -366,8 +370,8 @@ static vkd_status lower_spread(vkd_lowering *lowering, const void *arguments)
     return move_second(lowering, stats, args->reduce.y);
 }
 
-static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x), VKD_IGNORED("dtype"),
-                                         VKD_OUTPUT(reduce_args, y), VKD_PARAMS_END};
+static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x, self), VKD_IGNORED("dtype"),
+                                         VKD_OUTPUT(reduce_args, y, out), VKD_PARAMS_END};
 
 /* clang-format off */
 #define EXTREME(name_, code_) \

@@ -43,45 +43,43 @@ static void pack_blocks(const void *from, void *dst, size_t size)
     memset(out, 0, size);
 }
 
-vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale, int32_t zero)
+vkd_status vkd_check_qparams(vkd_lowering *lowering, const float *scale, const int32_t *zero)
 {
-    if (!isfinite(scale) || scale <= 0)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "the %s scale is %g: it must be positive and finite", what,
-                           (double)scale);
-    if (zero < -128 || zero > 127)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "the %s zero point is %d: it must be within -128..127", what, zero);
+    if (!isfinite(*scale) || *scale <= 0)
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, scale,
+                              "is %g, expected a positive and finite scale", (double)*scale);
+    if (*zero < -128 || *zero > 127)
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, zero,
+                              "is %d, expected a zero point of -128 to 127", *zero);
     return VKD_OK;
 }
 
 /* A constant with at least one element a channel. */
-static vkd_status check_per_channel(vkd_lowering *lowering, const char *what, uint32_t value,
-                                    vkd_dtype dtype, uint32_t channels)
+static vkd_status check_per_channel(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                                    uint32_t channels)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype || tensor->size < (size_t)channels * 4)
-        return vkd_op_fail(
-            lowering, VKD_INVALID_MODEL, "%s is %s of %zu bytes: %u channels of %s are needed",
-            what, vkd_dtype_name(tensor->dtype), tensor->size, channels, vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value,
+                                 "has %zu bytes of dtype %s, expected %s for %u channels",
+                                 tensor->size, vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype),
+                                 channels);
     return VKD_OK;
 }
 
 vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
                           vkd_tensor_id *out_blocks, requantize_params *out_params)
 {
-    VKD_TRY(vkd_check_qparams(lowering, "input", args->x_scale, args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "output", args->y_scale, args->y_zero));
-    VKD_TRY(
-        check_per_channel(lowering, "weight_sums", args->weight_sums, VKD_DTYPE_INT32, channels));
-    VKD_TRY(check_per_channel(lowering, "weight_scales", args->weight_scales, VKD_DTYPE_FLOAT32,
-                              channels));
+    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
+    VKD_TRY(check_per_channel(lowering, args->weight_sums, VKD_DTYPE_INT32, channels));
+    VKD_TRY(check_per_channel(lowering, args->weight_scales, VKD_DTYPE_FLOAT32, channels));
     if (args->bias != VKD_NO_VALUE)
-        VKD_TRY(check_per_channel(lowering, "bias", args->bias, VKD_DTYPE_FLOAT32, channels));
+        VKD_TRY(check_per_channel(lowering, args->bias, VKD_DTYPE_FLOAT32, channels));
     bool relu = !strcmp(args->activation, "relu");
     if (!relu && strcmp(args->activation, "none"))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "activation '%s': 'none' and 'relu' are supported", args->activation);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->activation,
+                              "is '%s', expected 'none' or 'relu'", args->activation);
 
     block_source source;
     memset(&source, 0, sizeof source); /* it is compared by its bytes */
@@ -109,13 +107,13 @@ vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *ar
     params->low = fminf(fmaxf(params->low, (float)fused->low), params->high);
     if (fused->residual == VKD_NO_VALUE)
         return VKD_OK;
-    VKD_TRY(vkd_check_qparams(lowering, "residual", fused->r_scale, fused->r_zero));
-    VKD_TRY(vkd_check_qparams(lowering, "sum", fused->sum_scale, fused->sum_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &fused->r_scale, &fused->r_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &fused->sum_scale, &fused->sum_zero));
     const vkd_model_tensor *r = vkd_value_tensor(lowering, fused->residual),
                            *sum = vkd_value_tensor(lowering, y);
     if (r->rank != sum->rank || memcmp(r->dims, sum->dims, r->rank * sizeof r->dims[0]))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "the residual has another shape than the result");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &fused->residual,
+                              "has another shape than the result, expected the same");
     params->q_scale = args->y_scale;
     params->r_scale = fused->r_scale;
     params->r_zero = fused->r_zero;

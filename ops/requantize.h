@@ -34,8 +34,9 @@ void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id res
  * that the node has and one for whether there is a residual. */
 void vkd_requantize_bake(vkd_node *node, bool residual);
 
-/* Scale and zero point of an int8 tensor: finite, positive, and within int8. what: "input". */
-VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const char *what, float scale,
-                                          int32_t zero);
+/* Scale and zero point of an int8 tensor, fields of the call's struct: finite, positive, and
+ * within int8. */
+VKD_MUST_USE vkd_status vkd_check_qparams(vkd_lowering *lowering, const float *scale,
+                                          const int32_t *zero);
 
 #endif

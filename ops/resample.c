@@ -83,16 +83,19 @@ static vkd_status emit_image(vkd_lowering *lowering, const resampling *r, uint32
 /* ------------------------------------------------------------------------------------- upsample */
 
 static const vkd_param nearest_parameters[] = {
-    VKD_TENSOR(upsample_args, x),
-    VKD_SIZES(upsample_args, size),
-    VKD_FLOATS_OR_NULL(upsample_args, factors, 2),
-    VKD_OUTPUT(upsample_args, y),
+    VKD_TENSOR(upsample_args, x, input),
+    VKD_SIZES(upsample_args, size, output_size),
+    VKD_FLOATS_OR_NULL(upsample_args, factors, 2, scale_factors),
+    VKD_OUTPUT(upsample_args, y, out),
     VKD_PARAMS_END,
 };
 static const vkd_param bilinear_parameters[] = {
-    VKD_TENSOR(upsample_args, x),           VKD_SIZES(upsample_args, size),
-    VKD_BOOL(upsample_args, align_corners), VKD_FLOATS_OR_NULL(upsample_args, factors, 2),
-    VKD_OUTPUT(upsample_args, y),           VKD_PARAMS_END,
+    VKD_TENSOR(upsample_args, x, input),
+    VKD_SIZES(upsample_args, size, output_size),
+    VKD_BOOL(upsample_args, align_corners),
+    VKD_FLOATS_OR_NULL(upsample_args, factors, 2, scale_factors),
+    VKD_OUTPUT(upsample_args, y, out),
+    VKD_PARAMS_END,
 };
 
 static vkd_status shape(vkd_shaping *shaping, const void *arguments)
@@ -100,18 +103,20 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     const upsample_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 4",
-                              x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x, "has rank %u, expected 4",
+                                 x->rank);
     if (args->size.count && args->size.count != 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %zu sizes, expected 2",
-                              args->size.count);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                 "has %zu numbers, expected 2", args->size.count);
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         double size = args->size.count ? (double)vkd_shape_number(shaping, args->size.items[i])
                                        : floor((double)x->dims[2 + i] * (double)args->factors[i]);
         if (!(size >= 1 && size <= INT32_MAX && x->dims[2 + i]))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "an output of %g pixels of %u", size,
-                                  x->dims[2 + i]);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL,
+                                     args->size.count ? (const void *)&args->size : args->factors,
+                                     "makes %g pixels of %u, expected 1 to 2^31-1", size,
+                                     x->dims[2 + i]);
         dims[2 + i] = (uint32_t)size;
     }
     return vkd_shape_set(shaping, args->y, 4, dims);
@@ -191,12 +196,12 @@ typedef struct grid_args {
     bool align_corners;
 } grid_args;
 
-static const vkd_param grid_parameters[] = {VKD_TENSOR(grid_args, x),
+static const vkd_param grid_parameters[] = {VKD_TENSOR(grid_args, x, input),
                                             VKD_TENSOR(grid_args, grid),
-                                            VKD_INT(grid_args, filter),
-                                            VKD_INT(grid_args, padding),
+                                            VKD_INT(grid_args, filter, interpolation_mode),
+                                            VKD_INT(grid_args, padding, padding_mode),
                                             VKD_BOOL(grid_args, align_corners),
-                                            VKD_OUTPUT(grid_args, y),
+                                            VKD_OUTPUT(grid_args, y, out),
                                             VKD_PARAMS_END};
 
 static vkd_status shape_grid(vkd_shaping *shaping, const void *arguments)
@@ -206,9 +211,10 @@ static vkd_status shape_grid(vkd_shaping *shaping, const void *arguments)
                            *grid = vkd_shape_of(shaping, args->grid);
     if (x->rank != 4 || grid->rank != 4 || grid->dims[3] != 2 || grid->dims[0] != x->dims[0]) {
         char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "images of %s and a grid of %s",
-                              vkd_dims_format(x->rank, x->dims, is),
-                              vkd_dims_format(grid->rank, grid->dims, by));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->grid,
+                                 "is %s, expected N x H x W x 2 for images of %s",
+                                 vkd_dims_format(grid->rank, grid->dims, by),
+                                 vkd_dims_format(x->rank, x->dims, is));
     }
     return vkd_shape_set(shaping, args->y, 4,
                          (const uint32_t[]){x->dims[0], x->dims[1], grid->dims[1], grid->dims[2]});
@@ -219,14 +225,15 @@ static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
     enum { BILINEAR, NEAREST, ZEROS = 0, BORDER };
     const grid_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    if ((args->filter != BILINEAR && args->filter != NEAREST) ||
-        (args->padding != ZEROS && args->padding != BORDER))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "interpolation %d with padding %d: 0 and 1 of both are supported",
-                           args->filter, args->padding);
+    if (args->filter != BILINEAR && args->filter != NEAREST)
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->filter, "is %d, expected 0 or 1",
+                              args->filter);
+    if (args->padding != ZEROS && args->padding != BORDER)
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->padding, "is %d, expected 0 or 1",
+                              args->padding);
     if (!vkd_dims_count(x->rank, x->dims))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "images without pixels, expected one at least");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->x,
+                              "has no pixels, expected one at least");
     resampling r = {.filter =
                         args->filter == BILINEAR ? VKD_RESAMPLE_BILINEAR : VKD_RESAMPLE_NEAREST,
                     .places = args->align_corners ? VKD_RESAMPLE_GRID : VKD_RESAMPLE_GRID_EDGES,
@@ -245,20 +252,21 @@ typedef struct priors_args {
 } priors_args;
 
 static const vkd_param priors_parameters[] = {
-    VKD_TENSOR(priors_args, x), VKD_INT(priors_args, stride), VKD_FLOAT(priors_args, offset),
-    VKD_OUTPUT(priors_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(priors_args, x, self), VKD_INT(priors_args, stride), VKD_FLOAT(priors_args, offset),
+    VKD_OUTPUT(priors_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_priors(vkd_shaping *shaping, const void *arguments)
 {
     const priors_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     if (x->rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the input has rank %u, expected 2 at least", x->rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 2 at least", x->rank);
     uint64_t count = (uint64_t)x->dims[x->rank - 2] * x->dims[x->rank - 1];
     if (count > INT32_MAX)
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED, "%llu cells: at most 2^31-1 are supported",
-                              (unsigned long long)count);
+        return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, &args->x,
+                                 "has %llu cells, expected 2^30 at most",
+                                 (unsigned long long)count);
     return vkd_shape_set(shaping, args->y, 2, (const uint32_t[]){(uint32_t)count, 2});
 }
 

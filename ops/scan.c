@@ -10,15 +10,15 @@ typedef struct scan_args {
     int32_t dim;
 } scan_args;
 
-static const vkd_param cumsum_params[] = {VKD_TENSOR(scan_args, x), VKD_INT(scan_args, dim),
-                                          VKD_IGNORED("dtype"), VKD_OUTPUT(scan_args, y),
+static const vkd_param cumsum_params[] = {VKD_TENSOR(scan_args, x, self), VKD_INT(scan_args, dim),
+                                          VKD_IGNORED("dtype"), VKD_OUTPUT(scan_args, y, out),
                                           VKD_PARAMS_END};
 
 static vkd_status shape_scan(vkd_shaping *shaping, const void *arguments)
 {
     const scan_args *args = arguments;
     uint32_t dim;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, vkd_shape_of(shaping, args->x)->rank, &dim));
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 

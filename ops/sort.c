@@ -48,9 +48,9 @@ vkd_status vkd_op_order(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     if ((uint64_t)params.slots * params.count > INT32_MAX)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%u lines of %u elements to sort: at most 2^31-1 in all are supported",
-                           params.slots, params.count);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, lowering->call->args,
+                              "has %u lines of %u elements to sort, expected 2^31-1 in all",
+                              params.slots, params.count);
     *out = VKD_NO_TENSOR;
     do {
         VKD_TRY(add_pass(lowering, x, &walk, &params, falls, out));
@@ -70,21 +70,23 @@ typedef struct sort_args {
 static const sort_args all_elements = {
     .y = {VKD_NO_VALUE, VKD_NO_VALUE}, .count = {VKD_SYM_NULL, VKD_NO_VALUE}, .dim = -1};
 
-static const vkd_param sort_parameters[] = {VKD_TENSOR(sort_args, x), VKD_INT(sort_args, dim),
-                                            VKD_BOOL(sort_args, falls),
-                                            VKD_OUTPUTS(sort_args, y, 2), VKD_PARAMS_END};
+static const vkd_param sort_parameters[] = {VKD_TENSOR(sort_args, x, self), VKD_INT(sort_args, dim),
+                                            VKD_BOOL(sort_args, falls, descending),
+                                            VKD_OUTPUTS(sort_args, y, 2, out), VKD_PARAMS_END};
 static const vkd_param stable_parameters[] = {
-    VKD_TENSOR(sort_args, x),   VKD_IGNORED("stable"),        VKD_INT(sort_args, dim),
-    VKD_BOOL(sort_args, falls), VKD_OUTPUTS(sort_args, y, 2), VKD_PARAMS_END};
+    VKD_TENSOR(sort_args, x, self),    VKD_IGNORED("stable"),
+    VKD_INT(sort_args, dim),           VKD_BOOL(sort_args, falls, descending),
+    VKD_OUTPUTS(sort_args, y, 2, out), VKD_PARAMS_END};
 static const vkd_param argsort_parameters[] = {
-    VKD_TENSOR(sort_args, x),   VKD_IGNORED("stable"),       VKD_INT(sort_args, dim),
-    VKD_BOOL(sort_args, falls), VKD_OUTPUT(sort_args, y[1]), VKD_PARAMS_END};
-static const vkd_param topk_parameters[] = {VKD_TENSOR(sort_args, x),
-                                            VKD_SYM(sort_args, count),
+    VKD_TENSOR(sort_args, x, self),   VKD_IGNORED("stable"),
+    VKD_INT(sort_args, dim),          VKD_BOOL(sort_args, falls, descending),
+    VKD_OUTPUT(sort_args, y[1], out), VKD_PARAMS_END};
+static const vkd_param topk_parameters[] = {VKD_TENSOR(sort_args, x, self),
+                                            VKD_SYM(sort_args, count, k),
                                             VKD_INT(sort_args, dim),
-                                            VKD_BOOL(sort_args, falls),
+                                            VKD_BOOL(sort_args, falls, descending),
                                             VKD_IGNORED("sorted"),
-                                            VKD_OUTPUTS(sort_args, y, 2),
+                                            VKD_OUTPUTS(sort_args, y, 2, out),
                                             VKD_PARAMS_END};
 
 static bool is_all(vkd_sym count)
@@ -97,12 +99,13 @@ static vkd_status shape_sort(vkd_shaping *shaping, const void *arguments)
     const sort_args *args = arguments;
     const vkd_model_tensor x = *vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK];
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x.rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x.rank, &dim));
     const int64_t size = x.rank ? x.dims[dim] : 1,
                   count = is_all(args->count) ? size : vkd_shape_number(shaping, args->count);
     if (count < 0 || count > size)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "k is %lld, dim %u has %lld elements",
-                              (long long)count, dim, (long long)size);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->count,
+                                 "is %lld, expected 0 to %lld, the elements of dim %u",
+                                 (long long)count, (long long)size, dim);
     memcpy(dims, x.dims, sizeof dims);
     dims[dim] = (uint32_t)count;
     VKD_TRY(vkd_shape_set(shaping, args->y[1], x.rank, dims));

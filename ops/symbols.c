@@ -26,20 +26,20 @@ typedef struct binary_args {
 } binary_args;
 
 static const vkd_param binary_params[] = {VKD_SYM(binary_args, a), VKD_SYM(binary_args, b),
-                                          VKD_OUTPUT_SYM(binary_args, y), VKD_PARAMS_END};
+                                          VKD_OUTPUT_SYM(binary_args, y, out), VKD_PARAMS_END};
 
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b != 0 && (a % b < 0) != (b < 0));
 }
 
-static vkd_status compute(vkd_shaping *shaping, symbol_code code, int64_t a, int64_t b,
-                          int64_t *out)
+static vkd_status compute(vkd_shaping *shaping, const vkd_sym *divisor, symbol_code code, int64_t a,
+                          int64_t b, int64_t *out)
 {
     if ((code == SYM_FLOORDIV || code == SYM_MOD) && (b == 0 || b == -1))
         return b ? (*out = code == SYM_MOD ? 0 : -a, VKD_OK)
-                 : vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT, "%lld is divided by 0",
-                                  (long long)a);
+                 : vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, divisor,
+                                     "is 0, expected what divides %lld", (long long)a);
     const bool truths[] = {[SYM_LT] = a<b, [SYM_GT] = a> b,
                            [SYM_GE] = a >= b,
                            [SYM_LE] = a <= b,
@@ -82,11 +82,12 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
     const binary_args *args = arguments;
     int64_t a = vkd_shape_number(shaping, args->a), b = vkd_shape_number(shaping, args->b), y = 0;
     if (fits(a) && fits(b))
-        VKD_TRY(compute(shaping, (symbol_code)shaping->call->row->code, a, b, &y));
+        VKD_TRY(compute(shaping, &args->b, (symbol_code)shaping->call->row->code, a, b, &y));
     if (!fits(a) || !fits(b) || !fits(y))
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
-                              "%lld and %lld: an int of 32 bits is needed and must come out",
-                              (long long)a, (long long)b);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_ARGUMENT, &args->a,
+            "is %lld and the other operand %lld, expected ints of 32 bits, the result too",
+            (long long)a, (long long)b);
     vkd_shape_set_number(shaping, args->y, y);
     return VKD_OK;
 }
@@ -99,15 +100,15 @@ typedef struct size_args {
     uint32_t y;
 } size_args;
 
-static const vkd_param size_params[] = {VKD_TENSOR(size_args, x), VKD_INT(size_args, dim),
-                                        VKD_OUTPUT_SYM(size_args, y), VKD_PARAMS_END};
+static const vkd_param size_params[] = {VKD_TENSOR(size_args, x, self), VKD_INT(size_args, dim),
+                                        VKD_OUTPUT_SYM(size_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_size(vkd_shaping *shaping, const void *arguments)
 {
     const size_args *args = arguments;
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim;
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     vkd_shape_set_number(shaping, args->y, x->rank ? x->dims[dim] : 1);
     return VKD_OK;
 }
@@ -121,21 +122,21 @@ typedef struct select_args {
     uint32_t y;
 } select_args;
 
-static const vkd_param select_params[] = {VKD_TENSOR(select_args, x), VKD_INT(select_args, dim),
-                                          VKD_SYM(select_args, index),
-                                          VKD_OUTPUT_SYM(select_args, y), VKD_PARAMS_END};
+static const vkd_param select_params[] = {VKD_TENSOR(select_args, x, self),
+                                          VKD_INT(select_args, dim), VKD_SYM(select_args, index),
+                                          VKD_OUTPUT_SYM(select_args, y, out), VKD_PARAMS_END};
 
-static const vkd_param item_params[] = {VKD_TENSOR(select_args, x), VKD_OUTPUT_SYM(select_args, y),
-                                        VKD_PARAMS_END};
+static const vkd_param item_params[] = {VKD_TENSOR(select_args, x, self),
+                                        VKD_OUTPUT_SYM(select_args, y, out), VKD_PARAMS_END};
 
 static vkd_status check_is_input(vkd_shaping *shaping, uint32_t x)
 {
     for (size_t i = 0; i < shaping->net->input_count; i++)
         if (shaping->net->inputs[i] == x)
             return VKD_OK;
-    return vkd_shape_fail(
-        shaping, VKD_UNSUPPORTED,
-        "value %u is read while shapes are computed: an input of the model is needed", x);
+    return vkd_shape_fail_value(
+        shaping, VKD_UNSUPPORTED, x,
+        "is read while shapes are computed, expected an input of the model");
 }
 
 /* The element x[.., index, ..] of an input; at load, where there is no data, the file's number
@@ -146,22 +147,22 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim = 0;
     VKD_TRY(check_is_input(shaping, args->x));
-    VKD_TRY(vkd_shape_dim(shaping, args->dim, x->rank, &dim));
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     uint64_t size = x->rank ? x->dims[dim] : 1;
     int64_t index = vkd_shape_number(shaping, args->index);
     index += index < 0 ? (int64_t)size : 0;
     if (vkd_dims_count(x->rank, x->dims) != size || index < 0 || (uint64_t)index >= size)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "element %lld of dim %u is no single element of value %u",
-                              (long long)index, dim, args->x);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has no single element at %lld of dim %u, expected one there",
+                                 (long long)index, dim);
     const vkd_input *input = vkd_shape_input(shaping, args->x);
     if (!input || !input->data)
         return VKD_OK;
     double number = vkd_element_get(input->dtype, input->data, (size_t)index);
     if (!(number >= INT32_MIN && number <= INT32_MAX))
-        return vkd_shape_fail(shaping, VKD_INVALID_ARGUMENT,
-                              "element %lld of the input is %g: an int of 32 bits is needed",
-                              (long long)index, number);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->x,
+                                 "has %g at %lld, expected an int of 32 bits", number,
+                                 (long long)index);
     vkd_shape_set_number(shaping, args->y, (int64_t)number);
     return VKD_OK;
 }

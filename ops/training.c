@@ -22,7 +22,7 @@ typedef struct entropy_args {
 
 static const vkd_param entropy_params[] = {
     VKD_TENSOR(entropy_args, logits), VKD_TENSOR(entropy_args, labels),
-    VKD_FLOAT(entropy_args, count), VKD_OUTPUTS(entropy_args, y, 2), VKD_PARAMS_END};
+    VKD_FLOAT(entropy_args, count, n_valid), VKD_OUTPUTS(entropy_args, y, 2, out), VKD_PARAMS_END};
 
 static vkd_status shape_entropy(vkd_shaping *shaping, const void *arguments)
 {
@@ -30,9 +30,10 @@ static vkd_status shape_entropy(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->logits),
                            *labels = vkd_shape_of(shaping, args->labels);
     if (x->rank != 2 || labels->rank != 1 || labels->dims[0] != x->dims[0] || !x->dims[1])
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "logits of rank %u and labels of rank %u do not fit together",
-                              x->rank, labels->rank);
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->labels,
+            "has rank %u, expected 1, one for each row of logits of rank %u, 2", labels->rank,
+            x->rank);
     VKD_TRY(vkd_shape_set(shaping, args->y[0], 0, NULL));
     return vkd_shape_set_as(shaping, args->y[1], args->logits);
 }
@@ -44,8 +45,8 @@ static vkd_status lower_entropy(vkd_lowering *lowering, const void *arguments)
     vkd_reduction runs, sum;
     vkd_tensor_id logits, labels, stats, losses, loss, gradient;
     if (args->y[1] == VKD_NO_VALUE)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "a loss and a gradient are needed as outputs");
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, args->y,
+                              "has one tensor, expected a loss and a gradient");
     VKD_TRY(input(lowering, args->logits, VKD_DTYPE_FLOAT32, &logits));
     VKD_TRY(input(lowering, args->labels, VKD_DTYPE_INT32, &labels));
     const vkd_view x = vkd_view_of(lowering->graph, logits);
@@ -78,18 +79,18 @@ typedef struct adamw_args {
     float rate, beta1, beta2, eps, decay, correction1, correction2;
 } adamw_args;
 
-static const vkd_param adamw_parameters[] = {VKD_MUTATED(adamw_args, weight),
-                                             VKD_MUTATED(adamw_args, first),
-                                             VKD_MUTATED(adamw_args, second),
-                                             VKD_TENSOR(adamw_args, gradient),
-                                             VKD_FLOAT(adamw_args, rate),
+static const vkd_param adamw_parameters[] = {VKD_MUTATED(adamw_args, weight, param),
+                                             VKD_MUTATED(adamw_args, first, m),
+                                             VKD_MUTATED(adamw_args, second, v),
+                                             VKD_TENSOR(adamw_args, gradient, grad),
+                                             VKD_FLOAT(adamw_args, rate, lr),
                                              VKD_FLOAT(adamw_args, beta1),
                                              VKD_FLOAT(adamw_args, beta2),
                                              VKD_FLOAT(adamw_args, eps),
-                                             VKD_FLOAT(adamw_args, decay),
-                                             VKD_FLOAT(adamw_args, correction1),
-                                             VKD_FLOAT(adamw_args, correction2),
-                                             VKD_OUTPUTS(adamw_args, y, 3),
+                                             VKD_FLOAT(adamw_args, decay, weight_decay),
+                                             VKD_FLOAT(adamw_args, correction1, bias_correction1),
+                                             VKD_FLOAT(adamw_args, correction2, bias_correction2),
+                                             VKD_OUTPUTS(adamw_args, y, 3, out),
                                              VKD_PARAMS_END};
 
 static vkd_status shape_adamw(vkd_shaping *shaping, const void *arguments)
@@ -97,11 +98,14 @@ static vkd_status shape_adamw(vkd_shaping *shaping, const void *arguments)
     const adamw_args *args = arguments;
     const uint32_t operands[] = {args->first, args->second, args->gradient};
     const vkd_model_tensor *weight = vkd_shape_of(shaping, args->weight);
+    char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
     for (size_t i = 0; i < 3; i++) {
         const vkd_model_tensor *x = vkd_shape_of(shaping, operands[i]);
         if (x->rank != weight->rank || memcmp(x->dims, weight->dims, x->rank * sizeof *x->dims))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "operand %zu has another shape than the weight", i + 1);
+            return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, operands[i],
+                                        "is %s, expected the weight's, %s",
+                                        vkd_dims_format(x->rank, x->dims, is),
+                                        vkd_dims_format(weight->rank, weight->dims, expected));
     }
     for (size_t i = 0; i < 3; i++)
         if (args->y[i] != args->weight && args->y[i] != args->first && args->y[i] != args->second)
@@ -154,11 +158,11 @@ typedef struct pair_args {
     int32_t group;
 } pair_args;
 
-static const vkd_param dw_params[] = {VKD_TENSOR(pair_args, a), VKD_TENSOR(pair_args, b),
-                                      VKD_OUTPUT(pair_args, y), VKD_PARAMS_END};
-static const vkd_param requant_params[] = {VKD_TENSOR(pair_args, a), VKD_TENSOR(pair_args, b),
-                                           VKD_INT(pair_args, group), VKD_OUTPUT(pair_args, y),
-                                           VKD_PARAMS_END};
+static const vkd_param dw_params[] = {VKD_TENSOR(pair_args, a, d_out), VKD_TENSOR(pair_args, b, x),
+                                      VKD_OUTPUT(pair_args, y, out), VKD_PARAMS_END};
+static const vkd_param requant_params[] = {
+    VKD_TENSOR(pair_args, a, latent), VKD_TENSOR(pair_args, b, scales),
+    VKD_INT(pair_args, group, group_size), VKD_OUTPUT(pair_args, y, out), VKD_PARAMS_END};
 
 static uint32_t rows_of(const vkd_model_tensor *x)
 {
@@ -170,8 +174,8 @@ static vkd_status shape_dw(vkd_shaping *shaping, const void *arguments)
     const pair_args *args = arguments;
     const vkd_model_tensor *d = vkd_shape_of(shaping, args->a), *x = vkd_shape_of(shaping, args->b);
     if (!d->rank || !x->rank || rows_of(d) != rows_of(x))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the gradient and the input have different rows");
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->b,
+                                 "has other rows than d_out, expected the same");
     const uint32_t dims[] = {d->dims[d->rank - 1], x->dims[x->rank - 1]};
     return vkd_shape_set(shaping, args->y, 2, dims);
 }
@@ -185,6 +189,7 @@ static vkd_status lower_dw(vkd_lowering *lowering, const void *arguments)
     const uint32_t n = d->dims[d->rank - 1], k = x->dims[x->rank - 1], m = rows_of(d);
     vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = 1, .c.tensor = VKD_NO_TENSOR};
     vkd_tensor_id left, right;
+    VKD_TRY(vkd_op_check_floats(lowering, (const uint32_t[]){args->a, args->b}, 2));
     VKD_TRY(input(lowering, args->a, d->dtype, &left));
     VKD_TRY(input(lowering, args->b, x->dtype, &right));
     product.a =
@@ -203,9 +208,10 @@ static vkd_status shape_requant(vkd_shaping *shaping, const void *arguments)
                 scales->dims[1] >= x->dims[0] &&
                 (uint64_t)scales->dims[0] * (uint32_t)args->group >= x->dims[1];
     if (!fits)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the scales do not fit weights of rank %u in groups of %d", x->rank,
-                              args->group);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->b,
+                                 "does not fit weights of rank %u in groups of %d, expected a "
+                                 "scale for each group and row",
+                                 x->rank, args->group);
     const uint32_t dims[] = {x->dims[0], (uint32_t)vkd_divide_up(x->dims[1], 2)};
     return vkd_shape_set(shaping, args->y, 2, dims);
 }

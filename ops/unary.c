@@ -12,8 +12,8 @@ typedef struct unary_args {
     const char *approximate;
 } unary_args;
 
-static const vkd_param plain_params[] = {VKD_TENSOR(unary_args, x), VKD_OUTPUT(unary_args, y),
-                                         VKD_PARAMS_END};
+static const vkd_param plain_params[] = {VKD_TENSOR(unary_args, x, self),
+                                         VKD_OUTPUT(unary_args, y, out), VKD_PARAMS_END};
 
 static vkd_status lower_plain(vkd_lowering *lowering, const void *arguments)
 {
@@ -31,13 +31,18 @@ static bool chain_plain(const vkd_net *net, const vkd_call *call, chain_args *ou
 
 /* --------------------------------------------------------------------------------- with numbers */
 
-static const vkd_param one_params[] = {VKD_TENSOR(unary_args, x),
-                                       VKD_OPTIONAL_NUMBER(unary_args, numbers[0]),
-                                       VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
-static const vkd_param three_params[] = {
-    VKD_TENSOR(unary_args, x),          VKD_NUMBER(unary_args, numbers[0]),
-    VKD_NUMBER(unary_args, numbers[1]), VKD_NUMBER(unary_args, numbers[2]),
-    VKD_OUTPUT(unary_args, y),          VKD_PARAMS_END};
+#define ONE(name_)                                                                                 \
+    VKD_TENSOR(unary_args, x, self), VKD_OPTIONAL_NUMBER(unary_args, numbers[0], name_),           \
+        VKD_OUTPUT(unary_args, y, out), VKD_PARAMS_END
+static const vkd_param slope_params[] = {ONE(negative_slope)};
+static const vkd_param lambd_params[] = {ONE(lambd)};
+static const vkd_param eps_params[] = {ONE(eps)};
+static const vkd_param three_params[] = {VKD_TENSOR(unary_args, x, self),
+                                         VKD_NUMBER(unary_args, numbers[0], alpha),
+                                         VKD_NUMBER(unary_args, numbers[1], scale),
+                                         VKD_NUMBER(unary_args, numbers[2], input_scale),
+                                         VKD_OUTPUT(unary_args, y, out),
+                                         VKD_PARAMS_END};
 
 static float number_or(vkd_lowering *lowering, vkd_number number, float otherwise)
 {
@@ -85,17 +90,17 @@ static vkd_status lower_elu(vkd_lowering *lowering, const void *arguments)
 
 /* ----------------------------------------------------------------------------------------- gelu */
 
-static const vkd_param gelu_params[] = {VKD_TENSOR(unary_args, x),
+static const vkd_param gelu_params[] = {VKD_TENSOR(unary_args, x, self),
                                         VKD_OPTIONAL_STRING(unary_args, approximate),
-                                        VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+                                        VKD_OUTPUT(unary_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_gelu(vkd_shaping *shaping, const void *arguments)
 {
     const unary_args *args = arguments;
     const char *form = args->approximate;
     if (form && strcmp(form, "none") && strcmp(form, "tanh"))
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "approximate is '%s', expected 'none' or 'tanh'", form);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->approximate,
+                                 "is '%s', expected 'none' or 'tanh'", form);
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
@@ -174,9 +179,9 @@ static bool chain_pow(const vkd_net *net, const vkd_call *call, chain_args *out)
                                             &(chain_step){.function = (uint32_t)function}, out);
 }
 
-static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x),
-                                       VKD_NUMBER(unary_args, numbers[0]),
-                                       VKD_OUTPUT(unary_args, y), VKD_PARAMS_END};
+static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x, self),
+                                       VKD_NUMBER(unary_args, numbers[0], exponent),
+                                       VKD_OUTPUT(unary_args, y, out), VKD_PARAMS_END};
 
 /* ----------------------------------------------------------------------------------------- rows */
 
@@ -203,8 +208,8 @@ static const vkd_op rows[] = {
     PLAIN("aten.hardsigmoid.default", UNARY_HARDSIGMOID),
     PLAIN("aten.bitwise_not.default", UNARY_BITWISE_NOT),
     PLAIN("aten.logical_not.default", UNARY_LOGICAL_NOT),
-    ROW("aten.leaky_relu.default", one_params, lower_leaky_relu, NULL),
-    ROW("aten.hardshrink.default", one_params, lower_hardshrink, NULL),
+    ROW("aten.leaky_relu.default", slope_params, lower_leaky_relu, NULL),
+    ROW("aten.hardshrink.default", lambd_params, lower_hardshrink, NULL),
     ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow, chain_pow),
     GELU("aten.gelu.default"),
     /* between delegates */
@@ -242,8 +247,8 @@ static const vkd_op rows[] = {
     PLAIN("aten::sigmoid.out", UNARY_SIGMOID),
     PLAIN("aten::bitwise_not.out", UNARY_BITWISE_NOT),
     PLAIN("aten::logical_not.out", UNARY_LOGICAL_NOT),
-    ROW("aten::leaky_relu.out", one_params, lower_leaky_relu, NULL),
-    ROW("aten::logit.out", one_params, lower_logit, NULL),
+    ROW("aten::leaky_relu.out", slope_params, lower_leaky_relu, NULL),
+    ROW("aten::logit.out", eps_params, lower_logit, NULL),
     ROW("aten::elu.out", three_params, lower_elu, NULL),
     ROW("aten::pow.Tensor_Scalar_out", pow_params, lower_pow, chain_pow),
     GELU("aten::gelu.out"),

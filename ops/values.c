@@ -1,5 +1,6 @@
 /* Where the model's values lie: the graph's tensors that operators read and write. */
 #include "ops/lower.h"
+#include "runtime/base/element.h"
 #include "shaders/element_params.h"
 #include "shaders/move_params.h"
 
@@ -117,8 +118,8 @@ vkd_status vkd_op_state(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *o
     if (*out != VKD_NO_TENSOR && lowering->graph->tensors[*out].place == VKD_PLACE_STATE)
         return VKD_OK;
     if (*out != VKD_NO_TENSOR || !tensor->state)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "value %u is written in place and is no state", value);
+        return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value,
+                                 "is written in place, expected a buffer of the model");
     VKD_TRY(add_constant(lowering, value, VKD_PLACE_STATE, out));
     lowering->tensors[value] = *out;
     lowering->graph->tensors[*out].state = value + 1;
@@ -129,8 +130,9 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
 {
     if (!vkd_value_tensor(lowering, constant)->data || !vkd_value_tensor(lowering, value)->state ||
         lowering->tensors[value] != VKD_NO_TENSOR)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "value %u, a state, does not start as a constant", value);
+        return vkd_op_fail_value(
+            lowering, VKD_INVALID_MODEL, value,
+            "is a buffer of the model, expected one that starts as a constant");
     VKD_TRY(add_constant(lowering, constant, VKD_PLACE_STATE, &lowering->tensors[value]));
     lowering->graph->tensors[lowering->tensors[value]].state = value + 1;
     return VKD_OK;
@@ -146,14 +148,15 @@ vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dt
         return vkd_op_state(lowering, value, out);
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     if (tensor->dtype != dtype)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "value %u has dtype %s, expected %s", value,
-                           vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, value, "has dtype %s, expected %s",
+                                 vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
     if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
         VKD_TRY(materialise(lowering, value, VKD_ROWS));
     if (lowering->tensors[value] == VKD_NO_TENSOR) {
         if (!tensor->data)
-            return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                               "value %u is read before an operator has produced it", value);
+            return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value,
+                                     "is read before an operator has produced it, expected an "
+                                     "input, a constant or an earlier result");
         VKD_TRY(add_constant(lowering, value, VKD_PLACE_CONSTANT, &lowering->tensors[value]));
     }
     *out = lowering->tensors[value];
@@ -179,6 +182,19 @@ static vkd_status other_layout(vkd_lowering *lowering, vkd_tensor_id source, vkd
     if (!may_alias(from, to) || !vkd_same_order(from, to))
         return vkd_op_copy(lowering, source, copy);
     to->storage = from->storage;
+    return VKD_OK;
+}
+
+vkd_status vkd_op_check_floats(vkd_lowering *lowering, const uint32_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (values[i] == VKD_NO_VALUE)
+            continue;
+        const vkd_dtype dtype = vkd_value_tensor(lowering, values[i])->dtype;
+        if (!vkd_is_float(dtype))
+            return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, values[i],
+                                     "has dtype %s, expected f32 or f16", vkd_dtype_name(dtype));
+    }
     return VKD_OK;
 }
 
@@ -213,14 +229,13 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
     bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR ||
                     lowering->views[value].tensor != VKD_NO_TENSOR;
     if (is_taken && !tensor->state)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "the output, value %u, is %s", value,
-                           tensor->data ? "a constant"
-                                        : "a graph input or another operator's output");
+        return vkd_op_fail_value(
+            lowering, VKD_INVALID_MODEL, value, "is %s, expected a value that nothing else makes",
+            tensor->data ? "a constant" : "a graph input or another operator's output");
     if (tensor->dtype !=
         dtype) /* a conversion on the way, for all that is known here: no fault of the file */
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "the output, value %u, has dtype %s, expected %s", value,
-                           vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, value, "has dtype %s, expected %s",
+                                 vkd_dtype_name(tensor->dtype), vkd_dtype_name(dtype));
     return VKD_OK;
 }
 

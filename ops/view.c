@@ -67,9 +67,9 @@ typedef struct size_args {
 } size_args;
 
 static const vkd_param size_parameters[] = {
-    VKD_TENSOR(size_args, view.x),
+    VKD_TENSOR(size_args, view.x, self),
     VKD_SIZES(size_args, size),
-    VKD_OUTPUT(size_args, view.y),
+    VKD_OUTPUT(size_args, view.y, out),
     VKD_PARAMS_END,
 };
 
@@ -84,8 +84,9 @@ static vkd_status shape_view(vkd_shaping *shaping, const void *arguments)
         if (size == -1 && open == VKD_NO_VALUE)
             open = i;
         else if (size < 0 || size > INT32_MAX || (known && size > INT64_MAX / (int64_t)known))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "size %lld of dim %u",
-                                  (long long)size, i);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                     "has %lld for dim %u, expected 0 at least, or one -1",
+                                     (long long)size, i);
         else
             known *= (uint64_t)size;
         dims[i] = (uint32_t)size;
@@ -95,9 +96,9 @@ static vkd_status shape_view(vkd_shaping *shaping, const void *arguments)
         known *= dims[open];
     }
     if (known != count)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the output has %llu elements, the input %llu",
-                              (unsigned long long)known, (unsigned long long)count);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                 "makes %llu elements, expected %llu", (unsigned long long)known,
+                                 (unsigned long long)count);
     return vkd_shape_set(shaping, args->view.y, rank, dims);
 }
 
@@ -109,9 +110,9 @@ typedef struct squeeze_args {
 } squeeze_args;
 
 static const vkd_param squeeze_parameters[] = {
-    VKD_TENSOR(squeeze_args, view.x),
-    VKD_INT_LIST(squeeze_args, dims),
-    VKD_OUTPUT(squeeze_args, view.y),
+    VKD_TENSOR(squeeze_args, view.x, self),
+    VKD_INT_LIST(squeeze_args, dims, dim),
+    VKD_OUTPUT(squeeze_args, view.y, out),
     VKD_PARAMS_END,
 };
 
@@ -123,7 +124,7 @@ static vkd_status shape_squeeze(vkd_shaping *shaping, const void *arguments)
     bool listed[VKD_MAX_RANK] = {false};
     for (size_t i = 0; i < args->dims.count; i++) {
         uint32_t dim = 0;
-        VKD_TRY(vkd_shape_dim(shaping, args->dims.items[i], x->rank, &dim));
+        VKD_TRY(vkd_shape_dim(shaping, &args->dims.items[i], x->rank, &dim));
         listed[dim] = true;
     }
     uint32_t dims[VKD_MAX_RANK], rank = 0;
@@ -139,9 +140,9 @@ static vkd_status shape_unsqueeze(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->view.x);
     uint32_t dims[VKD_MAX_RANK + 1], at = 0;
     if (args->dims.count != 1)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%zu dims, expected one",
-                              args->dims.count);
-    VKD_TRY(vkd_shape_dim(shaping, args->dims.items[0], x->rank + 1, &at));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->dims,
+                                 "has %zu dims, expected one", args->dims.count);
+    VKD_TRY(vkd_shape_dim(shaping, &args->dims.items[0], x->rank + 1, &at));
     memcpy(dims, x->dims, at * sizeof dims[0]);
     dims[at] = 1;
     memcpy(dims + at + 1, x->dims + at, (x->rank - at) * sizeof dims[0]);
@@ -151,9 +152,9 @@ static vkd_status shape_unsqueeze(vkd_shaping *shaping, const void *arguments)
 /* ---------------------------------------------------------------------------------------- clone */
 
 static const vkd_param clone_parameters[] = {
-    VKD_TENSOR(view_args, x),
+    VKD_TENSOR(view_args, x, self),
     VKD_IGNORED("memory_format"),
-    VKD_OUTPUT(view_args, y),
+    VKD_OUTPUT(view_args, y, out),
     VKD_PARAMS_END,
 };
 

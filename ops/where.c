@@ -7,16 +7,16 @@ typedef struct where_args {
     vkd_number number;           /* in place of a */
 } where_args;
 
-static const vkd_param where_params_list[] = {VKD_TENSOR(where_args, condition),
-                                              VKD_TENSOR(where_args, a), VKD_TENSOR(where_args, b),
-                                              VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+static const vkd_param where_params_list[] = {
+    VKD_TENSOR(where_args, condition), VKD_TENSOR(where_args, a, self),
+    VKD_TENSOR(where_args, b, other), VKD_OUTPUT(where_args, y, out), VKD_PARAMS_END};
 static const vkd_param fill_params[] = {
-    VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition), VKD_NUMBER(where_args, number),
-    VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(where_args, b, self), VKD_TENSOR(where_args, condition, mask),
+    VKD_NUMBER(where_args, number, value), VKD_OUTPUT(where_args, y, out), VKD_PARAMS_END};
 
 static const vkd_param fill_tensor_params[] = {
-    VKD_TENSOR(where_args, b), VKD_TENSOR(where_args, condition), VKD_TENSOR(where_args, a),
-    VKD_OUTPUT(where_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(where_args, b, self), VKD_TENSOR(where_args, condition, mask),
+    VKD_TENSOR(where_args, a, value), VKD_OUTPUT(where_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_where(vkd_shaping *shaping, const void *arguments)
 {
@@ -91,17 +91,17 @@ typedef struct triangle_args {
     vkd_sym diagonal;
 } triangle_args;
 
-static const vkd_param triangle_params[] = {VKD_TENSOR(triangle_args, x),
+static const vkd_param triangle_params[] = {VKD_TENSOR(triangle_args, x, self),
                                             VKD_SYM(triangle_args, diagonal),
-                                            VKD_OUTPUT(triangle_args, y), VKD_PARAMS_END};
+                                            VKD_OUTPUT(triangle_args, y, out), VKD_PARAMS_END};
 
 static vkd_status shape_triangle(vkd_shaping *shaping, const void *arguments)
 {
     const triangle_args *args = arguments;
     const uint32_t rank = vkd_shape_of(shaping, args->x)->rank;
     if (rank < 2)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "a triangle of a tensor of rank %u, expected 2 at least", rank);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                 "has rank %u, expected 2 at least", rank);
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 

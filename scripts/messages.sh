@@ -8,7 +8,8 @@ list() {
 # Messages
 
 Every message, by the file that it comes from; made by `scripts/messages.sh`. `%s` and its like stand for names and numbers: of files,
-operators, nodes, arguments, shapes. Messages about operators get the operator's name and its node id in front.
+operators, nodes, arguments, shapes. Messages about operators get the operator's name and its node id in front, those about an argument which
+one, by its name in the schema: `operator 'aten.mm.default' (node 3): argument 1 (mat2) is 4x5, expected what 2x3 can be multiplied by`.
 
 | status | message |
 | --- | --- |
@@ -33,7 +34,7 @@ END
             call = ""
         }
         FNR == 1 { call = "" }
-        call == "" && /(vkd_fail|vkd_op_fail|vkd_shape_fail|vkd_log|run_fail|fail|complain)\(/ && !/^(static |vkd_status |run_exit |void )/ { call = $0 " "; if (/;[ ]*$/) finish(); next }
+        call == "" && /(vkd_fail|vkd_op_fail(_at|_value)?|vkd_shape_fail(_at|_value)?|vkd_log|run_fail|fail|complain)\(/ && !/^(static |vkd_status |run_exit |void )/ { call = $0 " "; if (/;[ ]*$/) finish(); next }
         call != "" { sub(/^ +/, ""); call = call $0 " "; if (/;[ ]*$/) finish() }
     '
 }

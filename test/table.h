@@ -206,9 +206,10 @@ void table_try(const table_device *on, vkd_random *random, const table_case *row
 
 /* Draws a case, spoils an argument of it (left out, added, of another kind, type, rank or size),
  * binds, shapes and lowers it for a device. Returns how that went, with a message in the context if
- * it was refused; whether the rest goes well, sanitizers say. */
+ * it was refused; whether the rest goes well, sanitizers say. what: the spoilt draw, for people. */
+enum { TABLE_SPOILT = 1024 };
 vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
-                       const table_case *row);
+                       const table_case *row, char what[TABLE_SPOILT]);
 
 /* What was met of a row: of its first tensor, types (bits by vkd_dtype) and ranks; of its own
  * dispatches, layouts (bits by vkd_layout) and kernels. */

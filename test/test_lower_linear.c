@@ -160,13 +160,13 @@ static void refuses_odd_layers(void **state)
     for (size_t i = 0; i < sizeof scales / sizeof *scales; i++) {
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &(linear_case){1, 10, 20, true, scales[i]});
-        lowering_fails(f, VKD_INVALID_MODEL, "the dequantize scale");
+        lowering_fails(f, VKD_INVALID_MODEL, "expected a positive and finite scale");
     }
     for (int real = 0; real < 2; real++) {
         const linear_case good = {2, 10, 20, real, 0.5}, deep = {1, 1, 65794, real, 0.5};
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &deep);
-        lowering_fails(f, VKD_UNSUPPORTED, "65794 products a sum");
+        lowering_fails(f, VKD_UNSUPPORTED, "makes sums of 65794 products");
 
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);
@@ -176,7 +176,8 @@ static void refuses_odd_layers(void **state)
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);
         f->m.values[f->m.inputs[0]].tensor.dims[1] = 21;
-        lowering_fails(f, VKD_INVALID_MODEL, "input 2x21 and weight i8 10x20 do not fit together");
+        lowering_fails(f, VKD_INVALID_MODEL,
+                       "is i8 10x20, expected i8 with rows as long as those of 2x21");
 
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);
@@ -189,7 +190,7 @@ static void refuses_odd_layers(void **state)
             vkd_model_tensor *tensor = &f->m.values[end ? f->m.inputs[0] : f->m.outputs[0]].tensor;
             tensor->rank = 3, tensor->dims[2] = tensor->dims[1], tensor->dims[1] = 1;
         }
-        lowering_fails(f, VKD_UNSUPPORTED, "rank 3: 2 is supported");
+        lowering_fails(f, VKD_UNSUPPORTED, "(x) has rank 3, expected 2");
 
         memset(&f->m, 0, sizeof f->m);
         linear(&f->m, &good);

@@ -102,8 +102,8 @@ static void broadcasts(void **state)
         {{{0}, {2, {3, 4}}, {1, {1}}}, {2, {3, 4}}, NULL},
         /* none is as good a size as any */
         {{{2, {0, 4}}, {2, {1, 4}}, {1, {1}}}, {2, {0, 4}}, NULL},
-        {{{2, {3, 4}}, {2, {4, 3}}, {0}}, {0}, "operands of 3x4 and 4x3 do not broadcast"},
-        {{{1, {3}}, {1, {0}}, {0}}, {0}, "operands of 3 and 0 do not broadcast"},
+        {{{2, {3, 4}}, {2, {4, 3}}, {0}}, {0}, "is 4x3, expected what broadcasts to 3x4"},
+        {{{1, {3}}, {1, {0}}, {0}}, {0}, "is 0, expected what broadcasts to 3"},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -126,15 +126,15 @@ static void broadcasts(void **state)
 static void dims_count_from_both_ends(void **state)
 {
     static const struct {
-        int64_t dim;
+        int32_t dim;
         uint32_t rank, resolved; /* resolved 99: refused */
     } cases[] = {{0, 4, 0},  {3, 4, 3},   {-1, 4, 3},         {-4, 4, 0},
                  {4, 4, 99}, {-5, 4, 99}, {0, 0, 0},          {-1, 0, 0},
-                 {1, 0, 99}, {-2, 0, 99}, {INT64_MIN, 4, 99}, {INT64_MAX, 4, 99}};
+                 {1, 0, 99}, {-2, 0, 99}, {INT32_MIN, 4, 99}, {INT32_MAX, 4, 99}};
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint32_t resolved = 99;
-        vkd_status status = vkd_shape_dim(by_hand(f), cases[i].dim, cases[i].rank, &resolved);
+        vkd_status status = vkd_shape_dim(by_hand(f), &cases[i].dim, cases[i].rank, &resolved);
         assert_int_equal(status, cases[i].resolved == 99 ? VKD_INVALID_MODEL : VKD_OK);
         assert_int_equal(resolved, cases[i].resolved);
     }
@@ -150,10 +150,10 @@ static void dims_are_listed(void **state)
     assert_true(out[0] && out[1] && out[2] && !out[3]);
     assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){2, {3, -1}}, 4, out),
                      VKD_INVALID_MODEL);
-    assert_says(f, "dim 3 is listed twice");
+    assert_says(f, "names dim 3 twice");
     assert_int_equal(vkd_shape_listed(by_hand(f), &(vkd_int_list){1, {4}}, 4, out),
                      VKD_INVALID_MODEL);
-    assert_says(f, "dim 4 is out of range for rank 4");
+    assert_says(f, "is 4, expected -4 to 3 for a tensor of rank 4");
 }
 
 /* The file's dims must come out; in a net with SymInts they are bounds. */
@@ -172,7 +172,7 @@ static void outputs_are_held_against_the_file(void **state)
         if (dynamic)
             assert_dims(f, y, &SHAPE(4, 5));
         else
-            assert_says(f, "value 0 is 4x6, expected 4x5");
+            assert_says(f, "is 4x6, expected 4x5");
         assert_int_equal(vkd_shape_set(shaping, y, 2, DIMS(4, 7)), VKD_INVALID_MODEL);
         assert_int_equal(vkd_shape_set(shaping, y, 1, DIMS(4)), VKD_INVALID_MODEL);
         assert_int_equal(vkd_shape_set(shaping, y, 9, DIMS(1, 1, 1, 1, 1, 1, 1, 1, 1)),
@@ -198,15 +198,15 @@ static void views(void **state)
         {{0}, 2, {1, -1}, {2, {1, 1}}, NULL},
         {{2, {0, 4}}, 2, {2, 0}, {2, {2, 0}}, NULL},
         {{2, {0, 4}}, 2, {-1, 4}, {2, {0, 4}}, NULL},
-        {{4, {1, 8, 5, 5}}, 2, {-1, -1}, {2, {8, 25}}, "size -1 of dim 1"},
-        {{4, {1, 8, 5, 5}}, 2, {-1, 7}, {2, {28, 7}}, "the output has 196 elements, the input 200"},
-        {{4, {1, 8, 5, 5}}, 2, {-1, 0}, {2, {0, 0}}, "the output has 0 elements, the input 200"},
-        {{4, {1, 8, 5, 5}}, 2, {8, -2}, {2, {8, 25}}, "size -2 of dim 1"},
+        {{4, {1, 8, 5, 5}}, 2, {-1, -1}, {2, {8, 25}}, "(size) has -1 for dim 1"},
+        {{4, {1, 8, 5, 5}}, 2, {-1, 7}, {2, {28, 7}}, "makes 196 elements, expected 200"},
+        {{4, {1, 8, 5, 5}}, 2, {-1, 0}, {2, {0, 0}}, "makes 0 elements, expected 200"},
+        {{4, {1, 8, 5, 5}}, 2, {8, -2}, {2, {8, 25}}, "(size) has -2 for dim 1"},
         {{1, {4}},
          4,
          {INT32_MAX, INT32_MAX, INT32_MAX, 4},
          {4, {1, 1, 1, 4}},
-         "size 2147483647 of dim 2"},
+         "(size) has 2147483647 for dim 2"},
         {{2, {0, 4}},
          4,
          {0, INT32_MAX, INT32_MAX, INT32_MAX},
@@ -243,9 +243,13 @@ static void concatenations(void **state)
         {{1, {0}}, {2, {3, 4}}, {2, {3, 4}}, 1, NULL},
         {{2, {3, 0}}, {2, {3, 4}}, {2, {3, 4}}, 1, NULL},
         {{1, {0}}, {1, {0}}, {1, {0}}, 0, NULL},
-        {{2, {3, 4}}, {2, {4, 4}}, {2, {3, 8}}, 1, "part 1, value 1, does not fit the first one"},
-        {{2, {3, 4}}, {3, {3, 4, 1}}, {2, {3, 8}}, 1, "part 1"},
-        {{2, {3, 4}}, {2, {3, 4}}, {2, {3, 8}}, 2, "dim 2 is out of range"},
+        {{2, {3, 4}},
+         {2, {4, 4}},
+         {2, {3, 8}},
+         1,
+         "argument 0 (tensors) has 4x4 at 1, expected what fits the first, 3x4"},
+        {{2, {3, 4}}, {3, {3, 4, 1}}, {2, {3, 8}}, 1, "has 3x4x1 at 1"},
+        {{2, {3, 4}}, {2, {3, 4}}, {2, {3, 8}}, 2, "argument 1 (dim) is 2, expected -2 to 1"},
     };
     fixture *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -318,7 +322,7 @@ static void inputs_may_be_smaller(void **state)
     assert_dims(f, y, &SHAPE(3, 0));
     assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = 5}}),
                      VKD_INVALID_MODEL);
-    assert_says(f, "the output has 20 elements, the input 24");
+    assert_says(f, "argument 1 (size) makes 20 elements, expected 24");
     assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = -2}}),
                      VKD_INVALID_MODEL);
     /* beyond y's bound */

@@ -5,21 +5,14 @@
 
 enum { MAX_WINDOW = 1 << 15 };
 
-static bool within(int32_t value, int32_t least) { return value >= least && value <= MAX_WINDOW; }
-
 /* Everything within bounds in which all arithmetic on it fits 32 bits. */
 static vkd_status check_window(vkd_shaping *shaping, const conv_args *args)
 {
-    for (int axis = 0; axis < 2; axis++)
-        if (!within(args->kernel[axis], 1) || !within(args->stride[axis], 1) ||
-            !within(args->padding[axis], 0) || !within(args->output_padding[axis], 0) ||
-            !within(args->dilation[axis], 1))
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "kernel %d, stride %d, padding %d, output padding %d or dilation "
-                                  "%d is out of range",
-                                  args->kernel[axis], args->stride[axis], args->padding[axis],
-                                  args->output_padding[axis], args->dilation[axis]);
-    return VKD_OK;
+    VKD_TRY(vkd_shape_pair(shaping, args->kernel, 1, MAX_WINDOW));
+    VKD_TRY(vkd_shape_pair(shaping, args->stride, 1, MAX_WINDOW));
+    VKD_TRY(vkd_shape_pair(shaping, args->padding, 0, MAX_WINDOW));
+    VKD_TRY(vkd_shape_pair(shaping, args->output_padding, 0, MAX_WINDOW));
+    return vkd_shape_pair(shaping, args->dilation, 1, MAX_WINDOW);
 }
 
 vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv_size_fn size,
@@ -28,16 +21,16 @@ vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     VKD_TRY(check_window(shaping, args));
     if (x->rank != 3 && x->rank != 4)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the input has rank %u, expected 3 or 4",
-                              x->rank);
+        return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, args->x,
+                                    "has rank %u, expected 3 or 4", x->rank);
     uint32_t dims[4] = {x->dims[0]}, image = x->rank - 2;
     dims[image - 1] = channels;
     for (uint32_t axis = 0; axis < 2; axis++) {
         int64_t out = size(args, (int)axis, x->dims[image + axis]);
         if (out < 1 || out > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "the window does not fit its input: %lld %s come out",
-                                  (long long)out, axis ? "columns" : "rows");
+            return vkd_shape_fail_value(shaping, VKD_INVALID_MODEL, args->x,
+                                        "leaves %lld %s under the window, expected 1 at least",
+                                        (long long)out, axis ? "columns" : "rows");
         dims[image + axis] = (uint32_t)out;
     }
     return vkd_shape_set(shaping, args->y, x->rank, dims);
@@ -47,9 +40,10 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
                                const vkd_tensor *y, conv2d_problem *out)
 {
     if (args->groups < 1 || x->c % (uint32_t)args->groups || y->c % (uint32_t)args->groups)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "%d groups do not divide %u input and %u output channels", args->groups,
-                           x->c, y->c);
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->groups,
+            "is %d, expected a number that divides %u input and %u output channels", args->groups,
+            x->c, y->c);
     *out = (conv2d_problem){
         .n = x->n,
         .in_c = x->c,
@@ -68,9 +62,9 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
         out->dilation[axis] = (uint32_t)args->dilation[axis];
     }
     if (conv2d_k(out) > VKD_MAX_K)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%llu products a sum: at most %d fit an int32 accumulator",
-                           (unsigned long long)conv2d_k(out), VKD_MAX_K);
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->weight,
+                                 "makes sums of %llu products, expected %d at most, for 32 bits",
+                                 (unsigned long long)conv2d_k(out), VKD_MAX_K);
     return VKD_OK;
 }
 
@@ -122,8 +116,9 @@ vkd_status vkd_conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, u
     vkd_arena *arena = lowering->graph->arena;
     const char *is = vkd_dims_text(arena, tensor->rank, tensor->dims),
                *expected = vkd_dims_text(arena, rank, dims);
-    return vkd_op_fail(lowering, VKD_INVALID_MODEL, "its weight is %s %s: i8 %s is needed",
-                       vkd_dtype_name(tensor->dtype), is ? is : "?", expected ? expected : "?");
+    return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, weight, "is %s %s, expected i8 %s",
+                             vkd_dtype_name(tensor->dtype), is ? is : "?",
+                             expected ? expected : "?");
 }
 
 vkd_status vkd_conv_args_weight_rows(vkd_lowering *lowering, uint32_t weight,

@@ -7,12 +7,15 @@
 
 /* The parameters up to the padding; what follows differs. */
 #define VKD_CONV_PARAMS                                                                            \
-    VKD_TENSOR(conv_args, x), VKD_FLOAT(conv_args, requantize.x_scale),                            \
-        VKD_INT(conv_args, requantize.x_zero), VKD_CONSTANT(conv_args, weight),                    \
-        VKD_CONSTANT(conv_args, requantize.weight_sums),                                           \
-        VKD_FINITE(conv_args, requantize.weight_scales), VKD_FLOAT(conv_args, requantize.y_scale), \
-        VKD_INT(conv_args, requantize.y_zero), VKD_OPTIONAL_FINITE(conv_args, requantize.bias),    \
-        VKD_INTS(conv_args, kernel, 2), VKD_INTS(conv_args, stride, 2),                            \
+    VKD_TENSOR(conv_args, x), VKD_FLOAT(conv_args, requantize.x_scale, input_scale),               \
+        VKD_INT(conv_args, requantize.x_zero, input_zero_point),                                   \
+        VKD_CONSTANT(conv_args, weight, weights),                                                  \
+        VKD_CONSTANT(conv_args, requantize.weight_sums, weight_sums),                              \
+        VKD_FINITE(conv_args, requantize.weight_scales, weight_scales),                            \
+        VKD_FLOAT(conv_args, requantize.y_scale, output_scale),                                    \
+        VKD_INT(conv_args, requantize.y_zero, output_zero_point),                                  \
+        VKD_OPTIONAL_FINITE(conv_args, requantize.bias, bias),                                     \
+        VKD_INTS(conv_args, kernel, 2, kernel_size), VKD_INTS(conv_args, stride, 2),               \
         VKD_INTS(conv_args, padding, 2)
 
 /* Output size along an axis (0: h, 1: w) for an input of so many pixels; below 1 if the window does

@@ -7,8 +7,8 @@ static const vkd_param conv2d_params[] = {
     VKD_CONV_PARAMS,
     VKD_INTS(conv_args, dilation, 2),
     VKD_INT(conv_args, groups),
-    VKD_STRING(conv_args, requantize.activation),
-    VKD_OUTPUT(conv_args, y),
+    VKD_STRING(conv_args, requantize.activation, activation),
+    VKD_OUTPUT(conv_args, y, out),
     VKD_FUSED(conv_args, fused.residual),
     VKD_PARAMS_END,
 };
@@ -25,9 +25,9 @@ static vkd_status weight_taps(vkd_lowering *lowering, uint32_t value, const conv
                               vkd_weights *out)
 {
     if (!conv2d_is_depthwise(p))
-        return vkd_op_fail(
-            lowering, VKD_UNSUPPORTED,
-            "%u groups for %u input and %u output channels: one channel a group is supported",
+        return vkd_op_fail_value(
+            lowering, VKD_UNSUPPORTED, value,
+            "is for %u groups of %u input and %u output channels, expected one channel a group",
             p->groups, p->in_c, p->out_c);
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, value);
     uint32_t padded = (uint32_t)vkd_align_up(p->out_c, 4);

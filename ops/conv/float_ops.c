@@ -16,28 +16,29 @@ typedef struct conv_float_args {
 } conv_float_args;
 
 #define CONV_FLOAT_PARAMS                                                                          \
-    VKD_TENSOR(conv_float_args, x), VKD_TENSOR(conv_float_args, weight),                           \
+    VKD_TENSOR(conv_float_args, x, input), VKD_TENSOR(conv_float_args, weight),                    \
         VKD_OPTIONAL_TENSOR(conv_float_args, bias), VKD_INT_LIST(conv_float_args, stride),         \
         VKD_INT_LIST(conv_float_args, padding), VKD_INT_LIST(conv_float_args, dilation),           \
         VKD_BOOL(conv_float_args, transposed), VKD_INT_LIST(conv_float_args, output_padding),      \
         VKD_INT(conv_float_args, groups)
 
-static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_float_args, y),
+static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_float_args, y, out),
                                          VKD_PARAMS_END};
-static const vkd_param clamp_params[] = {
-    CONV_FLOAT_PARAMS, VKD_OPTIONAL_NUMBER(conv_float_args, low),
-    VKD_OPTIONAL_NUMBER(conv_float_args, high), VKD_OUTPUT(conv_float_args, y), VKD_PARAMS_END};
+static const vkd_param clamp_params[] = {CONV_FLOAT_PARAMS,
+                                         VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
+                                         VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max),
+                                         VKD_OUTPUT(conv_float_args, y, out), VKD_PARAMS_END};
 /* Of one dimension, never transposed. */
-static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x),
+static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x, input),
                                         VKD_TENSOR(conv_float_args, weight),
                                         VKD_OPTIONAL_TENSOR(conv_float_args, bias),
                                         VKD_INT_LIST(conv_float_args, stride),
                                         VKD_INT_LIST(conv_float_args, padding),
                                         VKD_INT_LIST(conv_float_args, dilation),
                                         VKD_INT(conv_float_args, groups),
-                                        VKD_OPTIONAL_NUMBER(conv_float_args, low),
-                                        VKD_OPTIONAL_NUMBER(conv_float_args, high),
-                                        VKD_OUTPUT(conv_float_args, y),
+                                        VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
+                                        VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max),
+                                        VKD_OUTPUT(conv_float_args, y, out),
                                         VKD_PARAMS_END};
 static const conv_float_args unbounded = {.bias = VKD_NO_VALUE};
 
@@ -53,25 +54,25 @@ static int32_t item(const vkd_int_list *list, uint32_t from_last, int32_t otherw
     return list->items[list->count == 1 ? 0 : list->count - 1 - from_last];
 }
 
-static vkd_status check_list(vkd_shaping *shaping, const char *name, const vkd_int_list *list,
-                             uint32_t dims, int32_t least)
+static vkd_status check_list(vkd_shaping *shaping, const vkd_int_list *list, uint32_t dims,
+                             int32_t least)
 {
     if (list->count > 1 && list->count != dims)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the %s has %zu numbers for %u dimensions", name, list->count, dims);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, list, "has %zu numbers, expected %u",
+                                 list->count, dims);
     for (size_t i = 0; i < list->count; i++)
         if (list->items[i] < least || list->items[i] > MAX_WINDOW)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "the %s is %d: %d to %d is possible",
-                                  name, list->items[i], least, MAX_WINDOW);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, list, "has %d, expected %d to %d",
+                                     list->items[i], least, MAX_WINDOW);
     return VKD_OK;
 }
 
 static vkd_status check_lists(vkd_shaping *shaping, const conv_float_args *args, uint32_t dims)
 {
-    VKD_TRY(check_list(shaping, "stride", &args->stride, dims, 1));
-    VKD_TRY(check_list(shaping, "padding", &args->padding, dims, 0));
-    VKD_TRY(check_list(shaping, "dilation", &args->dilation, dims, 1));
-    return check_list(shaping, "output padding", &args->output_padding, dims, 0);
+    VKD_TRY(check_list(shaping, &args->stride, dims, 1));
+    VKD_TRY(check_list(shaping, &args->padding, dims, 0));
+    VKD_TRY(check_list(shaping, &args->dilation, dims, 1));
+    return check_list(shaping, &args->output_padding, dims, 0);
 }
 
 static vkd_status check_operands(vkd_shaping *shaping, const conv_float_args *args,
@@ -80,29 +81,29 @@ static vkd_status check_operands(vkd_shaping *shaping, const conv_float_args *ar
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
                            *w = vkd_shape_of(shaping, args->weight);
     if (x->rank != w->rank || (x->rank != 3 && x->rank != 4))
-        return vkd_shape_fail(
-            shaping, VKD_UNSUPPORTED,
-            "the input has rank %u and its weight rank %u: both of 3 or of 4 are supported",
-            x->rank, w->rank);
+        return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, &args->weight,
+                                 "has rank %u, expected the input's, %u, and that 3 or 4", w->rank,
+                                 x->rank);
     const int32_t groups = args->groups;
     const uint64_t in_c = args->transposed ? w->dims[0] : (uint64_t)w->dims[1] * (uint32_t)groups;
     const uint64_t out_c = args->transposed ? (uint64_t)w->dims[1] * (uint32_t)groups : w->dims[0];
     if (groups < 1 || in_c != x->dims[1] || in_c % (uint32_t)groups || out_c % (uint32_t)groups ||
         !in_c || out_c > INT32_MAX) {
         char of_x[VKD_DIMS_TEXT], of_w[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "an input of %s does not fit a weight of %s in %d groups",
-                              vkd_dims_format(x->rank, x->dims, of_x),
-                              vkd_dims_format(w->rank, w->dims, of_w), groups);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->weight,
+                                 "is %s, expected what fits an input of %s in %d groups",
+                                 vkd_dims_format(w->rank, w->dims, of_w),
+                                 vkd_dims_format(x->rank, x->dims, of_x), groups);
     }
     *out_channels = (uint32_t)out_c;
     if (args->bias == VKD_NO_VALUE)
         return VKD_OK;
     const vkd_model_tensor *bias = vkd_shape_of(shaping, args->bias);
+    char of_bias[VKD_DIMS_TEXT];
     if (bias->rank != 1 || bias->dims[0] != out_c)
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "the bias is no vector of %u numbers, one an output channel",
-                              (uint32_t)out_c);
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->bias,
+                                 "is %s, expected %u, one an output channel",
+                                 vkd_dims_format(bias->rank, bias->dims, of_bias), (uint32_t)out_c);
     return VKD_OK;
 }
 
@@ -128,14 +129,15 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     VKD_TRY(check_lists(shaping, args, x->rank - 2));
     for (uint32_t d = 2; d < x->rank; d++) {
         if (!x->dims[d] || w->dims[d] < 1 || w->dims[d] > MAX_WINDOW)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "%u pixels under a window of %u: 1 to %d is possible", x->dims[d],
-                                  w->dims[d], MAX_WINDOW);
+            return vkd_shape_fail_at(
+                shaping, VKD_INVALID_MODEL, &args->weight,
+                "is a window of %u for %u pixels, expected 1 to %d for 1 at least", w->dims[d],
+                x->dims[d], MAX_WINDOW);
         int64_t out = out_size(args, x->rank - 1 - d, x->dims[d], w->dims[d]);
         if (out < 1 || out > INT32_MAX)
-            return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                                  "the window does not fit its input: %lld pixels come out",
-                                  (long long)out);
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->x,
+                                     "leaves %lld pixels under the window, expected 1 at least",
+                                     (long long)out);
         dims[d] = (uint32_t)out;
     }
     return vkd_shape_set(shaping, args->y, x->rank, dims);
@@ -186,15 +188,14 @@ static vkd_status check_types(vkd_lowering *lowering, const conv_float_args *arg
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
     const uint32_t others[] = {args->weight, args->y, args->bias};
     if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "the input has dtype %s: f32 and f16 are supported",
-                           vkd_dtype_name(dtype));
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
+                                 "has dtype %s, expected f32 or f16", vkd_dtype_name(dtype));
     for (size_t i = 0; i < 3; i++)
         if (others[i] != VKD_NO_VALUE && vkd_value_tensor(lowering, others[i])->dtype != dtype)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                               "value %u has dtype %s, expected the input's, %s", others[i],
-                               vkd_dtype_name(vkd_value_tensor(lowering, others[i])->dtype),
-                               vkd_dtype_name(dtype));
+            return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, others[i],
+                                     "has dtype %s, expected the input's, %s",
+                                     vkd_dtype_name(vkd_value_tensor(lowering, others[i])->dtype),
+                                     vkd_dtype_name(dtype));
     return VKD_OK;
 }
 

@@ -10,8 +10,8 @@ static const vkd_param transposed_params[] = {
     VKD_INTS(conv_args, output_padding, 2),
     VKD_INTS(conv_args, dilation, 2),
     VKD_INT(conv_args, groups),
-    VKD_STRING(conv_args, requantize.activation),
-    VKD_OUTPUT(conv_args, y),
+    VKD_STRING(conv_args, requantize.activation, activation),
+    VKD_OUTPUT(conv_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -172,8 +172,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_conv_args_begin(lowering, args, &conv));
     const conv2d_problem *p = &conv.problem;
     if (p->dilation[0] != 1 || p->dilation[1] != 1)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "dilation %ux%u: only 1 is supported",
-                           p->dilation[0], p->dilation[1]);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, args->dilation, "is %ux%u, expected 1",
+                              p->dilation[0], p->dilation[1]);
     VKD_TRY(vkd_conv_args_weight_rows(lowering, args->weight, p, &conv.weights));
     return emit(lowering, &conv);
 }

@@ -14,16 +14,16 @@
 
 static const vkd_param linear_parameters[] = {
     VKD_TENSOR(linear_args, x),
-    VKD_FLOAT(linear_args, requantize.x_scale),
-    VKD_INT(linear_args, requantize.x_zero),
-    VKD_CONSTANT(linear_args, weight),
-    VKD_CONSTANT(linear_args, requantize.weight_sums),
-    VKD_FINITE(linear_args, requantize.weight_scales),
-    VKD_FLOAT(linear_args, requantize.y_scale),
-    VKD_INT(linear_args, requantize.y_zero),
-    VKD_OPTIONAL_FINITE(linear_args, requantize.bias),
-    VKD_STRING(linear_args, requantize.activation),
-    VKD_OUTPUT(linear_args, y),
+    VKD_FLOAT(linear_args, requantize.x_scale, input_scale),
+    VKD_INT(linear_args, requantize.x_zero, input_zero_point),
+    VKD_CONSTANT(linear_args, weight, weights),
+    VKD_CONSTANT(linear_args, requantize.weight_sums, weight_sums),
+    VKD_FINITE(linear_args, requantize.weight_scales, weight_scales),
+    VKD_FLOAT(linear_args, requantize.y_scale, output_scale),
+    VKD_INT(linear_args, requantize.y_zero, output_zero_point),
+    VKD_OPTIONAL_FINITE(linear_args, requantize.bias, bias),
+    VKD_STRING(linear_args, requantize.activation, activation),
+    VKD_OUTPUT(linear_args, y, out),
     VKD_PARAMS_END,
 };
 
@@ -35,10 +35,11 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     if (x->rank < 1 || weight->dtype != VKD_DTYPE_INT8 || weight->rank != 2 ||
         weight->dims[1] != vkd_align_up(x->dims[x->rank - 1], 4)) {
         char is[VKD_DIMS_TEXT], weights[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "input %s and weight %s %s do not fit together",
-                              vkd_dims_format(x->rank, x->dims, is), vkd_dtype_name(weight->dtype),
-                              vkd_dims_format(weight->rank, weight->dims, weights));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->weight,
+                                 "is %s %s, expected i8 with rows as long as those of %s",
+                                 vkd_dtype_name(weight->dtype),
+                                 vkd_dims_format(weight->rank, weight->dims, weights),
+                                 vkd_dims_format(x->rank, x->dims, is));
     }
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, x->rank * sizeof *dims);
@@ -50,14 +51,13 @@ static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
 {
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
     if (x->rank != 2)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "the input has rank %u: 2 is supported",
-                           x->rank);
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x, "has rank %u, expected 2",
+                              x->rank);
     if (x->dims[1] > VKD_MAX_K)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "%u products a sum: at most %d fit an int32 accumulator", x->dims[1],
-                           VKD_MAX_K);
-    return args->real ? vkd_check_qparams(lowering, "dequantize", args->real_scale, args->real_zero)
-                      : VKD_OK;
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x,
+                              "makes sums of %u products, expected %d at most, for 32 bits",
+                              x->dims[1], VKD_MAX_K);
+    return args->real ? vkd_check_qparams(lowering, &args->real_scale, &args->real_zero) : VKD_OK;
 }
 
 /* ---------------------------------------------------------------------- the kernel for few rows */

@@ -149,27 +149,11 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
     return vkd_op_add_node(lowering, &node, a->tensor, y);
 }
 
-static vkd_status check_types(vkd_lowering *lowering, const vkd_matmul *product)
-{
-    const vkd_view *operands[] = {&product->a, &product->b, &product->c};
-    for (size_t i = 0; i < 3; i++) {
-        vkd_tensor_id id = operands[i]->tensor;
-        vkd_dtype dtype =
-            id == VKD_NO_TENSOR ? VKD_DTYPE_FLOAT32 : lowering->graph->tensors[id].dtype;
-        if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16)
-            return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                               "operand %zu has dtype %s: f32 and f16 are supported", i,
-                               vkd_dtype_name(dtype));
-    }
-    return VKD_OK;
-}
-
 vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t value)
 {
     const vkd_dtype dtype = vkd_value_tensor(lowering, value)->dtype;
     uint32_t form = form_of(&product->b);
     vkd_tensor_id b = product->b.tensor, y, sums;
-    VKD_TRY(check_types(lowering, product));
     if (is_constant(lowering, product->weight)) {
         form = VKD_B_PACKED;
         VKD_TRY(pack_weight(lowering, product->weight, &b));
@@ -198,27 +182,28 @@ typedef struct matmul_args {
 
 static const matmul_args plain = {.c = VKD_NO_VALUE, .alpha = 1};
 
-static const vkd_param mm_params[] = {VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b),
-                                      VKD_OUTPUT(matmul_args, y), VKD_PARAMS_END};
-static const vkd_param addmm_params[] = {VKD_TENSOR(matmul_args, c),
-                                         VKD_TENSOR(matmul_args, a),
-                                         VKD_TENSOR(matmul_args, b),
+static const vkd_param mm_params[] = {VKD_TENSOR(matmul_args, a, self),
+                                      VKD_TENSOR(matmul_args, b, mat2),
+                                      VKD_OUTPUT(matmul_args, y, out), VKD_PARAMS_END};
+static const vkd_param addmm_params[] = {VKD_TENSOR(matmul_args, c, self),
+                                         VKD_TENSOR(matmul_args, a, mat1),
+                                         VKD_TENSOR(matmul_args, b, mat2),
                                          VKD_FLOAT(matmul_args, beta),
                                          VKD_FLOAT(matmul_args, alpha),
-                                         VKD_OUTPUT(matmul_args, y),
+                                         VKD_OUTPUT(matmul_args, y, out),
                                          VKD_PARAMS_END};
-static const vkd_param linear_params[] = {VKD_TENSOR(matmul_args, a), VKD_TENSOR(matmul_args, b),
-                                          VKD_OPTIONAL_TENSOR(matmul_args, c),
-                                          VKD_OUTPUT(matmul_args, y), VKD_PARAMS_END};
+static const vkd_param linear_params[] = {
+    VKD_TENSOR(matmul_args, a, input), VKD_TENSOR(matmul_args, b, weight),
+    VKD_OPTIONAL_TENSOR(matmul_args, c, bias), VKD_OUTPUT(matmul_args, y, out), VKD_PARAMS_END};
 static const matmul_args linear = {.c = VKD_NO_VALUE, .alpha = 1, .beta = 1};
 
-static vkd_status fail_shapes(vkd_shaping *shaping, const vkd_model_tensor *a,
-                              const vkd_model_tensor *b)
+static vkd_status fail_shapes(vkd_shaping *shaping, const matmul_args *args)
 {
+    const vkd_model_tensor *a = vkd_shape_of(shaping, args->a), *b = vkd_shape_of(shaping, args->b);
     char left[VKD_DIMS_TEXT], right[VKD_DIMS_TEXT];
-    return vkd_shape_fail(shaping, VKD_INVALID_MODEL, "%s and %s cannot be multiplied",
-                          vkd_dims_format(a->rank, a->dims, left),
-                          vkd_dims_format(b->rank, b->dims, right));
+    return vkd_shape_fail_value(
+        shaping, VKD_INVALID_MODEL, args->b, "is %s, expected what %s can be multiplied by",
+        vkd_dims_format(b->rank, b->dims, right), vkd_dims_format(a->rank, a->dims, left));
 }
 
 static vkd_status shape_mm(vkd_shaping *shaping, const void *arguments)
@@ -228,7 +213,7 @@ static vkd_status shape_mm(vkd_shaping *shaping, const void *arguments)
     const uint32_t rank = (uint32_t)shaping->call->row->code;
     if (a->rank != rank || b->rank != rank || a->dims[rank - 1] != b->dims[rank - 2] ||
         (rank == 3 && a->dims[0] != b->dims[0]))
-        return fail_shapes(shaping, a, b);
+        return fail_shapes(shaping, args);
     const uint32_t dims[] = {a->dims[0], a->dims[1], b->dims[2]},
                    matrix[] = {a->dims[0], b->dims[1]};
     return vkd_shape_set(shaping, args->y, rank, rank == 3 ? dims : matrix);
@@ -241,7 +226,7 @@ static vkd_status shape_linear(vkd_shaping *shaping, const void *arguments)
                            *weight = vkd_shape_of(shaping, args->b);
     uint32_t dims[VKD_MAX_RANK];
     if (!x->rank || weight->rank != 2 || weight->dims[1] != x->dims[x->rank - 1])
-        return fail_shapes(shaping, x, weight);
+        return fail_shapes(shaping, args);
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = weight->dims[0];
     return vkd_shape_set(shaping, args->y, x->rank, dims);
@@ -269,9 +254,12 @@ static vkd_status view_c(vkd_lowering *lowering, const matmul_args *args, const 
     bool fits = out->rank <= 3;
     for (uint32_t d = 0; fits && d < out->rank; d++)
         fits = out->dims[d] == 1 || out->dims[d] == dims[3 - out->rank + d];
-    if (!fits)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "value %u does not broadcast to the result",
-                           args->c);
+    if (!fits) {
+        char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
+        return vkd_op_fail_value(
+            lowering, VKD_INVALID_MODEL, args->c, "is %s, expected what broadcasts to %s",
+            vkd_dims_format(out->rank, out->dims, is), vkd_dims_format(3, dims, expected));
+    }
     vkd_view_broadcast(out, 3, dims);
     return VKD_OK;
 }
@@ -280,6 +268,7 @@ static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
 {
     const matmul_args *args = arguments;
     vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = args->alpha, .beta = args->beta};
+    VKD_TRY(vkd_op_check_floats(lowering, (const uint32_t[]){args->a, args->b, args->c}, 3));
     VKD_TRY(vkd_op_view(lowering, args->a, &product.a));
     VKD_TRY(vkd_op_view(lowering, args->b, &product.b));
     product.a = batched(product.a);
@@ -380,6 +369,7 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
 static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
 {
     const matmul_args *args = arguments;
+    VKD_TRY(vkd_op_check_floats(lowering, (const uint32_t[]){args->a, args->b, args->c}, 3));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->a),
                            *weight = vkd_value_tensor(lowering, args->b);
     const uint32_t k = weight->dims[1], n = weight->dims[0],

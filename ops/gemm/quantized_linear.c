@@ -86,33 +86,34 @@ typedef struct qlinear_args {
 typedef enum qlinear_code { INT8PACK, QCS4W, Q4GSW, DQ8CA_Q4GSW, Q8TA_Q8CSW, Q8CSW } qlinear_code;
 
 static const vkd_param plain_params[] = {
-    VKD_TENSOR(qlinear_args, x), VKD_CONSTANT(qlinear_args, weight),
-    VKD_FINITE(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
+    VKD_TENSOR(qlinear_args, x, self), VKD_CONSTANT(qlinear_args, weight),
+    VKD_FINITE(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y, out), VKD_PARAMS_END};
 static const vkd_param biased_params[] = {
-    VKD_TENSOR(qlinear_args, x),      VKD_CONSTANT(qlinear_args, weight),
-    VKD_FINITE(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-    VKD_OUTPUT(qlinear_args, y),      VKD_PARAMS_END};
-static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x),
-                                         VKD_CONSTANT(qlinear_args, weight),
-                                         VKD_FINITE(qlinear_args, scales),
-                                         VKD_INT(qlinear_args, group),
+    VKD_TENSOR(qlinear_args, x, input), VKD_CONSTANT(qlinear_args, weight),
+    VKD_FINITE(qlinear_args, scales),   VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
+    VKD_OUTPUT(qlinear_args, y, out),   VKD_PARAMS_END};
+static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x, self),
+                                         VKD_CONSTANT(qlinear_args, weight, weights),
+                                         VKD_FINITE(qlinear_args, scales, weight_scales),
+                                         VKD_INT(qlinear_args, group, group_size),
                                          VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                         VKD_OUTPUT(qlinear_args, y),
+                                         VKD_OUTPUT(qlinear_args, y, out),
                                          VKD_PARAMS_END};
 static const vkd_param dynamic_params[] = {
-    VKD_TENSOR(qlinear_args, x), VKD_TENSOR(qlinear_args, x_scales),
-    VKD_TENSOR(qlinear_args, x_zeros), VKD_CONSTANT(qlinear_args, weight),
+    VKD_TENSOR(qlinear_args, x, input), VKD_TENSOR(qlinear_args, x_scales, input_scales),
+    VKD_TENSOR(qlinear_args, x_zeros, input_zp), VKD_CONSTANT(qlinear_args, weight, weights),
     /* x loses its zero point before it is multiplied */
-    VKD_IGNORED("weight_sums"), VKD_FINITE(qlinear_args, scales), VKD_INT(qlinear_args, group),
-    VKD_OPTIONAL_CONSTANT(qlinear_args, bias), VKD_OUTPUT(qlinear_args, y), VKD_PARAMS_END};
+    VKD_IGNORED("weight_sums"), VKD_FINITE(qlinear_args, scales, weight_scales),
+    VKD_INT(qlinear_args, group, group_size), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
+    VKD_OUTPUT(qlinear_args, y, out), VKD_PARAMS_END};
 static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
-                                          VKD_FLOAT(qlinear_args, x_scale),
-                                          VKD_INT(qlinear_args, x_zero),
-                                          VKD_CONSTANT(qlinear_args, weight),
+                                          VKD_FLOAT(qlinear_args, x_scale, input_scale),
+                                          VKD_INT(qlinear_args, x_zero, input_zero_point),
+                                          VKD_CONSTANT(qlinear_args, weight, weights),
                                           VKD_IGNORED("weight_sums"),
-                                          VKD_FINITE(qlinear_args, scales),
+                                          VKD_FINITE(qlinear_args, scales, weight_scales),
                                           VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                          VKD_OUTPUT(qlinear_args, y),
+                                          VKD_OUTPUT(qlinear_args, y, out),
                                           VKD_PARAMS_END};
 static const qlinear_args defaults = {
     .x_scales = VKD_NO_VALUE, .x_zeros = VKD_NO_VALUE, .bias = VKD_NO_VALUE};
@@ -136,17 +137,18 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     if (!k || weight->rank != 2 || !bytes || weight->dims[1] < least ||
         weight->dims[1] > vkd_align_up(least, 4)) {
         char is[VKD_DIMS_TEXT], weights[VKD_DIMS_TEXT];
-        return vkd_shape_fail(shaping, VKD_INVALID_MODEL,
-                              "input %s and weight %s %s do not fit together",
-                              vkd_dims_format(x->rank, x->dims, is), vkd_dtype_name(weight->dtype),
-                              vkd_dims_format(weight->rank, weight->dims, weights));
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->weight,
+                                 "is %s %s, expected what fits an input of %s",
+                                 vkd_dtype_name(weight->dtype),
+                                 vkd_dims_format(weight->rank, weight->dims, weights),
+                                 vkd_dims_format(x->rank, x->dims, is));
     }
     const uint32_t step = form == BYTES ? 4 : 8;
     if (args->group < 0 ||
         (args->group && ((uint32_t)args->group % step || k % (uint32_t)args->group)))
-        return vkd_shape_fail(shaping, VKD_UNSUPPORTED,
-                              "groups of %d of %u: a multiple of %u that divides them is needed",
-                              args->group, k, step);
+        return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, &args->group,
+                                 "is %d, expected a divisor of %u that is a multiple of %u",
+                                 args->group, k, step);
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = weight->dims[0];
@@ -163,17 +165,19 @@ static vkd_status check_channels(vkd_lowering *lowering, const qlinear_args *arg
     *row = groups ? (uint32_t)(count / groups) : 0;
     bool real = vkd_is_float(scales->dtype);
     if (!real || *row < n || count % groups)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL,
-                           "%llu scales of %s for %u groups of %u columns",
-                           (unsigned long long)count, vkd_dtype_name(scales->dtype), groups, n);
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->scales,
+            "has %llu of dtype %s, expected f32 or f16 for %u groups of %u columns",
+            (unsigned long long)count, vkd_dtype_name(scales->dtype), groups, n);
     if (args->bias == VKD_NO_VALUE)
         return VKD_OK;
     const vkd_model_tensor *bias = vkd_value_tensor(lowering, args->bias);
     if ((bias->dtype != VKD_DTYPE_FLOAT32 && bias->dtype != VKD_DTYPE_FLOAT16) ||
         vkd_dims_count(bias->rank, bias->dims) < n)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "a bias of %llu %s for %u columns",
-                           (unsigned long long)vkd_dims_count(bias->rank, bias->dims),
-                           vkd_dtype_name(bias->dtype), n);
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->bias,
+                              "has %llu of dtype %s, expected f32 or f16 for %u columns",
+                              (unsigned long long)vkd_dims_count(bias->rank, bias->dims),
+                              vkd_dtype_name(bias->dtype), n);
     return VKD_OK;
 }
 
@@ -215,12 +219,16 @@ static vkd_status add_pairs(vkd_lowering *lowering, const qlinear_args *args, ui
 {
     const vkd_model_tensor *scale = vkd_value_tensor(lowering, args->x_scales),
                            *zero = vkd_value_tensor(lowering, args->x_zeros);
-    const uint32_t dims[] = {rows, 2};
+    const uint32_t dims[] = {rows, 2}, values[] = {args->x_scales, args->x_zeros};
     vkd_tensor_id scales, zeros;
-    if (vkd_dims_count(scale->rank, scale->dims) != rows ||
-        vkd_dims_count(zero->rank, zero->dims) != rows)
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "%llu scales for %u rows",
-                           (unsigned long long)vkd_dims_count(scale->rank, scale->dims), rows);
+    for (size_t i = 0; i < 2; i++) {
+        const vkd_model_tensor *of_rows = i ? zero : scale;
+        const uint64_t count = vkd_dims_count(of_rows->rank, of_rows->dims);
+        if (count != rows)
+            return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, values[i],
+                                     "has %llu, expected one for each of %u rows",
+                                     (unsigned long long)count, rows);
+    }
     VKD_TRY(vkd_op_input(lowering, args->x_scales, scale->dtype, VKD_ROWS, &scales));
     VKD_TRY(vkd_op_input(lowering, args->x_zeros, zero->dtype, VKD_ROWS, &zeros));
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
@@ -310,12 +318,13 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
     bool real = vkd_is_float(x->dtype);
     if (!real && !(code == Q8TA_Q8CSW && x->dtype == VKD_DTYPE_INT8))
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED,
-                           "the input has dtype %s: f32 and f16 are supported",
-                           vkd_dtype_name(x->dtype));
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x,
+                              "has dtype %s, expected f32 or f16", vkd_dtype_name(x->dtype));
     if (code == Q8TA_Q8CSW && (!(args->x_scale > 0) || !isfinite(args->x_scale) || k > MAX_K))
-        return vkd_op_fail(lowering, VKD_INVALID_MODEL, "an input scale of %g, %u products a sum",
-                           (double)args->x_scale, k);
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->x_scale,
+            "is %g for sums of %u products, expected a positive number, and %d products at most",
+            (double)args->x_scale, k, MAX_K);
     qlinear_params params = {
         .m = (uint32_t)vkd_dims_count(x->rank - 1, x->dims),
         .n = weight->dims[0],
@@ -351,35 +360,40 @@ typedef struct nibble_args {
     bool low_first;
 } nibble_args;
 
-static const vkd_param embedding_params[] = {VKD_TENSOR(nibble_args, table),
-                                             VKD_TENSOR(nibble_args, scales),
-                                             VKD_INT(nibble_args, group),
-                                             VKD_TENSOR(nibble_args, index),
-                                             VKD_BOOL(nibble_args, low_first),
-                                             VKD_OUTPUT(nibble_args, y),
+static const vkd_param embedding_params[] = {VKD_TENSOR(nibble_args, table, weight),
+                                             VKD_TENSOR(nibble_args, scales, weight_scales),
+                                             VKD_INT(nibble_args, group, group_size),
+                                             VKD_TENSOR(nibble_args, index, indices),
+                                             VKD_BOOL(nibble_args, low_first, is_linear_weight),
+                                             VKD_OUTPUT(nibble_args, y, out),
                                              VKD_PARAMS_END};
-static const vkd_param embedding_4bit_params[] = {VKD_TENSOR(nibble_args, table),
-                                                  VKD_TENSOR(nibble_args, scales),
-                                                  VKD_OPTIONAL_TENSOR(nibble_args, zeros),
-                                                  VKD_IGNORED("quant_min"),
-                                                  VKD_IGNORED("quant_max"),
-                                                  VKD_TENSOR(nibble_args, index),
-                                                  VKD_IGNORED("dtype"),
-                                                  VKD_OUTPUT(nibble_args, y),
-                                                  VKD_PARAMS_END};
-static const vkd_param backward_params[] = {
-    VKD_TENSOR(nibble_args, index), VKD_TENSOR(nibble_args, table), VKD_TENSOR(nibble_args, scales),
-    VKD_INT(nibble_args, group),    VKD_OUTPUT(nibble_args, y),     VKD_PARAMS_END};
+static const vkd_param embedding_4bit_params[] = {
+    VKD_TENSOR(nibble_args, table, weight),
+    VKD_TENSOR(nibble_args, scales, weight_scales),
+    VKD_OPTIONAL_TENSOR(nibble_args, zeros, weight_zero_points),
+    VKD_IGNORED("quant_min"),
+    VKD_IGNORED("quant_max"),
+    VKD_TENSOR(nibble_args, index, indices),
+    VKD_IGNORED("dtype"),
+    VKD_OUTPUT(nibble_args, y, out),
+    VKD_PARAMS_END};
+static const vkd_param backward_params[] = {VKD_TENSOR(nibble_args, index, d_out),
+                                            VKD_TENSOR(nibble_args, table, weights),
+                                            VKD_TENSOR(nibble_args, scales, weight_scales),
+                                            VKD_INT(nibble_args, group, group_size),
+                                            VKD_OUTPUT(nibble_args, y, out),
+                                            VKD_PARAMS_END};
 static const nibble_args no_zeros = {.zeros = VKD_NO_VALUE};
 
-static vkd_status fail_table(vkd_shaping *shaping, const vkd_model_tensor *table,
-                             const vkd_model_tensor *scales)
+static vkd_status fail_table(vkd_shaping *shaping, const nibble_args *args)
 {
+    const vkd_model_tensor *table = vkd_shape_of(shaping, args->table),
+                           *scales = vkd_shape_of(shaping, args->scales);
     char rows[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
-    return vkd_shape_fail(
-        shaping, VKD_INVALID_MODEL, "a table of %s %s and scales of %s do not fit together",
-        vkd_dtype_name(table->dtype), vkd_dims_format(table->rank, table->dims, rows),
-        vkd_dims_format(scales->rank, scales->dims, by));
+    return vkd_shape_fail_at(
+        shaping, VKD_INVALID_MODEL, &args->scales, "is %s, expected what fits a table of %s %s",
+        vkd_dims_format(scales->rank, scales->dims, by), vkd_dtype_name(table->dtype),
+        vkd_dims_format(table->rank, table->dims, rows));
 }
 
 static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
@@ -393,7 +407,7 @@ static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
                 table->dims[0] > 0;
     uint32_t groups = fits && scales->rank == 2 ? scales->dims[1] : 1;
     if (!fits || !groups || table->dims[1] * 2 % groups)
-        return fail_table(shaping, table, scales);
+        return fail_table(shaping, args);
     uint32_t dims[VKD_MAX_RANK + 1];
     memcpy(dims, index->dims, sizeof index->dims);
     dims[index->rank] = table->dims[1] * 2;
@@ -454,8 +468,8 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
                      .high_first = !args->low_first};
     vkd_tensor_id y;
     if (vkd_value_tensor(lowering, args->index)->dtype != VKD_DTYPE_INT32)
-        return vkd_op_fail(lowering, VKD_UNSUPPORTED, "indices of dtype %s: i32 is supported",
-                           vkd_dtype_name(vkd_value_tensor(lowering, args->index)->dtype));
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->index, "has dtype %s, expected i32",
+                              vkd_dtype_name(vkd_value_tensor(lowering, args->index)->dtype));
     VKD_TRY(input(lowering, args->table, &r.table));
     VKD_TRY(input(lowering, args->scales, &r.scales));
     VKD_TRY(input(lowering, args->index, &r.index));
@@ -476,12 +490,12 @@ static vkd_status shape_backward(vkd_shaping *shaping, const void *arguments)
                 table->dims[0] == d->dims[d->rank - 1] && args->group > 0 &&
                 scales->dims[1] >= table->dims[0];
     if (!fits)
-        return fail_table(shaping, table, scales);
+        return fail_table(shaping, args);
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, d->dims, sizeof dims);
     dims[d->rank - 1] = scales->dims[0] * (uint32_t)args->group;
     if (vkd_divide_up(dims[d->rank - 1], 2) > table->dims[1])
-        return fail_table(shaping, table, scales);
+        return fail_table(shaping, args);
     return vkd_shape_set(shaping, args->y, d->rank, dims);
 }
 
@@ -503,6 +517,7 @@ static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
                      .zeros = VKD_NO_TENSOR,
                      .index = VKD_NO_TENSOR};
     vkd_tensor_id weights, rows;
+    VKD_TRY(vkd_op_check_floats(lowering, &args->index, 1));
     VKD_TRY(input(lowering, args->table, &r.table));
     VKD_TRY(input(lowering, args->scales, &r.scales));
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,

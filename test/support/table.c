@@ -756,14 +756,15 @@ static uint32_t odd_value(table *t)
     }
 }
 
-/* Of another type or of other dims; of constants the bytes would not fit. */
+/* Of another type or of other dims; of a constant the bytes are others then. */
 static void spoil_tensor(table *t)
 {
-    table_tensor *x = &t->tensors[table_below(t, (uint32_t)t->tensor_count)];
+    table_tensor *x;
+    do
+        x = &t->tensors[table_below(t, (uint32_t)t->tensor_count)];
+    while (t->after && x->value == t->after); /* which is no argument */
     vkd_model_tensor *tensor = &t->model.values[x->value].tensor;
     const vkd_shape shape = table_shape(t, 0, 8);
-    if (tensor->data)
-        return;
     if (table_chance(t, 2)) {
         tensor->dtype = tensor->staging_dtype = table_dtype(t, TABLE_ALL);
     } else if (tensor->rank && table_chance(t, 2)) {
@@ -774,39 +775,63 @@ static void spoil_tensor(table *t)
     }
     tensor->size =
         (size_t)vkd_dims_count(tensor->rank, tensor->dims) * vkd_dtype_size(tensor->dtype);
+    x->shape.rank = tensor->rank;
+    memcpy(x->shape.dims, tensor->dims, sizeof x->shape.dims);
+    x->dtype = tensor->dtype;
+    if (tensor->data) {
+        free(x->bytes);
+        tensor->data = x->bytes = zeros(tensor->size, 1);
+    }
+    if (t->after && x->value == t->written) {
+        t->model.values[t->after].tensor = *tensor;
+        t->model.values[t->after].tensor.data = NULL;
+        t->model.values[t->after].tensor.state = false;
+    }
 }
 
-static void spoil(table *t)
+/* Returns what was done to which argument. */
+static const char *spoil(table *t, uint32_t *which)
 {
-    uint32_t which = table_below(t, (uint32_t)t->arg_count), how = table_below(t, 8);
-    if (how == 0)
-        t->args[which] = t->args[--t->arg_count];
-    else if (how == 1 && t->arg_count < HAND_ARGS)
+    uint32_t how = table_below(t, 8);
+    *which = table_below(t, (uint32_t)t->arg_count);
+    if (how == 0) {
+        t->args[*which] = t->args[--t->arg_count];
+        return "left out";
+    }
+    if (how == 1 && t->arg_count < HAND_ARGS) {
         add_argument(t, hand_null(&t->model));
-    else if (how < 5 || !t->tensor_count)
-        t->args[which] = odd_value(t);
-    else
-        spoil_tensor(t);
+        return "one more";
+    }
+    if (how < 5 || !t->tensor_count) {
+        t->args[*which] = odd_value(t);
+        return "another value";
+    }
+    spoil_tensor(t);
+    return "another tensor";
 }
 
 vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *random,
-                       const table_case *row)
+                       const table_case *row, char what[TABLE_SPOILT])
 {
     table *t = draw(random, row);
     vkd_arena arena;
     vkd_graph graph;
+    uint32_t which;
     table_outcome unused = {.right = true};
     for (size_t i = 0; i < t->tensor_count; i++)
         if (!t->tensors[i].is_output)
             arrive_whole(t, &t->tensors[i], t->tensors[i].arrival == TABLE_CONSTANT);
     t->symint = 0;
-    spoil(t);
+    const char *how = spoil(t, &which);
     add_operators(t);
     context->error[0] = 0;
     vkd_arena_init(&arena, context);
     vkd_graph_init(&graph, &arena);
     vkd_status status = lower(context, caps, t, hand_finish(&t->model), &graph, &unused);
     vkd_arena_release(&arena);
+    describe(t, what, TABLE_SPOILT);
+    size_t length = strlen(what);
+    snprintf(what + length, TABLE_SPOILT - length, "; argument %u: %s", which, how);
     release(t);
     return status;
 }
