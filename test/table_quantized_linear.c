@@ -211,6 +211,106 @@ static void draw_dynamic(table *t)
     expect(t, &l);
 }
 
+/* ------------------------------------------------------------------ weights that were floats once
+ */
+
+static void set_weight(weight_form form, const table_tensor *weights, size_t n, size_t k, int code)
+{
+    const size_t row = weights->shape.dims[1];
+    if (form == BYTES) {
+        weights->values[n * row + k] = code;
+        return;
+    }
+    double *byte = &weights->values[n * row + k / 2];
+    const uint32_t shift = (k % 2 == 0) == (form == HIGH_FIRST) ? 4 : 0;
+    *byte = ((uint32_t)*byte & ~(15u << shift)) | (uint32_t)(code + 8) << shift;
+}
+
+/* Weights and scales become what rounding floats makes of them, each group by its largest. */
+static void round_weights(table *t, const linear *l, double *real)
+{
+    const double most = l->form == BYTES ? 127 : 7;
+    const size_t row = l->scales->count / (l->k / l->group);
+    for (size_t n = 0; n < l->n; n++)
+        for (size_t first = 0; first < l->k; first += l->group) {
+            double largest = 0, *w = real + n * l->k + first;
+            for (size_t k = 0; k < l->group; k++) {
+                w[k] = random_range(t->random, -10000, 10000) * 1e-4;
+                largest = fmax(largest, fabs(w[k]));
+            }
+            double *scale = &l->scales->values[first / l->group * row + n];
+            *scale = table_stored(l->scales->dtype, fmax(largest, 0.01) / most);
+            for (size_t k = 0; k < l->group; k++)
+                set_weight(l->form, l->weights, n, first + k, (int)lrint(w[k] / *scale));
+        }
+}
+
+/* What the floats would give, and as far from it as the format implies: half a step of each weight
+ * times its x, and half a step of each x times its weight (x_steps: of each row; null: x is not
+ * rounded). */
+static void expect_near(table *t, const linear *l, const double *real, const table_tensor *x_steps)
+{
+    vkd_shape shape = l->x->shape;
+    shape.dims[shape.rank - 1] = (uint32_t)l->n;
+    table_tensor *y = table_output(t, l->x->dtype, shape);
+    double *bounds = table_scales(t, y);
+    const size_t row = l->scales->count / (l->k / l->group);
+    y->relative = 1;
+    for (size_t i = 0; i < y->count; i++) {
+        const size_t m = i / l->n, n = i % l->n;
+        const double step = x_steps ? x_steps->values[m] : 0;
+        for (size_t k = 0; k < l->k; k++) {
+            const double x = l->x->values[m * l->k + k],
+                         scale = l->scales->values[k / l->group * row + n],
+                         w = weight_at(l->form, l->weights, n, k) * scale;
+            y->values[i] += x * real[n * l->k + k];
+            bounds[i] += fabs(x) * scale / 2 + fabs(w) * step / 2 + 1e-5 * fabs(x * w);
+        }
+        bounds[i] *= 1 + 1e-6;
+    }
+}
+
+enum { WEIGHTS = 140 * 1024 };
+
+static void draw_rounded(table *t)
+{
+    static double real[WEIGHTS];
+    linear l = {.form = (weight_form)t->row->code};
+    draw_x(t, &l, l.form == LOW_FIRST ? draw_group(t) : 0, table_dtype(t, TABLE_FLOATS));
+    draw_weights(t, &l, l.form == LOW_FIRST ? 8 : 2);
+    draw_scales(t, &l, l.form == LOW_FIRST ? align((uint32_t)l.n, 4) : (uint32_t)l.n);
+    round_weights(t, &l, real);
+    if (l.form == LOW_FIRST) {
+        table_int(t, (int64_t)l.group);
+        table_null(t); /* bias */
+    }
+    expect_near(t, &l, real, NULL);
+}
+
+static void draw_rounded_both(table *t)
+{
+    static double real[WEIGHTS];
+    linear l = {.form = LOW_FIRST};
+    draw_x(t, &l, draw_group(t), VKD_DTYPE_FLOAT32);
+    vkd_shape pairs = l.x->shape;
+    pairs.rank--;
+    table_tensor *steps = table_drawn(t, VKD_DTYPE_FLOAT32, pairs, 0, 0);
+    for (size_t m = 0; m < l.m; m++) { /* the zero point is 0 */
+        for (size_t k = 0; k < l.k; k++)
+            steps->values[m] = fmax(steps->values[m], fabs(l.x->values[m * l.k + k]));
+        steps->values[m] =
+            table_stored(VKD_DTYPE_FLOAT32, fmax(steps->values[m], 1e-3) / 127 * 1.00001);
+    }
+    table_drawn(t, VKD_DTYPE_INT32, pairs, 0, 0);
+    draw_weights(t, &l, 8);
+    table_null(t); /* sums */
+    draw_scales(t, &l, align((uint32_t)l.n, 4));
+    round_weights(t, &l, real);
+    table_int(t, (int64_t)l.group);
+    table_null(t); /* bias */
+    expect_near(t, &l, real, steps);
+}
+
 /* ------------------------------------------------------------------------------- tables of rows */
 
 typedef struct rows {
@@ -320,6 +420,10 @@ static const table_case cases[] = {
     {"et_vk.linear_dq8ca_q4gsw.default", draw_dynamic},
     {"et_vk.linear_q8ta_q8csw.default", draw_static},
     {"et_vk.linear_q8csw.default", draw_biased},
+    {"aten._weight_int8pack_mm.default", draw_rounded, BYTES},
+    {"et_vk.linear_qcs4w.default", draw_rounded, HIGH_FIRST},
+    {"et_vk.linear_q4gsw.default", draw_rounded, LOW_FIRST},
+    {"et_vk.linear_dq8ca_q4gsw.default", draw_rounded_both},
     {"et_vk.embedding_q4gsw.default", draw_embedding},
     {"quantized_decomposed.embedding_4bit.dtype", draw_embedding_4bit},
     {"et_vk.linear_q4gsw_backward.default", draw_backward},
