@@ -2,9 +2,9 @@
 
 import gc
 import logging
+import os
 import pathlib
 import re
-import resource
 import threading
 
 import numpy as np
@@ -144,20 +144,42 @@ def test_threads():
     assert not wrong
 
 
+def resident():
+    """KiB that the process has in memory now."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmRSS:\s*(\d+)", status)[1])
+
+
+def growth(call, before, times):
+    """KiB that the process is larger after so many calls, the first ones not counted."""
+    for _ in range(before):
+        call()
+    gc.collect()
+    start = resident()
+    for _ in range(times):
+        call()
+    gc.collect()
+    return resident() - start
+
+
 @needs_device
 def test_calls_do_not_grow():
     model = vkdelegate.load(MODELS / "tiny" / "linear_1x20o7" / "model.pte", no_cache=True)
     x = np.zeros(model.inputs[0].shape, np.float32)
-    for _ in range(1000):
-        model(x)
-    gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(10000):
-        model(x)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
-    for _ in range(20):  # nor do objects that nobody closes
-        vkdelegate.load(TINY / "model.pte", no_cache=True, no_self_check=True)
-    gc.collect()
+    grown = growth(lambda: model(x), 1000, 10000)
+    assert grown < 2048, f"{grown} KiB in 10000 calls"
+
+
+@needs_device
+def test_objects_that_nobody_closes_do_not_grow():
+    def leave():
+        vkdelegate.load(TINY / "model.pte", engine=engine, no_self_check=True)
+
+    engine = vkdelegate.Engine(no_cache=True)
+    files = len(os.listdir("/proc/self/fd"))
+    grown = growth(leave, 50, 200)
+    assert grown < 2048, f"{grown} KiB in 200 loads"
+    assert len(os.listdir("/proc/self/fd")) == files
 
 
 # ------------------------------------------------------------------------------------------ misuse
@@ -223,8 +245,9 @@ def test_closing():
 
 
 def test_every_status_has_an_error():
-    for status in range(1, 10):
-        name = vkdelegate._library.status_name(status).decode()
+    names = [vkdelegate._library.status_name(n).decode() for n in range(1, 100)]
+    assert names[0] == "VKD_INVALID_ARGUMENT" and names[-1] == "unknown status"
+    for status, name in enumerate(names[:names.index("unknown status")], 1):
         with pytest.raises(vkdelegate.Error, match="a text") as info:
             vkdelegate._check(status, b"a text")
         assert info.value.status == name and type(info.value) is not vkdelegate.Error

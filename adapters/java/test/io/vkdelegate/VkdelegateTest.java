@@ -16,6 +16,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.Test;
 
 /** On the host's JVM. Property vkd.models: the folder of sample models. */
@@ -252,14 +254,17 @@ public class VkdelegateTest {
             }
             assertEquals(0, wrong.get());
             Tensor[] out = {method.newOutput(0)};
+            for (int i = 0; i < 10000; i++) { // the JVM compiles, and takes its heap
+                method.execute(new Tensor[] {in}, out);
+            }
             System.gc();
             long before = residentKilobytes();
-            for (int i = 0; i < 10000; i++) {
+            for (int i = 0; i < 30000; i++) {
                 method.execute(new Tensor[] {in}, out);
             }
             System.gc();
             long grown = residentKilobytes() - before;
-            assertTrue(grown + " KiB", grown < 16384);
+            assertTrue(grown + " KiB", grown < 8192);
         }
     }
 
@@ -273,9 +278,17 @@ public class VkdelegateTest {
     }
 
     @Test
-    public void everyStatusHasAName() {
-        for (int i = 1; i < Status.values().length; i++) {
-            assertEquals(Status.values()[i], new VkdException(i, new byte[0]).status());
+    public void everyStatusOfTheHeaderIsAnException() throws IOException {
+        byte[] header = Files.readAllBytes(MODELS.resolve("../include/vkdelegate.h"));
+        String text = new String(header, StandardCharsets.UTF_8);
+        text = text.substring(text.indexOf("typedef enum vkd_status"), text.indexOf("} vkd_status;"));
+        Matcher names = Pattern.compile("\\bVKD_([A-Z_]+)( = 0)?,").matcher(text);
+        int count = 0;
+        for (; names.find(); count++) {
+            VkdException thrown = new VkdException(count, "a text".getBytes(StandardCharsets.UTF_8));
+            assertEquals(names.group(1), thrown.status().name());
+            assertEquals("a text", thrown.getMessage());
         }
+        assertEquals(Status.values().length, count);
     }
 }
