@@ -243,24 +243,28 @@ static double scale_of(vkd_dtype dtype, const vkd_words *expected)
     return count ? sum / (double)count : 0;
 }
 
+/* Where floats were rounded a comparison of them may fall the other way, after which anything
+ * follows: that is rare. What a driver gets wrong is wrong for many. */
 bool vkd_kernel_same(vkd_dtype dtype, bool rounds, const vkd_words *expected, const uint32_t *got,
                      char *difference, size_t size)
 {
-    enum { SELDOM = 8 };
+    enum { SELDOM = 8, RARE = 128 };
     const size_t element = vkd_dtype_size(dtype), per_word = 4 / element;
     const bool is_float = dtype == VKD_DTYPE_FLOAT16 || dtype == VKD_DTYPE_FLOAT32;
     comparison c = {dtype, rounds, rounds && is_float ? scale_of(dtype, expected) : 0, 0, 0};
+    uint64_t far = 0;
     for (size_t w = 0; w < expected->count; w++)
         for (size_t k = 0; expected->written[w] && k < per_word; k++) {
             const size_t i = w * per_word + k;
             if (!((unsigned char *)&expected->written[w])[k * element] ||
-                same_element(&c, expected->at, got, i))
+                same_element(&c, expected->at, got, i) || far++)
                 continue;
             snprintf(difference, size, "%.9g instead of %.9g at %s %zu",
                      vkd_element_get(dtype, got, i), vkd_element_get(dtype, expected->at, i),
                      vkd_dtype_name(dtype), i);
-            return false;
         }
+    if (far > (rounds && is_float ? c.count / RARE : 0))
+        return false;
     if (c.off > c.count / SELDOM)
         snprintf(difference, size, "%llu of %llu results are off by one", (unsigned long long)c.off,
                  (unsigned long long)c.count);

@@ -70,7 +70,7 @@ static void all_kernels_are_interpreted(void **state)
 static void what_is_the_same(void **state)
 {
     (void)state;
-    enum { N = 64 };
+    enum { N = 128 };
     float want[N], got[N];
     uint32_t written[N], bits[N];
     char text[96];
@@ -87,12 +87,16 @@ static void what_is_the_same(void **state)
     assert_true(SAME(VKD_DTYPE_FLOAT32, true));
     assert_false(SAME(VKD_DTYPE_FLOAT32, false)); /* nothing was rounded */
     got[63] *= 1.03f;
+    assert_true(SAME(VKD_DTYPE_FLOAT32, true)); /* one of 128: a comparison fell the other way */
+    assert_false(SAME(VKD_DTYPE_FLOAT32, false));
+    got[64] *= 1.03f;
     assert_false(SAME(VKD_DTYPE_FLOAT32, true));
     assert_non_null(strstr(text, "at f32 63"));
     written[63] = 0; /* not interpreted: nothing is known */
+    written[64] = 0;
     assert_true(SAME(VKD_DTYPE_FLOAT32, true));
     got[5] = NAN;
-    assert_false(SAME(VKD_DTYPE_FLOAT32, true));
+    assert_false(SAME(VKD_DTYPE_FLOAT32, true)); /* one of 126 */
 #undef SAME
     int8_t bytes[4 * N];
     memset(bits, 0, sizeof bits);
