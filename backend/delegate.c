@@ -203,18 +203,18 @@ static vkd_status prepare(vkd_delegate *delegate, const vkd_options *options, vk
     return vkd_conv2d_measure(&delegate->context, tuner, caps, wishes, wish_count);
 }
 
-/* Lowers until no kernel is used that is known to be wrong: there are others, or none, which is a
- * failure. Each round knows one more. */
+/* Lowers until no kernel is new to be wrong: there are others for the same, or none. Each round
+ * knows one more. */
 static vkd_status lower_checked(vkd_delegate *delegate)
 {
     vkd_planner *planner = &delegate->planner;
     vkd_plan *plan;
-    bool wrong = true;
-    while (wrong) {
+    bool found = true;
+    while (found) {
         VKD_TRY(vkd_plan_lower(planner, &delegate->context, NULL, &plan));
         vkd_status status =
-            vkd_tuner_check_kernels(planner->tuner, &plan->graph, &planner->caps, &wrong);
-        if (status == VKD_OK && !wrong)
+            vkd_tuner_check_kernels(planner->tuner, &plan->graph, &planner->caps, &found);
+        if (status == VKD_OK && !found)
             delegate->plan = plan;
         else
             vkd_plan_destroy(plan);
@@ -228,6 +228,7 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_planner *planner = &delegate->planner;
     vkd_arena arena;
     vkd_arena_init(&arena, &delegate->context);
+    planner->caps.refuses_wrong = options->self_check == VKD_SELF_CHECK_ALL;
     vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
     return status == VKD_OK ? lower_checked(delegate) : status;

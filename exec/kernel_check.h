@@ -10,7 +10,7 @@ struct vkd_device;
 typedef enum vkd_verdict {
     VKD_VERDICT_WRONG, /* numbers as in tuning files */
     VKD_VERDICT_RIGHT,
-    VKD_VERDICT_LONG, /* a workgroup takes more steps than were given */
+    VKD_VERDICT_LONG, /* a workgroup, or filling the operands, takes more steps than were given */
     VKD_VERDICT_NONE, /* it is not interpreted: subgroups, texel buffers, matrix units */
 } vkd_verdict;
 
@@ -28,7 +28,7 @@ uint64_t vkd_kernel_key(const vkd_node *node);
 /* Bytes that a node reads and writes: what a check has to fill. */
 uint64_t vkd_kernel_bytes(const vkd_graph *graph, const vkd_node *node);
 
-/* steps: instructions that may be interpreted. */
+/* steps: instructions that may be interpreted; operands of more words are not made. */
 VKD_MUST_USE vkd_status vkd_kernel_check_run(struct vkd_device *device, const vkd_graph *graph,
                                              const vkd_node *node, uint64_t steps,
                                              vkd_kernel_check *out);

@@ -659,12 +659,20 @@ static bool is_known(const vkd_tuner *tuner, const vkd_node *node, uint64_t *out
            (*out != VKD_VERDICT_LONG || tuner->checks != VKD_SELF_CHECK_ALL);
 }
 
+static void warn(const vkd_tuner *tuner, const vkd_node *node, const char *how)
+{
+    const vkd_caps *caps = vkd_device_caps(tuner->device);
+    vkd_log(tuner->context, VKD_LOG_WARNING,
+            "%s, driver 0x%x: kernel '%s' of operator '%s' computes wrong results (%s); another is "
+            "used where there is one",
+            caps->name, caps->driver_version, vkd_shaders[node->shader].name, node->op, how);
+}
+
 static vkd_status check_kernel(vkd_tuner *tuner, const vkd_graph *graph, const vkd_node *node,
                                uint64_t *out)
 {
     const uint64_t some = 400000, many = 40000000; /* about 10 ms, and a second */
     const char *name = vkd_shaders[node->shader].name;
-    const vkd_caps *caps = vkd_device_caps(tuner->device);
     char subject[40];
     vkd_kernel_check check;
     vkd_context before;
@@ -679,10 +687,7 @@ static vkd_status check_kernel(vkd_tuner *tuner, const vkd_graph *graph, const v
         return VKD_OK;
     *out = check.verdict;
     if (*out == VKD_VERDICT_WRONG)
-        vkd_log(tuner->context, VKD_LOG_WARNING,
-                "%s, driver 0x%x: kernel '%s' of operator '%s' computes wrong results (%s) and is "
-                "not used",
-                caps->name, caps->driver_version, name, node->op, check.difference);
+        warn(tuner, node, check.difference);
     else
         vkd_log(tuner->context, VKD_LOG_DEBUG,
                 "kernel '%s' of operator '%s', checked in %.1f ms: %s", name, node->op,
@@ -692,13 +697,14 @@ static vkd_status check_kernel(vkd_tuner *tuner, const vkd_graph *graph, const v
 }
 
 static vkd_status check_uses(vkd_tuner *tuner, const vkd_graph *graph, const kernel_use *uses,
-                             size_t count, vkd_caps *caps, bool *out_wrong)
+                             size_t count, vkd_caps *caps, bool *out_found)
 {
     tuner->kernels_left = 0;
     for (size_t i = 0; i < count; i++) {
         const vkd_node *node = &graph->nodes[uses[i].node];
         uint64_t verdict = VKD_VERDICT_RIGHT;
-        if (!is_known(tuner, node, &verdict)) {
+        const bool known = is_known(tuner, node, &verdict);
+        if (!known) {
             if (has_time_to_check(tuner))
                 VKD_TRY(check_kernel(tuner, graph, node, &verdict));
             else
@@ -706,23 +712,28 @@ static vkd_status check_uses(vkd_tuner *tuner, const vkd_graph *graph, const ker
         }
         if (verdict != VKD_VERDICT_WRONG)
             continue;
-        caps->wrong[node->shader / 64] |= UINT64_C(1) << node->shader % 64;
-        *out_wrong = true;
+        const uint64_t bit = UINT64_C(1) << node->shader % 64;
+        if (caps->wrong[node->shader / 64] & bit)
+            continue;
+        if (known)
+            warn(tuner, node, "known from an earlier start");
+        caps->wrong[node->shader / 64] |= bit;
+        *out_found = true;
     }
     return VKD_OK;
 }
 
 vkd_status vkd_tuner_check_kernels(vkd_tuner *tuner, const vkd_graph *graph, vkd_caps *caps,
-                                   bool *out_wrong)
+                                   bool *out_found)
 {
-    *out_wrong = false;
+    *out_found = false;
     if (tuner->checks == VKD_SELF_CHECK_NONE || !graph->node_count)
         return VKD_OK;
     kernel_use *uses = vkd_alloc(tuner->context, graph->node_count, sizeof *uses);
     if (!uses)
         return vkd_fail_memory(tuner->context, "kernels to check");
     const size_t count = find_uses(graph, uses);
-    vkd_status status = check_uses(tuner, graph, uses, count, caps, out_wrong);
+    vkd_status status = check_uses(tuner, graph, uses, count, caps, out_found);
     vkd_free(tuner->context, uses);
     return status;
 }

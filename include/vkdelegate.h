@@ -119,14 +119,15 @@ typedef enum vkd_select {
 } vkd_select;
 
 /* Before a kernel is used for the first time on a device, it is run on made-up data, and a part of
- * the results is compared with plain C. One that fails is not used there: another one is where
- * there is one for the same, else the model is refused (VKD_UNSUPPORTED). Verdicts are kept in the
+ * the results is compared with plain C. One that fails is a warning in the log, and not used where
+ * there is another one for the same. Verdicts are kept in the
  * tuning file, by device, driver and version of the kernels. */
 typedef enum vkd_self_check {
     /* each variant of a convolution that is chosen, and of the other kernels so many that it takes
      * less than a tenth of vkd_init's time, one at least; later ones go on */
     VKD_SELF_CHECK_AUTO = 0,
     VKD_SELF_CHECK_NONE, /* what is remembered is not asked either */
+    /* every kernel, and a model that needs a wrong one is refused (VKD_UNSUPPORTED) */
     VKD_SELF_CHECK_ALL
 } vkd_self_check;
 

@@ -250,14 +250,18 @@ static inline bool vkd_kernel_is_wrong(const vkd_caps *caps, vkd_shader shader)
     return caps->wrong[shader / 64] >> shader % 64 & 1;
 }
 
+static inline bool vkd_kernel_is_left_out(const vkd_caps *caps, vkd_shader shader)
+{
+    return caps->left_out & vkd_shaders[shader].family;
+}
+
 /* Null if the build has a kernel, and the self-check nothing against it, else why it cannot be
  * used. */
 static inline const char *vkd_kernel_refuses(const vkd_caps *caps, vkd_shader shader)
 {
     if (vkd_kernel_is_wrong(caps, shader))
         return "its kernel computes wrong results on this device";
-    return caps->left_out & vkd_shaders[shader].family ? "its kernel is left out of this build"
-                                                       : NULL;
+    return vkd_kernel_is_left_out(caps, shader) ? "its kernel is left out of this build" : NULL;
 }
 
 /* Starts a node for the current operator: op, op_id, shader, loops, push constants, workgroup size

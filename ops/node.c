@@ -86,14 +86,14 @@ vkd_status vkd_op_add_node(vkd_lowering *lowering, vkd_node *node, vkd_tensor_id
     vkd_arena *arena = lowering->graph->arena;
     if (!node->groups[0] || !node->groups[1] || !node->groups[2])
         return VKD_OK;
-    if (vkd_kernel_is_wrong(lowering->caps, node->shader))
+    if (lowering->caps->refuses_wrong && vkd_kernel_is_wrong(lowering->caps, node->shader))
         return vkd_op_fail(
             lowering, VKD_UNSUPPORTED,
             "kernel '%s' computes wrong results on %s (driver 0x%x), and there is no "
-            "other: use another device or driver, or vkd_options.self_check = "
-            "VKD_SELF_CHECK_NONE to run it all the same",
+            "other: use another device or driver, or another vkd_options.self_check than "
+            "VKD_SELF_CHECK_ALL to run it all the same",
             vkd_shaders[node->shader].name, lowering->caps->name, lowering->caps->driver_version);
-    if (vkd_kernel_refuses(lowering->caps, node->shader))
+    if (vkd_kernel_is_left_out(lowering->caps, node->shader))
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
                            "kernel '%s' is left out of this build (its option VKD_KERNELS)",
                            vkd_shaders[node->shader].name);

@@ -60,6 +60,7 @@ typedef struct vkd_caps {
     vkd_int8_dot dot;  /* the flavour in use, never VKD_DOT_AUTO */
     uint32_t left_out; /* families of kernels (shaders/families.h) that the build leaves out */
     uint64_t wrong[VKD_KERNEL_WORDS]; /* a bit for each kernel that computes something else here */
+    bool refuses_wrong;               /* also where there is no other kernel for the same */
 } vkd_caps;
 
 /* The flavour for caps: signed where accelerated, else mixed where accelerated, else none. */
