@@ -1,3 +1,4 @@
+/* A decoded kernel, run: an instruction at a time, for all invocations of a workgroup. */
 #include "exec/module.h"
 
 #include <string.h>

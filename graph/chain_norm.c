@@ -1,3 +1,4 @@
+/* A batch norm by constants as two steps of a chain: a product and a sum. */
 #include "graph/chain.h"
 #include "runtime/base/element.h"
 

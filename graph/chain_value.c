@@ -1,3 +1,4 @@
+/* A chain of one int8 tensor, computed on the host: the byte that becomes of each byte. */
 #include "graph/chain.h"
 #include "runtime/base/element.h"
 

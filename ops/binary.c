@@ -244,11 +244,14 @@ static vkd_status lower_glu(vkd_lowering *lowering, const void *arguments)
 
 /* clang-format off */
 #define ROW(name_, params_, lower_, chain_, function_) \
-    {name_, params_, sizeof(binary_args), shape_binary, lower_, chain_, .code = function_, .defaults = &no_tensors}
+    {name_, params_, sizeof(binary_args), shape_binary, lower_, chain_, .code = function_, \
+     .defaults = &no_tensors}
 #define TENSOR(name_, function_) ROW(name_, tensor_params, lower_binary, chain_binary, function_)
-#define TENSOR_ALPHA(name_, function_) ROW(name_, tensor_alpha_params, lower_binary, chain_binary, function_)
+#define TENSOR_ALPHA(name_, function_) \
+    ROW(name_, tensor_alpha_params, lower_binary, chain_binary, function_)
 #define SCALAR(name_, function_) ROW(name_, scalar_params, lower_binary, chain_binary, function_)
-#define SCALAR_ALPHA(name_, function_) ROW(name_, scalar_alpha_params, lower_binary, chain_binary, function_)
+#define SCALAR_ALPHA(name_, function_) \
+    ROW(name_, scalar_alpha_params, lower_binary, chain_binary, function_)
 /* clang-format on */
 
 static const vkd_op rows[] = {

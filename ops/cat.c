@@ -1,3 +1,4 @@
+/* Concatenation along any dim, and stacks. */
 #include "graph/operators.h"
 #include "ops/paste.h"
 #include "ops/tables.h"

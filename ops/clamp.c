@@ -133,9 +133,11 @@ static vkd_status lower_q8(vkd_lowering *lowering, const void *arguments)
 }
 
 /* clang-format off */
-#define CLAMP(name_, params_) {name_, params_, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP}
+#define CLAMP(name_, params_) \
+    {name_, params_, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP}
 #define RELU(name_, bounds_) \
-    {name_, relu_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP, .defaults = &bounds_}
+    {name_, relu_parameters, sizeof(clamp_args), shape, lower, chain, .kind = VKD_OP_CLAMP, \
+     .defaults = &bounds_}
 /* clang-format on */
 
 static const vkd_op rows[] = {

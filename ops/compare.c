@@ -90,8 +90,10 @@ static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
 /* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
-#define TENSORS(name_, function_) {name_, tensor_params, sizeof(compare_args), shape_tensors, lower_tensors, .code = function_}
-#define SCALAR(name_, function_) {name_, scalar_params, sizeof(compare_args), shape_scalar, lower_scalar, .code = function_}
+#define TENSORS(name_, function_) \
+    {name_, tensor_params, sizeof(compare_args), shape_tensors, lower_tensors, .code = function_}
+#define SCALAR(name_, function_) \
+    {name_, scalar_params, sizeof(compare_args), shape_scalar, lower_scalar, .code = function_}
 /* clang-format on */
 
 static const vkd_op rows[] = {

@@ -209,7 +209,8 @@ static const creation_args ones = {.x = VKD_NO_VALUE, .start = ONE};
 /* clang-format off */
 #define FULL(name_, params_, defaults_) \
     {name_, params_, sizeof(creation_args), shape_full, lower_full, .defaults = &defaults_}
-#define ARANGE(name_, params_) {name_, params_, sizeof(creation_args), shape_arange, lower_arange, .defaults = &zeros}
+#define ARANGE(name_, params_) \
+    {name_, params_, sizeof(creation_args), shape_arange, lower_arange, .defaults = &zeros}
 /* clang-format on */
 
 static const vkd_op rows[] = {

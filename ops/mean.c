@@ -1,3 +1,4 @@
+/* Means over the pixels of images, of floats and of int8, from sums of slices. */
 #include "graph/chain.h"
 #include "ops/tables.h"
 #include "ops/reduction.h"

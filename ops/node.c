@@ -1,3 +1,4 @@
+/* Nodes put together and checked against what the device can do: declared in ops/lower.h. */
 #include "ops/lower.h"
 
 #include <stdio.h>

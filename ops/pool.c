@@ -1,3 +1,4 @@
+/* Pooling of images by windows and to given sizes: maxima, their places too, and averages. */
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"

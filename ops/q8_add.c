@@ -1,3 +1,4 @@
+/* The sum of two int8 images: et_vk.q8ta_add and its spellings. */
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"

@@ -1,3 +1,4 @@
+/* Pixel shuffle of int8 images, with its own quantisation behind. */
 #include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/q8ta_pixel_shuffle_params.h"

@@ -1,3 +1,4 @@
+/* ReLU from int8 to int8. */
 #include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/q8ta_relu_params.h"

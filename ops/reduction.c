@@ -377,7 +377,8 @@ static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x, self), VKD_I
 #define EXTREME(name_, code_) \
     {name_, place_params, sizeof(extreme_args), shape_extreme, lower_extreme, .code = code_}
 #define SPREAD(name_, params_, code_) \
-    {name_, params_, sizeof(spread_args), shape_spread, lower_spread, .code = code_, .defaults = &sample}
+    {name_, params_, sizeof(spread_args), shape_spread, lower_spread, .code = code_, \
+     .defaults = &sample}
 /* clang-format on */
 
 static const vkd_op rows[] = {

@@ -186,8 +186,11 @@ static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x, self),
 /* ----------------------------------------------------------------------------------------- rows */
 
 /* clang-format off */
-#define ROW(name_, params_, lower_, chain_) {name_, params_, sizeof(unary_args), vkd_shape_same, lower_, chain_}
-#define PLAIN(name_, function_) {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, chain_plain, .code = function_}
+#define ROW(name_, params_, lower_, chain_) \
+    {name_, params_, sizeof(unary_args), vkd_shape_same, lower_, chain_}
+#define PLAIN(name_, function_) \
+    {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, chain_plain, \
+     .code = function_}
 #define GELU(name_) {name_, gelu_params, sizeof(unary_args), shape_gelu, lower_gelu, chain_gelu}
 /* clang-format on */
 

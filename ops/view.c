@@ -1,3 +1,4 @@
+/* Operators whose result is the elements of their operand under other dims. */
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "shaders/copy_params.h"

@@ -1,3 +1,4 @@
+/* Reports as one JSON object. */
 #include "runner/report.h"
 
 #include <math.h>

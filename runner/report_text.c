@@ -1,3 +1,4 @@
+/* Reports as text, for people. */
 #include "runner/report.h"
 
 #include <inttypes.h>

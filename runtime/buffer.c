@@ -1,3 +1,4 @@
+/* Buffers of each kind of memory, and what the host reads and writes in them. */
 #include <stddef.h>
 
 #include "runtime/vulkan.h"

@@ -1,3 +1,4 @@
+/* Command buffers: dispatches with their descriptors, barriers and time stamps. */
 #include <string.h>
 
 #include "runtime/hazard.h"

@@ -1,3 +1,4 @@
+/* A device opened, shared and closed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Vulkan instances, of which one is kept for the next, and their validation messages. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Pipelines and their layouts, each once a device, several compiled at a time. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>

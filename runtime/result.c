@@ -1,3 +1,4 @@
+/* What Vulkan returns, as a status and a message. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* Submissions to the queues, and waiting for them. */
 #include <time.h>
 
 #include "runtime/vulkan.h"

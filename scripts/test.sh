@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds everything and runs all tests three times: as released, with the Vulkan validation layer, and under
-# AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer. Then what clang makes of it: all tests that need no device, and a
-# few that do; and arm64 under emulation, where its packages can be had.
+# AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer. Then tests of several threads under ThreadSanitizer, and what clang
+# makes of it: all tests that need no device, and a few that do; and arm64 under emulation, where its packages can be had.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 need_packages "${build_packages[@]}" "${test_packages[@]}"
 
@@ -21,6 +21,8 @@ VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_ENABLES=VK_VALIDATION_FE
     run_suite "validation layer" build --exclude-regex '^(check-|soak$)'
 build build-asan all -DVKD_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
 run_suite "sanitizers" build-asan
+echo "== threads"
+"$root/scripts/test-threads.sh" || failed+=(threads)
 build build-clang all -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 VK_DRIVER_FILES=/nowhere run_suite "clang, without a device" build-clang --exclude-regex '^(check-(bench|kernels|skips)|vkd-bench|eval-)'
 run_suite "clang, on the device" build-clang --tests-regex '^(test-(abi|engine|order|small-ops)|link-)'

@@ -158,26 +158,34 @@ static const char *implicit_block_refuses(const conv2d_problem *p, const vkd_cap
 
 /* clang-format off */
 #define POINTWISE(id, name, ...) \
-    {"pointwise " name, "pointwise", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], pointwise_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], \
+     pointwise_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
 #define IMPLICIT(id, name, ...) \
-    {"implicit " name, "implicit", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
+    {"implicit " name, "implicit", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, \
+     vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
 #define POINTWISE_BLOCK(id, name, ...) \
-    {"pointwise " name, "pointwise", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], pointwise_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], \
+     pointwise_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
 #define IMPLICIT_BLOCK(id, name, ...) \
-    {"implicit " name, "implicit", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], implicit_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
+    {"implicit " name, "implicit", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], \
+     implicit_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
 #define VECTOR(id, name, ...) \
-    {"pointwise " name, "pointwise", &vkd_conv2d_float_vector_tiles[CONV2D_FLOAT_##id], vkd_conv2d_float_vector_refuses, vkd_conv2d_float_vector_cost, vkd_conv2d_float_emit_vector},
+    {"pointwise " name, "pointwise", &vkd_conv2d_float_vector_tiles[CONV2D_FLOAT_##id], \
+     vkd_conv2d_float_vector_refuses, vkd_conv2d_float_vector_cost, vkd_conv2d_float_emit_vector},
 #define DEPTHWISE_ROW(id, name, ...) \
-    {"depthwise_row " name, "depthwise_row", &vkd_conv2d_float_row_tiles[CONV2D_FLOAT_##id], vkd_conv2d_float_row_refuses, vkd_conv2d_float_row_cost, vkd_conv2d_float_emit_row},
+    {"depthwise_row " name, "depthwise_row", &vkd_conv2d_float_row_tiles[CONV2D_FLOAT_##id], \
+     vkd_conv2d_float_row_refuses, vkd_conv2d_float_row_cost, vkd_conv2d_float_emit_row},
 
 const conv2d_variant vkd_conv2d_float_variants[] = {
-    {"general", "general", NULL, vkd_conv2d_float_general_refuses, vkd_conv2d_float_general_cost, vkd_conv2d_float_emit_general},
+    {"general", "general", NULL, vkd_conv2d_float_general_refuses, vkd_conv2d_float_general_cost,
+     vkd_conv2d_float_emit_general},
     CONV2D_FLOAT_TILES(POINTWISE)
     CONV2D_FLOAT_TILES(IMPLICIT)
     CONV2D_FLOAT_BLOCK_TILES(POINTWISE_BLOCK)
     CONV2D_FLOAT_BLOCK_TILES(IMPLICIT_BLOCK)
     CONV2D_FLOAT_VECTOR_TILES(VECTOR)
-    {"depthwise", "depthwise", NULL, vkd_conv2d_float_depthwise_refuses, vkd_conv2d_float_depthwise_cost, vkd_conv2d_float_emit_depthwise},
+    {"depthwise", "depthwise", NULL, vkd_conv2d_float_depthwise_refuses,
+     vkd_conv2d_float_depthwise_cost, vkd_conv2d_float_emit_depthwise},
     CONV2D_FLOAT_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */

@@ -107,7 +107,8 @@ const conv2d_variant vkd_conv2d_variants[] = {
     VKD_GEMM_TILES(IM2COL)
     VKD_GEMM_TILES(POINTWISE)
     VKD_GEMM_TILES(IMPLICIT)
-    {"depthwise", "depthwise", NULL, vkd_conv2d_depthwise_refuses, vkd_conv2d_depthwise_cost, vkd_conv2d_emit_depthwise},
+    {"depthwise", "depthwise", NULL, vkd_conv2d_depthwise_refuses, vkd_conv2d_depthwise_cost,
+     vkd_conv2d_emit_depthwise},
     CONV2D_ROW_TILES(DEPTHWISE_ROW)
 };
 /* clang-format on */

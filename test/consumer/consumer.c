@@ -1,3 +1,4 @@
+/* A program that uses an installed library: check_install.cmake builds it. */
 #include <stdio.h>
 #include <vkdelegate.h>
 
