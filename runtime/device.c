@@ -93,6 +93,49 @@ static VkResult create_handle(const vkd_instance *instance, VkPhysicalDevice phy
     return result;
 }
 
+/* What vkCreateDevice turns on, in a chain. */
+typedef struct feature_chain {
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
+    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix;
+    VkPhysicalDeviceVulkanMemoryModelFeatures model;
+    VkPhysicalDeviceShaderFloat16Int8Features types;
+} feature_chain;
+
+/* Returns where the chain begins; null if there is nothing to turn on. */
+static const void *link_features(const vkd_caps *caps, feature_chain *chain)
+{
+    *chain = (feature_chain){
+        .dot = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+                .shaderIntegerDotProduct = VK_TRUE},
+        .matrix = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
+                   .pNext = caps->dot_supported ? &chain->dot : NULL,
+                   .cooperativeMatrix = VK_TRUE},
+        .model = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
+                  .pNext = &chain->matrix,
+                  .vulkanMemoryModel = VK_TRUE},
+        .types = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
+                  .pNext = &chain->model,
+                  .shaderInt8 = caps->matrix_int8,
+                  .shaderFloat16 = caps->matrix_f16},
+    };
+    if (caps->matrix_int8 || caps->matrix_f16)
+        return &chain->types;
+    return caps->dot_supported ? &chain->dot : NULL;
+}
+
+static vkd_status get_queues(vkd_device *device, uint32_t count)
+{
+    device->queue_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
+    for (uint32_t i = 0; i < count; i++)
+        if (!device->queues[i])
+            return vkd_fail(device->context, VKD_DEVICE_ERROR,
+                            "%s does not give queue %u of family %u", device->caps.name, i,
+                            device->queue_family);
+    return VKD_OK;
+}
+
 static vkd_status create_device(vkd_device *device, const vkd_options *options)
 {
     VKD_TRY(check_priority(device->context, options));
@@ -114,32 +157,10 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
         .queueCount = wanted < adapter.queue_count ? wanted : adapter.queue_count,
         .pQueuePriorities = priorities,
     };
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dot = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
-        .shaderIntegerDotProduct = VK_TRUE,
-    };
-    VkPhysicalDeviceCooperativeMatrixFeaturesNV matrix = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_NV,
-        .pNext = device->caps.dot_supported ? &dot : NULL,
-        .cooperativeMatrix = VK_TRUE,
-    };
-    VkPhysicalDeviceVulkanMemoryModelFeatures model = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES,
-        .pNext = &matrix,
-        .vulkanMemoryModel = VK_TRUE,
-    };
-    VkPhysicalDeviceShaderFloat16Int8Features types = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES,
-        .pNext = &model,
-        .shaderInt8 = device->caps.matrix_int8,
-        .shaderFloat16 = device->caps.matrix_f16,
-    };
-    const bool matrix_units = device->caps.matrix_int8 || device->caps.matrix_f16;
+    feature_chain features;
     const VkDeviceCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = matrix_units                 ? (void *)&types
-                 : device->caps.dot_supported ? (void *)&dot
-                                              : NULL,
+        .pNext = link_features(&device->caps, &features),
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queues,
         .enabledExtensionCount = adapter.extension_count,
@@ -164,15 +185,7 @@ static vkd_status create_device(vkd_device *device, const vkd_options *options)
     device->dma_bufs = adapter.features.external_fd && adapter.features.external_dma_buf;
     device->foreign_queues = adapter.features.foreign_queues;
     vkd_library_pin((PFN_vkVoidFunction)device->vk.vkQueueSubmit);
-    device->queue_count = queues.queueCount;
-    for (uint32_t i = 0; i < device->queue_count; i++)
-        device->vk.vkGetDeviceQueue(device->handle, device->queue_family, i, &device->queues[i]);
-    for (uint32_t i = 0; i < device->queue_count; i++)
-        if (!device->queues[i])
-            return vkd_fail(device->context, VKD_DEVICE_ERROR,
-                            "%s does not give queue %u of family %u", device->caps.name, i,
-                            device->queue_family);
-    return VKD_OK;
+    return get_queues(device, queues.queueCount);
 }
 
 static vkd_status borrow_device(vkd_device *device, const vkd_vulkan *given)

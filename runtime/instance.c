@@ -95,6 +95,37 @@ static vkd_status check_validation(vkd_context *context, const vkd_library *libr
     return VKD_OK;
 }
 
+static const VkValidationFeatureEnableEXT validation_features[] = {
+    VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+static const VkValidationFeaturesEXT validation = {
+    .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+    .enabledValidationFeatureCount = 1,
+    .pEnabledValidationFeatures = validation_features,
+};
+
+static VkDebugUtilsMessengerCreateInfoEXT messenger_of(vkd_instance *instance)
+{
+    return (VkDebugUtilsMessengerCreateInfoEXT){
+        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
+                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
+        .pfnUserCallback = on_message,
+        .pUserData = instance,
+    };
+}
+
+static vkd_status create_messenger(vkd_instance *instance)
+{
+    const VkDebugUtilsMessengerCreateInfoEXT info = messenger_of(instance);
+    VkResult result = instance->vkCreateDebugUtilsMessengerEXT
+                          ? instance->vkCreateDebugUtilsMessengerEXT(instance->handle, &info, NULL,
+                                                                     &instance->messenger)
+                          : VK_ERROR_EXTENSION_NOT_PRESENT;
+    return vkd_vk_status(instance->context, result, "vkCreateDebugUtilsMessengerEXT");
+}
+
 vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance *instance)
 {
     *instance = (vkd_instance){.context = context};
@@ -117,24 +148,9 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
         extensions[extension_count++] = VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME;
     }
     const char *layers[] = {validation_layer};
-    const VkValidationFeatureEnableEXT enabled[] = {
-        VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
-    const VkValidationFeaturesEXT features = {
-        .sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
-        .enabledValidationFeatureCount = 1,
-        .pEnabledValidationFeatures = enabled,
-    };
     /* In the instance's chain it reports on the creation and destruction of the instance itself. */
-    VkDebugUtilsMessengerCreateInfoEXT messenger = {
-        .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
-        .pNext = &features,
-        .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
-                           VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
-        .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT |
-                       VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT,
-        .pfnUserCallback = on_message,
-        .pUserData = instance,
-    };
+    VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_of(instance);
+    messenger.pNext = &validation;
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pEngineName = "vkdelegate",
@@ -162,14 +178,7 @@ vkd_status vkd_instance_create(vkd_context *context, bool validate, vkd_instance
             "runs on the CPU");
     VKD_TRY(vkd_vk_status(context, result, "vkCreateInstance"));
     VKD_TRY(vkd_instance_load(library, instance));
-    if (!validate)
-        return VKD_OK;
-    messenger.pNext = NULL;
-    result = instance->vkCreateDebugUtilsMessengerEXT
-                 ? instance->vkCreateDebugUtilsMessengerEXT(instance->handle, &messenger, NULL,
-                                                            &instance->messenger)
-                 : VK_ERROR_EXTENSION_NOT_PRESENT;
-    return vkd_vk_status(context, result, "vkCreateDebugUtilsMessengerEXT");
+    return validate ? create_messenger(instance) : VKD_OK;
 }
 
 vkd_status vkd_instance_borrow(vkd_context *context, VkInstance handle, vkd_instance *instance)

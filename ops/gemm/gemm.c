@@ -383,8 +383,8 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 /* ------------------------------------------------------------------------------------- emission */
 
-vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
-                         const gemm_operands *operands, vkd_node node)
+static vkd_status add_b(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
+                        const gemm_operands *operands, vkd_tensor_id *out)
 {
     const b_source source = {
         .weights = operands->weights,
@@ -402,21 +402,28 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .k_steps = k_steps_of(tile, problem),
     };
     uint64_t bytes = (uint64_t)source.groups * source.n_padded * source.k_steps * source.step;
-    vkd_tensor_id b;
-    VKD_TRY(vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, 1, &b));
+    return vkd_op_constant(lowering, bytes, pack_b, &source, sizeof source, 1, out);
+}
 
-    /* A step of several grains may reach beyond the pixel, which only the window's tests keep
-     * inside the image. */
-    bool window = taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] ||
-                  problem->stride[0] > 1 || problem->stride[1] > 1 ||
-                  (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
-    const gemm_params push = {
+/* A step of several grains may reach beyond the pixel, which only the window's tests keep inside
+ * the image. */
+static bool tests_window(const gemm_tile *tile, const gemm_problem *problem)
+{
+    return taps(tile, problem) > 1 || problem->padding[0] || problem->padding[1] ||
+           problem->stride[0] > 1 || problem->stride[1] > 1 ||
+           (tile->kind == GEMM_IN_LANES && tile->grain < tile->step);
+}
+
+static gemm_params params_of(const gemm_tile *tile, const gemm_problem *problem,
+                             const gemm_operands *operands)
+{
+    return (gemm_params){
         .m = problem->m,
-        .k_steps = source.k_steps,
+        .k_steps = k_steps_of(tile, problem),
         .tap_steps = padded_tap(tile, problem) / tile->grain,
         .a_pixel = problem->a_bytes / tile->grain,
         .n4_group = vkd_divide_up(problem->n, 4),
-        .b_n4_group = source.n_padded / 4,
+        .b_n4_group = (uint32_t)vkd_align_up(problem->n, GEMM_N_ALIGN) / 4,
         .y_pixel = vkd_divide_up(problem->n * problem->groups, 4),
         .out_w = problem->out_w,
         .out_h = problem->out_h,
@@ -430,9 +437,17 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         .dilation_h = problem->dilation[0],
         .dilation_w = problem->dilation[1] * tile->row_taps,
         /* nothing is outside: one pipeline for all zero points */
-        .x_zero = window ? problem->x_zero : 0,
+        .x_zero = tests_window(tile, problem) ? problem->x_zero : 0,
         .requantize = operands->requantize,
     };
+}
+
+vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
+                         const gemm_operands *operands, vkd_node node)
+{
+    vkd_tensor_id b;
+    VKD_TRY(add_b(lowering, tile, problem, operands, &b));
+    const gemm_params push = params_of(tile, problem, operands);
     node.shader = tile->shader;
     node.push_size = sizeof push;
     memcpy(node.push, &push, sizeof push);
@@ -440,7 +455,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
     vkd_gemm_workgroup(tile, problem, lowering->caps, local);
     memcpy(node.specs, local, sizeof local);
     node.loops = loops_of(tile, problem, local);
-    node.specs[3] = window;
+    node.specs[3] = tests_window(tile, problem);
     uint32_t fold_count = (uint32_t)folds(tile, problem, lowering->caps, local);
     node.specs[4] = fold_count;
     node.spec_count = 5;
