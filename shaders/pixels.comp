@@ -23,8 +23,8 @@ void main()
     if (pixel >= params.pixels)
         return;
     const uint image = pixel / params.plane,
-               first = CHANNELS_LAST ? pixel * CHANNELS
-                                     : pixel + image * (CHANNELS - 1) * params.plane,
+               first =
+                   CHANNELS_LAST ? pixel * CHANNELS : pixel + image * (CHANNELS - 1) * params.plane,
                step = CHANNELS_LAST ? 1 : params.plane;
     vec4 v = vec4(look_up(first, 0), 0.0, 0.0, 0.0);
     if (CHANNELS > 1)

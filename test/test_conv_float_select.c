@@ -368,6 +368,12 @@ static const struct {
      {.texels = 56 * 56 * 16 - 1},
      TOO_LARGE},
     {"implicit 4x4", {5, 7, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {.wrong = true}, WRONG},
+    {"implicit block 128x128", {3, 5, 9, {3, 3}, 1, 1, 1, 1, 0}, FAKE_H100, {.size_x = 256}, NULL},
+    {"implicit block 128x128",
+     {3, 5, 9, {3, 3}, 1, 1, 1, 1, 0},
+     FAKE_H100,
+     {.size_x = 255},
+     TOO_LARGE_A_BLOCK},
 };
 
 static refusal row_at(size_t i)

@@ -156,9 +156,44 @@ static void nobody_finds_what_was_not_packed(void **state)
     fail_each(&memory);
 }
 
+static void pack_backwards(const void *source, void *out, size_t size)
+{
+    const unsigned char *bytes = ((const copy_source *)source)->content.data;
+    for (size_t i = 0; i < size; i++)
+        ((unsigned char *)out)[i] = bytes[size - 1 - i];
+}
+
+/* What packs the bytes, how many, and from how many is part of what a constant is. */
+static void a_digest_is_of_all(void **state)
+{
+    (void)state;
+    static net n;
+    vkd_context context;
+    vkd_constants *constants;
+    vkd_context_init(&context, &(vkd_options){0});
+    assert_int_equal(vkd_constants_create(&context, false, &constants), VKD_OK);
+    net_make(&n);
+    const vkd_digest first = vkd_constants_digest(constants, &n.tensors[0]);
+    for (int what = 0; what < 4; what++) {
+        vkd_tensor other = n.tensors[0];
+        copy_source source = n.sources[0];
+        other.source = &source;
+        if (what == 1)
+            other.pack = pack_backwards;
+        if (what == 2)
+            other.bytes += 16;
+        if (what == 3)
+            source.content.size--;
+        const vkd_digest digest = vkd_constants_digest(constants, &other);
+        assert_int_equal(memcmp(&digest, &first, sizeof digest) != 0, what > 0);
+    }
+    vkd_constants_destroy(constants);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_digest_is_of_all),
         cmocka_unit_test(nobody_finds_what_was_not_packed),
     };
     faulty_driver_install();

@@ -1,5 +1,6 @@
 /* Shapes that change between executions: results, memory, plans that go while executions are in
  * flight, and what a new shape costs. Skips without a device. */
+#include "backend/plans.h"
 #include "support/dynamic_net.h"
 #include "support/faulty.h"
 #include "support/gpu.h"
@@ -310,9 +311,33 @@ static void a_new_shape_compiles_nothing(void **state)
     end(f);
 }
 
+/* A plan is for its shapes, and for the numbers that are compiled into it. */
+static void a_plan_fits_what_it_is_for(void **state)
+{
+    (void)state;
+    const vkd_model_value tensor = {.kind = VKD_VALUE_TENSOR,
+                                    .tensor = {.rank = 2, .dims = {3, 5}}},
+                          number = {.kind = VKD_VALUE_SYMINT, .i = 7};
+    vkd_model_value own[] = {tensor, number}, others[] = {tensor, number};
+    bool baked[] = {false, true};
+    const vkd_plan plan = {.values = own, .lowered.baked = baked};
+    const vkd_net net = {.value_count = 2};
+    assert_true(vkd_plan_fits(&plan, &net, others));
+    others[1].i = 8;
+    assert_false(vkd_plan_fits(&plan, &net, others));
+    baked[1] = false;
+    assert_true(vkd_plan_fits(&plan, &net, others));
+    others[0].tensor.dims[1] = 4;
+    assert_false(vkd_plan_fits(&plan, &net, others));
+    others[0] = tensor;
+    others[0].tensor.rank = 1;
+    assert_false(vkd_plan_fits(&plan, &net, others));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_plan_fits_what_it_is_for),
         cmocka_unit_test(a_new_shape_compiles_nothing),
         cmocka_unit_test(like_a_fresh_load),
         cmocka_unit_test(memory_is_flat),

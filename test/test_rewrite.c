@@ -485,6 +485,32 @@ static void test_other_clamps_stay(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* A number that is a constant is part of a chain; one that is a state is read by its operator. */
+static void test_states_are_no_numbers(void **state)
+{
+    (void)state;
+    for (int is_state = 0; is_state < 2; is_state++) {
+        static const float two = 2;
+        fixture f;
+        start(&f);
+        uint32_t x = tensor4(&f, VKD_DTYPE_FLOAT32, 4), sum = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 y = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 scalar = add_value(&f, (vkd_model_value){.kind = VKD_VALUE_TENSOR,
+                                                          .tensor = {.dtype = VKD_DTYPE_FLOAT32,
+                                                                     .rank = 1,
+                                                                     .dims = {1},
+                                                                     .data = &two,
+                                                                     .size = sizeof two,
+                                                                     .state = is_state}});
+        OP(&f, "aten.add.Tensor", x, scalar, integer(&f, 1), sum);
+        OP(&f, "aten.relu.default", sum, y);
+        output(&f, y);
+        rewrite_without(&f, 0);
+        assert_int_equal(f.net.call_count, 1 + is_state);
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* The floats have another reader: the dequantize stays for it. */
 static void test_shared_dequantize_stays(void **state)
 {
@@ -864,6 +890,7 @@ int main(void)
         cmocka_unit_test(test_int8_upsampling),
         cmocka_unit_test(test_int8_clamp_is_exact),
         cmocka_unit_test(test_other_clamps_stay),
+        cmocka_unit_test(test_states_are_no_numbers),
         cmocka_unit_test(test_shared_dequantize_stays),
         cmocka_unit_test(test_clamp_joins_a_convolution),
         cmocka_unit_test(test_clamps_apart_do_not_join),

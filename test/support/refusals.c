@@ -22,6 +22,8 @@ vkd_caps refusal_caps(fake_device device, const refusal_changes *c)
         caps.max_workgroup_count[1] = c->groups_y;
     if (c->groups_z)
         caps.max_workgroup_count[2] = c->groups_z;
+    if (c->size_x)
+        caps.max_workgroup_size[0] = c->size_x;
     if (c->subgroup)
         caps.subgroup_size = c->subgroup;
     caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;

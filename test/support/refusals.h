@@ -9,7 +9,7 @@
 /* What a row changes of its device; 0: nothing. */
 typedef struct refusal_changes {
     uint64_t storage_range;
-    uint32_t texels, groups_y, groups_z, subgroup;
+    uint32_t texels, groups_y, groups_z, subgroup, size_x;
     bool no_shuffle;
     uint32_t left_out;
     bool wrong;  /* the self-check has something against all kernels */

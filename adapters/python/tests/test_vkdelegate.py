@@ -260,6 +260,16 @@ def test_log(caplog):
     assert caplog.records
 
 
+@needs_device
+def test_log_has_what_is_listened_to(caplog):
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.clear()
+        with caplog.at_level(level, "vkdelegate"):
+            vkdelegate.load(TINY / "model.pte", no_cache=True)
+        assert {record.levelno for record in caplog.records} >= {level}
+        assert min(record.levelno for record in caplog.records) == level
+
+
 # ------------------------------------------------------------------------------------- the README
 
 

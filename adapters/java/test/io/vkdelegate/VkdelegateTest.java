@@ -105,6 +105,25 @@ public class VkdelegateTest {
     }
 
     @Test
+    public void keepsACacheOnlyWhereAllowed() throws IOException {
+        deviceNeeded();
+        for (boolean noCache : new boolean[] {true, false}) {
+            Path folder = Files.createTempDirectory("vkdelegate-test");
+            Options options = options();
+            options.cacheDir = folder.toString();
+            options.noCache = noCache;
+            try (Program program = Program.open(TINY.resolve("model.pte").toString())) {
+                program.load("forward", options, null).close();
+            }
+            assertEquals(noCache ? 0 : 1, Math.min(1, folder.toFile().list().length));
+            for (java.io.File file : folder.toFile().listFiles()) {
+                assertTrue(file.delete());
+            }
+            Files.delete(folder);
+        }
+    }
+
+    @Test
     public void runsFromBytesIntoTheCallersBuffers() throws IOException {
         deviceNeeded();
         byte[] file = Files.readAllBytes(TINY.resolve("model.pte"));
