@@ -205,6 +205,26 @@ static vkd_status set_input(vkd_shaping *shaping, size_t index, const vkd_shape 
     return VKD_OK;
 }
 
+/* At the file's bounds SymInts that are inputs, which the file leaves 0, are what the call's sizes
+ * come to in its result. Those that are computed will be. */
+static void guess_numbers(vkd_shaping *shaping, const vkd_call *call)
+{
+    const uint32_t result = vkd_call_result(call);
+    if (result == VKD_NO_VALUE || shaping->values[result].kind != VKD_VALUE_TENSOR)
+        return;
+    const vkd_model_tensor *bound = &shaping->net->values[result].tensor;
+    for (const vkd_param *param = call->row->params; param->kind != VKD_PARAM_END; param++) {
+        if (param->kind != VKD_PARAM_SIZES)
+            continue;
+        const vkd_sym_list *sizes = (const void *)((const char *)call->args + param->offset);
+        for (size_t i = 0; sizes->count == bound->rank && i < sizes->count; i++) {
+            const uint32_t value = sizes->items[i].value;
+            if (value != VKD_NO_VALUE && !shaping->values[value].i)
+                shaping->values[value].i = bound->dims[i];
+        }
+    }
+}
+
 vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_input *inputs,
                          vkd_model_value *values)
 {
@@ -218,6 +238,8 @@ vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net, const vkd_inp
         else if (value->kind == VKD_VALUE_SYMINT && inputs)
             value->i = inputs[i].number;
     }
+    for (size_t i = 0; !inputs && i < net->call_count; i++)
+        guess_numbers(&shaping, &net->calls[i]);
     for (size_t i = 0; i < net->call_count; i++) {
         shaping.call = &net->calls[i];
         VKD_TRY(shaping.call->row->shape(&shaping, shaping.call->args));

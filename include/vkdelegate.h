@@ -183,8 +183,7 @@ typedef struct vkd_engine vkd_engine;
  * caller rounds so. Where the model quantises them first, that is in the table, too. */
 typedef struct vkd_pixels {
     size_t size; /* sizeof(vkd_pixels) */
-    /* which input: float32 or float16, of the dims N, C, H, W with 1 to VKD_PIXEL_CHANNELS channels
-     */
+    /* which input: float32 or float16, its dims N, C, H, W; 1 to VKD_PIXEL_CHANNELS channels */
     size_t input;
     /* The input is uint8 instead, and vkd_method_input_info tells it so: of the dims N, H, W, C,
      * the bytes of a pixel side by side; else N, C, H, W. Row-major, whatever order of its floats a

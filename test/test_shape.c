@@ -295,18 +295,32 @@ static void means(void **state)
 
 /* ---------------------------------------------------------------------------------- other sizes */
 
-/* relu -> view [s, -1], where s is a SymInt: of inputs up to 6x8. */
-static uint32_t resizable(fixture *f)
+/* relu -> view [s, -1], where s is a SymInt, in the file this number: of inputs up to 6x8. */
+static uint32_t resizable_with(fixture *f, int64_t number)
 {
     clear(f);
     uint32_t x = hand_input(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8)),
              between = hand_tensor(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 8));
-    uint32_t symbol = f->m.inputs[f->m.model.input_count++] = hand_symint(&f->m, 6);
+    uint32_t symbol = f->m.inputs[f->m.model.input_count++] = hand_symint(&f->m, number);
     uint32_t y = hand_output(&f->m, VKD_DTYPE_FLOAT32, 2, DIMS(6, 24));
     HAND_OP(&f->m, "aten.relu.default", x, between);
     HAND_OP(&f->m, "aten.view_copy.default", between,
             hand_list(&f->m, 2, (uint32_t[]){symbol, hand_int(&f->m, -1)}), y);
     return y;
+}
+
+static uint32_t resizable(fixture *f) { return resizable_with(f, 6); }
+
+/* A delegate among others has SymInts as inputs, and the exporter writes 0 for them. */
+static void numbers_that_the_file_leaves_open(void **state)
+{
+    fixture *f = *state;
+    uint32_t y = resizable_with(f, 0);
+    assert_int_equal(shape(f, NULL), VKD_OK);
+    assert_dims(f, y, &SHAPE(6, 8));
+    assert_int_equal(f->values[2].i, 6);
+    assert_int_equal(shape(f, (vkd_input[]){{.shape = SHAPE(4, 6)}, {.number = 2}}), VKD_OK);
+    assert_dims(f, y, &SHAPE(2, 12));
 }
 
 static void inputs_may_be_smaller(void **state)
@@ -356,6 +370,7 @@ int main(void)
         TEST(views),
         TEST(concatenations),
         TEST(means),
+        TEST(numbers_that_the_file_leaves_open),
         TEST(inputs_may_be_smaller),
         TEST(inputs_beyond_the_bounds_are_refused),
     };
