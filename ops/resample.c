@@ -12,7 +12,7 @@
 
 typedef struct resampling {
     uint32_t filter, places; /* VKD_RESAMPLE_* */
-    bool zeros;
+    uint32_t outside;        /* VKD_RESAMPLE_BORDER, _ZEROS or _MIRROR */
     float ratio[2];
     vkd_view x, grid; /* grid: of [n, h, w, 2]; for places that need it, else x */
 } resampling;
@@ -67,7 +67,7 @@ static vkd_status emit(vkd_lowering *lowering, const resampling *r, vkd_tensor_i
     vkd_node_spec(&node, walk.whole);
     vkd_node_spec(&node, r->filter);
     vkd_node_spec(&node, r->places);
-    vkd_node_spec(&node, r->zeros);
+    vkd_node_spec(&node, r->outside);
     return vkd_op_add_node(lowering, &node, x->tensor, y_id);
 }
 
@@ -222,22 +222,25 @@ static vkd_status shape_grid(vkd_shaping *shaping, const void *arguments)
 
 static vkd_status lower_grid(vkd_lowering *lowering, const void *arguments)
 {
-    enum { BILINEAR, NEAREST, ZEROS = 0, BORDER };
+    /* by the file's numbers */
+    static const uint32_t filters[] = {VKD_RESAMPLE_BILINEAR, VKD_RESAMPLE_NEAREST,
+                                       VKD_RESAMPLE_BICUBIC},
+                          outsides[] = {VKD_RESAMPLE_ZEROS, VKD_RESAMPLE_BORDER,
+                                        VKD_RESAMPLE_MIRROR};
     const grid_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    if (args->filter != BILINEAR && args->filter != NEAREST)
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->filter, "is %d, expected 0 or 1",
+    if (args->filter < 0 || args->filter > 2)
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->filter, "is %d, expected 0 to 2",
                               args->filter);
-    if (args->padding != ZEROS && args->padding != BORDER)
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->padding, "is %d, expected 0 or 1",
+    if (args->padding < 0 || args->padding > 2)
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->padding, "is %d, expected 0 to 2",
                               args->padding);
     if (!vkd_dims_count(x->rank, x->dims))
         return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->x,
                               "has no pixels, expected one at least");
-    resampling r = {.filter =
-                        args->filter == BILINEAR ? VKD_RESAMPLE_BILINEAR : VKD_RESAMPLE_NEAREST,
+    resampling r = {.filter = filters[args->filter],
                     .places = args->align_corners ? VKD_RESAMPLE_GRID : VKD_RESAMPLE_GRID_EDGES,
-                    .zeros = args->padding == ZEROS};
+                    .outside = outsides[args->padding]};
     VKD_TRY(vkd_op_view(lowering, args->x, &r.x));
     VKD_TRY(vkd_op_view(lowering, args->grid, &r.grid));
     return emit_image(lowering, &r, args->x, args->y);

@@ -12,8 +12,7 @@ layout(constant_id = 5) const uint RANK = 1;
 layout(constant_id = 6) const uint WHOLE = 0;
 layout(constant_id = 7) const uint FILTER = 0;
 layout(constant_id = 8) const uint PLACES = 0;
-layout(constant_id = 9) const uint ZEROS =
-    0; // 1: outside of the image is 0, else the nearest pixel
+layout(constant_id = 9) const uint OUTSIDE = VKD_RESAMPLE_BORDER;
 
 layout(push_constant) uniform params_block { resample_params params; };
 #include "view.glsl"
@@ -25,6 +24,32 @@ VIEW_OF(x_slots, params.x_strides, params.x_offset, VKD_RESAMPLE_DIMS)
 VIEW_OF(pixels, params.pixel_strides, 0, VKD_RESAMPLE_DIMS)
 VIEW_OF(grid_slots, params.grid_strides, params.grid_offset, VKD_RESAMPLE_DIMS)
 
+// A place outside of the image where a mirror at its edges, or at the centres of its outermost
+// pixels, shows it.
+vec2 mirrored(vec2 at)
+{
+    vec2 size = vec2(params.x_h, params.x_w), low = vec2(PLACES == VKD_RESAMPLE_GRID ? 0.0 : -0.5),
+         span = size - 1.0 - 2.0 * low, from = abs(at - low), turns = floor(from / max(span, 1.0)),
+         rest = from - turns * span;
+    bvec2 back = equal(turns - 2.0 * floor(turns / 2.0), vec2(1.0));
+    return clamp(mix(rest, span - rest, back) + low, vec2(0.0), size - 1.0);
+}
+
+// Where nothing changes any more: what is farther outside is nothing, the same pixel, or beyond what
+// floats tell apart.
+vec2 bounded(vec2 at)
+{
+    vec2 size = vec2(params.x_h, params.x_w);
+    if (OUTSIDE == VKD_RESAMPLE_MIRROR)
+        at = clamp(at, vec2(-1e6), vec2(1e6));
+    if (FILTER == VKD_RESAMPLE_BICUBIC)
+        return OUTSIDE == VKD_RESAMPLE_MIRROR ? at : clamp(at, vec2(-3.0), size + 2.0);
+    if (OUTSIDE == VKD_RESAMPLE_MIRROR)
+        return mirrored(at);
+    return OUTSIDE == VKD_RESAMPLE_ZEROS ? clamp(at, vec2(-2.0), size + 1.0)
+                                         : clamp(at, vec2(0.0), size - 1.0);
+}
+
 // h and w.
 vec2 place_of(uint pixel, uint grid_slot)
 {
@@ -33,9 +58,8 @@ vec2 place_of(uint pixel, uint grid_slot)
         precise vec2 g = vec2(grid_load(grid_slot + params.grid_stride), grid_load(grid_slot));
         precise vec2 at = PLACES == VKD_RESAMPLE_GRID ? (g + 1.0) / 2.0 * (size - 1.0)
                                                       : ((g + 1.0) * size - 1.0) / 2.0;
-        // What the far end of the grid adds is outside anyway; NaN is outside, too.
-        at = ZEROS == 1 ? clamp(at, vec2(-2.0), size + 1.0) : clamp(at, vec2(0.0), size - 1.0);
-        return mix(at, vec2(ZEROS == 1 ? -2.0 : 0.0), bvec2(is_nan(g.x), is_nan(g.y)));
+        const float nowhere = OUTSIDE == VKD_RESAMPLE_ZEROS ? -3.0 : 0.0;
+        return mix(bounded(at), vec2(nowhere), bvec2(is_nan(g.x), is_nan(g.y)));
     }
     precise vec2 at = vec2(pixel / params.y_w, pixel % params.y_w),
                  ratio = vec2(params.ratio_h, params.ratio_w);
@@ -57,8 +81,37 @@ uint slot_of(uint plane, ivec2 at)
 float pixel_at(uint plane, ivec2 at)
 {
     ivec2 last = ivec2(params.x_h, params.x_w) - 1, inside = clamp(at, ivec2(0), last);
+    if (OUTSIDE == VKD_RESAMPLE_MIRROR && at != inside)
+        inside = ivec2(mirrored(vec2(at)) + 0.5);
     float v = x_load(slot_of(plane, inside));
-    return ZEROS == 1 && at != inside ? 0.0 : v;
+    return OUTSIDE == VKD_RESAMPLE_ZEROS && at != inside ? 0.0 : v;
+}
+
+// What four pixels in a row count, where the place is `far` behind the second.
+vec4 cubic(float far)
+{
+    const float a = -0.75;
+    vec4 d = vec4(far + 1.0, far, 1.0 - far, 2.0 - far);
+    vec2 outer = ((a * d.xw - 5.0 * a) * d.xw + 8.0 * a) * d.xw - 4.0 * a,
+         inner = ((a + 2.0) * d.yz - (a + 3.0)) * d.yz * d.yz + 1.0;
+    return vec4(outer.x, inner, outer.y);
+}
+
+float cubic_row(uint plane, ivec2 at, vec4 weights)
+{
+    return dot(weights, vec4(pixel_at(plane, at - ivec2(0, 1)), pixel_at(plane, at),
+                             pixel_at(plane, at + ivec2(0, 1)), pixel_at(plane, at + ivec2(0, 2))));
+}
+
+float bicubic(uint plane, vec2 at)
+{
+    vec2 whole = floor(at), far = at - whole;
+    ivec2 i = ivec2(whole);
+    vec4 columns = cubic(far.y);
+    return dot(cubic(far.x),
+               vec4(cubic_row(plane, i - ivec2(1, 0), columns), cubic_row(plane, i, columns),
+                    cubic_row(plane, i + ivec2(1, 0), columns),
+                    cubic_row(plane, i + ivec2(2, 0), columns)));
 }
 
 float bilinear(uint plane, vec2 at)
@@ -85,6 +138,8 @@ void main()
         vec2 place = place_of(at[i], gs[i]);
         if (FILTER == VKD_RESAMPLE_BILINEAR)
             result[i] = bilinear(planes[i], place);
+        else if (FILTER == VKD_RESAMPLE_BICUBIC)
+            result[i] = bicubic(planes[i], place);
         else if (PLACES == VKD_RESAMPLE_RATIO)
             bits[i] = x_bits(slot_of(planes[i], clamp(ivec2(place), ivec2(0), last)));
         else

@@ -8,6 +8,11 @@
 
 #define VKD_RESAMPLE_NEAREST 0
 #define VKD_RESAMPLE_BILINEAR 1
+#define VKD_RESAMPLE_BICUBIC 2
+
+#define VKD_RESAMPLE_BORDER 0 /* outside of the image is the nearest pixel */
+#define VKD_RESAMPLE_ZEROS 1
+#define VKD_RESAMPLE_MIRROR 2 /* the image, turned at its edges again and again */
 
 #define VKD_RESAMPLE_RATIO 0   /* a pixel of y is at its number times the ratio */
 #define VKD_RESAMPLE_CENTRES 1 /* the same from centre to centre, not before the first */

@@ -135,28 +135,67 @@ static void draw_bilinear(table *t)
 
 /* -------------------------------------------------------------------------------------- by grid */
 
+/* By the file's numbers. */
+enum { BILINEAR, NEAREST, BICUBIC, ZEROS = 0, BORDER, REFLECTION };
 typedef struct sampling {
-    bool nearest, border, align_corners;
+    uint32_t filter, padding;
+    bool align_corners;
 } sampling;
+
+/* From wherever it is into the image; zeros: as it is. */
+static double padded(const sampling *s, double at, uint32_t size)
+{
+    const double low = s->align_corners ? 0 : -0.5, span = size - 1 - 2 * low, last = size - 1;
+    if (s->padding == ZEROS)
+        return at;
+    if (s->padding == REFLECTION && span == 0)
+        return 0;
+    if (s->padding == REFLECTION) {
+        const double from = fabs(at - low), rest = fmod(from, span);
+        at = low + (fmod(floor(from / span), 2) == 0 ? rest : span - rest);
+    }
+    return at < 0 ? 0 : at > last ? last : at;
+}
 
 /* -1 .. 1 of an axis in pixels. */
 static double unnormalised(const sampling *s, double at, uint32_t size)
 {
     double pixels = s->align_corners ? (at + 1) / 2 * (size - 1) : ((at + 1) * size - 1) / 2;
-    double last = size - 1;
-    return !s->border ? pixels : pixels < 0 ? 0 : pixels > last ? last : pixels;
+    return s->filter == BICUBIC ? pixels : padded(s, pixels, size);
+}
+
+/* What a pixel counts that is so far from the place. */
+static double cubic(double d)
+{
+    const double a = -0.75;
+    d = fabs(d);
+    return d <= 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+}
+
+static double bicubic(const sampling *s, const table_tensor *x, size_t plane, double h, double w)
+{
+    double sum = 0;
+    for (int i = -1; i <= 2; i++)
+        for (int j = -1; j <= 2; j++) {
+            const double at_h = floor(h) + i, at_w = floor(w) + j;
+            sum += cubic(h - at_h) * cubic(w - at_w) *
+                   pixel(x, plane, padded(s, at_h, x->shape.dims[2]),
+                         padded(s, at_w, x->shape.dims[3]));
+        }
+    return sum;
 }
 
 /* Nearest pixels only where the place is well within one: ties are a matter of the last bit. */
 static void draw_places(table *t, table_tensor *grid, const table_tensor *x, const sampling *s)
 {
+    const int32_t far = table_chance(t, 2) ? 1300 : 9000;
     for (size_t i = 0; i < grid->count; i++) {
         uint32_t size = x->shape.dims[i % 2 ? 2 : 3];
         for (int tries = 0; tries < 50; tries++) {
             grid->values[i] =
-                table_stored(grid->dtype, random_range(t->random, -1300, 1300) / 1000.0);
+                table_stored(grid->dtype, random_range(t->random, -far, far) / 1000.0);
             double at = unnormalised(s, grid->values[i], size);
-            if (!s->nearest || fabs(at - floor(at) - 0.5) > 0.05)
+            if (s->filter != NEAREST || fabs(at - floor(at) - 0.5) > 0.05)
                 break;
         }
     }
@@ -164,17 +203,17 @@ static void draw_places(table *t, table_tensor *grid, const table_tensor *x, con
 
 static void draw_grid(table *t)
 {
-    const sampling s = {table_chance(t, 2), table_chance(t, 2), table_chance(t, 2)};
+    const sampling s = {table_below(t, 3), table_below(t, 3), table_chance(t, 2)};
     table_tensor *x = draw_image(t, TABLE_FLOATS);
     const vkd_shape shape = {4,
                              {x->shape.dims[0], 1 + table_below(t, 7), 1 + table_below(t, 7), 2}};
     table_tensor *grid = table_input(t, x->dtype, shape);
     draw_places(t, grid, x, &s);
-    table_int(t, s.nearest);
-    table_int(t, s.border);
+    table_int(t, s.filter);
+    table_int(t, s.padding);
     table_bool(t, s.align_corners);
     table_tensor *y = output(t, x, shape.dims[1], shape.dims[2]);
-    y->absolute = s.nearest ? 0 : 1e-3;
+    y->absolute = s.filter == NEAREST ? 0 : 2e-3;
     for (size_t i = 0; i < y->count; i++) {
         uint32_t at[4];
         table_places(&y->shape, i, at);
@@ -183,8 +222,9 @@ static void draw_grid(table *t)
             grid->values + (((size_t)at[0] * shape.dims[1] + at[2]) * shape.dims[2] + at[3]) * 2;
         double h = unnormalised(&s, to[1], x->shape.dims[2]),
                w = unnormalised(&s, to[0], x->shape.dims[3]);
-        y->values[i] = s.nearest ? pixel(x, plane, floor(h + 0.5), floor(w + 0.5))
-                                 : between(x, plane, h, w, false);
+        y->values[i] = s.filter == NEAREST   ? pixel(x, plane, floor(h + 0.5), floor(w + 0.5))
+                       : s.filter == BICUBIC ? bicubic(&s, x, plane, h, w)
+                                             : between(x, plane, h, w, false);
     }
 }
 
