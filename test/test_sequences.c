@@ -306,7 +306,7 @@ static void positions_beyond_the_cache(void **state)
         int64_t negative; /* one that is no position */
     } rows[] = {
         {"f32_dyn", "longer than the model's context", -1},
-        {"4w_decode", "do not fit a cache of 32", -1},
+        {"4w_decode", "expected what fits a cache of 32", -1},
         {"f32_noops_decode", NULL, -33}, /* those before count from the end */
     };
     static uint8_t before[STATES][STATE_BYTES];
