@@ -488,7 +488,7 @@ static void broken_operators(void **state)
         {{.conv_name = "vkd.q8_conv2d"}, VKD_INVALID_MODEL, "op 1 (vkd.q8_conv2d)"},
         {{.missing_argument = true}, VKD_INVALID_MODEL, "15 arguments"},
         {{.extra_argument = true}, VKD_INVALID_MODEL, "17 arguments"},
-        {{.string_for_scale = true}, VKD_INVALID_MODEL, "x_scale"},
+        {{.string_for_scale = true}, VKD_INVALID_MODEL, "input_scale"},
         {{.float_weights = true}, VKD_INVALID_MODEL, "weight"},
         {{.variable_weight = true}, VKD_INVALID_MODEL, "weight"},
         {{.weight_rows = SMALL_OUT - 1}, VKD_INVALID_MODEL, "1x6x5x7, expected 1x5x5x7"},
