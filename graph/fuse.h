@@ -1,6 +1,5 @@
 /* The rewrite rules that let the epilogue of a convolution or linear layer do what the operators
- * behind it do: see rewrite.h.
- */
+ * behind it do, and that make one operator of attention: see rewrite.h. */
 #ifndef VKD_GRAPH_FUSE_H
 #define VKD_GRAPH_FUSE_H
 
@@ -10,5 +9,6 @@ VKD_MUST_USE vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index);
+VKD_MUST_USE vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index);
 
 #endif

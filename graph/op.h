@@ -192,7 +192,15 @@ typedef enum vkd_op_kind {
     VKD_OP_Q8_MEAN,
     VKD_OP_CHAIN,
     VKD_OP_PIXELS,
-    VKD_OP_BATCH_NORM
+    VKD_OP_BATCH_NORM,
+    VKD_OP_BMM, /* a product of two batches of matrices */
+    VKD_OP_SOFTMAX,
+    VKD_OP_WHERE,
+    VKD_OP_EQUAL, /* to a number */
+    VKD_OP_NOT,
+    VKD_OP_ANY,  /* over some dims */
+    VKD_OP_FULL, /* of one number */
+    VKD_OP_ATTENTION
 } vkd_op_kind;
 
 struct vkd_net;                           /* graph/net.h */

@@ -30,7 +30,7 @@ typedef struct view_args {
     uint32_t x, y;
 } view_args;
 
-/* VKD_OP_CLAMP */
+/* VKD_OP_NOT has no more than these two either. VKD_OP_CLAMP: */
 typedef struct clamp_args {
     uint32_t x;
     vkd_number low, high; /* null: no bound */
@@ -57,7 +57,7 @@ typedef struct upsample_args {
     uint32_t y;
 } upsample_args;
 
-/* VKD_OP_MEAN */
+/* VKD_OP_MEAN, VKD_OP_ANY */
 typedef struct reduce_args {
     uint32_t x;
     vkd_int_list dims; /* empty: all */
@@ -106,6 +106,50 @@ typedef struct norm_args {
     float eps;
     uint32_t y[3]; /* y, mean, 1 / deviation */
 } norm_args;
+
+/* ------------------------------------------------------------------------------------ attention */
+
+/* VKD_OP_BMM, without c; and other products */
+typedef struct matmul_args {
+    uint32_t c, a, b, y;
+    float beta, alpha;
+} matmul_args;
+
+/* VKD_OP_SOFTMAX */
+typedef struct softmax_args {
+    uint32_t x, y;
+    int32_t dim;
+} softmax_args;
+
+/* VKD_OP_WHERE: y = condition ? a : b */
+typedef struct where_args {
+    uint32_t condition, a, b, y;
+    vkd_number number; /* of other rows: in place of a */
+} where_args;
+
+/* VKD_OP_EQUAL: a with the number; and other comparisons */
+typedef struct compare_args {
+    uint32_t a, b, y;
+    vkd_number number;
+} compare_args;
+
+/* VKD_OP_FULL: start as x; and others */
+typedef struct creation_args {
+    uint32_t x, y;               /* x: y is as it is; VKD_NO_VALUE: y is of `size` */
+    vkd_sym_list size;           /* none: a scalar */
+    vkd_number start, end, step; /* start: the value of all elements, where there is no range */
+} creation_args;
+
+/* VKD_OP_ATTENTION, made by rules: y [b, s, d] = softmax(scale * q [b, s, d] k [b, d, l] + mask) v
+ * [b, l, d]. The mask, VKD_NO_VALUE for none, broadcasts to [b / heads, heads, s, l]. safe: a query
+ * that sees no key gets zeros. */
+typedef struct fused_attention_args {
+    uint32_t q, k, v, mask;
+    int32_t heads;
+    float scale;
+    bool safe;
+    uint32_t y;
+} fused_attention_args;
 
 /* ----------------------------------------------------------------------------------------- int8 */
 

@@ -164,6 +164,9 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_CHAINS = 128,
     /* a function of an int8 convolution's result joins it, as a table */
     VKD_REWRITE_FUSE_CHAIN = 256,
+    /* products, softmax and what is between them become one operator, whose scores are not rounded
+     * to half precision */
+    VKD_REWRITE_ATTENTION = 512,
 } vkd_rewrites;
 
 typedef enum vkd_priority {

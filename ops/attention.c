@@ -1,4 +1,5 @@
 /* Attention, over a cache or not, and rotary position embedding. */
+#include "graph/operators.h"
 #include "ops/paste.h"
 #include "ops/tables.h"
 #include "shaders/attention_params.h"
@@ -21,8 +22,9 @@ typedef struct attention {
     uint32_t sees; /* VKD_SEES_ ... */
     vkd_sym start;
     float scale;
-    vkd_view mask;   /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
-    vkd_tensor_id y; /* as q */
+    bool safe;     /* a query that sees no key gets zeros */
+    vkd_view mask; /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
+    rows y;        /* one behind the other, by position and head or by head and position */
 } attention;
 
 /* Whether rows are whole groups of four elements. */
@@ -90,6 +92,8 @@ static attention_params params_of(const attention *a, const portion *part, const
         .q_offset = a->q.offset,
         .q_s = a->q.position,
         .q_h = a->q.head,
+        .y_s = a->y.position,
+        .y_h = a->y.head,
         .k_offset = keys->offset,
         .k_l = keys->position,
         .k_h = keys->head,
@@ -126,6 +130,7 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const 
     vkd_node_spec(&node, mask_type);
     vkd_node_spec(&node, a->mask.tensor == VKD_NO_TENSOR ? 0 : mask_type == VKD_DTYPE_BOOL ? 2 : 1);
     vkd_node_spec(&node, are_fours(a, &a->q) && are_fours(a, &a->k));
+    vkd_node_spec(&node, a->safe);
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, part->weights);
 }
@@ -147,12 +152,12 @@ static vkd_status add_values(vkd_lowering *lowering, const attention *a, const p
     vkd_node_read(&node, part->weights);
     vkd_node_read(&node, a->v.tensor);
     vkd_node_read(&node, symbols);
-    vkd_node_write(&node, a->y);
+    vkd_node_write(&node, a->y.tensor);
     vkd_node_spec(&node, tensors[a->v.tensor].dtype);
-    vkd_node_spec(&node, tensors[a->y].dtype);
+    vkd_node_spec(&node, tensors[a->y.tensor].dtype);
     vkd_node_spec(&node, are_fours(a, &a->v));
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
-    return vkd_op_add_node(lowering, &node, a->v.tensor, a->y);
+    return vkd_op_add_node(lowering, &node, a->v.tensor, a->y.tensor);
 }
 
 /* All queries, or as many as keep the weights in bounds, so that memory does not grow with the
@@ -305,22 +310,22 @@ static float scale_of(const attention_args *args, uint32_t width)
 }
 
 /* The mask by heads of all images, queries and keys. */
-static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, uint32_t images,
+static vkd_status view_mask(vkd_lowering *lowering, const uint32_t *value, uint32_t images,
                             const attention *a, vkd_view *out)
 {
     out->tensor = VKD_NO_TENSOR;
-    if (args->mask == VKD_NO_VALUE)
+    if (*value == VKD_NO_VALUE)
         return VKD_OK;
     const uint32_t dims[] = {images, a->heads / images, a->queries, a->keys};
     vkd_view mask;
-    VKD_TRY(vkd_op_view(lowering, args->mask, &mask));
+    VKD_TRY(vkd_op_view(lowering, *value, &mask));
     bool fits = mask.rank <= 4;
     for (uint32_t d = 0; fits && d < mask.rank; d++)
         fits = mask.dims[d] == 1 || mask.dims[d] == dims[4 - mask.rank + d];
     if (!fits) {
         char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
         return vkd_op_fail_at(
-            lowering, VKD_INVALID_MODEL, &args->mask, "is %s, expected what broadcasts to %s",
+            lowering, VKD_INVALID_MODEL, value, "is %s, expected what broadcasts to %s",
             vkd_dims_format(mask.rank, mask.dims, is), vkd_dims_format(4, dims, expected));
     }
     vkd_view_broadcast(&mask, 4, dims);
@@ -340,29 +345,75 @@ static vkd_status view_mask(vkd_lowering *lowering, const attention_args *args, 
     return VKD_OK;
 }
 
+/* A view [.., heads, positions, width] as rows; copied where these do not lie in one piece, or
+ * evenly. */
+static vkd_status rows_of(vkd_lowering *lowering, vkd_view view, rows *out)
+{
+    const uint32_t heads = view.rank - 3, width = view.rank - 1;
+    const bool single = view.rank == 3 || view.dims[0] == 1 || view.dims[1] == 1 ||
+                        view.strides[0] == view.strides[1] * (int32_t)view.dims[1];
+    if (!single || (view.strides[width] != 1 && view.dims[width] != 1)) {
+        vkd_tensor_id whole;
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                     lowering->graph->tensors[view.tensor].dtype, VKD_ROWS,
+                                     view.rank, view.dims, &whole));
+        VKD_TRY(vkd_op_move(lowering, &view, whole));
+        view = vkd_view_of(lowering->graph, whole);
+    }
+    *out = (rows){.tensor = view.tensor,
+                  .offset = (uint32_t)view.offset,
+                  .position = (uint32_t)view.strides[heads + 1],
+                  .head = (uint32_t)view.strides[view.dims[heads] == 1 ? 0 : heads]};
+    return VKD_OK;
+}
+
+static vkd_status rows_in(vkd_lowering *lowering, uint32_t value, rows *out)
+{
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, value, &view));
+    return rows_of(lowering, view, out);
+}
+
+/* A result [.., heads, queries, width] is made by positions where it is of one image, as whoever
+ * puts heads side by side wants it. */
+static vkd_status emit_heads(vkd_lowering *lowering, uint32_t value, uint32_t images, attention *a)
+{
+    const vkd_model_tensor *shape = vkd_value_tensor(lowering, value);
+    const uint32_t dims[] = {a->queries, a->heads, a->width};
+    if (images > 1 || shape->state || lowering->use[value].is_output) {
+        a->y = (rows){.position = a->width, .head = a->queries * a->width};
+        VKD_TRY(vkd_op_output_in(lowering, value, shape->dtype, VKD_ROWS, &a->y.tensor));
+        return emit(lowering, a);
+    }
+    a->y = (rows){.position = a->heads * a->width, .head = a->width};
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, shape->dtype, VKD_ROWS, 3,
+                                 dims, &a->y.tensor));
+    VKD_TRY(emit(lowering, a));
+    vkd_view view = {.tensor = a->y.tensor, .rank = shape->rank};
+    memcpy(view.dims, shape->dims, sizeof view.dims);
+    view.strides[view.rank - 3] = (int32_t)a->y.head;
+    view.strides[view.rank - 2] = (int32_t)a->y.position;
+    view.strides[view.rank - 1] = 1;
+    return vkd_op_output_view(lowering, value, &view);
+}
+
 static vkd_status lower_sdpa(vkd_lowering *lowering, const void *arguments)
 {
     const attention_args *args = arguments;
     const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
                            *k = vkd_value_tensor(lowering, args->k);
-    const uint32_t width = q->dims[3];
     attention a = {.heads = q->dims[0] * q->dims[1],
                    .queries = q->dims[2],
                    .keys = k->dims[2],
-                   .width = width,
+                   .width = q->dims[3],
                    .group = q->dims[1] / k->dims[1],
-                   .q = {.position = width, .head = q->dims[2] * width},
-                   .k = {.position = width, .head = k->dims[2] * width},
-                   .v = {.position = width, .head = k->dims[2] * width},
                    .start = VKD_NO_SYMBOL,
-                   .scale = scale_of(args, width)};
-    VKD_TRY(input(lowering, args->q, &a.q.tensor));
-    VKD_TRY(input(lowering, args->k, &a.k.tensor));
-    VKD_TRY(input(lowering, args->v, &a.v.tensor));
-    VKD_TRY(view_mask(lowering, args, q->dims[0], &a, &a.mask));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
-                             VKD_ROWS, &a.y));
-    return emit(lowering, &a);
+                   .scale = scale_of(args, q->dims[3])};
+    VKD_TRY(rows_in(lowering, args->q, &a.q));
+    VKD_TRY(rows_in(lowering, args->k, &a.k));
+    VKD_TRY(rows_in(lowering, args->v, &a.v));
+    VKD_TRY(view_mask(lowering, &args->mask, q->dims[0], &a, &a.mask));
+    return emit_heads(lowering, args->y, q->dims[0], &a);
 }
 
 /* Writes positions into a cache, from `start` on. */
@@ -411,6 +462,7 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
                    .q = {.position = q->dims[2] * width, .head = width},
                    .k = {.position = k->dims[2] * width, .head = width},
                    .v = {.position = k->dims[2] * width, .head = width},
+                   .y = {.position = q->dims[2] * width, .head = width},
                    .sees = sees(args),
                    .start = args->start,
                    .scale = scale_of(args, width)};
@@ -423,10 +475,61 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
         VKD_TRY(input(lowering, args->k_cache, &a.k.tensor));
         VKD_TRY(input(lowering, args->v_cache, &a.v.tensor));
     }
-    VKD_TRY(view_mask(lowering, args, 1, &a, &a.mask));
+    VKD_TRY(view_mask(lowering, &args->mask, 1, &a, &a.mask));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
-                             VKD_ROWS, &a.y));
+                             VKD_ROWS, &a.y.tensor));
     return emit(lowering, &a);
+}
+
+/* ------------------------------------------------------------------------------ put together */
+
+static const vkd_param fused_params[] = {VKD_TENSOR(fused_attention_args, q),
+                                         VKD_TENSOR(fused_attention_args, k),
+                                         VKD_TENSOR(fused_attention_args, v),
+                                         VKD_OPTIONAL_TENSOR(fused_attention_args, mask),
+                                         VKD_INT(fused_attention_args, heads),
+                                         VKD_FLOAT(fused_attention_args, scale),
+                                         VKD_BOOL(fused_attention_args, safe),
+                                         VKD_OUTPUT(fused_attention_args, y),
+                                         VKD_PARAMS_END};
+
+static vkd_status shape_fused(vkd_shaping *shaping, const void *arguments)
+{
+    const fused_attention_args *args = arguments;
+    const vkd_model_tensor *q = vkd_shape_of(shaping, args->q), *k = vkd_shape_of(shaping, args->k),
+                           *v = vkd_shape_of(shaping, args->v);
+    bool fits = q->rank == 3 && k->rank == 3 && v->rank == 3 && q->dims[0] == k->dims[0] &&
+                q->dims[0] == v->dims[0] && q->dims[2] == k->dims[1] && q->dims[2] == v->dims[2] &&
+                k->dims[2] == v->dims[1] && args->heads > 0 &&
+                q->dims[0] % (uint32_t)args->heads == 0;
+    return fits ? vkd_shape_set_as(shaping, args->y, args->q)
+                : fail_operands(shaping, args->k, q, k, v);
+}
+
+static vkd_status lower_fused(vkd_lowering *lowering, const void *arguments)
+{
+    const fused_attention_args *args = arguments;
+    const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
+                           *v = vkd_value_tensor(lowering, args->v);
+    const uint32_t images = args->mask == VKD_NO_VALUE ? 1 : q->dims[0] / (uint32_t)args->heads;
+    attention a = {.heads = q->dims[0],
+                   .queries = q->dims[1],
+                   .keys = v->dims[1],
+                   .width = q->dims[2],
+                   .group = 1,
+                   .start = VKD_NO_SYMBOL,
+                   .scale = args->scale,
+                   .safe = args->safe};
+    vkd_view turned;
+    VKD_TRY(vkd_op_view(lowering, args->k, &turned));
+    vkd_view k = turned;
+    k.dims[1] = turned.dims[2], k.dims[2] = turned.dims[1];
+    k.strides[1] = turned.strides[2], k.strides[2] = turned.strides[1];
+    VKD_TRY(rows_in(lowering, args->q, &a.q));
+    VKD_TRY(rows_of(lowering, k, &a.k));
+    VKD_TRY(rows_in(lowering, args->v, &a.v));
+    VKD_TRY(view_mask(lowering, &args->mask, images, &a, &a.mask));
+    return emit_heads(lowering, args->y, images, &a);
 }
 
 /* --------------------------------------------------------------------------------- update_cache */
@@ -591,6 +694,8 @@ static const vkd_op rows_[] = {
      lower_cached, .defaults = &defaults, .effect = true},
     ATTENTION("llama.custom_sdpa.default", custom_params, shape_cached, lower_cached),
     ATTENTION("et_vk.sdpa.default", sdpa_params, shape_sdpa, lower_sdpa),
+    {"vkd.attention", fused_params, sizeof(fused_attention_args), shape_fused, lower_fused,
+     .kind = VKD_OP_ATTENTION, .internal = true},
     {"llama.update_cache.default", update_params, sizeof(update_args), shape_update, lower_update,
      .effect = true},
     {"et_vk.apply_rotary_emb.default", pairs_params, sizeof(rotary_args), shape_rotary,

@@ -1,13 +1,9 @@
 /* Comparisons, and what is done with truths and bits, element by element. */
+#include "graph/operators.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 
 #include <math.h>
-
-typedef struct compare_args {
-    uint32_t a, b, y;
-    vkd_number number;
-} compare_args;
 
 static const vkd_param tensor_params[] = {VKD_TENSOR(compare_args, a, self),
                                           VKD_TENSOR(compare_args, b, other),
@@ -94,6 +90,9 @@ static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
     {name_, tensor_params, sizeof(compare_args), shape_tensors, lower_tensors, .code = function_}
 #define SCALAR(name_, function_) \
     {name_, scalar_params, sizeof(compare_args), shape_scalar, lower_scalar, .code = function_}
+#define EQUAL(name_) \
+    {name_, scalar_params, sizeof(compare_args), shape_scalar, lower_scalar, \
+     .code = BINARY_EQ, .kind = VKD_OP_EQUAL}
 /* clang-format on */
 
 static const vkd_op rows[] = {
@@ -102,7 +101,7 @@ static const vkd_op rows[] = {
     TENSORS("aten.le.Tensor", BINARY_LE),
     TENSORS("aten.gt.Tensor", BINARY_GT),
     TENSORS("aten.ge.Tensor", BINARY_GE),
-    SCALAR("aten.eq.Scalar", BINARY_EQ),
+    EQUAL("aten.eq.Scalar"),
     SCALAR("aten.ne.Scalar", BINARY_NE),
     SCALAR("aten.lt.Scalar", BINARY_LT),
     SCALAR("aten.le.Scalar", BINARY_LE),
@@ -119,7 +118,7 @@ static const vkd_op rows[] = {
     TENSORS("aten::le.Tensor_out", BINARY_LE),
     TENSORS("aten::gt.Tensor_out", BINARY_GT),
     TENSORS("aten::ge.Tensor_out", BINARY_GE),
-    SCALAR("aten::eq.Scalar_out", BINARY_EQ),
+    EQUAL("aten::eq.Scalar_out"),
     SCALAR("aten::ne.Scalar_out", BINARY_NE),
     SCALAR("aten::lt.Scalar_out", BINARY_LT),
     SCALAR("aten::le.Scalar_out", BINARY_LE),

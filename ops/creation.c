@@ -1,17 +1,12 @@
 /* Tensors made of numbers alone. One value everywhere is a view of one element; a range is a
  * constant, where its numbers are known before the graph runs. */
+#include "graph/operators.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 #include "shaders/ramp_params.h"
 
 #include <math.h>
-
-typedef struct creation_args {
-    uint32_t x, y;               /* x: y is as it is; VKD_NO_VALUE: y is of `size` */
-    vkd_sym_list size;           /* none: a scalar */
-    vkd_number start, end, step; /* start: the value of all elements, where there is no range */
-} creation_args;
 
 /* ------------------------------------------------------------------------------------ one value */
 
@@ -208,7 +203,8 @@ static const creation_args ones = {.x = VKD_NO_VALUE, .start = ONE};
 
 /* clang-format off */
 #define FULL(name_, params_, defaults_) \
-    {name_, params_, sizeof(creation_args), shape_full, lower_full, .defaults = &defaults_}
+    {name_, params_, sizeof(creation_args), shape_full, lower_full, .kind = VKD_OP_FULL, \
+     .defaults = &defaults_}
 #define ARANGE(name_, params_) \
     {name_, params_, sizeof(creation_args), shape_arange, lower_arange, .defaults = &zeros}
 /* clang-format on */

@@ -39,11 +39,6 @@ static vkd_status output(vkd_lowering *lowering, uint32_t x, uint32_t y, vkd_ten
 
 /* -------------------------------------------------------------------------------------- softmax */
 
-typedef struct softmax_args {
-    uint32_t x, y;
-    int32_t dim;
-} softmax_args;
-
 static const vkd_param softmax_params[] = {VKD_TENSOR(softmax_args, x, self),
                                            VKD_INT(softmax_args, dim), VKD_IGNORED("half_to_float"),
                                            VKD_OUTPUT(softmax_args, y, out), VKD_PARAMS_END};
@@ -383,16 +378,17 @@ static vkd_status lower_batch_stats(vkd_lowering *lowering, const void *argument
         name_, batch_params, sizeof(norm_args), shape_batch, lower_batch,                          \
             .kind = VKD_OP_BATCH_NORM, .defaults = &no_parameters                                  \
     }
-#define SOFTMAX(name_, code_)                                                                      \
+#define SOFTMAX(name_, code_, kind_)                                                               \
     {                                                                                              \
-        name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_   \
+        name_, softmax_params, sizeof(softmax_args), shape_softmax, lower_softmax, .code = code_,  \
+                                                                                   .kind = kind_   \
     }
 
 static const vkd_op rows[] = {
-    SOFTMAX("aten._softmax.default", VKD_NORMALISE_SOFTMAX),
-    SOFTMAX("aten::_softmax.out", VKD_NORMALISE_SOFTMAX),
-    SOFTMAX("aten._log_softmax.default", VKD_NORMALISE_LOG_SOFTMAX),
-    SOFTMAX("aten::_log_softmax.out", VKD_NORMALISE_LOG_SOFTMAX),
+    SOFTMAX("aten._softmax.default", VKD_NORMALISE_SOFTMAX, VKD_OP_SOFTMAX),
+    SOFTMAX("aten::_softmax.out", VKD_NORMALISE_SOFTMAX, VKD_OP_SOFTMAX),
+    SOFTMAX("aten._log_softmax.default", VKD_NORMALISE_LOG_SOFTMAX, VKD_OP_OTHER),
+    SOFTMAX("aten::_log_softmax.out", VKD_NORMALISE_LOG_SOFTMAX, VKD_OP_OTHER),
     NORM("aten.native_layer_norm.default", layer_params, shape_layer, lower_layer),
     NORM("aten::native_layer_norm.out", layer_params, shape_layer, lower_layer),
     NORM("et_vk.rms_norm.default", rms_params, shape_rms, lower_rms),

@@ -374,6 +374,8 @@ static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x, self), VKD_I
                                          VKD_OUTPUT(reduce_args, y, out), VKD_PARAMS_END};
 
 /* clang-format off */
+#define ANY(name_) \
+    {name_, extreme_params, sizeof(reduce_args), vkd_reduced_shape, lower, .code = VKD_REDUCE_ANY, .kind = VKD_OP_ANY}
 #define EXTREME(name_, code_) \
     {name_, place_params, sizeof(extreme_args), shape_extreme, lower_extreme, .code = code_}
 #define SPREAD(name_, params_, code_) \
@@ -392,8 +394,8 @@ static const vkd_op rows[] = {
     REDUCE("aten::argmax.out", extreme_params, VKD_REDUCE_ARGMAX),
     REDUCE("aten.argmin.default", extreme_params, VKD_REDUCE_ARGMIN),
     REDUCE("aten::argmin.out", extreme_params, VKD_REDUCE_ARGMIN),
-    REDUCE("aten::any.out", extreme_params, VKD_REDUCE_ANY),
-    REDUCE("aten::any.dims_out", extreme_params, VKD_REDUCE_ANY),
+    ANY("aten::any.out"),
+    ANY("aten::any.dims_out"),
     REDUCE("aten::any.all_out", all_params, VKD_REDUCE_ANY),
     REDUCE("aten::all.out", extreme_params, VKD_REDUCE_ALL),
     REDUCE("aten::all.dims_out", extreme_params, VKD_REDUCE_ALL),

@@ -191,6 +191,9 @@ static const vkd_param pow_params[] = {VKD_TENSOR(unary_args, x, self),
 #define PLAIN(name_, function_) \
     {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, chain_plain, \
      .code = function_}
+#define NOT(name_) \
+    {name_, plain_params, sizeof(unary_args), vkd_shape_same, lower_plain, chain_plain, \
+     .code = UNARY_LOGICAL_NOT, .kind = VKD_OP_NOT}
 #define GELU(name_) {name_, gelu_params, sizeof(unary_args), shape_gelu, lower_gelu, chain_gelu}
 /* clang-format on */
 
@@ -210,7 +213,7 @@ static const vkd_op rows[] = {
     PLAIN("aten.hardswish.default", UNARY_HARDSWISH),
     PLAIN("aten.hardsigmoid.default", UNARY_HARDSIGMOID),
     PLAIN("aten.bitwise_not.default", UNARY_BITWISE_NOT),
-    PLAIN("aten.logical_not.default", UNARY_LOGICAL_NOT),
+    NOT("aten.logical_not.default"),
     ROW("aten.leaky_relu.default", slope_params, lower_leaky_relu, NULL),
     ROW("aten.hardshrink.default", lambd_params, lower_hardshrink, NULL),
     ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow, chain_pow),
@@ -249,7 +252,7 @@ static const vkd_op rows[] = {
     PLAIN("aten::isinf.out", UNARY_ISINF),
     PLAIN("aten::sigmoid.out", UNARY_SIGMOID),
     PLAIN("aten::bitwise_not.out", UNARY_BITWISE_NOT),
-    PLAIN("aten::logical_not.out", UNARY_LOGICAL_NOT),
+    NOT("aten::logical_not.out"),
     ROW("aten::leaky_relu.out", slope_params, lower_leaky_relu, NULL),
     ROW("aten::logit.out", eps_params, lower_logit, NULL),
     ROW("aten::elu.out", three_params, lower_elu, NULL),

@@ -13,6 +13,16 @@ _Static_assert(VKD_ELEMENT_BOOL == VKD_DTYPE_BOOL && VKD_ELEMENT_U8 == VKD_DTYPE
 
 static bool may_alias(const vkd_tensor *from, const vkd_tensor *to);
 
+/* Whether a view's elements lie in its tensor's memory as they would in y's. */
+static bool lies_there(const vkd_graph *graph, const vkd_view *view, vkd_tensor_id y)
+{
+    vkd_walk walk;
+    vkd_walk_make(graph, y, view, 1, &walk);
+    return walk.reads[0] == VKD_READ_SAME &&
+           graph->tensors[y].bytes <= graph->tensors[view->tensor].bytes &&
+           may_alias(&graph->tensors[view->tensor], &graph->tensors[y]);
+}
+
 /* Brings what is only a view into one piece. */
 static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout layout)
 {
@@ -21,7 +31,12 @@ static vkd_status materialise(vkd_lowering *lowering, uint32_t value, vkd_layout
     vkd_tensor_id y;
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, boundary ? VKD_PLACE_OUTPUT : VKD_PLACE_SCRATCH,
                                  tensor->dtype, layout, tensor->rank, tensor->dims, &y));
-    VKD_TRY(vkd_op_move(lowering, &lowering->views[value], y));
+    vkd_tensor *tensors = lowering->graph->tensors;
+    const vkd_view *view = &lowering->views[value];
+    if (lies_there(lowering->graph, view, y))
+        tensors[y].storage = tensors[view->tensor].storage;
+    else
+        VKD_TRY(vkd_op_move(lowering, view, y));
     lowering->tensors[value] = y;
     return VKD_OK;
 }

@@ -53,11 +53,24 @@ vkd_status vkd_op_copy(vkd_lowering *lowering, vkd_tensor_id src, vkd_tensor_id 
 
 /* ---------------------------------------------------------------------------------------- views */
 
+/* What was only moved may show its elements under y's dims as well; of several readers one would
+ * rather have them in one piece. */
+static bool reshapes(const vkd_lowering *lowering, const view_args *args, vkd_view *out)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    const vkd_view *x = &lowering->views[args->x];
+    return lowering->tensors[args->x] == VKD_NO_TENSOR && x->tensor != VKD_NO_TENSOR &&
+           lowering->use[args->x].reads == 1 && vkd_view_reshape(x, y->rank, y->dims, out);
+}
+
 /* y is x under y's own dims, whatever they are. */
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const view_args *args = arguments;
     vkd_tensor_id x;
+    vkd_view view;
+    if (reshapes(lowering, args, &view))
+        return vkd_op_output_view(lowering, args->y, &view);
     VKD_TRY(vkd_op_input_any(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, &x));
     return vkd_op_reshape(lowering, x, args->y);
 }

@@ -39,6 +39,30 @@ void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims)
     *view = wide;
 }
 
+/* From the innermost on, pieces of dims that go on evenly: each has to be some of the new dims. */
+bool vkd_view_reshape(const vkd_view *view, uint32_t rank, const uint32_t *dims, vkd_view *out)
+{
+    uint32_t left = rank;
+    uint64_t piece = 1, covered = 1;
+    *out = (vkd_view){.tensor = view->tensor, .rank = rank, .offset = view->offset};
+    memcpy(out->dims, dims, rank * sizeof *dims);
+    int32_t stride = view->rank ? view->strides[view->rank - 1] : 0;
+    for (uint32_t d = view->rank; d-- > 0;) {
+        piece *= view->dims[d];
+        if (d && (view->dims[d - 1] == 1 || view->strides[d - 1] == (int32_t)piece * stride))
+            continue;
+        for (; left && (covered < piece || dims[left - 1] == 1); covered *= dims[--left])
+            out->strides[left - 1] = (int32_t)covered * stride;
+        if (covered != piece || !piece)
+            return false;
+        piece = covered = 1;
+        stride = d ? view->strides[d - 1] : 0;
+    }
+    while (left && dims[left - 1] == 1)
+        left--;
+    return !left;
+}
+
 vkd_view vkd_view_without(const vkd_view *view, uint32_t dim)
 {
     vkd_view lines = {.tensor = view->tensor, .offset = view->offset};

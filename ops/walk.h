@@ -20,6 +20,10 @@ vkd_view vkd_view_of(const vkd_graph *graph, vkd_tensor_id tensor);
 /* Makes it one of these dims, to which its own broadcast: stride 0 where they do. */
 void vkd_view_broadcast(vkd_view *view, uint32_t rank, const uint32_t *dims);
 
+/* The same elements under other dims, as many in row-major order; false where no strides say that.
+ */
+bool vkd_view_reshape(const vkd_view *view, uint32_t rank, const uint32_t *dims, vkd_view *out);
+
 /* One without a dim: its lines along that one. */
 vkd_view vkd_view_without(const vkd_view *view, uint32_t dim);
 

@@ -1,11 +1,7 @@
 /* Selections by a condition: all operands broadcast. */
+#include "graph/operators.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
-
-typedef struct where_args {
-    uint32_t condition, a, b, y; /* y = condition ? a : b */
-    vkd_number number;           /* in place of a */
-} where_args;
 
 static const vkd_param where_params_list[] = {
     VKD_TENSOR(where_args, condition), VKD_TENSOR(where_args, a, self),
@@ -144,8 +140,10 @@ static const vkd_op rows[] = {
     {"aten::tril.out", triangle_params, sizeof(triangle_args), shape_triangle, lower_triangle},
     {"aten::triu.out", triangle_params, sizeof(triangle_args), shape_triangle, lower_triangle,
      .code = true},
-    {"aten.where.self", where_params_list, sizeof(where_args), shape_where, lower_where},
-    {"aten::where.self_out", where_params_list, sizeof(where_args), shape_where, lower_where},
+    {"aten.where.self", where_params_list, sizeof(where_args), shape_where, lower_where,
+     .kind = VKD_OP_WHERE},
+    {"aten::where.self_out", where_params_list, sizeof(where_args), shape_where, lower_where,
+     .kind = VKD_OP_WHERE},
     {"aten::masked_fill.Tensor_out", fill_tensor_params, sizeof(where_args), shape_where,
      lower_where},
     {"aten::masked_fill.Scalar_out", fill_params, sizeof(where_args), shape_fill, lower_fill},

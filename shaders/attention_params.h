@@ -21,6 +21,7 @@ VKD_PARAMS_STRUCT(attention_params)
     u32 sees; /* which keys a query sees: VKD_SEES_ ... */
     f32 scale;
     u32 q_offset, q_s, q_h;
+    u32 y_s, y_h;
     u32 k_offset, k_l, k_h; /* or of v */
     u32 mask_offset, mask_h, mask_s, mask_l;
     u32 row; /* of p: keys rounded up */

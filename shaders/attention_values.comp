@@ -26,10 +26,10 @@ void main()
     int position = params.symbol == ~0u ? params.start : symbols[params.symbol];
     vec4 result = vec4(0.0);
     uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(total - 1));
-    // y's rows by q_s and q_h: where query s of head h begins.
+    // y's rows by position or by head: where query s of head h begins.
     uvec4 d = slot % params.width, unit = slot / params.width;
-    uvec4 h = params.q_h < params.q_s ? unit % params.heads : unit / params.queries;
-    uvec4 s = params.q_h < params.q_s ? unit / params.heads : unit % params.queries;
+    uvec4 h = params.y_h < params.y_s ? unit % params.heads : unit / params.queries;
+    uvec4 s = params.y_h < params.y_s ? unit / params.heads : unit % params.queries;
     uvec4 row = (h * params.queries + s) * params.row,
           at = params.k_offset + h / params.group * params.k_h + d;
     uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position),
@@ -50,7 +50,7 @@ void main()
     }
     if (share > 0 || 4 * group >= total)
         return;
-    uint before = params.q_h < params.q_s ? params.first * params.heads
+    uint before = params.y_h < params.y_s ? params.first * params.heads
                                           : params.first + h.x * (params.all - params.queries);
     y_store4(group + before * params.width / 4, result);
 }

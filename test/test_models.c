@@ -185,6 +185,7 @@ static const option_case same_bits[] = {
     {.name = "additions apart", .skip_rewrites = VKD_REWRITE_FUSE_ADD},
     {.name = "dequantizes apart", .skip_rewrites = VKD_REWRITE_FUSE_DEQUANTIZE},
     {.name = "chains apart", .skip_rewrites = VKD_REWRITE_CHAINS},
+    {.name = "attention apart", .skip_rewrites = VKD_REWRITE_ATTENTION},
     {.name = "clamps and additions apart",
      .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
 };

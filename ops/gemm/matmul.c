@@ -1,5 +1,6 @@
 /* aten.mm, bmm, addmm and linear: one product of views. */
 #include "ops/gemm/matmul.h"
+#include "graph/operators.h"
 #include "ops/conv/conv.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -174,11 +175,6 @@ vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, ui
 }
 
 /* ------------------------------------------------------------------------------------ operators */
-
-typedef struct matmul_args {
-    uint32_t c, a, b, y;
-    float beta, alpha;
-} matmul_args;
 
 static const matmul_args plain = {.c = VKD_NO_VALUE, .alpha = 1};
 
@@ -405,9 +401,9 @@ static const vkd_op rows[] = {
     {"aten::mm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
      .defaults = &plain},
     {"aten.bmm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
-     .defaults = &plain},
+     .kind = VKD_OP_BMM, .defaults = &plain},
     {"aten::bmm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
-     .defaults = &plain},
+     .kind = VKD_OP_BMM, .defaults = &plain},
     {"aten.addmm.default", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
      .defaults = &plain},
     {"aten::addmm.out", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,

@@ -1,0 +1,272 @@
+/* Attention that is written out against the one operator that the rewrite rule makes of it, on a
+ * device: drawn spellings, whose numbers must agree and whose dispatches must be fewer; and near
+ * misses, which stay as they are. */
+#include "include/vkdelegate.h"
+#include "runtime/base/element.h"
+#include "support/harness.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST = 1 << 15 };
+
+/* How it is spelt. */
+typedef struct spelling {
+    uint32_t images, heads, queries, keys, width;
+    bool half, mask, number_first, divides, factors_before, safe, views;
+    bool weights_read; /* somebody else wants them: no attention any more */
+} spelling;
+
+typedef struct drawn {
+    hand_model m;
+    vkd_random *random;
+    spelling s;
+    vkd_dtype dtype;
+    size_t input_count;
+    void *inputs[4];
+    size_t count; /* of the result */
+    float divisors[4];
+    size_t divisor_count;
+} drawn;
+
+static bool chance(drawn *d, int of) { return random_range(d->random, 1, of) == 1; }
+
+static uint32_t between(drawn *d, int32_t low, int32_t high)
+{
+    return (uint32_t)random_range(d->random, low, high);
+}
+
+static void draw_spelling(drawn *d)
+{
+    d->s = (spelling){.images = chance(d, 3) ? 2 : 1,
+                      .heads = between(d, 1, 4),
+                      .queries = chance(d, 4) ? 1 : between(d, 1, 20),
+                      .keys = between(d, 1, 40),
+                      .width = chance(d, 2) ? 4 * between(d, 1, 8) : between(d, 1, 20),
+                      .half = chance(d, 3),
+                      .mask = chance(d, 2),
+                      .number_first = chance(d, 2),
+                      .divides = chance(d, 2),
+                      .factors_before = chance(d, 2),
+                      .safe = chance(d, 2),
+                      .views = chance(d, 2)};
+    d->dtype = d->s.half ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+}
+
+/* ------------------------------------------------------------------------------------- operators
+ */
+
+static uint32_t value(drawn *d, uint32_t rank, const uint32_t *dims)
+{
+    return hand_tensor(&d->m, d->dtype, rank, dims);
+}
+
+static uint32_t add_input(drawn *d, uint32_t rank, const uint32_t *dims)
+{
+    const size_t count = (size_t)vkd_dims_count(rank, dims);
+    float *data = checked_alloc(count, sizeof *data);
+    random_floats(d->random, -2, 2, data, count);
+    for (size_t i = 0; d->s.half && i < count; i++)
+        vkd_element_set(VKD_DTYPE_FLOAT16, data, i, (double)data[i]);
+    d->inputs[d->input_count++] = data;
+    return hand_input(&d->m, d->dtype, rank, dims);
+}
+
+static uint32_t view(drawn *d, uint32_t x, uint32_t rank, const uint32_t *dims)
+{
+    int64_t sizes[VKD_MAX_RANK];
+    const uint32_t y = value(d, rank, dims);
+    for (uint32_t i = 0; i < rank; i++)
+        sizes[i] = dims[i];
+    HAND_OP(&d->m, "aten.view_copy.default", x, hand_ints(&d->m, rank, sizes), y);
+    return y;
+}
+
+/* times a number, as a product with one or as a quotient by a constant */
+static uint32_t times(drawn *d, uint32_t x, uint32_t rank, const uint32_t *dims, double factor)
+{
+    const uint32_t y = value(d, rank, dims);
+    float *divisor = &d->divisors[d->divisor_count++];
+    vkd_element_set(d->dtype, divisor, 0, 1 / factor);
+    if (d->s.divides)
+        HAND_OP(&d->m, "aten.div.Tensor", x, hand_constant(&d->m, d->dtype, 0, NULL, divisor), y);
+    else
+        HAND_OP(&d->m, "aten::mul.Scalar_out", x, hand_double(&d->m, factor), y);
+    return y;
+}
+
+/* A mask with places that nobody sees, and now and then a query that sees none. */
+static uint32_t add_mask(drawn *d, const uint32_t *full)
+{
+    uint32_t dims[4];
+    for (uint32_t i = 0; i < 4; i++)
+        dims[i] = i < 3 && chance(d, 2) ? 1 : full[i];
+    const uint32_t x = add_input(d, 4, dims), row = dims[3];
+    const size_t rows = (size_t)vkd_dims_count(3, dims);
+    for (size_t i = 0; i < rows; i++)
+        for (uint32_t k = 0, all = chance(d, 5); k < row; k++)
+            if (all || chance(d, 4))
+                vkd_element_set(d->dtype, d->inputs[d->input_count - 1], i * row + k, -INFINITY);
+    return x;
+}
+
+/* Zeros for the queries all of whose scores are -inf. */
+static uint32_t make_safe(drawn *d, uint32_t scores, uint32_t weights, const uint32_t *full)
+{
+    hand_model *m = &d->m;
+    const uint32_t each[] = {full[0], full[1], full[2], 1};
+    const uint32_t hidden = hand_tensor(m, VKD_DTYPE_BOOL, 4, full),
+                   seen = hand_tensor(m, VKD_DTYPE_BOOL, 4, full),
+                   any = hand_tensor(m, VKD_DTYPE_BOOL, 4, each),
+                   none = hand_tensor(m, VKD_DTYPE_BOOL, 4, each), zeros = value(d, 4, full),
+                   y = value(d, 4, full), null = hand_null(m);
+    HAND_OP(m, "aten.eq.Scalar", scores, hand_double(m, -INFINITY), hidden);
+    HAND_OP(m, "aten.logical_not.default", hidden, seen);
+    HAND_OP(m, "aten::any.out", seen, hand_int(m, -1), hand_bool(m, true), any);
+    HAND_OP(m, "aten.logical_not.default", any, none);
+    HAND_OP(m, "aten.full_like.default", weights, hand_int(m, 0), null, null, null,
+            hand_bool(m, false), null, zeros);
+    HAND_OP(m, "aten.where.self", none, zeros, weights, y);
+    return y;
+}
+
+/* Keys [batch, width, keys], as exporters turn them. */
+static uint32_t add_keys(drawn *d, const uint32_t *k_dims)
+{
+    const uint32_t dims[] = {k_dims[0], k_dims[2], k_dims[1]}, x = add_input(d, 3, dims),
+                   y = value(d, 3, k_dims);
+    HAND_OP(&d->m, "aten.permute_copy.default", x, hand_ints(&d->m, 3, (int64_t[]){0, 2, 1}), y);
+    return y;
+}
+
+static void build(drawn *d)
+{
+    const spelling *s = &d->s;
+    hand_model *m = &d->m;
+    const uint32_t batch = s->images * s->heads,
+                   full[] = {s->images, s->heads, s->queries, s->keys},
+                   q_dims[] = {batch, s->queries, s->width}, k_dims[] = {batch, s->width, s->keys},
+                   v_dims[] = {batch, s->keys, s->width}, p_dims[] = {batch, s->queries, s->keys};
+    const double root = sqrt(sqrt(1.0 / s->width));
+    uint32_t q = add_input(d, 3, q_dims), k = add_keys(d, k_dims), v = add_input(d, 3, v_dims),
+             products = value(d, 3, p_dims), weights = value(d, 4, full);
+    if (s->factors_before) {
+        q = times(d, q, 3, q_dims, root);
+        k = times(d, k, 3, k_dims, root);
+    }
+    HAND_OP(m, "aten.bmm.default", q, k, products);
+    if (!s->factors_before && s->number_first)
+        products = times(d, products, 3, p_dims, root * root);
+    uint32_t scores = view(d, products, 4, full);
+    if (!s->factors_before && !s->number_first)
+        scores = times(d, scores, 4, full, root * root);
+    if (s->mask) {
+        const uint32_t sum = value(d, 4, full), mask = add_mask(d, full);
+        HAND_OP(m, "aten.add.Tensor", s->number_first ? mask : scores,
+                s->number_first ? scores : mask, hand_int(m, 1), sum);
+        scores = sum;
+    }
+    HAND_OP(m, "aten._softmax.default", scores, hand_int(m, -1), hand_bool(m, false), weights);
+    if (s->safe)
+        weights = make_safe(d, scores, weights, full);
+    if (s->views)
+        weights = view(d, view(d, weights, 2, (uint32_t[]){batch * s->queries, s->keys}), 4, full);
+    if (s->weights_read)
+        hand_mark_output(m, weights);
+    d->count = batch * s->queries * s->width;
+    HAND_OP(m, "aten.bmm.default", view(d, weights, 3, p_dims), v,
+            hand_output(m, d->dtype, 3, q_dims));
+}
+
+/* -------------------------------------------------------------------------------------- comparing
+ */
+
+static size_t run(harness *h, drawn *d, uint32_t skip, float *y)
+{
+    static float weights[MOST];
+    size_t nodes = 0;
+    void *outputs[] = {y, NULL};
+    if (d->s.weights_read) {
+        outputs[0] = weights;
+        outputs[1] = y;
+    }
+    memset(y, 0, d->count * sizeof *y);
+    const vkd_status status = harness_run_rewritten(
+        h, hand_finish(&d->m), NULL, skip, (const void *const *)d->inputs, outputs, &nodes);
+    if (status != VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    return nodes;
+}
+
+/* Sums of other orders; halves are rounded on the way where operators are apart. */
+static void compare(const drawn *d, const float *got, const float *expected)
+{
+    const double least = d->s.half ? 2e-2 : 2e-5;
+    for (size_t i = 0; i < d->count; i++) {
+        double a = vkd_element_get(d->dtype, got, i), b = vkd_element_get(d->dtype, expected, i);
+        if (isnan(a) ? !isnan(b) : !(fabs(a - b) <= least * (1 + fabs(b))))
+            fail_msg("element %zu of %u images, %u heads, %u queries, %u keys, width %u%s: %g, "
+                     "apart %g",
+                     i, d->s.images, d->s.heads, d->s.queries, d->s.keys, d->s.width,
+                     d->s.safe ? ", safe" : "", a, b);
+    }
+}
+
+static void release(drawn *d)
+{
+    for (size_t i = 0; i < d->input_count; i++)
+        free(d->inputs[i]);
+}
+
+static void spellings_agree(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("attention");
+    static float got[MOST], expected[MOST];
+    for (int i = 0; i < 60; i++) {
+        drawn *d = checked_alloc(1, sizeof *d);
+        d->random = &random;
+        draw_spelling(d);
+        build(d);
+        const size_t apart = run(h, d, VKD_REWRITE_ATTENTION, expected), one = run(h, d, 0, got);
+        if (one >= apart)
+            fail_msg("%zu dispatches of one operator, %zu of many", one, apart);
+        compare(d, got, expected);
+        release(d);
+        free(d);
+    }
+}
+
+/* Weights that are read, too, are made as the file says. */
+static void weights_may_be_read(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("weights of attention");
+    static float got[MOST], expected[MOST];
+    for (int i = 0; i < 10; i++) {
+        drawn *d = checked_alloc(1, sizeof *d);
+        d->random = &random;
+        draw_spelling(d);
+        d->s.weights_read = true;
+        build(d);
+        const size_t apart = run(h, d, VKD_REWRITE_ATTENTION, expected), one = run(h, d, 0, got);
+        assert_int_equal(one, apart);
+        compare(d, got, expected);
+        release(d);
+        free(d);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spellings_agree),
+        cmocka_unit_test(weights_may_be_read),
+    };
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}
