@@ -360,14 +360,32 @@ const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value)
     return NULL;
 }
 
+static vkd_status fail(vkd_context *context, vkd_status status, const vkd_call *call,
+                       const char *subject, const char *format, va_list arguments)
+{
+    char reason[400];
+    vsnprintf(reason, sizeof reason, format, arguments);
+    return vkd_fail(context, status, "operator '%s' (node %u): %s%s", call->name, call->node_id,
+                    subject, reason);
+}
+
 vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
                          const vkd_param *param, const char *format, va_list arguments)
 {
-    char reason[400], which[80] = "";
-    vsnprintf(reason, sizeof reason, format, arguments);
+    char subject[80] = "";
     if (param)
-        snprintf(which, sizeof which, "argument %zu (%s) ", (size_t)(param - call->row->params),
+        snprintf(subject, sizeof subject, "argument %zu (%s) ", (size_t)(param - call->row->params),
                  param->name);
-    return vkd_fail(context, status, "operator '%s' (node %u): %s%s", call->name, call->node_id,
-                    which, reason);
+    return fail(context, status, call, subject, format, arguments);
+}
+
+vkd_status vkd_call_fail_value(vkd_context *context, vkd_status status, const vkd_call *call,
+                               uint32_t value, const char *format, va_list arguments)
+{
+    const vkd_param *param = vkd_call_param_of(call, value);
+    char subject[24];
+    if (param)
+        return vkd_call_fail(context, status, call, param, format, arguments);
+    snprintf(subject, sizeof subject, "value %u ", value);
+    return fail(context, status, call, subject, format, arguments);
 }

@@ -51,6 +51,10 @@ const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value);
 VKD_MUST_USE vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
                                       const vkd_param *param, const char *format,
                                       va_list arguments);
+/* The same about a value: the argument that names it, or "value 7 " where none does. */
+VKD_MUST_USE vkd_status vkd_call_fail_value(vkd_context *context, vkd_status status,
+                                            const vkd_call *call, uint32_t value,
+                                            const char *format, va_list arguments);
 
 /* The id of its first output, VKD_NO_VALUE if it has none. */
 uint32_t vkd_call_result(const vkd_call *call);

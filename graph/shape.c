@@ -30,8 +30,7 @@ vkd_status vkd_shape_fail_value(vkd_shaping *shaping, vkd_status status, uint32_
 {
     va_list arguments;
     va_start(arguments, format);
-    status = vkd_call_fail(shaping->context, status, shaping->call,
-                           vkd_call_param_of(shaping->call, value), format, arguments);
+    status = vkd_call_fail_value(shaping->context, status, shaping->call, value, format, arguments);
     va_end(arguments);
     return status;
 }

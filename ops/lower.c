@@ -29,8 +29,8 @@ vkd_status vkd_op_fail_value(vkd_lowering *lowering, vkd_status status, uint32_t
 {
     va_list arguments;
     va_start(arguments, format);
-    status = vkd_call_fail(lowering->context, status, lowering->call,
-                           vkd_call_param_of(lowering->call, value), format, arguments);
+    status =
+        vkd_call_fail_value(lowering->context, status, lowering->call, value, format, arguments);
     va_end(arguments);
     return status;
 }
