@@ -60,7 +60,8 @@ static float random_float(uint32_t bits)
 }
 
 /* Ints may be places of something, which some kernels take from others on trust: each is one of the
- * smallest operand's. */
+ * smallest operand's. Symbols, which the host has checked in an execution, are 0: a position in a
+ * cache, say. */
 static uint32_t most_places(const vkd_graph *graph, const vkd_node *node)
 {
     uint64_t most = 1000;
@@ -131,7 +132,8 @@ static vkd_status add_operand(check *c, vkd_tensor_id storage)
     words->written = vkd_arena_alloc(&c->arena, words->count, 4);
     if (!bytes || !words->at || !words->written)
         return vkd_fail_memory(c->context, "a kernel to check");
-    make_operand(tensor, o, most_places(c->graph, c->node), bytes);
+    make_operand(tensor, o, storage == c->graph->symbols ? 1 : most_places(c->graph, c->node),
+                 bytes);
     memcpy(words->at, bytes, words->count * 4);
     c->storages[o] = storage;
     c->made[o] = (vkd_content){bytes, (size_t)tensor->bytes};
