@@ -530,8 +530,8 @@ VKD_API VKD_MUST_USE vkd_status vkd_describe_node(const vkd_delegate *delegate, 
 VKD_API uint32_t vkd_node_submission(const vkd_delegate *delegate, size_t index);
 
 /* What the self-check (vkd_options.self_check) says of a node's kernel on this device, for people:
- * "right", "not yet", "too long for the time given", "not interpreted", "as a variant" for those
- * that are checked while they are chosen; null out of range. */
+ * "right", "wrong", "not yet", "too long for the time given", "not interpreted", "as a variant" for
+ * those that are checked while they are chosen; null out of range. */
 VKD_API const char *vkd_node_check(const vkd_delegate *delegate, size_t index);
 
 /* What a node reads or writes. */
