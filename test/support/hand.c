@@ -25,7 +25,8 @@ uint32_t hand_tensor(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint32
 {
     vkd_model_value value = {.kind = VKD_VALUE_TENSOR,
                              .tensor = {.dtype = dtype, .staging_dtype = dtype, .rank = rank}};
-    memcpy(value.tensor.dims, dims, rank * sizeof *dims);
+    for (uint32_t i = 0; i < rank; i++)
+        value.tensor.dims[i] = dims[i];
     value.tensor.size = vkd_dims_count(rank, dims) * vkd_dtype_size(dtype);
     return add_value(m, value);
 }

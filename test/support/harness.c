@@ -19,6 +19,7 @@
 bool harness_open(const vkd_options *options, harness *out)
 {
     gpu_init(&out->gpu);
+    out->checks_kernels = false;
     if (options)
         out->gpu.options.int8_dot = options->int8_dot;
     if (gpu_open(&out->gpu) != VKD_OK)
