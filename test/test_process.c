@@ -107,7 +107,7 @@ static void reloading(bool only_ask)
                   count_threads(), memory, grown, ROUNDS - 1 - SETTLED);
     assert_int_equal(count_threads(), threads);
     /* drivers keep a little each time; an instance is 2 MB */
-    assert_true(grown < 512 * (ROUNDS - 1 - SETTLED));
+    assert_true(grown < 1024 * (ROUNDS - 1 - SETTLED));
     small_end(&m);
 }
 
