@@ -588,8 +588,7 @@ vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candida
     return status;
 }
 
-/* ----------------------------------------------------------------------------- kernels of a graph
- */
+/* --------------------------------------------------------------------------- kernels of a graph */
 
 static const char *const verdict_texts[] = {
     [VKD_VERDICT_WRONG] = "wrong",

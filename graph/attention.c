@@ -73,8 +73,7 @@ static uint32_t through_views(matching *m, uint32_t id)
     return id;
 }
 
-/* ------------------------------------------------------------------------------------ the softmax
- */
+/* ---------------------------------------------------------------------------------- the softmax */
 
 static bool is_last(const vkd_int_list *dims, uint32_t rank)
 {
@@ -134,8 +133,7 @@ static bool match_softmax(matching *m, uint32_t id)
            (!m->out.safe || checked == m->scores);
 }
 
-/* ------------------------------------------------------------------------------------- the scores
- */
+/* ----------------------------------------------------------------------------------- the scores */
 
 /* A call as one step of two operands; false for others. */
 static bool binary(const matching *m, uint32_t id, chain_args *out)
@@ -230,8 +228,7 @@ static void take_factor(matching *m, uint32_t *field)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- together
- */
+/* ------------------------------------------------------------------------------------- together */
 
 /* Whether what the rule found is attention of these dims, of tensors that nothing changes before
  * the last product reads them. */

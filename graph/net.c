@@ -2,6 +2,7 @@
 #include "graph/decode.h"
 #include "graph/finite.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -305,6 +306,8 @@ void vkd_call_set_result(vkd_call *call, uint32_t id) { *result_of(call) = id; }
 
 /* ------------------------------------------------------------------------------------- messages */
 
+enum { SUBJECT = 80 };
+
 /* How much of the struct a parameter fills. */
 static size_t extent_of(const vkd_param *param)
 {
@@ -326,7 +329,7 @@ static size_t extent_of(const vkd_param *param)
     return sizes[param->kind] ? sizes[param->kind] : param->count * sizeof(uint32_t);
 }
 
-const vkd_param *vkd_call_param_at(const vkd_call *call, const void *field)
+static const vkd_param *param_at(const vkd_call *call, const void *field)
 {
     const uintptr_t offset = (uintptr_t)field - (uintptr_t)call->args;
     for (const vkd_param *param = call->row ? call->row->params : NULL;
@@ -348,7 +351,7 @@ static void compare_use(void *user, uint32_t *id, bool write)
     s->found |= *id == s->value;
 }
 
-const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value)
+static const vkd_param *param_of(const vkd_call *call, uint32_t value)
 {
     search s = {.value = value};
     for (const vkd_param *param = call->row ? call->row->params : NULL;
@@ -358,6 +361,15 @@ const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value)
             return param;
     }
     return NULL;
+}
+
+static const char *name_param(const vkd_call *call, const vkd_param *param, char out[SUBJECT])
+{
+    *out = 0;
+    if (param)
+        snprintf(out, SUBJECT, "argument %zu (%s) ", (size_t)(param - call->row->params),
+                 param->name);
+    return out;
 }
 
 static vkd_status fail(vkd_context *context, vkd_status status, const vkd_call *call,
@@ -370,22 +382,37 @@ static vkd_status fail(vkd_context *context, vkd_status status, const vkd_call *
 }
 
 vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
-                         const vkd_param *param, const char *format, va_list arguments)
+                         const char *format, ...)
 {
-    char subject[80] = "";
-    if (param)
-        snprintf(subject, sizeof subject, "argument %zu (%s) ", (size_t)(param - call->row->params),
-                 param->name);
-    return fail(context, status, call, subject, format, arguments);
+    va_list arguments;
+    va_start(arguments, format);
+    status = fail(context, status, call, "", format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+vkd_status vkd_call_fail_at(vkd_context *context, vkd_status status, const vkd_call *call,
+                            const void *field, const char *format, ...)
+{
+    char subject[SUBJECT];
+    va_list arguments;
+    va_start(arguments, format);
+    status = fail(context, status, call, name_param(call, param_at(call, field), subject), format,
+                  arguments);
+    va_end(arguments);
+    return status;
 }
 
 vkd_status vkd_call_fail_value(vkd_context *context, vkd_status status, const vkd_call *call,
-                               uint32_t value, const char *format, va_list arguments)
+                               uint32_t value, const char *format, ...)
 {
-    const vkd_param *param = vkd_call_param_of(call, value);
-    char subject[24];
-    if (param)
-        return vkd_call_fail(context, status, call, param, format, arguments);
+    const vkd_param *param = param_of(call, value);
+    char subject[SUBJECT];
+    va_list arguments;
     snprintf(subject, sizeof subject, "value %u ", value);
-    return fail(context, status, call, subject, format, arguments);
+    va_start(arguments, format);
+    status = fail(context, status, call, param ? name_param(call, param, subject) : subject, format,
+                  arguments);
+    va_end(arguments);
+    return status;
 }

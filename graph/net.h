@@ -5,8 +5,6 @@
 
 #include "graph/op.h"
 
-#include <stdarg.h>
-
 /* An operator with its arguments. */
 typedef struct vkd_call {
     const vkd_op *row; /* null: removed */
@@ -42,19 +40,18 @@ VKD_MUST_USE vkd_status vkd_net_add_value(vkd_net *net, const vkd_model_value *v
 typedef void (*vkd_use_fn)(void *user, uint32_t *id, bool write);
 void vkd_call_uses(const vkd_call *call, vkd_use_fn fn, void *user);
 
-/* The argument that a field of the call's struct is of, and the first one that names a value: null
- * where there is none. For messages. */
-const vkd_param *vkd_call_param_at(const vkd_call *call, const void *field);
-const vkd_param *vkd_call_param_of(const vkd_call *call, uint32_t value);
-/* Fails for what is wrong with a call: "operator 'aten.mm.default' (node 3): argument 1 (mat2) "
- * and the message; without an argument where that is null. */
+/* Fails for what is wrong with a call; the message gets the operator's name and node id in front,
+ * and which argument it is about, by its name in the schema: that of a field of the call's struct,
+ * or the first one that names a value: "operator 'aten.mm.default' (node 3): argument 1 (mat2) ".
+ * A value that no argument names is "value 7 ". */
 VKD_MUST_USE vkd_status vkd_call_fail(vkd_context *context, vkd_status status, const vkd_call *call,
-                                      const vkd_param *param, const char *format,
-                                      va_list arguments);
-/* The same about a value: the argument that names it, or "value 7 " where none does. */
+                                      const char *format, ...) VKD_PRINTF(4, 5);
+VKD_MUST_USE vkd_status vkd_call_fail_at(vkd_context *context, vkd_status status,
+                                         const vkd_call *call, const void *field,
+                                         const char *format, ...) VKD_PRINTF(5, 6);
 VKD_MUST_USE vkd_status vkd_call_fail_value(vkd_context *context, vkd_status status,
                                             const vkd_call *call, uint32_t value,
-                                            const char *format, va_list arguments);
+                                            const char *format, ...) VKD_PRINTF(5, 6);
 
 /* The id of its first output, VKD_NO_VALUE if it has none. */
 uint32_t vkd_call_result(const vkd_call *call);

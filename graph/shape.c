@@ -1,39 +1,8 @@
 #include "graph/shape.h"
 #include "graph/operators.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status = vkd_call_fail(shaping->context, status, shaping->call, NULL, format, arguments);
-    va_end(arguments);
-    return status;
-}
-
-vkd_status vkd_shape_fail_at(vkd_shaping *shaping, vkd_status status, const void *field,
-                             const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status = vkd_call_fail(shaping->context, status, shaping->call,
-                           vkd_call_param_at(shaping->call, field), format, arguments);
-    va_end(arguments);
-    return status;
-}
-
-vkd_status vkd_shape_fail_value(vkd_shaping *shaping, vkd_status status, uint32_t value,
-                                const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status = vkd_call_fail_value(shaping->context, status, shaping->call, value, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 const char *vkd_dims_format(uint32_t rank, const uint32_t *dims, char out[VKD_DIMS_TEXT])
 {

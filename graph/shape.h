@@ -37,17 +37,13 @@ VKD_MUST_USE vkd_status vkd_shape_net(vkd_context *context, const vkd_net *net,
 
 /* -------------------------------------------------------------------- for rows' shape functions */
 
-/* The message gets the operator's name and node id in front. */
-VKD_MUST_USE vkd_status vkd_shape_fail(vkd_shaping *shaping, vkd_status status, const char *format,
-                                       ...) VKD_PRINTF(3, 4);
-/* The same about an argument, which the message begins with: that of a field of the call's struct,
- * and the first one that names a value. */
-VKD_MUST_USE vkd_status vkd_shape_fail_at(vkd_shaping *shaping, vkd_status status,
-                                          const void *field, const char *format, ...)
-    VKD_PRINTF(4, 5);
-VKD_MUST_USE vkd_status vkd_shape_fail_value(vkd_shaping *shaping, vkd_status status,
-                                             uint32_t value, const char *format, ...)
-    VKD_PRINTF(4, 5);
+/* Fails for what is wrong with the call that is being shaped. */
+#define vkd_shape_fail(shaping, status, ...)                                                       \
+    vkd_call_fail((shaping)->context, status, (shaping)->call, __VA_ARGS__)
+#define vkd_shape_fail_at(shaping, status, field, ...)                                             \
+    vkd_call_fail_at((shaping)->context, status, (shaping)->call, field, __VA_ARGS__)
+#define vkd_shape_fail_value(shaping, status, value, ...)                                          \
+    vkd_call_fail_value((shaping)->context, status, (shaping)->call, value, __VA_ARGS__)
 
 static inline const vkd_model_tensor *vkd_shape_of(const vkd_shaping *shaping, uint32_t value)
 {

@@ -1,39 +1,7 @@
 #include "ops/lower.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status = vkd_call_fail(lowering->context, status, lowering->call, NULL, format, arguments);
-    va_end(arguments);
-    return status;
-}
-
-vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const void *field,
-                          const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status = vkd_call_fail(lowering->context, status, lowering->call,
-                           vkd_call_param_at(lowering->call, field), format, arguments);
-    va_end(arguments);
-    return status;
-}
-
-vkd_status vkd_op_fail_value(vkd_lowering *lowering, vkd_status status, uint32_t value,
-                             const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    status =
-        vkd_call_fail_value(lowering->context, status, lowering->call, value, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 /* ------------------------------------------------------------------------------ inputs, outputs */
 

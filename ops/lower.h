@@ -77,14 +77,13 @@ static inline uint32_t vkd_from_end(int32_t dim, uint32_t rank)
     return (uint32_t)(dim < 0 ? dim + (int32_t)(rank ? rank : 1) : dim);
 }
 
-/* The message gets the operator's name and node id in front. */
-VKD_MUST_USE vkd_status vkd_op_fail(vkd_lowering *lowering, vkd_status status, const char *format,
-                                    ...) VKD_PRINTF(3, 4);
-/* The same about an argument: as vkd_shape_fail_at and vkd_shape_fail_value. */
-VKD_MUST_USE vkd_status vkd_op_fail_at(vkd_lowering *lowering, vkd_status status, const void *field,
-                                       const char *format, ...) VKD_PRINTF(4, 5);
-VKD_MUST_USE vkd_status vkd_op_fail_value(vkd_lowering *lowering, vkd_status status, uint32_t value,
-                                          const char *format, ...) VKD_PRINTF(4, 5);
+/* Fails for what is wrong with the call that is being lowered. */
+#define vkd_op_fail(lowering, status, ...)                                                         \
+    vkd_call_fail((lowering)->context, status, (lowering)->call, __VA_ARGS__)
+#define vkd_op_fail_at(lowering, status, field, ...)                                               \
+    vkd_call_fail_at((lowering)->context, status, (lowering)->call, field, __VA_ARGS__)
+#define vkd_op_fail_value(lowering, status, value, ...)                                            \
+    vkd_call_fail_value((lowering)->context, status, (lowering)->call, value, __VA_ARGS__)
 
 /* Of a constant only dims, dtype and address may be used while lowering: its bytes are there when
  * it is packed. */
@@ -141,6 +140,10 @@ VKD_MUST_USE vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t val
 
 /* Appends y = what the view shows, converted to y's dtype. */
 VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id y);
+/* *out, which may be x: a view of the same dims of a copy, in which those of `order` lie row-major
+ * in that order. The others have no stride, and get none. */
+VKD_MUST_USE vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view *x,
+                                          const uint32_t *order, uint32_t count, vkd_view *out);
 
 /* A tensor that is read and written in place and keeps its contents from one execution to the next.
  * ROWS. */

@@ -10,33 +10,18 @@ static vkd_view operand(const vkd_view *view, const vkd_view *otherwise)
 
 static bool is_there(const vkd_view *view) { return view->tensor != VKD_NO_TENSOR; }
 
-/* ------------------------------------------------------------------------------ too many strides
- */
+/* ----------------------------------------------------------------------------- too many strides */
 
 /* A copy whose elements lie as those of a row-major tensor; dims without a stride stay so. */
 static vkd_status straighten(vkd_lowering *lowering, vkd_view *view)
 {
-    vkd_view own = {.tensor = view->tensor, .offset = view->offset};
-    uint32_t from[VKD_MAX_RANK];
-    vkd_tensor_id copy;
+    uint32_t order[VKD_MAX_RANK], count = 0;
     if (!is_there(view))
         return VKD_OK;
     for (uint32_t d = 0; d < view->rank; d++)
-        if (view->strides[d]) {
-            from[own.rank] = d;
-            own.dims[own.rank] = view->dims[d];
-            own.strides[own.rank++] = view->strides[d];
-        }
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
-                                 lowering->graph->tensors[view->tensor].dtype, VKD_ROWS, own.rank,
-                                 own.dims, &copy));
-    VKD_TRY(vkd_op_move(lowering, &own, copy));
-    const vkd_view whole = vkd_view_of(lowering->graph, copy);
-    view->tensor = copy;
-    view->offset = 0;
-    for (uint32_t d = 0; d < own.rank; d++)
-        view->strides[from[d]] = whole.strides[d];
-    return VKD_OK;
+        if (view->strides[d])
+            order[count++] = d;
+    return vkd_op_straighten(lowering, view, order, count, view);
 }
 
 /* The walk over y; operands that lie in more pieces than the kernels' strides can say are copied
@@ -59,8 +44,7 @@ static vkd_status make_walk(vkd_lowering *lowering, vkd_normalisation *n, const 
                           VKD_NORMALISE_DIMS);
 }
 
-/* --------------------------------------------------------------------------------- two dispatches
- */
+/* ------------------------------------------------------------------------------- two dispatches */
 
 vkd_status vkd_normalise_by(vkd_lowering *lowering, const vkd_normalisation *normalisation,
                             const vkd_view *stats, vkd_tensor_id y)
@@ -129,8 +113,7 @@ static vkd_status normalise_in_two(vkd_lowering *lowering, const vkd_normalisati
     return vkd_normalise_by(lowering, n, out, y);
 }
 
-/* ----------------------------------------------------------------------------------- one dispatch
- */
+/* --------------------------------------------------------------------------------- one dispatch */
 
 /* How y is runs, one behind the other in memory, and who makes them. */
 typedef struct runs {

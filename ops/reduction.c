@@ -42,27 +42,12 @@ static uint32_t split(const vkd_view *x, const bool reduced[VKD_MAX_RANK], vkd_r
 static vkd_status gather_runs(vkd_lowering *lowering, const vkd_view *x,
                               const bool reduced[VKD_MAX_RANK], vkd_view *out)
 {
-    vkd_view turned = {.tensor = x->tensor, .offset = x->offset};
-    uint32_t from[VKD_MAX_RANK];
-    vkd_tensor_id copy;
+    uint32_t order[VKD_MAX_RANK], count = 0;
     for (int last = 0; last < 2; last++)
         for (uint32_t d = 0; d < x->rank; d++)
-            if (reduced[d] == last) {
-                from[turned.rank] = d;
-                turned.dims[turned.rank] = x->dims[d];
-                turned.strides[turned.rank++] = x->strides[d];
-            }
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
-                                 lowering->graph->tensors[x->tensor].dtype, VKD_ROWS, turned.rank,
-                                 turned.dims, &copy));
-    VKD_TRY(vkd_op_move(lowering, &turned, copy));
-    const vkd_view all = vkd_view_of(lowering->graph, copy);
-    *out = *x;
-    out->tensor = copy;
-    out->offset = 0;
-    for (uint32_t d = 0; d < x->rank; d++)
-        out->strides[from[d]] = all.strides[d];
-    return VKD_OK;
+            if (reduced[d] == last)
+                order[count++] = d;
+    return vkd_op_straighten(lowering, x, order, count, out);
 }
 
 vkd_status vkd_reduction_split(vkd_lowering *lowering, const vkd_view *x,

@@ -387,6 +387,28 @@ vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, vkd_tensor_id 
     return add_move(lowering, x, &(vkd_symbol_offset){.number = VKD_NO_SYMBOL}, y);
 }
 
+vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view *x, const uint32_t *order,
+                             uint32_t count, vkd_view *out)
+{
+    vkd_view part = {.tensor = x->tensor, .offset = x->offset, .rank = count};
+    vkd_tensor_id copy;
+    for (uint32_t i = 0; i < count; i++) {
+        part.dims[i] = x->dims[order[i]];
+        part.strides[i] = x->strides[order[i]];
+    }
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                 lowering->graph->tensors[x->tensor].dtype, VKD_ROWS, count,
+                                 part.dims, &copy));
+    VKD_TRY(vkd_op_move(lowering, &part, copy));
+    const vkd_view whole = vkd_view_of(lowering->graph, copy);
+    *out = *x;
+    out->tensor = copy;
+    out->offset = 0;
+    for (uint32_t i = 0; i < count; i++)
+        out->strides[order[i]] = whole.strides[i];
+    return VKD_OK;
+}
+
 vkd_status vkd_op_output_moved(vkd_lowering *lowering, uint32_t value, const vkd_view *view,
                                const vkd_symbol_offset *offset)
 {

@@ -211,8 +211,7 @@ static void draw_dynamic(table *t)
     expect(t, &l);
 }
 
-/* ------------------------------------------------------------------ weights that were floats once
- */
+/* ---------------------------------------------------------------- weights that were floats once */
 
 static void set_weight(weight_form form, const table_tensor *weights, size_t n, size_t k, int code)
 {

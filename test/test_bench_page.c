@@ -52,10 +52,7 @@ static void a_page_of_two_shapes(void **state)
     assert_int_equal(bench(folder, "-t 1 --shapes '<b>.txt' --html out.html"), 0);
     read_into_text(folder, "out.html");
     page_check_nesting(text);
-    static const struct {
-        const char *what;
-        size_t times;
-    } parts[] = {
+    static const page_part parts[] = {
         {"<script", 0},
         {"http", 0},
         {"url(", 0},
@@ -66,10 +63,7 @@ static void a_page_of_two_shapes(void **state)
         {"\xc2\xb7 fastest", 2},
         {"1x8x9x9 -&gt; 1x12x9x9 3x3", 1},
     };
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (page_count(text, parts[i].what) != parts[i].times)
-            fail_msg("'%s' is there %zu times: %s", parts[i].what, page_count(text, parts[i].what),
-                     text);
+    page_check_parts(text, parts, sizeof parts / sizeof *parts);
     assert_true(page_count(text, "<div class=bar") >= 4);
     assert_true(page_count(text, "<tr class=no>") >= 4); /* with reasons */
     assert_int_not_equal(bench(folder, "-t 1 --shapes '<b>.txt' --html nowhere/out.html"), 0);

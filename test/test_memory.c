@@ -283,8 +283,7 @@ static void file_descriptors(void **state)
     end(&f);
 }
 
-/* --------------------------------------------------------------------------------------- refused
- */
+/* -------------------------------------------------------------------------------------- refused */
 
 static void expect_refused(fixture *f, vkd_external_memory external, vkd_status status,
                            const char *says)

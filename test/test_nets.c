@@ -18,8 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ------------------------------------------------------------------------------------------ files
- */
+/* ---------------------------------------------------------------------------------------- files */
 
 /* As torchvision's documentation has them, in millions; DeepLabV3's there are with a second head of
  * 16. */
@@ -110,8 +109,7 @@ static void refusals(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------------- execution
- */
+/* ------------------------------------------------------------------------------------ execution */
 
 typedef struct loaded {
     watch watch;
@@ -209,8 +207,7 @@ static double *run(const net_shape *shape, const vkd_options *options, size_t *o
     return result;
 }
 
-/* -------------------------------------------------------------------------------- small versions
- */
+/* ------------------------------------------------------------------------------- small versions */
 
 /* One of each net, in the type that its row of the benchmark has, and a few more. Channels that
  * are, and that are no, multiples of 4. */
@@ -298,8 +295,7 @@ static void operators_are_right(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- kernels
- */
+/* -------------------------------------------------------------------------------------- kernels */
 
 /* Relative, of sums that are rounded in another order; int8 may take another step where a mean
  * does, and goes on from there. */
@@ -339,8 +335,7 @@ static void kernels_agree(void **state)
     }
 }
 
-/* ---------------------------------------------------------------------------------------- batches
- */
+/* -------------------------------------------------------------------------------------- batches */
 
 static void assert_same(const net_shape *shape, const double *got, const double *expected,
                         size_t count, const char *what)

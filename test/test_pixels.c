@@ -23,8 +23,7 @@ static const vkd_pixels imagenet = {.size = sizeof imagenet,
                                     .mean = {0.485, 0.456, 0.406, -3.5},
                                     .std = {0.229, 0.224, 0.225, -0.01}};
 
-/* ------------------------------------------------------------------------------------------ images
- */
+/* --------------------------------------------------------------------------------------- images */
 
 typedef struct image {
     uint32_t n, c, h, w;
@@ -67,8 +66,7 @@ static void *make_floats(const image *d, const unsigned char *bytes, vkd_dtype d
     return floats;
 }
 
-/* ------------------------------------------------------------------------------------------ models
- */
+/* --------------------------------------------------------------------------------------- models */
 
 /* An image of this type through a ReLU; or quantised, through one of int8, and back. */
 static void *make_blob(const image *d, vkd_dtype dtype, bool quantises, size_t *out_size)
@@ -184,8 +182,7 @@ static void check(const model *m, vkd_random *random, const image *d, vkd_dtype 
     free(floats), free(last), free(bytes);
 }
 
-/* ------------------------------------------------------------------------------------------- tests
- */
+/* ---------------------------------------------------------------------------------------- tests */
 
 static void every_byte_of_every_channel(void **state)
 {

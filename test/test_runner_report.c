@@ -93,10 +93,7 @@ static void failures_leave_no_file(void **state)
 static void a_page_says_all_and_stands_alone(void **state)
 {
     runner *r = *state;
-    static const struct {
-        const char *what;
-        size_t times;
-    } parts[] = {
+    static const page_part parts[] = {
         {"<script", 0},
         {"http", 0},
         {"url(", 0},
@@ -120,10 +117,7 @@ static void a_page_says_all_and_stands_alone(void **state)
     runner_expect(r, "<b>evil.pte --report out.html", 0, "");
     const char *page = read_text(r, "out.html");
     page_check_nesting(page);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (page_count(page, parts[i].what) != parts[i].times)
-            fail_msg("'%s' is there %zu times, not %zu, in: %s", parts[i].what,
-                     page_count(page, parts[i].what), parts[i].times, page);
+    page_check_parts(page, parts, sizeof parts / sizeof *parts);
 }
 
 /* ------------------------------------------------------------------------------------- browsers */

@@ -11,8 +11,7 @@ net_value net_classify(building *g, const net_value *x, uint32_t classes)
     return net_linear(g, &flat, classes, true, NONE);
 }
 
-/* --------------------------------------------------------------------------------------- ResNets
- */
+/* -------------------------------------------------------------------------------------- ResNets */
 
 /* What a residual block of this shape has in common. */
 typedef struct bottleneck {
@@ -301,8 +300,7 @@ net_value net_squeezenet1_1(building *g)
     return NET_VIEW(g, &m, x.dims[0], x.dims[1]);
 }
 
-/* ----------------------------------------------------------------------------------- segmentation
- */
+/* --------------------------------------------------------------------------------- segmentation */
 
 /* DeepLabV3's head: what is seen through windows of several sizes. */
 static net_value pyramid(building *g, net_value *x, uint32_t width)

@@ -43,8 +43,7 @@ static const net_row *find(const char *name)
     return NULL;
 }
 
-/* ----------------------------------------------------------------------------------------- checks
- */
+/* --------------------------------------------------------------------------------------- checks */
 
 static bool in_range(const char *what, int value, int least, int most, net_file *out)
 {
@@ -85,8 +84,7 @@ static bool check_largest(const building *g, net_file *out)
     return false;
 }
 
-/* ------------------------------------------------------------------------------------------ whole
- */
+/* ---------------------------------------------------------------------------------------- whole */
 
 static void set_default(int *number, int usual) { *number = *number ? *number : usual; }
 

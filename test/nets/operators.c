@@ -213,8 +213,7 @@ net_value net_linear(building *g, net_value *x, uint32_t n, bool bias, activatio
     return net_activate(g, &y, how);
 }
 
-/* --------------------------------------------------------------------------- between the products
- */
+/* ------------------------------------------------------------------------- between the products */
 
 net_value net_add(building *g, net_value *x, net_value *y, activation how)
 {
@@ -350,8 +349,7 @@ net_value net_upsample(building *g, const net_value *x, uint32_t h, uint32_t w)
     return y;
 }
 
-/* ----------------------------------------------------------------------------------------- views
- */
+/* ---------------------------------------------------------------------------------------- views */
 
 /* Floats of the same kind in other places. */
 static net_value moved(building *g, const net_value *x, uint32_t rank, const uint32_t *dims)

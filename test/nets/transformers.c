@@ -37,8 +37,7 @@ static net_value prepared(building *g, uint32_t constant, uint32_t rank, const u
     return y;
 }
 
-/* --------------------------------------------------------------------------------------- ConvNeXt
- */
+/* ------------------------------------------------------------------------------------- ConvNeXt */
 
 /* Of an image's channels. */
 static net_value image_norm(building *g, const net_value *x)
@@ -77,8 +76,7 @@ net_value net_convnext_tiny(building *g)
     return net_linear(g, &flat, net_narrow(g, CLASSES), true, NONE);
 }
 
-/* -------------------------------------------------------------------------------------------- ViT
- */
+/* ------------------------------------------------------------------------------------------ ViT */
 
 static void count_attention(building *g, uint64_t heads, uint64_t tokens, uint64_t width)
 {
@@ -124,8 +122,7 @@ net_value net_vit_b16(building *g)
     return net_linear(g, &x, net_narrow(g, CLASSES), true, NONE);
 }
 
-/* ------------------------------------------------------------------------------------------- Swin
- */
+/* ----------------------------------------------------------------------------------------- Swin */
 
 enum { SIDE = 7, AREA = SIDE * SIDE, SPAN = 2 * SIDE - 1 };
 
@@ -316,8 +313,7 @@ net_value net_swin_t(building *g)
     return net_classify(g, &image, net_narrow(g, CLASSES));
 }
 
-/* ---------------------------------------------------------------------------------------- decoder
- */
+/* -------------------------------------------------------------------------------------- decoder */
 
 static net_value rms_norm(building *g, const net_value *x)
 {

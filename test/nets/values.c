@@ -68,8 +68,7 @@ uint32_t net_layers(const building *g, uint32_t n)
     return most && most < n ? most : n;
 }
 
-/* ------------------------------------------------------------------------------------------ int8
- */
+/* ----------------------------------------------------------------------------------------- int8 */
 
 static range make_range(double low, double high)
 {

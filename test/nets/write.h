@@ -83,8 +83,7 @@ net_value net_images(building *g);
 uint32_t net_narrow(const building *g, uint32_t n);
 uint32_t net_layers(const building *g, uint32_t n);
 
-/* ------------------------------------------------------------------------------------------ int8
- */
+/* ----------------------------------------------------------------------------------------- int8 */
 
 /* The numbers spread over so many standard deviations to either side. */
 range net_range(building *g, double mean, double variance);
@@ -151,8 +150,7 @@ net_value net_slice(building *g, const net_value *x, uint32_t dim, int64_t start
                     uint32_t step);
 void net_split(building *g, const net_value *x, net_value out[2]); /* channels, in halves */
 
-/* ---------------------------------------------------------------------------------- descriptions
- */
+/* --------------------------------------------------------------------------------- descriptions */
 
 /* The means of an image's channels, and what is told of them. */
 net_value net_classify(building *g, const net_value *x, uint32_t classes);

@@ -18,6 +18,14 @@ size_t page_count(const char *in, const char *what)
     return found;
 }
 
+void page_check_parts(const char *page, const page_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (page_count(page, parts[i].what) != parts[i].times)
+            fail_msg("'%s' is there %zu times, not %zu, in: %s", parts[i].what,
+                     page_count(page, parts[i].what), parts[i].times, page);
+}
+
 void page_check_nesting(const char *page)
 {
     char open[64][16];

@@ -6,6 +6,13 @@
 
 size_t page_count(const char *in, const char *what);
 
+/* Fails the test unless each part is there so many times. */
+typedef struct page_part {
+    const char *what;
+    size_t times;
+} page_part;
+void page_check_parts(const char *page, const page_part *parts, size_t count);
+
 /* Fails the test unless elements are closed in the order in which they were opened; attributes have
  * no blanks or have quotes. Not those that HTML closes by itself. */
 void page_check_nesting(const char *page);
