@@ -1,5 +1,6 @@
 /* A delegate's life: init and destroy. */
 #include "backend/delegate.h"
+#include "exec/self_check.h"
 #include "graph/pixels.h"
 #include "graph/plan.h"
 #include "graph/rewrite.h"
@@ -213,7 +214,7 @@ static vkd_status lower_checked(vkd_delegate *delegate)
     while (found) {
         VKD_TRY(vkd_plan_lower(planner, &delegate->context, NULL, &plan));
         vkd_status status =
-            vkd_tuner_check_kernels(planner->tuner, &plan->graph, &planner->caps, &found);
+            vkd_self_check_graph(planner->tuner, &plan->graph, &planner->caps, &found);
         if (status == VKD_OK && !found)
             delegate->plan = plan;
         else

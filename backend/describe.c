@@ -1,5 +1,6 @@
 /* What a delegate tells about itself. */
 #include "backend/delegate.h"
+#include "exec/self_check.h"
 #include "runtime/base/math.h"
 
 #include <string.h>
@@ -120,8 +121,8 @@ const char *vkd_node_check(const vkd_delegate *delegate, size_t index)
 {
     if (!delegate || index >= delegate->plan->graph.node_count)
         return NULL;
-    return vkd_facts_verdict(delegate->commons.facts, vkd_device_caps(delegate->device),
-                             &delegate->plan->graph.nodes[index]);
+    return vkd_self_check_says(delegate->commons.facts, vkd_device_caps(delegate->device),
+                               &delegate->plan->graph.nodes[index]);
 }
 
 vkd_status vkd_describe_operand(const vkd_delegate *delegate, size_t node, size_t index,

@@ -1,50 +1,17 @@
 #include "exec/tuner.h"
-#include "exec/kernel_check.h"
-#include "exec/measure.h"
+#include "exec/tuner_parts.h"
 #include "graph/plan.h"
 #include "runtime/base/cache_file.h"
-#include "runtime/base/tuning_file.h"
 
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Time for measuring; for getting ready to: operands, memory, compiling. */
-typedef struct span {
-    double measuring_us, preparing_us;
-} span;
-
-struct vkd_tuner {
-    vkd_device *device;
-    vkd_context *context;
-    vkd_facts *facts;
-    vkd_tuning_file *file; /* one of theirs */
-    bool measures;
-    vkd_self_check checks;
-    double start_us;
-    span limit, spent;
-    uint32_t measured, checked; /* problems that were timed, candidates that were checked */
-    double check_us;            /* what that took */
-    uint32_t kernels;           /* that were checked beside */
-    double kernels_us;
-    uint32_t kernels_left;
-};
 
 static const double default_budget_us = 2e6, preparing_factor = 4;
 
 /* ---------------------------------------------------------------------------------------- facts */
-
-struct vkd_facts {
-    vkd_context *context;
-    vkd_options options; /* where the files are */
-    uint64_t code;
-    vkd_arena arena;
-    pthread_mutex_t mutex;                     /* around the arena and the files */
-    vkd_tuning_file *files[VKD_DOT_MIXED + 1]; /* by flavour; opened by the first that wants it */
-};
 
 /* A checksum of all kernels, once for the process: times are of these and no others. */
 static uint64_t kernels;
@@ -140,8 +107,8 @@ static vkd_status open_file(vkd_tuner *tuner)
     return status;
 }
 
-static bool find_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
-                      uint64_t *out)
+bool vkd_tuner_find_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
+                         uint64_t *out)
 {
     enter(tuner);
     bool known = vkd_tuning_file_find(tuner->file, subject, variant, out);
@@ -149,8 +116,8 @@ static bool find_fact(const vkd_tuner *tuner, const char *subject, const char *v
     return known;
 }
 
-static vkd_status set_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
-                           uint64_t value)
+vkd_status vkd_tuner_set_fact(const vkd_tuner *tuner, const char *subject, const char *variant,
+                              uint64_t value)
 {
     enter(tuner);
     vkd_status status = vkd_tuning_file_set(tuner->file, subject, variant, value);
@@ -227,7 +194,7 @@ static void log_muted(void *user, vkd_log_level level, const char *message)
         before->log(before->log_user, level, message);
 }
 
-static void mute(vkd_context *context, vkd_context *before)
+void vkd_tuner_mute(vkd_context *context, vkd_context *before)
 {
     *before = *context;
     context->log = log_muted;
@@ -236,7 +203,7 @@ static void mute(vkd_context *context, vkd_context *before)
 
 /* Ends the muting. A failure that concerns more than the candidate is said aloud after all, one
  * that does not is forgotten. */
-static vkd_status unmute(vkd_context *context, const vkd_context *before, vkd_status status)
+vkd_status vkd_tuner_unmute(vkd_context *context, const vkd_context *before, vkd_status status)
 {
     char error[sizeof context->error];
     memcpy(error, context->error, sizeof error);
@@ -255,7 +222,8 @@ void vkd_tuner_recall(const vkd_tuner *tuner, const char *problem, vkd_candidate
 {
     uint64_t ns;
     for (size_t i = 0; i < count; i++)
-        if (candidates[i].eligible && find_fact(tuner, problem, candidates[i].variant, &ns))
+        if (candidates[i].eligible &&
+            vkd_tuner_find_fact(tuner, problem, candidates[i].variant, &ns))
             candidates[i].measured_us = (double)ns * 1e-3; /* 0 where it cannot run */
 }
 
@@ -321,8 +289,8 @@ static bool has_time(const measuring *m)
 
 static vkd_status set_time(const measuring *m, size_t candidate, double us)
 {
-    return set_fact(m->tuner, m->problem, m->candidates[candidate].variant,
-                    (uint64_t)(us * 1e3 + 0.5));
+    return vkd_tuner_set_fact(m->tuner, m->problem, m->candidates[candidate].variant,
+                              (uint64_t)(us * 1e3 + 0.5));
 }
 
 /* Gets a candidate ready to be timed; it has no measurement when it cannot run here. */
@@ -335,7 +303,7 @@ static vkd_status prepare(measuring *m, size_t candidate)
     if (!graph)
         return vkd_fail_memory(context, "a graph to try");
     vkd_graph_init(graph, &m->arena);
-    mute(context, &before);
+    vkd_tuner_mute(context, &before);
     vkd_status status = m->trial->lower(m->trial->user, candidate, graph, &result);
     if (status == VKD_OK)
         m->trial->fill(m->trial->user);
@@ -345,7 +313,7 @@ static vkd_status prepare(measuring *m, size_t candidate)
                                        &m->contenders[candidate].measurement);
     m->spent->preparing_us += vkd_now_us() - start;
     bool never = status == VKD_UNSUPPORTED;
-    VKD_TRY(unmute(context, &before, status));
+    VKD_TRY(vkd_tuner_unmute(context, &before, status));
     return never ? set_time(m, candidate, 0) : VKD_OK;
 }
 
@@ -447,7 +415,7 @@ static size_t left_to_measure(const measuring *m, size_t order[VKD_TUNER_TRIES +
     for (size_t k = 0; k < count; k++) {
         const vkd_candidate_info *c = &m->candidates[all[k]];
         uint64_t ns;
-        if (!find_fact(m->tuner, m->problem, c->variant, &ns))
+        if (!vkd_tuner_find_fact(m->tuner, m->problem, c->variant, &ns))
             order[left++] = all[k];
         else if (ns && (best == m->count || c->measured_us < m->candidates[best].measured_us))
             best = all[k];
@@ -551,7 +519,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
     char subject[40];
     uint64_t known;
     snprintf(subject, sizeof subject, "check %016llx", (unsigned long long)work_of(graph));
-    if (find_fact(tuner, subject, variant, &known)) {
+    if (vkd_tuner_find_fact(tuner, subject, variant, &known)) {
         *out = known;
         return VKD_OK;
     }
@@ -564,7 +532,7 @@ static vkd_status check_graph(vkd_tuner *tuner, const char *variant, vkd_graph *
         vkd_log(tuner->context, VKD_LOG_WARNING,
                 "%s: kernel '%s' computes wrong results and is not used",
                 vkd_device_caps(tuner->device)->name, variant);
-    return set_fact(tuner, subject, variant, *out);
+    return vkd_tuner_set_fact(tuner, subject, variant, *out);
 }
 
 vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate,
@@ -579,175 +547,11 @@ vkd_status vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candida
         return VKD_OK;
     vkd_arena_init(&arena, tuner->context);
     vkd_graph_init(&graph, &arena);
-    mute(tuner->context, &before);
+    vkd_tuner_mute(tuner->context, &before);
     vkd_status status = trial->lower(trial->user, candidate, &graph, &result);
     if (status == VKD_OK)
         status = check_graph(tuner, variant, &graph, result, trial, out);
-    status = unmute(tuner->context, &before, status);
+    status = vkd_tuner_unmute(tuner->context, &before, status);
     vkd_arena_release(&arena);
     return status;
-}
-
-/* --------------------------------------------------------------------------- kernels of a graph */
-
-static const char *const verdict_texts[] = {
-    [VKD_VERDICT_WRONG] = "wrong",
-    [VKD_VERDICT_RIGHT] = "right",
-    [VKD_VERDICT_LONG] = "too long for the time given",
-    [VKD_VERDICT_NONE] = "not interpreted",
-};
-
-/* The nodes of one kernel with the same constants: of the least bytes, and how many. */
-typedef struct kernel_use {
-    uint64_t key, bytes;
-    size_t node, count;
-} kernel_use;
-
-static void name_kernel(const vkd_node *node, char subject[40])
-{
-    snprintf(subject, 40, "kernel %016llx", (unsigned long long)vkd_kernel_key(node));
-}
-
-static int by_key(const void *a, const void *b)
-{
-    const kernel_use *left = a, *right = b;
-    if (left->key != right->key)
-        return left->key < right->key ? -1 : 1;
-    if (left->bytes != right->bytes)
-        return left->bytes < right->bytes ? -1 : 1;
-    return (left->node > right->node) - (left->node < right->node);
-}
-
-static int by_count(const void *a, const void *b)
-{
-    const kernel_use *left = a, *right = b;
-    return left->count != right->count ? left->count < right->count ? 1 : -1 : by_key(a, b);
-}
-
-/* Each kernel with its constants once. */
-static size_t find_uses(const vkd_graph *graph, kernel_use *uses)
-{
-    size_t count = 0, kept = 0;
-    for (size_t i = 0; i < graph->node_count; i++)
-        if (!*graph->nodes[i].variant)
-            uses[count++] = (kernel_use){vkd_kernel_key(&graph->nodes[i]),
-                                         vkd_kernel_bytes(graph, &graph->nodes[i]), i, 1};
-    qsort(uses, count, sizeof *uses, by_key);
-    for (size_t i = 0; i < count; i++)
-        if (kept && uses[kept - 1].key == uses[i].key)
-            uses[kept - 1].count++;
-        else
-            uses[kept++] = uses[i];
-    qsort(uses, kept, sizeof *uses, by_count);
-    return kept;
-}
-
-static bool has_time_to_check(const vkd_tuner *tuner)
-{
-    const double share = 0.1;
-    return tuner->checks == VKD_SELF_CHECK_ALL || !tuner->kernels ||
-           tuner->kernels_us < share * (vkd_now_us() - tuner->start_us);
-}
-
-/* One that takes too long is known as that, unless all are to be checked. */
-static bool is_known(const vkd_tuner *tuner, const vkd_node *node, uint64_t *out)
-{
-    char subject[40];
-    name_kernel(node, subject);
-    return find_fact(tuner, subject, vkd_shaders[node->shader].name, out) &&
-           (*out != VKD_VERDICT_LONG || tuner->checks != VKD_SELF_CHECK_ALL);
-}
-
-static void warn(const vkd_tuner *tuner, const vkd_node *node, const char *how)
-{
-    const vkd_caps *caps = vkd_device_caps(tuner->device);
-    vkd_log(tuner->context, VKD_LOG_WARNING,
-            "%s, driver 0x%x: kernel '%s' of operator '%s' computes wrong results (%s); another is "
-            "used where there is one",
-            caps->name, caps->driver_version, vkd_shaders[node->shader].name, node->op, how);
-}
-
-static vkd_status check_kernel(vkd_tuner *tuner, const vkd_graph *graph, const vkd_node *node,
-                               uint64_t *out)
-{
-    const uint64_t some = 400000, many = 40000000; /* about 10 ms, and a second */
-    const char *name = vkd_shaders[node->shader].name;
-    char subject[40];
-    vkd_kernel_check check;
-    vkd_context before;
-    double start = vkd_now_us();
-    mute(tuner->context, &before);
-    vkd_status status = vkd_kernel_check_run(
-        tuner->device, graph, node, tuner->checks == VKD_SELF_CHECK_ALL ? many : some, &check);
-    VKD_TRY(unmute(tuner->context, &before, status));
-    tuner->kernels++;
-    tuner->kernels_us += vkd_now_us() - start - check.run_us;
-    if (status != VKD_OK) /* for want of memory, say: the question stays open */
-        return VKD_OK;
-    *out = check.verdict;
-    if (*out == VKD_VERDICT_WRONG)
-        warn(tuner, node, check.difference);
-    else
-        vkd_log(tuner->context, VKD_LOG_DEBUG,
-                "kernel '%s' of operator '%s', checked in %.1f ms: %s", name, node->op,
-                (vkd_now_us() - start) * 1e-3, verdict_texts[*out]);
-    name_kernel(node, subject);
-    return set_fact(tuner, subject, name, *out);
-}
-
-static vkd_status check_uses(vkd_tuner *tuner, const vkd_graph *graph, const kernel_use *uses,
-                             size_t count, vkd_caps *caps, bool *out_found)
-{
-    tuner->kernels_left = 0;
-    for (size_t i = 0; i < count; i++) {
-        const vkd_node *node = &graph->nodes[uses[i].node];
-        uint64_t verdict = VKD_VERDICT_RIGHT;
-        const bool known = is_known(tuner, node, &verdict);
-        if (!known) {
-            if (has_time_to_check(tuner))
-                VKD_TRY(check_kernel(tuner, graph, node, &verdict));
-            else
-                tuner->kernels_left++;
-        }
-        if (verdict != VKD_VERDICT_WRONG)
-            continue;
-        const uint64_t bit = UINT64_C(1) << node->shader % 64;
-        if (caps->wrong[node->shader / 64] & bit)
-            continue;
-        if (known)
-            warn(tuner, node, "known from an earlier start");
-        caps->wrong[node->shader / 64] |= bit;
-        *out_found = true;
-    }
-    return VKD_OK;
-}
-
-vkd_status vkd_tuner_check_kernels(vkd_tuner *tuner, const vkd_graph *graph, vkd_caps *caps,
-                                   bool *out_found)
-{
-    *out_found = false;
-    if (tuner->checks == VKD_SELF_CHECK_NONE || !graph->node_count)
-        return VKD_OK;
-    kernel_use *uses = vkd_alloc(tuner->context, graph->node_count, sizeof *uses);
-    if (!uses)
-        return vkd_fail_memory(tuner->context, "kernels to check");
-    const size_t count = find_uses(graph, uses);
-    vkd_status status = check_uses(tuner, graph, uses, count, caps, out_found);
-    vkd_free(tuner->context, uses);
-    return status;
-}
-
-const char *vkd_facts_verdict(vkd_facts *facts, const vkd_caps *caps, const vkd_node *node)
-{
-    char subject[40];
-    uint64_t verdict;
-    if (*node->variant)
-        return "as a variant";
-    name_kernel(node, subject);
-    pthread_mutex_lock(&facts->mutex);
-    const bool known =
-        facts->files[caps->dot] && vkd_tuning_file_find(facts->files[caps->dot], subject,
-                                                        vkd_shaders[node->shader].name, &verdict);
-    pthread_mutex_unlock(&facts->mutex);
-    return known && verdict <= VKD_VERDICT_NONE ? verdict_texts[verdict] : "not yet";
 }
