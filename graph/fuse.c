@@ -90,7 +90,8 @@ vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index)
 vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index)
 {
     const quantize_args *dequantize = vkd_rw_args(&r->net->calls[index], VKD_OP_DEQUANTIZE);
-    if (!dequantize || dequantize->low != -128 || dequantize->high != 127)
+    if (!dequantize || dequantize->low != -128 || dequantize->high != 127 ||
+        vkd_rw_tensor(r, dequantize->y)->dtype != VKD_DTYPE_FLOAT32)
         return VKD_OK;
     vkd_call *call = vkd_rw_only_producer(r, dequantize->x, index);
     linear_args *linear = vkd_rw_args(call, VKD_OP_Q8_LINEAR);

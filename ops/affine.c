@@ -1,5 +1,7 @@
 /* Quantisation with parameters that are tensors: by tensor, channel, token or block, and the choice
  * of such parameters. */
+#include "ops/elementwise.h"
+#include "ops/quantize.h"
 #include "ops/reduction.h"
 #include "ops/tables.h"
 #include "shaders/affine_params.h"
@@ -182,44 +184,44 @@ static bool bounds_of(const affine_args *args, vkd_dtype integer, int32_t *low, 
     return *low <= *high;
 }
 
-static vkd_status emit(vkd_lowering *lowering, const vkd_view operands[3], bool has_zeros,
-                       int32_t low, int32_t high, vkd_tensor_id y)
+/* What one kernel does, on operands x, scales and zero points under the dims of y. */
+typedef struct affine {
+    vkd_view operands[3];
+    bool quantizes, has_zeros;
+    int32_t low, high;
+} affine;
+
+static vkd_status emit(vkd_lowering *lowering, const affine *a, const vkd_walk *walk,
+                       vkd_tensor_id y)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const uint32_t first = VKD_VIEW_DIMS - VKD_AFFINE_DIMS;
-    const bool quantizes = lowering->call->row->code < DEQUANTIZES;
-    vkd_walk walk;
-    vkd_walk_make(lowering->graph, y, operands, 3, &walk);
-    if (walk.dim_count > VKD_AFFINE_DIMS)
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, lowering->call->args,
-                              "falls into blocks with strides of %u dims, expected %d at most",
-                              walk.dim_count, VKD_AFFINE_DIMS);
-    affine_params params = {.groups = walk.groups,
-                            .slots = walk.slots,
-                            .inner = walk.inner,
-                            .x_offset = walk.offsets[0],
-                            .scale_offset = walk.offsets[1],
-                            .zero_offset = walk.offsets[2],
-                            .low = low,
-                            .high = high};
-    memcpy(params.dims, walk.dims + first, sizeof params.dims);
-    memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
-    memcpy(params.scale_strides, walk.strides[1] + first, sizeof params.scale_strides);
-    memcpy(params.zero_strides, walk.strides[2] + first, sizeof params.zero_strides);
+    affine_params params = {.groups = walk->groups,
+                            .slots = walk->slots,
+                            .inner = walk->inner,
+                            .x_offset = walk->offsets[0],
+                            .scale_offset = walk->offsets[1],
+                            .zero_offset = walk->offsets[2],
+                            .low = a->low,
+                            .high = a->high};
+    memcpy(params.dims, walk->dims + first, sizeof params.dims);
+    memcpy(params.x_strides, walk->strides[0] + first, sizeof params.x_strides);
+    memcpy(params.scale_strides, walk->strides[1] + first, sizeof params.scale_strides);
+    memcpy(params.zero_strides, walk->strides[2] + first, sizeof params.zero_strides);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_AFFINE, vkd_loop(12, VKD_AFFINE_DIMS) + 8,
                                 &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, walk.groups);
+    vkd_node_linear(&node, lowering->caps, walk->groups);
     for (int i = 0; i < 3; i++)
-        vkd_node_read(&node, operands[i].tensor);
+        vkd_node_read(&node, a->operands[i].tensor);
     vkd_node_write(&node, y);
     for (int i = 0; i < 3; i++)
-        vkd_node_spec(&node, tensors[operands[i].tensor].dtype);
+        vkd_node_spec(&node, tensors[a->operands[i].tensor].dtype);
     vkd_node_spec(&node, tensors[y].dtype);
-    vkd_node_spec(&node, quantizes);
-    vkd_node_spec(&node, has_zeros);
-    vkd_node_spec(&node, walk.dim_count);
-    vkd_node_spec(&node, walk.whole);
-    return vkd_op_add_node(lowering, &node, operands[0].tensor, y);
+    vkd_node_spec(&node, a->quantizes);
+    vkd_node_spec(&node, a->has_zeros);
+    vkd_node_spec(&node, walk->dim_count);
+    vkd_node_spec(&node, walk->whole);
+    return vkd_op_add_node(lowering, &node, a->operands[0].tensor, y);
 }
 
 static vkd_status parameter(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
@@ -227,37 +229,105 @@ static vkd_status parameter(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
     return vkd_op_input(lowering, value, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, out);
 }
 
+/* Makes a parameter for each block one for each element of x, dim by dim. */
+static vkd_status spread(vkd_lowering *lowering, const vkd_model_tensor *x,
+                         const uint32_t block[VKD_MAX_RANK], vkd_tensor_id *parameter)
+{
+    const vkd_dtype dtype = lowering->graph->tensors[*parameter].dtype;
+    uint32_t outer = 1, inner = (uint32_t)block_count(x, block); /* elements, blocks */
+    for (uint32_t d = 0; d < x->rank; outer *= x->dims[d++]) {
+        const uint32_t blocks = x->dims[d] / block[d],
+                       dims[] = {outer, blocks, block[d], inner /= blocks};
+        vkd_view narrow = {.tensor = *parameter,
+                           .rank = 4,
+                           .strides = {(int32_t)(blocks * inner), (int32_t)inner, 0, 1}};
+        if (block[d] == 1)
+            continue;
+        memcpy(narrow.dims, dims, sizeof dims);
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_ROWS, 4, dims,
+                                     parameter));
+        VKD_TRY(vkd_op_move(lowering, &narrow, *parameter));
+    }
+    return VKD_OK;
+}
+
+/* Blocks in more dims than the kernel tells apart: all operands lie as y does. */
+static vkd_status emit_spread(vkd_lowering *lowering, const affine_args *args,
+                              const uint32_t block[VKD_MAX_RANK], affine *a, vkd_tensor_id y)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    vkd_tensor_id tensors[] = {VKD_NO_TENSOR, a->operands[1].tensor, a->operands[2].tensor};
+    vkd_walk walk;
+    VKD_TRY(vkd_op_input(lowering, args->x, x->dtype, VKD_ROWS, &tensors[0]));
+    VKD_TRY(spread(lowering, x, block, &tensors[1]));
+    if (a->has_zeros)
+        VKD_TRY(spread(lowering, x, block, &tensors[2]));
+    for (int i = 0; i < 3; i++) {
+        a->operands[i] = vkd_view_of(lowering->graph, y);
+        a->operands[i].tensor = tensors[i];
+    }
+    vkd_walk_make(lowering->graph, y, a->operands, 3, &walk);
+    return emit(lowering, a, &walk, y);
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const affine_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *result = vkd_value_tensor(lowering, args->y);
-    const bool has_zeros = args->zeros != VKD_NO_VALUE;
+    affine a = {.quantizes = lowering->call->row->code < DEQUANTIZES,
+                .has_zeros = args->zeros != VKD_NO_VALUE};
     uint32_t block[VKD_MAX_RANK];
-    int32_t low, high;
-    vkd_view all, operands[3];
+    vkd_view all;
     vkd_tensor_id y, wide;
+    vkd_walk walk;
     block_sizes(code_of(lowering->call), args, x, block);
-    if (!bounds_of(args, lowering->call->row->code < DEQUANTIZES ? result->dtype : x->dtype, &low,
-                   &high))
+    if (!bounds_of(args, a.quantizes ? result->dtype : x->dtype, &a.low, &a.high))
         return vkd_op_fail_at(
             lowering, VKD_INVALID_MODEL, &args->high,
             "is %g, expected a number of the type, and no less than quant_min, %g", args->high.real,
             args->low.real);
     VKD_TRY(vkd_op_view(lowering, args->x, &all));
-    VKD_TRY(parameter(lowering, args->scales, &operands[1].tensor));
-    if (!split_blocks(&all, block, &operands[0], &operands[1]))
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->block,
-                              "parts so many dims that there are more, expected %d at most",
-                              VKD_MAX_RANK);
-    operands[2] = operands[1];
-    if (has_zeros)
-        VKD_TRY(parameter(lowering, args->zeros, &operands[2].tensor));
+    VKD_TRY(parameter(lowering, args->scales, &a.operands[1].tensor));
+    const bool splits = split_blocks(&all, block, &a.operands[0], &a.operands[1]);
+    a.operands[2] = a.operands[1];
+    if (a.has_zeros)
+        VKD_TRY(parameter(lowering, args->zeros, &a.operands[2].tensor));
     VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
+    if (!splits)
+        return emit_spread(lowering, args, block, &a, y);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, result->dtype,
-                                 VKD_ROWS, operands[0].rank, operands[0].dims, &wide));
+                                 VKD_ROWS, a.operands[0].rank, a.operands[0].dims, &wide));
     lowering->graph->tensors[wide].storage = y;
-    return emit(lowering, operands, has_zeros, low, high, wide);
+    vkd_walk_make(lowering->graph, wide, a.operands, 3, &walk);
+    return walk.dim_count > VKD_AFFINE_DIMS ? emit_spread(lowering, args, block, &a, y)
+                                            : emit(lowering, &a, &walk, wide);
+}
+
+vkd_status vkd_affine_by_numbers(vkd_lowering *lowering, const quantize_args *args, bool quantizes)
+{
+    const vkd_number scale = {.kind = VKD_NUMBER_DOUBLE, .real = (double)args->scale},
+                     zero = {.kind = VKD_NUMBER_INT, .real = args->zero, .number = args->zero};
+    const vkd_dtype dtypes[] = {vkd_value_tensor(lowering, args->x)->dtype,
+                                vkd_value_tensor(lowering, args->y)->dtype};
+    affine a = {.quantizes = quantizes, .has_zeros = true};
+    vkd_tensor_id x, y;
+    vkd_walk walk;
+    const affine_args bounds = {.low = {.kind = VKD_NUMBER_INT, .real = args->low},
+                                .high = {.kind = VKD_NUMBER_INT, .real = args->high}};
+    if (!bounds_of(&bounds, dtypes[quantizes], &a.low, &a.high))
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->high,
+                              "is %d, expected no less than quant_min, %d, for %s", args->high,
+                              args->low, vkd_dtype_name(dtypes[quantizes]));
+    VKD_TRY(vkd_op_input(lowering, args->x, dtypes[0], VKD_ROWS, &x));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, dtypes[1], VKD_ROWS, &y));
+    a.operands[0] = vkd_view_of(lowering->graph, x);
+    VKD_TRY(vkd_op_scalar(lowering, VKD_DTYPE_FLOAT32, &scale, &a.operands[1]));
+    VKD_TRY(vkd_op_scalar(lowering, VKD_DTYPE_INT32, &zero, &a.operands[2]));
+    for (int i = 1; i < 3; i++)
+        vkd_view_broadcast(&a.operands[i], a.operands[0].rank, a.operands[0].dims);
+    vkd_walk_make(lowering->graph, y, a.operands, 3, &walk);
+    return emit(lowering, &a, &walk, y);
 }
 
 /* --------------------------------------------------------------------------------------- choose */
@@ -355,6 +425,23 @@ static vkd_status add_choose(vkd_lowering *lowering, const choose_args *args, ui
     return vkd_op_add_node(lowering, &node, extremes, y[0]);
 }
 
+/* Of torchao's mapping_type. */
+static bool mapping_rule(const char *mapping, uint32_t *out)
+{
+    static const struct {
+        const char *mapping;
+        uint32_t rule;
+    } rules[] = {{"ASYMMETRIC", VKD_CHOOSE_ASYMMETRIC},
+                 {"SYMMETRIC", VKD_CHOOSE_SYMMETRIC},
+                 {"SYMMETRIC_NO_CLIPPING_ERR", VKD_CHOOSE_UNCLIPPED}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (!mapping || !strcmp(mapping, rules[i].mapping)) {
+            *out = rules[i].rule;
+            return true;
+        }
+    return false;
+}
+
 static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
 {
     const choose_args *args = arguments;
@@ -365,6 +452,11 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
     vkd_view all, elements, blocks = {.tensor = VKD_NO_TENSOR};
     vkd_reduction reduction;
     vkd_tensor_id extremes;
+    uint32_t rule;
+    if (!mapping_rule(args->mapping, &rule))
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->mapping,
+            "is '%s', expected ASYMMETRIC, SYMMETRIC or SYMMETRIC_NO_CLIPPING_ERR", args->mapping);
     if (args->y[0] == VKD_NO_VALUE || args->y[1] == VKD_NO_VALUE)
         return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, args->y,
                               "has one tensor, expected a scale and a zero point");
@@ -381,11 +473,8 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
         reduced[d] = blocks.strides[d] == 0;
     VKD_TRY(vkd_reduction_split(lowering, &elements, reduced, &reduction));
     VKD_TRY(vkd_reduction_stats(lowering, &reduction, VKD_STATS_EXTREMES, 0, &extremes));
-    const bool symmetric = !strncmp(args->mapping, "SYMMETRIC", 9);
-    const uint32_t rule = code == BY_TOKEN ? VKD_CHOOSE_TOKEN
-                          : symmetric      ? VKD_CHOOSE_SYMMETRIC
-                                           : VKD_CHOOSE_ASYMMETRIC;
-    return add_choose(lowering, args, rule, extremes, (uint32_t)block_count(x, block));
+    return add_choose(lowering, args, code == BY_TOKEN ? VKD_CHOOSE_TOKEN : rule, extremes,
+                      (uint32_t)block_count(x, block));
 }
 
 #define AFFINE(name_, params_, code_)                                                              \

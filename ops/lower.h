@@ -110,6 +110,11 @@ VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                                          vkd_tensor_id *out);
 
+/* The same elements under other dims, as many in row-major order, in VKD_4C: a copy where
+ * they do not lie so. */
+VKD_MUST_USE vkd_status vkd_op_input_as(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                                        uint32_t rank, const uint32_t *dims, vkd_tensor_id *out);
+
 /* Whether values (VKD_NO_VALUE passes) are f32 or f16: VKD_UNSUPPORTED if not. */
 VKD_MUST_USE vkd_status vkd_op_check_floats(vkd_lowering *lowering, const uint32_t *values,
                                             size_t count);
@@ -170,6 +175,12 @@ VKD_MUST_USE vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value,
  * or use vkd_op_output_4c. */
 VKD_MUST_USE vkd_status vkd_op_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                                       vkd_tensor_id *out);
+/* The layout of int8 tensors between operators that go over them byte by byte: rows where the rank
+ * is too high for an image. */
+static inline vkd_layout vkd_op_image_layout(const vkd_model_tensor *tensor)
+{
+    return tensor->rank > 4 ? VKD_ROWS : VKD_4C;
+}
 /* Always a 4C tensor. When the value is an output of the graph, vkd_lower_model appends the copy to
  * a plain one. */
 VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,

@@ -28,18 +28,19 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
-/* An operand under y's dims: the kernel adds what lies at the same places. */
+/* An operand under y's dims and as y lies: the kernel adds what is at the same places. */
 static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_model_tensor *y,
                           vkd_tensor_id *out)
 {
     const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
+    const vkd_layout layout = vkd_op_image_layout(y);
     vkd_view view;
     if (x->dtype != VKD_DTYPE_INT8 ||
         (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
-        return vkd_op_input(lowering, value, VKD_DTYPE_INT8, VKD_4C, out);
+        return vkd_op_input(lowering, value, VKD_DTYPE_INT8, layout, out);
     VKD_TRY(vkd_op_view(lowering, value, &view));
     vkd_view_broadcast(&view, y->rank, y->dims);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C,
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, layout,
                                  y->rank, y->dims, out));
     return vkd_op_move(lowering, &view, *out);
 }
@@ -53,7 +54,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
     VKD_TRY(operand(lowering, args->a, vkd_value_tensor(lowering, args->y), &a));
     VKD_TRY(operand(lowering, args->b, vkd_value_tensor(lowering, args->y), &b));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, VKD_DTYPE_INT8,
+                             vkd_op_image_layout(vkd_value_tensor(lowering, args->y)), &y));
 
     /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */
     uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);

@@ -24,11 +24,12 @@ static const vkd_param relu_parameters[] = {
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const relu_args *args = arguments;
+    const vkd_layout layout = vkd_op_image_layout(vkd_value_tensor(lowering, args->x));
     vkd_tensor_id x, y;
     VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
     VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, layout, &x));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, VKD_DTYPE_INT8, layout, &y));
 
     uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
     q8ta_relu_params params = {

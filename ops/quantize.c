@@ -25,13 +25,20 @@ static const vkd_param dequantize_parameters[] = {
     VKD_PARAMS_END,
 };
 
-static vkd_status check_args(vkd_lowering *lowering, const quantize_args *args)
+/* f32 and int8 of the whole range, which have kernels of their own; bounds do not matter to what is
+ * dequantized. */
+static bool is_usual(const vkd_model_value *values, const quantize_args *args, uint32_t real,
+                     uint32_t integer)
 {
-    if (args->low != -128 || args->high != 127) /* of uint8, say, with its zero points */
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->low,
-                              "and quant_max are %d and %d, expected -128 and 127", args->low,
-                              args->high);
-    return vkd_check_qparams(lowering, &args->scale, &args->zero);
+    return values[real].tensor.dtype == VKD_DTYPE_FLOAT32 &&
+           values[integer].tensor.dtype == VKD_DTYPE_INT8 && args->zero >= -128 &&
+           args->zero <= 127 && (integer == args->x || (args->low == -128 && args->high == 127));
+}
+
+static vkd_status check_scale(vkd_lowering *lowering, const quantize_args *args)
+{
+    static const int32_t any = 0;
+    return vkd_check_qparams(lowering, &args->scale, &any);
 }
 
 static vkd_status emit(vkd_lowering *lowering, vkd_shader shader, vkd_tensor_id x, vkd_tensor_id y,
@@ -75,7 +82,9 @@ static vkd_status lower_quantize(vkd_lowering *lowering, const void *arguments)
 {
     const quantize_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(check_args(lowering, args));
+    VKD_TRY(check_scale(lowering, args));
+    if (!is_usual(lowering->values, args, args->x, args->y))
+        return vkd_affine_by_numbers(lowering, args, true);
     VKD_TRY(vkd_op_input_any(lowering, args->x, VKD_DTYPE_FLOAT32, &x));
     VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, &y));
     return emit(lowering, VKD_SHADER_QUANTIZE, x, y, vkd_inverse_scale(args->scale), args->zero);
@@ -85,25 +94,22 @@ static vkd_status lower_dequantize(vkd_lowering *lowering, const void *arguments
 {
     const quantize_args *args = arguments;
     vkd_tensor_id x, y;
-    VKD_TRY(check_args(lowering, args));
+    VKD_TRY(check_scale(lowering, args));
+    if (!is_usual(lowering->values, args, args->y, args->x))
+        return vkd_affine_by_numbers(lowering, args, false);
     VKD_TRY(vkd_op_input_any(lowering, args->x, VKD_DTYPE_INT8, &x));
     VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
     return vkd_dequantize(lowering, x, y, args->scale, args->zero);
 }
 
-static bool is_sound(const quantize_args *args)
-{
-    return args->low == -128 && args->high == 127 && isfinite(args->scale) && args->scale > 0 &&
-           args->zero >= -128 && args->zero <= 127;
-}
+static bool is_sound(const quantize_args *args) { return isfinite(args->scale) && args->scale > 0; }
 
 static bool chain_quantize(const vkd_net *net, const vkd_call *call, chain_args *out)
 {
     const quantize_args *args = call->args;
     vkd_chain_copy(net, args->x, args->y, out);
     out->y_scale = (chain_scale){args->scale, args->zero};
-    return is_sound(args) && net->values[args->x].tensor.dtype == VKD_DTYPE_FLOAT32 &&
-           net->values[args->y].tensor.dtype == VKD_DTYPE_INT8;
+    return is_sound(args) && is_usual(net->values, args, args->x, args->y);
 }
 
 static bool chain_dequantize(const vkd_net *net, const vkd_call *call, chain_args *out)
@@ -111,8 +117,7 @@ static bool chain_dequantize(const vkd_net *net, const vkd_call *call, chain_arg
     const quantize_args *args = call->args;
     vkd_chain_copy(net, args->x, args->y, out);
     out->x_scales[0] = (chain_scale){args->scale, args->zero};
-    return is_sound(args) && net->values[args->x].tensor.dtype == VKD_DTYPE_INT8 &&
-           net->values[args->y].tensor.dtype == VKD_DTYPE_FLOAT32;
+    return is_sound(args) && is_usual(net->values, args, args->y, args->x);
 }
 
 static const vkd_op rows[] = {

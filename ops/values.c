@@ -236,6 +236,26 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
     return VKD_OK;
 }
 
+vkd_status vkd_op_input_as(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype, uint32_t rank,
+                           const uint32_t *dims, vkd_tensor_id *out)
+{
+    const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
+    vkd_tensor_id rows;
+    vkd_view x, view;
+    if (tensor->dtype != dtype || /* which is said there */
+        (tensor->rank == rank && !memcmp(tensor->dims, dims, rank * sizeof *dims)))
+        return vkd_op_input(lowering, value, dtype, VKD_4C, out);
+    VKD_TRY(vkd_op_view(lowering, value, &x));
+    if (!vkd_view_reshape(&x, rank, dims, &view)) {
+        VKD_TRY(vkd_op_input(lowering, value, dtype, VKD_ROWS, &rows));
+        x = vkd_view_of(lowering->graph, rows);
+        (void)vkd_view_reshape(&x, rank, dims, &view); /* not where it has no elements */
+    }
+    VKD_TRY(
+        vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_4C, rank, dims, out));
+    return vkd_op_move(lowering, &view, *out);
+}
+
 /* -------------------------------------------------------------------------------------- outputs */
 
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)

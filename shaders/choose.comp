@@ -19,9 +19,11 @@ vec2 chosen(uint row)
 {
     vec2 extreme = extremes[min(row, params.rows - 1)];
     float least = min(extreme.x, 0.0), most = max(extreme.y, 0.0);
-    if (RULE == VKD_CHOOSE_SYMMETRIC) {
+    if (RULE == VKD_CHOOSE_SYMMETRIC || RULE == VKD_CHOOSE_UNCLIPPED) {
         precise float half_range = (params.high - params.low) / 2.0,
-                      own = max(-least, most) / half_range;
+                      own = RULE == VKD_CHOOSE_SYMMETRIC
+                                ? max(-least, most) / half_range
+                                : max(least / params.low, most / params.high);
         return vec2(max(own, params.eps), floor((params.high + params.low + 1.0) / 2.0));
     }
     precise float own = (most - least) / (params.high - params.low), s = max(own, params.eps);

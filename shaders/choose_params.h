@@ -6,7 +6,8 @@
 
 #define VKD_CHOOSE_ASYMMETRIC 0
 #define VKD_CHOOSE_SYMMETRIC 1
-#define VKD_CHOOSE_TOKEN 2 /* the zero point from the end with the smaller error */
+#define VKD_CHOOSE_UNCLIPPED 3 /* symmetric, each half with its own number of steps */
+#define VKD_CHOOSE_TOKEN 2     /* the zero point from the end with the smaller error */
 
 VKD_PARAMS_STRUCT(choose_params)
 {

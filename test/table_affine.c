@@ -16,19 +16,18 @@ typedef struct blocks {
     uint32_t axis;
 } blocks;
 
-static blocks draw_blocks(table *t, sharing_kind sharing)
+static blocks draw_blocks(table *t, sharing_kind sharing, uint32_t most_rank)
 {
-    /* A dim of several blocks counts twice, and six are supported. */
-    blocks b = {.shape =
-                    table_shape_filled(t, sharing == TENSOR ? 0 : 1, sharing == BLOCK ? 3 : 4)};
+    blocks b = {.shape = table_shape_filled(t, sharing == TENSOR ? 0 : 1, most_rank)};
     const uint32_t rank = b.size.rank = b.count.rank = b.shape.rank;
     b.axis = rank ? table_below(t, rank) : 0;
     for (uint32_t d = 0; d < rank; d++) {
+        const uint32_t most = rank > 4 ? 2 : 4;
         uint32_t drawn = 1 + table_below(t, 4), size = b.shape.dims[d];
         bool whole = sharing == TENSOR || (sharing == CHANNEL && d != b.axis) ||
                      (sharing == TOKEN && d + 1 == rank);
         if (sharing == BLOCK) /* one, some, or all of them */
-            b.shape.dims[d] = size = drawn == 4 ? size : drawn * (1 + table_below(t, 4));
+            b.shape.dims[d] = size = drawn == 4 ? size : drawn * (1 + table_below(t, most));
         b.size.dims[d] = whole || (sharing == BLOCK && drawn == 4) ? size
                          : sharing == BLOCK                        ? drawn
                                                                    : 1;
@@ -108,7 +107,7 @@ static void draw_arguments(table *t, const blocks *b, vkd_dtype integers, table_
 
 static void draw_quantize(table *t)
 {
-    const blocks b = draw_blocks(t, sharing_of(t));
+    const blocks b = draw_blocks(t, sharing_of(t), 8);
     const vkd_dtype integers = table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
     table_tensor *scales, *zeros,
         *x = table_drawn(t, table_dtype(t, TABLE_FLOATS), b.shape, -40, 40);
@@ -125,7 +124,7 @@ static void draw_quantize(table *t)
 
 static void draw_dequantize(table *t)
 {
-    const blocks b = draw_blocks(t, sharing_of(t));
+    const blocks b = draw_blocks(t, sharing_of(t), 8);
     const vkd_dtype integers = table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
     table_tensor *scales, *zeros,
         *x = table_drawn(t, integers, b.shape, integers == VKD_DTYPE_INT8 ? -128 : 0, 127);
@@ -143,7 +142,7 @@ static void draw_dequantize(table *t)
 
 typedef struct choice {
     double low, high, eps;
-    bool symmetric;
+    bool symmetric, unclipped;
 } choice;
 
 /* A zero point is one off where the last bit decides what it is rounded to. */
@@ -163,8 +162,9 @@ static void expect_choice(table *t, const table_tensor *x, const blocks *b, cons
     }
     for (size_t i = 0; i < scales->count; i++) {
         double range = c->symmetric ? 2 * fmax(-least[i], most[i]) : most[i] - least[i];
-        double scale = fmax(range / (c->high - c->low), c->eps),
-               zero = c->low - nearbyint(least[i] / scale);
+        double own = c->unclipped ? fmax(least[i] / c->low, most[i] / c->high)
+                                  : range / (c->high - c->low),
+               scale = fmax(own, c->eps), zero = c->low - nearbyint(least[i] / scale);
         scales->values[i] = scale;
         zeros->values[i] =
             c->symmetric ? floor((c->high + c->low + 1) / 2) : fmin(fmax(zero, c->low), c->high);
@@ -182,7 +182,7 @@ static table_tensor *draw_chosen(table *t, const blocks *b)
 
 static void draw_choose_tensor(table *t)
 {
-    const blocks b = draw_blocks(t, TENSOR);
+    const blocks b = draw_blocks(t, TENSOR, 8);
     const choice c = {-128 + (double)table_below(t, 2), 127, 1e-5};
     table_tensor *x = draw_chosen(t, &b);
     table_int(t, (int64_t)c.low);
@@ -194,7 +194,7 @@ static void draw_choose_tensor(table *t)
 
 static void draw_choose_token(table *t)
 {
-    const blocks b = draw_blocks(t, TOKEN);
+    const blocks b = draw_blocks(t, TOKEN, 4);
     const choice c = {-128, 127, 1.1920928955078125e-07};
     table_tensor *x = draw_chosen(t, &b);
     table_null(t); /* dtype */
@@ -203,10 +203,13 @@ static void draw_choose_token(table *t)
 
 static void draw_choose_affine(table *t)
 {
-    const blocks b = draw_blocks(t, BLOCK);
-    const choice c = {-127, 127 - (double)table_below(t, 2), 1e-4, table_chance(t, 2)};
+    const blocks b = draw_blocks(t, BLOCK, 4);
+    choice c = {-127, 127 - (double)table_below(t, 2), 1e-4, table_chance(t, 2)};
+    c.unclipped = c.symmetric && table_chance(t, 2);
     table_tensor *x = draw_chosen(t, &b);
-    table_string(t, c.symmetric ? "SYMMETRIC" : "ASYMMETRIC");
+    table_string(t, c.unclipped   ? "SYMMETRIC_NO_CLIPPING_ERR"
+                    : c.symmetric ? "SYMMETRIC"
+                                  : "ASYMMETRIC");
     draw_block_sizes(t, &b);
     table_null(t); /* target_dtype */
     table_int(t, (int64_t)c.low);

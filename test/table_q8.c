@@ -3,6 +3,7 @@
 #include "support/oracle.h"
 #include "table_families.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 /* ---------------------------------------------------------------------------- bytes and doubles */
@@ -21,14 +22,6 @@ static int8_t *bytes_of(const table_tensor *x)
     for (size_t i = 0; i < x->count; i++)
         bytes[i] = (int8_t)x->values[i];
     return bytes;
-}
-
-static float *floats_of(const table_tensor *x)
-{
-    float *floats = make(x->count, sizeof *floats);
-    for (size_t i = 0; i < x->count; i++)
-        floats[i] = (float)x->values[i];
-    return floats;
 }
 
 /* Fills y with bytes that are freed. */
@@ -62,52 +55,80 @@ static table_tensor *draw_bytes(table *t, vkd_shape shape)
 
 /* ------------------------------------------------------------------------- quantize, dequantize */
 
+/* As exporters for int8 have it, or of other types, between other bounds. */
+typedef struct form {
+    vkd_dtype real, integer;
+    int32_t low, high;
+    oracle_q q;
+} form;
+
+static form draw_form(table *t)
+{
+    form f = {VKD_DTYPE_FLOAT32, VKD_DTYPE_INT8, -128, 127, draw_q(t)};
+    if (table_chance(t, 2))
+        return f;
+    const int32_t smallest[] = {-128, 0, -2000}, largest[] = {127, 255, 2000};
+    const uint32_t type = table_below(t, 3);
+    f.integer = (const vkd_dtype[]){VKD_DTYPE_INT8, VKD_DTYPE_UINT8, VKD_DTYPE_INT32}[type];
+    f.real = table_dtype(t, TABLE_FLOATS);
+    f.low = smallest[type] + (int32_t)table_below(t, 2);
+    f.high = largest[type] - (int32_t)table_below(t, 100);
+    f.q = (oracle_q){ldexpf(1, random_range(t->random, -7, -4)),
+                     random_range(t->random, f.low, f.high)};
+    return f;
+}
+
+static void add_form(table *t, const form *f)
+{
+    add_q(t, f->q);
+    table_int(t, f->low);
+    table_int(t, f->high);
+    table_null(t); /* dtype */
+}
+
 static void draw_quantize(table *t)
 {
-    oracle_q q = draw_q(t);
-    table_tensor *x = table_input(t, VKD_DTYPE_FLOAT32, table_shape(t, 0, 4));
+    const form f = draw_form(t);
+    table_tensor *x = table_input(t, f.real, table_shape(t, 0, 8));
     table_uniform(t, x, -4, 4);
-    table_extremes(t, x);
-    add_q(t, q);
-    table_int(t, -128);
-    table_int(t, 127);
-    table_null(t);
-    table_tensor *y = table_output(t, VKD_DTYPE_INT8, x->shape);
-    float *floats = floats_of(x);
-    int8_t *bytes = make(y->count, 1);
-    oracle_quantize(floats, y->count, q, bytes);
-    free(floats);
-    expect_bytes(y, bytes);
+    if (f.integer == VKD_DTYPE_INT8 && f.real == VKD_DTYPE_FLOAT32)
+        table_extremes(t, x);
+    add_form(t, &f);
+    table_tensor *y = table_output(t, f.integer, x->shape);
+    for (size_t i = 0; i < y->count; i++) {
+        float real = (float)x->values[i] * (float)(1 / (double)f.q.scale);
+        double q = isnan(real) ? f.q.zero : nearbyint((double)real) + f.q.zero;
+        y->values[i] = q < f.low ? f.low : q > f.high ? f.high : q;
+    }
 }
 
 static void draw_dequantize(table *t)
 {
-    table_tensor *x = draw_bytes(t, table_shape(t, 0, 4));
-    oracle_q q = add_q(t, draw_q(t));
-    table_int(t, -128);
-    table_int(t, 127);
-    table_null(t);
-    table_null(t);
-    table_tensor *y = table_output(t, VKD_DTYPE_FLOAT32, x->shape);
-    for (size_t i = 0; i < y->count; i++) {
-        int8_t byte = (int8_t)x->values[i];
-        float real;
-        oracle_dequantize(&byte, 1, q, &real);
-        y->values[i] = (double)real;
-    }
+    const form f = draw_form(t);
+    table_tensor *x =
+        table_drawn(t, f.integer, table_shape(t, 0, 8), (double)f.low, (double)f.high);
+    add_form(t, &f);
+    table_null(t); /* out_dtype */
+    table_tensor *y = table_output(t, f.real, x->shape);
+    for (size_t i = 0; i < y->count; i++)
+        y->values[i] =
+            table_stored(f.real, (double)(((float)x->values[i] - (float)f.q.zero) * f.q.scale));
 }
 
 /* --------------------------------------------------------------------- add, relu, pixel_shuffle */
 
 static void draw_add(table *t)
 {
-    vkd_shape shape = table_shape(t, 1, 4);
-    table_tensor *a = draw_bytes(t, shape), *b = draw_bytes(t, shape);
+    vkd_shape shape = table_shape(t, 0, 8);
+    table_tensor *a = draw_bytes(t, table_chance(t, 3) ? table_narrowed(t, shape) : shape),
+                 *b = draw_bytes(t, shape);
     oracle_q a_q = add_q(t, draw_q(t)), b_q = add_q(t, draw_q(t)), y_q = add_q(t, draw_q(t));
     float alpha = table_chance(t, 2) ? 1 : random_float(t->random, -2, 2);
     table_double(t, (double)alpha);
     table_tensor *y = table_output(t, VKD_DTYPE_INT8, shape);
-    int8_t *left = bytes_of(a), *right = bytes_of(b), *sum = make(y->count, 1);
+    int8_t *left = make(y->count, 1), *right = bytes_of(b), *sum = make(y->count, 1);
+    for (size_t i = 0; i < y->count; i++)
+        left[i] = (int8_t)a->values[table_broadcast_index(&a->shape, &shape, i)];
     oracle_add(left, a_q, right, b_q, alpha, y->count, y_q, sum);
     free(left);
     free(right);
@@ -116,7 +137,7 @@ static void draw_add(table *t)
 
 static void draw_relu(table *t)
 {
-    table_tensor *x = draw_bytes(t, table_shape(t, 1, 4));
+    table_tensor *x = draw_bytes(t, table_shape(t, 0, 8));
     oracle_q x_q = add_q(t, draw_q(t)), y_q = add_q(t, draw_q(t));
     table_tensor *y = table_output(t, VKD_DTYPE_INT8, x->shape);
     int8_t *in = bytes_of(x), *out = make(y->count, 1);
@@ -127,11 +148,14 @@ static void draw_relu(table *t)
 
 static void draw_shuffle(table *t)
 {
-    vkd_shape small = table_shape_filled(t, 4, 4), large = small;
-    uint32_t factor = 1 + table_below(t, 3);
-    large.dims[2] *= factor;
-    large.dims[3] *= factor;
-    small.dims[1] *= factor * factor;
+    vkd_shape small = table_shape_filled(t, 3, 8), large = small;
+    uint32_t factor = 1 + table_below(t, 3), *in_dims = small.dims + small.rank - 3,
+             *out_dims = large.dims + large.rank - 3, images = 1;
+    out_dims[1] *= factor;
+    out_dims[2] *= factor;
+    in_dims[0] *= factor * factor;
+    for (uint32_t d = 0; d + 3 < small.rank; d++)
+        images *= small.dims[d];
     table_tensor *x = draw_bytes(t, small);
     oracle_q x_q = add_q(t, draw_q(t)), y_q = draw_q(t);
     y_q.scale = 1 / 64.0f; /* the operator has the inverse */
@@ -140,7 +164,8 @@ static void draw_shuffle(table *t)
     table_int(t, factor);
     table_tensor *y = table_output(t, VKD_DTYPE_INT8, large);
     int8_t *in = bytes_of(x), *out = make(y->count, 1);
-    oracle_pixel_shuffle(small.dims, factor, in, x_q, y_q, out);
+    oracle_pixel_shuffle((const uint32_t[]){images, in_dims[0], in_dims[1], in_dims[2]}, factor, in,
+                         x_q, y_q, out);
     free(in);
     expect_bytes(y, out);
 }
@@ -234,7 +259,7 @@ static oracle_channels channels_of(const drawn *d)
 
 static void draw_linear(table *t)
 {
-    vkd_shape in = table_shape_filled(t, 2, 2), out = in;
+    vkd_shape in = table_shape_filled(t, 1, 8), out = in;
     uint32_t k = in.dims[in.rank - 1];
     out.dims[out.rank - 1] = 1 + table_below(t, 20);
     drawn d = draw_channels(t, out.dims[out.rank - 1], k);

@@ -359,15 +359,25 @@ typedef enum linear_end {
     LINEAR_ENDS
 } linear_end;
 
-static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, linear_end end)
+/* So many rows, before the last dim of a tensor of some rank. */
+static vkd_shape rows_of(uint32_t rank, uint32_t rows, uint32_t last)
 {
-    const uint32_t rows = c->window.n, dims[] = {rows, c->out_c};
+    const vkd_shape shapes[] = {
+        {1, {last}}, {2, {rows, last}}, {3, {1, rows, last}}, {4, {rows, 1, 1, last}}};
+    return shapes[rows == 1 || rank > 1 ? rank - 1 : 1];
+}
+
+static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, linear_end end,
+                         uint32_t rank)
+{
+    const uint32_t rows = c->window.n;
+    const vkd_shape in = rows_of(rank, rows, c->window.c), out = rows_of(rank, rows, c->out_c);
     const uint32_t scale = hand_double(m, d->sum_q.scale), zero = hand_int(m, d->sum_q.zero);
     const char *name = rows == 1 ? "et_vk.q8ta_linear_gemv.default" : "et_vk.q8ta_linear.default";
     bool real = end == LINEAR_REAL || end == LINEAR_REAL_INSIDE;
-    uint32_t y = hand_tensor(m, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, 2, dims);
+    uint32_t y = hand_tensor(m, real ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_INT8, out.rank, out.dims);
     uint32_t args[13];
-    common_args(m, c, d, hand_input(m, VKD_DTYPE_INT8, 2, (uint32_t[]){rows, c->window.c}), args);
+    common_args(m, c, d, hand_input(m, VKD_DTYPE_INT8, in.rank, in.dims), args);
     size_t count = COMMON_ARGS;
     args[count++] = hand_string(m, c->relu ? "relu" : "none");
     if (real) {
@@ -377,7 +387,7 @@ static void build_linear(hand_model *m, const conv_case *c, const conv_data *d, 
     args[count++] = y;
     hand_op(m, real ? "vkd.q8_linear" : name, count, args);
     if (end == LINEAR_DEQUANTIZE || end == LINEAR_REAL_INSIDE) {
-        uint32_t last = hand_tensor(m, VKD_DTYPE_FLOAT32, 2, dims);
+        uint32_t last = hand_tensor(m, VKD_DTYPE_FLOAT32, out.rank, out.dims);
         if (end == LINEAR_DEQUANTIZE)
             HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", y, scale, zero,
                     hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), last);
@@ -401,10 +411,12 @@ static void check_linear(harness *h, vkd_random *random, uint32_t m, uint32_t n,
     float *real = make(d.y_count, sizeof *real), *got = make(d.y_count, sizeof *got);
     oracle_dequantize(d.expected, d.y_count, d.sum_q, real);
     for (linear_end end = 0; end < LINEAR_ENDS; end++) {
+        const uint32_t rank = (uint32_t)random_range(random, 1, 4);
         hand_model *model = make(1, sizeof *model);
-        char what[64];
-        snprintf(what, sizeof what, "linear %ux%u -> %ux%u, end %d", m, k, m, n, (int)end);
-        build_linear(model, &c, &d, end);
+        char what[96];
+        snprintf(what, sizeof what, "linear %ux%u -> %ux%u, rank %u, end %d", m, k, m, n, rank,
+                 (int)end);
+        build_linear(model, &c, &d, end, rank);
         memset(got, 0x55, d.y_count * sizeof *got);
         if (harness_run(h, hand_finish(model), NULL, (const void *[]){d.x}, (void *[]){got}) !=
             VKD_OK)

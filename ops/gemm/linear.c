@@ -50,13 +50,10 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
 static vkd_status check_shapes(vkd_lowering *lowering, const linear_args *args)
 {
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
-    if (x->rank != 2)
-        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x, "has rank %u, expected 2",
-                              x->rank);
-    if (x->dims[1] > VKD_MAX_K)
+    if (x->dims[x->rank - 1] > VKD_MAX_K)
         return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x,
                               "makes sums of %u products, expected %d at most, for 32 bits",
-                              x->dims[1], VKD_MAX_K);
+                              x->dims[x->rank - 1], VKD_MAX_K);
     return args->real ? vkd_check_qparams(lowering, &args->real_scale, &args->real_zero) : VKD_OK;
 }
 
@@ -160,13 +157,39 @@ static void pack_weights(const void *from, void *dst, size_t size)
 
 /* ------------------------------------------------------------------------------------- lowering */
 
-/* What both kernels take. */
+/* What both kernels take, and the matrix that they write. */
 typedef struct operands {
     linear_problem problem;
     vkd_weights weights;
-    vkd_tensor_id x, channels;
+    vkd_tensor_id x, channels, y;
     requantize_params requantize;
 } operands;
+
+/* The result as a matrix: floats are rows of y's own memory, bytes become y by finish(). */
+static vkd_status begin_output(vkd_lowering *lowering, const linear_args *args,
+                               const linear_problem *problem, vkd_tensor_id *out)
+{
+    const uint32_t dims[] = {problem->m, problem->n};
+    vkd_tensor_id y;
+    if (vkd_value_tensor(lowering, args->y)->rank == 2)
+        return args->real ? vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, out)
+                          : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, out);
+    if (!args->real)
+        return vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2,
+                                    dims, out);
+    VKD_TRY(vkd_op_output_in(lowering, args->y, VKD_DTYPE_FLOAT32, VKD_ROWS, &y));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place,
+                                 VKD_DTYPE_FLOAT32, VKD_ROWS, 2, dims, out));
+    lowering->graph->tensors[*out].storage = y;
+    return VKD_OK;
+}
+
+static vkd_status finish(vkd_lowering *lowering, const linear_args *args, vkd_tensor_id y)
+{
+    return args->real || vkd_value_tensor(lowering, args->y)->rank == 2
+               ? VKD_OK
+               : vkd_op_reshape(lowering, y, args->y);
+}
 
 /* The sums of at most 256 invocations, and the floats of a word. */
 #define ADDING_LOOPS (vkd_loop(8, 0) + vkd_loop(4, 0))
@@ -182,17 +205,15 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     source.step = kernels[kernel].step;
     source.steps = steps_of(&o->problem);
     uint32_t blocks = (uint32_t)vkd_divide_up(o->problem.n, 4);
-    vkd_tensor_id weights, y;
+    vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step,
                             pack_weights, &source, sizeof source, 1, &weights));
-    VKD_TRY(args->real ? vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y)
-                       : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y));
     linear_params params = {
         .groups = o->problem.m * blocks,
         .blocks = blocks,
         .steps = source.steps,
         .requantize = o->requantize,
-        .y_row = lowering->graph->tensors[y].layout == VKD_ROWS ? o->problem.n : blocks * 4,
+        .y_row = lowering->graph->tensors[o->y].layout == VKD_ROWS ? o->problem.n : blocks * 4,
         .y_scale = args->real_scale,
         .y_zero = args->real_zero,
     };
@@ -207,8 +228,8 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     vkd_node_read(&node, o->x);
     vkd_node_read(&node, weights);
     vkd_node_read(&node, o->channels);
-    vkd_node_write(&node, y);
-    return vkd_op_add_node(lowering, &node, o->x, y);
+    vkd_node_write(&node, o->y);
+    return vkd_op_add_node(lowering, &node, o->x, o->y);
 }
 
 static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o,
@@ -217,19 +238,17 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
     gemm_operands gemm = {.a = o->x,
                           .channels = o->channels,
                           .residual = VKD_NO_TENSOR,
+                          .y = o->y,
                           .weights = o->weights,
                           .tap_k = o->problem.k,
                           .requantize = o->requantize};
     const uint32_t dims[] = {o->problem.m, o->problem.n};
-    VKD_TRY(args->real ? vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8,
-                                              VKD_4C, 2, dims, &gemm.y)
-                       : vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &gemm.y));
+    if (args->real)
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2,
+                                     dims, &gemm.y));
     VKD_TRY(vkd_gemm_emit(lowering, tile, problem, &gemm, node));
-    if (!args->real)
-        return VKD_OK;
-    vkd_tensor_id y;
-    VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_FLOAT32, &y));
-    return vkd_dequantize(lowering, gemm.y, y, args->real_scale, args->real_zero);
+    return args->real ? vkd_dequantize(lowering, gemm.y, o->y, args->real_scale, args->real_zero)
+                      : VKD_OK;
 }
 
 /* The rows' kernel where that costs less, or where there is nothing else; not where it is refused
@@ -246,10 +265,14 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_shapes(lowering, args));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *y = vkd_value_tensor(lowering, args->y);
-    operands o = {.problem = {x->dims[0], y->dims[1], x->dims[1]}};
+    const uint32_t last = x->rank - 1; /* the dims before it are rows */
+    operands o = {
+        .problem = {(uint32_t)vkd_dims_count(last, x->dims), y->dims[last], x->dims[last]}};
     const linear_problem *p = &o.problem;
     o.weights = (vkd_weights){vkd_op_content(lowering, args->weight), row_bytes(p), 1};
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &o.x));
+    VKD_TRY(vkd_op_input_as(lowering, args->x, VKD_DTYPE_INT8, 2, (const uint32_t[]){p->m, p->k},
+                            &o.x));
+    VKD_TRY(begin_output(lowering, args, p, &o.y));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, p->n, &o.channels, &o.requantize));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0);
     node.shape = vkd_arena_printf(lowering->graph->arena, "%ux%u -> %ux%u", p->m, p->k, p->m, p->n);
@@ -264,8 +287,9 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         gemm_cost += costs_of(lowering->caps)->launch;
     const bool by_rows = takes_rows(lowering, p, gemm_cost);
     node.cost_us = by_rows ? vkd_linear_cost(p, lowering->caps) : gemm_cost;
-    return by_rows ? emit_rows(lowering, args, &o, node)
-                   : emit_gemm(lowering, args, &o, tile, &gemm, node);
+    VKD_TRY(by_rows ? emit_rows(lowering, args, &o, node)
+                    : emit_gemm(lowering, args, &o, tile, &gemm, node));
+    return finish(lowering, args, o.y);
 }
 
 static const vkd_op rows[] = {
