@@ -304,23 +304,37 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
                                             : emit(lowering, &a, &walk, wide);
 }
 
+/* The bounds of the file within those of the integers. */
+static vkd_status check_numbers(vkd_lowering *lowering, const quantize_args *args, bool quantizes)
+{
+    const uint32_t real = quantizes ? args->x : args->y, integer = quantizes ? args->y : args->x;
+    const vkd_dtype dtype = vkd_value_tensor(lowering, integer)->dtype;
+    const affine_args any = {0};
+    int32_t least, most;
+    VKD_TRY(vkd_op_check_floats(lowering, &real, 1));
+    if (dtype != VKD_DTYPE_INT8 && dtype != VKD_DTYPE_UINT8 && dtype != VKD_DTYPE_INT32)
+        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, integer,
+                                 "has dtype %s, expected i8, u8 or i32", vkd_dtype_name(dtype));
+    bounds_of(&any, dtype, &least, &most);
+    if (quantizes && (args->low < least || args->high > most || args->low > args->high))
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->low,
+                              "and quant_max are %d and %d, expected what is within %d and %d",
+                              args->low, args->high, least, most);
+    return VKD_OK;
+}
+
 vkd_status vkd_affine_by_numbers(vkd_lowering *lowering, const quantize_args *args, bool quantizes)
 {
     const vkd_number scale = {.kind = VKD_NUMBER_DOUBLE, .real = (double)args->scale},
                      zero = {.kind = VKD_NUMBER_INT, .real = args->zero, .number = args->zero};
-    const vkd_dtype dtypes[] = {vkd_value_tensor(lowering, args->x)->dtype,
-                                vkd_value_tensor(lowering, args->y)->dtype};
-    affine a = {.quantizes = quantizes, .has_zeros = true};
+    affine a = {.quantizes = quantizes, .has_zeros = true, .low = args->low, .high = args->high};
     vkd_tensor_id x, y;
     vkd_walk walk;
-    const affine_args bounds = {.low = {.kind = VKD_NUMBER_INT, .real = args->low},
-                                .high = {.kind = VKD_NUMBER_INT, .real = args->high}};
-    if (!bounds_of(&bounds, dtypes[quantizes], &a.low, &a.high))
-        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->high,
-                              "is %d, expected no less than quant_min, %d, for %s", args->high,
-                              args->low, vkd_dtype_name(dtypes[quantizes]));
-    VKD_TRY(vkd_op_input(lowering, args->x, dtypes[0], VKD_ROWS, &x));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, dtypes[1], VKD_ROWS, &y));
+    VKD_TRY(check_numbers(lowering, args, quantizes));
+    VKD_TRY(
+        vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
+                             VKD_ROWS, &y));
     a.operands[0] = vkd_view_of(lowering->graph, x);
     VKD_TRY(vkd_op_scalar(lowering, VKD_DTYPE_FLOAT32, &scale, &a.operands[1]));
     VKD_TRY(vkd_op_scalar(lowering, VKD_DTYPE_INT32, &zero, &a.operands[2]));

@@ -32,6 +32,9 @@ VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, cons
 VKD_MUST_USE vkd_status vkd_op_between(vkd_lowering *lowering, const vkd_view *x,
                                        const vkd_view *low, const vkd_view *high, vkd_tensor_id y);
 
+/* y = a where the condition is not 0, else b: operands a, b and the condition, under y's dims. */
+VKD_MUST_USE vkd_status vkd_op_where(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y);
+
 /* A walk of y's elements and of three operands that broadcast to them: what does not fit the
  * kernel's parameters is brought into one piece. */
 VKD_MUST_USE vkd_status vkd_op_walk_triple(vkd_lowering *lowering, vkd_view operands[3],

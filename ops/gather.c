@@ -257,6 +257,13 @@ vkd_status vkd_shape_indexed(vkd_shaping *shaping, uint32_t x_value, const vkd_t
         return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, indices,
                                  "has %zu entries, expected 1 to %u, the rank of what is indexed",
                                  indices->count, x->rank);
+    for (uint32_t i = 0; i < indices->count; i++)
+        if (vkd_is_indexed(indices, i) &&
+            vkd_shape_of(shaping, indices->values[i])->dtype == VKD_DTYPE_BOOL)
+            return vkd_shape_fail_value(
+                shaping, VKD_UNSUPPORTED, indices->values[i],
+                "is a mask, expected numbers (i32): how many elements it chooses only the device "
+                "knows, so that the result has no shape");
     VKD_TRY(broadcast_indices(shaping, indices, &by));
     uint32_t dims[2 * VKD_MAX_RANK], rank = 0, at = vkd_indices_at(indices), d = 0;
     for (; d < x->rank && rank < at; d++)

@@ -66,6 +66,13 @@ static uint32_t most_sums(const vkd_lowering *lowering, const putting *p)
     return p->mode == VKD_PUT_ADD && most && p->count > most ? most : p->count;
 }
 
+static vkd_status wrong_source(vkd_lowering *lowering, uint32_t value, vkd_dtype expected)
+{
+    return vkd_op_fail_value(
+        lowering, VKD_UNSUPPORTED, value, "has dtype %s, expected that of self, %s",
+        vkd_dtype_name(vkd_value_tensor(lowering, value)->dtype), vkd_dtype_name(expected));
+}
+
 static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, uint32_t source_value,
                        const putting *p, uint32_t y_value)
 {
@@ -75,9 +82,7 @@ static vkd_status emit(vkd_lowering *lowering, uint32_t x_value, uint32_t source
     VKD_TRY(vkd_op_input(lowering, x_value, dtype, VKD_ROWS, &x));
     VKD_TRY(vkd_op_output_in(lowering, y_value, dtype, VKD_ROWS, &y));
     if (source != dtype)
-        return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, source_value,
-                                 "has dtype %s, expected that of self, %s", vkd_dtype_name(source),
-                                 vkd_dtype_name(dtype));
+        return wrong_source(lowering, source_value, dtype);
     if (p->mode != VKD_PUT_SLICE && p->count > 1) {
         const vkd_view entries = {
             .tensor = p->places, .rank = 1, .dims = {p->count}, .strides = {1}};
@@ -242,11 +247,69 @@ static const vkd_param put_parameters[] = {
     VKD_TENSOR(put_args, source, values), VKD_BOOL(put_args, accumulate),
     VKD_OUTPUT(put_args, y, out),         VKD_PARAMS_END};
 
+/* A mask among the indices stands for as many dims as it has: x[:, mask] = source. How many
+ * elements it chooses only the device knows, so that one entry of the source is for all of them. */
+typedef struct masking {
+    uint32_t mask, at;      /* its value, and its first dim in x */
+    uint32_t behind, count; /* dims of x behind it; its own */
+} masking;
+
+static bool find_mask(const vkd_model_value *values, const put_args *args, masking *out)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < args->indices.count; i++)
+        if (vkd_is_indexed(&args->indices, i)) {
+            *out = (masking){.mask = args->indices.values[i], .at = i};
+            count++;
+        }
+    if (count != 1 || values[out->mask].tensor.dtype != VKD_DTYPE_BOOL)
+        return false;
+    out->count = values[out->mask].tensor.rank;
+    out->behind = values[args->x].tensor.rank - out->at - out->count;
+    return true;
+}
+
+/* Which dim of x is dim i of the source; VKD_NO_VALUE for that of what is chosen. */
+static uint32_t masked_dim(const masking *m, uint32_t rank, uint32_t i)
+{
+    const uint32_t from_end = rank - 1 - i;
+    return from_end == m->behind  ? VKD_NO_VALUE
+           : from_end < m->behind ? m->at + m->count + m->behind - 1 - from_end
+                                  : m->at - (from_end - m->behind);
+}
+
+static vkd_status shape_masked(vkd_shaping *shaping, const put_args *args, const masking *m)
+{
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x),
+                           *mask = vkd_shape_of(shaping, m->mask),
+                           *source = vkd_shape_of(shaping, args->source);
+    char is[VKD_DIMS_TEXT], by[VKD_DIMS_TEXT];
+    if (m->at + m->count > x->rank ||
+        memcmp(mask->dims, x->dims + m->at, m->count * sizeof *mask->dims))
+        return vkd_shape_fail_at(
+            shaping, VKD_INVALID_MODEL, &args->indices, "has a mask of %s, expected dims of %s",
+            vkd_dims_format(mask->rank, mask->dims, by), vkd_dims_format(x->rank, x->dims, is));
+    bool fits = source->rank <= m->at + 1 + m->behind;
+    for (uint32_t i = 0; fits && i < source->rank; i++) {
+        const uint32_t dim = masked_dim(m, source->rank, i);
+        fits = source->dims[i] == 1 || (dim != VKD_NO_VALUE && source->dims[i] == x->dims[dim]);
+    }
+    if (!fits)
+        return vkd_shape_fail_at(
+            shaping, VKD_UNSUPPORTED, &args->source,
+            "is %s, expected one entry for all elements that a mask chooses of %s",
+            vkd_dims_format(source->rank, source->dims, by), vkd_dims_format(x->rank, x->dims, is));
+    return vkd_shape_set_as(shaping, args->y, args->x);
+}
+
 static vkd_status shape_put(vkd_shaping *shaping, const void *arguments)
 {
     const put_args *args = arguments;
     const vkd_model_tensor *source = vkd_shape_of(shaping, args->source);
     vkd_shape entries;
+    masking mask;
+    if (find_mask(shaping->values, args, &mask))
+        return shape_masked(shaping, args, &mask);
     VKD_TRY(vkd_shape_indexed(shaping, args->x, &args->indices, &entries));
     bool fits = source->rank <= entries.rank;
     for (uint32_t i = 0; fits && i < source->rank; i++)
@@ -347,10 +410,42 @@ static vkd_status put_source(vkd_lowering *lowering, const put_args *args, const
     return VKD_OK;
 }
 
+/* A selection: of the source, or of its sum with x, and of x. */
+static vkd_status put_masked(vkd_lowering *lowering, const put_args *args, const masking *m)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    vkd_view source, mask, operands[3];
+    vkd_tensor_id sum, y;
+    if (vkd_value_tensor(lowering, args->source)->dtype != x->dtype)
+        return wrong_source(lowering, args->source, x->dtype);
+    VKD_TRY(vkd_op_view(lowering, args->source, &source));
+    VKD_TRY(vkd_op_view(lowering, args->x, &operands[1]));
+    VKD_TRY(vkd_op_view(lowering, m->mask, &mask));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, x->dtype, VKD_ROWS, &y));
+    operands[0] = still(x, source.tensor);
+    operands[2] = still(x, mask.tensor);
+    operands[0].offset = source.offset;
+    operands[2].offset = mask.offset;
+    memcpy(operands[2].strides + m->at, mask.strides, m->count * sizeof *mask.strides);
+    for (uint32_t i = 0; i < source.rank; i++)
+        if (source.dims[i] != 1)
+            operands[0].strides[masked_dim(m, source.rank, i)] = source.strides[i];
+    if (args->accumulate) {
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_ROWS,
+                                     x->rank, x->dims, &sum));
+        VKD_TRY(vkd_op_binary(lowering, BINARY_ADD, NULL, &operands[1], &operands[0], sum));
+        operands[0] = vkd_view_of(lowering->graph, sum);
+    }
+    return vkd_op_where(lowering, operands, y);
+}
+
 static vkd_status lower_put(vkd_lowering *lowering, const void *arguments)
 {
     const put_args *args = arguments;
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    masking mask;
+    if (find_mask(lowering->values, args, &mask))
+        return put_masked(lowering, args, &mask);
     const vkd_shape entries = entries_of(lowering, args);
     putting p = {.mode = args->accumulate ? VKD_PUT_ADD : VKD_PUT_INDEX,
                  .count = (uint32_t)vkd_dims_count(entries.rank, entries.dims),

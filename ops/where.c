@@ -31,8 +31,7 @@ static vkd_status shape_fill(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, y.rank, y.dims);
 }
 
-/* operands: a, b, the condition */
-static vkd_status add_where(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y)
+vkd_status vkd_op_where(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y)
 {
     vkd_walk walk;
     triple_params params;
@@ -63,7 +62,7 @@ static vkd_status lower_where(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_view(lowering, args->condition, &operands[2]));
     VKD_TRY(vkd_op_output_as(lowering, args->y,
                              (const uint32_t[]){args->condition, args->a, args->b}, 3, &y));
-    return add_where(lowering, operands, y);
+    return vkd_op_where(lowering, operands, y);
 }
 
 static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
@@ -77,7 +76,7 @@ static vkd_status lower_fill(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_view(lowering, args->condition, &operands[2]));
     VKD_TRY(
         vkd_op_output_as(lowering, args->y, (const uint32_t[]){args->condition, args->b}, 2, &y));
-    return add_where(lowering, operands, y);
+    return vkd_op_where(lowering, operands, y);
 }
 
 /* ------------------------------------------------------------------------------------ triangles */
@@ -133,7 +132,7 @@ static vkd_status lower_triangle(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(vkd_op_scalar(lowering, x->dtype, &zero, &operands[1]));
     operands[2] = vkd_view_of(lowering->graph, mask);
     VKD_TRY(vkd_op_output_as(lowering, args->y, &args->x, 1, &y));
-    return add_where(lowering, operands, y);
+    return vkd_op_where(lowering, operands, y);
 }
 
 static const vkd_op rows[] = {

@@ -121,6 +121,40 @@ static void draw_index_put(table *t)
     }
 }
 
+/* x[:, mask] = source, of which one entry is for all that the mask chooses. */
+static void draw_mask_put(table *t)
+{
+    bool adds = table_chance(t, 2);
+    table_tensor *x = table_drawn(t, table_dtype(t, draw_types(adds)),
+                                  table_shape_filled(t, 1, RANKS), -300, 300);
+    const vkd_shape full = x->shape;
+    const uint32_t at = table_below(t, full.rank), rank = 1 + table_below(t, full.rank - at),
+                   end = at + rank;
+    vkd_shape shape = {.rank = rank}, chosen = {.rank = full.rank - rank + 1};
+    memcpy(shape.dims, full.dims + at, rank * sizeof *shape.dims);
+    for (uint32_t d = 0; d < chosen.rank; d++)
+        chosen.dims[d] = d < at ? full.dims[d] : d == at ? 1 : full.dims[d + rank - 1];
+    for (uint32_t d = 0; d < at; d++)
+        table_null(t);
+    table_tensor *mask = table_any(t, TABLE_BOOL, shape);
+    table_gather(t, at + 1);
+    table_tensor *source = table_drawn(t, x->dtype, table_narrowed(t, chosen), -300, 300);
+    table_bool(t, adds);
+    table_tensor *y = draw_result(t, x);
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t place[VKD_MAX_RANK], from[VKD_MAX_RANK];
+        table_places(&full, i, place);
+        if (mask->values[table_place(&shape, place + at)] == 0)
+            continue;
+        for (uint32_t d = 0; d < chosen.rank; d++)
+            from[d] = d < at ? place[d] : d == at ? 0 : place[d - 1 + (end - at)];
+        put(y, i,
+            source->values[table_broadcast_index(&source->shape, &chosen,
+                                                 table_place(&chosen, from))],
+            adds);
+    }
+}
+
 enum { REPLACE, ADD, NUMBER };
 
 /* The indices have entries for a part of x along the other dims. */
@@ -207,6 +241,7 @@ static const table_case cases[] = {
     {"aten::slice_scatter.out", draw_slice},
     {"aten::select_scatter.out", draw_select},
     {"aten::index_put.out", draw_index_put},
+    {"aten::index_put.out", draw_mask_put},
     {"aten::scatter.src_out", draw_scatter, REPLACE},
     {"aten::scatter.value_out", draw_scatter, NUMBER},
     {"aten::scatter_add.out", draw_scatter, ADD},
