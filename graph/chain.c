@@ -103,7 +103,7 @@ bool vkd_chain_binary(const vkd_net *net, uint32_t function, uint32_t a, uint32_
 
 /* -------------------------------------------------------------------------------------- joining */
 
-static bool describe(const vkd_rewriter *r, const vkd_call *call, chain_args *out)
+bool vkd_chain_of(const vkd_rewriter *r, const vkd_call *call, chain_args *out)
 {
     const chain_args *chain = vkd_rw_args(call, VKD_OP_CHAIN);
     if (!chain)
@@ -149,7 +149,7 @@ static bool append(const chain_args *first, const chain_args *second, uint32_t i
     return true;
 }
 
-static bool has_exponentials(const chain_args *chain)
+bool vkd_chain_has_exponentials(const chain_args *chain)
 {
     for (uint32_t s = 0; s < chain->step_count; s++)
         if (chain->steps[s].function >= UNARY_BY_EXP && chain->steps[s].function < UNARY_BY_LOG)
@@ -203,11 +203,11 @@ static bool part_of(vkd_rewriter *r, size_t index, const chain_args *chain, uint
     const uint32_t id = chain->x[input];
     const vkd_call *producer = vkd_rw_producer(r, id, index);
     const vkd_model_tensor *x = vkd_rw_tensor(r, id), *y = vkd_rw_tensor(r, chain->y);
-    if (!producer || !is_real(r->net, id) || !describe(r, producer, part) ||
+    if (!producer || !is_real(r->net, id) || !vkd_chain_of(r, producer, part) ||
         reads_states(r, part) ||
         ((part->step_count || is_copy(r, chain)) && !reads_alone(r, call, id)))
         return false;
-    return has_dims_of(x, y) || !has_exponentials(part) ||
+    return has_dims_of(x, y) || !vkd_chain_has_exponentials(part) ||
            vkd_dims_count(y->rank, y->dims) <= MAX_REPEATED;
 }
 
@@ -249,7 +249,7 @@ vkd_status vkd_chain_join(vkd_rewriter *r, size_t index)
 {
     vkd_call *call = &r->net->calls[index];
     chain_args chain, part, joined;
-    if (!describe(r, call, &chain))
+    if (!vkd_chain_of(r, call, &chain))
         return VKD_OK;
     for (uint32_t i = 0; i < CHAIN_INPUTS && chain.x[i] != VKD_NO_VALUE;) {
         if (!part_of(r, index, &chain, i, &part) || !append(&part, &chain, i, &joined)) {

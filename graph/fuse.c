@@ -86,6 +86,26 @@ vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
+/* conv -> cat by a table: the table is the convolution's. */
+vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index)
+{
+    cat_args *cat = vkd_rw_args(&r->net->calls[index], VKD_OP_CAT);
+    if (!cat || !cat->tables || vkd_rw_tensor(r, cat->y)->dtype != VKD_DTYPE_INT8)
+        return VKD_OK;
+    for (size_t i = 0; i < cat->parts.count; i++) {
+        vkd_call *call = cat->tables[i] ? open_conv(r, cat->parts.values[i], index) : NULL;
+        conv_args *conv = vkd_rw_args(call, VKD_OP_Q8_CONV);
+        if (!conv)
+            continue;
+        call->name = vkd_chain_name(r->net->arena, call->name, "vkd.dequantize+quantize");
+        if (!call->name)
+            return vkd_fail_memory(r->net->arena->context, "the rewriter");
+        conv->fused.chain = cat->tables[i];
+        cat->tables[i] = NULL;
+    }
+    return VKD_OK;
+}
+
 /* linear -> dequantize: the linear layer's result is real. */
 vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index)
 {

@@ -8,6 +8,8 @@
 VKD_MUST_USE vkd_status vkd_fuse_clamp(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_add(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_chain(vkd_rewriter *r, size_t index);
+/* The same with the int8 parts of a concatenation that are tables. */
+VKD_MUST_USE vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index);
 

@@ -65,13 +65,6 @@ typedef struct reduce_args {
     uint32_t y;
 } reduce_args;
 
-/* VKD_OP_CAT */
-typedef struct cat_args {
-    vkd_tensor_list parts;
-    int32_t dim;
-    uint32_t y;
-} cat_args;
-
 /* --------------------------------------------------------------------------------------- chains */
 
 /* A function of one operand or two: an input, CHAIN_INPUTS + the index of an earlier step, or
@@ -97,6 +90,19 @@ typedef struct chain_args {
     uint32_t step_count;
     chain_step steps[CHAIN_STEPS];
 } chain_args;
+
+/* VKD_OP_CAT. Rules set what is behind y. */
+typedef struct cat_args {
+    vkd_tensor_list parts;
+    int32_t dim;
+    uint32_t y;
+    /* null, or for each part the function of an int8 tensor that it is; null: the part itself */
+    const chain_args **tables;
+    /* y is the beginning of this longer concatenation, in whose memory earlier ones have put the
+     * first `shared` parts; VKD_NO_VALUE: it has its own */
+    uint32_t whole;
+    size_t shared;
+} cat_args;
 
 /* VKD_OP_BATCH_NORM, and other normalisations */
 typedef struct norm_args {

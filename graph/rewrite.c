@@ -1,4 +1,5 @@
 #include "graph/rewrite.h"
+#include "graph/cat.h"
 #include "graph/chain.h"
 #include "graph/fold.h"
 #include "graph/fuse.h"
@@ -11,8 +12,8 @@
 /* Each rule looks at the call at `index` as the last of its sequence. */
 typedef vkd_status (*rule)(vkd_rewriter *r, size_t index);
 
-/* Readers of a layout transition's result read its source. Forward, so that chains of clones
- * resolve. */
+/* Readers of a layout transition's result read its source, those of a dequantize that was there
+ * before read the first one's. Forward, so that chains of clones resolve. */
 typedef struct skipping {
     vkd_rewriter *r;
     uint32_t *source; /* by value id */
@@ -25,11 +26,23 @@ static void read_source(void *user, uint32_t *id, bool write)
         vkd_rw_set_input(s->r, id, s->source[*id]);
 }
 
-static vkd_status skip_clones(vkd_rewriter *r)
+static bool are_fixed(const vkd_rewriter *r, uint32_t x, uint32_t y)
+{
+    return !vkd_rw_tensor(r, x)->state && !vkd_rw_tensor(r, y)->state;
+}
+
+static bool same_dequantize(const vkd_rewriter *r, const quantize_args *a, const quantize_args *b)
+{
+    return a->scale == b->scale && a->zero == b->zero && a->low == b->low && a->high == b->high &&
+           vkd_rw_alike(r, a->y, b->y) && are_fixed(r, a->x, a->y) && are_fixed(r, b->x, b->y);
+}
+
+static vkd_status skip_copies(vkd_rewriter *r)
 {
     vkd_net *net = r->net;
     uint32_t *source = vkd_arena_alloc(net->arena, net->value_count, sizeof *source);
-    if (!source)
+    const quantize_args **first = vkd_arena_alloc(net->arena, net->value_count, sizeof *first);
+    if (!source || !first)
         return vkd_fail_memory(net->arena->context, "the rewriter");
     for (uint32_t i = 0; i < net->value_count; i++)
         source[i] = i;
@@ -38,9 +51,16 @@ static vkd_status skip_clones(vkd_rewriter *r)
             continue;
         vkd_call_uses(&net->calls[i], read_source, &(skipping){r, source});
         const view_args *clone = vkd_rw_args(&net->calls[i], VKD_OP_CLONE);
-        if (clone && vkd_rw_alike(r, clone->x, clone->y) && !vkd_rw_tensor(r, clone->x)->state &&
-            !vkd_rw_tensor(r, clone->y)->state)
+        const quantize_args *dequantize = vkd_rw_args(&net->calls[i], VKD_OP_DEQUANTIZE);
+        if (clone && vkd_rw_alike(r, clone->x, clone->y) && are_fixed(r, clone->x, clone->y))
             source[clone->y] = clone->x;
+        if (!dequantize)
+            continue;
+        const quantize_args **before = &first[dequantize->x];
+        if (*before && same_dequantize(r, *before, dequantize))
+            source[dequantize->y] = (*before)->y;
+        else
+            *before = dequantize;
     }
     return VKD_OK;
 }
@@ -95,17 +115,20 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_CHAINS, vkd_chain_join},
         {VKD_REWRITE_CHAINS, vkd_int8_mean_of_chain},
         {VKD_REWRITE_CHAINS, vkd_chain_join}, /* what means have read */
+        {VKD_REWRITE_CATS, vkd_cat_quantize},
+        {VKD_REWRITE_CATS, vkd_cat_join},
         {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_chain},
+        {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_part},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));
     if (!(skip & VKD_REWRITE_FOLD))
         VKD_TRY(vkd_fold_constants(&r));
     if (!(skip & VKD_REWRITE_CLONES))
-        VKD_TRY(skip_clones(&r));
+        VKD_TRY(skip_copies(&r));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
         if (!(skip & rules[i].set))
             VKD_TRY(apply(&r, rules[i].rewrite));
     vkd_rewriter_finish(&r);
-    return VKD_OK;
+    return skip & VKD_REWRITE_CATS ? VKD_OK : vkd_cat_grow(&r); /* of those that stay */
 }

@@ -3,7 +3,8 @@
  *
  * - constants: prepacks of constants that nobody writes vanish, and casts of small ones are done
  * here.
- * - clone: aten.clone of a layout transition vanishes: its readers read the source.
+ * - clone: aten.clone of a layout transition vanishes: its readers read the source. So does a
+ * dequantize that was there before.
  * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the
  * pair.
  * - int8 max pool, int8 upsampling: dequantize -> max_pool2d -> quantize with equal scale and zero
@@ -30,6 +31,12 @@
  * a table.
  * - fused chain: convolution -> chain that is a function of its result alone and int8: the
  * convolution's epilogue looks the result up in a table.
+ * - quantized concatenation: cat -> quantize, where each part is a function of one int8 tensor:
+ * the parts are quantized, each by a table.
+ * - parts of concatenations: one that is a function of one int8 tensor is looked up in a table
+ * while it is copied, or becomes a table in the epilogue of the convolution before it.
+ * - growing concatenations: where one begins with the parts of another, both lie in the memory of
+ * the longer one, and each part is written once.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

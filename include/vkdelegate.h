@@ -167,6 +167,9 @@ typedef enum vkd_rewrites {
     /* products, softmax and what is between them become one operator, whose scores are not rounded
      * to half precision */
     VKD_REWRITE_ATTENTION = 512,
+    /* concatenations look their int8 parts up in tables, and share the memory of a longer one that
+     * begins as they do */
+    VKD_REWRITE_CATS = 1024,
 } vkd_rewrites;
 
 typedef enum vkd_priority {

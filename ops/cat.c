@@ -1,5 +1,6 @@
 /* Concatenation along any dim, and stacks. */
 #include "graph/operators.h"
+#include "ops/function.h"
 #include "ops/paste.h"
 #include "ops/tables.h"
 #include "shaders/cat_params.h"
@@ -75,17 +76,21 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, first->rank, dims);
 }
 
-/* Copies part x to where it begins in y: `at` along the axis. */
-static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id y_id,
-                           enum axis axis, uint32_t at)
+/* Invocations for a part of elements of 1 or 4 bytes, as in the shader. */
+static uint32_t count_invocations(const vkd_tensor *x, uint32_t size, uint32_t c_at)
+{
+    const uint32_t shift = size == 1 ? c_at % 4 : 0;
+    return x->n * x->h * x->w * (uint32_t)vkd_divide_up(shift + x->c, 4);
+}
+
+/* Copies part x to where it begins in y, `at` along the axis, or what `table` has for it. */
+static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id table,
+                           vkd_tensor_id y_id, enum axis axis, uint32_t at)
 {
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), per_word = 4 / size,
-             c_at = axis == AXIS_C ? at : 0;
-    /* words of a pixel, as in the shader */
-    uint32_t part = (uint32_t)vkd_divide_up(c_at % per_word + x->c, per_word);
+    const uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), c_at = axis == AXIS_C ? at : 0;
     cat_params params = {
-        .words = x->n * x->h * x->w * part,
+        .invocations = count_invocations(x, size, c_at),
         .n_at = axis == AXIS_N ? at : 0,
         .c_at = c_at,
         .h_at = axis == AXIS_H ? at : 0,
@@ -98,10 +103,12 @@ static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tenso
         .y_w = y->w,
     };
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, params.words);
+    vkd_node_linear(&node, lowering->caps, params.invocations);
     vkd_node_read(&node, x_id);
+    vkd_node_read(&node, table == VKD_NO_TENSOR ? x_id : table);
     vkd_node_write(&node, y_id);
     vkd_node_spec(&node, size);
+    vkd_node_spec(&node, table != VKD_NO_TENSOR);
     return vkd_op_add_node(lowering, &node, x_id, y_id);
 }
 
@@ -149,34 +156,72 @@ static bool is_image(const vkd_lowering *lowering, const cat_args *args)
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     if (y->rank > 4 || vkd_dtype_size(y->dtype) == 2)
         return false;
-    return y->dtype == VKD_DTYPE_INT8 ||
+    return y->dtype == VKD_DTYPE_INT8 || args->tables ||
            vkd_op_layout(lowering, args->parts.values, args->parts.count) == VKD_4C;
+}
+
+static vkd_status image_part(vkd_lowering *lowering, const cat_args *args, size_t i,
+                             vkd_tensor_id *x, vkd_tensor_id *table)
+{
+    const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
+    const chain_args *function = args->tables ? args->tables[i] : NULL;
+    *table = VKD_NO_TENSOR;
+    if (!function)
+        return vkd_op_input(lowering, args->parts.values[i], dtype, VKD_4C, x);
+    VKD_TRY(vkd_op_function(lowering, function, dtype, table));
+    return vkd_op_input(lowering, args->parts.values[i], VKD_DTYPE_INT8, VKD_4C, x);
+}
+
+/* Copies the parts to y, but for the first `shared`, which are there. */
+static vkd_status add_parts(vkd_lowering *lowering, const cat_args *args, size_t shared,
+                            vkd_tensor_id y)
+{
+    const uint32_t rank = vkd_value_tensor(lowering, args->y)->rank,
+                   dim = vkd_from_end(args->dim, rank);
+    uint32_t at = 0;
+    for (size_t i = 0; i < args->parts.count; i++) {
+        const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[i]);
+        vkd_tensor_id x, table;
+        if (is_skipped(part))
+            continue;
+        if (i >= shared) {
+            VKD_TRY(image_part(lowering, args, i, &x, &table));
+            VKD_TRY(add_part(lowering, x, table, y, axes[rank][dim], at));
+        }
+        at += part->dims[dim];
+    }
+    return VKD_OK;
+}
+
+/* The beginning of a longer concatenation, whose memory the first such call makes. */
+static vkd_status lower_beginning(vkd_lowering *lowering, const cat_args *args)
+{
+    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
+    vkd_tensor_id whole = lowering->tensors[args->whole];
+    const bool is_first = whole == VKD_NO_TENSOR;
+    if (is_first)
+        VKD_TRY(vkd_op_output_4c(lowering, args->whole, result->dtype, &whole));
+    VKD_TRY(add_parts(lowering, args, is_first ? 0 : args->shared, whole));
+    if (args->y == args->whole)
+        return VKD_OK;
+    vkd_view view = vkd_view_of(lowering->graph, whole);
+    memcpy(view.dims, result->dims, sizeof view.dims);
+    return vkd_op_output_view(lowering, args->y, &view);
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const cat_args *args = arguments;
-    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
-    vkd_tensor_id x, y;
-    vkd_dtype dtype = result->dtype;
+    const bool grows = args->whole != VKD_NO_VALUE;
+    vkd_tensor_id y;
+    if (grows && lowering->tensors[args->whole] != VKD_NO_TENSOR)
+        return lower_beginning(lowering, args);
     if (!is_image(lowering, args))
         return paste_parts(lowering, args);
-    enum axis axis =
-        axes[result->rank][args->dim < 0 ? args->dim + (int32_t)result->rank : args->dim];
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, dtype, &y));
-    uint32_t at = 0;
-    for (size_t i = 0; i < args->parts.count; i++) {
-        if (is_skipped(vkd_value_tensor(lowering, args->parts.values[i])))
-            continue;
-        VKD_TRY(vkd_op_input(lowering, args->parts.values[i], dtype, VKD_4C, &x));
-        VKD_TRY(add_part(lowering, x, y, axis, at));
-        const vkd_tensor *part = &lowering->graph->tensors[x];
-        at += axis == AXIS_N   ? part->n
-              : axis == AXIS_C ? part->c
-              : axis == AXIS_H ? part->h
-                               : part->w;
-    }
-    return VKD_OK;
+    if (grows)
+        return lower_beginning(lowering, args);
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype, &y));
+    return add_parts(lowering, args, 0, y);
 }
 
 /* --------------------------------------------------------------------------------------- stack */
@@ -222,10 +267,14 @@ static vkd_status lower_stack(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
+static const cat_args alone = {.whole = VKD_NO_VALUE};
+
 static const vkd_op rows[] = {
-    {"aten::cat.out", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT},
+    {"aten::cat.out", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT,
+     .defaults = &alone},
     {"aten::stack.out", cat_parameters, sizeof(cat_args), shape_stack, lower_stack},
-    {"aten.cat.default", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT},
+    {"aten.cat.default", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT,
+     .defaults = &alone},
 };
 
 const vkd_op_table vkd_cat_ops = VKD_OP_TABLE(rows);

@@ -5,7 +5,7 @@
 
 VKD_PARAMS_STRUCT(cat_params)
 {
-    u32 words;                  /* of y that hold elements of x */
+    u32 invocations;            /* for words of y that hold elements of x, or four of those */
     u32 n_at, c_at, h_at, w_at; /* where x begins in y */
     u32 x_c, x_h, x_w;
     u32 y_c, y_h, y_w;

@@ -666,12 +666,18 @@ static void test_int8_cat(void **state)
     assert_int_equal(cat->y, f.outputs[0]);
     vkd_arena_release(&f.arena);
 
-    cat_model(&f, 0.25, 0.5, false); /* a part with other parameters */
-    assert_int_equal(f.net.call_count, 4);
-    vkd_arena_release(&f.arena);
-    cat_model(&f, 0.5, 0.25, false);
-    assert_int_equal(f.net.call_count, 4);
-    vkd_arena_release(&f.arena);
+    for (int kind = 0; kind < 2; kind++) { /* a part with other parameters, and both: by tables */
+        cat_model(&f, kind ? 0.5 : 0.25, kind ? 0.25 : 0.5, false);
+        assert_int_equal(f.net.call_count, 1);
+        cat = ARGS(cat_args, &f, 0);
+        for (uint32_t i = 0; i < 2; i++) {
+            assert_int_equal(cat->parts.values[i], i);
+            assert_true(cat->tables[i]->y_scale.scale == (kind ? 0.25f : 0.5f));
+        }
+        assert_int_equal(vkd_chain_byte(cat->tables[0], 7), kind ? 11 : 5);
+        assert_int_equal(vkd_chain_byte(cat->tables[1], 7), kind ? 11 : 7);
+        vkd_arena_release(&f.arena);
+    }
     cat_model(&f, 0.5, 0.5, true); /* the floats of one part are wanted too */
     assert_int_equal(f.net.call_count, 2);
     vkd_arena_release(&f.arena);
@@ -817,6 +823,62 @@ static void test_chains_end_at_other_readers(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* A convolution's part of a concatenation that is quantized anew; and one dequantize for two. */
+static void test_part_joins_a_convolution(void **state)
+{
+    (void)state;
+    for (int other_reader = 0; other_reader < 2; other_reader++) {
+        static uint32_t parts[2];
+        fixture f;
+        start(&f);
+        uint32_t y = tensor4(&f, VKD_DTYPE_INT8, 4), b = tensor4(&f, VKD_DTYPE_INT8, 4),
+                 last = tensor4(&f, VKD_DTYPE_INT8, 4), all = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 again = tensor4(&f, VKD_DTYPE_FLOAT32, 4), sum = tensor4(&f, VKD_DTYPE_INT8, 4);
+        parts[0] = tensor4(&f, VKD_DTYPE_FLOAT32, 4), parts[1] = tensor4(&f, VKD_DTYPE_FLOAT32, 4);
+        uint32_t list = add_value(&f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST,
+                                                        .list = {.count = 2, .values = parts}});
+        dequantize(&f, y, 0.5, 3, parts[0]);
+        dequantize(&f, b, 0.5, 3, parts[1]);
+        OP(&f, "aten.cat.default", list, integer(&f, 1), all);
+        quantize(&f, all, 0.25, 0, last);
+        output(&f, last);
+        dequantize(&f, other_reader ? y : b, 0.5, 3, again);
+        quantize(&f, again, 0.125, 0, sum);
+        output(&f, sum);
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
+        rewrite_without(&f, 0);
+        assert_int_equal(f.net.call_count, 3);
+        const conv_args *conv = ARGS(conv_args, &f, 0);
+        const cat_args *cat = ARGS(cat_args, &f, 1);
+        assert_true(cat->y == last && cat->parts.values[0] == y && cat->parts.values[1] == b);
+        assert_int_equal(conv->fused.chain == NULL, other_reader);
+        assert_int_equal(cat->tables[0] != NULL, other_reader);
+        const chain_args *table = other_reader ? cat->tables[0] : conv->fused.chain;
+        assert_int_equal(vkd_chain_byte(table, 7), 8);
+        assert_int_equal(vkd_chain_byte(cat->tables[1], -5), -16);
+        vkd_arena_release(&f.arena);
+    }
+}
+
+/* The same dequantize twice is once; another one is another one. */
+static void test_repeated_dequantize(void **state)
+{
+    (void)state;
+    for (int other = 0; other < 2; other++) {
+        fixture f;
+        start(&f);
+        uint32_t x = tensor4(&f, VKD_DTYPE_INT8, 4), a = tensor4(&f, VKD_DTYPE_FLOAT32, 4),
+                 b = tensor4(&f, VKD_DTYPE_FLOAT32, 4), y = tensor4(&f, VKD_DTYPE_FLOAT32, 4);
+        dequantize(&f, x, 0.5, 3, a);
+        dequantize(&f, x, 0.5, other ? 4 : 3, b);
+        OP(&f, "aten.minimum.default", a, b, y);
+        output(&f, y);
+        rewrite_without(&f, VKD_REWRITE_CHAINS);
+        assert_int_equal(f.net.call_count, other ? 3 : 2);
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* What comes behind a convolution's result and is a function of it alone. */
 static void test_chain_joins_a_convolution(void **state)
 {
@@ -902,6 +964,8 @@ int main(void)
         cmocka_unit_test(test_chains),
         cmocka_unit_test(test_chains_end_at_other_readers),
         cmocka_unit_test(test_chain_joins_a_convolution),
+        cmocka_unit_test(test_part_joins_a_convolution),
+        cmocka_unit_test(test_repeated_dequantize),
         cmocka_unit_test(test_chains_read_states_in_time),
         cmocka_unit_test(test_wrong_order_is_left_alone),
     };

@@ -1,5 +1,5 @@
 #include "ops/conv/args.h"
-#include "graph/chain.h"
+#include "ops/function.h"
 
 #include <string.h>
 
@@ -68,25 +68,13 @@ static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, co
     return VKD_OK;
 }
 
-static void pack_table(const void *source, void *dst, size_t size)
-{
-    int8_t *table = dst;
-    for (int i = 0; i < 256; i++)
-        table[i] = vkd_chain_byte(source, (int8_t)i);
-    memset(table + 256, 0, size - 256);
-}
-
 /* The table of a fused chain, in the residual's place. */
 static vkd_status add_table(vkd_lowering *lowering, const chain_args *chain, conv2d *conv)
 {
-    chain_args function = *chain;
-    memset(function.x, 0, sizeof function.x); /* equal functions are one constant */
-    function.y = 0;
     conv->requantize.q_scale = 1;
     conv->requantize.r_scale = 0;
     conv->table = true;
-    return vkd_op_constant(lowering, 256, pack_table, &function, sizeof function, 0,
-                           &conv->residual);
+    return vkd_op_function(lowering, chain, VKD_DTYPE_INT8, &conv->residual);
 }
 
 vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
