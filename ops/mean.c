@@ -219,11 +219,12 @@ static uint32_t lanes_of(const vkd_caps *caps, uint32_t pixels)
                : LANES;
 }
 
-static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params,
+/* most: of its slices' pixels, in the largest shape. */
+static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *params, uint32_t most,
                               q8_mean_step step, vkd_tensor_id table, vkd_tensor_id x,
                               vkd_tensor_id y)
 {
-    uint32_t lanes = lanes_of(lowering->caps, params->slice);
+    uint32_t lanes = lanes_of(lowering->caps, most);
     /* halvings are no more */
     uint64_t loops = vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, loops, params, sizeof *params);
@@ -242,24 +243,26 @@ static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *para
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-/* In two steps where there are more pixels than floats can count: the sums of slices, then the sum
- * of those. */
-static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, vkd_tensor_id table,
-                               vkd_tensor_id x_id, vkd_tensor_id y_id)
+/* In two steps where the largest shape has more pixels than floats can count: the sums of slices,
+ * then the sum of those. */
+static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, uint32_t most,
+                               vkd_tensor_id table, vkd_tensor_id x_id, vkd_tensor_id y_id)
 {
-    uint32_t slices = slices_of(params.pixels, Q8_MEAN_MAX_PIXELS);
-    if (slices == 1)
-        return add_q8_mean(lowering, &params, Q8_MEAN_WHOLE, table, x_id, y_id);
+    uint32_t most_slices, most_slice;
+    set_slices(most, slices_of(most, Q8_MEAN_MAX_PIXELS), &most_slices, &most_slice);
+    if (most_slices == 1)
+        return add_q8_mean(lowering, &params, most, Q8_MEAN_WHOLE, table, x_id, y_id);
     q8_mean_params first = params;
-    set_slices(params.pixels, slices, &first.slices, &first.slice);
+    set_slices(params.pixels, slices_of(params.pixels, Q8_MEAN_MAX_PIXELS), &first.slices,
+               &first.slice);
     first.groups = params.groups * first.slices;
     const uint32_t dims[] = {lowering->graph->tensors[x_id].n, params.blocks * 4, first.slices, 1};
     vkd_tensor_id sums;
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_4C, 4,
                                  dims, &sums));
-    VKD_TRY(add_q8_mean(lowering, &first, Q8_MEAN_SLICES, table, x_id, sums));
+    VKD_TRY(add_q8_mean(lowering, &first, most_slice, Q8_MEAN_SLICES, table, x_id, sums));
     params.pixels = params.slice = first.slices;
-    return add_q8_mean(lowering, &params, Q8_MEAN_TOTAL, VKD_NO_TENSOR, sums, y_id);
+    return add_q8_mean(lowering, &params, most_slices, Q8_MEAN_TOTAL, VKD_NO_TENSOR, sums, y_id);
 }
 
 static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
@@ -287,8 +290,9 @@ static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
+    const uint32_t *most = &lowering->net->values[args->x].tensor.dims[2];
     VKD_TRY(add_table(lowering, args->chain, &table));
-    return emit_q8_mean(lowering, params, table, x_id, y_id);
+    return emit_q8_mean(lowering, params, most[0] * most[1], table, x_id, y_id);
 }
 
 static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)

@@ -100,6 +100,10 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
         .groups = vkd_tensor_groups(y),
         .x_h = (int32_t)x->h,
         .x_w = (int32_t)x->w,
+        .y_h = (int32_t)y->h,
+        .y_w = (int32_t)y->w,
+        .kernel_h = args->kernel[0],
+        .kernel_w = args->kernel[1],
         .stride_h = strides_of(args)[0],
         .stride_w = strides_of(args)[1],
         .padding_h = args->padding[0],
@@ -114,11 +118,13 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x_id);
     vkd_node_write(&node, y_id);
-    vkd_node_spec(&node, (uint32_t)args->kernel[0]);
-    vkd_node_spec(&node, (uint32_t)args->kernel[1]);
+    for (int axis = 0; axis < 2; axis++) {
+        const uint32_t kernel = (uint32_t)args->kernel[axis];
+        vkd_node_spec(&node, args->adaptive ? vkd_op_size_spec(lowering, kernel) : kernel);
+    }
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
-    vkd_node_spec(&node, y->h);
-    vkd_node_spec(&node, y->w);
+    vkd_node_spec(&node, vkd_op_size_spec(lowering, y->h));
+    vkd_node_spec(&node, vkd_op_size_spec(lowering, y->w));
     if (shader != VKD_SHADER_Q8_MAX_POOL2D) {
         vkd_node_spec(&node, args->adaptive);
         vkd_node_spec(&node, y->dtype);

@@ -75,6 +75,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     q8ta_pixel_shuffle_params params = {
         .words = vkd_tensor_groups(y),
+        .y_w = y->w,
         .x_scale = args->x_scale,
         .x_zero = (float)args->x_zero,
         .y_inverse_scale = args->y_inverse_scale,
@@ -89,7 +90,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(x->c, 4));
     vkd_node_spec(&node, (uint32_t)vkd_divide_up(y->c, 4));
     vkd_node_spec(&node, y->c);
-    vkd_node_spec(&node, y->w);
+    vkd_node_spec(&node, vkd_op_size_spec(lowering, y->w));
     VKD_TRY(vkd_op_add_node(lowering, &node, x_id, y_id));
     return folds ? vkd_op_reshape(lowering, y_id, args->y) : VKD_OK;
 }

@@ -131,12 +131,14 @@ void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id res
     vkd_node_write(node, y);
 }
 
-void vkd_requantize_bake(vkd_node *node, bool residual)
+void vkd_requantize_bake(vkd_node *node, bool residual, uint32_t shape, bool resizes)
 {
     uint32_t sizes = node->push_size - (uint32_t)sizeof(requantize_params);
-    node->specs[node->spec_count++] = residual;
+    vkd_node_spec(node, residual);
     memcpy(node->specs + node->spec_count, node->push, sizes);
+    if (resizes)
+        memset(node->specs + node->spec_count, 0, shape);
     node->spec_count += sizes / 4;
-    memmove(node->push, node->push + sizes, sizeof(requantize_params));
-    node->push_size = sizeof(requantize_params);
+    memmove(node->push + shape, node->push + sizes, sizeof(requantize_params));
+    node->push_size = shape + (uint32_t)sizeof(requantize_params);
 }

@@ -31,8 +31,9 @@ void vkd_requantize_bind(vkd_node *node, vkd_tensor_id blocks, vkd_tensor_id res
 
 /* For kernels with the sizes compiled in: what a node's push constants have before a
  * requantize_params at their end becomes specialisation constants, in the same order, behind those
- * that the node has and one for whether there is a residual. */
-void vkd_requantize_bake(vkd_node *node, bool residual);
+ * that the node has and one for whether there is a residual. So many bytes at their beginning are
+ * the shape, which stays there too: where it can change, its constants are 0. */
+void vkd_requantize_bake(vkd_node *node, bool residual, uint32_t shape, bool resizes);
 
 /* Scale and zero point of an int8 tensor, fields of the call's struct: finite, positive, and
  * within int8. */

@@ -29,8 +29,8 @@ ivec4 accumulate(uint image, uint out_y, uint out_x, uvec4 oc)
     for (uint k = 0; k < p.kernel_h * p.kernel_w * p.ic_group; k++) {
         uint in_y = out_y * p.stride_h + ky * p.dilation_h - p.padding_h; // wraps above the image
         uint in_x = out_x * p.stride_w + kx * p.dilation_w - p.padding_w;
-        bool inside = in_y < p.in_h && in_x < p.in_w;
-        uint pixel = inside ? ((image * p.in_h + in_y) * p.in_w + in_x) * p.in_c4 : 0;
+        bool inside = in_y < p.shape.in_h && in_x < p.shape.in_w;
+        uint pixel = inside ? ((image * p.shape.in_h + in_y) * p.shape.in_w + in_x) * p.in_c4 : 0;
         uvec4 c = ic_first + ic, b = w_at + k;
         ivec4 values = ivec4(byte_of(x[pixel + c.x / 4], c.x), byte_of(x[pixel + c.y / 4], c.y),
                              byte_of(x[pixel + c.z / 4], c.z), byte_of(x[pixel + c.w / 4], c.w));
@@ -50,14 +50,14 @@ ivec4 accumulate(uint image, uint out_y, uint out_x, uvec4 oc)
 void main()
 {
     uint index = linear_index();
-    if (index >= p.n * p.out_h * p.out_w * p.out_c4)
+    if (index >= p.shape.n * p.shape.out_h * p.shape.out_w * p.out_c4)
         return;
     uint oc4 = index % p.out_c4;
     uint pixel = index / p.out_c4;
-    uint row = pixel / p.out_w;
+    uint row = pixel / p.shape.out_w;
     uint last = p.oc_group * p.groups - 1; // the padding of the last word repeats a real channel
     uvec4 oc = min(oc4 * 4 + uvec4(0, 1, 2, 3), uvec4(last));
-    uint image = row / p.out_h, out_y = row % p.out_h, out_x = pixel % p.out_w;
+    uint image = row / p.shape.out_h, out_y = row % p.shape.out_h, out_x = pixel % p.shape.out_w;
     int q = requantize(accumulate(image, out_y, out_x, oc), channels[oc4], p.requantize);
     y[index] = p.requantize.q_scale == 0.0 ? q : finish(q, index, p.requantize);
 }

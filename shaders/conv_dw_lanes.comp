@@ -42,15 +42,16 @@ channel_block block_at(int c4)
 
 void main()
 {
-    int c16_count = int(p.out_c4 / 4), in_w = int(p.in_w), out_w = int(p.out_w);
+    int c16_count = int(p.out_c4 / 4), in_w = int(p.shape.in_w), out_w = int(p.shape.out_w);
     // x: texels of channels, then tiles of pixels; y: rows. What is beyond the end repeats the
     // last, and is not stored.
     int tile = int(gl_GlobalInvocationID.x) / c16_count;
     int c16 = int(gl_GlobalInvocationID.x) - tile * c16_count;
     int out_x = min(tile * TILE_W, out_w - 1);
-    int row = min(int(gl_GlobalInvocationID.y), int(p.n * p.out_h) - 1); // image * out_h + y
-    int image = row / int(p.out_h);
-    int y0 = (row - image * int(p.out_h)) * STRIDE - int(p.padding_h);
+    int row =
+        min(int(gl_GlobalInvocationID.y), int(p.shape.n * p.shape.out_h) - 1); // image * out_h + y
+    int image = row / int(p.shape.out_h);
+    int y0 = (row - image * int(p.shape.out_h)) * STRIDE - int(p.padding_h);
     int x0 = out_x * STRIDE - int(p.padding_w);
     int outside = (p.x_zero & 0xff) * 0x01010101;
 
@@ -61,14 +62,14 @@ void main()
     int ky = 0;
     do {
         int in_y = y0 + ky;
-        int x_at = (image * int(p.in_h) + in_y) * in_w + x0;
-        bool row_inside = uint(in_y) < p.in_h;
+        int x_at = (image * int(p.shape.in_h) + in_y) * in_w + x0;
+        bool row_inside = uint(in_y) < p.shape.in_h;
         ivec4 weights[KERNEL];
         [[unroll]] for (int kx = 0; kx < KERNEL; kx++) weights[kx] =
             texelFetch(w, (ky * KERNEL + kx) * c16_count + c16);
         [[unroll]] for (int column = 0; column < COLUMNS; column++)
         {
-            bool inside = row_inside && uint(x0 + column) < p.in_w;
+            bool inside = row_inside && uint(x0 + column) < p.shape.in_w;
             ivec4 texel = texelFetch(x, inside ? (x_at + column) * c16_count + c16 : 0);
             texel = (inside ? texel : ivec4(outside)) ^ int(0x80808080u);
             [[unroll]] for (int c = 0; c < 16; c++)
@@ -84,7 +85,7 @@ void main()
         }
     } while (++ky < KERNEL);
 
-    bool stored = gl_GlobalInvocationID.y < p.n * p.out_h;
+    bool stored = gl_GlobalInvocationID.y < p.shape.n * p.shape.out_h;
     int y_at = (row * out_w + out_x) * c16_count + c16;
     ivec4 words[TILE_W];
     [[unroll]] for (int j = 0; j < 4; j++)

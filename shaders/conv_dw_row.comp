@@ -6,11 +6,13 @@
 // Depthwise convolution with a square kernel of compile-time size and stride, without dilation. One
 // invocation computes four channels of TILE_W neighbouring pixels of a row: every input word of the
 // rows under them is loaded and unpacked once, and a row of weights stays in registers. Sizes are
-// specialisation constants, a tenth of a kernel that takes 4 us. Weights are packed [tap][c / 4].
+// specialisation constants, a tenth of a kernel that takes 4 us; where shapes can change those of
+// the shape are 0, and it is pushed. Weights are packed [tap][c / 4].
 //
 // The products are summed as floats, in which they are exact (KERNEL * KERNEL * 128 * 128 < 2^24):
 // many GPUs multiply 32-bit integers at a fraction of that rate.
 #extension GL_EXT_control_flow_attributes : require
+#include "conv_params.h"
 #include "requantize.glsl"
 
 #define COLUMNS ((TILE_W - 1) * STRIDE + KERNEL)
@@ -19,18 +21,30 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 
 layout(constant_id = 3) const bool RESIDUAL = false;
 // As in conv_params, in its order; the others are of no use here.
-layout(constant_id = 4) const uint N = 1;
-layout(constant_id = 5) const uint IN_H = 1;
-layout(constant_id = 6) const uint IN_W = 1;
-layout(constant_id = 7) const uint OUT_H = 1;
-layout(constant_id = 8) const uint OUT_W = 1;
+layout(constant_id = 4) const uint BAKED_N = 1;
+layout(constant_id = 5) const uint BAKED_IN_H = 1;
+layout(constant_id = 6) const uint BAKED_IN_W = 1;
+layout(constant_id = 7) const uint BAKED_OUT_H = 1;
+layout(constant_id = 8) const uint BAKED_OUT_W = 1;
 layout(constant_id = 9) const uint IN_C4 = 1;
 layout(constant_id = 10) const uint OUT_C4 = 1;
 layout(constant_id = 18) const uint PADDING_H = 0;
 layout(constant_id = 19) const uint PADDING_W = 0;
 layout(constant_id = 22) const int X_ZERO = 0;
 
-layout(push_constant) uniform push_block { requantize_params p; };
+layout(push_constant) uniform push_block
+{
+    conv_shape shape;
+    requantize_params p;
+};
+
+const bool BAKED = BAKED_N != 0;
+#define N (BAKED ? BAKED_N : shape.n)
+#define IN_H (BAKED ? BAKED_IN_H : shape.in_h)
+#define IN_W (BAKED ? BAKED_IN_W : shape.in_w)
+#define OUT_H (BAKED ? BAKED_OUT_H : shape.out_h)
+#define OUT_W (BAKED ? BAKED_OUT_W : shape.out_w)
+
 layout(binding = 0) readonly buffer x_block { int x[]; };
 layout(binding = 1) readonly buffer w_block { int w[]; };
 layout(binding = 2) readonly buffer channels_block { channel_block channels[]; };

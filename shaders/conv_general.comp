@@ -26,7 +26,7 @@ layout(binding = 4) writeonly buffer y_block { int y[]; };
 
 void store_pixel(uint out_x, uint at, ivec4 sum, channel_block block)
 {
-    if (out_x >= p.out_w)
+    if (out_x >= p.shape.out_w)
         return;
     int q = requantize(sum - DOT_SHIFT * block.sum, block, p.requantize);
     y[at] = p.requantize.q_scale == 0.0 ? q : finish(q, at, p.requantize);
@@ -37,10 +37,10 @@ void main()
     uint oc4 = gl_GlobalInvocationID.x;
     uint out_x = gl_GlobalInvocationID.y * TILE_W;
     uint row = gl_GlobalInvocationID.z; // image * out_h + y
-    if (oc4 >= p.out_c4 || out_x >= p.out_w || row >= p.n * p.out_h)
+    if (oc4 >= p.out_c4 || out_x >= p.shape.out_w || row >= p.shape.n * p.shape.out_h)
         return;
-    uint image = row / p.out_h;
-    uint out_y = row - image * p.out_h;
+    uint image = row / p.shape.out_h;
+    uint out_y = row - image * p.shape.out_h;
 
     uint ic4_count = (p.ic_group + 3) / 4;
     uint ic4_first = p.groups > 1 ? oc4 * 4 / p.oc_group * ic4_count : 0;
@@ -54,15 +54,15 @@ void main()
     int x0 = int(out_x * p.stride_w) - int(p.padding_w);
     for (uint ky = 0; ky < p.kernel_h; ky++) {
         int in_y = y0 + int(ky * p.dilation_h);
-        bool row_inside = in_y >= 0 && in_y < int(p.in_h);
-        uint in_row = (image * p.in_h + uint(row_inside ? in_y : 0)) * p.in_w;
+        bool row_inside = in_y >= 0 && in_y < int(p.shape.in_h);
+        uint in_row = (image * p.shape.in_h + uint(row_inside ? in_y : 0)) * p.shape.in_w;
         for (uint kx = 0; kx < p.kernel_w; kx++) {
             bool inside[TILE_W];
             uint x_at[TILE_W];
             [[unroll]] for (int i = 0; i < TILE_W; i++)
             {
                 int in_x = x0 + i * int(p.stride_w) + int(kx * p.dilation_w);
-                inside[i] = row_inside && in_x >= 0 && in_x < int(p.in_w);
+                inside[i] = row_inside && in_x >= 0 && in_x < int(p.shape.in_w);
                 x_at[i] = (in_row + uint(inside[i] ? in_x : 0)) * p.in_c4 + ic4_first;
             }
             for (uint ic4 = 0; ic4 < ic4_count; ic4++) {
@@ -81,7 +81,7 @@ void main()
     }
 
     channel_block block = channels[oc4];
-    uint y_at = (row * p.out_w + out_x) * p.out_c4 + oc4;
+    uint y_at = (row * p.shape.out_w + out_x) * p.out_c4 + oc4;
     store_pixel(out_x, y_at, acc[0], block);
     store_pixel(out_x + 1, y_at + p.out_c4, acc[1], block);
     store_pixel(out_x + 2, y_at + 2 * p.out_c4, acc[2], block);

@@ -62,7 +62,9 @@ const bool EVEN = K_STEPS % SLICES == 0;
 const uint WORD_STEP = THREADS * SLICES;
 const uint WORDS = (SUM_WORDS + WORD_STEP - 1) / WORD_STEP;
 const uint ROW_STEP = WORD_STEP / (CHANNELS / 4);
-const bool ALL_ROWS = M % ROWS == 0 && FOLDS == 1; // are inside of the problem
+// All rows are inside of the problem: M is baked, and a multiple. (A third condition breaks glslc's
+// optimiser; 0 - 1 wraps.)
+const bool ALL_ROWS = (BAKED_M - 1) / ROWS + 1 == BAKED_M / ROWS && FOLDS == 1;
 const uint UNITS = B_N4_GROUP / 4;
 
 #if LOADS == LOADS_STEPS

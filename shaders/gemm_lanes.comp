@@ -92,8 +92,9 @@ k_position next_position(k_position k)
 // x_zero.
 ivec4 load(int at, int x, int y, k_position k)
 {
-    bool inside = !WINDOW || (uint(x + k.offset_x) < p.in_w && uint(y + k.offset_y) < p.in_h);
-    int from = at + (k.offset_y * int(p.in_w) + k.offset_x) * int(p.a_pixel) + k.step;
+    bool inside =
+        !WINDOW || (uint(x + k.offset_x) < p.shape.in_w && uint(y + k.offset_y) < p.shape.in_h);
+    int from = at + (k.offset_y * int(p.shape.in_w) + k.offset_x) * int(p.a_pixel) + k.step;
     ivec4 values = texelFetch(a, inside ? from : 0);
     return (inside ? values : ivec4((p.x_zero & 0xff) * 0x01010101)) ^ int(0x80808080u);
 }
@@ -110,14 +111,14 @@ void main()
     int in_x[TILE_M], in_y[TILE_M], a_at[TILE_M];
     [[unroll]] for (int i = 0; i < TILE_M; i++)
     {
-        uint m = min(m_first + GEMM_LANES * i, p.m - 1);
+        uint m = min(m_first + GEMM_LANES * i, p.shape.m - 1);
         int pixel = int(m);
         if (WINDOW) {
-            uint line = m / p.out_w;
-            uint image = line / p.out_h;
-            in_y[i] = int((line - image * p.out_h) * p.stride_h) - int(p.padding_h);
-            in_x[i] = int((m - line * p.out_w) * p.stride_w) - int(p.padding_w);
-            pixel = (int(image * p.in_h) + in_y[i]) * int(p.in_w) + in_x[i];
+            uint line = m / p.shape.out_w;
+            uint image = line / p.shape.out_h;
+            in_y[i] = int((line - image * p.shape.out_h) * p.stride_h) - int(p.padding_h);
+            in_x[i] = int((m - line * p.shape.out_w) * p.stride_w) - int(p.padding_w);
+            pixel = (int(image * p.shape.in_h) + in_y[i]) * int(p.shape.in_w) + in_x[i];
         }
         a_at[i] = pixel * int(p.a_pixel) + int(group * p.tap_steps);
     }
@@ -208,8 +209,8 @@ void main()
     [[unroll]] for (int i = 0; i < TILE_M; i++)
     {
         uint m = m_first + GEMM_LANES * i;
-        uint at = min(m, p.m - 1) * p.y_pixel + word_first;
-        uint last = p.m * p.y_pixel - 1;
+        uint at = min(m, p.shape.m - 1) * p.y_pixel + word_first;
+        uint last = p.shape.m * p.y_pixel - 1;
         if (TABLE) [[unroll]]
             for (int j = 0; j < TILE_N / 4; j++)
                 words[i][j] = look_up_word(words[i][j]);
@@ -222,7 +223,7 @@ void main()
                     words[i][j + h] = add_residual(words[i][j + h], other, p.requantize);
                 }
             }
-        if (m >= p.m)
+        if (m >= p.shape.m)
             continue;
         if (QUADS) {
             [[unroll]] for (int j = 0; j < TILE_N / 4; j += 4) if (n4_first + j < p.n4_group)

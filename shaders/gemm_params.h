@@ -10,8 +10,8 @@
  * channels and steps of 64, and pads a row of the window to four taps where it loads four at once.
  * With several taps, the channels of a group are a multiple of the step.
  *
- * gemm and gemm_coop have all but requantize as specialisation constants, in this order
- * (gemm_sizes.glsl). */
+ * gemm_4x4 and gemm_coop have all but requantize as specialisation constants, in this order; where
+ * shapes can change, those of the shape are 0, and it is pushed (gemm_sizes.glsl). */
 #ifndef VKD_SHADERS_GEMM_PARAMS_H
 #define VKD_SHADERS_GEMM_PARAMS_H
 
@@ -21,17 +21,23 @@
 #define GEMM_WORDS_UNROLL 2 /* steps of gemm_4x4_words in a round of its loop */
 #define GEMM_LANES 8        /* of gemm_lanes: the subgroup size that it is written for */
 
-VKD_PARAMS_STRUCT(gemm_params)
+/* What another shape changes. */
+VKD_PARAMS_STRUCT(gemm_shape)
 {
     u32 m;            /* rows: output pixels of all images */
-    u32 k_steps;      /* of one group, all taps */
-    u32 tap_steps;    /* of one group, one tap, in units in which A is loaded (ivec4 or int) */
-    u32 a_pixel;      /* distance of two pixels of A, in the same units */
-    u32 n4_group;     /* words of output channels of one group */
-    u32 b_n4_group;   /* the same, padded as B is */
-    u32 y_pixel;      /* words of one output pixel */
     u32 out_w, out_h; /* to find the pixel of a row: m = (image * out_h + y) * out_w + x */
     u32 in_w, in_h;
+};
+
+VKD_PARAMS_STRUCT(gemm_params)
+{
+    gemm_shape shape;
+    u32 k_steps;    /* of one group, all taps */
+    u32 tap_steps;  /* of one group, one tap, in units in which A is loaded (ivec4 or int) */
+    u32 a_pixel;    /* distance of two pixels of A, in the same units */
+    u32 n4_group;   /* words of output channels of one group */
+    u32 b_n4_group; /* the same, padded as B is */
+    u32 y_pixel;    /* words of one output pixel */
     /* where four taps of a row are loaded at once: fours, and dilation_w is the distance of two */
     u32 kernel_w;
     u32 stride_w, stride_h, padding_w, padding_h, dilation_w, dilation_h;

@@ -23,10 +23,11 @@ uint address(uint k)
     uint ky = tap / p.kernel_w;
     int in_y = int(out_y * p.stride_h + ky * p.dilation_h) - int(p.padding_h);
     int in_x = int(out_x * p.stride_w + (tap - ky * p.kernel_w) * p.dilation_w) - int(p.padding_w);
-    if (ky >= p.kernel_h || in_y < 0 || in_y >= int(p.in_h) || in_x < 0 || in_x >= int(p.in_w))
+    if (ky >= p.kernel_h || in_y < 0 || in_y >= int(p.shape.in_h) || in_x < 0 ||
+        in_x >= int(p.shape.in_w))
         return ~0u;
-    return ((image * p.in_h + uint(in_y)) * p.in_w + uint(in_x)) * p.in_c4 * 4 + ic_first +
-           (k - tap * p.ic_group);
+    return ((image * p.shape.in_h + uint(in_y)) * p.shape.in_w + uint(in_x)) * p.in_c4 * 4 +
+           ic_first + (k - tap * p.ic_group);
 }
 
 int gather_word(uint k)
@@ -51,13 +52,13 @@ void main()
     uint row_length = p.k_row / 16;
     uint row = index / row_length; // pixel * groups + group
     uint pixel = row / p.groups;
-    if (pixel >= p.n * p.out_h * p.out_w)
+    if (pixel >= p.shape.n * p.shape.out_h * p.shape.out_w)
         return;
     uint k = (index - row * row_length) * 16;
-    uint line = pixel / p.out_w;
-    image = line / p.out_h;
-    out_y = line - image * p.out_h;
-    out_x = pixel - line * p.out_w;
+    uint line = pixel / p.shape.out_w;
+    image = line / p.shape.out_h;
+    out_y = line - image * p.shape.out_h;
+    out_x = pixel - line * p.shape.out_w;
     ic_first = (row - pixel * p.groups) * p.ic_group;
 
     if (GRAIN == 16) {

@@ -7,6 +7,8 @@ VKD_PARAMS_STRUCT(pool2d_params)
 {
     u32 groups; /* of four channels of y */
     i32 x_h, x_w;
+    i32 y_h, y_w;
+    i32 kernel_h, kernel_w;
     i32 stride_h, stride_w;
     i32 padding_h, padding_w;
     i32 dilation_h, dilation_w; /* maxima; averages have none */

@@ -11,9 +11,10 @@ layout(constant_id = 3) const uint FACTOR = 1;
 layout(constant_id = 4) const uint X_BLOCKS = 1; // words in a pixel
 layout(constant_id = 5) const uint Y_BLOCKS = 1;
 layout(constant_id = 6) const uint Y_C = 1;
-layout(constant_id = 7) const uint Y_W = 1;
+layout(constant_id = 7) const uint BAKED_Y_W = 1; // 0: it is pushed
 
 layout(push_constant) uniform params_block { q8ta_pixel_shuffle_params params; };
+#define Y_W (BAKED_Y_W != 0 ? BAKED_Y_W : params.y_w)
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
 layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 

@@ -6,6 +6,7 @@
 VKD_PARAMS_STRUCT(q8ta_pixel_shuffle_params)
 {
     u32 words; /* of y */
+    u32 y_w;
     f32 x_scale;
     f32 x_zero;
     f32 y_inverse_scale;

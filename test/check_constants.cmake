@@ -1,6 +1,6 @@
 # cmake -DSOURCE=... -P check_constants.cmake
 # What kernels and host code say of the same thing, each in its own language: the specialisation constants into which
-# vkd_requantize_bake turns the members of a struct, by their places; and the tiles of gemm_coop, by ROWS, CHANNELS and subgroups. A
+# vkd_requantize_bake turns the members of a struct, by their places (those of a shape are BAKED_* there); and the tiles of gemm_coop, by ROWS, CHANNELS and subgroups. A
 # mismatch would show on a device only, that of the tiles only on one with matrix units.
 include(${SOURCE}/scripts/cmake/Kernels.cmake)
 
@@ -16,9 +16,9 @@ function(check_members params kernel first complete)
     string(REGEX MATCHALL "[a-z0-9_]+" members "${line}")
     foreach(member IN LISTS members)
       string(TOUPPER ${member} member)
-      if(text MATCHES "constant_id = ${id}\\) const u?int ([A-Z0-9_]+) =")
-        if(NOT CMAKE_MATCH_1 STREQUAL member)
-          message(FATAL_ERROR "${kernel}: constant ${id} is ${CMAKE_MATCH_1}, but its value is ${member} of ${params}")
+      if(text MATCHES "constant_id = ${id}\\) const u?int (BAKED_)?([A-Z0-9_]+) =")
+        if(NOT CMAKE_MATCH_2 STREQUAL member)
+          message(FATAL_ERROR "${kernel}: constant ${id} is ${CMAKE_MATCH_2}, but its value is ${member} of ${params}")
         endif()
         math(EXPR found "${found} + 1")
       elseif(complete)

@@ -494,6 +494,7 @@ static void other_shapes_need_no_other_kernels(void **state)
     vkd_net net;
     build_net(&f->m);
     assert_int_equal(vkd_net_bind(&net, hand_finish(&f->m), &vkd_ops, &f->arena), VKD_OK);
+    net.resizes = true;
     for (int round = 0; round < 60; round++) {
         const vkd_caps caps = fake_caps((fake_device)(round % FAKE_COUNT));
         const vkd_input input = {.shape = {4,

@@ -112,7 +112,7 @@ static void rows_beyond_the_workgroups(void **state)
         assert_int_equal(gemm->spec_count,
                          3 + 2 + 1 + (sizeof(gemm_params) - sizeof(requantize_params)) / 4);
         assert_int_equal(gemm->specs[6], rows);
-        assert_int_equal(gemm->push_size, sizeof(requantize_params));
+        assert_int_equal(gemm->push_size, sizeof(gemm_shape) + sizeof(requantize_params));
     }
     f->caps.max_workgroup_count[2] = 1;
     gemm_problem problem = vkd_gemm_matrix(5000000, 16, 16, 1, 16);

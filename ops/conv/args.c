@@ -36,35 +36,46 @@ vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args, conv
     return vkd_shape_set(shaping, args->y, x->rank, dims);
 }
 
-static vkd_status make_problem(vkd_lowering *lowering, const conv_args *args, const vkd_tensor *x,
-                               const vkd_tensor *y, conv2d_problem *out)
+/* Of so many values: those that the graph is for, or the file's, which are the largest. */
+static conv2d_problem problem_of(const vkd_model_value *values, const conv_args *args)
 {
-    if (args->groups < 1 || x->c % (uint32_t)args->groups || y->c % (uint32_t)args->groups)
-        return vkd_op_fail_at(
-            lowering, VKD_INVALID_MODEL, &args->groups,
-            "is %d, expected a number that divides %u input and %u output channels", args->groups,
-            x->c, y->c);
-    *out = (conv2d_problem){
-        .n = x->n,
-        .in_c = x->c,
-        .in_h = x->h,
-        .in_w = x->w,
-        .out_c = y->c,
-        .out_h = y->h,
-        .out_w = y->w,
+    const vkd_model_tensor *x = &values[args->x].tensor, *y = &values[args->y].tensor;
+    const uint32_t *in = x->dims + x->rank - 3, *out = y->dims + y->rank - 3; /* c, h, w */
+    conv2d_problem p = {
+        .n = x->rank == 4 ? x->dims[0] : 1,
+        .in_c = in[0],
+        .in_h = in[1],
+        .in_w = in[2],
+        .out_c = out[0],
+        .out_h = out[1],
+        .out_w = out[2],
         .groups = (uint32_t)args->groups,
         .dtype = VKD_DTYPE_INT8,
     };
     for (int axis = 0; axis < 2; axis++) {
-        out->kernel[axis] = (uint32_t)args->kernel[axis];
-        out->stride[axis] = (uint32_t)args->stride[axis];
-        out->padding[axis] = (uint32_t)args->padding[axis];
-        out->dilation[axis] = (uint32_t)args->dilation[axis];
+        p.kernel[axis] = (uint32_t)args->kernel[axis];
+        p.stride[axis] = (uint32_t)args->stride[axis];
+        p.padding[axis] = (uint32_t)args->padding[axis];
+        p.dilation[axis] = (uint32_t)args->dilation[axis];
     }
-    if (conv2d_k(out) > VKD_MAX_K)
+    return p;
+}
+
+static vkd_status make_problems(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+{
+    const conv2d_problem *p = &out->problem;
+    out->problem = problem_of(lowering->values, args);
+    if (lowering->net->resizes)
+        out->largest = problem_of(lowering->net->values, args);
+    if (args->groups < 1 || p->in_c % p->groups || p->out_c % p->groups)
+        return vkd_op_fail_at(
+            lowering, VKD_INVALID_MODEL, &args->groups,
+            "is %d, expected a number that divides %u input and %u output channels", args->groups,
+            p->in_c, p->out_c);
+    if (conv2d_k(p) > VKD_MAX_K)
         return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->weight,
                                  "makes sums of %llu products, expected %d at most, for 32 bits",
-                                 (unsigned long long)conv2d_k(out), VKD_MAX_K);
+                                 (unsigned long long)conv2d_k(p), VKD_MAX_K);
     return VKD_OK;
 }
 
@@ -85,8 +96,7 @@ vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args, co
         VKD_TRY(
             vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
     VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y));
-    const vkd_tensor *tensors = lowering->graph->tensors;
-    VKD_TRY(make_problem(lowering, args, &tensors[out->x], &tensors[out->y], &out->problem));
+    VKD_TRY(make_problems(lowering, args, out));
     VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels,
                            &out->requantize));
     VKD_TRY(

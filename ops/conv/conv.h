@@ -33,9 +33,9 @@ typedef struct conv2d_real {
 typedef struct conv2d {
     conv2d_problem problem;
     vkd_tensor_id x, y;     /* 4C */
-    conv2d_problem largest; /* of floats in a net whose shapes change, of the largest: kernels are
-                             * chosen for it, so that other shapes need no others. Zeros: the
-                             * problem is what they are chosen for */
+    conv2d_problem largest; /* in a net whose shapes can change, of the largest: kernels and their
+                             * workgroups are chosen for it, and sizes are pushed, so that other
+                             * shapes need no other pipelines. Zeros: they cannot */
     conv2d_real real;       /* of floats. Of int8, all that follows: */
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */

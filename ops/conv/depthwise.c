@@ -138,18 +138,27 @@ typedef struct grid {
     uint32_t local[3], groups[3];
 } grid;
 
-/* Workgroups of 64 that fit the output. x is words of channels, y tiles of pixels in a row, z rows;
- * for lanes, x is texels of channels and tiles, y rows, which leaves fewer lanes without work. */
-static grid row_grid(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
+/* Invocations: x is words of channels, y tiles of pixels in a row, z rows; for lanes, x is texels
+ * of channels and tiles, y rows, which leaves fewer lanes without work. */
+static void row_sizes(const conv2d_problem *p, const gemm_tile *tile, uint32_t out[3])
 {
     uint32_t tiles = (uint32_t)vkd_divide_up(p->out_w, tile->m), rows = p->n * p->out_h;
     const uint32_t words[3] = {words_of(p), tiles, rows},
                    texels[3] = {p->out_c / tile->n * tiles, rows, 1};
-    const uint32_t *size = tile->kind == GEMM_IN_LANES ? texels : words;
+    memcpy(out, tile->kind == GEMM_IN_LANES ? texels : words, sizeof words);
+}
+
+/* Workgroups of 64 that fit the output of the largest shape. */
+static grid row_grid(const conv2d_problem *p, const conv2d_problem *largest, const vkd_caps *caps,
+                     const gemm_tile *tile)
+{
+    uint32_t size[3], most[3];
+    row_sizes(p, tile, size);
+    row_sizes(largest, tile, most);
     grid g = {.local = {1, 1, 1}};
     uint32_t room = caps->max_workgroup_invocations < 64 ? caps->max_workgroup_invocations : 64;
     for (int axis = 0; axis < 3; axis++) {
-        while (g.local[axis] < 8 && g.local[axis] < size[axis] && room >= 2) {
+        while (g.local[axis] < 8 && g.local[axis] < most[axis] && room >= 2) {
             g.local[axis] *= 2;
             room /= 2;
         }
@@ -179,7 +188,7 @@ const char *vkd_conv2d_row_refuses(const conv2d_problem *p, const vkd_caps *caps
         return "it is not depthwise";
     if (!row_kernel(p) || p->dilation[0] != 1 || p->dilation[1] != 1)
         return "the window is not 3x3 or 5x5 with stride 1 or 2, undilated";
-    grid g = row_grid(p, caps, tile);
+    grid g = row_grid(p, p, caps, tile);
     for (int axis = 0; axis < 3; axis++)
         if (g.groups[axis] > caps->max_workgroup_count[axis])
             return "its grid is larger than the device allows";
@@ -210,7 +219,7 @@ vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const
     vkd_shader shader = row_kernel(&conv->problem)->shaders[tile - vkd_conv2d_row_tiles];
     vkd_node node = vkd_conv2d_node(lowering, conv, shader, vkd_loop(conv->problem.kernel[0], 0),
                                     &push, sizeof push);
-    grid g = row_grid(&conv->problem, lowering->caps, tile);
+    grid g = row_grid(&conv->problem, conv2d_choice(conv), lowering->caps, tile);
     memcpy(node.specs, g.local, sizeof g.local);
     memcpy(node.groups, g.groups, sizeof g.groups);
     node.spec_count = 3;
@@ -219,7 +228,8 @@ vkd_status vkd_conv2d_emit_row(vkd_lowering *lowering, const conv2d *conv, const
         node.texel_mask = 0xf; /* all but the result */
         vkd_node_spec(&node, conv->table);
     } else {
-        vkd_requantize_bake(&node, conv->residual != VKD_NO_TENSOR);
+        vkd_requantize_bake(&node, conv->residual != VKD_NO_TENSOR, sizeof(conv_shape),
+                            conv->largest.n > 0);
     }
     return emit(lowering, conv, &node);
 }

@@ -282,7 +282,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(weights_of(lowering, args, &conv.real));
     VKD_TRY(make_output(lowering, args->y, &conv.y));
     conv.problem = problem_of(lowering->values, args);
-    conv.largest = problem_of(lowering->net->values, args);
+    if (lowering->net->resizes)
+        conv.largest = problem_of(lowering->net->values, args);
     VKD_TRY(vkd_conv2d_build(lowering, &conv, vkd_conv2d_float_variants,
                              vkd_conv2d_float_variant_count));
     return rank == 4 ? VKD_OK : as_sequence(lowering, args->y, conv.y);

@@ -18,6 +18,9 @@ static gemm_operands operands_of(const conv2d *conv, vkd_tensor_id a, uint32_t t
     };
 }
 
+/* Of the largest shape, where it can change. */
+static uint32_t most_pixels(const conv2d *conv) { return (uint32_t)conv2d_pixels(&conv->largest); }
+
 gemm_problem vkd_conv2d_direct_gemm(const conv2d_problem *p)
 {
     gemm_problem gemm = {
@@ -52,6 +55,7 @@ vkd_status vkd_conv2d_emit_direct(vkd_lowering *lowering, const conv2d *conv, co
 {
     gemm_problem problem = vkd_conv2d_direct_gemm(&conv->problem);
     problem.x_zero = conv->x_zero;
+    problem.most_m = most_pixels(conv);
     gemm_operands operands = operands_of(conv, conv->x, problem.tap_k);
     return vkd_gemm_emit(lowering, tile, &problem, &operands,
                          vkd_conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));
@@ -78,6 +82,7 @@ vkd_status vkd_conv2d_emit_im2col(vkd_lowering *lowering, const conv2d *conv, co
     VKD_TRY(vkd_op_add_node(lowering, &node, conv->x, matrix));
 
     gemm_problem problem = vkd_conv2d_im2col_gemm(p);
+    problem.most_m = most_pixels(conv);
     gemm_operands operands = operands_of(conv, matrix, (uint32_t)conv2d_k(p));
     return vkd_gemm_emit(lowering, tile, &problem, &operands,
                          vkd_conv2d_node(lowering, conv, VKD_SHADER_COUNT, VKD_NO_LOOPS, NULL, 0));

@@ -52,11 +52,7 @@ conv_params vkd_conv2d_window_params(const conv2d *conv)
 {
     const conv2d_problem *p = &conv->problem;
     return (conv_params){
-        .n = p->n,
-        .in_h = p->in_h,
-        .in_w = p->in_w,
-        .out_h = p->out_h,
-        .out_w = p->out_w,
+        .shape = {p->n, p->in_h, p->in_w, p->out_h, p->out_w},
         .in_c4 = (uint32_t)vkd_divide_up(p->in_c, 4),
         .out_c4 = (uint32_t)vkd_divide_up(p->out_c, 4),
         .ic_group = conv2d_ic_group(p),
@@ -75,23 +71,26 @@ conv_params vkd_conv2d_window_params(const conv2d *conv)
     };
 }
 
-/* Workgroups of 64 that fit the output: x is words of channels, y quads of pixels in a row, z rows.
- */
-static void set_grid(vkd_node *node, const conv_params *p)
+static uint32_t quads_of(const conv2d_problem *p) { return (uint32_t)vkd_divide_up(p->out_w, 4); }
+
+/* Workgroups of 64 that fit the output of the largest shape: x is words of channels, y quads of
+ * pixels in a row, z rows. */
+static void set_grid(vkd_node *node, const conv2d_problem *p, const conv2d_problem *largest)
 {
-    uint32_t quads = (uint32_t)vkd_divide_up(p->out_w, 4), rows = p->n * p->out_h;
+    const uint32_t words = (uint32_t)vkd_divide_up(p->out_c, 4);
     uint32_t local[3] = {1, 1, 1};
-    while (local[0] < 8 && local[0] < p->out_c4)
+    while (local[0] < 8 && local[0] < words)
         local[0] *= 2;
-    while (local[0] * local[1] < 64 && local[1] < quads)
+    while (local[0] * local[1] < 64 && local[1] < quads_of(largest))
         local[1] *= 2;
-    while (local[0] * local[1] * local[2] < 64 && local[2] < rows && local[2] < 8)
+    while (local[0] * local[1] * local[2] < 64 && local[2] < largest->n * largest->out_h &&
+           local[2] < 8)
         local[2] *= 2;
     node->spec_count = 3;
     memcpy(node->specs, local, sizeof local);
-    node->groups[0] = (uint32_t)vkd_divide_up(p->out_c4, local[0]);
-    node->groups[1] = (uint32_t)vkd_divide_up(quads, local[1]);
-    node->groups[2] = (uint32_t)vkd_divide_up(rows, local[2]);
+    node->groups[0] = (uint32_t)vkd_divide_up(words, local[0]);
+    node->groups[1] = (uint32_t)vkd_divide_up(quads_of(p), local[1]);
+    node->groups[2] = (uint32_t)vkd_divide_up((uint64_t)p->n * p->out_h, local[2]);
 }
 
 uint64_t vkd_conv2d_general_loops(const conv2d_problem *p)
@@ -129,7 +128,7 @@ vkd_status vkd_conv2d_emit_general(vkd_lowering *lowering, const conv2d *conv,
         vkd_conv2d_node(lowering, conv, words ? VKD_SHADER_CONV_GENERAL : VKD_SHADER_CONV_BYTES,
                         vkd_conv2d_general_loops(p), &push, sizeof push);
     if (words)
-        set_grid(&node, &push);
+        set_grid(&node, p, conv2d_choice(conv));
     else
         vkd_node_linear(&node, lowering->caps, (uint64_t)conv2d_pixels(p) * push.out_c4);
     vkd_node_read(&node, conv->x);

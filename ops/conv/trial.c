@@ -186,6 +186,7 @@ vkd_status vkd_conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_tr
     *out = (conv2d_trial){
         .problem = *problem,
         .residual = conv->residual != VKD_NO_TENSOR,
+        .resizes = conv->largest.n > 0,
         .weights = made_weights
                        ? (vkd_weights){{made_weights, problem->out_c * row}, (uint32_t)row, 1}
                        : conv->weights,
@@ -240,6 +241,8 @@ static vkd_status add_operands(conv2d_trial *trial, vkd_lowering *lowering, conv
                     .weights = trial->weights,
                     .x_zero = trial->requantize.x_zero,
                     .residual = VKD_NO_TENSOR};
+    if (trial->resizes)
+        out->largest = *p;
     VKD_TRY(add_activation(lowering->graph, x_dims, pack_input, &out->x));
     VKD_TRY(add_activation(lowering->graph, y_dims, NULL, &out->y));
     VKD_TRY(

@@ -11,6 +11,7 @@ enum { CONV2D_TRIAL_VALUES = 3 };
 typedef struct conv2d_trial {
     conv2d_problem problem;
     bool residual;        /* with a fused addition */
+    bool resizes;         /* by the kernels of a net whose shapes can change */
     vkd_weights weights;  /* as in conv2d */
     int8_t *made_weights; /* their bytes if they are made up, else null */
     int32_t *sums;        /* of the weights, a channel each */

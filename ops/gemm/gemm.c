@@ -134,11 +134,17 @@ static uint32_t group_rows(const gemm_tile *tile, const uint32_t local[3])
     return tile->m * tiles;
 }
 
+/* The rows that workgroups are made for. */
+static uint32_t most_rows(const gemm_problem *problem)
+{
+    return problem->most_m ? problem->most_m : problem->m;
+}
+
 /* How often the row of workgroups along m is folded into z, because y has no room for it. */
 static uint64_t folds(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
                       const uint32_t local[3])
 {
-    return vkd_divide_up(vkd_divide_up(problem->m, group_rows(tile, local)),
+    return vkd_divide_up(vkd_divide_up(most_rows(problem), group_rows(tile, local)),
                          caps->max_workgroup_count[1]);
 }
 
@@ -227,9 +233,9 @@ static bool slice_deeper(const gemm_tile *tile, uint32_t most, uint32_t tap_step
 static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *problem,
                                  const vkd_caps *caps, uint32_t local[3])
 {
-    while (local[1] > 1 &&
-           local[1] / 2 * tile->m >=
-               problem->m) { /* few rows do not fill a workgroup that is eight tiles high */
+    const uint32_t m = most_rows(problem);
+    while (local[1] > 1 && local[1] / 2 * tile->m >= m) {
+        /* few rows do not fill a workgroup that is eight tiles high */
         local[1] /= 2;
         local[0] *= 2;
     }
@@ -237,10 +243,10 @@ static void invocation_workgroup(const gemm_tile *tile, const gemm_problem *prob
     while (invocations(local) > limit)
         halve(local);
     uint64_t in_all =
-        vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
+        vkd_divide_up(m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
     uint32_t tap_steps = padded_tap(tile, problem) / tile->step;
     /* a single row has nothing else to be parallel in */
-    uint32_t most = problem->m <= tile->m ? 64 : 16;
+    uint32_t most = m <= tile->m ? 64 : 16;
     while (in_all * local[2] < wanted_invocations(caps) &&
            slice_deeper(tile, most, tap_steps, caps, limit, local))
         ;
@@ -274,12 +280,12 @@ double vkd_gemm_time(const gemm_rates *rates, const vkd_caps *caps, uint64_t til
     return rates->start + more + 0.3 * less * less / more; /* each hides some of the other */
 }
 
-/* Estimated microseconds with so many slices of k. */
+/* Estimated microseconds of the largest shape with so many slices of k. */
 static double matrix_cost(const gemm_tile *tile, const gemm_problem *problem, const vkd_caps *caps,
                           uint32_t slices)
 {
-    uint64_t tiles =
-        vkd_divide_up(problem->m, tile->m) * vkd_divide_up(problem->n, tile->n) * problem->groups;
+    uint64_t tiles = vkd_divide_up(most_rows(problem), tile->m) *
+                     vkd_divide_up(problem->n, tile->n) * problem->groups;
     return vkd_gemm_time(&matrix_rates_of[tile - vkd_gemm_tiles], caps, tiles,
                          k_steps_of(tile, problem), slices);
 }
@@ -418,17 +424,13 @@ static gemm_params params_of(const gemm_tile *tile, const gemm_problem *problem,
                              const gemm_operands *operands)
 {
     return (gemm_params){
-        .m = problem->m,
+        .shape = {problem->m, problem->out_w, problem->out_h, problem->in_w, problem->in_h},
         .k_steps = k_steps_of(tile, problem),
         .tap_steps = padded_tap(tile, problem) / tile->grain,
         .a_pixel = problem->a_bytes / tile->grain,
         .n4_group = vkd_divide_up(problem->n, 4),
         .b_n4_group = (uint32_t)vkd_align_up(problem->n, GEMM_N_ALIGN) / 4,
         .y_pixel = vkd_divide_up(problem->n * problem->groups, 4),
-        .out_w = problem->out_w,
-        .out_h = problem->out_h,
-        .in_w = problem->in_w,
-        .in_h = problem->in_h,
         .kernel_w = row_taps(tile, problem) / tile->row_taps,
         .stride_h = problem->stride[0],
         .stride_w = problem->stride[1],
@@ -472,7 +474,8 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
         node.texel_mask = 0xf;
         node.word_mask = tile->grain == 4 ? 0x1 : 0;
     } else {
-        vkd_requantize_bake(&node, operands->residual != VKD_NO_TENSOR);
+        vkd_requantize_bake(&node, operands->residual != VKD_NO_TENSOR, sizeof(gemm_shape),
+                            problem->most_m > 0);
     }
     vkd_node_read(&node, operands->a);
     vkd_node_read(&node, b);

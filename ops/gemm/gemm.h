@@ -25,7 +25,9 @@ typedef struct gemm_problem {
     /* output pixels; output channels of one group, a multiple of 4 where there are several groups
      */
     uint32_t m, n;
-    uint32_t tap_k; /* input channels of one group */
+    uint32_t most_m; /* of the largest shape, where it can change: what workgroups are made for, so
+                      * that another shape needs no other pipeline. 0: it cannot */
+    uint32_t tap_k;  /* input channels of one group */
     uint32_t groups;
     uint32_t a_bytes; /* of a pixel of A, a multiple of 4 */
     uint32_t out_w, out_h, in_w, in_h;

@@ -134,23 +134,21 @@ double vkd_linear_cost(const linear_problem *problem, const vkd_caps *caps)
 
 typedef struct weight_source {
     vkd_weights weights;
-    linear_problem problem;
-    uint32_t step, steps;
+    uint32_t n, k, step, steps;
 } weight_source;
 
 /* As in shaders/linear_params.h. */
 static void pack_weights(const void *from, void *dst, size_t size)
 {
-    const weight_source *source = from;
-    const linear_problem *p = &source->problem;
+    const weight_source *s = from;
     int8_t *out = dst, *end = out + size;
-    for (uint32_t first = 0; first < p->n; first += 4)
-        for (uint32_t k = 0; k < source->steps * source->step; k += source->step)
-            for (uint32_t n = first; n < first + 4; n++, out += source->step) {
-                uint32_t count = n < p->n ? smaller(p->k - k, source->step) : 0;
+    for (uint32_t first = 0; first < s->n; first += 4)
+        for (uint32_t k = 0; k < s->steps * s->step; k += s->step)
+            for (uint32_t n = first; n < first + 4; n++, out += s->step) {
+                uint32_t count = n < s->n ? smaller(s->k - k, s->step) : 0;
                 if (count)
-                    memcpy(out, vkd_weights_at(&source->weights, n, k), count);
-                memset(out + count, 0, source->step - count);
+                    memcpy(out, vkd_weights_at(&s->weights, n, k), count);
+                memset(out + count, 0, s->step - count);
             }
     memset(out, 0, (size_t)(end - out));
 }
@@ -160,6 +158,7 @@ static void pack_weights(const void *from, void *dst, size_t size)
 /* What both kernels take, and the matrix that they write. */
 typedef struct operands {
     linear_problem problem;
+    linear_problem largest; /* with the most rows, where shapes can change: kernels are for these */
     vkd_weights weights;
     vkd_tensor_id x, channels, y;
     requantize_params requantize;
@@ -197,13 +196,14 @@ static vkd_status finish(vkd_lowering *lowering, const linear_args *args, vkd_te
 static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, const operands *o,
                             vkd_node node)
 {
-    size_t kernel = kernel_for(&o->problem);
+    size_t kernel = kernel_for(&o->largest);
     weight_source source;
     memset(&source, 0, sizeof source); /* it is compared by its bytes */
     source.weights = o->weights;
-    source.problem = o->problem;
+    source.n = o->problem.n;
+    source.k = o->problem.k;
     source.step = kernels[kernel].step;
-    source.steps = steps_of(&o->problem);
+    source.steps = steps_of(&o->largest);
     uint32_t blocks = (uint32_t)vkd_divide_up(o->problem.n, 4);
     vkd_tensor_id weights;
     VKD_TRY(vkd_op_constant(lowering, (uint64_t)blocks * 4 * source.steps * source.step,
@@ -220,7 +220,7 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     node.shader = kernels[kernel].shader;
     node.push_size = sizeof params;
     memcpy(node.push, &params, sizeof params);
-    uint32_t width = vkd_linear_width(&o->problem, lowering->caps);
+    uint32_t width = vkd_linear_width(&o->largest, lowering->caps);
     node.specs[0] = width;
     node.loops = vkd_loop(vkd_divide_up(source.steps, width), 0) + ADDING_LOOPS;
     vkd_node_spec(&node, args->real);
@@ -232,9 +232,16 @@ static vkd_status emit_rows(vkd_lowering *lowering, const linear_args *args, con
     return vkd_op_add_node(lowering, &node, o->x, o->y);
 }
 
-static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o,
-                            const gemm_tile *tile, const gemm_problem *problem, vkd_node node)
+static gemm_problem product_of(const linear_problem *p)
 {
+    return vkd_gemm_matrix(p->m, p->n, p->k, 1, row_bytes(p));
+}
+
+static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, const operands *o,
+                            const gemm_tile *tile, vkd_node node)
+{
+    gemm_problem problem = product_of(&o->problem);
+    problem.most_m = lowering->net->resizes ? o->largest.m : 0;
     gemm_operands gemm = {.a = o->x,
                           .channels = o->channels,
                           .residual = VKD_NO_TENSOR,
@@ -246,7 +253,7 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
     if (args->real)
         VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2,
                                      dims, &gemm.y));
-    VKD_TRY(vkd_gemm_emit(lowering, tile, problem, &gemm, node));
+    VKD_TRY(vkd_gemm_emit(lowering, tile, &problem, &gemm, node));
     return args->real ? vkd_dequantize(lowering, gemm.y, o->y, args->real_scale, args->real_zero)
                       : VKD_OK;
 }
@@ -265,9 +272,12 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_shapes(lowering, args));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *y = vkd_value_tensor(lowering, args->y);
-    const uint32_t last = x->rank - 1; /* the dims before it are rows */
+    const uint32_t last = x->rank - 1, /* the dims before it are rows */
+        *most = lowering->net->values[args->x].tensor.dims;
     operands o = {
         .problem = {(uint32_t)vkd_dims_count(last, x->dims), y->dims[last], x->dims[last]}};
+    o.largest = o.problem;
+    o.largest.m = (uint32_t)vkd_dims_count(last, most);
     const linear_problem *p = &o.problem;
     o.weights = (vkd_weights){vkd_op_content(lowering, args->weight), row_bytes(p), 1};
     VKD_TRY(vkd_op_input_as(lowering, args->x, VKD_DTYPE_INT8, 2, (const uint32_t[]){p->m, p->k},
@@ -280,15 +290,15 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         return vkd_fail_memory(lowering->context, "a label");
     node.macs = (uint64_t)p->m * p->n * p->k;
 
-    gemm_problem gemm = vkd_gemm_matrix(p->m, p->n, p->k, 1, row_bytes(p));
+    const gemm_problem gemm = product_of(&o.largest);
     const gemm_tile *tile = vkd_gemm_best(&gemm, lowering->caps);
     double gemm_cost = tile ? vkd_gemm_cost(tile, &gemm, lowering->caps) : INFINITY;
     if (args->real) /* a dispatch of its own then */
         gemm_cost += costs_of(lowering->caps)->launch;
-    const bool by_rows = takes_rows(lowering, p, gemm_cost);
-    node.cost_us = by_rows ? vkd_linear_cost(p, lowering->caps) : gemm_cost;
+    const bool by_rows = takes_rows(lowering, &o.largest, gemm_cost);
+    node.cost_us = by_rows ? vkd_linear_cost(&o.largest, lowering->caps) : gemm_cost;
     VKD_TRY(by_rows ? emit_rows(lowering, args, &o, node)
-                    : emit_gemm(lowering, args, &o, tile, &gemm, node));
+                    : emit_gemm(lowering, args, &o, tile, node));
     return finish(lowering, args, o.y);
 }
 

@@ -326,7 +326,6 @@ static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args 
 static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
 {
     conv2d conv = {.problem = layer_of(lowering->values, args),
-                   .largest = layer_of(lowering->net->values, args),
                    .channels = VKD_NO_TENSOR,
                    .residual = VKD_NO_TENSOR,
                    .real = {.weights = vkd_op_content(lowering, args->b),
@@ -334,6 +333,8 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
                             .bias = VKD_NO_TENSOR,
                             .low = -INFINITY,
                             .high = INFINITY}};
+    if (lowering->net->resizes)
+        conv.largest = layer_of(lowering->net->values, args);
     const conv2d_problem *p = &conv.problem;
     const bool whole = p->out_c % 4 == 0;
     const uint32_t dims[] = {1, p->out_c, 1, p->out_w};

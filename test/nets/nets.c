@@ -67,6 +67,7 @@ static bool check_type(const net_row *row, const net_shape *shape, net_file *out
 static bool check(const net_row *row, const net_shape *shape, net_file *out)
 {
     return check_type(row, shape, out) && in_range("size", shape->size, row->least, 1 << 14, out) &&
+           in_range("width", shape->width, row->least, 1 << 14, out) &&
            in_range("batch", shape->batch, 1, 1 << 14, out) &&
            in_range("number of tokens", shape->tokens, 1, 512, out) &&
            in_range("divisor of channels", shape->narrow, 1, 64, out) &&
@@ -97,6 +98,7 @@ static void begin(building *g, const net_row *row, const net_shape *shape)
     g->dtype = g->int8 ? VKD_DTYPE_FLOAT32 : shape->dtype;
     set_default(&g->shape.size, row->usual);
     g->shape.size = row->usual ? g->shape.size : 0; /* it has no images */
+    set_default(&g->shape.width, g->shape.size);
     set_default(&g->shape.batch, 1);
     set_default(&g->shape.tokens, 1);
     set_default(&g->shape.narrow, 1);
@@ -105,10 +107,13 @@ static void begin(building *g, const net_row *row, const net_shape *shape)
 
 static void wrap(building *g, net_file *out)
 {
+    static const vkd_compile_spec resizes = {sizeof resizes, "require_dynamic_shapes", "\1", 1};
     blob_pte pte = {.inputs = g->inputs,
                     .input_count = g->input_count,
                     .outputs = &g->output,
                     .output_count = 1,
+                    .specs = &resizes,
+                    .spec_count = g->shape.resizes,
                     .named = g->named,
                     .named_count = g->named_count};
     void *blob = blob_finish(g->blob, &pte.blob_size);

@@ -26,6 +26,8 @@ typedef struct net_shape {
     vkd_dtype dtype;  /* FLOAT32, FLOAT16, or INT8 */
     bool nibbles;     /* the decoder's linear layers have 4-bit weights in groups of 32 */
     int size, batch;  /* of images; 0: what is usual, 1 */
+    int width;        /* of images that are not square, whose height is `size`; 0: they are */
+    bool resizes;     /* the program says that executions may come with smaller images */
     int tokens;       /* of the decoder, with a cache of 512; 0: 1 */
     int narrow;       /* channels of nets of images are divided by it; 0: 1 */
     int layers;       /* of each stage, at most; 0: all */

@@ -49,8 +49,8 @@ void net_output(building *g, net_value *y)
 
 net_value net_images(building *g)
 {
-    const uint32_t size = (uint32_t)g->shape.size;
-    net_value x = NET_TENSOR(g, (uint32_t)g->shape.batch, NET_COLOURS, size, size);
+    net_value x = NET_TENSOR(g, (uint32_t)g->shape.batch, NET_COLOURS, (uint32_t)g->shape.size,
+                             (uint32_t)g->shape.width);
     x.range = net_range(g, 0, 1);
     net_input(g, g->dtype, &x);
     return x;
