@@ -22,6 +22,13 @@ static vkd_status shape_scan(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
+/* Elements of a line that one dispatch sums up: as many as the loops of a CPU device allow. */
+static uint32_t most_of(const vkd_caps *caps, uint32_t count)
+{
+    const uint32_t most = caps->max_loops / 2;
+    return most && count > most ? most : count;
+}
+
 static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t dim,
                             vkd_tensor_id y)
 {
@@ -29,6 +36,7 @@ static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t 
     const vkd_view all = vkd_view_of(graph, y), from = vkd_view_without(x, dim),
                    to = vkd_view_without(&all, dim);
     const vkd_dtype x_dtype = graph->tensors[x->tensor].dtype, y_dtype = graph->tensors[y].dtype;
+    const uint32_t count = x->rank ? x->dims[dim] : 1, most = most_of(lowering->caps, count);
     vkd_tensor_id lines; /* only for its dims */
     vkd_walk walk;
     VKD_TRY(vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, y_dtype, VKD_ROWS, to.rank, to.dims,
@@ -38,22 +46,25 @@ static vkd_status emit_scan(vkd_lowering *lowering, const vkd_view *x, uint32_t 
                           .slots = walk.slots,
                           .inner = walk.inner,
                           .x_offset = walk.offsets[0],
-                          .count = x->rank ? x->dims[dim] : 1,
                           .x_step = x->rank ? (uint32_t)x->strides[dim] : 0,
                           .y_step = x->rank ? (uint32_t)all.strides[dim] : 0};
     memcpy(params.dims, walk.dims, sizeof params.dims);
     memcpy(params.x_strides, walk.strides[0], sizeof params.x_strides);
     memcpy(params.y_strides, walk.strides[1], sizeof params.y_strides);
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_SCAN,
-                                2 * vkd_loop(VKD_VIEW_DIMS, 0) + vkd_loop(params.count, 0), &params,
-                                sizeof params);
-    vkd_node_linear(&node, lowering->caps, walk.slots);
-    vkd_node_read(&node, x->tensor);
-    vkd_node_write(&node, y);
-    vkd_node_spec(&node, x_dtype);
-    vkd_node_spec(&node, y_dtype);
-    vkd_node_spec(&node, walk.dim_count);
-    return vkd_op_add_node(lowering, &node, x->tensor, y);
+    for (; params.first < count; params.first += params.count) {
+        params.count = count - params.first < most ? count - params.first : most;
+        vkd_node node = vkd_op_node(lowering, VKD_SHADER_SCAN,
+                                    2 * vkd_loop(VKD_VIEW_DIMS, 0) + vkd_loop(params.count, 0),
+                                    &params, sizeof params);
+        vkd_node_linear(&node, lowering->caps, walk.slots);
+        vkd_node_read(&node, x->tensor);
+        vkd_node_write(&node, y);
+        vkd_node_spec(&node, x_dtype);
+        vkd_node_spec(&node, y_dtype);
+        vkd_node_spec(&node, walk.dim_count);
+        VKD_TRY(vkd_op_add_node(lowering, &node, x->tensor, y));
+    }
+    return VKD_OK;
 }
 
 /* Sums have 32 bits; they become the result's type. */

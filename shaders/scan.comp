@@ -15,7 +15,7 @@ layout(push_constant) uniform params_block { scan_params params; };
 #include "view.glsl"
 
 ELEMENTS_IN(0, x, X_TYPE)
-layout(binding = 1) writeonly buffer y_buffer { uint y[]; };
+layout(binding = 1) buffer y_buffer { uint y[]; };
 VIEW(x_slots, params.x_strides, params.x_offset)
 VIEW(y_slots, params.y_strides, 0)
 
@@ -27,7 +27,12 @@ void main()
     uint from = x_slots_at(line, unused), to = y_slots_at(line, unused);
     precise float sum = 0.0, lost = 0.0;
     int whole = 0;
-    for (uint i = 0; i < params.count; i++) {
+    if (params.first > 0) { /* goes on with the sum before */
+        uint before = y[to + (params.first - 1) * params.y_step];
+        sum = uintBitsToFloat(before);
+        whole = int(before);
+    }
+    for (uint i = params.first; i < params.first + params.count; i++) {
         uint slot = from + i * params.x_step;
         if (Y_TYPE == VKD_ELEMENT_F32) {
             precise float term = x_load(slot) - lost, next = sum + term;

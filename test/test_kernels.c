@@ -489,6 +489,39 @@ static void means_of_many_elements(void **state)
     }
 }
 
+/* Lines longer than the loops of a CPU device. */
+static void sums_along_long_lines(void **state)
+{
+    enum { COUNT = 150001 };
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("sums_along_long_lines");
+    const uint32_t shapes[][2] = {{1, COUNT}, {COUNT, 1}, {2, COUNT / 2}};
+    float *x = calloc(COUNT, sizeof *x), *y = calloc(COUNT, sizeof *y);
+    assert_true(x && y);
+    random_floats(&random, -1, 2, x, COUNT);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const uint32_t dim = shapes[i][0] == COUNT ? 0 : 1, line = shapes[i][dim],
+                       lines = shapes[i][1 - dim];
+        hand_model m = {0};
+        uint32_t in = hand_input(&m, VKD_DTYPE_FLOAT32, 2, shapes[i]),
+                 out = hand_output(&m, VKD_DTYPE_FLOAT32, 2, shapes[i]);
+        HAND_OP(&m, "aten::cumsum.out", in, hand_int(&m, dim), hand_null(&m), out);
+        harness_must_run(h, &m, (const void *[]){x}, (void *[]){y}, "cumsum");
+        for (uint32_t l = 0; l < lines; l++) {
+            double sum = 0, scale = 0;
+            for (uint32_t n = l * line; n < (l + 1) * line; n++) {
+                sum += (double)x[n];
+                scale += fabs((double)x[n]);
+                if (!(fabs((double)y[n] - sum) <= 1e-5 * scale))
+                    fail_msg("%u of %ux%u: %g, expected %g", n, shapes[i][0], shapes[i][1],
+                             (double)y[n], sum);
+            }
+        }
+    }
+    free(x);
+    free(y);
+}
+
 /* Of a square plane. */
 static float mean_of(harness *h, uint32_t size, const float *x)
 {
@@ -671,6 +704,7 @@ int main(void)
         cmocka_unit_test(max_pool_keeps_nan),
         cmocka_unit_test(mean),
         cmocka_unit_test(means_of_many_elements),
+        cmocka_unit_test(sums_along_long_lines),
         cmocka_unit_test(mean_is_compensated),
         cmocka_unit_test(mean_of_infinities),
         cmocka_unit_test(q8_mean),
