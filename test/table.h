@@ -180,11 +180,15 @@ double *table_scales(table *t, table_tensor *y);
 
 /* -------------------------------------------------------------------------------------- running */
 
+/* How: as ever; where an access outside of a tensor shows (support/canary.h). */
+typedef enum table_watch { TABLE_UNWATCHED, TABLE_CANARIES, TABLE_INTERPRETED } table_watch;
+
 /* Where cases run. caps: what models are lowered for, the device's own unless a test changes it. */
 typedef struct table_device {
     vkd_context *context;
     vkd_device *device;
     const vkd_caps *caps;
+    table_watch watch;
 } table_device;
 
 /* What became of a draw. */

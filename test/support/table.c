@@ -5,6 +5,7 @@
 #include "graph/plan.h"
 #include "ops/lower.h"
 #include "runtime/base/element.h"
+#include "support/canary.h"
 
 #include <float.h>
 #include <math.h>
@@ -554,6 +555,49 @@ static vkd_status execute(const table_device *on, table *t, const vkd_graph *gra
     return status;
 }
 
+static vkd_status run_watched(const table_device *on, vkd_graph *graph, const canary_io *io,
+                              table_outcome *out)
+{
+    uint32_t at;
+    if (on->watch == TABLE_CANARIES) {
+        VKD_TRY(canary_run(on->device, on->caps, graph, io, &at));
+        return at == VKD_NO_TENSOR ? VKD_OK : wrong(out, "wrote beside tensor %u", at);
+    }
+    VKD_TRY(canary_interpret(on->caps, graph, io, &at));
+    return at == UINT32_MAX ? VKD_OK
+                            : wrong(out, "kernel '%s' reads or writes outside of its tensors",
+                                    vkd_shaders[graph->nodes[at].shader].name);
+}
+
+/* The same where accesses outside of tensors show. */
+static vkd_status execute_watched(const table_device *on, table *t, vkd_graph *graph,
+                                  table_outcome *out)
+{
+    const void *inputs[HAND_LIST];
+    void *outputs[HAND_LIST];
+    int32_t symbols[HAND_VALUES];
+    size_t in = 0, count = 0;
+    for (size_t i = 0; i < t->tensor_count; i++) {
+        if (t->tensors[i].is_output) {
+            const vkd_tensor_id id = graph->outputs[count];
+            outputs[count++] = zeros((size_t)graph->tensors[id].bytes + CANARY_ZONE, 1);
+        } else if (!t->model.values[t->tensors[i].value].tensor.data)
+            inputs[in++] = t->tensors[i].bytes;
+    }
+    for (uint32_t i = 0; i < graph->symbol_count; i++)
+        symbols[i] = (int32_t)t->model.values[graph->symbol_values[i]].i;
+    const vkd_status status =
+        run_watched(on, graph, &(const canary_io){inputs, outputs, symbols}, out);
+    count = 0;
+    for (size_t i = 0; i < t->tensor_count; i++) {
+        if (!t->tensors[i].is_output)
+            continue;
+        memcpy(t->tensors[i].got, outputs[count], size_of(&t->tensors[i]));
+        free(outputs[count++]);
+    }
+    return status;
+}
+
 /* All of a draw, for a message. */
 static void describe(const table *t, char *out, size_t size)
 {
@@ -664,7 +708,7 @@ static vkd_status run(const table_device *on, table *t, table_outcome *out)
     vkd_graph_init(&graph, &arena);
     vkd_status status = lower(on->context, on->caps, t, hand_finish(&t->model), &graph, out);
     if (status == VKD_OK && out->right && graph.output_count)
-        status = execute(on, t, &graph, out);
+        status = on->watch ? execute_watched(on, t, &graph, out) : execute(on, t, &graph, out);
     vkd_arena_release(&arena);
     return status;
 }
