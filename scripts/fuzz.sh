@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes: fuzz.sh [SECONDS [TARGET...]]. Builds test/fuzz with clang, libFuzzer and sanitizers, and runs each target (container,
-# data_file, plan, execute, cache; all by default) for so long, 60 s by default. The corpus grows in build-fuzz/corpus, from the
+# data_file, plan, execute, cache, plugin; all by default) for so long, 60 s by default. The corpus grows in build-fuzz/corpus, from the
 # sample models, what test/fuzz/seeds.c makes and test/fuzz/corpus; what it finds lies in build-fuzz/found. When a finding has been
 # fixed, its file belongs into test/fuzz/corpus/TARGET, where the suite runs it.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -8,7 +8,7 @@ need_packages "${build_packages[@]}" clang
 seconds=${1:-60}
 shift || true
 targets=("$@")
-((${#targets[@]})) || targets=(container data_file plan execute cache)
+((${#targets[@]})) || targets=(container data_file plan execute cache plugin)
 folder=$root/build-fuzz
 for target in "${targets[@]}" seeds; do
     build build-fuzz "fuzz-$target" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DVKD_FUZZ=ON -DVKD_BUILD_RUNNER=OFF \

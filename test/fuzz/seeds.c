@@ -1,5 +1,6 @@
-/* Writes seeds that are no sample models to folders: FOLDER/data_file, FOLDER/cache, and a small
- * blob that is right and some with a flaw to FOLDER/container. */
+/* Writes seeds that are no sample models to folders: FOLDER/data_file, FOLDER/cache, a small blob
+ * that is right and some with a flaw to FOLDER/container, and the right one with calls behind it to
+ * FOLDER/plugin. */
 #include "support/pte_builder.h"
 #include "support/small_model.h"
 
@@ -50,6 +51,28 @@ static void put_blobs(const char *folder)
     }
 }
 
+/* fuzz_plugin.c: open_blob with no option set and no spec, two executions, a submit that is waited
+ * for, all questions, an import; the same with a spoilt argument. */
+static void put_calls(const char *folder)
+{
+    static const uint8_t scripts[][64] = {
+        {0, 0, 0, 2, 0, 4, 0, 5, 1, 6, 7, 8, 9, 0, 0, 10, 1, 255, 11, 1, 0, 1, 0, 12},
+        {0, 1, 0, 2, 1, 1, 2, 4, 3, 1, 0, 9, 2, 0, 2, 2, 5, 0, 10, 2, 64, 3, 0},
+    };
+    small_model m;
+    small_begin(&m, false, NULL);
+    uint8_t *bytes = malloc(m.size + sizeof scripts[0]);
+    for (size_t i = 0; bytes && i < sizeof scripts / sizeof *scripts; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "calls%zu", i);
+        memcpy(bytes, m.blob, m.size);
+        memcpy(bytes + m.size, scripts[i], sizeof scripts[i]);
+        put(folder, "plugin", name, bytes, m.size + sizeof scripts[i]);
+    }
+    free(bytes);
+    small_end(&m);
+}
+
 static void put_facts(const char *folder)
 {
     static const char facts[] = "\0subject\tvariant\t17\n1x8x5x5 -> 1x8x5x5\tim2col 4x4\t0\n",
@@ -65,5 +88,6 @@ int main(int argc, char **argv)
     put_data_file(argv[1]);
     put_blobs(argv[1]);
     put_facts(argv[1]);
+    put_calls(argv[1]);
     return EXIT_SUCCESS;
 }
