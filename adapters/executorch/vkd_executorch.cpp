@@ -96,13 +96,14 @@ enum option {
     MEASURE_BUDGET_MS,
     NO_SELF_CHECK,
     MAX_SUBMIT_MS,
+    SELF_CHECK,
     OPTION_COUNT
 };
 
 const char *const option_names[OPTION_COUNT] = {
-    "device",       "cache_dir", "no_cache", "validate",  "priority",          "timeout_ms",
-    "select",       "variant",   "profile",  "log_level", "measure_budget_ms", "no_self_check",
-    "max_submit_ms"};
+    "device",        "cache_dir", "no_cache", "validate",  "priority",          "timeout_ms",
+    "select",        "variant",   "profile",  "log_level", "measure_budget_ms", "no_self_check",
+    "max_submit_ms", "self_check"};
 
 using text = std::array<char, kMaxOptionValueLength>;
 using settings = std::array<OptionValue, OPTION_COUNT>; /* a value's type is the option's */
@@ -111,13 +112,24 @@ const char *const select_names[] = {"auto", "measure", nullptr}; /* vkd_select *
 const char *const priority_names[] = {"default", "low", "high", "realtime",
                                       nullptr}; /* vkd_priority */
 const char *const level_names[] = {"error", "warning", "info", "debug",
-                                   nullptr}; /* vkd_log_level */
+                                   nullptr};                        /* vkd_log_level */
+const char *const check_names[] = {"auto", "none", "all", nullptr}; /* vkd_self_check */
+
+/* What a text may be; null: any. */
+const char *const *names_of(size_t which)
+{
+    return which == SELECT       ? select_names
+           : which == PRIORITY   ? priority_names
+           : which == LOG_LEVEL  ? level_names
+           : which == SELF_CHECK ? check_names
+                                 : nullptr;
+}
 
 settings initial_settings()
 {
-    return {text{}, text{},         false,  false, text{{"default"}},
-            0,      text{{"auto"}}, text{}, false, text{{"warning"}},
-            0,      false,          0};
+    return {text{}, text{},         false,  false,         text{{"default"}},
+            0,      text{{"auto"}}, text{}, false,         text{{"warning"}},
+            0,      false,          0,      text{{"auto"}}};
 }
 
 const char *text_of(const settings &all, option which)
@@ -165,9 +177,7 @@ Error take_option(const BackendOption &given, settings *all)
     const int *number = std::get_if<int>(&given.value);
     if (given.value.index() != (*all)[which].index() ||
         (value && !memchr(value->data(), 0, value->size())) || (number && *number < 0) ||
-        (value && which == SELECT && index_of(select_names, value->data()) < 0) ||
-        (value && which == PRIORITY && index_of(priority_names, value->data()) < 0) ||
-        (value && which == LOG_LEVEL && index_of(level_names, value->data()) < 0)) {
+        (value && names_of(which) && index_of(names_of(which), value->data()) < 0)) {
         ET_LOG(Error, "vkdelegate: option %s: a value that it does not take", option_names[which]);
         return Error::InvalidArgument;
     }
@@ -201,6 +211,8 @@ vkd_options options_of(const settings &all)
     options.validate = flag_of(all, VALIDATE);
     options.profile = flag_of(all, PROFILE);
     options.no_self_check = flag_of(all, NO_SELF_CHECK);
+    options.self_check =
+        static_cast<vkd_self_check>(index_of(check_names, text_of(all, SELF_CHECK)));
     options.timeout_ms = number_of(all, TIMEOUT_MS);
     options.measure_budget_ms = number_of(all, MEASURE_BUDGET_MS);
     options.max_submit_ms = number_of(all, MAX_SUBMIT_MS);

@@ -8,6 +8,7 @@
  *
  *   device, cache_dir, variant    text
  *   select                        text: "auto" or "measure"
+ *   self_check                    text: "auto", "none" or "all"
  *   priority                      text: "default", "low", "high" or "realtime"
  *   log_level                     text: "error", "warning", "info" or "debug"; default "warning"
  *   no_cache, validate, profile, no_self_check              bool

@@ -203,6 +203,7 @@ static void options_by_name(void **)
         option_of("no_such_option", true), option_of("no_cache", 1), option_of("timeout_ms", "1"),
         option_of("timeout_ms", -1),       option_of("select", "x"), option_of("log_level", "loud"),
         option_of("priority", "highest"),  option_of("priority", 1), option_of("max_submit_ms", -1),
+        option_of("self_check", "some"),
     };
     for (const BackendOption &option : wrong) {
         standin_messages.clear();
@@ -247,6 +248,21 @@ static void runtime_specs_override(void **)
     d.init.specs = {};
     assert_int_equal(d.load(), Error::Ok);
     d.check();
+}
+
+static void self_check_by_name(void **)
+{
+    gpu_needed();
+    for (const char *value : {"all", "none"}) {
+        loaded d(false);
+        const BackendOption specs[] = {option_of("self_check", value), option_of("no_cache", true),
+                                       option_of("log_level", "debug")};
+        d.init.specs = Span<const BackendOption>(specs, 3);
+        standin_messages.clear();
+        assert_int_equal(d.load(), Error::Ok);
+        assert_int_equal(said("checked in"), !strcmp(value, "all"));
+        d.check();
+    }
 }
 
 static void wrong_arguments(void **)
@@ -465,6 +481,7 @@ int main()
         cmocka_unit_test(options_by_name),
         cmocka_unit_test(runs_and_gives_memory_back),
         cmocka_unit_test(runtime_specs_override),
+        cmocka_unit_test(self_check_by_name),
         cmocka_unit_test(wrong_arguments),
         cmocka_unit_test(wider_types),
         cmocka_unit_test(outputs_are_resized),

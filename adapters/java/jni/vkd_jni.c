@@ -72,6 +72,7 @@ enum {
     MEASURE,
     MAX_SUBMIT_MS,
     PRIORITY,
+    SELF_CHECK,
     NUMBER_COUNT
 };
 
@@ -108,6 +109,7 @@ static bool options_begin(JNIEnv *env, jobjectArray texts, jintArray numbers, gi
         .no_self_check = values[NO_SELF_CHECK],
         .max_submit_ms = (uint32_t)values[MAX_SUBMIT_MS],
         .priority = (vkd_priority)values[PRIORITY],
+        .self_check = (vkd_self_check)values[SELF_CHECK],
         .select = values[MEASURE] ? VKD_SELECT_MEASURE : VKD_SELECT_AUTO,
     };
     return true;

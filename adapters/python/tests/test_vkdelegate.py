@@ -182,6 +182,15 @@ def test_objects_that_nobody_closes_do_not_grow():
     assert len(os.listdir("/proc/self/fd")) == files
 
 
+@needs_device
+@pytest.mark.parametrize("value", ["all", "none"])
+def test_self_check_by_name(value, caplog):
+    with caplog.at_level("DEBUG", logger="vkdelegate"):
+        vkdelegate.load(TINY / "model.pte", no_cache=True, self_check=value).close()
+    checked = [record for record in caplog.messages if "checked in" in record]
+    assert bool(checked) == (value == "all"), caplog.messages
+
+
 # ------------------------------------------------------------------------------------------ misuse
 
 
@@ -216,6 +225,7 @@ def test_wrong_options():
     raises(vkdelegate.InvalidArgument, "timeout_ms", vkdelegate.load, TINY / "model.pte",
            timeout_ms=-1)
     raises(vkdelegate.InvalidArgument, "priority", vkdelegate.Engine, priority="highest")
+    raises(vkdelegate.InvalidArgument, "self_check", vkdelegate.load, TINY / "model.pte", self_check="some")
     raises(vkdelegate.NoDevice, "no such device|no driver|no Vulkan", vkdelegate.Engine, device="no such device")
 
 

@@ -11,7 +11,8 @@ follow each other, those of different objects run side by side.
 
 Options, of load(), Program.load() and Engine(), are those of vkd_options in vkdelegate.h: device,
 validate, timeout_ms, cache_dir, no_cache, variant, profile, select ("auto" or "measure"),
-measure_budget_ms, no_self_check, no_rewrites, in_flight, max_plans, memory_on_demand, max_submit_ms,
+measure_budget_ms, no_self_check, self_check ("auto", "none" or "all"), no_rewrites, in_flight, max_plans,
+memory_on_demand, max_submit_ms,
 priority ("default", "low", "high" or "realtime"), pixels (images that come as bytes: a list with a dict of
 mean, std, channels_last and input for each).
 """
@@ -122,10 +123,11 @@ def _log(_user: Any, level: int, message: bytes) -> None:
 _NAMED = {
     "select": ["auto", "measure"],
     "priority": ["default", "low", "high", "realtime"],
+    "self_check": ["auto", "none", "all"],
 }
 _SETTABLE = {
     "device", "validate", "timeout_ms", "cache_dir", "no_cache", "variant", "profile", "select",
-    "measure_budget_ms", "no_self_check", "no_rewrites", "in_flight", "max_plans",
+    "measure_budget_ms", "no_self_check", "self_check", "no_rewrites", "in_flight", "max_plans",
     "memory_on_demand", "max_submit_ms", "priority", "pixels",
 }
 

@@ -11,6 +11,7 @@ public final class Options {
     public boolean validate;
     public boolean profile;
     public boolean noSelfCheck;
+    public SelfCheck selfCheck = SelfCheck.AUTO;
     /** Choose kernels by measurement. */
     public boolean measure;
     /** Milliseconds that a submission may last, so that others who use the device can have it in between. */
@@ -25,19 +26,29 @@ public final class Options {
         REALTIME
     }
 
+    /** As vkd_self_check: which kernels are held against plain C before their first use. */
+    public enum SelfCheck {
+        AUTO,
+        NONE,
+        /** Every one; a model that needs a wrong one is refused. */
+        ALL
+    }
+
     byte[][] texts() {
         return new byte[][] {Native.text(device), Native.text(cacheDir), Native.text(variant)};
     }
 
     int[] numbers() {
-        if (timeoutMs < 0 || maxSubmitMs < 0 || priority == null) {
+        if (timeoutMs < 0 || maxSubmitMs < 0 || priority == null || selfCheck == null) {
             throw new VkdException(
                     VkdException.Status.INVALID_ARGUMENT,
-                    "timeoutMs: " + timeoutMs + ", maxSubmitMs: " + maxSubmitMs + ", priority: " + priority);
+                    "timeoutMs: " + timeoutMs + ", maxSubmitMs: " + maxSubmitMs + ", priority: " + priority
+                            + ", selfCheck: " + selfCheck);
         }
         return new int[] {
             timeoutMs, noCache ? 1 : 0, validate ? 1 : 0, profile ? 1 : 0, noSelfCheck ? 1 : 0,
-            measure ? 1 : 0, maxSubmitMs, priority.ordinal()
+            measure ? 1 : 0, maxSubmitMs, priority.ordinal(),
+            selfCheck.ordinal()
         };
     }
 }

@@ -2,12 +2,14 @@ package io.vkdelegate;
 
 import static org.junit.Assert.assertArrayEquals;
 import static org.junit.Assert.assertEquals;
+import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertTrue;
 import static org.junit.Assert.fail;
 import static org.junit.Assume.assumeTrue;
 
 import io.vkdelegate.Tensor.DType;
 import io.vkdelegate.VkdException.Status;
+import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -204,6 +206,10 @@ public class VkdelegateTest {
         options.maxSubmitMs = 0;
         options.priority = null;
         assertFails(Status.INVALID_ARGUMENT, "priority", () -> new Engine(options));
+        options.priority = Options.Priority.DEFAULT;
+        options.selfCheck = null;
+        assertFails(Status.INVALID_ARGUMENT, "selfCheck", () -> new Engine(options));
+        options.selfCheck = Options.SelfCheck.AUTO;
         options.priority = Options.Priority.LOW; /* a wish */
         new Engine(options).close();
         options.variant = "no such variant";
@@ -285,6 +291,32 @@ public class VkdelegateTest {
             long grown = residentKilobytes() - before;
             assertTrue(grown + " KiB", grown < 8192);
         }
+    }
+
+    /** Whether the cache folder holds verdicts about kernels behind a load. */
+    private static boolean leavesVerdicts(Options.SelfCheck selfCheck) throws IOException {
+        Path folder = Files.createTempDirectory("vkd-self-check");
+        Options options = new Options();
+        options.cacheDir = folder.toString();
+        options.selfCheck = selfCheck;
+        try (Program program = Program.open(TINY.resolve("model.pte").toString())) {
+            program.load("forward", options, null).close();
+        }
+        boolean found = false;
+        for (File file : folder.toFile().listFiles()) {
+            String text = new String(Files.readAllBytes(file.toPath()), StandardCharsets.ISO_8859_1);
+            found |= text.contains("kernel ");
+            Files.delete(file.toPath());
+        }
+        Files.delete(folder);
+        return found;
+    }
+
+    @Test
+    public void selfCheckIsTheLibrarys() throws IOException {
+        deviceNeeded();
+        assertTrue(leavesVerdicts(Options.SelfCheck.ALL));
+        assertFalse(leavesVerdicts(Options.SelfCheck.NONE));
     }
 
     private static long residentKilobytes() throws IOException {
