@@ -27,11 +27,14 @@ typedef struct attention {
     rows y;        /* one behind the other, by position and head or by head and position */
 } attention;
 
-/* Whether rows are whole groups of four elements. */
-static bool are_fours(const attention *a, const rows *r)
+/* Whether rows are whole groups of so many elements. */
+static bool are_whole(const attention *a, const rows *r, uint32_t group)
 {
-    return a->width % 4 == 0 && r->offset % 4 == 0 && r->position % 4 == 0 && r->head % 4 == 0;
+    return a->width % group == 0 && r->offset % group == 0 && r->position % group == 0 &&
+           r->head % group == 0;
 }
+
+static bool are_fours(const attention *a, const rows *r) { return are_whole(a, r, 4); }
 
 /* What the loops of attention_weights.comp take where so many invocations share the keys. */
 static uint64_t weight_loops(const attention *a, uint32_t lanes)
@@ -74,8 +77,7 @@ typedef struct portion {
     vkd_tensor_id weights;
 } portion;
 
-static attention_params params_of(const attention *a, const portion *part, const rows *keys,
-                                  uint32_t word)
+static attention_params params_of(const attention *a, const portion *part, uint32_t word)
 {
     attention_params params = {
         .heads = a->heads,
@@ -94,9 +96,12 @@ static attention_params params_of(const attention *a, const portion *part, const
         .q_h = a->q.head,
         .y_s = a->y.position,
         .y_h = a->y.head,
-        .k_offset = keys->offset,
-        .k_l = keys->position,
-        .k_h = keys->head,
+        .k_offset = a->k.offset,
+        .k_l = a->k.position,
+        .k_h = a->k.head,
+        .v_offset = a->v.offset,
+        .v_l = a->v.position,
+        .v_h = a->v.head,
         .row = (uint32_t)vkd_align_up(a->keys, 4),
     };
     if (a->mask.tensor != VKD_NO_TENSOR) {
@@ -108,13 +113,25 @@ static attention_params params_of(const attention *a, const portion *part, const
     return params;
 }
 
+/* Where there is none the queries are bound in its place. */
+static vkd_tensor_id mask_of(const attention *a)
+{
+    return a->mask.tensor == VKD_NO_TENSOR ? a->q.tensor : a->mask.tensor;
+}
+
+static void spec_mask(vkd_node *node, const vkd_tensor *tensors, const attention *a)
+{
+    const vkd_dtype type = tensors[mask_of(a)].dtype;
+    vkd_node_spec(node, type);
+    vkd_node_spec(node, a->mask.tensor == VKD_NO_TENSOR ? 0 : type == VKD_DTYPE_BOOL ? 2 : 1);
+    vkd_node_spec(node, a->safe);
+}
+
 static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const portion *part,
                               vkd_tensor_id symbols, uint32_t word)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
-    const vkd_tensor_id mask = a->mask.tensor == VKD_NO_TENSOR ? a->q.tensor : a->mask.tensor;
-    const vkd_dtype mask_type = tensors[mask].dtype;
-    const attention_params params = params_of(a, part, &a->k, word);
+    const attention_params params = params_of(a, part, word);
     const uint32_t lanes = lanes_of(lowering->caps, a);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_WEIGHTS, weight_loops(a, lanes),
                                 &params, sizeof params);
@@ -122,15 +139,13 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const 
     vkd_node_groups(&node, lowering->caps, (uint64_t)a->heads * part->count);
     vkd_node_read(&node, a->q.tensor);
     vkd_node_read(&node, a->k.tensor);
-    vkd_node_read(&node, mask);
+    vkd_node_read(&node, mask_of(a));
     vkd_node_read(&node, symbols);
     vkd_node_write(&node, part->weights);
     vkd_node_spec(&node, tensors[a->q.tensor].dtype);
     vkd_node_spec(&node, tensors[a->k.tensor].dtype);
-    vkd_node_spec(&node, mask_type);
-    vkd_node_spec(&node, a->mask.tensor == VKD_NO_TENSOR ? 0 : mask_type == VKD_DTYPE_BOOL ? 2 : 1);
+    spec_mask(&node, tensors, a);
     vkd_node_spec(&node, are_fours(a, &a->q) && are_fours(a, &a->k));
-    vkd_node_spec(&node, a->safe);
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, part->weights);
 }
@@ -139,7 +154,7 @@ static vkd_status add_values(vkd_lowering *lowering, const attention *a, const p
                              vkd_tensor_id symbols, uint32_t word)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
-    const attention_params params = params_of(a, part, &a->v, word);
+    const attention_params params = params_of(a, part, word);
     const uint64_t groups = vkd_divide_up((uint64_t)a->heads * part->count * a->width, 4);
     uint32_t local[2];
     values_workgroup(lowering->caps, a, groups, local);
@@ -169,12 +184,62 @@ static uint32_t part_of(const attention *a)
     return a->width % 4 || fit >= a->queries ? a->queries : fit ? (uint32_t)fit : 1;
 }
 
+/* What attention_coop.comp shares: rows of queries and of keys, scores, weights and sums. */
+static uint32_t coop_bytes(const attention *a)
+{
+    enum { KEYS = 16 * VKD_ATTENTION_SUBGROUPS, QUERIES = VKD_ATTENTION_QUERIES };
+    const uint32_t units = (uint32_t)vkd_divide_up(a->width, 16), row = 2 * units + 1;
+    return 16 * ((QUERIES + KEYS) * row + QUERIES * (KEYS / 4 + 1) + 2 * QUERIES * (KEYS / 8 + 1) +
+                 QUERIES * (4 * units + 1)) +
+           4 * 32 * VKD_ATTENTION_SUBGROUPS;
+}
+
+/* A single query would leave most of a matrix empty. */
+static bool has_units(const vkd_caps *caps, const vkd_tensor *tensors, const attention *a)
+{
+    const rows *all[] = {&a->q, &a->k, &a->v, &a->y};
+    bool fits = caps->matrix_f16 && caps->subgroup_size == 32 && a->queries > 1 &&
+                coop_bytes(a) <= caps->shared_memory &&
+                !vkd_kernel_refuses(caps, VKD_SHADER_ATTENTION_COOP);
+    for (int i = 0; fits && i < 4; i++)
+        fits = tensors[all[i]->tensor].dtype == VKD_DTYPE_FLOAT16 && are_whole(a, all[i], 8);
+    return fits;
+}
+
+static vkd_status add_coop(vkd_lowering *lowering, const attention *a, vkd_tensor_id symbols,
+                           uint32_t word)
+{
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    const portion all = {0, a->queries, VKD_NO_TENSOR};
+    const attention_params params = params_of(a, &all, word);
+    vkd_node node = vkd_op_node(
+        lowering, VKD_SHADER_ATTENTION_COOP,
+        vkd_loop(vkd_divide_up(a->keys, 16 * VKD_ATTENTION_SUBGROUPS), a->width / 8 + 8), &params,
+        sizeof params);
+    node.specs[0] = 32;
+    node.specs[1] = VKD_ATTENTION_SUBGROUPS;
+    vkd_node_groups(&node, lowering->caps,
+                    a->heads * vkd_divide_up(a->queries, VKD_ATTENTION_QUERIES));
+    vkd_node_read(&node, a->q.tensor);
+    vkd_node_read(&node, a->k.tensor);
+    vkd_node_read(&node, a->v.tensor);
+    vkd_node_read(&node, mask_of(a));
+    vkd_node_read(&node, symbols);
+    vkd_node_write(&node, a->y.tensor);
+    spec_mask(&node, tensors, a);
+    vkd_node_spec(&node, a->width / 8);
+    node.macs = 2 * (uint64_t)a->heads * a->queries * a->keys * a->width;
+    return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
+}
+
 static vkd_status emit(vkd_lowering *lowering, const attention *a)
 {
     const uint32_t most = part_of(a);
     vkd_tensor_id symbols;
     uint32_t word;
     VKD_TRY(vkd_op_symbol(lowering, a->start, a->q.tensor, &symbols, &word));
+    if (has_units(lowering->caps, lowering->graph->tensors, a))
+        return add_coop(lowering, a, symbols, word);
     for (uint32_t first = 0; first < a->queries; first += most) {
         portion part = {first, a->queries - first < most ? a->queries - first : most,
                         VKD_NO_TENSOR};

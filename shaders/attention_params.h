@@ -1,6 +1,6 @@
 /* shaders/attention_weights.comp: p[h, s, l] = softmax over l of (scale * q[s, h] . k[l, h / group]
  * + mask), and attention_values.comp: y[s, h] = sum over l of p[h, s, l] * v[l, h / group], for one
- * batch. What is beyond a query's keys is never read. */
+ * batch; or both in attention_coop.comp. What is beyond a query's keys is never read. */
 #ifndef VKD_SHADERS_ATTENTION_PARAMS_H
 #define VKD_SHADERS_ATTENTION_PARAMS_H
 
@@ -10,6 +10,10 @@
 #define VKD_SEES_ALL 0
 #define VKD_SEES_BEFORE 1
 #define VKD_SEES_CONTEXT 2
+
+/* Of a workgroup of attention_coop.comp. */
+#define VKD_ATTENTION_SUBGROUPS 4u
+#define VKD_ATTENTION_QUERIES 16u
 
 VKD_PARAMS_STRUCT(attention_params)
 {
@@ -22,7 +26,8 @@ VKD_PARAMS_STRUCT(attention_params)
     f32 scale;
     u32 q_offset, q_s, q_h;
     u32 y_s, y_h;
-    u32 k_offset, k_l, k_h; /* or of v */
+    u32 k_offset, k_l, k_h;
+    u32 v_offset, v_l, v_h;
     u32 mask_offset, mask_h, mask_s, mask_l;
     u32 row; /* of p: keys rounded up */
 };

@@ -31,17 +31,17 @@ void main()
     uvec4 h = params.y_h < params.y_s ? unit % params.heads : unit / params.queries;
     uvec4 s = params.y_h < params.y_s ? unit / params.heads : unit % params.queries;
     uvec4 row = (h * params.queries + s) * params.row,
-          at = params.k_offset + h / params.group * params.k_h + d;
+          at = params.v_offset + h / params.group * params.v_h + d;
     uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position),
                         keys_of(s.w, position));
     uint most = max(max(count.x, count.y), max(count.z, count.w));
     if (FOURS)
         for (uint l = share; l < most; l += shares)
-            result += p[row.x + l] * v_load4((at.x + l * params.k_l) / 4);
+            result += p[row.x + l] * v_load4((at.x + l * params.v_l) / 4);
     else
         for (uint l = share; l < most; l += shares)
             [[unroll]] for (uint i = 0; i < 4; i++) if (l < count[i]) result[i] +=
-                p[row[i] + l] * v_load(at[i] + l * params.k_l);
+                p[row[i] + l] * v_load(at[i] + l * params.v_l);
     if (shares > 1) {
         partial[share * gl_WorkGroupSize.x + gl_LocalInvocationID.x] = result;
         barrier();

@@ -8,8 +8,8 @@ layout(constant_id = 3) const uint Q_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint K_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint MASK_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 6) const uint HAS_MASK = 0;  // 1: added; 2: false hides a key
-layout(constant_id = 7) const bool FOURS = false; // rows of q and k are whole groups of four
-layout(constant_id = 8) const bool SAFE = false;  // a query that sees no key gets zeros
+layout(constant_id = 7) const bool SAFE = false;  // a query that sees no key gets zeros
+layout(constant_id = 8) const bool FOURS = false; // rows of q and k are whole groups of four
 
 ELEMENTS_IN(0, q, Q_TYPE)
 ELEMENTS_IN(1, k, K_TYPE)

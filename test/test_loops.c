@@ -554,6 +554,7 @@ static bool has_constant_loops(vkd_shader shader)
                                            "places",
                                            "resample",
                                            "im2col",
+                                           "attention_coop",
                                            "conv_dw_",
                                            "gemm_coop_",
                                            "conv_float_coop_",
