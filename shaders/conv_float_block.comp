@@ -10,6 +10,7 @@
 #define ACROSS (CHANNELS / TILE_N) // invocations
 #define DOWN (ROWS / TILE_M)
 #define THREADS (ACROSS * DOWN)
+#define STEPS 4u
 #include "conv_float_block.glsl"
 
 float sums[TILE_M][TILE_N];

@@ -17,8 +17,8 @@ layout(constant_id = 9) const uint TAP_STEPS = 1; // loads for a tap's channels
 layout(constant_id = 10) const uint KERNEL_H = 1;
 layout(constant_id = 11) const uint KERNEL_W = 1;
 
-#define STEPS 4u  // of 16 bytes: a row in a chunk of k
-#define STRIDE 5u // and in shared memory, where a fifth one keeps rows out of each other's banks
+// STEPS: of 16 bytes, a row in a chunk of k.
+#define STRIDE (STEPS + 1) // and in shared memory, where one more keeps rows out of others' banks
 #define PASS_ROWS (ROWS / PASSES)
 #define A_PASSES                                                                                   \
     (ROWS * STEPS / THREADS) // of a slice's invocations over a chunk of A, four of them a row
@@ -154,7 +154,8 @@ void stage_chunk(uint part, uint thread, chunk from)
     [[unroll]] for (uint i = 0; i < B_PASSES; i++)
     {
         uint item = thread + i * THREADS;
-        parts[part + (ROWS + item / 64 * 16 + item % 16) * STRIDE + item / 16 % STEPS] = from.b[i];
+        parts[part + (ROWS + item / (16 * STEPS) * 16 + item % 16) * STRIDE + item / 16 % STEPS] =
+            from.b[i];
     }
 }
 
@@ -192,7 +193,7 @@ void find_operands(block of, uint thread)
     [[unroll]] for (uint i = 0; i < B_PASSES; i++)
     {
         uint item = thread + i * THREADS,
-             unit = of.group * units + min(of.n_first / 16 + item / 64, units - 1);
+             unit = of.group * units + min(of.n_first / 16 + item / (16 * STEPS), units - 1);
         b_at[i] = unit * LOADS * 16 + item % 16;
     }
 }

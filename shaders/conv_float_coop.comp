@@ -1,9 +1,9 @@
 #version 450
-// build: TILE = 16x16(ROWS=16 CHANNELS=16 SUBGROUPS_M=1 SUBGROUPS_N=1)
-// build: TILE = 16x32(ROWS=16 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1)
-// build: TILE = 32x32(ROWS=32 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1)
-// build: TILE = 64x64(ROWS=64 CHANNELS=64 SUBGROUPS_M=2 SUBGROUPS_N=2)
-// build: TILE = 128x128(ROWS=128 CHANNELS=128 SUBGROUPS_M=2 SUBGROUPS_N=4)
+// build: TILE = 16x16(ROWS=16 CHANNELS=16 SUBGROUPS_M=1 SUBGROUPS_N=1 STEPS=4u)
+// build: TILE = 16x32(ROWS=16 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1 STEPS=4u)
+// build: TILE = 32x32(ROWS=32 CHANNELS=32 SUBGROUPS_M=1 SUBGROUPS_N=1 STEPS=8u)
+// build: TILE = 64x64(ROWS=64 CHANNELS=64 SUBGROUPS_M=2 SUBGROUPS_N=2 STEPS=8u)
+// build: TILE = 128x128(ROWS=128 CHANNELS=128 SUBGROUPS_M=2 SUBGROUPS_N=4 STEPS=4u)
 // family: matrix
 // Convolution of halves as a matrix product over the window's taps on matrix units: 16x16x16
 // cooperative matrices, whose sums are 32 bits wide, by SUBGROUPS_M x SUBGROUPS_N subgroups of 32
@@ -28,7 +28,7 @@ void multiply_chunk(uint part, uint sub_m, uint sub_n)
 {
     uint rows = part + sub_m * SUB_ROWS * STRIDE,
          columns = part + (ROWS + sub_n * SUB_CHANNELS) * STRIDE;
-    [[unroll]] for (uint k = 0; k < 2; k++)
+    [[unroll]] for (uint k = 0; k < STEPS / 2; k++)
     { // 16 each
         factor_t left[SUB_ROWS / 16];
         [[unroll]] for (uint i = 0; i < SUB_ROWS / 16; i++)

@@ -64,17 +64,17 @@ vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv
                                       const gemm_tile *tile);
 
 /* Blocks that go through shared memory; matrix units multiply halves. TILE(kernel, name, pixels,
- * channels, threads / 32, kind). */
+ * channels, bytes of k in a chunk, threads / 32, kind). */
 /* clang-format off */
 #define CONV2D_FLOAT_BLOCK_TILES(TILE)  \
-    TILE(COOP_16X16, "matrix 16x16", 16, 16, 1, GEMM_MATRIX) \
-    TILE(COOP_16X32, "matrix 16x32", 16, 32, 1, GEMM_MATRIX) \
-    TILE(COOP_32X32, "matrix 32x32", 32, 32, 1, GEMM_MATRIX) \
-    TILE(COOP_64X64, "matrix 64x64", 64, 64, 4, GEMM_MATRIX) \
-    TILE(COOP_128X128, "matrix 128x128", 128, 128, 8, GEMM_MATRIX) \
-    TILE(BLOCK_32X32, "block 32x32", 32, 32, 2, GEMM_INVOCATIONS) \
-    TILE(BLOCK_64X64, "block 64x64", 64, 64, 2, GEMM_INVOCATIONS) \
-    TILE(BLOCK_128X128, "block 128x128", 128, 128, 8, GEMM_INVOCATIONS)
+    TILE(COOP_16X16, "matrix 16x16", 16, 16, 64, 1, GEMM_MATRIX) \
+    TILE(COOP_16X32, "matrix 16x32", 16, 32, 64, 1, GEMM_MATRIX) \
+    TILE(COOP_32X32, "matrix 32x32", 32, 32, 128, 1, GEMM_MATRIX) \
+    TILE(COOP_64X64, "matrix 64x64", 64, 64, 128, 4, GEMM_MATRIX) \
+    TILE(COOP_128X128, "matrix 128x128", 128, 128, 64, 8, GEMM_MATRIX) \
+    TILE(BLOCK_32X32, "block 32x32", 32, 32, 64, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_64X64, "block 64x64", 64, 64, 64, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_128X128, "block 128x128", 128, 128, 64, 8, GEMM_INVOCATIONS)
 /* clang-format on */
 
 #define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-#define TILE(id, tile_name, pixels, channels, subgroups_, kind_)                                   \
+#define TILE(id, tile_name, pixels, channels, chunk, subgroups_, kind_)                            \
     [CONV2D_FLOAT_##id] = {.name = tile_name,                                                      \
                            .shader = VKD_SHADER_CONV_FLOAT_##id,                                   \
                            .m = pixels,                                                            \
                            .n = channels,                                                          \
+                           .step = chunk,                                                          \
                            .kind = kind_,                                                          \
                            .subgroups = subgroups_},
 const gemm_tile vkd_conv2d_float_block_tiles[CONV2D_FLOAT_BLOCK_COUNT] = {
@@ -32,10 +33,10 @@ static uint32_t tap_k(const conv2d_problem *p)
     return (uint32_t)vkd_align_up(conv2d_ic_group(p), grain_of(p));
 }
 
-/* Of 64 bytes of k each. */
-static uint64_t chunks_of(const conv2d_problem *p)
+static uint64_t chunks_of(const conv2d_problem *p, const gemm_tile *tile)
 {
-    return vkd_divide_up((uint64_t)conv2d_taps(p) * tap_k(p) * vkd_dtype_size(p->dtype), 64);
+    return vkd_divide_up((uint64_t)conv2d_taps(p) * tap_k(p) * vkd_dtype_size(p->dtype),
+                         tile->step);
 }
 
 static uint64_t columns_of(const conv2d_problem *p, const gemm_tile *tile)
@@ -54,7 +55,8 @@ static uint32_t threads_of(const gemm_tile *tile) { return 32 * tile->subgroups;
 static double simple_time(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
 {
     const double macs = (double)(rows_of(p, tile) * tile->m * columns_of(p, tile) * tile->n) *
-                        (double)chunks_of(p) * (64.0 / (double)vkd_dtype_size(p->dtype));
+                        (double)chunks_of(p, tile) *
+                        (tile->step / (double)vkd_dtype_size(p->dtype));
     return 6 + macs / (caps->type == VKD_TYPE_CPU ? 2e3 : 200e3);
 }
 
@@ -66,8 +68,8 @@ static double time_of(const conv2d_problem *p, const vkd_caps *caps, const gemm_
     static const gemm_rates rates[CONV2D_FLOAT_BLOCK_COUNT] = {
         [CONV2D_FLOAT_COOP_16X16] = {2.6, 0.21, 0.1, 0.08, 0.034, 0.05},
         [CONV2D_FLOAT_COOP_16X32] = {2.6, 0.214, 0.15, 0.085, 0.045, 0.062},
-        [CONV2D_FLOAT_COOP_32X32] = {2.4, 0.216, 2.7, 0.12, 0.080, 0.095},
-        [CONV2D_FLOAT_COOP_64X64] = {2.0, 0.387, 2.7, 0.0, 0.217, 1.08},
+        [CONV2D_FLOAT_COOP_32X32] = {2.4, 0.28, 2.7, 0.12, 0.138, 0.095},
+        [CONV2D_FLOAT_COOP_64X64] = {2.0, 0.50, 2.7, 0.0, 0.35, 1.08},
         [CONV2D_FLOAT_COOP_128X128] = {2.0, 0.50, 5.8, 1.0, 0.537, 4.3},
         [CONV2D_FLOAT_BLOCK_32X32] = {2.6, 0.5, 0.8, 0.3, 0.35, 0.2},
         [CONV2D_FLOAT_BLOCK_64X64] = {2.6, 1.2, 0.8, 0.3, 1.1, 0.6},
@@ -76,14 +78,15 @@ static double time_of(const conv2d_problem *p, const vkd_caps *caps, const gemm_
     /* their chunks are of as many floats, halves or not */
     const uint64_t twice = tile->kind != GEMM_MATRIX && p->dtype == VKD_DTYPE_FLOAT16 ? 2 : 1;
     return vkd_gemm_time(&rates[tile - vkd_conv2d_float_block_tiles], caps,
-                         rows_of(p, tile) * columns_of(p, tile), chunks_of(p) * twice, slices);
+                         rows_of(p, tile) * columns_of(p, tile), chunks_of(p, tile) * twice,
+                         slices);
 }
 
 /* Bytes of shared memory of a slice: a chunk of both operands with the padding of its rows, or
  * sums of at most 64 of the tile's rows. */
 static uint32_t shared_bytes(const gemm_tile *tile)
 {
-    const uint32_t chunk = (tile->m + tile->n) * 5 * 16,
+    const uint32_t chunk = (tile->m + tile->n) * (tile->step + 16),
                    sums = tile->m / (tile->m > 32 ? 2 : 1) * tile->n * 4;
     return chunk > sums ? chunk : sums;
 }
@@ -93,7 +96,8 @@ static uint32_t slices_of(const conv2d_problem *p, const vkd_caps *caps, const g
     uint32_t best = 1, most = caps->max_workgroup_invocations / threads_of(tile);
     if (caps->type == VKD_TYPE_CPU)
         return 1;
-    for (uint32_t slices = 2; slices <= 16 && slices <= most && slices <= chunks_of(p); slices *= 2)
+    for (uint32_t slices = 2; slices <= 16 && slices <= most && slices <= chunks_of(p, tile);
+         slices *= 2)
         if (slices * shared_bytes(tile) <= caps->shared_memory &&
             slices <= caps->max_workgroup_size[2] &&
             time_of(p, caps, tile, slices) < time_of(p, caps, tile, best))
@@ -107,7 +111,7 @@ static uint64_t loops_of(const conv2d_problem *p, const gemm_tile *tile, uint32_
     enum { STEPS = 4 };
     const uint64_t words = vkd_divide_up(tile->m * tile->n / 4, threads_of(tile) * slices),
                    steps = tile->kind == GEMM_MATRIX ? 0 : vkd_loop(STEPS, 0);
-    return vkd_loop(vkd_divide_up(chunks_of(p), slices) - 1, steps) + steps +
+    return vkd_loop(vkd_divide_up(chunks_of(p, tile), slices) - 1, steps) + steps +
            2 * vkd_loop(words, vkd_loop(slices - 1, 0));
 }
 

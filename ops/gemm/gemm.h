@@ -53,7 +53,8 @@ typedef struct gemm_tile {
     uint32_t m, n;
     uint32_t grain;        /* bytes of a tap's channels loaded at once: a tap's k is padded to it */
     uint32_t row_taps;     /* taps of a window's row loaded at once: a row is padded to it */
-    uint32_t step;         /* bytes of k between two places in B: all of k is padded to it */
+    uint32_t step;         /* bytes of k between two places in B: all of k is padded to it, but of
+                            * blocks of floats */
     uint32_t channel_unit; /* channels side by side in B */
     gemm_kind kind;
     uint32_t subgroups; /* of a workgroup of matrix units, for each slice of k */
