@@ -72,16 +72,6 @@ static vkd_status add_mean(vkd_lowering *lowering, const mean_params *params, vk
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-/* What one invocation adds up. On a CPU that is all that its loops can; a GPU has nothing else to
- * be parallel in where outputs are few. */
-static uint32_t whole_mean(const vkd_caps *caps, uint32_t groups)
-{
-    enum { GPU_GROUPS = 1 << 16, GPU_ELEMENTS = 4096 };
-    if (caps->max_loops)
-        return caps->max_loops - 1;
-    return groups < GPU_GROUPS ? GPU_ELEMENTS : UINT32_MAX;
-}
-
 /* The sums of slices, then the mean as that over the rows of an image of such sums, a row a slice.
  */
 static vkd_status emit_sliced_mean(vkd_lowering *lowering, const mean_params *params,
@@ -123,18 +113,19 @@ static vkd_status emit_mean(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tens
         .count = (float)(vkd_dims_count(x->rank, x->dims) / vkd_dims_count(y->rank, y->dims)),
     };
     set_runs(&params);
-    uint32_t slices = slices_of(params.elements, whole_mean(lowering->caps, params.groups));
+    const uint32_t slices = slices_of(params.elements, lowering->caps->max_loops - 1);
     return slices == 1 ? add_mean(lowering, &params, x_id, y_id)
                        : emit_sliced_mean(lowering, &params, slices, x_id, y_id);
 }
 
-/* Images of f32 have a kernel of their own; all else is reduced where it lies. */
+/* Images of f32 have a kernel of their own on CPUs, whose invocations add up as much as their loops
+ * can; all else is reduced where it lies. */
 static vkd_status lower_mean(vkd_lowering *lowering, const void *arguments)
 {
     const reduce_args *args = arguments;
     const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
     vkd_tensor_id x, y;
-    if (from->rank > 4 || from->dtype != VKD_DTYPE_FLOAT32 ||
+    if (!lowering->caps->max_loops || from->rank > 4 || from->dtype != VKD_DTYPE_FLOAT32 ||
         vkd_value_tensor(lowering, args->y)->dtype != VKD_DTYPE_FLOAT32 ||
         !vkd_dims_count(from->rank, from->dims))
         return vkd_op_reduce(lowering, args, VKD_REDUCE_MEAN);
@@ -179,7 +170,6 @@ static vkd_status add_table(vkd_lowering *lowering, const chain_args *chain, vkd
 
 /* What a dispatch makes: the mean of pixels, sums of slices of them, or the mean of such sums. */
 typedef enum q8_mean_step { Q8_MEAN_WHOLE, Q8_MEAN_SLICES, Q8_MEAN_TOTAL } q8_mean_step;
-enum { Q8_MEAN_WORDS = 16 }; /* of a workgroup with lanes */
 
 static const vkd_param q8_mean_parameters[] = {
     VKD_TENSOR(q8_mean_args, x, self),
@@ -208,15 +198,23 @@ static float bound_steps(float bound, float x_scale, float unbounded)
     return isnan(bound) ? unbounded : (float)((double)bound / (double)x_scale);
 }
 
-/* GPUs share the pixels of a sum among 8 lanes; a CPU runs the lanes one after the other, and
- * barriers cost it more. */
-static uint32_t lanes_of(const vkd_caps *caps, uint32_t pixels)
+/* Invocations of a workgroup: words of y, and lanes that share the pixels of each. A GPU has
+ * nothing else to be parallel in; a CPU runs the lanes one after the other, and barriers cost it
+ * more. */
+static void q8_mean_workgroup(const vkd_caps *caps, uint32_t pixels, uint32_t out[2])
 {
-    enum { LANES = 8, ALONE = 60000 };
-    bool alone = caps->type == VKD_TYPE_CPU && pixels <= ALONE;
-    return alone || pixels < 2 * LANES || caps->max_workgroup_invocations < Q8_MEAN_WORDS * LANES
-               ? 1
-               : LANES;
+    enum { FEWEST_PIXELS = 4, ALONE = 60000, CPU_LANES = 8, MOST_WORDS = 16, GROUP = 256 };
+    const bool cpu = caps->type == VKD_TYPE_CPU;
+    const uint32_t group =
+        caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;
+    const uint32_t most = !cpu ? group : pixels > ALONE ? CPU_LANES : 1;
+    uint32_t words = 1, lanes = 1;
+    while (2 * lanes <= most && 2 * lanes <= group && (uint64_t)2 * lanes * FEWEST_PIXELS <= pixels)
+        lanes *= 2;
+    while (2 * words <= MOST_WORDS && 2 * words * lanes <= group)
+        words *= 2;
+    out[0] = words;
+    out[1] = lanes;
 }
 
 /* most: of its slices' pixels, in the largest shape. */
@@ -224,15 +222,17 @@ static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *para
                               q8_mean_step step, vkd_tensor_id table, vkd_tensor_id x,
                               vkd_tensor_id y)
 {
-    uint32_t lanes = lanes_of(lowering->caps, most);
+    uint32_t local[2];
+    q8_mean_workgroup(lowering->caps, most, local);
+    const uint32_t lanes = local[1];
     /* halvings are no more */
-    uint64_t loops = vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0);
+    const uint64_t loops =
+        vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, loops, params, sizeof *params);
     vkd_node_linear(&node, lowering->caps, params->groups);
     if (lanes > 1) {
-        node.specs[0] = Q8_MEAN_WORDS;
-        node.specs[1] = lanes;
-        vkd_node_groups(&node, lowering->caps, vkd_divide_up(params->groups, Q8_MEAN_WORDS));
+        memcpy(node.specs, local, sizeof local);
+        vkd_node_groups(&node, lowering->caps, vkd_divide_up(params->groups, local[0]));
     }
     vkd_node_spec(&node, step == Q8_MEAN_TOTAL);
     vkd_node_spec(&node, step == Q8_MEAN_SLICES);

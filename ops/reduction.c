@@ -74,7 +74,7 @@ static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint
                     vkd_loop(8, 0)) +
                PLACES;
     return vkd_loop(vkd_divide_up(reduction->count, lanes), place + vkd_loop(4, 0)) +
-           vkd_loop(lanes, vkd_loop(4, 0)) + PLACES;
+           vkd_loop(8, vkd_loop(4, 0)) + PLACES; /* 256 lanes halve 8 times */
 }
 
 /* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of

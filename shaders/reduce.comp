@@ -121,12 +121,18 @@ void main()
         shared_number[place] = s.number;
         if (ARG)
             shared_extreme[place] = s.extreme;
-        barrier();
-        if (lane == 0)
-            for (uint other = place + gl_WorkGroupSize.x; other < lanes * gl_WorkGroupSize.x;
-                 other += gl_WorkGroupSize.x)
+        for (uint half_lanes = lanes / 2; half_lanes > 0; half_lanes /= 2) {
+            barrier();
+            if (lane < half_lanes) {
+                uint other = place + half_lanes * gl_WorkGroupSize.x;
                 take(s, state(shared_value[other], vec4(0.0), shared_number[other],
                               ARG ? shared_extreme[other] : ivec4(0)));
+                shared_value[place] = s.value;
+                shared_number[place] = s.number;
+                if (ARG)
+                    shared_extreme[place] = s.extreme;
+            }
+        }
     }
     if (group >= params.groups || lane > 0)
         return;
