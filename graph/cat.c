@@ -73,14 +73,13 @@ vkd_status vkd_cat_grow(vkd_rewriter *r)
 
 /* --------------------------------------------------------------------------------------- tables */
 
-/* The function of one int8 tensor that makes a value, for calls before `index`. An exponential's
- * last bit is the device's own, which only an int8 result does not show. */
+/* The function of one int8 tensor that makes a value, for calls before `index`. The last bit of
+ * what is more than dequantized may be the device's own, which an int8 result does not show. */
 static bool table_of(vkd_rewriter *r, uint32_t id, size_t index, chain_args *out)
 {
     const vkd_call *call = vkd_rw_producer(r, id, index);
     return call && vkd_chain_of(r, call, out) && vkd_chain_is_table(r, out) &&
-           !vkd_rw_tensor(r, out->x[0])->state &&
-           (vkd_rw_tensor(r, out->y)->dtype == VKD_DTYPE_INT8 || !vkd_chain_has_exponentials(out));
+           !vkd_rw_tensor(r, out->x[0])->state;
 }
 
 /* The kernel that has tables copies images. */
@@ -155,7 +154,8 @@ vkd_status vkd_cat_join(vkd_rewriter *r, size_t index)
     if (!cat || !takes_tables(r, cat))
         return VKD_OK;
     for (size_t i = 0; i < cat->parts.count; i++)
-        if (!has_table(cat, i) && table_of(r, cat->parts.values[i], index, &chain)) {
+        if (!has_table(cat, i) && table_of(r, cat->parts.values[i], index, &chain) &&
+            (!chain.step_count || vkd_rw_tensor(r, cat->y)->dtype == VKD_DTYPE_INT8)) {
             VKD_TRY(set_table(r, cat, i, &chain));
             call->name = "vkd.dequantize+cat";
         }

@@ -149,7 +149,7 @@ static bool append(const chain_args *first, const chain_args *second, uint32_t i
     return true;
 }
 
-bool vkd_chain_has_exponentials(const chain_args *chain)
+static bool has_exponentials(const chain_args *chain)
 {
     for (uint32_t s = 0; s < chain->step_count; s++)
         if (chain->steps[s].function >= UNARY_BY_EXP && chain->steps[s].function < UNARY_BY_LOG)
@@ -207,7 +207,7 @@ static bool part_of(vkd_rewriter *r, size_t index, const chain_args *chain, uint
         reads_states(r, part) ||
         ((part->step_count || is_copy(r, chain)) && !reads_alone(r, call, id)))
         return false;
-    return has_dims_of(x, y) || !vkd_chain_has_exponentials(part) ||
+    return has_dims_of(x, y) || !has_exponentials(part) ||
            vkd_dims_count(y->rank, y->dims) <= MAX_REPEATED;
 }
 

@@ -106,6 +106,71 @@ vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
+/* ---------------------------------------------------------------------------- squeeze and excite
+ */
+
+/* A workgroup reads all of the first convolution's weights, and keeps its channels. */
+enum { MOST_EXCITE_WEIGHTS = 1 << 18, MOST_EXCITE_CHANNELS = 1 << 12 };
+
+static bool is_one_pixel(const vkd_model_tensor *x)
+{
+    return x->rank >= 3 && x->dims[x->rank - 1] == 1 && x->dims[x->rank - 2] == 1;
+}
+
+/* A convolution that is a matrix times the channels of one pixel; null for others. */
+static conv_args *pixel_conv(const vkd_rewriter *r, const vkd_call *call)
+{
+    conv_args *conv = vkd_rw_args(call, VKD_OP_Q8_CONV);
+    if (!conv || conv->taps_first || conv->groups != 1 || conv->fused.residual != VKD_NO_VALUE ||
+        !is_one_pixel(vkd_rw_tensor(r, conv->x)) || !is_one_pixel(vkd_rw_tensor(r, conv->y)) ||
+        vkd_rw_tensor(r, conv->weight)->rank != 2)
+        return NULL;
+    const uint32_t *dims = vkd_rw_tensor(r, conv->weight)->dims;
+    const bool fits = (uint64_t)dims[0] * dims[1] <= MOST_EXCITE_WEIGHTS;
+    for (int axis = 0; axis < 2; axis++)
+        if (conv->kernel[axis] != 1 || conv->padding[axis])
+            return NULL;
+    return fits ? conv : NULL;
+}
+
+vkd_status vkd_fuse_excite(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call = &r->net->calls[index];
+    const conv_args *second = pixel_conv(r, call);
+    const vkd_call *before = second ? vkd_rw_only_producer(r, second->x, index) : NULL;
+    const conv_args *first = before ? pixel_conv(r, before) : NULL;
+    if (!first || vkd_rw_tensor(r, first->weight)->dims[0] > MOST_EXCITE_CHANNELS)
+        return VKD_OK;
+    const uint32_t between = second->x;
+    const excite_args args = {*first, *second};
+    VKD_TRY(vkd_rw_become(r, call, VKD_OP_Q8_EXCITE, &args));
+    vkd_rw_drop_unread(r, between);
+    return VKD_OK;
+}
+
+vkd_status vkd_fuse_excite_chain(vkd_rewriter *r, size_t index)
+{
+    const vkd_call *last = &r->net->calls[index];
+    const chain_args *chain = vkd_rw_args(last, VKD_OP_CHAIN);
+    if (!chain || !vkd_chain_is_table(r, chain) ||
+        vkd_rw_tensor(r, chain->y)->dtype == VKD_DTYPE_FLOAT16)
+        return VKD_OK;
+    vkd_call *call = vkd_rw_only_producer(r, chain->x[0], index);
+    excite_args *excite = vkd_rw_args(call, VKD_OP_Q8_EXCITE);
+    if (!excite || excite->second.fused.chain)
+        return VKD_OK;
+    const char *name = vkd_chain_name(r->net->arena, call->name, last->name);
+    if (!name)
+        return vkd_fail_memory(r->net->arena->context, "the rewriter");
+    excite->second.fused.chain = chain;
+    vkd_rw_remove(r, &r->net->calls[index]);
+    vkd_rw_set_result(r, call, chain->y);
+    call->name = name;
+    return VKD_OK;
+}
+
+/* -------------------------------------------------------------------------------- linear layers */
+
 /* linear -> dequantize: the linear layer's result is real. */
 vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index)
 {

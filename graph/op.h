@@ -200,7 +200,8 @@ typedef enum vkd_op_kind {
     VKD_OP_NOT,
     VKD_OP_ANY,  /* over some dims */
     VKD_OP_FULL, /* of one number */
-    VKD_OP_ATTENTION
+    VKD_OP_ATTENTION,
+    VKD_OP_Q8_EXCITE
 } vkd_op_kind;
 
 struct vkd_net;                           /* graph/net.h */

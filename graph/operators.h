@@ -187,6 +187,12 @@ typedef struct conv_args {
     bool taps_first; /* of the row: the weights' order is [kernel_h][kernel_w][channel] */
 } conv_args;
 
+/* VKD_OP_Q8_EXCITE, made by rules: two convolutions of one pixel, the second of what the first
+ * makes. The second's chain may make floats. */
+typedef struct excite_args {
+    conv_args first, second;
+} excite_args;
+
 /* VKD_OP_Q8_LINEAR */
 typedef struct linear_args {
     uint32_t x, weight, y;

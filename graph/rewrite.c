@@ -119,6 +119,8 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_CATS, vkd_cat_join},
         {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_chain},
         {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_part},
+        {VKD_REWRITE_EXCITE, vkd_fuse_excite},
+        {VKD_REWRITE_EXCITE, vkd_fuse_excite_chain},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));

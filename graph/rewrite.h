@@ -31,6 +31,8 @@
  * a table.
  * - fused chain: convolution -> chain that is a function of its result alone and int8: the
  * convolution's epilogue looks the result up in a table.
+ * - squeeze and excite: convolution -> convolution of one pixel is "vkd.q8_excite", which also
+ * takes in a chain that is a function of its result alone, int8 or floats, as a table.
  * - quantized concatenation: cat -> quantize, where each part is a function of one int8 tensor:
  * the parts are quantized, each by a table.
  * - parts of concatenations: one that is a function of one int8 tensor is looked up in a table

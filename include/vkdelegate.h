@@ -170,6 +170,9 @@ typedef enum vkd_rewrites {
     /* concatenations look their int8 parts up in tables, and share the memory of a longer one that
      * begins as they do */
     VKD_REWRITE_CATS = 1024,
+    /* two int8 convolutions of one pixel become one dispatch, with what is a function of their
+     * result alone */
+    VKD_REWRITE_EXCITE = 2048,
 } vkd_rewrites;
 
 typedef enum vkd_priority {

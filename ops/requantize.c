@@ -3,24 +3,17 @@
 #include <math.h>
 #include <string.h>
 
-/* What the constant is packed from; the pointers go into the file. */
-typedef struct block_source {
-    vkd_content sums, scales, bias; /* int32, float, float or null; any alignment */
-    float x_scale;
-    int32_t x_zero;
-    uint32_t channels;
-} block_source;
-
 typedef struct channel_block { /* as in shaders/requantize.glsl */
     int32_t offset[4];
     float scale[4];
     float bias[4];
     int32_t sum[4];
 } channel_block;
+_Static_assert(sizeof(channel_block) == VKD_BLOCK_BYTES, "as the kernels have it");
 
-static void pack_blocks(const void *from, void *dst, size_t size)
+void vkd_pack_channels(const void *from, void *dst, size_t size)
 {
-    const block_source *source = from;
+    const vkd_channel_source *source = from;
     unsigned char *out = dst;
     for (uint32_t first = 0; size >= sizeof(channel_block);
          first += 4, size -= sizeof(channel_block), out += sizeof(channel_block)) {
@@ -67,8 +60,9 @@ static vkd_status check_per_channel(vkd_lowering *lowering, uint32_t value, vkd_
     return VKD_OK;
 }
 
-vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
-                          vkd_tensor_id *out_blocks, requantize_params *out_params)
+vkd_status vkd_requantize_source(vkd_lowering *lowering, const requantize_args *args,
+                                 uint32_t channels, vkd_channel_source *source,
+                                 requantize_params *out_params)
 {
     VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
     VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
@@ -81,22 +75,29 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
         return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->activation,
                               "is '%s', expected 'none' or 'relu'", args->activation);
 
-    block_source source;
-    memset(&source, 0, sizeof source); /* it is compared by its bytes */
-    source.sums = vkd_op_content(lowering, args->weight_sums);
-    source.scales = vkd_op_content(lowering, args->weight_scales);
-    source.bias = vkd_op_content(lowering, args->bias);
-    source.x_scale = args->x_scale;
-    source.x_zero = args->x_zero;
-    source.channels = channels;
+    memset(source, 0, sizeof *source); /* it is compared by its bytes */
+    source->sums = vkd_op_content(lowering, args->weight_sums);
+    source->scales = vkd_op_content(lowering, args->weight_scales);
+    source->bias = vkd_op_content(lowering, args->bias);
+    source->x_scale = args->x_scale;
+    source->x_zero = args->x_zero;
+    source->channels = channels;
     *out_params = (requantize_params){
         .inv_scale = vkd_inverse_scale(args->y_scale),
         .zero = args->y_zero,
         .low = relu ? (float)args->y_zero : -128.0f,
         .high = 127.0f,
     };
+    return VKD_OK;
+}
+
+vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, uint32_t channels,
+                          vkd_tensor_id *out_blocks, requantize_params *out_params)
+{
+    vkd_channel_source source;
+    VKD_TRY(vkd_requantize_source(lowering, args, channels, &source, out_params));
     return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block),
-                           pack_blocks, &source, sizeof source, 3, out_blocks);
+                           vkd_pack_channels, &source, sizeof source, 3, out_blocks);
 }
 
 vkd_status vkd_requantize_fuse(vkd_lowering *lowering, const requantize_args *args,

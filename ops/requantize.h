@@ -11,6 +11,24 @@
  */
 enum { VKD_MAX_K = 65793 };
 
+/* What the blocks of channels are packed from; the pointers go into the file. */
+typedef struct vkd_channel_source {
+    vkd_content sums, scales, bias; /* int32, float, float or null; any alignment */
+    float x_scale;
+    int32_t x_zero;
+    uint32_t channels;
+} vkd_channel_source;
+enum { VKD_BLOCK_BYTES = 64 }; /* of four channels */
+
+/* Blocks for all channels, and zeros. */
+void vkd_pack_channels(const void *source, void *dst, size_t size);
+
+/* Checks the arguments against the number of output channels and makes the kernels' side of them,
+ * but for the constant. */
+VKD_MUST_USE vkd_status vkd_requantize_source(vkd_lowering *lowering, const requantize_args *args,
+                                              uint32_t channels, vkd_channel_source *out_source,
+                                              requantize_params *out_params);
+
 /* Checks the arguments against the number of output channels and makes the kernels' side of them:
  * the constant with one block per four channels, and the push constants. */
 VKD_MUST_USE vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args,

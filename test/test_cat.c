@@ -72,7 +72,7 @@ static uint32_t add_part(block *b, const uint32_t *dims)
     if (below(b, 4))
         return x;
     const uint32_t y = hand_tensor(m, VKD_DTYPE_FLOAT32, b->rank, dims);
-    HAND_OP(m, below(b, 2) ? "aten.hardswish.default" : "aten.relu.default", x, y);
+    HAND_OP(m, below(b, 2) ? "aten.abs.default" : "aten.relu.default", x, y);
     return y;
 }
 
@@ -167,7 +167,7 @@ static void growing_concatenations_keep_every_bit(void **state)
                 fail_msg("block %d: output %zu differs", i, o);
     }
     print_message("%zu dispatches instead of %zu\n", fewer, apart);
-    assert_true(10 * fewer < 9 * apart);
+    assert_true(20 * fewer < 19 * apart);
 }
 
 /* A dense block of n parts, float images: every part is written once. */

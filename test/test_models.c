@@ -187,6 +187,7 @@ static const option_case same_bits[] = {
     {.name = "chains apart", .skip_rewrites = VKD_REWRITE_CHAINS},
     {.name = "attention apart", .skip_rewrites = VKD_REWRITE_ATTENTION},
     {.name = "concatenations apart", .skip_rewrites = VKD_REWRITE_CATS},
+    {.name = "squeezes apart", .skip_rewrites = VKD_REWRITE_EXCITE},
     {.name = "clamps and additions apart",
      .skip_rewrites = VKD_REWRITE_FUSE_CLAMP | VKD_REWRITE_FUSE_ADD},
 };
