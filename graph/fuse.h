@@ -1,5 +1,6 @@
 /* The rewrite rules that let the epilogue of a convolution or linear layer do what the operators
- * behind it do, and that make one operator of attention: see rewrite.h. */
+ * behind it do, and that make one operator of attention, or of what comes before it: see rewrite.h.
+ */
 #ifndef VKD_GRAPH_FUSE_H
 #define VKD_GRAPH_FUSE_H
 
@@ -15,5 +16,6 @@ VKD_MUST_USE vkd_status vkd_fuse_excite(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_excite_chain(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index);
+VKD_MUST_USE vkd_status vkd_fuse_rotary(vkd_rewriter *r, size_t index);
 
 #endif

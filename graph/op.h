@@ -193,6 +193,8 @@ typedef enum vkd_op_kind {
     VKD_OP_CHAIN,
     VKD_OP_PIXELS,
     VKD_OP_BATCH_NORM,
+    VKD_OP_RMS_NORM,
+    VKD_OP_ROTARY,
     VKD_OP_BMM, /* a product of two batches of matrices */
     VKD_OP_SOFTMAX,
     VKD_OP_WHERE,

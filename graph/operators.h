@@ -104,7 +104,7 @@ typedef struct cat_args {
     size_t shared;
 } cat_args;
 
-/* VKD_OP_BATCH_NORM, and other normalisations */
+/* VKD_OP_BATCH_NORM, VKD_OP_RMS_NORM, and other normalisations */
 typedef struct norm_args {
     uint32_t x, weight, bias, mean, variance;
     vkd_sym_list shape; /* of what is normalised together: the last dims */
@@ -120,6 +120,15 @@ typedef struct matmul_args {
     uint32_t c, a, b, y;
     float beta, alpha;
 } matmul_args;
+
+/* VKD_OP_ROTARY. Where a rule sets a weight, what is turned is the root mean square norm of x over
+ * its last dim with it. */
+typedef struct rotary_args {
+    uint32_t x[2], cosine, sine, y[2];
+    vkd_sym start;
+    uint32_t weight[2];
+    float eps[2];
+} rotary_args;
 
 /* VKD_OP_SOFTMAX */
 typedef struct softmax_args {

@@ -629,21 +629,19 @@ static vkd_status lower_update(vkd_lowering *lowering, const void *arguments)
 
 /* --------------------------------------------------------------------------------------- rotary */
 
-typedef struct rotary_args {
-    uint32_t x[2], cosine, sine, y[2];
-    vkd_sym start;
-} rotary_args;
-
 static const vkd_param pairs_params[] = {
     VKD_TENSOR(rotary_args, x[0], xq),          VKD_TENSOR(rotary_args, x[1], xk),
     VKD_TENSOR(rotary_args, cosine, freqs_cos), VKD_TENSOR(rotary_args, sine, freqs_sin),
-    VKD_OUTPUTS(rotary_args, y, 2, out),        VKD_PARAMS_END};
+    VKD_OUTPUTS(rotary_args, y, 2, out),        VKD_FUSED(rotary_args, weight[0]),
+    VKD_FUSED(rotary_args, weight[1]),          VKD_PARAMS_END};
 static const vkd_param halves_params[] = {VKD_TENSOR(rotary_args, x[0], xq),
                                           VKD_TENSOR(rotary_args, x[1], xk),
                                           VKD_TENSOR(rotary_args, cosine, freqs_cos),
                                           VKD_TENSOR(rotary_args, sine, freqs_sin),
                                           VKD_SYM(rotary_args, start, start_pos),
                                           VKD_OUTPUTS(rotary_args, y, 2, out),
+                                          VKD_FUSED(rotary_args, weight[0]),
+                                          VKD_FUSED(rotary_args, weight[1]),
                                           VKD_PARAMS_END};
 static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0], x),
                                                VKD_TENSOR(rotary_args, cosine, freqs_cis),
@@ -651,7 +649,8 @@ static const vkd_param interleaved_params[] = {VKD_TENSOR(rotary_args, x[0], x),
 static const rotary_args no_start = {.x = {VKD_NO_VALUE, VKD_NO_VALUE},
                                      .sine = VKD_NO_VALUE,
                                      .y = {VKD_NO_VALUE, VKD_NO_VALUE},
-                                     .start.value = VKD_NO_VALUE};
+                                     .start.value = VKD_NO_VALUE,
+                                     .weight = {VKD_NO_VALUE, VKD_NO_VALUE}};
 
 /* What is turned, as the kernel sees it: [.., positions, heads, width]; of the interleaved form
  * [.., positions, width]. */
@@ -711,8 +710,9 @@ static vkd_status shape_rotary(vkd_shaping *shaping, const void *arguments)
 static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
 {
     const int form = lowering->call->row->code;
+    const bool norm = args->weight[i] != VKD_NO_VALUE;
     const vkd_model_tensor *shape = vkd_value_tensor(lowering, args->x[i]);
-    vkd_tensor_id x, y, cosine, sine, symbols;
+    vkd_tensor_id x, y, cosine, sine, other; /* the weight, or the position */
     rotary_params params = {.slots = (uint32_t)vkd_dims_count(shape->rank, shape->dims)};
     dims_of(shape, form, &params.positions, &params.heads, &params.width);
     table_of(vkd_value_tensor(lowering, args->cosine), form, params.width, &params.table,
@@ -725,7 +725,10 @@ static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
     sine = cosine;
     if (args->sine != VKD_NO_VALUE)
         VKD_TRY(input(lowering, args->sine, &sine));
-    VKD_TRY(vkd_op_symbol(lowering, args->start, x, &symbols, &params.symbol));
+    VKD_TRY(vkd_op_symbol(lowering, args->start, x, &other, &params.symbol));
+    params.eps = args->eps[i];
+    if (norm)
+        VKD_TRY(input(lowering, args->weight[i], &other));
     VKD_TRY(
         vkd_op_output_in(lowering, args->y[i], lowering->graph->tensors[x].dtype, VKD_ROWS, &y));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_ROTARY, VKD_NO_LOOPS, &params, sizeof params);
@@ -733,11 +736,13 @@ static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
     vkd_node_read(&node, x);
     vkd_node_read(&node, cosine);
     vkd_node_read(&node, sine);
-    vkd_node_read(&node, symbols);
+    vkd_node_read(&node, other);
     vkd_node_write(&node, y);
     vkd_node_spec(&node, lowering->graph->tensors[x].dtype);
     vkd_node_spec(&node, lowering->graph->tensors[cosine].dtype);
     vkd_node_spec(&node, (uint32_t)form);
+    vkd_node_spec(&node, norm);
+    vkd_node_spec(&node, lowering->graph->tensors[other].dtype);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
@@ -764,9 +769,9 @@ static const vkd_op rows_[] = {
     {"llama.update_cache.default", update_params, sizeof(update_args), shape_update, lower_update,
      .effect = true},
     {"et_vk.apply_rotary_emb.default", pairs_params, sizeof(rotary_args), shape_rotary,
-     lower_rotary, .code = VKD_ROTARY_PAIRS, .defaults = &no_start},
+     lower_rotary, .code = VKD_ROTARY_PAIRS, .kind = VKD_OP_ROTARY, .defaults = &no_start},
     {"et_vk.apply_rotary_emb_hf.default", halves_params, sizeof(rotary_args), shape_rotary,
-     lower_rotary, .code = VKD_ROTARY_HALVES, .defaults = &no_start},
+     lower_rotary, .code = VKD_ROTARY_HALVES, .kind = VKD_OP_ROTARY, .defaults = &no_start},
     {"et_vk.apply_rotary_emb_interleaved.default", interleaved_params, sizeof(rotary_args),
      shape_rotary, lower_rotary, .code = VKD_ROTARY_INTERLEAVED, .defaults = &no_start},
 };

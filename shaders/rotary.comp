@@ -1,4 +1,5 @@
-// Rotary position embedding in its three forms: an invocation makes a group of four elements.
+// Rotary position embedding in its three forms: an invocation makes a group of four elements, of x
+// or of its norm: short rows are read again by each of theirs.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -9,22 +10,39 @@
 layout(constant_id = 3) const uint X_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const uint TABLE_TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 5) const uint FORM = VKD_ROTARY_PAIRS;
+layout(constant_id = 6) const bool NORM = false; // the position is no symbol then
+layout(constant_id = 7) const uint WEIGHT_TYPE = VKD_ELEMENT_F32;
 
 layout(push_constant) uniform params_block { rotary_params params; };
 ELEMENTS_IN(0, x, X_TYPE)
 ELEMENTS_IN(1, cosine, TABLE_TYPE)
 ELEMENTS_IN(2, sine, TABLE_TYPE)
 layout(binding = 3) readonly buffer symbols_buffer { int symbols[]; };
+ELEMENTS_IN(3, weight, WEIGHT_TYPE)
 ELEMENTS_OUT(4, y, X_TYPE)
 
-float turned(uint slot)
+// Of the row that begins at `first`.
+float inverse_root(uint first)
+{
+    vec4 squares = vec4(0.0);
+    for (uint d = 0; d < params.width; d += 4) {
+        vec4 v = x_load4((first + d) / 4);
+        squares += v * v;
+    }
+    float mean = (squares.x + squares.y + squares.z + squares.w) / float(params.width);
+    return 1.0 / sqrt(mean + params.eps);
+}
+
+float turned(uint slot, float factor)
 {
     uint d = slot % params.width,
          position = slot / (params.width * params.heads) % params.positions;
     float own = x_load(slot);
+    if (NORM)
+        own = own * factor * weight_load(d);
     if (d >= params.rotated)
         return own;
-    int start = params.symbol == ~0u ? params.start : symbols[params.symbol];
+    int start = NORM || params.symbol == ~0u ? params.start : symbols[params.symbol];
     uint row = uint(clamp(start + int(position), 0, int(params.table_rows) - 1)) * params.table;
     uint half_width = params.rotated / 2;
     bool first = FORM == VKD_ROTARY_HALVES ? d < half_width : d % 2 == 0;
@@ -39,6 +57,8 @@ float turned(uint slot)
         s = sine_load(row + angle);
     }
     float other = x_load(first ? slot + away : slot - away);
+    if (NORM)
+        other = other * factor * weight_load(first ? d + away : d - away);
     precise float a = own * c, b = other * s;
     return first ? a - b : a + b;
 }
@@ -49,5 +69,7 @@ void main()
     if (group >= params.groups)
         return;
     uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(params.slots - 1));
-    y_store4(group, vec4(turned(slot.x), turned(slot.y), turned(slot.z), turned(slot.w)));
+    float factor = NORM ? inverse_root(slot.x / params.width * params.width) : 1.0;
+    y_store4(group, vec4(turned(slot.x, factor), turned(slot.y, factor), turned(slot.z, factor),
+                         turned(slot.w, factor)));
 }

@@ -1,4 +1,5 @@
-/* shaders/rotary.comp: x [b, s, h, d], contiguous, turned by angles of its position */
+/* shaders/rotary.comp: x [b, s, h, d], contiguous, or its root mean square norm over d, turned by
+ * angles of its position */
 #ifndef VKD_SHADERS_ROTARY_PARAMS_H
 #define VKD_SHADERS_ROTARY_PARAMS_H
 
@@ -9,6 +10,8 @@
     1 /* elements i and i + rotated / 2; cos[s][i] of tables as wide as `rotated` */
 #define VKD_ROTARY_INTERLEAVED 2 /* as pairs; cos and sin alternate in one table */
 
+#define VKD_ROTARY_MOST 1024 /* elements of a row that is normalised, a multiple of 4 */
+
 VKD_PARAMS_STRUCT(rotary_params)
 {
     u32 groups, slots;
@@ -17,6 +20,7 @@ VKD_PARAMS_STRUCT(rotary_params)
     u32 table_rows;
     u32 symbol; /* the word with the row of the first position; ~0: `start` */
     i32 start;
+    f32 eps;
 };
 
 #endif

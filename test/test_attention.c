@@ -257,11 +257,62 @@ static void weights_may_be_read(void **state)
     }
 }
 
+/* ---------------------------------------------------------------------------------------- rotary */
+
+/* Angles of each position, as exporters have them. */
+static uint32_t add_angles(drawn *d, uint32_t positions, uint32_t half_width)
+{
+    return add_input(d, 2, (uint32_t[]){positions, half_width});
+}
+
+static uint32_t add_norm(drawn *d, const uint32_t dims[4], float *weight)
+{
+    const uint32_t x = add_input(d, 4, dims), y = value(d, 4, dims);
+    for (uint32_t i = 0; i < dims[3]; i++)
+        vkd_element_set(d->dtype, weight, i, (double)random_range(d->random, -16, 16) / 8);
+    HAND_OP(&d->m, "et_vk.rms_norm.default", x, hand_constant(&d->m, d->dtype, 1, &dims[3], weight),
+            hand_double(&d->m, 1e-5), y);
+    return y;
+}
+
+/* Norms of queries and keys before they are turned: fused where rows are fours. */
+static void norms_before_rotary(void **state)
+{
+    enum { WIDEST = 64 };
+    static float got[MOST], expected[MOST], weights[2][WIDEST];
+    vkd_random random = random_begin("norms before rotary");
+    for (int i = 0; i < 20; i++) {
+        drawn *d = checked_alloc(1, sizeof *d);
+        d->random = &random;
+        d->s.half = chance(d, 2);
+        d->dtype = d->s.half ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+        const uint32_t width = 2 * between(d, 1, WIDEST / 2),
+                       dims[] = {1, between(d, 1, 5), between(d, 1, 4), width};
+        const uint32_t q = add_norm(d, dims, weights[0]), k = add_norm(d, dims, weights[1]),
+                       cosine = add_angles(d, dims[1], width / 2),
+                       sine = add_angles(d, dims[1], width / 2), k_turned = value(d, 4, dims);
+        const uint32_t pair[] = {value(d, 4, dims), k_turned};
+        HAND_OP(&d->m, "et_vk.apply_rotary_emb.default", q, k, cosine, sine,
+                hand_list(&d->m, 2, pair));
+        HAND_OP(&d->m, "aten.add.Tensor", pair[0], pair[1], hand_int(&d->m, 1),
+                hand_output(&d->m, d->dtype, 4, dims));
+        d->count = (size_t)vkd_dims_count(4, dims);
+        const dispatches n = {.apart = run(harness_get(state), d, VKD_REWRITE_ATTENTION, expected),
+                              .one = run(harness_get(state), d, 0, got)};
+        assert_int_equal(n.apart - n.one, width % 4 ? 0 : 2);
+        compare(d, got, expected);
+        for (size_t j = 0; j < d->input_count; j++)
+            free(d->inputs[j]);
+        free(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spellings_agree),
         cmocka_unit_test(weights_may_be_read),
+        cmocka_unit_test(norms_before_rotary),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -549,6 +549,7 @@ static bool has_constant_loops(vkd_shader shader)
                                            "paste",
                                            "gather",
                                            "pad",
+                                           "rotary",
                                            "normalise",
                                            "affine",
                                            "nibble_codes",
