@@ -116,34 +116,23 @@ static void numbers(void **state)
 {
     (void)state;
     static const uint8_t packed[] = {
-        49,  0,    0,    15 << 4, 49 - 15, /* 49 codes, none of them a match's */
-        255, 0x03, 0x02, 0x23,    0x07,    63,   192, 194,  44,  66, /* a header */
-        255, 43,   0,    4,       0,       64,   192, 254,  255,     /* of 4 words: 43 */
-        43,  255,  0xff, 0xff,    0xff,    0xff, 0,   68,            /* the same again */
-        255, 0x01, 0x12, 2,       0,       255,  0,   0x3e, 0,   0,  /* one of a large opcode */
-        43,  0,    0,    0,       43,      0,    0,   0,    43,  0,  0, 0, /* three of 4 words */
+        49,  0,    0,    7 << 5, 49 - 7, /* 49 codes, none of them a match's */
+        255, 0x03, 0x02, 0x23,   0x07,   63,   192, 194,  44,  66,       /* a header */
+        255, 43,   0,    4,      0,      64,   192, 254,  255,           /* of 4 words: 43 */
+        43,  255,  0xff, 0xff,   0xff,   0xff, 0,   68,                  /* the same again */
+        255, 0x01, 0x12, 2,      0,      255,  0,   0x3e, 0,   0,        /* one of a large opcode */
+        43,  0,    0,    0,      43,     0,    0,   0,    43,  0,  0, 0, /* three of 4 words */
     };
+    /* clang-format off */
     static const uint8_t behind[] = {
-        49,
-        0,
-        0, /* 49 codes: */
-        15,
-        49,
-        0,
-        32 - 4 - 15, /* 32 of the base, */
-        9 << 4 | (8 - 4),
-        255,
-        0,
-        0x3e,
-        0,
-        0,
-        43,
-        0,
-        0,
-        0, /* 9 others, */
-        4,
-        0, /* and twice the last 4 of them */
+        49, 0, 0,                                     /* 49 codes: */
+        3 << 3 | 7, 49, 0, 12 - 2 - 7,                /* 12 of the base, */
+        0 << 3 | 7, 20 - 2 - 7,                       /* 20 behind those, */
+        7 << 5 | 2 << 3 | (4 - 2), 9 - 7,             /* 9 others */
+        255, 0, 0x3e, 0, 0, 43, 0, 0, 0, 4 - 1,       /* and again the last 4, */
+        1 << 3 | (4 - 2),                             /* and 4 of the base */
     };
+    /* clang-format on */
     static const uint32_t expected[] = {0x07230203, 63,
                                         1,          300,
                                         0x07230203, 4 << 16 | 43,

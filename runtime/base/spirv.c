@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* ----------------------------------------------------------------------- blocks of LZ4 to codes */
+/* --------------------------------------------------------------------------- sequences to codes */
 
 typedef struct reader {
     const uint8_t *at, *end;
@@ -17,10 +17,10 @@ static uint32_t take(reader *r, unsigned bytes)
     return value;
 }
 
-/* Its first four bits are in the token. */
+/* Its first three bits are in the token. */
 static size_t take_length(reader *r, size_t length)
 {
-    for (uint32_t more = length == 15 ? 255 : 0; more == 255; length += more)
+    for (uint32_t more = length == 7 ? 255 : 0; more == 255; length += more)
         more = take(r, 1);
     return length;
 }
@@ -38,20 +38,37 @@ static size_t count_codes(const vkd_spirv *code)
     return take(&r, 3);
 }
 
-/* A block to `at`, behind the codes that matches may begin in, from `window` on. */
+enum { LAST, ANOTHER, NEAR, FAR }; /* ways of distances */
+
+/* Distances of the last match, and of the one with another before it. */
+typedef struct distances {
+    size_t last, another;
+} distances;
+
+static size_t take_distance(reader *r, uint32_t way, distances *d)
+{
+    if (way == LAST)
+        return d->last;
+    const size_t distance = way == ANOTHER ? d->another : way == NEAR ? take(r, 1) + 1 : take(r, 2);
+    *d = (distances){distance, d->last};
+    return distance;
+}
+
+/* Sequences to `at`, behind the codes that matches may begin in, from `window` on. */
 static void expand_block(reader r, const uint8_t *window, uint8_t *at, const uint8_t *end)
 {
+    distances d = {0, 0};
     while (r.at < r.end && at < end) {
         const uint32_t token = take(&r, 1);
-        size_t length = take_length(&r, token >> 4);
+        size_t length = take_length(&r, token >> 5);
         length = least(length, least((size_t)(r.end - r.at), (size_t)(end - at)));
         memcpy(at, r.at, length);
         at += length;
         r.at += length;
-        const size_t distance = take(&r, 2);
+        const size_t distance = take_distance(&r, token >> 3 & 3, &d);
         if (distance == 0 || distance > (size_t)(at - window))
-            return; /* the last ones have no match */
-        length = least(take_length(&r, token & 15) + 4, (size_t)(end - at));
+            return;
+        length = least(take_length(&r, token & 7) + 2, (size_t)(end - at));
         for (; length; length--, at++)
             *at = at[-(ptrdiff_t)distance];
     }
