@@ -282,8 +282,7 @@ vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
-/* ---------------------------------------------------------------------------------------- rotary
- */
+/* --------------------------------------------------------------------------------------- rotary */
 
 /* Whether a kernel that turns rows can make this norm of them, too. */
 static bool is_norm_of_rows(const vkd_rewriter *r, const norm_args *norm)
@@ -292,8 +291,9 @@ static bool is_norm_of_rows(const vkd_rewriter *r, const norm_args *norm)
         return false;
     const vkd_model_tensor *x = vkd_rw_tensor(r, norm->x), *weight = vkd_rw_tensor(r, norm->weight);
     const uint32_t width = last_dim(x);
-    return !x->state && !weight->state && vkd_rw_alike(r, norm->x, norm->y[0]) && width % 4 == 0 &&
-           width <= VKD_ROTARY_MOST && weight->rank == 1 && weight->dims[0] == width;
+    return !x->state && !weight->state && vkd_rw_alike(r, norm->x, norm->y[0]) &&
+           width % VKD_ROTARY_STEP == 0 && width <= VKD_ROTARY_MOST && weight->rank == 1 &&
+           weight->dims[0] == width;
 }
 
 /* rotary(rms_norm(x)) -> rotary, where the position of the first row is no symbol: the weight takes

@@ -2,6 +2,7 @@
 // or of its norm: short rows are read again by each of theirs.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
 #include "element.glsl"
@@ -24,11 +25,14 @@ ELEMENTS_OUT(4, y, X_TYPE)
 // Of the row that begins at `first`.
 float inverse_root(uint first)
 {
-    vec4 squares = vec4(0.0);
-    for (uint d = 0; d < params.width; d += 4) {
-        vec4 v = x_load4((first + d) / 4);
-        squares += v * v;
-    }
+    vec4 sums[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
+    for (uint d = 0; d < params.width; d += VKD_ROTARY_STEP) // four loads at a time
+        [[unroll]] for (uint i = 0; i < 4; i++)
+        {
+            vec4 v = x_load4((first + d) / 4 + i);
+            sums[i] += v * v;
+        }
+    vec4 squares = (sums[0] + sums[1]) + (sums[2] + sums[3]);
     float mean = (squares.x + squares.y + squares.z + squares.w) / float(params.width);
     return 1.0 / sqrt(mean + params.eps);
 }

@@ -10,7 +10,8 @@
     1 /* elements i and i + rotated / 2; cos[s][i] of tables as wide as `rotated` */
 #define VKD_ROTARY_INTERLEAVED 2 /* as pairs; cos and sin alternate in one table */
 
-#define VKD_ROTARY_MOST 1024 /* elements of a row that is normalised, a multiple of 4 */
+#define VKD_ROTARY_MOST 1024 /* elements of a row that is normalised, a multiple of ... */
+#define VKD_ROTARY_STEP 16
 
 VKD_PARAMS_STRUCT(rotary_params)
 {

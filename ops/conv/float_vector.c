@@ -82,8 +82,7 @@ double vkd_conv2d_float_vector_cost(const conv2d_problem *p, const vkd_caps *cap
     if (caps->type != VKD_TYPE_DISCRETE)
         return 8 + bytes / 40e3;
     /* fitted on an H200 */
-    return tile->m == 1 ? 1.7 + 1.4 * (double)vkd_divide_up(p->in_c, 1024) + bytes / 4.6e6
-                        : 4.1 + bytes / 1.16e6;
+    return tile->m == 1 ? 3.1 + bytes / 4.6e6 : 4.1 + bytes / 1.16e6;
 }
 
 vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *conv,
