@@ -78,17 +78,18 @@ static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint
 }
 
 /* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of
- * two. */
+ * two. For the largest shape, so that others need no other pipeline. */
 static uint32_t lanes_of(const vkd_caps *caps, vkd_shader shader, const vkd_reduction *reduction,
                          uint32_t units)
 {
     enum { GPU_UNITS = 16384, SHORT = 16 };
     uint32_t lanes = 1,
              most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    vkd_reduction largest = *reduction;
+    largest.count = reduction->most ? reduction->most : reduction->count;
     while (lanes * 2 <= most &&
-           (caps->max_loops
-                ? loops_of(shader, reduction, lanes) > VKD_CPU_MAX_LOOPS
-                : (uint64_t)units * lanes < GPU_UNITS && reduction->count / lanes > SHORT))
+           (caps->max_loops ? loops_of(shader, &largest, lanes) > VKD_CPU_MAX_LOOPS
+                            : (uint64_t)units * lanes < GPU_UNITS && largest.count / lanes > SHORT))
         lanes *= 2;
     return lanes;
 }
@@ -232,6 +233,14 @@ static vkd_status check_not_empty(vkd_lowering *lowering, uint32_t x,
                : VKD_OK;
 }
 
+static uint32_t longest_run(const vkd_model_tensor *x, const bool reduced[VKD_MAX_RANK])
+{
+    uint64_t count = 1;
+    for (uint32_t d = 0; d < x->rank; d++)
+        count *= reduced[d] ? x->dims[d] : 1;
+    return (uint32_t)count;
+}
+
 vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32_t op)
 {
     bool reduced[VKD_MAX_RANK];
@@ -242,6 +251,8 @@ vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32
     vkd_op_listed(&args->dims, x.rank, reduced);
     VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
     VKD_TRY(check_not_empty(lowering, args->x, &reduction, op));
+    if (lowering->net->resizes)
+        reduction.most = longest_run(&lowering->net->values[args->x].tensor, reduced);
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
                              VKD_ROWS, &y));
     return vkd_reduction_emit(lowering, &reduction, op, y);

@@ -17,6 +17,7 @@ typedef struct vkd_reduction {
     vkd_view kept;
     uint32_t runs;  /* dims of a run, innermost last */
     uint32_t count; /* elements of a run */
+    uint32_t most;  /* in the largest shape, for which invocations are chosen; 0: the same */
     uint32_t run[VKD_REDUCE_DIMS];
     int32_t run_strides[VKD_REDUCE_DIMS];
 } vkd_reduction;

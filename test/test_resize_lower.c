@@ -118,6 +118,7 @@ static void other_sizes_need_no_other_kernels(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         check_net(names[i], VKD_DTYPE_INT8, &random);
         check_net(names[i], VKD_DTYPE_FLOAT32, &random);
+        check_net(names[i], VKD_DTYPE_FLOAT16, &random);
     }
 }
 
