@@ -484,7 +484,7 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
                               "parts so many dims that there are more, expected %d at most",
                               VKD_MAX_RANK);
     for (uint32_t d = 0; d < elements.rank; d++)
-        reduced[d] = blocks.strides[d] == 0;
+        reduced[d] = blocks.strides[d] == 0 || elements.dims[d] == 1;
     VKD_TRY(vkd_reduction_split(lowering, &elements, reduced, &reduction));
     VKD_TRY(vkd_reduction_stats(lowering, &reduction, VKD_STATS_EXTREMES, 0, &extremes));
     return add_choose(lowering, args, code == BY_TOKEN ? VKD_CHOOSE_TOKEN : rule, extremes,
@@ -500,14 +500,20 @@ static vkd_status lower_choose(vkd_lowering *lowering, const void *arguments)
         name_, params_, sizeof(choose_args), shape_choose, lower_choose, .code = code_,            \
                                                                          .defaults = &int8_range   \
     }
-#define BOTH(name_, quantize_params_, dequantize_params_, code_)                                   \
-    AFFINE("quantized_decomposed.quantize_" name_, quantize_params_, code_),                       \
-        AFFINE("quantized_decomposed.dequantize_" name_, dequantize_params_, DEQUANTIZES + code_)
+#define BOTH(name_, edge_, out_, quantize_params_, dequantize_params_, code_)                      \
+    AFFINE("quantized_decomposed.quantize_" name_ edge_, quantize_params_, code_),                 \
+        AFFINE("quantized_decomposed.dequantize_" name_ edge_, dequantize_params_,                 \
+               DEQUANTIZES + code_),                                                               \
+        AFFINE("quantized_decomposed::quantize_" name_ out_, quantize_params_, code_),             \
+        AFFINE("quantized_decomposed::dequantize_" name_ out_, dequantize_params_,                 \
+               DEQUANTIZES + code_)
 
 static const vkd_op rows[] = {
-    BOTH("per_tensor.tensor", tensor_quantize_params, tensor_dequantize_params, BY_TENSOR),
-    BOTH("per_channel.default", channel_quantize_params, channel_dequantize_params, BY_CHANNEL),
-    BOTH("per_token.default", token_quantize_params, token_dequantize_params, BY_TOKEN),
+    BOTH("per_tensor.", "tensor", "Tensor_out", tensor_quantize_params, tensor_dequantize_params,
+         BY_TENSOR),
+    BOTH("per_channel.", "default", "out", channel_quantize_params, channel_dequantize_params,
+         BY_CHANNEL),
+    BOTH("per_token.", "default", "out", token_quantize_params, token_dequantize_params, BY_TOKEN),
     AFFINE("torchao.quantize_affine.default", block_quantize_params, BY_BLOCK),
     AFFINE("torchao.quantize_affine.default", block_quantize_domain_params, BY_BLOCK),
     AFFINE("torchao.dequantize_affine.default", block_dequantize_params, DEQUANTIZES + BY_BLOCK),
@@ -517,6 +523,9 @@ static const vkd_op rows[] = {
            DEQUANTIZES + BY_BLOCK),
     CHOOSE("quantized_decomposed.choose_qparams.tensor", choose_tensor_params, BY_TENSOR),
     CHOOSE("quantized_decomposed.choose_qparams_per_token_asymmetric.default", choose_token_params,
+           BY_TOKEN),
+    CHOOSE("quantized_decomposed::choose_qparams.Tensor_out", choose_tensor_params, BY_TENSOR),
+    CHOOSE("quantized_decomposed::choose_qparams_per_token_asymmetric.out", choose_token_params,
            BY_TOKEN),
     CHOOSE("torchao.choose_qparams_affine.default", choose_affine_params, BY_BLOCK),
     CHOOSE("torchao.choose_qparams_affine.default", choose_affine_keepdim_params, BY_BLOCK),

@@ -120,6 +120,10 @@ static const vkd_op rows[] = {
      .kind = VKD_OP_CLONE},
     {"aten::lift_fresh_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
      chain, .kind = VKD_OP_CLONE},
+    {"et_copy::_h2d_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
+     .kind = VKD_OP_CLONE},
+    {"et_copy::_d2h_copy.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast, chain,
+     .kind = VKD_OP_CLONE},
     {"aten::_conj_physical.out", prepack_params, sizeof(view_args), vkd_shape_same, lower_cast,
      chain, .kind = VKD_OP_CLONE},
 };

@@ -268,6 +268,37 @@ static vkd_status shape_select(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, rank, dims);
 }
 
+/* As many elements as the result has, from a start on. */
+typedef struct narrow_args {
+    uint32_t x, y;
+    int32_t dim;
+    vkd_sym start, length;
+} narrow_args;
+
+static const vkd_param narrow_params[] = {
+    VKD_TENSOR(narrow_args, x, self), VKD_INT(narrow_args, dim),       VKD_SYM(narrow_args, start),
+    VKD_SYM(narrow_args, length),     VKD_OUTPUT(narrow_args, y, out), VKD_PARAMS_END};
+
+static vkd_status shape_narrow(vkd_shaping *shaping, const void *arguments)
+{
+    const narrow_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    uint32_t dim = 0, dims[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
+    const int64_t size = x->rank ? (int64_t)x->dims[dim] : -1,
+                  start = vkd_shape_number(shaping, args->start),
+                  from = start < 0 ? start + size : start,
+                  length = vkd_shape_number(shaping, args->length);
+    if (from < 0 || from > size || length < 0 || length > size - from)
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->length,
+                                 "is %lld from %lld on for dim %u of %lld elements, expected some "
+                                 "of these",
+                                 (long long)length, (long long)start, dim, (long long)size);
+    memcpy(dims, x->dims, sizeof dims);
+    dims[dim] = (uint32_t)length;
+    return vkd_shape_set(shaping, args->y, x->rank, dims);
+}
+
 /* Moves a view along a dim to where `at` is. A SymInt's number is read when the graph runs: then it
  * is a copy. */
 static vkd_status output_from(vkd_lowering *lowering, uint32_t value, vkd_view *view,
@@ -294,6 +325,19 @@ static vkd_status lower_slice(vkd_lowering *lowering, const void *arguments)
     view.dims[dim] = y->dims[dim];
     return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim],
                        ((int64_t)y->dims[dim] - 1) * step + 1);
+}
+
+static vkd_status lower_narrow(vkd_lowering *lowering, const void *arguments)
+{
+    const narrow_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    const uint32_t dim = vkd_from_end(args->dim, x->rank),
+                   length = vkd_value_tensor(lowering, args->y)->dims[dim];
+    vkd_view view;
+    VKD_TRY(vkd_op_view(lowering, args->x, &view));
+    view.dims[dim] = length;
+    return output_from(lowering, args->y, &view, view.strides[dim], args->start, x->dims[dim],
+                       length);
 }
 
 static vkd_status lower_select(vkd_lowering *lowering, const void *arguments)
@@ -512,6 +556,7 @@ static const vkd_op rows[] = {
     {"aten.t_copy.default", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
      .code = true},
     {"aten.expand_copy.default", expand_params, sizeof(expand_args), shape_expand, lower_expand},
+    {"aten::narrow_copy.out", narrow_params, sizeof(narrow_args), shape_narrow, lower_narrow},
     {"aten.slice_copy.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
     {"aten.select_copy.int", select_params, sizeof(slice_args), shape_select, lower_select},

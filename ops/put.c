@@ -561,6 +561,7 @@ static const vkd_op rows[] = {
     {"aten::select_scatter.out", select_params, sizeof(part_args), shape_part, lower_part,
      .code = true, .defaults = &selection},
     {"aten::index_put.out", put_parameters, sizeof(put_args), shape_put, lower_put},
+    {"aten::index_put_", put_parameters, sizeof(put_args), shape_put, lower_put, .effect = true},
     {"aten::scatter.src_out", scatter_params, sizeof(scatter_args), shape_scatter, lower_scatter},
     {"aten::scatter.value_out", scatter_value_params, sizeof(scatter_args), shape_scatter,
      lower_scatter, .defaults = &no_source},

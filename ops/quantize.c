@@ -120,11 +120,21 @@ static bool chain_dequantize(const vkd_net *net, const vkd_call *call, chain_arg
     return is_sound(args) && is_usual(net->values, args, args->y, args->x);
 }
 
+/* clang-format off */
+#define QUANTIZE(name_) \
+    {"quantized_decomposed" name_, quantize_parameters, sizeof(quantize_args), shape, \
+     lower_quantize, chain_quantize, .kind = VKD_OP_QUANTIZE}
+#define DEQUANTIZE(name_) \
+    {"quantized_decomposed" name_, dequantize_parameters, sizeof(quantize_args), shape, \
+     lower_dequantize, chain_dequantize, .kind = VKD_OP_DEQUANTIZE}
+/* clang-format on */
+
 static const vkd_op rows[] = {
-    {"quantized_decomposed.quantize_per_tensor.default", quantize_parameters, sizeof(quantize_args),
-     shape, lower_quantize, chain_quantize, .kind = VKD_OP_QUANTIZE},
-    {"quantized_decomposed.dequantize_per_tensor.default", dequantize_parameters,
-     sizeof(quantize_args), shape, lower_dequantize, chain_dequantize, .kind = VKD_OP_DEQUANTIZE},
+    QUANTIZE(".quantize_per_tensor.default"),
+    DEQUANTIZE(".dequantize_per_tensor.default"),
+    /* between delegates */
+    QUANTIZE("::quantize_per_tensor.out"),
+    DEQUANTIZE("::dequantize_per_tensor.out"),
 };
 
 const vkd_op_table vkd_quantize_ops = VKD_OP_TABLE(rows);

@@ -334,36 +334,81 @@ static vkd_status shape_spread(vkd_shaping *shaping, const void *arguments)
     return vkd_reduced_shape(shaping, &args->reduce);
 }
 
-/* The second number of each run, as y's elements. */
-static vkd_status move_second(vkd_lowering *lowering, vkd_tensor_id stats, uint32_t value)
+/* One of the two numbers of each run, as y's elements. */
+static vkd_status move_number(vkd_lowering *lowering, vkd_tensor_id stats, int32_t which,
+                              uint32_t value)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    vkd_view second = {.tensor = stats, .rank = tensor->rank, .offset = 1};
+    vkd_view number = {.tensor = stats, .rank = tensor->rank, .offset = which};
     int32_t step = 2;
     vkd_tensor_id y;
     for (uint32_t d = tensor->rank; d-- > 0; step *= (int32_t)tensor->dims[d]) {
-        second.dims[d] = tensor->dims[d];
-        second.strides[d] = step;
+        number.dims[d] = tensor->dims[d];
+        number.strides[d] = step;
     }
     VKD_TRY(vkd_op_output_in(lowering, value, tensor->dtype, VKD_ROWS, &y));
-    return vkd_op_move(lowering, &second, y);
+    return vkd_op_move(lowering, &number, y);
+}
+
+static vkd_status spread_stats(vkd_lowering *lowering, const spread_args *args,
+                               vkd_tensor_id *stats)
+{
+    const vkd_number correction = vkd_op_plain(lowering, args->correction);
+    bool reduced[VKD_MAX_RANK];
+    vkd_reduction reduction;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->reduce.x, &x));
+    vkd_op_listed(&args->reduce.dims, x.rank, reduced);
+    VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
+    return vkd_reduction_stats(
+        lowering, &reduction, (uint32_t)lowering->call->row->code,
+        correction.kind == VKD_NUMBER_NULL ? args->unbiased : (float)correction.real, stats);
 }
 
 static vkd_status lower_spread(vkd_lowering *lowering, const void *arguments)
 {
     const spread_args *args = arguments;
-    const vkd_number correction = vkd_op_plain(lowering, args->correction);
-    bool reduced[VKD_MAX_RANK];
-    vkd_reduction reduction;
     vkd_tensor_id stats;
-    vkd_view x;
-    VKD_TRY(vkd_op_view(lowering, args->reduce.x, &x));
-    vkd_op_listed(&args->reduce.dims, x.rank, reduced);
-    VKD_TRY(vkd_reduction_split(lowering, &x, reduced, &reduction));
-    VKD_TRY(vkd_reduction_stats(
-        lowering, &reduction, (uint32_t)lowering->call->row->code,
-        correction.kind == VKD_NUMBER_NULL ? args->unbiased : (float)correction.real, &stats));
-    return move_second(lowering, stats, args->reduce.y);
+    VKD_TRY(spread_stats(lowering, args, &stats));
+    return move_number(lowering, stats, 1, args->reduce.y);
+}
+
+/* The spread, and the mean beside it. */
+typedef struct spread_mean_args {
+    spread_args spread;
+    uint32_t y[2];
+} spread_mean_args;
+static const spread_mean_args sample_and_mean = {.spread.unbiased = true};
+
+static const vkd_param spread_mean_params[] = {
+    VKD_TENSOR(spread_mean_args, spread.reduce.x, self),
+    VKD_INT_LIST(spread_mean_args, spread.reduce.dims, dim),
+    VKD_OPTIONAL_NUMBER(spread_mean_args, spread.correction, correction),
+    VKD_BOOL(spread_mean_args, spread.reduce.keepdim, keepdim),
+    VKD_OUTPUTS(spread_mean_args, y, 2, out),
+    VKD_PARAMS_END};
+
+static vkd_status shape_spread_mean(vkd_shaping *shaping, const void *arguments)
+{
+    const spread_mean_args *args = arguments;
+    reduce_args one = args->spread.reduce;
+    bool reduced[VKD_MAX_RANK];
+    VKD_TRY(vkd_shape_listed(shaping, &args->spread.reduce.dims, vkd_shape_of(shaping, one.x)->rank,
+                             reduced));
+    for (size_t i = 0; i < 2; i++) {
+        one.y = args->y[i];
+        VKD_TRY(vkd_reduced_shape(shaping, &one));
+    }
+    return VKD_OK;
+}
+
+static vkd_status lower_spread_mean(vkd_lowering *lowering, const void *arguments)
+{
+    const spread_mean_args *args = arguments;
+    vkd_tensor_id stats;
+    VKD_TRY(spread_stats(lowering, &args->spread, &stats));
+    VKD_TRY(move_number(lowering, stats, 1, args->y[0]));
+    return args->y[1] == VKD_NO_VALUE ? VKD_OK : move_number(lowering, stats, 0, args->y[1]);
 }
 
 static const vkd_param dtype_params[] = {VKD_TENSOR(reduce_args, x, self), VKD_IGNORED("dtype"),
@@ -406,6 +451,8 @@ static const vkd_op rows[] = {
     SPREAD("aten.var.dim", spread_params, VKD_STATS_VAR),
     SPREAD("aten::var.out", spread_params, VKD_STATS_VAR),
     SPREAD("aten::var.correction_out", correction_params, VKD_STATS_VAR),
+    {"aten::var_mean.correction_out", spread_mean_params, sizeof(spread_mean_args),
+     shape_spread_mean, lower_spread_mean, .code = VKD_STATS_VAR, .defaults = &sample_and_mean},
     SPREAD("aten::std.out", spread_params, VKD_STATS_STD),
     SPREAD("aten::std.correction_out", correction_params, VKD_STATS_STD),
 };

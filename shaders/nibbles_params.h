@@ -1,4 +1,5 @@
-/* shaders/nibbles.comp: rows of 4-bit integers, two in a byte, minus 8 */
+/* shaders/nibbles.comp: rows of integers: 4 bits, two in a byte, minus 8; 2 bits, four in a byte,
+ * minus 2; bytes */
 #ifndef VKD_SHADERS_NIBBLES_PARAMS_H
 #define VKD_SHADERS_NIBBLES_PARAMS_H
 

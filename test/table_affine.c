@@ -238,5 +238,14 @@ static const table_case cases[] = {
     {"quantized_decomposed.choose_qparams_per_token_asymmetric.default", draw_choose_token, TOKEN},
     {"torchao.choose_qparams_affine.default", draw_choose_affine, BLOCK},
     {"torchao.choose_qparams_affine.default", draw_choose_affine, BLOCK | EXTRA},
+    {"quantized_decomposed::quantize_per_tensor.Tensor_out", draw_quantize, TENSOR},
+    {"quantized_decomposed::dequantize_per_tensor.Tensor_out", draw_dequantize,
+     TENSOR | DEQUANTIZES},
+    {"quantized_decomposed::quantize_per_channel.out", draw_quantize, CHANNEL},
+    {"quantized_decomposed::dequantize_per_channel.out", draw_dequantize, CHANNEL | DEQUANTIZES},
+    {"quantized_decomposed::quantize_per_token.out", draw_quantize, TOKEN},
+    {"quantized_decomposed::dequantize_per_token.out", draw_dequantize, TOKEN | DEQUANTIZES},
+    {"quantized_decomposed::choose_qparams.Tensor_out", draw_choose_tensor, TENSOR},
+    {"quantized_decomposed::choose_qparams_per_token_asymmetric.out", draw_choose_token, TOKEN},
 };
 const table_family table_affine = TABLE_FAMILY(cases);

@@ -96,6 +96,8 @@ static const table_case cases[] = {
     {"aten::alias_copy.out", draw_copy, 0},
     {"aten::detach_copy.out", draw_copy, 0},
     {"aten::lift_fresh_copy.out", draw_copy, 0},
+    {"et_copy::_h2d_copy.out", draw_copy, 0},
+    {"et_copy::_d2h_copy.out", draw_copy, 0},
     {"aten::_conj_physical.out", draw_copy, 0},
 };
 const table_family table_cast = TABLE_FAMILY(cases);

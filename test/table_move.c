@@ -148,6 +148,19 @@ static void draw_slice(table *t)
     expect_moved(table_output(t, x->dtype, shape), x, sliced, &p);
 }
 
+static void draw_narrow(table *t)
+{
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape(t, 1, 8));
+    part p = {.dim = table_dim(t, x->shape.rank), .step = 1};
+    const uint32_t size = x->shape.dims[p.dim];
+    p.start = table_below(t, size + 1);
+    table_size(t, p.start < size ? table_from_an_end(t, p.start, size) : p.start);
+    vkd_shape shape = x->shape;
+    shape.dims[p.dim] = table_below(t, size - p.start + 1);
+    table_size(t, shape.dims[p.dim]);
+    expect_moved(table_output(t, x->dtype, shape), x, sliced, &p);
+}
+
 static void selected(const void *numbers, const uint32_t *at, uint32_t *from)
 {
     const part *p = numbers;
@@ -353,6 +366,7 @@ static const table_case cases[] = {
     {"aten.slice.Tensor", draw_slice},
     {"aten.slice_copy.Tensor", draw_slice},
     {"aten::slice_copy.Tensor_out", draw_slice},
+    {"aten::narrow_copy.out", draw_narrow},
     {"aten.select.int", draw_select},
     {"aten.select_copy.int", draw_select},
     {"aten::select_copy.int_out", draw_select},

@@ -242,6 +242,8 @@ static const table_case cases[] = {
     {"aten::select_scatter.out", draw_select},
     {"aten::index_put.out", draw_index_put},
     {"aten::index_put.out", draw_mask_put},
+    {"aten::index_put_", draw_index_put},
+    {"aten::index_put_", draw_mask_put},
     {"aten::scatter.src_out", draw_scatter, REPLACE},
     {"aten::scatter.value_out", draw_scatter, NUMBER},
     {"aten::scatter_add.out", draw_scatter, ADD},

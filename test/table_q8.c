@@ -356,6 +356,8 @@ static void draw_conv(table *t)
 static const table_case cases[] = {
     {"quantized_decomposed.quantize_per_tensor.default", draw_quantize},
     {"quantized_decomposed.dequantize_per_tensor.default", draw_dequantize},
+    {"quantized_decomposed::quantize_per_tensor.out", draw_quantize},
+    {"quantized_decomposed::dequantize_per_tensor.out", draw_dequantize},
     {"et_vk.q8ta_add.default", draw_add},
     {"et_vk.q8ta_relu.default", draw_relu},
     {"et_vk.q8ta_pixel_shuffle.default", draw_shuffle},

@@ -5,13 +5,15 @@
 
 /* How weights lie in the file: bytes, or two nibbles in a byte with the even one in the high or the
  * low half. */
-typedef enum weight_form { BYTES, HIGH_FIRST, LOW_FIRST } weight_form;
+typedef enum weight_form { BYTES, HIGH_FIRST, LOW_FIRST, PAIRS } weight_form; /* PAIRS: of bits */
 
 static double weight_at(weight_form form, const table_tensor *weights, size_t n, size_t k)
 {
     size_t row = weights->shape.dims[1];
     if (form == BYTES)
         return weights->values[n * row + k];
+    if (form == PAIRS)
+        return (double)((uint32_t)weights->values[n * row + k / 4] >> k % 4 * 2 & 3) - 2;
     uint32_t byte = (uint32_t)weights->values[n * row + k / 2];
     bool high = (k % 2 == 0) == (form == HIGH_FIRST);
     return (double)(high ? byte >> 4 : byte & 15) - 8;
@@ -317,11 +319,14 @@ typedef struct rows {
     table_tensor *codes, *scales;
 } rows;
 
-static rows draw_rows(table *t)
+static rows draw_rows(table *t, weight_form form)
 {
+    const uint32_t in_a_byte = form == BYTES ? 1 : form == PAIRS ? 4 : 2;
+    const vkd_dtype dtype = form == BYTES && table_chance(t, 2) ? VKD_DTYPE_INT8 : VKD_DTYPE_UINT8;
     rows r = {.count = 1 + table_below(t, 20), .groups = 1 + table_below(t, 3)};
     r.width = r.groups * 8 * (1 + table_below(t, 4));
-    r.codes = table_drawn(t, VKD_DTYPE_UINT8, (vkd_shape){2, {r.count, r.width / 2}}, 0, 255);
+    r.codes = table_drawn(t, dtype, (vkd_shape){2, {r.count, r.width / in_a_byte}},
+                          dtype == VKD_DTYPE_INT8 ? -128 : 0, dtype == VKD_DTYPE_INT8 ? 127 : 255);
     vkd_shape scales = {table_chance(t, 2) && r.groups == 1 ? 1 : 2, {r.count, r.groups}};
     r.scales = table_drawn(t, table_dtype(t, TABLE_FLOATS), scales, 0.01, 2);
     return r;
@@ -362,7 +367,7 @@ static void expect_rows(table *t, const rows *r, const table_tensor *zeros,
 
 static void draw_embedding(table *t)
 {
-    rows r = draw_rows(t);
+    rows r = draw_rows(t, LOW_FIRST);
     bool low_first = table_chance(t, 2);
     table_int(t, r.width / r.groups);
     table_tensor *index = draw_row_numbers(t, &r);
@@ -370,9 +375,12 @@ static void draw_embedding(table *t)
     expect_rows(t, &r, NULL, index, low_first ? LOW_FIRST : HIGH_FIRST);
 }
 
-static void draw_embedding_4bit(table *t)
+enum { DTYPE = 16 }; /* added to a form: there is a dtype among the arguments */
+
+static void draw_embedding_bits(table *t)
 {
-    rows r = draw_rows(t);
+    const weight_form form = (weight_form)(t->row->code % DTYPE);
+    rows r = draw_rows(t, form);
     table_tensor *zeros = NULL;
     if (table_chance(t, 2))
         table_null(t);
@@ -381,8 +389,9 @@ static void draw_embedding_4bit(table *t)
     table_int(t, -8);
     table_int(t, 7);
     table_tensor *index = draw_row_numbers(t, &r);
-    table_null(t); /* dtype */
-    expect_rows(t, &r, zeros, index, HIGH_FIRST);
+    if (t->row->code >= DTYPE)
+        table_null(t);
+    expect_rows(t, &r, zeros, index, form);
 }
 
 /* d [.., n] times the weights [n, k]. */
@@ -424,7 +433,13 @@ static const table_case cases[] = {
     {"et_vk.linear_q4gsw.default", draw_rounded, LOW_FIRST},
     {"et_vk.linear_dq8ca_q4gsw.default", draw_rounded_both},
     {"et_vk.embedding_q4gsw.default", draw_embedding},
-    {"quantized_decomposed.embedding_4bit.dtype", draw_embedding_4bit},
+    {"quantized_decomposed.embedding_4bit.dtype", draw_embedding_bits, HIGH_FIRST + DTYPE},
+    {"quantized_decomposed::embedding_byte.out", draw_embedding_bits, BYTES},
+    {"quantized_decomposed::embedding_byte.dtype_out", draw_embedding_bits, BYTES + DTYPE},
+    {"quantized_decomposed::embedding_4bit.out", draw_embedding_bits, HIGH_FIRST},
+    {"quantized_decomposed::embedding_4bit.dtype_out", draw_embedding_bits, HIGH_FIRST + DTYPE},
+    {"quantized_decomposed::embedding_2bit.out", draw_embedding_bits, PAIRS},
+    {"quantized_decomposed::embedding_2bit.dtype_out", draw_embedding_bits, PAIRS + DTYPE},
     {"et_vk.linear_q4gsw_backward.default", draw_backward},
 };
 const table_family table_quantized_linear = TABLE_FAMILY(cases);

@@ -236,7 +236,7 @@ static void draw_extreme(table *t)
 
 /* -------------------------------------------------------------------------- spreads of elements */
 
-enum { STD = 1, CORRECTION = 2 };
+enum { STD = 1, CORRECTION = 2, WITH_MEAN = 4 };
 
 static double draw_correction(table *t)
 {
@@ -272,7 +272,10 @@ static void draw_spread(table *t)
         if (keepdim || !reduced[d])
             shape.dims[shape.rank++] = reduced[d] ? 1 : x->shape.dims[d];
     }
-    table_tensor *y = table_output(t, x->dtype, shape);
+    table_tensor *y = table_output(t, x->dtype, shape),
+                 *mean = t->row->code & WITH_MEAN ? table_output(t, x->dtype, shape) : NULL;
+    if (mean)
+        table_gather(t, 2);
     double *means = table_scales(t, y);
     uint32_t at[VKD_MAX_RANK] = {0};
     for (size_t i = 0; i < x->count; i++) {
@@ -283,6 +286,11 @@ static void draw_spread(table *t)
         table_places(&x->shape, i, at);
         size_t to = kept_index(&x->shape, reduced, at);
         y->values[to] += (x->values[i] - means[to]) * (x->values[i] - means[to]);
+    }
+    for (size_t i = 0; mean && i < mean->count; i++) {
+        mean->values[i] = means[i];
+        mean->relative = 1e-5;
+        mean->absolute = 1e-4; /* of terms up to 20 */
     }
     const double divisor = count > correction ? count - correction : 0;
     for (size_t i = 0; i < y->count; i++) {
@@ -322,6 +330,7 @@ static const table_case cases[] = {
     {"aten.var.dim", draw_spread, 0},
     {"aten::var.out", draw_spread, 0},
     {"aten::var.correction_out", draw_spread, CORRECTION},
+    {"aten::var_mean.correction_out", draw_spread, CORRECTION | WITH_MEAN},
     {"aten::std.out", draw_spread, STD},
     {"aten::std.correction_out", draw_spread, STD | CORRECTION},
 };

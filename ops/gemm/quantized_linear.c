@@ -377,6 +377,15 @@ static const vkd_param embedding_4bit_params[] = {
     VKD_IGNORED("dtype"),
     VKD_OUTPUT(nibble_args, y, out),
     VKD_PARAMS_END};
+static const vkd_param embedding_bits_params[] = {
+    VKD_TENSOR(nibble_args, table, weight),
+    VKD_TENSOR(nibble_args, scales, weight_scales),
+    VKD_OPTIONAL_TENSOR(nibble_args, zeros, weight_zero_points),
+    VKD_IGNORED("weight_quant_min"),
+    VKD_IGNORED("weight_quant_max"),
+    VKD_TENSOR(nibble_args, index, indices),
+    VKD_OUTPUT(nibble_args, y, out),
+    VKD_PARAMS_END};
 static const vkd_param backward_params[] = {VKD_TENSOR(nibble_args, index, d_out),
                                             VKD_TENSOR(nibble_args, table, weights),
                                             VKD_TENSOR(nibble_args, scales, weight_scales),
@@ -396,6 +405,12 @@ static vkd_status fail_table(vkd_shaping *shaping, const nibble_args *args)
         vkd_dims_format(table->rank, table->dims, rows));
 }
 
+/* Elements of a row; a row's code says of how many bits. */
+static uint32_t width_of_rows(const vkd_call *call, const vkd_model_tensor *table)
+{
+    return table->dims[1] * (8 / (uint32_t)call->row->code);
+}
+
 static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
 {
     const nibble_args *args = arguments;
@@ -406,11 +421,16 @@ static vkd_status shape_embedding(vkd_shaping *shaping, const void *arguments)
                 (scales->rank == 1 || scales->rank == 2) && scales->dims[0] == table->dims[0] &&
                 table->dims[0] > 0;
     uint32_t groups = fits && scales->rank == 2 ? scales->dims[1] : 1;
-    if (!fits || !groups || table->dims[1] * 2 % groups)
+    if (!fits || !groups || width_of_rows(shaping->call, table) % groups)
         return fail_table(shaping, args);
+    if (args->zeros != VKD_NO_VALUE) {
+        const vkd_model_tensor *zeros = vkd_shape_of(shaping, args->zeros);
+        if (vkd_dims_count(zeros->rank, zeros->dims) != vkd_dims_count(scales->rank, scales->dims))
+            return fail_table(shaping, args);
+    }
     uint32_t dims[VKD_MAX_RANK + 1];
     memcpy(dims, index->dims, sizeof index->dims);
-    dims[index->rank] = table->dims[1] * 2;
+    dims[index->rank] = width_of_rows(shaping->call, table);
     return vkd_shape_set(shaping, args->y, index->rank + 1, dims);
 }
 
@@ -440,6 +460,8 @@ static vkd_status emit_rows(vkd_lowering *lowering, const nibble_rows *r, vkd_te
     vkd_node_spec(&node, r->high_first);
     vkd_node_spec(&node, indexed);
     vkd_node_spec(&node, has_zeros);
+    vkd_node_spec(&node, (uint32_t)lowering->call->row->code);
+    vkd_node_spec(&node, tensors[r->table].dtype == VKD_DTYPE_INT8);
     return vkd_op_add_node(lowering, &node, r->table, y);
 }
 
@@ -454,7 +476,8 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
     const vkd_model_tensor *table = vkd_value_tensor(lowering, args->table),
                            *scales = vkd_value_tensor(lowering, args->scales);
     const vkd_model_tensor *y_shape = vkd_value_tensor(lowering, args->y);
-    const uint32_t groups = scales->rank == 2 ? scales->dims[1] : 1, width = table->dims[1] * 2;
+    const uint32_t groups = scales->rank == 2 ? scales->dims[1] : 1,
+                   width = width_of_rows(lowering->call, table);
     const uint32_t slots = (uint32_t)vkd_dims_count(y_shape->rank, y_shape->dims);
     nibble_rows r = {.params = {.groups = (uint32_t)vkd_divide_up(slots, 4),
                                 .slots = slots,
@@ -538,6 +561,12 @@ static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
         name_, params_, sizeof(qlinear_args), shape, lower, .code = code_, .defaults = &defaults   \
     }
 
+#define ROWS(name_, params_, bits_)                                                                \
+    {                                                                                              \
+        name_, params_, sizeof(nibble_args), shape_embedding, lower_embedding,                     \
+            .code = bits_, .defaults = &no_zeros                                                   \
+    }
+
 static const vkd_op rows[] = {
     QLINEAR("aten._weight_int8pack_mm.default", plain_params, INT8PACK),
     QLINEAR("et_vk.linear_qcs4w.default", plain_params, QCS4W),
@@ -546,12 +575,17 @@ static const vkd_op rows[] = {
     QLINEAR("et_vk.linear_dq8ca_q4gsw.default", dynamic_params, DQ8CA_Q4GSW),
     QLINEAR("et_vk.linear_q8ta_q8csw.default", static_params, Q8TA_Q8CSW),
     QLINEAR("et_vk.linear_q8csw.default", biased_params, Q8CSW),
-    {"et_vk.embedding_q4gsw.default", embedding_params, sizeof(nibble_args), shape_embedding,
-     lower_embedding, .defaults = &no_zeros},
-    {"quantized_decomposed.embedding_4bit.dtype", embedding_4bit_params, sizeof(nibble_args),
-     shape_embedding, lower_embedding, .defaults = &no_zeros},
+    ROWS("et_vk.embedding_q4gsw.default", embedding_params, 4),
+    ROWS("quantized_decomposed.embedding_4bit.dtype", embedding_4bit_params, 4),
     {"et_vk.linear_q4gsw_backward.default", backward_params, sizeof(nibble_args), shape_backward,
-     lower_backward, .defaults = &no_zeros},
+     lower_backward, .code = 4, .defaults = &no_zeros},
+    /* between delegates */
+    ROWS("quantized_decomposed::embedding_byte.out", embedding_bits_params, 8),
+    ROWS("quantized_decomposed::embedding_byte.dtype_out", embedding_4bit_params, 8),
+    ROWS("quantized_decomposed::embedding_4bit.out", embedding_bits_params, 4),
+    ROWS("quantized_decomposed::embedding_4bit.dtype_out", embedding_4bit_params, 4),
+    ROWS("quantized_decomposed::embedding_2bit.out", embedding_bits_params, 2),
+    ROWS("quantized_decomposed::embedding_2bit.dtype_out", embedding_4bit_params, 2),
 };
 
 const vkd_op_table vkd_quantized_linear_ops = VKD_OP_TABLE(rows);
