@@ -261,7 +261,7 @@ static bool match(matching *m, const matmul_args *last)
     pass(m, id, call);
     m->out.q = m->first->a;
     m->out.k = m->first->b;
-    m->out.y = last->y;
+    m->out.y = last->product.y;
     return fits(m);
 }
 

@@ -165,24 +165,6 @@ static bool reads_states(const vkd_rewriter *r, const chain_args *chain)
     return false;
 }
 
-typedef struct counted {
-    uint32_t id, count;
-} counted;
-
-static void count_read(void *user, uint32_t *id, bool write)
-{
-    counted *c = user;
-    c->count += !write && *id == c->id;
-}
-
-/* Whether a call alone reads a value, however often. */
-static bool reads_alone(const vkd_rewriter *r, const vkd_call *call, uint32_t id)
-{
-    counted c = {id, 0};
-    vkd_call_uses(call, count_read, &c);
-    return c.count == r->readers[id];
-}
-
 /* More elements than this are not computed anew for each element that they are broadcast to, where
  * that takes an exponential. */
 enum { MAX_REPEATED = 1 << 14 };
@@ -205,7 +187,7 @@ static bool part_of(vkd_rewriter *r, size_t index, const chain_args *chain, uint
     const vkd_model_tensor *x = vkd_rw_tensor(r, id), *y = vkd_rw_tensor(r, chain->y);
     if (!producer || !is_real(r->net, id) || !vkd_chain_of(r, producer, part) ||
         reads_states(r, part) ||
-        ((part->step_count || is_copy(r, chain)) && !reads_alone(r, call, id)))
+        ((part->step_count || is_copy(r, chain)) && !vkd_rw_reads_alone(r, call, id)))
         return false;
     return has_dims_of(x, y) || !has_exponentials(part) ||
            vkd_dims_count(y->rank, y->dims) <= MAX_REPEATED;

@@ -26,6 +26,8 @@ VKD_MUST_USE vkd_status vkd_chain_norm(vkd_rewriter *r, size_t index);
 /* Rule: joins the call with the chains whose results it reads. */
 VKD_MUST_USE vkd_status vkd_chain_join(vkd_rewriter *r, size_t index);
 
+/* What a step makes of its operands, with 64 bits. */
+double vkd_chain_step(const chain_step *step, double a, double b);
 /* What a chain with one int8 input makes of an element. Each step is computed with 64 bits and
  * rounded to 32, so that exponentials are right to half a unit in the last place. */
 float vkd_chain_value(const chain_args *chain, int8_t x);

@@ -120,7 +120,7 @@ static double half(double x)
     return vkd_element_get(VKD_DTYPE_FLOAT16, &bits, 0);
 }
 
-static double function_of(const chain_step *step, double a, double b)
+double vkd_chain_step(const chain_step *step, double a, double b)
 {
     if (step->function >= CHAIN_BINARY)
         return arithmetic(step->function - CHAIN_BINARY, a, b, (double)step->numbers[1]);
@@ -139,7 +139,7 @@ float vkd_chain_value(const chain_args *chain, int8_t x)
         const chain_step *step = &chain->steps[s];
         slots[CHAIN_NUMBER] = step->numbers[0];
         result = CHAIN_INPUTS + s;
-        slots[result] = (float)function_of(step, (double)slots[step->a], (double)slots[step->b]);
+        slots[result] = (float)vkd_chain_step(step, (double)slots[step->a], (double)slots[step->b]);
     }
     return slots[result];
 }

@@ -5,6 +5,7 @@
 
 #include "graph/op.h"
 #include "shaders/chain_params.h"
+#include "shaders/float_epilogue_params.h"
 
 /* VKD_OP_QUANTIZE and VKD_OP_DEQUANTIZE: x, scale, zero point and range of the whole tensor. */
 typedef struct quantize_args {
@@ -104,6 +105,24 @@ typedef struct cat_args {
     size_t shared;
 } cat_args;
 
+/* What a rule puts behind a product of floats: steps on its result, EPILOGUE_SUM, and on a tensor
+ * of the same dims and dtype, EPILOGUE_RESIDUAL. Of the steps' numbers the first two count. */
+typedef struct epilogue_args {
+    uint32_t residual; /* value id; VKD_NO_VALUE for none */
+    uint32_t step_count;
+    chain_step steps[EPILOGUE_STEPS];
+} epilogue_args;
+
+/* VKD_OP_PRODUCT, VKD_OP_BMM: first in the structs of all of them. */
+typedef struct product_args {
+    uint32_t y;
+    epilogue_args epilogue;
+} product_args;
+#define VKD_NO_EPILOGUE                                                                            \
+    {                                                                                              \
+        .epilogue = {.residual = VKD_NO_VALUE }                                                    \
+    }
+
 /* VKD_OP_BATCH_NORM, VKD_OP_RMS_NORM, and other normalisations */
 typedef struct norm_args {
     uint32_t x, weight, bias, mean, variance;
@@ -117,7 +136,8 @@ typedef struct norm_args {
 
 /* VKD_OP_BMM, without c; and other products */
 typedef struct matmul_args {
-    uint32_t c, a, b, y;
+    product_args product;
+    uint32_t c, a, b;
     float beta, alpha;
 } matmul_args;
 

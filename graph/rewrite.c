@@ -1,6 +1,7 @@
 #include "graph/rewrite.h"
 #include "graph/cat.h"
 #include "graph/chain.h"
+#include "graph/epilogue.h"
 #include "graph/fold.h"
 #include "graph/fuse.h"
 #include "graph/int8.h"
@@ -122,6 +123,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_part},
         {VKD_REWRITE_EXCITE, vkd_fuse_excite},
         {VKD_REWRITE_EXCITE, vkd_fuse_excite_chain},
+        {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_epilogue},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));

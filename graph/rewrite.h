@@ -39,6 +39,7 @@
  * while it is copied, or becomes a table in the epilogue of the convolution before it.
  * - growing concatenations: where one begins with the parts of another, both lie in the memory of
  * the longer one, and each part is written once.
+ * - epilogues: convolution or matrix product of floats -> chain, see epilogue.h.
  * - dead operators: operators whose results nobody reads are dropped.
  */
 #ifndef VKD_GRAPH_REWRITE_H

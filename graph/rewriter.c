@@ -30,6 +30,23 @@ vkd_call *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before)
     return id != VKD_NO_VALUE && r->readers[id] == 1 ? vkd_rw_producer(r, id, before) : NULL;
 }
 
+typedef struct counted {
+    uint32_t id, count;
+} counted;
+
+static void count_read(void *user, uint32_t *id, bool write)
+{
+    counted *c = user;
+    c->count += !write && *id == c->id;
+}
+
+bool vkd_rw_reads_alone(const vkd_rewriter *r, const vkd_call *call, uint32_t id)
+{
+    counted c = {id, 0};
+    vkd_call_uses(call, count_read, &c);
+    return c.count == r->readers[id];
+}
+
 /* ---------------------------------------------------------------------------------- bookkeeping */
 
 /* What a call's coming and going changes. */

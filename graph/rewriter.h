@@ -30,6 +30,8 @@ bool vkd_rw_alike(const vkd_rewriter *r, uint32_t a, uint32_t b);
 vkd_call *vkd_rw_producer(vkd_rewriter *r, uint32_t id, size_t before);
 /* The same, if besides only one argument reads the value. */
 vkd_call *vkd_rw_only_producer(vkd_rewriter *r, uint32_t id, size_t before);
+/* Whether a call alone reads a value, however often. */
+bool vkd_rw_reads_alone(const vkd_rewriter *r, const vkd_call *call, uint32_t id);
 
 static inline const vkd_model_tensor *vkd_rw_tensor(const vkd_rewriter *r, uint32_t id)
 {

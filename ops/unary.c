@@ -57,6 +57,16 @@ static vkd_status lower_leaky_relu(vkd_lowering *lowering, const void *arguments
     return vkd_op_unary(lowering, &f, args->x, args->y);
 }
 
+static bool chain_leaky_relu(const vkd_net *net, const vkd_call *call, chain_args *out)
+{
+    const unary_args *args = call->args;
+    const vkd_number *slope = &args->numbers[0];
+    const chain_step step = {
+        .function = UNARY_LEAKY_RELU,
+        .numbers = {slope->kind == VKD_NUMBER_NULL ? 0.01f : (float)slope->real}};
+    return slope->kind != VKD_NUMBER_SYM && vkd_chain_unary(net, args->x, args->y, &step, out);
+}
+
 static vkd_status lower_hardshrink(vkd_lowering *lowering, const void *arguments)
 {
     const unary_args *args = arguments;
@@ -214,7 +224,7 @@ static const vkd_op rows[] = {
     PLAIN("aten.hardsigmoid.default", UNARY_HARDSIGMOID),
     PLAIN("aten.bitwise_not.default", UNARY_BITWISE_NOT),
     NOT("aten.logical_not.default"),
-    ROW("aten.leaky_relu.default", slope_params, lower_leaky_relu, NULL),
+    ROW("aten.leaky_relu.default", slope_params, lower_leaky_relu, chain_leaky_relu),
     ROW("aten.hardshrink.default", lambd_params, lower_hardshrink, NULL),
     ROW("aten.pow.Tensor_Scalar", pow_params, lower_pow, chain_pow),
     GELU("aten.gelu.default"),
@@ -253,7 +263,7 @@ static const vkd_op rows[] = {
     PLAIN("aten::sigmoid.out", UNARY_SIGMOID),
     PLAIN("aten::bitwise_not.out", UNARY_BITWISE_NOT),
     NOT("aten::logical_not.out"),
-    ROW("aten::leaky_relu.out", slope_params, lower_leaky_relu, NULL),
+    ROW("aten::leaky_relu.out", slope_params, lower_leaky_relu, chain_leaky_relu),
     ROW("aten::logit.out", eps_params, lower_logit, NULL),
     ROW("aten::elu.out", three_params, lower_elu, NULL),
     ROW("aten::pow.Tensor_Scalar_out", pow_params, lower_pow, chain_pow),

@@ -23,7 +23,7 @@ product="-s 6=196 -s 10=64 -s 11=64 -s 12=64 -s 13=14 -s 14=14 -s 15=14 -s 16=14
 pointwise="-s 3=0 $product" implicit="-s 3=1 $product -s 17=3 -s 20=1 -s 21=1 -s 24=-128"
 
 # Of floats: 4 is halves, 5 floats (element_params.h); all tensors in one block of memory.
-half="-s 3=4 -s 4=1" single="-s 3=5 -s 4=1" block="-s 0=64 -s 1=1 -s 7=0 -s 8=0 -s 9=64"
+half="-s 3=4 -s 4=1" single="-s 3=5 -s 4=1" block="-s 0=64 -s 1=1 -s 13=0 -s 14=0 -s 15=64"
 
 # MODULE | NAME | shaderstat's options | products in one iteration of the innermost loop | in all, should the compiler unroll every loop.
 # Kernels with dot products need no numbers: a dot product is four. "floats": multiply-adds are counted.
@@ -43,13 +43,13 @@ kernels+=(
     "conv_float|floats, general|$single|floats"
     "conv_float_dw|floats, depthwise|$single|floats"
     "conv_float_row|floats, depthwise 3x3, 4 pixels|$single|floats"
-    "conv_float_tile_4x4|floats, tile 4x4, pointwise|$single -s 6=0 -s 7=0|floats"
-    "conv_float_tile_8x8|floats, tile 8x8, pointwise|$single -s 6=0 -s 7=0|floats"
-    "conv_float_block_32x32|floats, block 32x32, pointwise|$single $block -s 6=0|floats"
-    "conv_float_block_32x32|halves, block 32x32, implicit 3x3|$half $block -s 6=1 -s 10=3 -s 11=3|floats"
-    "conv_float_block_64x64|floats, block 64x64, pointwise|$single $block -s 6=0|floats"
-    "conv_float_vector_1|floats, vector, 1 row|$single -s 0=32 -s 1=8|floats"
-    "conv_float_vector_4|halves, vector, 4 rows|$half -s 0=32 -s 1=8|floats"
+    "conv_float_tile|floats, tile 4x4, pointwise|$single -s 12=0 -s 13=0|floats"
+    "conv_float_tile|floats, tile 8x8, pointwise|$single -s 12=0 -s 13=0 -s 14=8 -s 15=2|floats"
+    "conv_float_block|floats, block 32x32, pointwise|$single $block -s 12=0|floats"
+    "conv_float_block|halves, block 32x32, implicit 3x3|$half $block -s 12=1 -s 16=3 -s 17=3|floats"
+    "conv_float_block|floats, block 64x64, pointwise|$single $block -s 12=0 -s 18=64 -s 19=64|floats"
+    "conv_float_vector|floats, vector, 1 row|$single -s 0=32 -s 1=8|floats"
+    "conv_float_vector|halves, vector, 4 rows|$half -s 0=32 -s 1=8 -s 13=4|floats"
     "matmul|matrix product|-s 0=64 -s 1=1|floats"
     "qlinear|4-bit linear|-s 0=32 -s 1=2 -s 5=4|32"
 )

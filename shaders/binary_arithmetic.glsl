@@ -4,14 +4,14 @@
 
 float arithmetic_of(int function, float a, float b, float alpha)
 {
-    precise float scaled = alpha * b, sum = a + scaled, difference = a - scaled;
+    precise float scaled = alpha * b, sum = a + scaled, difference = a - scaled, product = a * b;
     switch (function) {
     case BINARY_ADD:
         return sum;
     case BINARY_SUB:
         return difference;
     case BINARY_MUL:
-        return a * b;
+        return product;
     case BINARY_DIV:
         return quotient_of(a, b);
     case BINARY_MIN:

@@ -1,7 +1,8 @@
 // What the convolutions of floats have in common: operands, window, bias and clamp. With TEXELS x
 // and w are texel buffers, for llvmpipe.
 #include "conv_float_params.h"
-#include "element.glsl"
+#include "floats.glsl"
+#include "nan.glsl"
 
 layout(constant_id = 3) const uint TYPE = VKD_ELEMENT_F32;
 layout(constant_id = 4) const bool BIAS = false;
@@ -18,19 +19,23 @@ layout(binding = 1) uniform isamplerBuffer w;
 vec4 x_load4(uint group) { return FETCH(x, int(group)); }
 vec4 w_load4(uint group) { return FETCH(w, int(group)); }
 #else
-ELEMENTS_IN(0, x, TYPE)
-ELEMENTS_IN(1, w, TYPE)
+FLOATS_IN(0, x, TYPE)
+FLOATS_IN(1, w, TYPE)
 #endif
-ELEMENTS_IN(2, b, TYPE) // bound, but not read, where there is none
-ELEMENTS_OUT(3, y, TYPE)
+FLOATS_IN(2, b, TYPE) // bound, but not read, where there is none
+FLOATS_OUT(3, y, TYPE)
+#define EPILOGUE_ID 6
+#define EPILOGUE_NUMBERS p.numbers
+#include "float_epilogue.glsl"
 
 void finish(uint pixel, uint word, vec4 sum)
 {
+    uint at = pixel * p.out_c4 + word;
     if (BIAS)
         sum += b_load4(word);
     for (int i = 0; i < 4; i++)
         sum[i] = bounded(sum[i], p.low, p.high);
-    y_store4(pixel * p.out_c4 + word, sum);
+    y_store4(at, epilogue(sum, RESIDUAL_TYPE == 0 ? sum : residual_load4(at)));
 }
 
 // What window_tap counts from, for an output pixel.

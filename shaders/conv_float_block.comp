@@ -1,15 +1,17 @@
 #version 450
-// build: TILE = 32x32(ROWS=32 CHANNELS=32 TILE_M=4 TILE_N=4 PASSES=1)
-// build: TILE = 64x64(ROWS=64 CHANNELS=64 TILE_M=8 TILE_N=8 PASSES=2)
-// build: TILE = 128x128(ROWS=128 CHANNELS=128 TILE_M=8 TILE_N=8 PASSES=2)
-// glslc -O0: what -O unrolls is 600 KB
+// glslc -O0: what is inlined wherever it is called takes twice the space
 // Convolution of floats as a matrix product over the window's taps: an invocation has TILE_M rows
 // and TILE_N channels of the block, which lie apart, so that neighbours read neighbours in shared
 // memory.
 #extension GL_EXT_control_flow_attributes : require
-#define ACROSS (CHANNELS / TILE_N) // invocations
-#define DOWN (ROWS / TILE_M)
-#define THREADS (ACROSS * DOWN)
+layout(constant_id = 18) const uint ROWS = 32;
+layout(constant_id = 19) const uint CHANNELS = 32;
+const uint TILE_M = ROWS > 32 ? 8 : 4;
+const uint TILE_N = CHANNELS > 32 ? 8 : 4;
+const uint PASSES = ROWS > 32 ? 2 : 1;
+const uint ACROSS = CHANNELS / TILE_N; // invocations
+const uint DOWN = ROWS / TILE_M;
+const uint THREADS = ACROSS * DOWN;
 #define STEPS 4u
 #include "conv_float_block.glsl"
 

@@ -7,25 +7,26 @@
 #include "conv_float.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // z: slices
-layout(constant_id = 6) const
+layout(constant_id = 12) const
     bool WINDOW = true; // more than one tap, padding or a stride; else row m is pixel m
-layout(constant_id = 7) const
+layout(constant_id = 13) const
     bool WIDE = true; // the channels of a tap come in whole loads; else halves come four at a time
-layout(constant_id = 8) const bool TAIL = false; // the last group of four channels has padding
+layout(constant_id = 14) const bool TAIL = false; // the last group of four channels has padding
 // of the weights, whose shape never changes
-layout(constant_id = 9) const uint TAP_STEPS = 1; // loads for a tap's channels
-layout(constant_id = 10) const uint KERNEL_H = 1;
-layout(constant_id = 11) const uint KERNEL_W = 1;
+layout(constant_id = 15) const uint TAP_STEPS = 1; // loads for a tap's channels
+layout(constant_id = 16) const uint KERNEL_H = 1;
+layout(constant_id = 17) const uint KERNEL_W = 1;
 
 // STEPS: of 16 bytes, a row in a chunk of k.
-#define STRIDE (STEPS + 1) // and in shared memory, where one more keeps rows out of others' banks
-#define PASS_ROWS (ROWS / PASSES)
-#define A_PASSES                                                                                   \
-    (ROWS * STEPS / THREADS) // of a slice's invocations over a chunk of A, four of them a row
-#define B_PASSES (CHANNELS * STEPS / THREADS)
-#define CHUNK_WORDS ((ROWS + CHANNELS) * STRIDE)
-#define SUM_WORDS (PASS_ROWS * CHANNELS / 4u)
-#define SHARED_WORDS (SUM_WORDS > CHUNK_WORDS ? SUM_WORDS : CHUNK_WORDS)
+const uint STRIDE =
+    STEPS + 1; // and in shared memory, where one more keeps rows out of others' banks
+const uint PASS_ROWS = ROWS / PASSES;
+// of a slice's invocations over a chunk of A, four of them a row
+const uint A_PASSES = ROWS * STEPS / THREADS;
+const uint B_PASSES = CHANNELS * STEPS / THREADS;
+const uint CHUNK_WORDS = (ROWS + CHANNELS) * STRIDE;
+const uint SUM_WORDS = PASS_ROWS * CHANNELS / 4;
+const uint SHARED_WORDS = SUM_WORDS > CHUNK_WORDS ? SUM_WORDS : CHUNK_WORDS;
 
 const uint SLICES = gl_WorkGroupSize.z;
 const uint LOADS = KERNEL_H * KERNEL_W * TAP_STEPS; // of a row's k

@@ -1,5 +1,6 @@
 // Depthwise convolution of floats, one output channel for each of the input: an invocation computes
 // four channels of PIXELS neighbours in a row, which share the weights.
+// glslc -O0: what is inlined wherever it is called takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

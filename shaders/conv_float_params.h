@@ -3,7 +3,7 @@
 #ifndef VKD_SHADERS_CONV_FLOAT_PARAMS_H
 #define VKD_SHADERS_CONV_FLOAT_PARAMS_H
 
-#include "types.h"
+#include "float_epilogue_params.h"
 
 VKD_PARAMS_STRUCT(conv_float_params)
 {
@@ -14,6 +14,7 @@ VKD_PARAMS_STRUCT(conv_float_params)
     u32 w_tap;
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     f32 low, high;
+    f32 numbers[2 * EPILOGUE_STEPS];
 };
 
 /* From PyTorch's order, [out_c][ic_group][taps], transposed [in_c][oc_group][taps], to [out_c /

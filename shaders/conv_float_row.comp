@@ -1,6 +1,6 @@
 #version 450
 // build: LOADS = -(PIXELS=4) lanes(PIXELS=7 TEXELS=1)
-// glslc -O0
+// glslc -O0: what is inlined wherever it is called takes twice the space
 // Depthwise convolution of floats, one output channel for each of the input, undilated: an
 // invocation computes four channels of PIXELS neighbours in a row, which share what they load.
 // LOADS_lanes is for llvmpipe; see gemm_lanes.comp for what makes code fast there.
@@ -10,8 +10,8 @@
 
 // Neither changes with the shapes of a net. What is beyond the arrays is not there: their loops are
 // unrolled.
-layout(constant_id = 6) const int KERNEL_W = 3;
-layout(constant_id = 7) const int STRIDE_W = 1;
+layout(constant_id = 12) const int KERNEL_W = 3;
+layout(constant_id = 13) const int STRIDE_W = 1;
 const int COLUMNS = (PIXELS - 1) * STRIDE_W + KERNEL_W;
 
 void main()

@@ -1,6 +1,5 @@
 #version 450
-// build: TILE = 4x4(ROWS=4 WORDS=1) 8x8(ROWS=8 WORDS=2)
-// glslc -O0
+// glslc -O0: what is inlined wherever it is called takes twice the space
 // Convolution of floats as a matrix product over the window's taps, in registers: an invocation
 // computes WORDS fours of output channels, which must be of one group whose channels begin at a
 // group of four, of ROWS pixels. The workgroup is x: tiles of channels, y: tiles of pixels, z:
@@ -11,10 +10,13 @@
 #include "conv_float_product.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
-layout(constant_id = 6) const bool OVERHANG = true; // windows may reach beyond the image
-layout(constant_id = 7) const bool TAIL = true; // the last group of four input channels has padding
+layout(constant_id = 12) const bool OVERHANG = true; // windows may reach beyond the image
+layout(constant_id = 13) const
+    bool TAIL = true; // the last group of four input channels has padding
+layout(constant_id = 14) const int ROWS = 4;
+layout(constant_id = 15) const int WORDS = 1;
 
-#define SUMS (ROWS * WORDS)
+const int SUMS = ROWS * WORDS;
 shared vec4 partial[gl_WorkGroupSize.z > 1
                         ? (gl_WorkGroupSize.z - 1) * gl_WorkGroupSize.x *gl_WorkGroupSize.y *SUMS
                         : 1];

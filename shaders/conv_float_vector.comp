@@ -1,5 +1,5 @@
 #version 450
-// build: ROWS = 1(ROWS=1) 4(ROWS=4)
+// glslc -O0: what is inlined wherever it is called takes twice the space
 // Convolution of floats by a window of one pixel where there are few pixels: a vector, or a few,
 // times a matrix, as fast as memory gives the weights. They are rows of k. An invocation adds up a
 // share of k, with 16 bytes a load, for four output channels of ROWS pixels; those along x share k,
@@ -9,7 +9,8 @@
 #include "conv_float.glsl"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
-layout(constant_id = 6) const bool TAIL = false; // the last load of k has padding
+layout(constant_id = 12) const bool TAIL = false; // the last load of k has padding
+layout(constant_id = 13) const uint ROWS = 1;
 
 const uint WORDS = TYPE == VKD_ELEMENT_F16 ? 2 : 1; // fours of k in a load
 shared vec4 partial[ROWS * gl_WorkGroupSize.x * gl_WorkGroupSize.y];

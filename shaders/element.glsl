@@ -7,22 +7,10 @@
 //     ELEMENTS_IN(0, x, X_TYPE)     // x_load(slot), x_load4(group) as floats, x_loadi, x_load4i as ints, x_bits(slot)
 //     ELEMENTS_OUT(1, y, Y_TYPE)    // y_store4(group, vec4), y_store4i(group, ivec4), y_store4_bits(group, uvec4)
 #include "element_params.h"
+#include "half.glsl"
 #include "nan.glsl"
 
 bool is_float_type(uint type) { return type == VKD_ELEMENT_F32 || type == VKD_ELEMENT_F16; }
-
-// To the nearest half, ties to even; packHalf2x16 may round either way.
-uint half_bits(float value)
-{
-    uint bits = floatBitsToUint(value), magnitude = bits & 0x7fffffffu;
-    uint normal = min((magnitude + 0xfffu + (magnitude >> 13 & 1u) - 0x38000000u) >> 13, 0x7c00u);
-    // Below the normal halves their unit is that of floats from 1/2 to 1.
-    precise float small = uintBitsToFloat(magnitude) + 0.5;
-    uint half_magnitude = magnitude > 0x7f800000u   ? 0x7e00u
-                          : magnitude < 0x38800000u ? floatBitsToUint(small) - 0x3f000000u
-                                                    : normal;
-    return (bits >> 16 & 0x8000u) | half_magnitude;
-}
 
 // Towards zero; what does not fit saturates, NaN is 0.
 int float_to_int(float value)

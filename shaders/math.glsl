@@ -30,13 +30,21 @@ float infinity() { return uintBitsToFloat(0x7f800000u); }
 // a / b. A device may take a quotient for a * (1 / b), which is 0 where b is above 2^126.
 float quotient_of(float a, float b)
 {
-    precise float scale = abs(b) > 4.25352959e37f ? 0.25f : 1.0f; // 2^125
-    return a * scale / (b * scale);
+    precise float scale = abs(b) > 4.25352959e37f ? 0.25f : 1.0f, // 2^125
+                  quotient = a * scale / (b * scale);
+    return quotient;
 }
 float copy_sign(float magnitude, float sign)
 {
     return uintBitsToFloat((floatBitsToUint(magnitude) & 0x7fffffffu) |
                            (floatBitsToUint(sign) & 0x80000000u));
+}
+
+// 6 * hardsigmoid(x): a sum of its own, which cancels.
+float ramp(float x)
+{
+    precise float sum = x + 3.0;
+    return x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : sum;
 }
 
 // For whole numbers -126 .. 127.

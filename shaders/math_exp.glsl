@@ -1,4 +1,7 @@
-// Exponentials, and what is made of them: math.glsl.
+// Exponentials, and what is made of them: math.glsl. What is between a convolution and its result is
+// precise, so that a function has the same bits in every kernel. It selects, and returns at its end
+// alone: of returns in between glslc -O makes switches of one case, one in another, of which Mesa
+// 22's llvmpipe makes code that leaves results unset.
 #ifndef VKD_MATH_EXP
 #define VKD_MATH_EXP
 #include "math.glsl"
@@ -13,15 +16,13 @@ float reduce_exp(float x, float n)
 // e^(high + low).
 float exp_pair(float high, float low)
 {
-    if (high > 90.0f)
-        return infinity();
-    if (high < -104.0f)
-        return 0.0f;
-    float n = floor(high * 1.44269502f + 0.5f), r = reduce_exp(high, n) + low;
-    float p = 0.000197402696f * r + 0.00139350828f;
+    precise float x = max(min(high, 90.0f), -105.0f); // behind which scale makes infinity or 0
+    precise float n = floor(x * 1.44269502f + 0.5f),
+                  r = reduce_exp(x, n) + (x == high ? low : 0.0f);
+    precise float p = 0.000197402696f * r + 0.00139350828f;
     p = ((p * r + 0.00833357032f) * r + 0.041666463f) * r + 0.166666657f;
-    p = (p * r + 0.5f) * (r * r) + r;
-    return is_nan(high) ? high : scale(1.0f + p, int(n));
+    p = (p * r + 0.5f) * (r * r) + r + 1.0f;
+    return is_nan(high) ? high : scale(p, int(n));
 }
 
 float exp_of(float x) { return exp_pair(x, 0.0f); }
@@ -50,18 +51,18 @@ float expm1_of(float x)
 float sigmoid_of(float x)
 {
     float e = exp_of(-abs(x));
-    return (x < 0.0f ? e : 1.0f) / (1.0f + e);
+    precise float y = (x < 0.0f ? e : 1.0f) / (1.0f + e);
+    return y;
 }
 
 float tanh_of(float x)
 {
-    float a = abs(x), z = x * x;
-    if (a < 0.625f) {
-        float p = ((0.00215763575f * z - 0.00819508638f) * z + 0.0217087492f) * z - 0.053948462f;
-        return ((p * z + 0.133332223f) * z - 0.333333313f) * (z * x) + x;
-    }
-    float y = 1.0f - 2.0f / (exp_of(2.0f * a) + 1.0f);
-    return is_nan(x) ? x : copy_sign(y, x);
+    precise float a = abs(x), z = x * x,
+                  p = ((0.00215763575f * z - 0.00819508638f) * z + 0.0217087492f) * z -
+                      0.053948462f,
+                  near = ((p * z + 0.133332223f) * z - 0.333333313f) * (z * a) + a,
+                  far = 1.0f - 2.0f / (exp_of(2.0f * a) + 1.0f);
+    return is_nan(x) ? x : copy_sign(a < 0.625f ? near : far, x);
 }
 
 // e^x / 2: e^x alone may be too large.
@@ -89,20 +90,23 @@ float cosh_of(float x)
 // erf x for |x| < 0.6
 float erf_near(float x)
 {
-    float z = x * x,
-          p = ((-0.000679941499f * z + 0.00512577128f) * z - 0.0268408153f) * z + 0.112834945f;
-    return (((p * z - 0.37612626f) * z) + 0.128379166f) * x + x;
+    precise float z = x * x, p = ((-0.000679941499f * z + 0.00512577128f) * z - 0.0268408153f) * z +
+                                 0.112834945f;
+    p = (((p * z - 0.37612626f) * z) + 0.128379166f) * x + x;
+    return p;
 }
 
 // 1 - erf x for 0.55 <= x <= 10.2, behind which it is 0: e^(-x^2) P((x - 2) / (x + 2)) / (1 + 2x).
 // The square comes in full.
 float erfc_far(float x, pair square)
 {
-    float t = (x - 2.0f) / (x + 2.0f);
-    float p = ((-0.00136819517f * t + 0.000979907461f) * t + 0.0087234946f) * t - 0.00796466228f;
+    precise float t = (x - 2.0f) / (x + 2.0f);
+    precise float p =
+        ((-0.00136819517f * t + 0.000979907461f) * t + 0.0087234946f) * t - 0.00796466228f;
     p = ((((p * t - 0.0542237349f) * t + 0.16404511f) * t - 0.166030034f) * t - 0.0927636921f) * t +
         1.27697837f;
-    return exp_pair(-square.high, -square.low) * p / (1.0f + 2.0f * x);
+    p = exp_pair(-square.high, -square.low) * p / (1.0f + 2.0f * x);
+    return p;
 }
 
 float erf_of(float x)
@@ -116,22 +120,21 @@ float erf_of(float x)
 // x (1 + erf(x / sqrt 2)) / 2: for negative x as the complement, which keeps its digits.
 float gelu_of(float x)
 {
-    float a = abs(x), u = a * 0.707106769f;
-    if (is_nan(x) || a > 14.0f)
-        return is_nan(x) ? x : max(x, -0.0f);
+    precise float a = abs(x), u = a * 0.707106769f;
     pair square = two_product(a, a);
     square.high *= 0.5f;
     square.low *= 0.5f;
-    float tail = u < 0.575f ? 1.0f - erf_near(u) : erfc_far(u, square);
-    return 0.5f * x * (x < 0.0f ? tail : 2.0f - tail);
+    precise float tail = u < 0.575f ? 1.0f - erf_near(u) : erfc_far(u, square);
+    precise float y = 0.5f * x * (x < 0.0f ? tail : 2.0f - tail);
+    return is_nan(x) ? x : a > 14.0f ? max(x, -0.0f) : y;
 }
 
 // The approximation x (1 + tanh u) / 2, u = sqrt(2 / pi) (x + 0.044715 x^3), which is x / (1 +
 // e^(-2u)).
 float gelu_tanh_of(float x)
 {
-    float u = 1.59576917f * (x + 0.044715f * x * x * x);
-    return abs(x) > 14.0f ? max(x, -0.0f) : x * sigmoid_of(u);
+    precise float u = 1.59576917f * (x + 0.044715f * x * x * x), y = x * sigmoid_of(u);
+    return abs(x) > 14.0f ? max(x, -0.0f) : y;
 }
 
 #endif

@@ -1,5 +1,5 @@
 // What the matrix products share: operands, and how a result of four columns is finished.
-#include "element.glsl"
+#include "floats.glsl"
 #include "matmul_params.h"
 
 layout(constant_id = 3) const uint A_TYPE = VKD_ELEMENT_F32;
@@ -13,11 +13,14 @@ layout(constant_id = 9) const uint HAS_C = 0;
 layout(constant_id = 10) const uint Y_GROUPS = 0; // row.glsl
 
 layout(push_constant) uniform params_block { matmul_params params; };
-ELEMENTS_IN(0, a, A_TYPE)
-ELEMENTS_IN(1, b, B_TYPE)
-ELEMENTS_IN(2, c, C_TYPE)
-ELEMENTS_OUT(3, y, Y_TYPE)
+FLOATS_IN(0, a, A_TYPE)
+FLOATS_IN(1, b, B_TYPE)
+FLOATS_IN(2, c, C_TYPE)
+FLOATS_OUT(3, y, Y_TYPE)
 #include "row.glsl"
+#define EPILOGUE_ID 11
+#define EPILOGUE_NUMBERS params.numbers
+#include "float_epilogue.glsl"
 
 // a[m, k .. k + 3] at a row's first slot; 0 behind the end.
 vec4 load_a(uint row, uint k)
@@ -66,5 +69,10 @@ void finish(uint batch, uint m, uint n, vec4 sum)
         for (uint j = 0; j < 4; j++)
             v[j] += params.beta * c_load(at + min(n + j, params.n - 1) * params.c_n);
     }
-    y_store_row((batch * params.m + m) * params.n, n, params.n, v);
+    uint row = (batch * params.m + m) * params.n;
+    vec4 r = v;
+    if (RESIDUAL_TYPE != 0)
+        for (uint j = 0; j < 4; j++)
+            r[j] = residual_load(row + min(n + j, params.n - 1));
+    y_store_row(row, n, params.n, epilogue(v, r));
 }

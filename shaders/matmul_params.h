@@ -3,7 +3,7 @@
 #ifndef VKD_SHADERS_MATMUL_PARAMS_H
 #define VKD_SHADERS_MATMUL_PARAMS_H
 
-#include "types.h"
+#include "float_epilogue_params.h"
 
 /* How four elements of b for consecutive n are read. */
 #define VKD_B_STRIDED 0 /* one by one */
@@ -18,6 +18,7 @@ VKD_PARAMS_STRUCT(matmul_params)
     u32 b_offset, b_batch, b_k, b_n;
     u32 c_offset, c_batch, c_m, c_n;
     f32 alpha, beta;
+    f32 numbers[2 * EPILOGUE_STEPS];
 };
 
 #endif

@@ -1,13 +1,6 @@
 // Functions of one operand that need no series, UNARY_* of unary_params.h: unary.comp, chain.comp.
 #include "math.glsl"
 
-// 6 * hardsigmoid(x): a sum of its own, which cancels.
-float ramp(float x)
-{
-    precise float sum = x + 3.0;
-    return x <= -3.0 ? 0.0 : x >= 3.0 ? 6.0 : sum;
-}
-
 float plain_of(int function, float x, float low, float high)
 {
     switch (function) {

@@ -276,8 +276,7 @@ static void build_reduction(problem *p, const probe *which, uint32_t n, vkd_rand
 static void build_product(problem *p, const probe *which, uint32_t n, vkd_random *random)
 {
     hand_model *m = &p->m;
-    const bool pixels = which->shader == VKD_SHADER_CONV_FLOAT_VECTOR_1 ||
-                        which->shader == VKD_SHADER_CONV_FLOAT_VECTOR_4;
+    const bool pixels = which->shader == VKD_SHADER_CONV_FLOAT_VECTOR;
     if (pixels)
         n *= 4;
     const uint32_t rows = which->channels, a_dims[] = {rows, n}, b_dims[] = {n, 1},
@@ -390,23 +389,22 @@ static const probe probes[] = {
      0},
     {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_float_conv, 4, 4, 7, TALLEST,
      0},
-    {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
-    {VKD_SHADER_CONV_FLOAT_TILE_4X4, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
-    {VKD_SHADER_CONV_FLOAT_TILE_8X8, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_TILE, "implicit 4x4", build_float_conv, 4, 1, 1, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_TILE, "implicit 4x4", build_float_conv, 4, 1, 3, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_TILE, "implicit 8x8", build_float_conv, 4, 1, 3, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_4X32, "implicit lanes 4x32", build_float_conv, 4, 1, 3, TALLEST,
      1.3},
     {VKD_SHADER_CONV_FLOAT_LANES_2X16, "implicit lanes 2x16", build_float_conv, 4, 1, 3, TALLEST,
      1.3},
-    {VKD_SHADER_CONV_FLOAT_BLOCK_32X32, "implicit block 32x32", build_float_conv, 4, 1, 5, TALLEST,
-     1.3},
+    {VKD_SHADER_CONV_FLOAT_BLOCK, "implicit block 32x32", build_float_conv, 4, 1, 5, TALLEST, 1.3},
     {VKD_SHADER_REDUCE, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_STATS, NULL, build_reduction, 1, 1, 1, 1 << 18, 0},
     {VKD_SHADER_NORM, NULL, build_reduction, 1, 1, 1, 1 << 16, 0},
     {VKD_SHADER_SCAN, NULL, build_scan, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_PUT, NULL, build_put, 1, 1, 1, 1 << 17, 1.3},
     {VKD_SHADER_MATMUL, NULL, build_product, 1, 1, 1, 1 << 20, 1.01},
-    {VKD_SHADER_CONV_FLOAT_VECTOR_1, "pointwise vector 1x4", build_product, 1, 1, 1, 1 << 18, 1.01},
-    {VKD_SHADER_CONV_FLOAT_VECTOR_4, "pointwise vector 4x4", build_product, 3, 1, 1, 1 << 18, 1.01},
+    {VKD_SHADER_CONV_FLOAT_VECTOR, "pointwise vector 1x4", build_product, 1, 1, 1, 1 << 18, 1.01},
+    {VKD_SHADER_CONV_FLOAT_VECTOR, "pointwise vector 4x4", build_product, 3, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 1, 1, 1, 1 << 19, 1.01},
     {VKD_SHADER_QLINEAR, NULL, build_product, 4, 1, 1, 1 << 19, 1.01}, /* rows */
     {VKD_SHADER_ATTENTION_WEIGHTS, NULL, build_attention, 1, 1, 64, 1 << 16, 1.1},
@@ -544,31 +542,11 @@ static void statements_hold_on_the_device(void **state)
  * short: two convolutions of a pixel. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {"copy",
-                                           "move",
-                                           "paste",
-                                           "gather",
-                                           "pad",
-                                           "rotary",
-                                           "normalise",
-                                           "affine",
-                                           "nibble_codes",
-                                           "places",
-                                           "resample",
-                                           "im2col",
-                                           "attention_coop",
-                                           "conv_dw_",
-                                           "gemm_coop_",
-                                           "conv_float_coop_",
-                                           "conv_float_block_64",
-                                           "conv_float_block_128",
-                                           "matmul_rows",
-                                           "unary",
-                                           "binary",
-                                           "where",
-                                           "chain",
-                                           "excite",
-                                           "sort"};
+    static const char *const prefixes[] = {
+        "copy",           "move",     "paste",        "gather",           "pad",         "rotary",
+        "normalise",      "affine",   "nibble_codes", "places",           "resample",    "im2col",
+        "attention_coop", "conv_dw_", "gemm_coop_",   "conv_float_coop_", "matmul_rows", "unary",
+        "binary",         "where",    "chain",        "excite",           "sort"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;

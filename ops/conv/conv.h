@@ -4,6 +4,7 @@
 #ifndef VKD_OPS_CONV_CONV_H
 #define VKD_OPS_CONV_CONV_H
 
+#include "ops/epilogue.h"
 #include "ops/gemm/gemm.h"
 #include "ops/requantize.h"
 #include "runtime/base/element.h"
@@ -27,6 +28,7 @@ typedef struct conv2d_real {
     vkd_tensor_id computed; /* and the same in ROWS, made by other operators */
     vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
     float low, high;        /* of the clamp behind */
+    vkd_epilogue epilogue;  /* and what is behind that; its residual is 4C, as y */
 } conv2d_real;
 
 /* A convolution to emit: the shape and what it works on. */

@@ -39,13 +39,15 @@ double vkd_conv2d_float_row_cost(const conv2d_problem *problem, const vkd_caps *
 vkd_status vkd_conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv,
                                      const gemm_tile *tile);
 
-/* What an invocation of the matrix product computes: TILE(kernel, name, pixels, channels, kind). */
+/* What an invocation of the matrix product computes: TILE(id, kernel, name, pixels, channels,
+ * kind).
+ */
 /* clang-format off */
 #define CONV2D_FLOAT_TILES(TILE)  \
-    TILE(TILE_4X4, "4x4", 4, 4, GEMM_INVOCATIONS) \
-    TILE(TILE_8X8, "8x8", 8, 8, GEMM_INVOCATIONS) \
-    TILE(LANES_4X32, "lanes 4x32", 4, 32, GEMM_IN_LANES) \
-    TILE(LANES_2X16, "lanes 2x16", 2, 16, GEMM_IN_LANES)
+    TILE(TILE_4X4, TILE, "4x4", 4, 4, GEMM_INVOCATIONS) \
+    TILE(TILE_8X8, TILE, "8x8", 8, 8, GEMM_INVOCATIONS) \
+    TILE(LANES_4X32, LANES_4X32, "lanes 4x32", 4, 32, GEMM_IN_LANES) \
+    TILE(LANES_2X16, LANES_2X16, "lanes 2x16", 2, 16, GEMM_IN_LANES)
 /* clang-format on */
 
 #define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,
@@ -63,18 +65,18 @@ double vkd_conv2d_float_tile_cost(const conv2d_problem *problem, const vkd_caps 
 vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv,
                                       const gemm_tile *tile);
 
-/* Blocks that go through shared memory; matrix units multiply halves. TILE(kernel, name, pixels,
- * channels, bytes of k in a chunk, threads / 32, kind). */
+/* Blocks that go through shared memory; matrix units multiply halves. TILE(id, kernel, name,
+ * pixels, channels, bytes of k in a chunk, threads / 32, kind). */
 /* clang-format off */
 #define CONV2D_FLOAT_BLOCK_TILES(TILE)  \
-    TILE(COOP_16X16, "matrix 16x16", 16, 16, 64, 1, GEMM_MATRIX) \
-    TILE(COOP_16X32, "matrix 16x32", 16, 32, 64, 1, GEMM_MATRIX) \
-    TILE(COOP_32X32, "matrix 32x32", 32, 32, 128, 1, GEMM_MATRIX) \
-    TILE(COOP_64X64, "matrix 64x64", 64, 64, 128, 4, GEMM_MATRIX) \
-    TILE(COOP_128X128, "matrix 128x128", 128, 128, 64, 8, GEMM_MATRIX) \
-    TILE(BLOCK_32X32, "block 32x32", 32, 32, 64, 2, GEMM_INVOCATIONS) \
-    TILE(BLOCK_64X64, "block 64x64", 64, 64, 64, 2, GEMM_INVOCATIONS) \
-    TILE(BLOCK_128X128, "block 128x128", 128, 128, 64, 8, GEMM_INVOCATIONS)
+    TILE(COOP_16X16, COOP_16X16, "matrix 16x16", 16, 16, 64, 1, GEMM_MATRIX) \
+    TILE(COOP_16X32, COOP_16X32, "matrix 16x32", 16, 32, 64, 1, GEMM_MATRIX) \
+    TILE(COOP_32X32, COOP_32X32, "matrix 32x32", 32, 32, 128, 1, GEMM_MATRIX) \
+    TILE(COOP_64X64, COOP_64X64, "matrix 64x64", 64, 64, 128, 4, GEMM_MATRIX) \
+    TILE(COOP_128X128, COOP_128X128, "matrix 128x128", 128, 128, 64, 8, GEMM_MATRIX) \
+    TILE(BLOCK_32X32, BLOCK, "block 32x32", 32, 32, 64, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_64X64, BLOCK, "block 64x64", 64, 64, 64, 2, GEMM_INVOCATIONS) \
+    TILE(BLOCK_128X128, BLOCK, "block 128x128", 128, 128, 64, 8, GEMM_INVOCATIONS)
 /* clang-format on */
 
 #define CONV2D_FLOAT_ID(kernel, ...) CONV2D_FLOAT_##kernel,

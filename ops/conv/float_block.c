@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define TILE(id, tile_name, pixels, channels, chunk, subgroups_, kind_)                            \
+#define TILE(id, kernel, tile_name, pixels, channels, chunk, subgroups_, kind_)                    \
     [CONV2D_FLOAT_##id] = {.name = tile_name,                                                      \
-                           .shader = VKD_SHADER_CONV_FLOAT_##id,                                   \
+                           .shader = VKD_SHADER_CONV_FLOAT_##kernel,                               \
                            .m = pixels,                                                            \
                            .n = channels,                                                          \
                            .step = chunk,                                                          \
@@ -187,5 +187,9 @@ vkd_status vkd_conv2d_float_emit_block(vkd_lowering *lowering, const conv2d *con
     vkd_node_spec(&node, packing.w_tap / packing.grain);
     vkd_node_spec(&node, p->kernel[0]);
     vkd_node_spec(&node, p->kernel[1]);
+    if (!units) {
+        vkd_node_spec(&node, tile->m);
+        vkd_node_spec(&node, tile->n);
+    }
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

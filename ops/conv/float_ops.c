@@ -1,19 +1,24 @@
 /* aten.convolution and conv_with_clamp, of floats and halves: one and two dimensions, any groups,
  * strides, dilations; transposed too. One that has one dimension is an image of height 1. */
 #include "ops/conv/conv.h"
+#include "graph/operators.h"
 #include "ops/tables.h"
 
 #include <math.h>
 #include <string.h>
 
 typedef struct conv_float_args {
+    product_args product;
     uint32_t x, weight, bias;
     vkd_int_list stride, padding, dilation, output_padding; /* a dimension each, or one for all */
     bool transposed;
     int32_t groups;
     vkd_number low, high;
-    uint32_t y;
 } conv_float_args;
+
+#define CONV_FLOAT_RESULT                                                                          \
+    VKD_OUTPUT(conv_float_args, product.y, out),                                                   \
+        VKD_FUSED(conv_float_args, product.epilogue.residual), VKD_PARAMS_END
 
 #define CONV_FLOAT_PARAMS                                                                          \
     VKD_TENSOR(conv_float_args, x, input), VKD_TENSOR(conv_float_args, weight),                    \
@@ -22,12 +27,10 @@ typedef struct conv_float_args {
         VKD_BOOL(conv_float_args, transposed), VKD_INT_LIST(conv_float_args, output_padding),      \
         VKD_INT(conv_float_args, groups)
 
-static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, VKD_OUTPUT(conv_float_args, y, out),
-                                         VKD_PARAMS_END};
-static const vkd_param clamp_params[] = {CONV_FLOAT_PARAMS,
-                                         VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
-                                         VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max),
-                                         VKD_OUTPUT(conv_float_args, y, out), VKD_PARAMS_END};
+static const vkd_param plain_params[] = {CONV_FLOAT_PARAMS, CONV_FLOAT_RESULT};
+static const vkd_param clamp_params[] = {
+    CONV_FLOAT_PARAMS, VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
+    VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max), CONV_FLOAT_RESULT};
 /* Of one dimension, never transposed. */
 static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x, input),
                                         VKD_TENSOR(conv_float_args, weight),
@@ -38,9 +41,8 @@ static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x, input),
                                         VKD_INT(conv_float_args, groups),
                                         VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
                                         VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max),
-                                        VKD_OUTPUT(conv_float_args, y, out),
-                                        VKD_PARAMS_END};
-static const conv_float_args unbounded = {.bias = VKD_NO_VALUE};
+                                        CONV_FLOAT_RESULT};
+static const conv_float_args unbounded = {.product = VKD_NO_EPILOGUE, .bias = VKD_NO_VALUE};
 
 /* --------------------------------------------------------------------------------------- shapes */
 
@@ -140,7 +142,7 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
                                      (long long)out);
         dims[d] = (uint32_t)out;
     }
-    return vkd_shape_set(shaping, args->y, x->rank, dims);
+    return vkd_shape_set(shaping, args->product.y, x->rank, dims);
 }
 
 /* ------------------------------------------------------------------------------------- operands */
@@ -186,7 +188,7 @@ static vkd_status image_of(vkd_lowering *lowering, uint32_t value, vkd_tensor_id
 static vkd_status check_types(vkd_lowering *lowering, const conv_float_args *args)
 {
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->x)->dtype;
-    const uint32_t others[] = {args->weight, args->y, args->bias};
+    const uint32_t others[] = {args->weight, args->product.y, args->bias};
     if (dtype != VKD_DTYPE_FLOAT32 && dtype != VKD_DTYPE_FLOAT16)
         return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
                                  "has dtype %s, expected f32 or f16", vkd_dtype_name(dtype));
@@ -222,11 +224,20 @@ static vkd_status weights_of(vkd_lowering *lowering, const conv_float_args *args
     return VKD_OK;
 }
 
+static vkd_status epilogue_of(vkd_lowering *lowering, const product_args *args, conv2d_real *out)
+{
+    VKD_TRY(vkd_epilogue_make(lowering, args, &out->epilogue));
+    vkd_epilogue_take_bounds(&out->epilogue, &out->low, &out->high);
+    return out->epilogue.has_residual
+               ? image_of(lowering, args->epilogue.residual, &out->epilogue.residual)
+               : VKD_OK;
+}
+
 /* Of so many values: those that the graph is for, or the file's, which are the largest. */
 static conv2d_problem problem_of(const vkd_model_value *values, const conv_float_args *args)
 {
     const vkd_model_tensor *x = &values[args->x].tensor, *w = &values[args->weight].tensor,
-                           *y = &values[args->y].tensor;
+                           *y = &values[args->product.y].tensor;
     const bool image = x->rank == 4;
     conv2d_problem p = {
         .n = x->dims[0],
@@ -275,23 +286,25 @@ static vkd_status as_sequence(vkd_lowering *lowering, uint32_t value, vkd_tensor
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const conv_float_args *args = arguments;
-    const uint32_t rank = vkd_value_tensor(lowering, args->y)->rank;
+    const uint32_t rank = vkd_value_tensor(lowering, args->product.y)->rank;
     conv2d conv = {.channels = VKD_NO_TENSOR, .residual = VKD_NO_TENSOR};
     VKD_TRY(check_types(lowering, args));
     VKD_TRY(image_of(lowering, args->x, &conv.x));
     VKD_TRY(weights_of(lowering, args, &conv.real));
-    VKD_TRY(make_output(lowering, args->y, &conv.y));
+    VKD_TRY(epilogue_of(lowering, &args->product, &conv.real));
+    VKD_TRY(make_output(lowering, args->product.y, &conv.y));
     conv.problem = problem_of(lowering->values, args);
     if (lowering->net->resizes)
         conv.largest = problem_of(lowering->net->values, args);
     VKD_TRY(vkd_conv2d_build(lowering, &conv, vkd_conv2d_float_variants,
                              vkd_conv2d_float_variant_count));
-    return rank == 4 ? VKD_OK : as_sequence(lowering, args->y, conv.y);
+    return rank == 4 ? VKD_OK : as_sequence(lowering, args->product.y, conv.y);
 }
 
 #define CONV_FLOAT(name_, params_)                                                                 \
     {                                                                                              \
-        name_, params_, sizeof(conv_float_args), shape, lower, .defaults = &unbounded              \
+        name_, params_, sizeof(conv_float_args), shape, lower, .kind = VKD_OP_PRODUCT,             \
+                                                               .defaults = &unbounded              \
     }
 
 static const vkd_op rows[] = {

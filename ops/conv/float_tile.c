@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#define TILE(id, tile_name, pixels, channels, way)                                                 \
+#define TILE(id, kernel, tile_name, pixels, channels, way)                                         \
     [CONV2D_FLOAT_##id] = {.name = tile_name,                                                      \
-                           .shader = VKD_SHADER_CONV_FLOAT_##id,                                   \
+                           .shader = VKD_SHADER_CONV_FLOAT_##kernel,                               \
                            .m = pixels,                                                            \
                            .n = channels,                                                          \
                            .kind = way},
@@ -198,6 +198,8 @@ vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv
     } else {
         vkd_node_spec(&node, hangs_over(p));
         vkd_node_spec(&node, conv2d_ic_group(p) % 4 != 0);
+        vkd_node_spec(&node, tile->m);
+        vkd_node_spec(&node, tile->n / 4);
     }
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { X_STREAM = 6, WEIGHT_STREAM, BIAS_STREAM };
+enum { X_STREAM = 6, WEIGHT_STREAM, BIAS_STREAM, RESIDUAL_STREAM };
 
 /* ------------------------------------------------------------------------------------- operands */
 
@@ -77,6 +77,9 @@ vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph 
     VKD_TRY(add_made(trial, graph, X_STREAM, VKD_4C, 4, x_dims, &out->x));
     if (trial->real.bias != VKD_NO_TENSOR)
         VKD_TRY(add_made(trial, graph, BIAS_STREAM, VKD_ROWS, 1, &p->out_c, &out->real.bias));
+    if (trial->real.epilogue.has_residual)
+        VKD_TRY(add_made(trial, graph, RESIDUAL_STREAM, VKD_4C, 4, y_dims,
+                         &out->real.epilogue.residual));
     return vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4, y_dims, &out->y);
 }
 
@@ -134,12 +137,24 @@ static float_sum sum_at(const conv2d_trial *trial, const conv2d_place *at)
     return sum;
 }
 
-/* Within what adding up in any order may lose, and the rounding to a half. */
-static bool is_right(const conv2d_trial *trial, double got, float_sum sum)
+/* Of a sum, with the residual at a place of the result. */
+static double finished(const conv2d_trial *trial, double sum, size_t slot)
 {
-    double expected = sum.sum < trial->real.low ? trial->real.low : sum.sum;
-    expected = expected > trial->real.high ? trial->real.high : expected;
-    double tolerance = 1e-5 * sum.magnitude + 1e-37;
+    const double low = (double)trial->real.low, high = (double)trial->real.high,
+                 bounded = sum < low ? low : sum;
+    return vkd_epilogue_value(&trial->real.epilogue, bounded > high ? high : bounded,
+                              vkd_conv2d_trial_number(RESIDUAL_STREAM, slot));
+}
+
+/* Within what adding up in any order may lose, what the epilogue makes of that, and its own
+ * roundings and the one to a half. */
+static bool is_right(const conv2d_trial *trial, double got, float_sum sum, size_t slot)
+{
+    const double lost = 1e-5 * sum.magnitude + 1e-37, expected = finished(trial, sum.sum, slot);
+    double tolerance = fabs(finished(trial, sum.sum + lost, slot) - expected) +
+                       fabs(finished(trial, sum.sum - lost, slot) - expected) + 1e-37;
+    if (trial->real.epilogue.step_count)
+        tolerance += 1e-5 * (fabs(expected) + 1);
     if (trial->problem.dtype == VKD_DTYPE_FLOAT16)
         tolerance += fabs(expected) / 2048 + 1.0 / (1 << 25);
     if (isnan(expected) || isnan(got))
@@ -157,7 +172,7 @@ bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y)
         conv2d_place at = vkd_conv2d_sample(p, i);
         size_t slot =
             (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
-        if (!is_right(trial, vkd_element_get(p->dtype, y, slot), sum_at(trial, &at)))
+        if (!is_right(trial, vkd_element_get(p->dtype, y, slot), sum_at(trial, &at), slot))
             return false;
     }
     return true;

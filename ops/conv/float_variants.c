@@ -8,7 +8,7 @@
 static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
 {
     const conv2d_problem *p = &conv->problem;
-    return (conv_float_params){
+    conv_float_params params = {
         .n = p->n,
         .in_h = p->in_h,
         .in_w = p->in_w,
@@ -31,6 +31,8 @@ static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
         .low = conv->real.low,
         .high = conv->real.high,
     };
+    vkd_epilogue_numbers(&conv->real.epilogue, params.numbers);
+    return params;
 }
 
 /* A dispatch with its operands and the constants that all kernels have; the grid is the caller's.
@@ -50,6 +52,7 @@ vkd_status vkd_conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vk
     vkd_node_spec(out, conv->problem.dtype);
     vkd_node_spec(out, has_bias);
     vkd_node_spec(out, conv->problem.transposed);
+    vkd_epilogue_bind(out, lowering->graph, &conv->real.epilogue, weights);
     return VKD_OK;
 }
 
@@ -157,16 +160,16 @@ static const char *implicit_block_refuses(const conv2d_problem *p, const vkd_cap
 }
 
 /* clang-format off */
-#define POINTWISE(id, name, ...) \
+#define POINTWISE(id, kernel, name, ...) \
     {"pointwise " name, "pointwise", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], \
      pointwise_refuses, vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
-#define IMPLICIT(id, name, ...) \
+#define IMPLICIT(id, kernel, name, ...) \
     {"implicit " name, "implicit", &vkd_conv2d_float_tiles[CONV2D_FLOAT_##id], implicit_refuses, \
      vkd_conv2d_float_tile_cost, vkd_conv2d_float_emit_tile},
-#define POINTWISE_BLOCK(id, name, ...) \
+#define POINTWISE_BLOCK(id, kernel, name, ...) \
     {"pointwise " name, "pointwise", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], \
      pointwise_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
-#define IMPLICIT_BLOCK(id, name, ...) \
+#define IMPLICIT_BLOCK(id, kernel, name, ...) \
     {"implicit " name, "implicit", &vkd_conv2d_float_block_tiles[CONV2D_FLOAT_##id], \
      implicit_block_refuses, vkd_conv2d_float_block_cost, vkd_conv2d_float_emit_block},
 #define VECTOR(id, name, ...) \

@@ -5,7 +5,7 @@
 
 #define TILE(id, tile_name, pixels)                                                                \
     [CONV2D_FLOAT_##id] = {.name = tile_name,                                                      \
-                           .shader = VKD_SHADER_CONV_FLOAT_##id,                                   \
+                           .shader = VKD_SHADER_CONV_FLOAT_VECTOR,                                 \
                            .m = pixels,                                                            \
                            .n = 4,                                                                 \
                            .kind = GEMM_INVOCATIONS},
@@ -102,5 +102,6 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     node.groups[1] = (uint32_t)rows[0];
     node.groups[2] = (uint32_t)rows[1];
     vkd_node_spec(&node, p->in_c % grain_of(p) != 0);
+    vkd_node_spec(&node, tile->m);
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

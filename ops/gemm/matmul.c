@@ -89,6 +89,16 @@ static uint32_t lanes_of(const vkd_caps *caps, const matmul_params *p)
     return lanes;
 }
 
+static vkd_status epilogue_of(vkd_lowering *lowering, const product_args *args, vkd_epilogue *out)
+{
+    VKD_TRY(vkd_epilogue_make(lowering, args, out));
+    const uint32_t residual = args->epilogue.residual;
+    return out->has_residual
+               ? vkd_op_input(lowering, residual, vkd_value_tensor(lowering, residual)->dtype,
+                              VKD_ROWS, &out->residual)
+               : VKD_OK;
+}
+
 static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,
                        vkd_tensor_id b, vkd_tensor_id y)
 {
@@ -112,6 +122,10 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
         .alpha = product->alpha,
         .beta = product->beta,
     };
+    vkd_epilogue epilogue = {.step_count = 0};
+    if (product->args)
+        VKD_TRY(epilogue_of(lowering, product->args, &epilogue));
+    vkd_epilogue_numbers(&epilogue, params.numbers);
     if (has_c) {
         params.c_offset = (uint32_t)c->offset;
         params.c_batch = (uint32_t)c->strides[0];
@@ -142,6 +156,7 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
     vkd_node_spec(&node, form);
     vkd_node_spec(&node, has_c);
     vkd_node_spec(&node, params.n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
+    vkd_epilogue_bind(&node, graph, &epilogue, a->tensor);
     node.macs = (uint64_t)params.batch * params.m * params.n * params.k;
     node.shape = vkd_arena_printf(graph->arena, "%ux%ux%u @ %ux%u", params.batch, params.m,
                                   params.k, params.k, params.n);
@@ -155,6 +170,7 @@ vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, ui
     const vkd_dtype dtype = vkd_value_tensor(lowering, value)->dtype;
     uint32_t form = form_of(&product->b);
     vkd_tensor_id b = product->b.tensor, y, sums;
+    VKD_TRY(vkd_op_check_floats(lowering, &value, 1));
     if (is_constant(lowering, product->weight)) {
         form = VKD_B_PACKED;
         VKD_TRY(pack_weight(lowering, product->weight, &b));
@@ -176,22 +192,23 @@ vkd_status vkd_matmul_emit(vkd_lowering *lowering, const vkd_matmul *product, ui
 
 /* ------------------------------------------------------------------------------------ operators */
 
-static const matmul_args plain = {.c = VKD_NO_VALUE, .alpha = 1};
+#define MATMUL_RESULT                                                                              \
+    VKD_OUTPUT(matmul_args, product.y, out), VKD_FUSED(matmul_args, product.epilogue.residual),    \
+        VKD_PARAMS_END
+
+static const matmul_args plain = {.product = VKD_NO_EPILOGUE, .c = VKD_NO_VALUE, .alpha = 1};
 
 static const vkd_param mm_params[] = {VKD_TENSOR(matmul_args, a, self),
-                                      VKD_TENSOR(matmul_args, b, mat2),
-                                      VKD_OUTPUT(matmul_args, y, out), VKD_PARAMS_END};
-static const vkd_param addmm_params[] = {VKD_TENSOR(matmul_args, c, self),
-                                         VKD_TENSOR(matmul_args, a, mat1),
-                                         VKD_TENSOR(matmul_args, b, mat2),
-                                         VKD_FLOAT(matmul_args, beta),
-                                         VKD_FLOAT(matmul_args, alpha),
-                                         VKD_OUTPUT(matmul_args, y, out),
-                                         VKD_PARAMS_END};
-static const vkd_param linear_params[] = {
-    VKD_TENSOR(matmul_args, a, input), VKD_TENSOR(matmul_args, b, weight),
-    VKD_OPTIONAL_TENSOR(matmul_args, c, bias), VKD_OUTPUT(matmul_args, y, out), VKD_PARAMS_END};
-static const matmul_args linear = {.c = VKD_NO_VALUE, .alpha = 1, .beta = 1};
+                                      VKD_TENSOR(matmul_args, b, mat2), MATMUL_RESULT};
+static const vkd_param addmm_params[] = {
+    VKD_TENSOR(matmul_args, c, self), VKD_TENSOR(matmul_args, a, mat1),
+    VKD_TENSOR(matmul_args, b, mat2), VKD_FLOAT(matmul_args, beta),
+    VKD_FLOAT(matmul_args, alpha),    MATMUL_RESULT};
+static const vkd_param linear_params[] = {VKD_TENSOR(matmul_args, a, input),
+                                          VKD_TENSOR(matmul_args, b, weight),
+                                          VKD_OPTIONAL_TENSOR(matmul_args, c, bias), MATMUL_RESULT};
+static const matmul_args linear = {
+    .product = VKD_NO_EPILOGUE, .c = VKD_NO_VALUE, .alpha = 1, .beta = 1};
 
 static vkd_status fail_shapes(vkd_shaping *shaping, const matmul_args *args)
 {
@@ -212,7 +229,7 @@ static vkd_status shape_mm(vkd_shaping *shaping, const void *arguments)
         return fail_shapes(shaping, args);
     const uint32_t dims[] = {a->dims[0], a->dims[1], b->dims[2]},
                    matrix[] = {a->dims[0], b->dims[1]};
-    return vkd_shape_set(shaping, args->y, rank, rank == 3 ? dims : matrix);
+    return vkd_shape_set(shaping, args->product.y, rank, rank == 3 ? dims : matrix);
 }
 
 static vkd_status shape_linear(vkd_shaping *shaping, const void *arguments)
@@ -225,7 +242,7 @@ static vkd_status shape_linear(vkd_shaping *shaping, const void *arguments)
         return fail_shapes(shaping, args);
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = weight->dims[0];
-    return vkd_shape_set(shaping, args->y, x->rank, dims);
+    return vkd_shape_set(shaping, args->product.y, x->rank, dims);
 }
 
 /* A matrix as a batch of one. */
@@ -263,7 +280,8 @@ static vkd_status view_c(vkd_lowering *lowering, const matmul_args *args, const 
 static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
 {
     const matmul_args *args = arguments;
-    vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = args->alpha, .beta = args->beta};
+    vkd_matmul product = {
+        .weight = VKD_NO_VALUE, .alpha = args->alpha, .beta = args->beta, .args = &args->product};
     VKD_TRY(vkd_op_check_floats(lowering, (const uint32_t[]){args->a, args->b, args->c}, 3));
     VKD_TRY(vkd_op_view(lowering, args->a, &product.a));
     VKD_TRY(vkd_op_view(lowering, args->b, &product.b));
@@ -271,7 +289,7 @@ static vkd_status lower_mm(vkd_lowering *lowering, const void *arguments)
     product.b = batched(product.b);
     const uint32_t dims[] = {product.a.dims[0], product.a.dims[1], product.b.dims[2]};
     VKD_TRY(view_c(lowering, args, dims, &product.c));
-    return vkd_matmul_emit(lowering, &product, args->y);
+    return vkd_matmul_emit(lowering, &product, args->product.y);
 }
 
 /* ---------------------------------------------------------------------- layers of a model's own */
@@ -286,7 +304,9 @@ static bool is_convolution(const vkd_lowering *lowering, const matmul_args *args
                                args->c == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, args->c);
     const bool real = x->dtype == VKD_DTYPE_FLOAT32 || x->dtype == VKD_DTYPE_FLOAT16;
     return real && is_constant(lowering, args->b) && weight->dims[1] && weight->dims[1] % 4 == 0 &&
-           weight->dtype == x->dtype && vkd_value_tensor(lowering, args->y)->dtype == x->dtype &&
+           (args->product.epilogue.residual == VKD_NO_VALUE || weight->dims[0] % 4 == 0) &&
+           weight->dtype == x->dtype &&
+           vkd_value_tensor(lowering, args->product.y)->dtype == x->dtype &&
            (!bias ||
             (bias->rank == 1 && bias->dims[0] == weight->dims[0] && bias->dtype == x->dtype));
 }
@@ -323,6 +343,18 @@ static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args 
                             .dtype = x->dtype};
 }
 
+static vkd_status layer_epilogue(vkd_lowering *lowering, const product_args *args,
+                                 const conv2d_problem *p, conv2d_real *out)
+{
+    vkd_tensor_id rows;
+    VKD_TRY(vkd_epilogue_make(lowering, args, &out->epilogue));
+    vkd_epilogue_take_bounds(&out->epilogue, &out->low, &out->high);
+    if (!out->epilogue.has_residual)
+        return VKD_OK;
+    VKD_TRY(vkd_op_input(lowering, args->epilogue.residual, p->dtype, VKD_ROWS, &rows));
+    return as_image(lowering, rows, p->out_w, p->out_c, &out->epilogue.residual);
+}
+
 static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
 {
     conv2d conv = {.problem = layer_of(lowering->values, args),
@@ -343,7 +375,8 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
     VKD_TRY(as_image(lowering, x, p->in_w, p->in_c, &conv.x));
     if (args->c != VKD_NO_VALUE)
         VKD_TRY(vkd_op_input(lowering, args->c, p->dtype, VKD_ROWS, &conv.real.bias));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, p->dtype, VKD_ROWS, &y));
+    VKD_TRY(layer_epilogue(lowering, &args->product, p, &conv.real));
+    VKD_TRY(vkd_op_output_in(lowering, args->product.y, p->dtype, VKD_ROWS, &y));
     VKD_TRY(whole ? as_image(lowering, y, p->out_w, p->out_c, &conv.y)
                   : vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4,
                                          dims, &conv.y));
@@ -373,7 +406,8 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
                    m = (uint32_t)(vkd_dims_count(x->rank - 1, x->dims));
     if (is_convolution(lowering, args))
         return lower_layer(lowering, args);
-    vkd_matmul product = {.weight = args->b, .alpha = args->alpha, .beta = args->beta};
+    vkd_matmul product = {
+        .weight = args->b, .alpha = args->alpha, .beta = args->beta, .args = &args->product};
     vkd_tensor_id rows;
     VKD_TRY(vkd_op_input(lowering, args->a, x->dtype, VKD_ROWS, &rows));
     product.a =
@@ -388,27 +422,28 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
         product.b.strides[2] = b.strides[0];
     }
     VKD_TRY(view_c(lowering, args, (const uint32_t[]){1, m, n}, &product.c));
-    return vkd_matmul_emit(lowering, &product, args->y);
+    return vkd_matmul_emit(lowering, &product, args->product.y);
 }
 
 #define LINEAR(name_)                                                                              \
     {                                                                                              \
-        name_, linear_params, sizeof(matmul_args), shape_linear, lower_linear, .defaults = &linear \
+        name_, linear_params, sizeof(matmul_args), shape_linear, lower_linear,                     \
+            .kind = VKD_OP_PRODUCT, .defaults = &linear                                            \
     }
 
 static const vkd_op rows[] = {
     {"aten.mm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
-     .defaults = &plain},
+     .kind = VKD_OP_PRODUCT, .defaults = &plain},
     {"aten::mm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
-     .defaults = &plain},
+     .kind = VKD_OP_PRODUCT, .defaults = &plain},
     {"aten.bmm.default", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
      .kind = VKD_OP_BMM, .defaults = &plain},
     {"aten::bmm.out", mm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 3,
      .kind = VKD_OP_BMM, .defaults = &plain},
     {"aten.addmm.default", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
-     .defaults = &plain},
+     .kind = VKD_OP_PRODUCT, .defaults = &plain},
     {"aten::addmm.out", addmm_params, sizeof(matmul_args), shape_mm, lower_mm, .code = 2,
-     .defaults = &plain},
+     .kind = VKD_OP_PRODUCT, .defaults = &plain},
     LINEAR("aten.linear.default"),
     LINEAR("aten::linear.out"),
 };

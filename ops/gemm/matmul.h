@@ -2,7 +2,7 @@
 #ifndef VKD_OPS_GEMM_MATMUL_H
 #define VKD_OPS_GEMM_MATMUL_H
 
-#include "ops/lower.h"
+#include "ops/epilogue.h"
 
 /* y[batch, m, n] = alpha * a[batch, m, k] @ b[batch, k, n] + beta * c. Views of rank 3. */
 typedef struct vkd_matmul {
@@ -10,6 +10,7 @@ typedef struct vkd_matmul {
     /* value id of a constant [n, k] that b is the transpose of, or VKD_NO_VALUE */
     uint32_t weight;
     float alpha, beta;
+    const product_args *args; /* with the epilogue of y; null: none */
 } vkd_matmul;
 
 /* Makes the product the value of an output, whose elements are those of [batch, m, n]. */

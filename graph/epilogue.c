@@ -1,0 +1,144 @@
+#include "graph/epilogue.h"
+#include "graph/chain.h"
+
+#include <string.h>
+
+/* Of those of a chain, which shaders/float_epilogue.glsl has. */
+static bool is_known(const chain_step *step)
+{
+    switch (step->function) {
+    case UNARY_CLAMP:
+    case UNARY_HARDSWISH:
+    case UNARY_HARDSIGMOID:
+    case UNARY_LEAKY_RELU:
+    case UNARY_TANH:
+    case UNARY_SIGMOID:
+    case UNARY_GELU:
+    case UNARY_GELU_TANH:
+    case CHAIN_BINARY + BINARY_ADD:
+    case CHAIN_BINARY + BINARY_SUB:
+    case CHAIN_BINARY + BINARY_MUL:
+    case CHAIN_BINARY + BINARY_MIN:
+    case CHAIN_BINARY + BINARY_MAX:
+        return true;
+    default:
+        return step->function == CHAIN_BINARY + BINARY_DIV && step->b == CHAIN_NUMBER;
+    }
+}
+
+/* A chain's slot as the epilogue of its input `sum` has it. */
+static uint32_t slot_of(uint32_t slot, uint32_t sum)
+{
+    if (slot == CHAIN_NUMBER)
+        return EPILOGUE_NUMBER;
+    if (slot >= CHAIN_INPUTS)
+        return slot - CHAIN_INPUTS + EPILOGUE_INPUTS;
+    return slot == sum ? EPILOGUE_SUM : EPILOGUE_RESIDUAL;
+}
+
+/* The chain as an epilogue behind what makes its input `sum`: false where it is none. */
+static bool make_epilogue(const vkd_rewriter *r, const chain_args *chain, uint32_t sum,
+                          epilogue_args *out)
+{
+    const uint32_t other = chain->x[sum == 0];
+    *out = (epilogue_args){.residual = other, .step_count = chain->step_count};
+    if (!chain->step_count || chain->step_count > EPILOGUE_STEPS || chain->x[2] != VKD_NO_VALUE ||
+        !vkd_rw_alike(r, chain->x[sum], chain->y) || vkd_rw_tensor(r, chain->y)->state ||
+        (other != VKD_NO_VALUE &&
+         (!vkd_rw_alike(r, other, chain->y) || vkd_rw_tensor(r, other)->state)))
+        return false;
+    for (uint32_t s = 0; s < chain->step_count; s++) {
+        if (!is_known(&chain->steps[s]))
+            return false;
+        out->steps[s] = chain->steps[s];
+        out->steps[s].a = slot_of(chain->steps[s].a, sum);
+        out->steps[s].b = slot_of(chain->steps[s].b, sum);
+    }
+    return true;
+}
+
+typedef struct reading {
+    const vkd_rewriter *r;
+    bool state;
+} reading;
+
+static void see_state(void *user, uint32_t *id, bool write)
+{
+    reading *seen = user;
+    seen->state |= !write && vkd_rw_tensor(seen->r, *id)->state;
+}
+
+static bool reads_state(const vkd_rewriter *r, const vkd_call *call)
+{
+    reading seen = {r, false};
+    vkd_call_uses(call, see_state, &seen);
+    return seen.state;
+}
+
+static const product_args *product_of(const vkd_call *call)
+{
+    const product_args *args = vkd_rw_args(call, VKD_OP_PRODUCT);
+    return args ? args : vkd_rw_args(call, VKD_OP_BMM);
+}
+
+/* The product whose result is that input of the chain, for the chain alone, if the chain can become
+ * its epilogue. Where the residual is made behind it, it has to move there. */
+static vkd_call *find_product(vkd_rewriter *r, size_t index, const chain_args *chain, uint32_t sum,
+                              epilogue_args *epilogue, bool *moves)
+{
+    const uint32_t id = chain->x[sum];
+    vkd_call *call = vkd_rw_producer(r, id, index);
+    const product_args *args = product_of(call);
+    if (!args || args->epilogue.step_count || !vkd_rw_reads_alone(r, &r->net->calls[index], id) ||
+        !make_epilogue(r, chain, sum, epilogue))
+        return NULL;
+    const uint32_t made =
+        epilogue->residual == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[epilogue->residual];
+    *moves = made != VKD_NO_VALUE && made > vkd_rw_index(r, call);
+    return *moves && reads_state(r, call) ? NULL : call;
+}
+
+static vkd_status fuse(vkd_rewriter *r, vkd_call *product, vkd_call *call, uint32_t y,
+                       const epilogue_args *epilogue, bool moves)
+{
+    const char *name = vkd_chain_name(r->net->arena, product->name, call->name);
+    if (!name)
+        return vkd_fail_memory(r->net->arena->context, "the rewriter");
+    if (moves) {
+        vkd_rw_swap(r, product, call);
+        vkd_call *place = call;
+        call = product;
+        product = place;
+    }
+    vkd_rw_remove(r, call);
+    product_args *args = product->args;
+    args->epilogue = *epilogue;
+    args->epilogue.residual = VKD_NO_VALUE;
+    if (epilogue->residual != VKD_NO_VALUE)
+        vkd_rw_set_input(r, &args->epilogue.residual, epilogue->residual);
+    vkd_rw_set_result(r, product, y);
+    product->name = name;
+    return VKD_OK;
+}
+
+vkd_status vkd_fuse_epilogue(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call = &r->net->calls[index], *best = NULL;
+    chain_args chain;
+    epilogue_args epilogue = {.residual = VKD_NO_VALUE};
+    bool moves = false;
+    if (!vkd_chain_of(r, call, &chain))
+        return VKD_OK;
+    /* Of two products the later one: the earlier one runs while nothing waits for it. */
+    for (uint32_t i = 0; i < 2 && chain.x[i] != VKD_NO_VALUE; i++) {
+        epilogue_args found;
+        bool found_moves;
+        vkd_call *product = find_product(r, index, &chain, i, &found, &found_moves);
+        if (product && (!best || product > best)) {
+            best = product;
+            epilogue = found;
+            moves = found_moves;
+        }
+    }
+    return best ? fuse(r, best, call, chain.y, &epilogue, moves) : VKD_OK;
+}
