@@ -76,42 +76,6 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set(shaping, args->y, first->rank, dims);
 }
 
-/* Invocations for a part of elements of 1 or 4 bytes, as in the shader. */
-static uint32_t count_invocations(const vkd_tensor *x, uint32_t size, uint32_t c_at)
-{
-    const uint32_t shift = size == 1 ? c_at % 4 : 0;
-    return x->n * x->h * x->w * (uint32_t)vkd_divide_up(shift + x->c, 4);
-}
-
-/* Copies part x to where it begins in y, `at` along the axis, or what `table` has for it. */
-static vkd_status add_part(vkd_lowering *lowering, vkd_tensor_id x_id, vkd_tensor_id table,
-                           vkd_tensor_id y_id, enum axis axis, uint32_t at)
-{
-    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
-    const uint32_t size = (uint32_t)vkd_dtype_size(y->dtype), c_at = axis == AXIS_C ? at : 0;
-    cat_params params = {
-        .invocations = count_invocations(x, size, c_at),
-        .n_at = axis == AXIS_N ? at : 0,
-        .c_at = c_at,
-        .h_at = axis == AXIS_H ? at : 0,
-        .w_at = axis == AXIS_W ? at : 0,
-        .x_c = x->c,
-        .x_h = x->h,
-        .x_w = x->w,
-        .y_c = y->c,
-        .y_h = y->h,
-        .y_w = y->w,
-    };
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
-    vkd_node_linear(&node, lowering->caps, params.invocations);
-    vkd_node_read(&node, x_id);
-    vkd_node_read(&node, table == VKD_NO_TENSOR ? x_id : table);
-    vkd_node_write(&node, y_id);
-    vkd_node_spec(&node, size);
-    vkd_node_spec(&node, table != VKD_NO_TENSOR);
-    return vkd_op_add_node(lowering, &node, x_id, y_id);
-}
-
 /* ----------------------------------------------------------------------------------------- rows */
 
 static vkd_status view_part(vkd_lowering *lowering, const cat_args *args, size_t i, vkd_view *out)
@@ -160,16 +124,99 @@ static bool is_image(const vkd_lowering *lowering, const cat_args *args)
            vkd_op_layout(lowering, args->parts.values, args->parts.count) == VKD_4C;
 }
 
-static vkd_status image_part(vkd_lowering *lowering, const cat_args *args, size_t i,
-                             vkd_tensor_id *x, vkd_tensor_id *table)
+/* Parts that one dispatch copies. */
+typedef struct copying {
+    vkd_lowering *lowering;
+    vkd_tensor_id y;
+    cat_part parts[2];
+    vkd_tensor_id x[2], tables[2]; /* VKD_NO_TENSOR: no table */
+    uint32_t count;
+} copying;
+
+static vkd_status flush(copying *c)
 {
-    const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
+    const vkd_tensor *y = &c->lowering->graph->tensors[c->y];
+    if (!c->count)
+        return VKD_OK;
+    cat_params params = {.first = c->parts[0], .y_c = y->c, .y_h = y->h, .y_w = y->w};
+    const uint32_t last = c->count - 1; /* stands for a second that is not there */
+    if (last)
+        params.second = c->parts[1];
+    vkd_node node = vkd_op_node(c->lowering, VKD_SHADER_CAT, VKD_NO_LOOPS, &params, sizeof params);
+    vkd_node_linear(&node, c->lowering->caps,
+                    (uint64_t)params.first.invocations + params.second.invocations);
+    vkd_node_spec(&node, (uint32_t)vkd_dtype_size(y->dtype));
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t part = i < last ? i : last;
+        const bool has_table = c->tables[part] != VKD_NO_TENSOR;
+        vkd_node_read(&node, c->x[part]);
+        vkd_node_read(&node, has_table ? c->tables[part] : c->x[part]);
+        vkd_node_spec(&node, has_table);
+    }
+    vkd_node_write(&node, c->y);
+    c->count = 0;
+    return vkd_op_add_node(c->lowering, &node, c->x[0], c->y);
+}
+
+/* Whether a view is pixels of its tensor, all or some channels of each, from a group of four on. */
+static bool is_of_pixels(const vkd_lowering *lowering, const vkd_view *view)
+{
+    const vkd_tensor *t = &lowering->graph->tensors[view->tensor];
+    const vkd_view all = vkd_view_of(lowering->graph, view->tensor);
+    bool same = t->layout == VKD_4C && view->rank == t->rank && view->offset % 4 == 0;
+    for (uint32_t d = 0; same && d < view->rank; d++)
+        same = view->strides[d] == all.strides[d] &&
+               (view->dims[d] == all.dims[d] || view->strides[d] == 1);
+    return same;
+}
+
+/* Where the part's elements are: its tensor, or in that of a view. */
+static vkd_status find_part(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
+                            vkd_tensor_id *x, cat_part *out)
+{
+    const vkd_view *view = &lowering->views[value];
+    vkd_tensor shape = {.rank = vkd_value_tensor(lowering, value)->rank};
+    vkd_dims_nchw(shape.rank, vkd_value_tensor(lowering, value)->dims, &shape);
+    *out = (cat_part){.x_c = shape.c, .x_h = shape.h, .x_w = shape.w};
+    const bool in_place = lowering->tensors[value] == VKD_NO_TENSOR &&
+                          view->tensor != VKD_NO_TENSOR && is_of_pixels(lowering, view);
+    *x = view->tensor;
+    if (!in_place)
+        VKD_TRY(vkd_op_input(lowering, value, dtype, VKD_4C, x));
+    out->x_at = in_place ? (uint32_t)view->offset : 0;
+    out->x_pixel = (uint32_t)vkd_align_up(lowering->graph->tensors[*x].c, 4);
+    return VKD_OK;
+}
+
+static vkd_status find_table(vkd_lowering *lowering, const chain_args *function, vkd_dtype dtype,
+                             vkd_tensor_id *out)
+{
+    *out = VKD_NO_TENSOR;
+    return function ? vkd_op_function(lowering, function, dtype, out) : VKD_OK;
+}
+
+/* Part i begins in y at `at` along the axis. One that shares words with the part before it is
+ * copied behind that. */
+static vkd_status add_part(copying *c, const cat_args *args, size_t i, enum axis axis, uint32_t at)
+{
+    const vkd_dtype dtype = c->lowering->graph->tensors[c->y].dtype;
     const chain_args *function = args->tables ? args->tables[i] : NULL;
-    *table = VKD_NO_TENSOR;
-    if (!function)
-        return vkd_op_input(lowering, args->parts.values[i], dtype, VKD_4C, x);
-    VKD_TRY(vkd_op_function(lowering, function, dtype, table));
-    return vkd_op_input(lowering, args->parts.values[i], VKD_DTYPE_INT8, VKD_4C, x);
+    const uint32_t shift = vkd_dtype_size(dtype) == 1 && axis == AXIS_C ? at % 4 : 0;
+    if (c->count == 2 || shift)
+        VKD_TRY(flush(c));
+    cat_part *part = &c->parts[c->count];
+    VKD_TRY(find_part(c->lowering, args->parts.values[i], function ? VKD_DTYPE_INT8 : dtype,
+                      &c->x[c->count], part));
+    VKD_TRY(find_table(c->lowering, function, dtype, &c->tables[c->count]));
+    const vkd_model_tensor *t = vkd_value_tensor(c->lowering, args->parts.values[i]);
+    part->invocations = (uint32_t)vkd_dims_count(t->rank, t->dims) / part->x_c *
+                        (uint32_t)vkd_divide_up(shift + part->x_c, 4);
+    *(axis == AXIS_N   ? &part->n_at
+      : axis == AXIS_C ? &part->c_at
+      : axis == AXIS_H ? &part->h_at
+                       : &part->w_at) = at;
+    c->count++;
+    return VKD_OK;
 }
 
 /* Copies the parts to y, but for the first `shared`, which are there. */
@@ -178,19 +225,17 @@ static vkd_status add_parts(vkd_lowering *lowering, const cat_args *args, size_t
 {
     const uint32_t rank = vkd_value_tensor(lowering, args->y)->rank,
                    dim = vkd_from_end(args->dim, rank);
+    copying c = {.lowering = lowering, .y = y};
     uint32_t at = 0;
     for (size_t i = 0; i < args->parts.count; i++) {
         const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[i]);
-        vkd_tensor_id x, table;
         if (is_skipped(part))
             continue;
-        if (i >= shared) {
-            VKD_TRY(image_part(lowering, args, i, &x, &table));
-            VKD_TRY(add_part(lowering, x, table, y, axes[rank][dim], at));
-        }
+        if (i >= shared)
+            VKD_TRY(add_part(&c, args, i, axes[rank][dim], at));
         at += part->dims[dim];
     }
-    return VKD_OK;
+    return flush(&c);
 }
 
 /* The beginning of a longer concatenation, whose memory the first such call makes. */
