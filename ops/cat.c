@@ -153,6 +153,7 @@ static vkd_status flush(copying *c)
         vkd_node_read(&node, has_table ? c->tables[part] : c->x[part]);
         vkd_node_spec(&node, has_table);
     }
+    vkd_node_spec(&node, last);
     vkd_node_write(&node, c->y);
     c->count = 0;
     return vkd_op_add_node(c->lowering, &node, c->x[0], c->y);
@@ -195,6 +196,10 @@ static vkd_status find_table(vkd_lowering *lowering, const chain_args *function,
     return function ? vkd_op_function(lowering, function, dtype, out) : VKD_OK;
 }
 
+/* A dispatch less is worth more than a branch, but to a CPU device, which takes both sides of it.
+ */
+static uint32_t parts_at_once(const vkd_caps *caps) { return caps->type == VKD_TYPE_CPU ? 1 : 2; }
+
 /* Part i begins in y at `at` along the axis. One that shares words with the part before it is
  * copied behind that. */
 static vkd_status add_part(copying *c, const cat_args *args, size_t i, enum axis axis, uint32_t at)
@@ -202,7 +207,7 @@ static vkd_status add_part(copying *c, const cat_args *args, size_t i, enum axis
     const vkd_dtype dtype = c->lowering->graph->tensors[c->y].dtype;
     const chain_args *function = args->tables ? args->tables[i] : NULL;
     const uint32_t shift = vkd_dtype_size(dtype) == 1 && axis == AXIS_C ? at % 4 : 0;
-    if (c->count == 2 || shift)
+    if (c->count == parts_at_once(c->lowering->caps) || shift)
         VKD_TRY(flush(c));
     cat_part *part = &c->parts[c->count];
     VKD_TRY(find_part(c->lowering, args->parts.values[i], function ? VKD_DTYPE_INT8 : dtype,

@@ -102,9 +102,8 @@ static bool is_walked(const vkd_walk *walk)
     return walked;
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+vkd_status vkd_chain_lower(vkd_lowering *lowering, const chain_args *args)
 {
-    const chain_args *args = arguments;
     const size_t count = count_inputs(args);
     vkd_view operands[CHAIN_INPUTS];
     vkd_walk walk;
@@ -135,6 +134,11 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     vkd_node_spec(&node, (uint32_t)count);
     add_steps(&node, args);
     return vkd_op_add_node(lowering, &node, operands[0].tensor, y);
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    return vkd_chain_lower(lowering, arguments);
 }
 
 static const chain_args no_inputs = {.x = {VKD_NO_VALUE, VKD_NO_VALUE, VKD_NO_VALUE}};

@@ -3,6 +3,7 @@
 #ifndef VKD_OPS_ELEMENTWISE_H
 #define VKD_OPS_ELEMENTWISE_H
 
+#include "graph/operators.h"
 #include "ops/lower.h"
 #include "runtime/base/element.h"
 #include "shaders/binary_params.h"
@@ -31,6 +32,9 @@ VKD_MUST_USE vkd_status vkd_op_binary(vkd_lowering *lowering, int function, cons
  * smaller one of that and high. */
 VKD_MUST_USE vkd_status vkd_op_between(vkd_lowering *lowering, const vkd_view *x,
                                        const vkd_view *low, const vkd_view *high, vkd_tensor_id y);
+
+/* The steps of a chain as one dispatch. */
+VKD_MUST_USE vkd_status vkd_chain_lower(vkd_lowering *lowering, const chain_args *args);
 
 /* y = a where the condition is not 0, else b: operands a, b and the condition, under y's dims. */
 VKD_MUST_USE vkd_status vkd_op_where(vkd_lowering *lowering, vkd_view operands[3], vkd_tensor_id y);

@@ -1,5 +1,6 @@
 #include "ops/quantize.h"
 #include "graph/chain.h"
+#include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/quantize_params.h"
@@ -78,6 +79,15 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_shape_set_as(shaping, args->y, args->x);
 }
 
+/* What was only moved is read where it lies, by a chain without steps. */
+static vkd_status quantize_view(vkd_lowering *lowering, const quantize_args *args)
+{
+    chain_args chain;
+    vkd_chain_copy(lowering->net, args->x, args->y, &chain);
+    chain.y_scale = (chain_scale){args->scale, args->zero};
+    return vkd_chain_lower(lowering, &chain);
+}
+
 static vkd_status lower_quantize(vkd_lowering *lowering, const void *arguments)
 {
     const quantize_args *args = arguments;
@@ -85,6 +95,9 @@ static vkd_status lower_quantize(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_scale(lowering, args));
     if (!is_usual(lowering->values, args, args->x, args->y))
         return vkd_affine_by_numbers(lowering, args, true);
+    if (lowering->tensors[args->x] == VKD_NO_TENSOR &&
+        lowering->views[args->x].tensor != VKD_NO_TENSOR)
+        return quantize_view(lowering, args);
     VKD_TRY(vkd_op_input_any(lowering, args->x, VKD_DTYPE_FLOAT32, &x));
     VKD_TRY(vkd_op_output(lowering, args->y, VKD_DTYPE_INT8, &y));
     return emit(lowering, VKD_SHADER_QUANTIZE, x, y, vkd_inverse_scale(args->scale), args->zero);

@@ -63,14 +63,56 @@ static bool reshapes(const vkd_lowering *lowering, const view_args *args, vkd_vi
            lowering->use[args->x].reads == 1 && vkd_view_reshape(x, y->rank, y->dims, out);
 }
 
+/* An image that is to have more dims than kernels of images know: only operators that walk views
+ * read it. */
+static bool spreads(const vkd_lowering *lowering, const view_args *args, vkd_view *out)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    const vkd_tensor_id x = lowering->tensors[args->x];
+    if (x == VKD_NO_TENSOR || y->rank <= 4 || lowering->use[args->x].reads != 1 ||
+        lowering->graph->tensors[x].layout != VKD_4C ||
+        lowering->graph->tensors[x].place != VKD_PLACE_SCRATCH)
+        return false;
+    const vkd_view all = vkd_view_of(lowering->graph, x);
+    return vkd_view_reshape(&all, y->rank, y->dims, out);
+}
+
+/* A view of rank 5 of an image, n, a, b, h, w, that is to be one of a * b channels again: channels
+ * that were shuffled. */
+static bool gathers(const vkd_lowering *lowering, const view_args *args)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    const vkd_view *x = &lowering->views[args->x];
+    return lowering->tensors[args->x] == VKD_NO_TENSOR && x->tensor != VKD_NO_TENSOR &&
+           lowering->graph->tensors[x->tensor].layout == VKD_4C && x->rank == 5 && y->rank == 4 &&
+           y->dims[1] % 4 == 0 && y->dims[0] == x->dims[0] &&
+           y->dims[1] == x->dims[1] * x->dims[2] && y->dims[2] == x->dims[3] && !y->state &&
+           !lowering->use[args->y].is_output;
+}
+
+/* A copy whose memory is that of an image. */
+static vkd_status gather(vkd_lowering *lowering, const view_args *args)
+{
+    static const uint32_t pixels_first[] = {0, 3, 4, 1, 2};
+    const vkd_view *x = &lowering->views[args->x];
+    vkd_view copy;
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_straighten(lowering, x, pixels_first, 5, &copy));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, lowering->graph->tensors[copy.tensor].dtype, &y));
+    lowering->graph->tensors[y].storage = copy.tensor;
+    return VKD_OK;
+}
+
 /* y is x under y's own dims, whatever they are. */
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const view_args *args = arguments;
     vkd_tensor_id x;
     vkd_view view;
-    if (reshapes(lowering, args, &view))
+    if (reshapes(lowering, args, &view) || spreads(lowering, args, &view))
         return vkd_op_output_view(lowering, args->y, &view);
+    if (gathers(lowering, args))
+        return gather(lowering, args);
     VKD_TRY(vkd_op_input_any(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, &x));
     return vkd_op_reshape(lowering, x, args->y);
 }

@@ -11,6 +11,7 @@
 layout(constant_id = 3) const uint ELEMENT_SIZE = 4; // bytes, 1 or 4
 layout(constant_id = 4) const bool FIRST_TABLE = false;
 layout(constant_id = 5) const bool SECOND_TABLE = false;
+layout(constant_id = 6) const bool PAIR = false; // there is a second
 
 layout(push_constant) uniform params_block { cat_params params; };
 layout(binding = 4) buffer y_buffer { uint y[]; };
@@ -53,8 +54,8 @@ uint y_pixel(cat_part p, uint pixel)
 SOURCE(0, first, FIRST_TABLE)
 SOURCE(2, second, SECOND_TABLE)
 
-uint word(bool is_second, uint at) { return is_second ? second_word(at) : first_word(at); }
-uvec4 quad(bool is_second, uint at) { return is_second ? second_quad(at) : first_quad(at); }
+uint word(bool is_second, uint at) { return PAIR && is_second ? second_word(at) : first_word(at); }
+uvec4 quad(bool is_second, uint at) { return PAIR && is_second ? second_quad(at) : first_quad(at); }
 
 void copy_bytes(cat_part p, bool is_second, uint index)
 {
@@ -105,6 +106,6 @@ void main()
     uint index = linear_index(), first = params.first.invocations;
     if (index < first)
         copy_part(params.first, false, index);
-    else if (index - first < params.second.invocations)
+    else if (PAIR && index - first < params.second.invocations)
         copy_part(params.second, true, index - first);
 }

@@ -58,10 +58,28 @@ static uint32_t dequantize(block *b, uint32_t x, const uint32_t *dims)
                    hand_tensor(&b->m, VKD_DTYPE_FLOAT32, b->rank, dims));
 }
 
+/* The end of what is longer along the dim. */
+static uint32_t add_slice(block *b, const uint32_t *dims)
+{
+    hand_model *m = &b->m;
+    uint32_t longer[4];
+    const uint32_t start = below(b, 2) ? 4 : 1 + below(b, 5), size = dims[b->dim];
+    memcpy(longer, dims, sizeof longer);
+    longer[b->dim] += start;
+    random_int8(b->random, (int8_t *)b->inputs[b->input_count++], MAX_COUNT);
+    const uint32_t x = dequantize(b, hand_input(m, VKD_DTYPE_INT8, b->rank, longer), longer),
+                   y = hand_tensor(m, VKD_DTYPE_FLOAT32, b->rank, dims);
+    HAND_OP(m, "aten.slice_copy.Tensor", x, hand_int(m, b->dim), hand_int(m, start),
+            hand_int(m, start + size), hand_int(m, 1), y);
+    return y;
+}
+
 /* An input, or what a dequantize or a function behind it makes of one. */
 static uint32_t add_part(block *b, const uint32_t *dims)
 {
     hand_model *m = &b->m;
+    if (below(b, 5) == 0)
+        return add_slice(b, dims);
     float *data = b->inputs[b->input_count++];
     if (below(b, 4) == 0) {
         random_floats(b->random, -4, 4, data, MAX_COUNT);
@@ -141,6 +159,23 @@ static size_t run(harness *h, block *b, uint32_t skip, results *out)
     return nodes;
 }
 
+/* As a device of this type lowers it. */
+static size_t run_as(harness *h, vkd_device_type type, block *b, uint32_t skip, results *out)
+{
+    const vkd_device_type own = h->caps.type;
+    h->caps.type = type;
+    const size_t nodes = run(h, b, skip, out);
+    h->caps.type = own;
+    return nodes;
+}
+
+static void assert_same(const block *b, const results *got, const results *expected, const char *as)
+{
+    for (size_t o = 0; o < b->output_count; o++)
+        if (memcmp(got->of[o], expected->of[o], b->bytes[o]))
+            fail_msg("%s: output %zu differs", as, o);
+}
+
 /* Concatenations of ever more parts, a few left out, now and then one of another order. */
 static void growing_concatenations_keep_every_bit(void **state)
 {
@@ -148,7 +183,7 @@ static void growing_concatenations_keep_every_bit(void **state)
     vkd_random random = random_begin("growing concatenations");
     static block b;
     static results got, expected;
-    size_t fewer = 0, apart = 0;
+    size_t fewer = 0, pairs = 0, apart = 0;
     for (int i = 0; i < BLOCKS; i++) {
         draw_parts(&b, &random);
         for (size_t count = 1; count <= b.part_count; count++) {
@@ -160,14 +195,14 @@ static void growing_concatenations_keep_every_bit(void **state)
                 b.parts[count - 1] = first;
             }
         }
-        apart += run(h, &b, VKD_REWRITE_CATS | VKD_REWRITE_INT8, &expected);
-        fewer += run(h, &b, 0, &got);
-        for (size_t o = 0; o < b.output_count; o++)
-            if (memcmp(got.of[o], expected.of[o], b.bytes[o]))
-                fail_msg("block %d: output %zu differs", i, o);
+        apart += run_as(h, VKD_TYPE_CPU, &b, VKD_REWRITE_CATS | VKD_REWRITE_INT8, &expected);
+        fewer += run_as(h, VKD_TYPE_CPU, &b, 0, &got);
+        assert_same(&b, &got, &expected, "one by one");
+        pairs += run_as(h, VKD_TYPE_DISCRETE, &b, 0, &got);
+        assert_same(&b, &got, &expected, "in pairs");
     }
-    print_message("%zu dispatches instead of %zu\n", fewer, apart);
-    assert_true(fewer < apart);
+    print_message("%zu dispatches, in pairs %zu, instead of %zu\n", fewer, pairs, apart);
+    assert_true(pairs < fewer && 20 * fewer < 19 * apart);
 }
 
 /* A dense block of n parts, float images: every part is written once. */
@@ -196,19 +231,149 @@ static void each_part_is_written_once(void **state)
         HAND_OP(&b.m, "aten.abs.default", all, y);
         b.bytes[b.output_count++] = vkd_dims_count(4, dims) * sizeof(float);
     }
-    size_t pairs = 0; /* of parts, one by one */
-    for (size_t count = 1; count <= MOST_PARTS; count++)
-        pairs += (count + 1) / 2;
-    /* dequantized and copied; images of what the host has, and copied */
-    const size_t apart = run(h, &b, VKD_REWRITE_CATS, &expected), fewer = run(h, &b, 0, &got);
-    assert_int_equal(apart - fewer, MOST_PARTS + pairs - 2 * MOST_PARTS);
-    for (size_t o = 0; o < b.output_count; o++)
-        assert_memory_equal(got.of[o], expected.of[o], b.bytes[o]);
+    /* of int8: dequantized, copied for each; images of what the host has, copied */
+    const size_t parts = MOST_PARTS,
+                 apart = run_as(h, VKD_TYPE_CPU, &b, VKD_REWRITE_CATS, &expected),
+                 fewer = run_as(h, VKD_TYPE_CPU, &b, 0, &got);
+    assert_int_equal(apart - fewer, parts + parts * (parts + 1) / 2 - 2 * parts);
+    assert_same(&b, &got, &expected, "a dense block");
+}
+
+/* ------------------------------------------------------------------------------------- shuffles */
+
+typedef struct shuffle {
+    hand_model m;
+    uint32_t n, groups, channels, pixels[2], first; /* of both parts, the channels of the first */
+    int8_t x[MAX_COUNT];
+} shuffle;
+
+/* int8 -> floats, groups of channels take turns, in two parts: floats and int8 again; the second
+ * also concatenated with half of what the int8 is. */
+static void build_shuffle(shuffle *s, vkd_random *random)
+{
+    hand_model *m = &s->m;
+    memset(m, 0, sizeof *m);
+    s->n = (uint32_t)random_range(random, 1, 2);
+    s->groups = (uint32_t)random_range(random, 1, 4);
+    s->channels = s->groups * (uint32_t)random_range(random, 1, 9);
+    s->channels += s->channels == 1 ? s->groups : 0;
+    s->first = (uint32_t)random_range(random, 1, (int32_t)s->channels - 1);
+    for (int i = 0; i < 2; i++)
+        s->pixels[i] = (uint32_t)random_range(random, 1, 5);
+    random_int8(random, s->x, sizeof s->x);
+    const uint32_t h = s->pixels[0], w = s->pixels[1], g = s->groups, each = s->channels / g,
+                   dims[] = {s->n, s->channels, h, w}, apart[] = {s->n, g, each, h, w},
+                   turned[] = {s->n, each, g, h, w}, a_dims[] = {s->n, s->first, h, w},
+                   b_dims[] = {s->n, s->channels - s->first, h, w},
+                   all_dims[] = {s->n, 2 * s->channels - s->first, h, w};
+    const uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims),
+                   real = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, dims),
+                   wide = hand_tensor(m, VKD_DTYPE_FLOAT32, 5, apart),
+                   turn = hand_tensor(m, VKD_DTYPE_FLOAT32, 5, turned),
+                   flat = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, dims),
+                   parts[] = {hand_tensor(m, VKD_DTYPE_FLOAT32, 4, a_dims),
+                              hand_tensor(m, VKD_DTYPE_FLOAT32, 4, b_dims)};
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), real);
+    HAND_OP(m, "aten.view_copy.default", real, hand_ints(m, 5, (int64_t[]){s->n, g, each, h, w}),
+            wide);
+    HAND_OP(m, "aten.permute_copy.default", wide, hand_ints(m, 5, (int64_t[]){0, 2, 1, 3, 4}),
+            turn);
+    HAND_OP(m, "aten.view_copy.default", turn,
+            hand_ints(m, 4, (int64_t[]){s->n, s->channels, h, w}), flat);
+    HAND_OP(m, "aten.split_with_sizes_copy.default", flat,
+            hand_pair(m, s->first, s->channels - s->first), hand_int(m, 1), hand_list(m, 2, parts));
+    HAND_OP(m, "aten.abs.default", parts[0], hand_output(m, VKD_DTYPE_FLOAT32, 4, a_dims));
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", parts[1], hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m),
+            hand_output(m, VKD_DTYPE_INT8, 4, b_dims));
+    const uint32_t other = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, dims),
+                   all = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, all_dims);
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, 0.25),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), other);
+    HAND_OP(m, "aten.cat.default", hand_list(m, 2, (uint32_t[]){parts[1], other}), hand_int(m, 1),
+            all);
+    HAND_OP(m, "aten.abs.default", all, hand_output(m, VKD_DTYPE_FLOAT32, 4, all_dims));
+}
+
+/* The int8 value that channel c of the result has at a pixel. */
+static int8_t shuffled(const shuffle *s, uint32_t image, uint32_t c, uint32_t pixel)
+{
+    const uint32_t from = c % s->groups * (s->channels / s->groups) + c / s->groups;
+    return s->x[(image * s->channels + from) * s->pixels[0] * s->pixels[1] + pixel];
+}
+
+static float half_steps(int8_t q, float scale) { return (float)abs(q - 3) * scale; }
+
+static void check_shuffle(const shuffle *s, const float *a, const int8_t *b, const float *all)
+{
+    const uint32_t area = s->pixels[0] * s->pixels[1], c_all = 2 * s->channels - s->first;
+    for (uint32_t i = 0; i < s->n * c_all * area; i++) {
+        const uint32_t image = i / area / c_all, c = i / area % c_all + s->first, p = i % area;
+        const bool other = c >= s->channels;
+        const int8_t q = other ? s->x[(image * s->channels + c - s->channels) * area + p]
+                               : shuffled(s, image, c, p);
+        if (all[i] != half_steps(q, other ? 0.25f : 0.5f) || (!other && *b++ != q))
+            fail_msg("%u groups of %u channels, %u in the first part: channel %u is wrong",
+                     s->groups, s->channels, s->first, c);
+    }
+    for (uint32_t i = 0; i < s->n * s->first * area; i++)
+        if (a[i] !=
+            half_steps(shuffled(s, i / area / s->first, i / area % s->first, i % area), 0.5f))
+            fail_msg("%u groups of %u channels: element %u of the first part is wrong", s->groups,
+                     s->channels, i);
+}
+
+static void shuffled_channels(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("shuffles");
+    static shuffle s;
+    static float a[MAX_COUNT], all[2 * MAX_COUNT];
+    static int8_t b[MAX_COUNT];
+    for (int i = 0; i < 60; i++) {
+        size_t nodes = 0;
+        build_shuffle(&s, &random);
+        if (harness_run_rewritten(h, hand_finish(&s.m), NULL, 0, (const void *[]){s.x},
+                                  (void *[]){a, b, all}, &nodes) != VKD_OK)
+            fail_msg("%s", h->gpu.context.error);
+        check_shuffle(&s, a, b, all);
+        if (s.channels % 4 == 0 && s.first % 4 == 0)
+            assert_true(nodes <= 8); /* dequantized, shuffled, parts; image, two copies, abs */
+    }
+}
+
+/* What shares words with the part before it is copied behind that. */
+static void pairs_share_no_words(void **state)
+{
+    static const uint32_t sizes[][2] = {{4, 4}, {3, 5}, {8, 3}, {6, 4}};
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("pairs");
+    static block b;
+    static results got, expected;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint32_t parts[2];
+        memset(&b, 0, sizeof b);
+        for (int k = 0; k < 2; k++) {
+            random_int8(&random, (int8_t *)b.inputs[k], MAX_COUNT);
+            parts[k] = hand_input(&b.m, VKD_DTYPE_INT8, 4, (uint32_t[]){1, sizes[i][k], 3, 3});
+        }
+        const uint32_t dims[] = {1, sizes[i][0] + sizes[i][1], 3, 3};
+        HAND_OP(&b.m, "aten.cat.default", hand_list(&b.m, 2, parts), hand_int(&b.m, 1),
+                hand_output(&b.m, VKD_DTYPE_INT8, 4, dims));
+        b.bytes[b.output_count++] = vkd_dims_count(4, dims);
+        const size_t apart = run_as(h, VKD_TYPE_CPU, &b, 0, &expected),
+                     pair = run_as(h, VKD_TYPE_DISCRETE, &b, 0, &got);
+        assert_int_equal(apart - pair, sizes[i][0] % 4 == 0);
+        assert_same(&b, &got, &expected, "a pair");
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(growing_concatenations_keep_every_bit),
-                                       cmocka_unit_test(each_part_is_written_once)};
+                                       cmocka_unit_test(each_part_is_written_once),
+                                       cmocka_unit_test(shuffled_channels),
+                                       cmocka_unit_test(pairs_share_no_words)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }
