@@ -24,7 +24,7 @@ measure() { # VKD_KERNELS PREFIX LINKER
         cmake --build "$folder" --target vkdelegate >>"$folder.log" 2>&1 || fail "the build failed: $folder.log"
     "$2strip" -o "$folder/stripped.so" "$folder/libvkdelegate.so"
     stat -c %s "$folder/stripped.so"
-    "$2size" -A "$folder/stripped.so" | awk '$1 == ".text" || $1 == ".rodata" { print $2 }'
+    "$2size" -A "$folder/stripped.so" | awk '$1 == ".text" { code = $2 } $1 == ".rodata" { constants = $2 } END { print code; print constants }'
 }
 
 mkdir -p "$root/build-size"

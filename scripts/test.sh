@@ -15,6 +15,9 @@ run_suite() { # NAME FOLDER [CTEST-OPTION...]
 
 build build all
 run_suite "release build" build
+# Drawn shapes are for what kernels compute, which is the same below: a few are enough there. What runs by every variant, and every
+# fixed shape, runs in each.
+export VKD_TEST_SWEEP=15
 # The layer prints its messages, and the tests fail when they see one (test/CMakeLists.txt). It keeps memory of its own: not for
 # the soak test.
 VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT \
