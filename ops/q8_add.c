@@ -78,9 +78,48 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     return vkd_op_add_node(lowering, &node, a, y);
 }
 
+/* The same between delegates, with the ranges of all three. */
+typedef struct ranged_args {
+    add_args add;
+    int32_t low[3], high[3]; /* of a, b and y */
+} ranged_args;
+static const ranged_args plain_sum = {.add.alpha = 1};
+
+static const vkd_param ranged_parameters[] = {
+    VKD_TENSOR(ranged_args, add.a, a),
+    VKD_FLOAT(ranged_args, add.a_scale, a_scale),
+    VKD_INT(ranged_args, add.a_zero, a_zero_point),
+    VKD_INT(ranged_args, low[0], a_quant_min),
+    VKD_INT(ranged_args, high[0], a_quant_max),
+    VKD_TENSOR(ranged_args, add.b, b),
+    VKD_FLOAT(ranged_args, add.b_scale, b_scale),
+    VKD_INT(ranged_args, add.b_zero, b_zero_point),
+    VKD_INT(ranged_args, low[1], b_quant_min),
+    VKD_INT(ranged_args, high[1], b_quant_max),
+    VKD_FLOAT(ranged_args, add.y_scale, out_scale),
+    VKD_INT(ranged_args, add.y_zero, out_zero_point),
+    VKD_INT(ranged_args, low[2], out_quant_min),
+    VKD_INT(ranged_args, high[2], out_quant_max),
+    VKD_OUTPUT(ranged_args, add.y, out),
+    VKD_PARAMS_END,
+};
+
+static vkd_status lower_ranged(vkd_lowering *lowering, const void *arguments)
+{
+    const ranged_args *args = arguments;
+    for (int i = 0; i < 3; i++)
+        if (args->low[i] != -128 || args->high[i] != 127)
+            return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->low[i],
+                                  "and its maximum are %d and %d, expected -128 and 127",
+                                  args->low[i], args->high[i]);
+    return lower(lowering, &args->add);
+}
+
 static const vkd_op rows[] = {
     {"et_vk.q8ta_add.default", add_parameters, sizeof(add_args), shape, lower,
      .kind = VKD_OP_Q8_ADD},
+    {"quantized_decomposed::add.out", ranged_parameters, sizeof(ranged_args), shape, lower_ranged,
+     .defaults = &plain_sum},
 };
 
 const vkd_op_table vkd_q8_add_ops = VKD_OP_TABLE(rows);

@@ -92,6 +92,25 @@ static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
     return VKD_OK;
 }
 
+typedef struct negate_args {
+    vkd_sym a;
+    uint32_t y;
+} negate_args;
+
+static const vkd_param negate_params[] = {VKD_SYM(negate_args, a),
+                                          VKD_OUTPUT_SYM(negate_args, y, out), VKD_PARAMS_END};
+
+static vkd_status shape_negate(vkd_shaping *shaping, const void *arguments)
+{
+    const negate_args *args = arguments;
+    const int64_t a = vkd_shape_number(shaping, args->a);
+    if (!fits(a) || !fits(-a))
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->a,
+                                 "is %lld, expected what has a negative of 32 bits", (long long)a);
+    vkd_shape_set_number(shaping, args->y, -a);
+    return VKD_OK;
+}
+
 /* ---------------------------------------------------------------------------------------- sizes */
 
 typedef struct size_args {
@@ -110,6 +129,17 @@ static vkd_status shape_size(vkd_shaping *shaping, const void *arguments)
     uint32_t dim;
     VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
     vkd_shape_set_number(shaping, args->y, x->rank ? x->dims[dim] : 1);
+    return VKD_OK;
+}
+
+static const vkd_param count_params[] = {VKD_TENSOR(size_args, x, self),
+                                         VKD_OUTPUT_SYM(size_args, y, out), VKD_PARAMS_END};
+
+static vkd_status shape_count(vkd_shaping *shaping, const void *arguments)
+{
+    const size_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    vkd_shape_set_number(shaping, args->y, (int64_t)vkd_dims_count(x->rank, x->dims));
     return VKD_OK;
 }
 
@@ -203,6 +233,10 @@ static const vkd_op rows[] = {
     BINARY("executorch_prim::le.Scalar", SYM_LE),
     BINARY("executorch_prim::eq.Scalar", SYM_EQ),
     BINARY("executorch_prim::ne.Scalar", SYM_NE),
+    BINARY("executorch_prim::floordiv.int", SYM_FLOORDIV),
+    BINARY("executorch_prim::mod.int", SYM_MOD),
+    {"executorch_prim::neg.Scalar", negate_params, sizeof(negate_args), shape_negate, nothing},
+    {"aten::sym_numel", count_params, sizeof(size_args), shape_count, nothing},
     {"sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"aten::sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"et_vk.select_as_symint.default", select_params, sizeof(select_args), shape_select, nothing},

@@ -135,6 +135,32 @@ static void draw_add(table *t)
     expect_bytes(y, sum);
 }
 
+static void add_range(table *t)
+{
+    table_int(t, -128);
+    table_int(t, 127);
+}
+
+/* Each operand with its range. */
+static void draw_ranged_add(table *t)
+{
+    const vkd_shape shape = table_shape(t, 0, 8);
+    table_tensor *a = draw_bytes(t, shape);
+    const oracle_q a_q = add_q(t, draw_q(t));
+    add_range(t);
+    table_tensor *b = draw_bytes(t, shape);
+    const oracle_q b_q = add_q(t, draw_q(t));
+    add_range(t);
+    const oracle_q y_q = add_q(t, draw_q(t));
+    add_range(t);
+    table_tensor *y = table_output(t, VKD_DTYPE_INT8, shape);
+    int8_t *left = bytes_of(a), *right = bytes_of(b), *sum = make(y->count, 1);
+    oracle_add(left, a_q, right, b_q, 1, y->count, y_q, sum);
+    free(left);
+    free(right);
+    expect_bytes(y, sum);
+}
+
 static void draw_relu(table *t)
 {
     table_tensor *x = draw_bytes(t, table_shape(t, 0, 8));
@@ -359,6 +385,7 @@ static const table_case cases[] = {
     {"quantized_decomposed::quantize_per_tensor.out", draw_quantize},
     {"quantized_decomposed::dequantize_per_tensor.out", draw_dequantize},
     {"et_vk.q8ta_add.default", draw_add},
+    {"quantized_decomposed::add.out", draw_ranged_add},
     {"et_vk.q8ta_relu.default", draw_relu},
     {"et_vk.q8ta_pixel_shuffle.default", draw_shuffle},
     {"et_vk.q8ta_linear.default", draw_linear},

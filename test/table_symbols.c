@@ -36,6 +36,19 @@ static void draw_size(table *t)
     table_output_symint(t, x->shape.dims[dim]);
 }
 
+static void draw_count(table *t)
+{
+    table_tensor *x = table_input(t, table_dtype(t, TABLE_ALL), table_shape(t, 0, 8));
+    table_output_symint(t, (int64_t)x->count);
+}
+
+static void draw_negate(table *t)
+{
+    const int64_t a = random_range(t->random, -1000000000, 1000000000);
+    table_size(t, a);
+    table_output_symint(t, -a);
+}
+
 /* One element of an input of the model that has one dim that is not 1. */
 static table_tensor *draw_numbers(table *t, uint32_t dim, uint32_t rank, uint32_t size)
 {
@@ -87,6 +100,10 @@ static const table_case cases[] = {
     {"executorch_prim::le.Scalar", draw_binary, LE},
     {"executorch_prim::eq.Scalar", draw_binary, EQ},
     {"executorch_prim::ne.Scalar", draw_binary, NE},
+    {"executorch_prim::floordiv.int", draw_binary, FLOORDIV},
+    {"executorch_prim::mod.int", draw_binary, MOD},
+    {"executorch_prim::neg.Scalar", draw_negate},
+    {"aten::sym_numel", draw_count},
     {"sym_size.int", draw_size},
     {"aten::sym_size.int", draw_size},
     {"et_vk.select_as_symint.default", draw_select},
