@@ -65,7 +65,7 @@ static const char help_text[] =
 /* The option tables hold pointers into *out, so they live only as long as the parse or the help
  * that needs them. */
 typedef struct option_tables {
-    struct poptOption data[11], text[9], report[13], device[19], other[4], all[7];
+    struct poptOption data[12], text[8], report[13], device[17], other[4], all[6];
 } option_tables;
 
 #define FLAG(name, letter, field, text)                                                            \
@@ -80,6 +80,12 @@ enum { VALUE_CODE = 256 };
         name, letter, POPT_ARG_STRING, NULL, VALUE_CODE + (int)offsetof(run_options, field), text, \
             what                                                                                   \
     }
+/* Copies a table into its place of the option_tables `t`, which is as long. */
+#define FILL(table)                                                                                \
+    do {                                                                                           \
+        _Static_assert(sizeof(table) == sizeof t->table, "option_tables: " #table);                \
+        memcpy(t->table, table, sizeof(table));                                                    \
+    } while (0)
 #define GROUP(table, text)                                                                         \
     {                                                                                              \
         NULL, '\0', POPT_ARG_INCLUDE_TABLE, t->table, 0, text, NULL                                \
@@ -140,8 +146,8 @@ static void fill_data_tables(run_options *o, option_tables *t)
              "all of the above, the results and any error, as one JSON object on stdout"),
         POPT_TABLEEND,
     };
-    memcpy(t->data, data, sizeof data);
-    memcpy(t->report, report, sizeof report);
+    FILL(data);
+    FILL(report);
 }
 
 static void fill_text_table(run_options *o, option_tables *t)
@@ -161,7 +167,7 @@ static void fill_text_table(run_options *o, option_tables *t)
         POPT_TABLEEND,
     };
     (void)o;
-    memcpy(t->text, text, sizeof text);
+    FILL(text);
 }
 
 static void fill_tables(run_options *o, option_tables *t)
@@ -215,9 +221,9 @@ static void fill_tables(run_options *o, option_tables *t)
     };
     fill_data_tables(o, t);
     fill_text_table(o, t);
-    memcpy(t->device, device, sizeof device);
-    memcpy(t->other, other, sizeof other);
-    memcpy(t->all, all, sizeof all);
+    FILL(device);
+    FILL(other);
+    FILL(all);
 }
 
 /* "0.5" or "0.485,0.456,0.406" to three values. */
