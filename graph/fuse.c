@@ -109,8 +109,9 @@ vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index)
 /* ---------------------------------------------------------------------------- squeeze and excite
  */
 
-/* A workgroup reads all of the first convolution's weights, and keeps its channels. */
-enum { MOST_EXCITE_WEIGHTS = 1 << 18, MOST_EXCITE_CHANNELS = 1 << 12 };
+/* A workgroup reads all of the first convolution's weights, and keeps its channels. On an H200 more
+ * weights take longer than two dispatches. */
+enum { MOST_EXCITE_WEIGHTS = 1 << 16, MOST_EXCITE_CHANNELS = 1 << 12 };
 
 static bool is_one_pixel(const vkd_model_tensor *x)
 {

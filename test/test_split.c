@@ -223,6 +223,8 @@ static void the_same_in_pieces(void **state)
     }
     load(&net, UINT32_MAX, false, &pieces);
     assert_int_equal(submissions_of(&pieces), 1);
+    net_image(&shape, 6, x);
+    run(&whole, x, expected);
     run(&pieces, x, y);
     assert_memory_equal(y, expected, sizeof y);
     unload(&pieces);

@@ -71,7 +71,7 @@ vkd_status vkd_conv2d_float_emit_tile(vkd_lowering *lowering, const conv2d *conv
 #define CONV2D_FLOAT_BLOCK_TILES(TILE)  \
     TILE(COOP_16X16, COOP_16X16, "matrix 16x16", 16, 16, 64, 1, GEMM_MATRIX) \
     TILE(COOP_16X32, COOP_16X32, "matrix 16x32", 16, 32, 64, 1, GEMM_MATRIX) \
-    TILE(COOP_32X32, COOP_32X32, "matrix 32x32", 32, 32, 128, 1, GEMM_MATRIX) \
+    TILE(COOP_32X32, COOP_32X32, "matrix 32x32", 32, 32, 64, 1, GEMM_MATRIX) \
     TILE(COOP_64X64, COOP_64X64, "matrix 64x64", 64, 64, 128, 4, GEMM_MATRIX) \
     TILE(COOP_128X128, COOP_128X128, "matrix 128x128", 128, 128, 64, 8, GEMM_MATRIX) \
     TILE(BLOCK_32X32, BLOCK, "block 32x32", 32, 32, 64, 2, GEMM_INVOCATIONS) \

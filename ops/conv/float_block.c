@@ -68,8 +68,8 @@ static double time_of(const conv2d_problem *p, const vkd_caps *caps, const gemm_
     static const gemm_rates rates[CONV2D_FLOAT_BLOCK_COUNT] = {
         [CONV2D_FLOAT_COOP_16X16] = {2.6, 0.21, 0.1, 0.08, 0.034, 0.05},
         [CONV2D_FLOAT_COOP_16X32] = {2.6, 0.214, 0.15, 0.085, 0.045, 0.062},
-        [CONV2D_FLOAT_COOP_32X32] = {2.4, 0.28, 2.7, 0.12, 0.138, 0.095},
-        [CONV2D_FLOAT_COOP_64X64] = {2.0, 0.50, 2.7, 0.0, 0.35, 1.08},
+        [CONV2D_FLOAT_COOP_32X32] = {2.4, 0.216, 2.7, 0.12, 0.080, 0.095},
+        [CONV2D_FLOAT_COOP_64X64] = {2.0, 0.50, 2.7, 0.0, 0.22, 0.8},
         [CONV2D_FLOAT_COOP_128X128] = {2.0, 0.50, 5.8, 1.0, 0.537, 4.3},
         [CONV2D_FLOAT_BLOCK_32X32] = {2.6, 0.5, 0.8, 0.3, 0.35, 0.2},
         [CONV2D_FLOAT_BLOCK_64X64] = {2.6, 1.2, 0.8, 0.3, 1.1, 0.6},
