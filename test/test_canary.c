@@ -62,7 +62,9 @@ static void canaries_live(void **state)
 /* Every instruction, with the bounds of what it reads as well. */
 static void bounds_hold(void **state)
 {
-    watch_rows(harness_get(state), TABLE_INTERPRETED, "bounds_hold", false);
+    harness *h = harness_get(state);
+    h->caps.matrix_f16 = h->caps.matrix_int8 = false; /* their kernels are not interpreted */
+    watch_rows(h, TABLE_INTERPRETED, "bounds_hold", false);
 }
 
 int main(void)

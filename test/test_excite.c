@@ -1,6 +1,7 @@
 /* Two int8 convolutions of one pixel as one dispatch, on a device, against one by one: the same
  * bits. Channels, activations and the functions behind both are drawn. */
 #include "include/vkdelegate.h"
+#include "runtime/base/math.h"
 #include "support/harness.h"
 
 #include <setjmp.h>
@@ -117,6 +118,15 @@ static size_t run(harness *h, excite_case *c, uint32_t skip, float *y)
     return nodes;
 }
 
+/* What one workgroup is given to read: graph/fuse.c. */
+static bool is_fused(const excite_case *c)
+{
+    enum { MOST_WEIGHTS = 1 << 16 };
+    const uint64_t between = vkd_align_up(c->between, 4);
+    return between * vkd_align_up(c->k, 4) <= MOST_WEIGHTS &&
+           between * vkd_align_up(c->n, 4) <= MOST_WEIGHTS;
+}
+
 static void excites_keep_every_bit(void **state)
 {
     harness *h = harness_get(state);
@@ -129,7 +139,7 @@ static void excites_keep_every_bit(void **state)
         if (memcmp(got, expected, sizeof got))
             fail_msg("%ux%u -> %u -> %u, functions %d and %d: the results differ", c.images, c.k,
                      c.between, c.n, c.first, c.second);
-        assert_true(fewer < apart);
+        assert_int_equal(fewer < apart, is_fused(&c));
     }
 }
 

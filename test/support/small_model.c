@@ -92,7 +92,7 @@ static void add_conv(const small_model *m, vkd_blob_builder *b, const small_flaw
     uint32_t args[17] = {
         x,
         flaw->string_for_scale ? blob_string(b, "0.02") : blob_double(b, (double)x_q.scale),
-        blob_int(b, x_q.zero),
+        blob_int(b, flaw->zero ? flaw->zero : x_q.zero),
         weight_of(m, b, flaw),
         constant(m, b, VKD_DTYPE_INT32, 1, &sums, m->sums, "sums"),
         constant(m, b, VKD_DTYPE_FLOAT32, 1, &scales, m->scales, "scales"),
@@ -115,10 +115,9 @@ static void add_conv(const small_model *m, vkd_blob_builder *b, const small_flaw
 
 static void add_quantize(vkd_blob_builder *b, const small_flaw *flaw, uint32_t x, uint32_t y)
 {
-    uint32_t low = blob_int(b, flaw->low ? flaw->low : -128), high = blob_int(b, 127),
-             null = blob_null(b);
+    uint32_t low = blob_int(b, -128), high = blob_int(b, 127), null = blob_null(b);
     uint32_t scale = blob_double(b, flaw->scale != 0 ? flaw->scale : (double)x_q.scale);
-    uint32_t zero = blob_int(b, flaw->zero ? flaw->zero : x_q.zero);
+    uint32_t zero = blob_int(b, x_q.zero);
     blob_op(b, "quantized_decomposed.quantize_per_tensor.default", 0,
             (const uint32_t[]){x, scale, zero, low, high, null, y}, 7);
 }

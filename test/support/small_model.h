@@ -11,7 +11,7 @@ enum { SMALL_X = SMALL_IN * SMALL_H * SMALL_W, SMALL_Y = SMALL_OUT * SMALL_H * S
 /* How a blob differs from the right one; zero: not at all. */
 typedef struct small_flaw {
     const char *conv_name, *activation;
-    int64_t kernel, stride, padding, groups, low, zero;
+    int64_t kernel, stride, padding, groups, zero;
     double scale;                /* of the input's quantisation */
     float last_scale, last_bias; /* of the convolution's last channel */
     uint32_t weight_rows, weight_row, sums, scales, bias, out_channels;
