@@ -122,9 +122,8 @@ static size_t run(harness *h, excite_case *c, uint32_t skip, float *y)
 static bool is_fused(const excite_case *c)
 {
     enum { MOST_WEIGHTS = 1 << 16 };
-    const uint64_t between = vkd_align_up(c->between, 4);
-    return between * vkd_align_up(c->k, 4) <= MOST_WEIGHTS &&
-           between * vkd_align_up(c->n, 4) <= MOST_WEIGHTS;
+    return c->between * vkd_align_up(c->k, 4) <= MOST_WEIGHTS &&
+           c->n * vkd_align_up(c->between, 4) <= MOST_WEIGHTS;
 }
 
 static void excites_keep_every_bit(void **state)
