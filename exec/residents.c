@@ -61,7 +61,7 @@ static bool is_same(const resident *r, const vkd_tensor *tensor)
 {
     return r->pack == tensor->pack && r->size == tensor->bytes && r->state == tensor->state &&
            r->source_size == tensor->source_size &&
-           !memcmp(r->source, tensor->source, r->source_size);
+           (!r->source_size || !memcmp(r->source, tensor->source, r->source_size));
 }
 
 static resident *find(const vkd_residents *residents, uint64_t hash, const vkd_tensor *tensor)

@@ -295,6 +295,14 @@ static void check(harness *h, const drawing *d, const char *variant, counts *c)
     compare_halves(halves, expected, count, describe(d, variant));
 }
 
+/* VKD_TEST_SWEEP: how many are drawn where 50 are, but one at least. */
+static int draws(int usual)
+{
+    const char *text = getenv("VKD_TEST_SWEEP");
+    const int of_50 = text ? atoi(text) : 50, count = usual * of_50 / 50;
+    return count < 1 ? 1 : count;
+}
+
 static void epilogues_keep_every_bit(void **state)
 {
     harness *h = harness_get(state);
@@ -302,14 +310,14 @@ static void epilogues_keep_every_bit(void **state)
     counts c = {0};
     static drawing d;
     for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++)
-        for (int i = 0; i < 5; i++) {
+        for (int i = 0, count = draws(5); i < count; i++) {
             draw(&d, &random);
             h->checks_kernels = i == 0; /* no false alarms of the self-check */
             check(h, &d, vkd_conv2d_float_variants[v].name, &c);
         }
     h->checks_kernels = false;
     print_message("%zu dispatches instead of %zu\n", c.fused, c.apart);
-    assert_true(3 * c.fused < 2 * c.apart); /* copies from and to the host stay */
+    assert_true(4 * c.fused < 3 * c.apart); /* copies from and to the host stay */
 }
 
 /* As for a GPU, whose products are sliced along k. */
@@ -321,7 +329,7 @@ static void sliced_ones_too(void **state)
     counts c = {0};
     static drawing d;
     h->caps.type = VKD_TYPE_DISCRETE;
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0, count = draws(30); i < count; i++) {
         draw(&d, &random);
         check(h, &d, i % 2 ? "pointwise vector 1x4" : "8x8", &c);
     }
