@@ -226,7 +226,7 @@ static vkd_status emit(vkd_lowering *lowering, const affine *a, const vkd_walk *
 
 static vkd_status parameter(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
 {
-    return vkd_op_input(lowering, value, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, out);
+    return vkd_op_rows(lowering, value, out);
 }
 
 /* Makes a parameter for each block one for each element of x, dim by dim. */
@@ -331,8 +331,7 @@ vkd_status vkd_affine_by_numbers(vkd_lowering *lowering, const quantize_args *ar
     vkd_tensor_id x, y;
     vkd_walk walk;
     VKD_TRY(check_numbers(lowering, args, quantizes));
-    VKD_TRY(
-        vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
+    VKD_TRY(vkd_op_rows(lowering, args->x, &x));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
                              VKD_ROWS, &y));
     a.operands[0] = vkd_view_of(lowering->graph, x);

@@ -106,6 +106,12 @@ static inline int64_t vkd_op_number(vkd_lowering *lowering, vkd_sym sym)
  * if nothing produced it, VKD_UNSUPPORTED for another dtype. */
 VKD_MUST_USE vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                                      vkd_layout layout, vkd_tensor_id *out);
+/* The same as rows of the dtype that it has. */
+static inline VKD_MUST_USE vkd_status vkd_op_rows(vkd_lowering *lowering, uint32_t value,
+                                                  vkd_tensor_id *out)
+{
+    return vkd_op_input(lowering, value, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, out);
+}
 /* The same in whatever layout it has. */
 VKD_MUST_USE vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                                          vkd_tensor_id *out);

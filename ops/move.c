@@ -535,8 +535,7 @@ static vkd_status lower_strided(vkd_lowering *lowering, const void *arguments)
     const strided_args *args = arguments;
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id x;
-    VKD_TRY(
-        vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS, &x));
+    VKD_TRY(vkd_op_rows(lowering, args->x, &x));
     vkd_view view = {
         .tensor = x,
         .rank = y->rank,

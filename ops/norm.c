@@ -232,8 +232,7 @@ static vkd_status lower_group(vkd_lowering *lowering, const void *arguments)
     vkd_normalisation n = {.op = VKD_NORMALISE_SCALE, .stats = VKD_STATS_MOMENTS, .eps = args->eps};
     vkd_tensor_id y, image;
     /* In row-major order, where channels of a group and pixels lie within each other. */
-    VKD_TRY(vkd_op_input(lowering, args->x, vkd_value_tensor(lowering, args->x)->dtype, VKD_ROWS,
-                         &image));
+    VKD_TRY(vkd_op_rows(lowering, args->x, &image));
     const vkd_view x = vkd_view_of(lowering->graph, image);
     if (x.rank == VKD_MAX_RANK)
         return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,

@@ -219,8 +219,7 @@ static vkd_status lower_part(vkd_lowering *lowering, const void *arguments)
     if (!find_part(lowering->values, args, selects, &dim, part))
         return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->dim,
                               "is %d, expected a dim that the part has", args->dim);
-    VKD_TRY(vkd_op_input(lowering, args->source, vkd_value_tensor(lowering, args->source)->dtype,
-                         VKD_ROWS, &source));
+    VKD_TRY(vkd_op_rows(lowering, args->source, &source));
     if (!part[2])
         return put_nothing(lowering, args->x, args->y);
     putting p = {.mode = VKD_PUT_SLICE,

@@ -30,6 +30,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_reduction_ops,
     &vkd_norm_ops,
     &vkd_attention_ops,
+    &vkd_rotary_ops,
     &vkd_quantized_linear_ops,
     &vkd_affine_ops,
     &vkd_training_ops,

@@ -1,4 +1,4 @@
-/* Cases of ops/attention.c. */
+/* Cases of ops/attention.c and ops/rotary.c. */
 #include "table_families.h"
 
 #include <math.h>

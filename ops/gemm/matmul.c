@@ -93,10 +93,7 @@ static vkd_status epilogue_of(vkd_lowering *lowering, const product_args *args, 
 {
     VKD_TRY(vkd_epilogue_make(lowering, args, out));
     const uint32_t residual = args->epilogue.residual;
-    return out->has_residual
-               ? vkd_op_input(lowering, residual, vkd_value_tensor(lowering, residual)->dtype,
-                              VKD_ROWS, &out->residual)
-               : VKD_OK;
+    return out->has_residual ? vkd_op_rows(lowering, residual, &out->residual) : VKD_OK;
 }
 
 static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,

@@ -465,11 +465,6 @@ static vkd_status emit_rows(vkd_lowering *lowering, const nibble_rows *r, vkd_te
     return vkd_op_add_node(lowering, &node, r->table, y);
 }
 
-static vkd_status input(vkd_lowering *lowering, uint32_t value, vkd_tensor_id *out)
-{
-    return vkd_op_input(lowering, value, vkd_value_tensor(lowering, value)->dtype, VKD_ROWS, out);
-}
-
 static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
 {
     const nibble_args *args = arguments;
@@ -493,11 +488,11 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
     if (vkd_value_tensor(lowering, args->index)->dtype != VKD_DTYPE_INT32)
         return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->index, "has dtype %s, expected i32",
                               vkd_dtype_name(vkd_value_tensor(lowering, args->index)->dtype));
-    VKD_TRY(input(lowering, args->table, &r.table));
-    VKD_TRY(input(lowering, args->scales, &r.scales));
-    VKD_TRY(input(lowering, args->index, &r.index));
+    VKD_TRY(vkd_op_rows(lowering, args->table, &r.table));
+    VKD_TRY(vkd_op_rows(lowering, args->scales, &r.scales));
+    VKD_TRY(vkd_op_rows(lowering, args->index, &r.index));
     if (args->zeros != VKD_NO_VALUE)
-        VKD_TRY(input(lowering, args->zeros, &r.zeros));
+        VKD_TRY(vkd_op_rows(lowering, args->zeros, &r.zeros));
     VKD_TRY(vkd_op_output_in(lowering, args->y, y_shape->dtype, VKD_ROWS, &y));
     return emit_rows(lowering, &r, y);
 }
@@ -541,12 +536,12 @@ static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
                      .index = VKD_NO_TENSOR};
     vkd_tensor_id weights, rows;
     VKD_TRY(vkd_op_check_floats(lowering, &args->index, 1));
-    VKD_TRY(input(lowering, args->table, &r.table));
-    VKD_TRY(input(lowering, args->scales, &r.scales));
+    VKD_TRY(vkd_op_rows(lowering, args->table, &r.table));
+    VKD_TRY(vkd_op_rows(lowering, args->scales, &r.scales));
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
                                  (const uint32_t[]){n, k}, &weights));
     VKD_TRY(emit_rows(lowering, &r, weights));
-    VKD_TRY(input(lowering, args->index, &rows));
+    VKD_TRY(vkd_op_rows(lowering, args->index, &rows));
     const uint32_t m = (uint32_t)vkd_dims_count(d->rank - 1, d->dims);
     vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = 1, .c.tensor = VKD_NO_TENSOR};
     product.a =

@@ -235,21 +235,19 @@ static vkd_tensor_arg *draw_args(session *s, size_t *count)
     return args;
 }
 
-static void execute(session *s)
+static vkd_status start_method(session *s, vkd_tensor_arg *args, size_t count, bool waits)
 {
-    size_t count;
-    if (!s->delegate || !s->is_small)
-        return;
-    vkd_tensor_arg *args = draw_args(s, &count);
-    if (count > MOST_ARGS)
-        return;
-    check(s,
-          s->method ? backend->method_execute(s->method, args, count)
-                    : backend->execute(s->delegate, args, count),
-          error_of(s));
+    return waits ? backend->method_execute(s->method, args, count)
+                 : backend->method_submit(s->method, args, count, &s->ticket);
 }
 
-static void submit(session *s)
+static vkd_status start_delegate(session *s, vkd_tensor_arg *args, size_t count, bool waits)
+{
+    return waits ? backend->execute(s->delegate, args, count)
+                 : backend->submit(s->delegate, args, count, &s->ticket);
+}
+
+static void start(session *s, bool waits)
 {
     size_t count;
     if (!s->delegate || !s->is_small)
@@ -257,11 +255,11 @@ static void submit(session *s)
     vkd_tensor_arg *args = draw_args(s, &count);
     if (count > MOST_ARGS)
         return;
-    check(s,
-          s->method ? backend->method_submit(s->method, args, count, &s->ticket)
-                    : backend->submit(s->delegate, args, count, &s->ticket),
-          error_of(s));
+    check(s, (s->method ? start_method : start_delegate)(s, args, count, waits), error_of(s));
 }
+
+static void execute(session *s) { start(s, true); }
+static void submit(session *s) { start(s, false); }
 
 static void wait(session *s)
 {
