@@ -22,6 +22,13 @@ vkd_status vkd_epilogue_make(vkd_lowering *lowering, const product_args *args, v
     return VKD_OK;
 }
 
+vkd_status vkd_epilogue_rows(vkd_lowering *lowering, const product_args *args, vkd_epilogue *out)
+{
+    VKD_TRY(vkd_epilogue_make(lowering, args, out));
+    return out->has_residual ? vkd_op_rows(lowering, args->epilogue.residual, &out->residual)
+                             : VKD_OK;
+}
+
 /* The slot of an operand when the first step is gone, whose result is the sum then. */
 static uint32_t without_first(uint32_t slot)
 {

@@ -17,6 +17,9 @@ typedef struct vkd_epilogue {
 /* Fails where the residual has other dims than the result. Its tensor is for the caller to add. */
 VKD_MUST_USE vkd_status vkd_epilogue_make(vkd_lowering *lowering, const product_args *args,
                                           vkd_epilogue *out);
+/* The same with its residual in VKD_ROWS. */
+VKD_MUST_USE vkd_status vkd_epilogue_rows(vkd_lowering *lowering, const product_args *args,
+                                          vkd_epilogue *out);
 /* Makes a clamp that is all that happens to the sum the bounds, if they are infinite. */
 void vkd_epilogue_take_bounds(vkd_epilogue *epilogue, float *low, float *high);
 /* The numbers among the push constants. */

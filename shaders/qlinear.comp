@@ -22,9 +22,13 @@ layout(push_constant) uniform params_block { qlinear_params params; };
 ELEMENTS_IN(0, x, X_TYPE)
 layout(binding = 1) readonly buffer weights_buffer { uvec4 weights[]; };
 layout(binding = 2) readonly buffer channels_buffer { vec4 channels[]; };
-layout(binding = 3) readonly buffer pairs_buffer { vec2 pairs[]; };
-ELEMENTS_OUT(4, y, Y_TYPE)
+ELEMENTS_OUT(3, y, Y_TYPE)
+layout(binding = 4) readonly buffer pairs_buffer { vec2 pairs[]; }; // or the residual
+#include "floats.glsl"
 #include "row.glsl"
+#define EPILOGUE_ID 11
+#define EPILOGUE_NUMBERS params.numbers
+#include "float_epilogue.glsl"
 
 const uint STEP = BITS == 8 ? 4 : 8;
 shared vec4 partial[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
@@ -63,6 +67,17 @@ vec4 x_at4(uint row, uint k, vec2 pair)
         return vec4(x_load4i(group)) - params.x_zero;
     precise vec4 q = roundEven(x_load4(group) * pair.x) + pair.y;
     return clamp(q, -128.0, 127.0) - pair.y;
+}
+
+void finish(uint m, uint block, vec4 sum)
+{
+    uint row = m * params.n;
+    precise vec4 result = sum + channels[params.bias_at / 4 + block];
+    vec4 residual = result;
+    if (RESIDUAL_TYPE != 0)
+        for (uint j = 0; j < 4; j++)
+            residual[j] = residual_load(row + min(4 * block + j, params.n - 1));
+    y_store_row(row, 4 * block, params.n, epilogue(result, residual));
 }
 
 void main()
@@ -125,10 +140,7 @@ void main()
             }
             own = partial[gl_LocalInvocationID.y * lanes];
         }
-        if (lane == 0 && m + r < params.m) {
-            precise vec4 scaled = own * x_scale[r];
-            precise vec4 result = scaled + channels[params.bias_at / 4 + block];
-            y_store_row((m + r) * params.n, 4 * block, params.n, result);
-        }
+        if (lane == 0 && m + r < params.m)
+            finish(m + r, block, own * x_scale[r]);
     }
 }

@@ -5,7 +5,7 @@
 #ifndef VKD_SHADERS_QLINEAR_PARAMS_H
 #define VKD_SHADERS_QLINEAR_PARAMS_H
 
-#include "types.h"
+#include "float_epilogue_params.h"
 
 #define VKD_QLINEAR_FLOAT 0   /* x as it is */
 #define VKD_QLINEAR_DYNAMIC 1 /* x quantised by a pair (scale, zero point) for each row */
@@ -18,6 +18,7 @@ VKD_PARAMS_STRUCT(qlinear_params)
     u32 group_steps; /* of a scale */
     u32 bias_at;     /* floats before the biases */
     f32 x_scale, x_inverse_scale, x_zero;
+    f32 numbers[2 * EPILOGUE_STEPS];
 };
 
 #endif

@@ -17,7 +17,17 @@
 
 enum { MAX_ELEMENTS = 1 << 13, MAX_STEPS = 4 };
 
-typedef enum product_kind { CONV, CONV_1D, TRANSPOSED, LINEAR, MM, BMM, KINDS } product_kind;
+typedef enum product_kind {
+    CONV,
+    CONV_1D,
+    TRANSPOSED,
+    LINEAR,
+    MM,
+    BMM,
+    BYTES,   /* linear layers with weights of 8 and 4 bits */
+    NIBBLES, /* in groups of k */
+    KINDS
+} product_kind;
 
 /* What is drawn, so that it can be built as floats and as halves. */
 typedef struct drawing {
@@ -26,7 +36,8 @@ typedef struct drawing {
     bool bias, residual;
     bool late; /* the residual is made behind the product */
     uint32_t steps, functions[MAX_STEPS], operands[MAX_STEPS];
-    float x[MAX_ELEMENTS], weights[MAX_ELEMENTS], residuals[MAX_ELEMENTS], biases[64];
+    float x[MAX_ELEMENTS], weights[MAX_ELEMENTS], residuals[MAX_ELEMENTS], biases[64], scales[64];
+    int8_t bytes[512];
 } drawing;
 
 static float rounded(float value)
@@ -72,6 +83,8 @@ static void draw(drawing *d, vkd_random *random)
     draw_floats(random, d->weights, MAX_ELEMENTS);
     draw_floats(random, d->residuals, MAX_ELEMENTS);
     draw_floats(random, d->biases, 64);
+    draw_floats(random, d->scales, 64);
+    random_int8(random, d->bytes, sizeof d->bytes);
     for (int i = random_range(random, 0, 3); i > 0; i--)
         d->x[random_range(random, 0, 40)] = i == 1 ? NAN : (float)(i == 2 ? INFINITY : -INFINITY);
 }
@@ -130,6 +143,28 @@ static uint32_t build_conv(building *b)
             d->bias ? constant(b, 1, d->biases, 1, &d->out_c) : hand_null(m),
             hand_ints(m, 1, &stride), hand_ints(m, 1, &pad), hand_ints(m, 1, &one),
             hand_bool(m, transposed), hand_ints(m, 1, &zero), hand_int(m, d->groups), y);
+    return y;
+}
+
+/* Bytes are the bits of what other kinds take for weights. */
+static uint32_t build_low_bits(building *b)
+{
+    const drawing *d = b->d;
+    hand_model *m = &b->m;
+    const bool nibbles = d->kind == NIBBLES;
+    const uint32_t group = 8, k = nibbles ? (d->c + 7) / 8 * 8 : d->c, row = nibbles ? k / 2 : k,
+                   x_dims[] = {d->batch, d->size, k}, w_dims[] = {d->out_c, row},
+                   scale_dims[] = {nibbles ? k / group : 1, d->out_c},
+                   y_dims[] = {d->batch, d->size, d->out_c};
+    const uint32_t x = hand_input(m, b->dtype, 3, x_dims), y = result(b, 3, y_dims),
+                   weights = hand_constant(m, VKD_DTYPE_INT8, 2, w_dims, d->bytes),
+                   scales = hand_constant(m, VKD_DTYPE_FLOAT32, 1 + nibbles, &scale_dims[!nibbles],
+                                          d->scales),
+                   bias = d->bias ? constant(b, 1, d->biases, 1, &d->out_c) : hand_null(m);
+    if (nibbles)
+        HAND_OP(m, "et_vk.linear_q4gsw.default", x, weights, scales, hand_int(m, group), bias, y);
+    else
+        HAND_OP(m, "et_vk.linear_q8csw.default", x, weights, scales, bias, y);
     return y;
 }
 
@@ -200,7 +235,9 @@ static void build(building *b, const drawing *d, vkd_dtype dtype)
     b->d = d;
     b->dtype = dtype;
     hand_model *m = &b->m;
-    const uint32_t product = d->kind >= LINEAR ? build_product(b) : build_conv(b);
+    const uint32_t product = d->kind >= BYTES    ? build_low_bits(b)
+                             : d->kind >= LINEAR ? build_product(b)
+                                                 : build_conv(b);
     uint32_t residual = product, last = product;
     if (d->residual)
         residual = hand_input(m, dtype, b->rank, b->dims);

@@ -89,13 +89,6 @@ static uint32_t lanes_of(const vkd_caps *caps, const matmul_params *p)
     return lanes;
 }
 
-static vkd_status epilogue_of(vkd_lowering *lowering, const product_args *args, vkd_epilogue *out)
-{
-    VKD_TRY(vkd_epilogue_make(lowering, args, out));
-    const uint32_t residual = args->epilogue.residual;
-    return out->has_residual ? vkd_op_rows(lowering, residual, &out->residual) : VKD_OK;
-}
-
 static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,
                        vkd_tensor_id b, vkd_tensor_id y)
 {
@@ -121,7 +114,7 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
     };
     vkd_epilogue epilogue = {.step_count = 0};
     if (product->args)
-        VKD_TRY(epilogue_of(lowering, product->args, &epilogue));
+        VKD_TRY(vkd_epilogue_rows(lowering, product->args, &epilogue));
     vkd_epilogue_numbers(&epilogue, params.numbers);
     if (has_c) {
         params.c_offset = (uint32_t)c->offset;

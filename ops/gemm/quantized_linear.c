@@ -1,5 +1,6 @@
 /* Linear layers whose weights are integers of 8 or 4 bits and whose results are floats, and tables
  * of 4-bit rows. */
+#include "graph/operators.h"
 #include "ops/gemm/matmul.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -78,34 +79,38 @@ static void pack_channels(const void *from, void *dst, size_t size)
 /* ------------------------------------------------------------------------------------ arguments */
 
 typedef struct qlinear_args {
-    uint32_t x, x_scales, x_zeros, weight, scales, bias, y;
+    product_args product;
+    uint32_t x, x_scales, x_zeros, weight, scales, bias;
     float x_scale;
     int32_t x_zero, group; /* group 0: one scale for all of k */
 } qlinear_args;
 
 typedef enum qlinear_code { INT8PACK, QCS4W, Q4GSW, DQ8CA_Q4GSW, Q8TA_Q8CSW, Q8CSW } qlinear_code;
 
-static const vkd_param plain_params[] = {
-    VKD_TENSOR(qlinear_args, x, self), VKD_CONSTANT(qlinear_args, weight),
-    VKD_FINITE(qlinear_args, scales), VKD_OUTPUT(qlinear_args, y, out), VKD_PARAMS_END};
+#define QLINEAR_RESULT                                                                             \
+    VKD_OUTPUT(qlinear_args, product.y, out), VKD_FUSED(qlinear_args, product.epilogue.residual),  \
+        VKD_PARAMS_END
+
+static const vkd_param plain_params[] = {VKD_TENSOR(qlinear_args, x, self),
+                                         VKD_CONSTANT(qlinear_args, weight),
+                                         VKD_FINITE(qlinear_args, scales), QLINEAR_RESULT};
 static const vkd_param biased_params[] = {
     VKD_TENSOR(qlinear_args, x, input), VKD_CONSTANT(qlinear_args, weight),
-    VKD_FINITE(qlinear_args, scales),   VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-    VKD_OUTPUT(qlinear_args, y, out),   VKD_PARAMS_END};
+    VKD_FINITE(qlinear_args, scales), VKD_OPTIONAL_CONSTANT(qlinear_args, bias), QLINEAR_RESULT};
 static const vkd_param group_params[] = {VKD_TENSOR(qlinear_args, x, self),
                                          VKD_CONSTANT(qlinear_args, weight, weights),
                                          VKD_FINITE(qlinear_args, scales, weight_scales),
                                          VKD_INT(qlinear_args, group, group_size),
                                          VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                         VKD_OUTPUT(qlinear_args, y, out),
-                                         VKD_PARAMS_END};
+                                         QLINEAR_RESULT};
+/* Nothing is fused behind it: what quantises x has the residual's binding. */
 static const vkd_param dynamic_params[] = {
     VKD_TENSOR(qlinear_args, x, input), VKD_TENSOR(qlinear_args, x_scales, input_scales),
     VKD_TENSOR(qlinear_args, x_zeros, input_zp), VKD_CONSTANT(qlinear_args, weight, weights),
     /* x loses its zero point before it is multiplied */
     VKD_IGNORED("weight_sums"), VKD_FINITE(qlinear_args, scales, weight_scales),
     VKD_INT(qlinear_args, group, group_size), VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-    VKD_OUTPUT(qlinear_args, y, out), VKD_PARAMS_END};
+    VKD_OUTPUT(qlinear_args, product.y, out), VKD_PARAMS_END};
 static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
                                           VKD_FLOAT(qlinear_args, x_scale, input_scale),
                                           VKD_INT(qlinear_args, x_zero, input_zero_point),
@@ -113,10 +118,11 @@ static const vkd_param static_params[] = {VKD_TENSOR(qlinear_args, x),
                                           VKD_IGNORED("weight_sums"),
                                           VKD_FINITE(qlinear_args, scales, weight_scales),
                                           VKD_OPTIONAL_CONSTANT(qlinear_args, bias),
-                                          VKD_OUTPUT(qlinear_args, y, out),
-                                          VKD_PARAMS_END};
-static const qlinear_args defaults = {
-    .x_scales = VKD_NO_VALUE, .x_zeros = VKD_NO_VALUE, .bias = VKD_NO_VALUE};
+                                          QLINEAR_RESULT};
+static const qlinear_args defaults = {.product = VKD_NO_EPILOGUE,
+                                      .x_scales = VKD_NO_VALUE,
+                                      .x_zeros = VKD_NO_VALUE,
+                                      .bias = VKD_NO_VALUE};
 
 static weight_form form_of(int code)
 {
@@ -152,7 +158,7 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = weight->dims[0];
-    return vkd_shape_set(shaping, args->y, x->rank, dims);
+    return vkd_shape_set(shaping, args->product.y, x->rank, dims);
 }
 
 /* ------------------------------------------------------------------------------------- lowering */
@@ -266,35 +272,37 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
     vkd_node_groups(node, caps, vkd_divide_up(units, tiles));
 }
 
-static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args,
-                       const qlinear_params *params, uint32_t mode, weight_form form,
-                       uint32_t groups, vkd_tensor_id y)
+static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear_params params,
+                       uint32_t mode, weight_form form, uint32_t groups, vkd_tensor_id y)
 {
     const vkd_model_tensor *shape_x = vkd_value_tensor(lowering, args->x);
     const vkd_dtype y_type = lowering->graph->tensors[y].dtype;
-    const uint32_t rows = params->m > 1 ? 4 : 1;
+    const uint32_t rows = params.m > 1 ? 4 : 1;
     vkd_tensor_id x, weights, channels, pairs;
+    vkd_epilogue epilogue;
     VKD_TRY(vkd_op_input(lowering, args->x, shape_x->dtype, VKD_ROWS, &x));
-    VKD_TRY(add_constants(lowering, args, params, form, groups, &weights, &channels));
+    VKD_TRY(add_constants(lowering, args, &params, form, groups, &weights, &channels));
+    VKD_TRY(vkd_epilogue_rows(lowering, &args->product, &epilogue));
+    vkd_epilogue_numbers(&epilogue, params.numbers);
     pairs = channels;
     if (mode == VKD_QLINEAR_DYNAMIC)
-        VKD_TRY(add_pairs(lowering, args, params->m, &pairs));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_QLINEAR, VKD_NO_LOOPS, params, sizeof *params);
-    set_size(lowering, params, rows, &node);
+        VKD_TRY(add_pairs(lowering, args, params.m, &pairs));
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_QLINEAR, VKD_NO_LOOPS, &params, sizeof params);
+    set_size(lowering, &params, rows, &node);
     vkd_node_read(&node, x);
     vkd_node_read(&node, weights);
     vkd_node_read(&node, channels);
-    vkd_node_read(&node, pairs);
     vkd_node_write(&node, y);
     vkd_node_spec(&node, shape_x->dtype);
     vkd_node_spec(&node, y_type);
     vkd_node_spec(&node, form == BYTES ? 8 : 4);
     vkd_node_spec(&node, mode);
     vkd_node_spec(&node, rows);
-    vkd_node_spec(&node, params->n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
+    vkd_node_spec(&node, params.n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
     vkd_node_spec(&node, mode != VKD_QLINEAR_FLOAT && groups == 1);
-    vkd_node_spec(&node, params->k % 4 == 0);
-    node.macs = (uint64_t)params->m * params->n * params->k;
+    vkd_node_spec(&node, params.k % 4 == 0);
+    vkd_epilogue_bind(&node, lowering->graph, &epilogue, pairs);
+    node.macs = (uint64_t)params.m * params.n * params.k;
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
@@ -315,7 +323,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
                            *weight = vkd_value_tensor(lowering, args->weight);
     const uint32_t k = x->dims[x->rank - 1], step = form == BYTES ? 4 : 8,
                    group = args->group ? (uint32_t)args->group : k;
-    const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
+    const vkd_dtype dtype = vkd_value_tensor(lowering, args->product.y)->dtype;
     bool real = vkd_is_float(x->dtype);
     if (!real && !(code == Q8TA_Q8CSW && x->dtype == VKD_DTYPE_INT8))
         return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->x,
@@ -338,12 +346,12 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const uint32_t groups = k / group;
     params.bias_at = groups * (uint32_t)vkd_align_up(params.n, 4);
     vkd_tensor_id y, sums;
-    VKD_TRY(vkd_op_output_in(lowering, args->y, dtype, VKD_ROWS, &y));
+    VKD_TRY(vkd_op_output_in(lowering, args->product.y, dtype, VKD_ROWS, &y));
     if (dtype != VKD_DTYPE_FLOAT16 || params.n % 2 == 0)
-        return emit(lowering, args, &params, mode_of(code), form, groups, y);
+        return emit(lowering, args, params, mode_of(code), form, groups, y);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
                                  (const uint32_t[]){params.m, params.n}, &sums));
-    VKD_TRY(emit(lowering, args, &params, mode_of(code), form, groups, sums));
+    VKD_TRY(emit(lowering, args, params, mode_of(code), form, groups, sums));
     vkd_view all = vkd_view_of(lowering->graph, sums);
     vkd_tensor_id matrix; /* two rows would share a word of halves */
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, dtype,
@@ -553,7 +561,9 @@ static vkd_status lower_backward(vkd_lowering *lowering, const void *arguments)
 
 #define QLINEAR(name_, params_, code_)                                                             \
     {                                                                                              \
-        name_, params_, sizeof(qlinear_args), shape, lower, .code = code_, .defaults = &defaults   \
+        name_, params_, sizeof(qlinear_args), shape, lower,                                        \
+            .code = code_, .kind = (code_) == DQ8CA_Q4GSW ? VKD_OP_OTHER : VKD_OP_PRODUCT,         \
+            .defaults = &defaults                                                                  \
     }
 
 #define ROWS(name_, params_, bits_)                                                                \
