@@ -36,13 +36,13 @@ export PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$sysroot/usr/lib/aarch6
 emulator=(qemu-aarch64-static -L "$sysroot")
 tests=(cache-file caps container conv-measure conv-select data-file decode file-kind hazard inline listing lower lower-linear math model
        net plan rewrite shape spirv tuning-file)
-build build-arm64/build vkd-run -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_SYSROOT="$sysroot" \
+build build vkd-run
+build build-arm64/build vkd-run "$packed_kernels" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_SYSROOT="$sysroot" \
     -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER \
     -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY \
     "-DCMAKE_CROSSCOMPILING_EMULATOR=$(IFS=';'; echo "${emulator[*]}")"
 cmake --build "$folder/build" --target "${tests[@]/#/test-}" --parallel "$(nproc)" >>"$folder/build/build.log" 2>&1 ||
     fail "the build of the tests failed, all of its output is in $folder/build/build.log"
-build build vkd-run
 
 failed=()
 echo "== tests without a device"

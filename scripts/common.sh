@@ -38,6 +38,10 @@ need_packages() {
     "${become[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Packing kernels is much of a build, and every build packs the same. One that has this option takes those of
+# build build vkd-kernels.
+packed_kernels=-DVKD_PACKED_KERNELS=$root/build/generated/shaders
+
 # build FOLDER TARGET [CMAKE-OPTION...]: configures and builds one target in a folder of the project.
 build() {
     local folder=$root/$1 target=$2 generator=()

@@ -10,8 +10,9 @@ shift || true
 targets=("$@")
 ((${#targets[@]})) || targets=(container data_file plan execute cache plugin)
 folder=$root/build-fuzz
+build build vkd-kernels
 for target in "${targets[@]}" seeds; do
-    build build-fuzz "fuzz-$target" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DVKD_FUZZ=ON -DVKD_BUILD_RUNNER=OFF \
+    build build-fuzz "fuzz-$target" "$packed_kernels" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DVKD_FUZZ=ON -DVKD_BUILD_RUNNER=OFF \
         -DVKD_SANITIZE=address,undefined,fuzzer-no-link -DCMAKE_BUILD_TYPE=RelWithDebInfo ${VKD_CMAKE_OPTIONS:-}
 done
 mkdir -p "$folder/corpus" "$folder/found"

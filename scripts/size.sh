@@ -20,7 +20,7 @@ measure() { # VKD_KERNELS PREFIX LINKER
     [[ -z $2 ]] || cross=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="${2%%-*}"
                           -DCMAKE_SHARED_LINKER_FLAGS="-fuse-ld=$3 -B$lld_folder")
     cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$2gcc" -DCMAKE_CXX_COMPILER="$2g++" "${cross[@]}" \
-        -DCMAKE_BUILD_TYPE=MinSizeRel -DVKD_KERNELS="$1" -DVKD_BUILD_RUNNER=OFF -DVKD_BUILD_TESTS=OFF >"$folder.log" 2>&1 &&
+        -DCMAKE_BUILD_TYPE=MinSizeRel -DVKD_KERNELS="$1" "$packed_kernels" -DVKD_BUILD_RUNNER=OFF -DVKD_BUILD_TESTS=OFF >"$folder.log" 2>&1 &&
         cmake --build "$folder" --target vkdelegate >>"$folder.log" 2>&1 || fail "the build failed: $folder.log"
     "$2strip" -o "$folder/stripped.so" "$folder/libvkdelegate.so"
     stat -c %s "$folder/stripped.so"
@@ -28,6 +28,7 @@ measure() { # VKD_KERNELS PREFIX LINKER
 }
 
 mkdir -p "$root/build-size"
+build build vkd-kernels >&2
 echo "| library | bytes | code | constants |"
 echo "| --- | --- | --- | --- |"
 for library in "${libraries[@]}"; do

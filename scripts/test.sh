@@ -22,11 +22,11 @@ export VKD_TEST_SWEEP=15
 # the soak test. Documents are the same there.
 VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT \
     run_suite "validation layer" build --exclude-regex '^(check-|soak$|test-docs$)'
-build build-asan all -DVKD_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
+build build-asan all "$packed_kernels" -DVKD_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=RelWithDebInfo
 run_suite "sanitizers" build-asan
 echo "== threads"
 "$root/scripts/test-threads.sh" || failed+=(threads)
-build build-clang all -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
+build build-clang all "$packed_kernels" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
 VK_DRIVER_FILES=/nowhere run_suite "clang, without a device" build-clang --exclude-regex '^(check-(bench|kernels|skips)|vkd-bench|eval-)'
 run_suite "clang, on the device" build-clang --tests-regex '^(test-(abi|engine|order|small-ops)|link-)'
 

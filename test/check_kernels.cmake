@@ -1,8 +1,9 @@
-# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... -DCXX=... -DGENERATOR=... -DMAKE=... -DLIBRARY=... [-DVKD_RUN=...]
-#   -DSTRIP=... -P check_kernels.cmake
+# cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... -DCXX=... -DGENERATOR=... -DMAKE=... -DLIBRARY=... -DPACKED=...
+#   -DSTRIP=... [-DVKD_RUN=...] -P check_kernels.cmake
 # A library without any family of kernels that may be left out, compiled for size: it builds, has less than 1 MiB (scripts/size.sh
 # measures arm64's), and runs a model to the same bits as LIBRARY, while it says which kernels it has not. A family that there is not
-# is refused.
+# is refused. It takes the others as they are packed in the folder PACKED; of a folder that lacks one, or has those of other sources,
+# no library is made.
 set(limit 1048576) # bytes, stripped
 set(work ${BUILD_DIR}/check-kernels)
 set(model ${SOURCE_DIR}/models/tiny/bottleneck_c12m7o20_s2_11x11)
@@ -16,13 +17,27 @@ function(run)
   endif()
 endfunction()
 
-execute_process(COMMAND ${configure} -B ${work}/refused "-DVKD_KERNELS=lanes;nonsense" RESULT_VARIABLE result
-                OUTPUT_QUIET ERROR_VARIABLE output)
-if(result EQUAL 0 OR NOT output MATCHES "no[ \n]+family[ \n]+'nonsense'")
-  message(FATAL_ERROR "a family of kernels that there is not: ${result}\n${output}")
-endif()
+# What the command says when it fails, in which lines are broken anywhere, matches.
+function(run_fails expected)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  if(result EQUAL 0 OR NOT output MATCHES "${expected}")
+    message(FATAL_ERROR "${ARGN}: ${result}, expected: ${expected}\n${output}")
+  endif()
+endfunction()
 
-run(${configure} -B ${work}/core -DVKD_KERNELS= -DCMAKE_BUILD_TYPE=MinSizeRel)
+run_fails("no family 'nonsense'" ${configure} -B ${work}/refused -DVKD_KERNELS=nonsense)
+
+file(REMOVE_RECURSE ${work}/packed)
+file(COPY ${PACKED}/ DESTINATION ${work}/packed FILES_MATCHING PATTERN *.inc)
+file(WRITE ${work}/packed/sources.sum "of others\n")
+run(${configure} -B ${work}/refused -DVKD_KERNELS= -DVKD_PACKED_KERNELS=${work}/packed)
+run_fails("are of other sources than" ${CMAKE_COMMAND} --build ${work}/refused --target vkd-kernels)
+file(REMOVE ${work}/packed/binary.all.inc)
+run_fails("there is no binary.all.inc in [^ ]*/packed;" ${configure} -B ${work}/refused)
+file(REMOVE_RECURSE ${work}/packed ${work}/refused)
+
+run(${configure} -B ${work}/core -DVKD_KERNELS= -DVKD_PACKED_KERNELS=${PACKED} -DCMAKE_BUILD_TYPE=MinSizeRel)
 run(${CMAKE_COMMAND} --build ${work}/core --target vkdelegate)
 set(core ${work}/core/libvkdelegate.so)
 run(${STRIP} -o ${work}/stripped.so ${core})

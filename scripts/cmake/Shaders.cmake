@@ -1,20 +1,27 @@
 # Compiles the kernels, shaders/**/*.comp, and embeds them. What a kernel's first lines say of its modules: Kernels.cmake. A module
 # NAME gives the enum value VKD_SHADER_NAME; the modules of a kernel follow each other in the order in which it names them. A family
 # that VKD_KERNELS leaves out has its enum values, but no code.
-# Results: ${PROJECT_BINARY_DIR}/generated/shaders/{shaders,families}.h and VKD_SHADER_SOURCES.
-find_program(GLSLC glslc REQUIRED)
+# Results: ${PROJECT_BINARY_DIR}/generated/shaders/{shaders,families}.h and VKD_SHADER_SOURCES; the target vkd-kernels.
 include(Kernels)
 
 set(VKD_KERNELS all CACHE STRING "Families of kernels to build beyond the core: a list, which may be empty, or all")
+set(VKD_PACKED_KERNELS "" CACHE PATH "Takes the kernels that another build of these sources has packed in this folder, its generated/shaders")
 
 file(GLOB_RECURSE shader_files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.comp)
 file(GLOB_RECURSE shader_includes CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/shaders/*.glsl ${PROJECT_SOURCE_DIR}/shaders/*.h)
 set(shader_dir ${PROJECT_BINARY_DIR}/generated/shaders)
 file(MAKE_DIRECTORY ${shader_dir})
 
+# Where the packed kernels are, and what says of which sources they are: sources.sum.
+set(packed_dir ${shader_dir})
+if(VKD_PACKED_KERNELS)
+  get_filename_component(packed_dir ${VKD_PACKED_KERNELS} ABSOLUTE BASE_DIR ${CMAKE_BINARY_DIR})
+endif()
+
 # Compiles a kernel to ${name}.num, SPIR-V in words, and to ${name}.inc, the same packed. base: the name of another one, behind which
 # it is packed, or empty. ARGN: glslc's options.
 function(vkd_compile_spirv file name base)
+  find_program(GLSLC glslc REQUIRED)
   set(pack ${PROJECT_SOURCE_DIR}/scripts/cmake/PackSpirv.cmake)
   set(base_codes "")
   if(base)
@@ -40,15 +47,19 @@ macro(vkd_compile_module file module flavour)
     set(kernel_base ${name})
   endif()
   list(TRANSFORM base PREPEND ${shader_dir}/ OUTPUT_VARIABLE base_file)
-  vkd_compile_spirv(${file} ${shader_dir}/${name} "${base_file}" ${ARGN})
-  list(APPEND shader_outputs ${shader_dir}/${name}.inc)
+  if(NOT VKD_PACKED_KERNELS)
+    vkd_compile_spirv(${file} ${shader_dir}/${name} "${base_file}" ${ARGN})
+  elseif(NOT EXISTS ${packed_dir}/${name}.inc)
+    message(FATAL_ERROR "VKD_PACKED_KERNELS: there is no ${name}.inc in ${packed_dir}; build the target vkd-kernels of the build it belongs to")
+  endif()
+  list(APPEND packed_kernels ${packed_dir}/${name}.inc)
   set(reference NULL)
   if(base)
     string(REPLACE . _ reference &${base})
   endif()
   string(REPLACE . _ code ${name})
   string(APPEND shader_codes "static const vkd_spirv ${code};\n")
-  string(APPEND shader_arrays "static const uint8_t ${code}_packed[] = {\n#include \"shaders/${name}.inc\"\n};\n"
+  string(APPEND shader_arrays "static const uint8_t ${code}_packed[] = {\n#include \"${packed_dir}/${name}.inc\"\n};\n"
          "static const vkd_spirv ${code} = {${code}_packed, sizeof ${code}_packed, ${reference}};\n")
   string(APPEND row " &${code},")
 endmacro()
@@ -57,7 +68,7 @@ set(shader_enum "")
 set(shader_codes "")
 set(shader_arrays "")
 set(shader_rows "")
-set(shader_outputs "")
+set(packed_kernels "")
 set(shader_modules "")
 set(families core)
 set(left_out "")
@@ -156,5 +167,20 @@ file(CONFIGURE OUTPUT ${shader_dir}/shaders.c @ONLY CONTENT
 const vkd_shader_entry vkd_shaders[VKD_SHADER_COUNT] = {
 @shader_rows@};
 ")
-set_source_files_properties(${shader_dir}/shaders.c PROPERTIES OBJECT_DEPENDS "${shader_outputs}")
+
+# The kernels that a build packs get the checksum of their sources; whoever takes them compares it with that of its own.
+set(sum ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DSUM=${packed_dir}/sources.sum)
+set(sum_script ${PROJECT_SOURCE_DIR}/scripts/cmake/SumKernels.cmake)
+set(sum_depends ${packed_kernels} ${shader_files} ${shader_includes} ${sum_script} ${CMAKE_CURRENT_LIST_FILE}
+    ${PROJECT_SOURCE_DIR}/scripts/cmake/Kernels.cmake)
+if(VKD_PACKED_KERNELS)
+  set(packed_ready ${shader_dir}/packed-are-of-these-sources)
+  add_custom_command(OUTPUT ${packed_ready} COMMAND ${sum} -DCOMPARE=ON -P ${sum_script} COMMAND ${CMAKE_COMMAND} -E touch ${packed_ready}
+                     DEPENDS ${sum_depends} VERBATIM)
+else()
+  set(packed_ready ${packed_dir}/sources.sum)
+  add_custom_command(OUTPUT ${packed_ready} COMMAND ${sum} -P ${sum_script} DEPENDS ${sum_depends} VERBATIM)
+endif()
+add_custom_target(vkd-kernels DEPENDS ${packed_ready})
+set_source_files_properties(${shader_dir}/shaders.c PROPERTIES OBJECT_DEPENDS "${packed_kernels};${packed_ready}")
 set(VKD_SHADER_SOURCES ${shader_dir}/shaders.c)
