@@ -129,8 +129,8 @@ static vkd_status lower_ahead(vkd_delegate *delegate, const vkd_caps *caps, cons
     if (!values)
         return vkd_fail_memory(&delegate->context, "a model's values");
     VKD_TRY(vkd_shape_net(&delegate->context, planner->net, NULL, values));
-    VKD_TRY(
-        vkd_lower_net(&delegate->context, planner->net, values, caps, variant, NULL, &graph, out));
+    VKD_TRY(vkd_lower_net(&delegate->context, planner->net, values, caps, &(vkd_advice){variant},
+                          &graph, out));
     for (size_t i = 0; i < graph.node_count; i++)
         VKD_TRY(vkd_graph_add_node(all, &graph.nodes[i]));
     return VKD_OK;
@@ -214,7 +214,7 @@ static vkd_status lower_checked(vkd_delegate *delegate)
     while (found) {
         VKD_TRY(vkd_plan_lower(planner, &delegate->context, NULL, &plan));
         vkd_status status =
-            vkd_self_check_graph(planner->tuner, &plan->graph, &planner->caps, &found);
+            vkd_self_check_graph(planner->advice.tuner, &plan->graph, &planner->caps, &found);
         if (status == VKD_OK && !found)
             delegate->plan = plan;
         else
@@ -230,23 +230,27 @@ static vkd_status lower(vkd_delegate *delegate, const vkd_options *options)
     vkd_arena arena;
     vkd_arena_init(&arena, &delegate->context);
     planner->caps.refuses_wrong = options->self_check == VKD_SELF_CHECK_ALL;
-    vkd_status status = prepare(delegate, options, planner->tuner, &arena, &planner->caps);
+    vkd_status status = prepare(delegate, options, planner->advice.tuner, &arena, &planner->caps);
     vkd_arena_release(&arena);
     return status == VKD_OK ? lower_checked(delegate) : status;
 }
 
 /* The plan for the file's shapes, made with a tuner: what that finds out is written down in any
- * case. */
+ * case, and other shapes' plans go by it. */
 static vkd_status make_first_plan(vkd_delegate *delegate, const vkd_options *options)
 {
-    VKD_TRY(vkd_tuner_create(delegate->device, delegate->commons.facts, options,
-                             &delegate->planner.tuner));
+    vkd_advice *advice = &delegate->planner.advice;
+    VKD_TRY(vkd_tuner_create(delegate->device, delegate->commons.facts, options, &advice->tuner));
     vkd_status status = lower(delegate, options);
-    vkd_tuner_destroy(delegate->planner.tuner);
-    delegate->planner.tuner = NULL;
-    if (status == VKD_OK)
-        delegate->plans[delegate->plan_count++] = delegate->plan;
-    return status == VKD_OK ? vkd_plan_prepare(&delegate->planner, delegate->plan) : status;
+    vkd_tuner_destroy(advice->tuner);
+    advice->tuner = NULL;
+    VKD_TRY(status);
+    delegate->plans[delegate->plan_count++] = delegate->plan;
+    if (delegate->is_dynamic) {
+        VKD_TRY(vkd_known_make(&delegate->arena, &delegate->plan->lowered, &delegate->known));
+        advice->known = &delegate->known;
+    }
+    return vkd_plan_prepare(&delegate->planner, delegate->plan);
 }
 
 static vkd_status create_arguments(vkd_delegate *delegate)
@@ -278,7 +282,7 @@ static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
         .caps = *vkd_device_caps(delegate->device),
         .net = net,
         .residents = delegate->residents,
-        .variant = options->variant,
+        .advice.variant = options->variant,
         .keep_intermediates = options->keep_intermediates,
         .profile = options->profile,
         .slots = options->in_flight ? options->in_flight : 1,

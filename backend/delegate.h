@@ -5,6 +5,7 @@
 #include "backend/convert.h"
 #include "backend/engine.h"
 #include "backend/plans.h"
+#include "ops/conv/known.h"
 
 /* Where a result goes. */
 typedef struct vkd_destination {
@@ -51,6 +52,7 @@ struct vkd_delegate {
     vkd_commons commons;
     vkd_residents *residents;
     vkd_planner planner;
+    vkd_known known;                    /* since the first plan, where there may be others */
     vkd_plan *plans[VKD_MAX_PLANS + 1]; /* a new one, until the oldest has gone */
     size_t plan_count, max_plans;       /* vkd_options.max_plans */
     vkd_plan *plan;                     /* of the last execution, or the first one */

@@ -12,8 +12,8 @@ static vkd_status lower(const vkd_planner *planner, const vkd_input *inputs, vkd
         return vkd_fail_memory(plan->context, "a model's values");
     VKD_TRY(vkd_shape_net(plan->context, net, inputs, plan->values));
     vkd_graph_init(&plan->graph, &plan->arena);
-    VKD_TRY(vkd_lower_net(plan->context, net, plan->values, caps, planner->variant, planner->tuner,
-                          &plan->graph, &plan->lowered));
+    VKD_TRY(vkd_lower_net(plan->context, net, plan->values, caps, &planner->advice, &plan->graph,
+                          &plan->lowered));
     return vkd_plan_memory(&plan->graph, caps->storage_alignment, !planner->keep_intermediates);
 }
 

@@ -22,8 +22,7 @@ typedef struct vkd_planner {
     vkd_caps caps; /* the device's, with what was found out about it */
     const vkd_net *net;
     vkd_residents *residents;
-    vkd_tuner *tuner; /* null: kernels are chosen by what is known already */
-    const char *variant;
+    vkd_advice advice;
     bool keep_intermediates, profile;
     uint32_t slots;         /* vkd_options.in_flight */
     uint32_t max_submit_ms; /* 0: an execution is one submission */

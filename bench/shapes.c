@@ -347,7 +347,7 @@ static vkd_status add_delegate(vkd_arena *arena, const vkd_caps *caps, const cha
         return vkd_fail_memory(arena->context, "a model's values");
     VKD_TRY(vkd_shape_net(arena->context, &net, NULL, values));
     vkd_graph_init(&graph, arena);
-    VKD_TRY(vkd_lower_net(arena->context, &net, values, caps, NULL, NULL, &graph, &lowered));
+    VKD_TRY(vkd_lower_net(arena->context, &net, values, caps, NULL, &graph, &lowered));
     for (size_t i = 0; i < lowered.selection_count; i++)
         VKD_TRY(add_text(arena, path, lowered.selections[i].problem, shapes));
     return VKD_OK;

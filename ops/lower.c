@@ -150,16 +150,19 @@ static vkd_status lower_call(vkd_lowering *lowering)
 }
 
 vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net, const vkd_model_value *values,
-                         const vkd_caps *caps, const char *variant, vkd_tuner *tuner,
-                         vkd_graph *graph, vkd_lowered *out)
+                         const vkd_caps *caps, const vkd_advice *advice, vkd_graph *graph,
+                         vkd_lowered *out)
 {
+    static const vkd_advice none;
+    advice = advice ? advice : &none;
     vkd_lowering lowering = {.context = context,
                              .graph = graph,
                              .net = net,
                              .values = values,
                              .caps = caps,
-                             .variant = variant,
-                             .tuner = tuner};
+                             .variant = advice->variant,
+                             .tuner = advice->tuner,
+                             .known = advice->known};
     VKD_TRY(begin_values(&lowering));
     VKD_TRY(add_inputs(&lowering));
     for (size_t i = 0; i < net->call_count; i++) {

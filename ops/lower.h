@@ -24,6 +24,8 @@ typedef struct vkd_written_state {
     vkd_tensor_id result;
 } vkd_written_state;
 
+typedef struct vkd_known vkd_known; /* ops/conv/known.h */
+
 struct vkd_lowering {
     vkd_context *context;
     vkd_graph *graph;
@@ -32,7 +34,8 @@ struct vkd_lowering {
     const vkd_model_value *values;
     const vkd_caps *caps;
     const char *variant;    /* forced, or null */
-    vkd_tuner *tuner;       /* null: nothing is known of the device but its caps */
+    vkd_tuner *tuner;       /* null: the device is not asked */
+    const vkd_known *known; /* from an earlier lowering of the net, or null */
     const vkd_call *call;   /* the one being lowered */
     vkd_tensor_id *tensors; /* by value id; VKD_NO_TENSOR until produced */
     /* by value id: the same in the other layout; VKD_NO_TENSOR until an operator asks for it */
@@ -62,12 +65,19 @@ typedef struct vkd_lowered {
     const struct conv2d **convs;    /* the convolutions */
 } vkd_lowered;
 
+/* What is asked, beside the caps, where there are several kernels for a convolution; each may be
+ * null. */
+typedef struct vkd_advice {
+    const char *variant; /* that is forced */
+    vkd_tuner *tuner;
+    const vkd_known *known; /* what another lowering of the net, with a tuner, has found out */
+} vkd_advice;
+
 /* Lowers a whole net into a graph that vkd_graph_init has prepared. values: what vkd_shape_net
- * made; used while the graph lives. variant and tuner may be null. */
+ * made; used while the graph lives. advice may be null. */
 VKD_MUST_USE vkd_status vkd_lower_net(vkd_context *context, const vkd_net *net,
                                       const vkd_model_value *values, const vkd_caps *caps,
-                                      const char *variant, vkd_tuner *tuner, vkd_graph *graph,
-                                      vkd_lowered *out);
+                                      const vkd_advice *advice, vkd_graph *graph, vkd_lowered *out);
 
 /* ------------------------------------------------------------------ helpers for lower functions */
 

@@ -311,6 +311,115 @@ static void a_new_shape_compiles_nothing(void **state)
     end(f);
 }
 
+/* ------------------------------------------------------------------- what is known about kernels
+ */
+
+/* A variant that fails its self-check here, as it would on a driver that makes it wrong; or null.
+ */
+static const char *wrong_variant;
+
+vkd_status __real_vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate,
+                                  const vkd_trial *trial, bool *out);
+vkd_status __wrap_vkd_tuner_check(vkd_tuner *tuner, const char *variant, size_t candidate,
+                                  const vkd_trial *trial, bool *out)
+{
+    if (!wrong_variant || strcmp(variant, wrong_variant))
+        return __real_vkd_tuner_check(tuner, variant, candidate, trial, out);
+    *out = false;
+    return VKD_OK;
+}
+
+static vkd_selection_info selection_of(const vkd_delegate *delegate, size_t index)
+{
+    vkd_selection_info selection;
+    assert_int_equal(vkd_describe_selection(delegate, index, &selection), VKD_OK);
+    return selection;
+}
+
+/* How many convolutions have the kernel that was fastest. */
+static size_t measured_of(const vkd_delegate *delegate)
+{
+    size_t measured = 0;
+    for (size_t i = 0; i < vkd_selection_count(delegate); i++)
+        measured += !strcmp(selection_of(delegate, i).reason, "lowest measured time");
+    return measured;
+}
+
+/* Loads, and runs other shapes: they take the kernels of the first one, and compile none. Returns
+ * how many of its convolutions have been measured. */
+static size_t other_shapes_choose_alike(fixture *f, const vkd_options *options,
+                                        const char *winners[], size_t count)
+{
+    enum { SHAPES = 3 };
+    vkd_delegate *delegate = load(f, options);
+    const size_t measured = measured_of(delegate);
+    float y[DYNAMIC_CLASSES];
+    assert_int_equal(vkd_selection_count(delegate), count);
+    for (size_t i = 0; i < count; i++)
+        winners[i] = selection_of(delegate, i).winner;
+    faulty_driver_count("vkCreateComputePipelines");
+    for (int shape = 0; shape < SHAPES; shape++) {
+        run(delegate, DYNAMIC_LEAST + shape, draw_size(f), f->x, y);
+        assert_int_equal(measured_of(delegate), measured);
+        for (size_t i = 0; i < count; i++)
+            assert_string_equal(selection_of(delegate, i).winner, winners[i]);
+    }
+    assert_int_equal(faulty_driver_counted(), 0);
+    vkd_destroy(delegate);
+    return measured;
+}
+
+static size_t count_of(const char *winners[], size_t count, const char *variant)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += !strcmp(winners[i], variant);
+    return found;
+}
+
+/* A kernel that was refused when the net was loaded is not used for another shape either. */
+static void wrong_kernels_stay_out(void **state)
+{
+    enum { MOST_CONVS = 32 };
+    (void)state;
+    fixture *f = begin("wrong kernels stay out", MOST, small_blocks);
+    const char *winners[MOST_CONVS], *others[MOST_CONVS];
+    watch own;
+    const vkd_options options = options_of(f, &own);
+    vkd_delegate *delegate = load(f, &options);
+    const size_t count = vkd_selection_count(delegate);
+    vkd_destroy(delegate);
+    assert_in_range(count, 1, MOST_CONVS);
+    (void)other_shapes_choose_alike(f, &options, winners, count);
+    wrong_variant = winners[0];
+    (void)other_shapes_choose_alike(f, &options, others, count);
+    wrong_variant = NULL;
+    assert_true(count_of(winners, count, winners[0]) > 0);
+    assert_int_equal(count_of(others, count, winners[0]), 0);
+    watch_end(&own);
+    end(f);
+}
+
+/* Where a start has measured, another shape takes what was fastest. */
+static void measured_kernels_stay(void **state)
+{
+    enum { MOST_CONVS = 32 };
+    (void)state;
+    fixture *f = begin("measured kernels stay", MOST, small_blocks);
+    const char *winners[MOST_CONVS];
+    watch own;
+    vkd_options options = options_of(f, &own);
+    vkd_delegate *delegate = load(f, &options);
+    const size_t count = vkd_selection_count(delegate);
+    vkd_destroy(delegate);
+    options.select = VKD_SELECT_MEASURE;
+    options.measure_budget_ms = 300;
+    assert_in_range(count, 1, MOST_CONVS);
+    assert_true(other_shapes_choose_alike(f, &options, winners, count) > 0);
+    watch_end(&own);
+    end(f);
+}
+
 /* A plan is for its shapes, and for the numbers that are compiled into it. */
 static void a_plan_fits_what_it_is_for(void **state)
 {
@@ -339,6 +448,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_fits_what_it_is_for),
         cmocka_unit_test(a_new_shape_compiles_nothing),
+        cmocka_unit_test(wrong_kernels_stay_out),
+        cmocka_unit_test(measured_kernels_stay),
         cmocka_unit_test(like_a_fresh_load),
         cmocka_unit_test(memory_is_flat),
         cmocka_unit_test(memory_on_demand),

@@ -1,5 +1,6 @@
 /* From a convolution to dispatches: chooses a variant, with the device's help where there is a
  * tuner, and emits it. */
+#include "ops/conv/known.h"
 #include "ops/conv/trial.h"
 
 #include <stdio.h>
@@ -38,7 +39,11 @@ static vkd_status choose(vkd_lowering *lowering, const conv2d *conv, const conv2
                          size_t count, const char *problem, vkd_candidate_info *candidates,
                          size_t *out_winner, const char **out_reason)
 {
-    vkd_conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
+    const vkd_candidate_info *known = vkd_known_find(lowering, conv);
+    if (known)
+        memcpy(candidates, known, count * sizeof *candidates);
+    else
+        vkd_conv2d_consider(variants, count, &conv->problem, lowering->caps, candidates);
     *out_winner = vkd_conv2d_choose(variants, count, candidates, lowering->variant, out_reason);
     if (*out_winner == count)
         return vkd_op_fail(lowering, VKD_UNSUPPORTED,
@@ -97,6 +102,7 @@ vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
     if (!candidates || !grown || !problem || !convs || !copy)
         return vkd_fail_memory(lowering->context, "a selection");
     *copy = *conv;
+    copy->call = lowering->call;
     copy->problem = *conv2d_choice(conv);
     lowering->convs = convs;
     convs[lowering->selection_count] = copy;

@@ -33,6 +33,7 @@ typedef struct conv2d_real {
 
 /* A convolution to emit: the shape and what it works on. */
 typedef struct conv2d {
+    const vkd_call *call; /* of which it is, in what vkd_lowered says */
     conv2d_problem problem;
     vkd_tensor_id x, y;     /* 4C */
     conv2d_problem largest; /* in a net whose shapes can change, of the largest: kernels and their

@@ -49,7 +49,7 @@ static vkd_status make(fuzz_plan *p, const uint8_t *data, size_t size, const vkd
     if (!values)
         return vkd_fail_memory(&p->context, "values");
     VKD_TRY(vkd_shape_net(&p->context, &net, NULL, values));
-    VKD_TRY(vkd_lower_net(&p->context, &net, values, caps, NULL, NULL, &p->graph, &lowered));
+    VKD_TRY(vkd_lower_net(&p->context, &net, values, caps, NULL, &p->graph, &lowered));
     return vkd_plan_memory(&p->graph, caps->storage_alignment, true);
 }
 

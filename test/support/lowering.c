@@ -21,7 +21,7 @@ vkd_status lowering_of_net(vkd_context *context, const vkd_net *net, const vkd_c
     if (!values)
         return vkd_fail_memory(context, "a model's values");
     VKD_TRY(vkd_shape_net(context, net, NULL, values));
-    return vkd_lower_net(context, net, values, caps, variant, NULL, graph, out);
+    return vkd_lower_net(context, net, values, caps, &(vkd_advice){variant}, graph, out);
 }
 
 vkd_status lowering_of_model(vkd_context *context, const vkd_model *model, const vkd_caps *caps,

@@ -505,7 +505,8 @@ static vkd_status lower(vkd_context *context, const vkd_caps *caps, const table 
     if (t->symint && values[t->symint].i != t->number)
         return wrong(out, "%lld, expected %lld", (long long)values[t->symint].i,
                      (long long)t->number);
-    VKD_TRY(vkd_lower_net(context, net, values, caps, t->row->variant, NULL, graph, &lowered));
+    VKD_TRY(
+        vkd_lower_net(context, net, values, caps, &(vkd_advice){t->row->variant}, graph, &lowered));
     out->ran_variant = t->row->variant && lowered.selection_count &&
                        !strcmp(lowered.selections[0].winner, t->row->variant);
     return vkd_plan_memory(graph, caps->storage_alignment, true);
