@@ -14,6 +14,9 @@ typedef struct matching {
     uint32_t weights, scores; /* what softmax writes and reads */
     uint32_t dropped[32];     /* values that are not needed any more, those made last first */
     size_t drop_count;
+    uint32_t masks[2]; /* what is added to the scores, the last one first */
+    size_t mask_count;
+    vkd_call *masked; /* the call that adds the first of these */
     matmul_args *first;
     fused_attention_args out;
 } matching;
@@ -143,30 +146,48 @@ static bool binary(const matching *m, uint32_t id, chain_args *out)
            out->step_count == 1 && out->steps[0].function >= CHAIN_BINARY;
 }
 
+static bool is_real(const vkd_model_tensor *t)
+{
+    return t->dtype == VKD_DTYPE_FLOAT32 || t->dtype == VKD_DTYPE_FLOAT16;
+}
+
 static bool broadcasts(const vkd_model_tensor *mask, const vkd_model_tensor *x)
 {
-    bool fits = mask->rank <= x->rank && mask->rank <= 4;
+    bool fits = mask->rank <= x->rank && mask->rank <= 5;
     for (uint32_t d = 0; fits && d < mask->rank; d++)
         fits = mask->dims[d] == 1 || mask->dims[d] == x->dims[x->rank - mask->rank + d];
     return fits;
 }
 
-/* scores + mask: the scores; itself where there is no mask. */
+/* Whether two masks have a sum: images and windows are different dims. */
+static bool go_together(const vkd_model_tensor *a, const vkd_model_tensor *b)
+{
+    const vkd_model_tensor *less = a->rank < b->rank ? a : b, *more = less == a ? b : a;
+    return !(less->rank == 4 && more->rank == 5 && less->dims[0] > 1);
+}
+
+/* scores + mask: the scores; itself where there is no mask. Places and windows may have one each.
+ */
 static uint32_t match_mask(matching *m, uint32_t id)
 {
     chain_args chain;
     const vkd_model_tensor *y = tensor(m, id);
     if (!binary(m, id, &chain) || chain.steps[0].function != CHAIN_BINARY + BINARY_ADD ||
-        chain.steps[0].numbers[1] != 1 || chain.x[1] == VKD_NO_VALUE || y->rank < 3 || y->rank > 4)
+        chain.steps[0].numbers[1] != 1 || chain.x[1] == VKD_NO_VALUE || y->rank < 3 ||
+        y->rank > 5 || (m->mask_count && m->out.heads != (int32_t)y->dims[y->rank - 3]))
         return id;
     for (int i = 0; i < 2; i++) {
         const uint32_t x = chain.x[i], mask = chain.x[1 - i];
         const vkd_model_tensor *t = tensor(m, x);
         if (t->rank != y->rank || memcmp(t->dims, y->dims, t->rank * sizeof *t->dims) ||
-            !broadcasts(tensor(m, mask), y) || tensor(m, mask)->state || !producer(m, x))
+            !broadcasts(tensor(m, mask), y) || !is_real(tensor(m, mask)) ||
+            tensor(m, mask)->state || !producer(m, x) ||
+            (m->mask_count && !go_together(tensor(m, mask), tensor(m, m->masks[0]))))
             continue;
+        if (!m->mask_count)
+            m->masked = vkd_rw_producer(m->r, id, m->before);
         pass(m, id, producer(m, id));
-        m->out.mask = mask;
+        m->masks[m->mask_count++] = mask;
         m->out.heads = (int32_t)y->dims[y->rank - 3];
         return x;
     }
@@ -187,11 +208,6 @@ static uint32_t match_factor(matching *m, uint32_t id, float *factor)
     pass(m, id, producer(m, id));
     *factor = times ? s->numbers[0] : 1 / s->numbers[0];
     return chain.x[0];
-}
-
-static bool is_real(const vkd_model_tensor *t)
-{
-    return t->dtype == VKD_DTYPE_FLOAT32 || t->dtype == VKD_DTYPE_FLOAT16;
 }
 
 /* What it was in the other float type. */
@@ -239,18 +255,19 @@ static bool fits(const matching *m)
     return q->rank == 3 && k->rank == 3 && v->rank == 3 && q->dims[2] == v->dims[2] &&
            k->dims[2] == v->dims[1] && last_dim(scores) == k->dims[2] && is_real(q) && is_real(k) &&
            is_real(v) && !q->state && !k->state && !v->state &&
-           (m->out.mask == VKD_NO_VALUE ||
-            (is_real(tensor(m, m->out.mask)) && scores->dims[scores->rank - 2] == q->dims[1] &&
-             (scores->rank == 4 || m->out.heads == (int32_t)q->dims[0])));
+           (!m->mask_count || (scores->dims[scores->rank - 2] == q->dims[1] && m->out.heads &&
+                               q->dims[0] % (uint32_t)m->out.heads == 0));
 }
 
 static bool match(matching *m, const matmul_args *last)
 {
-    m->out = (fused_attention_args){.v = last->b, .mask = VKD_NO_VALUE, .heads = 1, .scale = 1};
+    m->out = (fused_attention_args){
+        .v = last->b, .mask = VKD_NO_VALUE, .heads = 1, .scale = 1, .y = last->product.y};
     if (!match_softmax(m, through_views(m, last->a)))
         return false;
-    uint32_t id = match_mask(m, through_views(m, m->scores));
-    id = through_views(m, id);
+    uint32_t id = through_views(m, m->scores);
+    for (int i = 0; i < 2; i++)
+        id = through_views(m, match_mask(m, id));
     id = match_factor(m, id, &m->out.scale);
     id = through_views(m, id);
     const vkd_call *call = producer(m, id);
@@ -260,11 +277,57 @@ static bool match(matching *m, const matmul_args *last)
     pass(m, id, call);
     m->out.q = m->first->a;
     m->out.k = m->first->b;
-    m->out.y = last->product.y;
     return fits(m);
 }
 
-/* bmm, scale, mask, softmax, bmm -> vkd.attention */
+/* The sum of two masks, as floats, in place of the call that has added the last one. */
+static vkd_status add_masks(matching *m)
+{
+    vkd_rewriter *r = m->r;
+    chain_args sum = {.x = {m->masks[0], m->masks[1], VKD_NO_VALUE},
+                      .step_count = 1,
+                      .steps = {{CHAIN_BINARY + BINARY_ADD, 0, 1, {0, 1, 0}}}};
+    const vkd_model_tensor *a = tensor(m, m->masks[0]), *b = tensor(m, m->masks[1]);
+    vkd_model_value value = r->net->values[a->rank < b->rank ? m->masks[1] : m->masks[0]];
+    vkd_model_tensor *y = &value.tensor;
+    const vkd_model_tensor *other = a->rank < b->rank ? a : b;
+    for (uint32_t d = 0; d < other->rank; d++)
+        if (other->dims[d] != 1)
+            y->dims[y->rank - other->rank + d] = other->dims[d];
+    y->dtype = y->staging_dtype = VKD_DTYPE_FLOAT32;
+    y->size = (size_t)vkd_dims_count(y->rank, y->dims) * sizeof(float);
+    y->data = NULL;
+    VKD_TRY(vkd_rw_add_value(r, &value, &sum.y));
+    m->out.mask = sum.y;
+    return vkd_rw_become(r, m->masked, VKD_OP_CHAIN, &sum);
+}
+
+/* What a value was with heads in a dim of their own; itself where it was not. */
+static uint32_t with_heads(const matching *m, uint32_t id)
+{
+    const view_args *view = view_of(m, id, vkd_rw_producer(m->r, id, m->r->net->call_count));
+    const vkd_model_tensor *t = tensor(m, id), *x = view ? tensor(m, view->x) : NULL;
+    return x && x->rank == 4 && !x->state && x->dims[1] == (uint32_t)m->out.heads &&
+                   x->dims[0] * x->dims[1] == t->dims[0] && x->dims[2] == t->dims[1] &&
+                   x->dims[3] == t->dims[2]
+               ? view->x
+               : id;
+}
+
+/* Where nothing tells heads from images, the queries may. */
+static void find_heads(matching *m)
+{
+    const view_args *view = view_of(m, m->out.q, vkd_rw_producer(m->r, m->out.q, m->before));
+    const vkd_model_tensor *x = view ? tensor(m, view->x) : NULL;
+    if (!m->mask_count && x && x->rank == 4 && x->dims[1] &&
+        tensor(m, m->out.q)->dims[0] % x->dims[1] == 0)
+        m->out.heads = (int32_t)x->dims[1];
+    m->out.q = with_heads(m, m->out.q);
+    m->out.k = with_heads(m, m->out.k);
+    m->out.v = with_heads(m, m->out.v);
+}
+
+/* bmm, scale, masks, softmax, bmm -> vkd.attention */
 vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index)
 {
     const matmul_args *last = vkd_rw_args(&r->net->calls[index], VKD_OP_BMM);
@@ -275,8 +338,30 @@ vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index)
     take_factor(&m, &m.first->b);
     m.out.q = m.first->a;
     m.out.k = m.first->b;
+    find_heads(&m);
+    m.out.mask = m.mask_count ? m.masks[0] : VKD_NO_VALUE;
+    if (m.mask_count == 2)
+        VKD_TRY(add_masks(&m));
     VKD_TRY(vkd_rw_become(r, &r->net->calls[index], VKD_OP_ATTENTION, &m.out));
     for (size_t i = 0; i < m.drop_count; i++)
         vkd_rw_drop_unread(r, m.dropped[i]);
+    return VKD_OK;
+}
+
+/* A view of attention's result with heads in a dim of their own is the result. */
+vkd_status vkd_attention_heads(vkd_rewriter *r, size_t index)
+{
+    view_args *view = vkd_rw_args(&r->net->calls[index], VKD_OP_VIEW);
+    vkd_call *call = view ? vkd_rw_only_producer(r, view->x, index) : NULL;
+    const fused_attention_args *args = vkd_rw_args(call, VKD_OP_ATTENTION);
+    const vkd_model_tensor *y = view ? vkd_rw_tensor(r, view->y) : NULL;
+    const vkd_model_tensor *x = args ? vkd_rw_tensor(r, args->y) : NULL;
+    if (!x || x->rank != 3 || y->rank != 4 || y->state || y->dtype != x->dtype ||
+        y->dims[1] != (uint32_t)args->heads || y->dims[0] * y->dims[1] != x->dims[0] ||
+        y->dims[2] != x->dims[1] || y->dims[3] != x->dims[2])
+        return VKD_OK;
+    const uint32_t result = view->y;
+    vkd_rw_remove(r, &r->net->calls[index]);
+    vkd_rw_set_result(r, call, result);
     return VKD_OK;
 }

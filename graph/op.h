@@ -204,6 +204,7 @@ typedef enum vkd_op_kind {
     VKD_OP_FULL, /* of one number */
     VKD_OP_ATTENTION,
     VKD_OP_Q8_EXCITE,
+    VKD_OP_INDEX,
     VKD_OP_PRODUCT /* convolutions of floats, and products of matrices but VKD_OP_BMM */
 } vkd_op_kind;
 

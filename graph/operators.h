@@ -168,6 +168,16 @@ typedef struct compare_args {
     vkd_number number;
 } compare_args;
 
+/* VKD_OP_INDEX: x[indices[0], ..], where those that are VKD_NO_VALUE stand for whole dims */
+typedef struct gather_args {
+    uint32_t x, index, y; /* other rows: the one index, along dim */
+    int32_t dim;
+} gather_args;
+typedef struct index_args {
+    gather_args gather; /* index and dim are of no meaning */
+    vkd_tensor_list indices;
+} index_args;
+
 /* VKD_OP_FULL: start as x; and others */
 typedef struct creation_args {
     uint32_t x, y;               /* x: y is as it is; VKD_NO_VALUE: y is of `size` */
@@ -176,7 +186,8 @@ typedef struct creation_args {
 } creation_args;
 
 /* VKD_OP_ATTENTION, made by rules: y [b, s, d] = softmax(scale * q [b, s, d] k [b, d, l] + mask) v
- * [b, l, d]. The mask, VKD_NO_VALUE for none, broadcasts to [b / heads, heads, s, l]. safe: a query
+ * [b, l, d], or any of them with [b / heads, heads] in place of b. The mask, VKD_NO_VALUE for none,
+ * broadcasts to [b / heads, heads, s, l], or with a dim more to images of windows. safe: a query
  * that sees no key gets zeros. */
 typedef struct fused_attention_args {
     uint32_t q, k, v, mask;

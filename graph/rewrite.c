@@ -103,6 +103,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         rule rewrite;
     } rules[] = {
         {VKD_REWRITE_ATTENTION, vkd_fuse_attention},
+        {VKD_REWRITE_ATTENTION, vkd_attention_heads},
         {VKD_REWRITE_ATTENTION, vkd_fuse_rotary},
         {VKD_REWRITE_VIEWS, quantize_over_view},
         {VKD_REWRITE_INT8, vkd_pixels_quantize},

@@ -9,28 +9,31 @@
 
 /* ------------------------------------------------------------------------------------- dispatch */
 
-/* Rows of `width` contiguous elements, by position and head. */
+/* Rows of `width` contiguous elements, by image, position and head. */
 typedef struct rows {
     vkd_tensor_id tensor;
-    uint32_t offset, position, head;
+    uint32_t offset, image, position, head;
 } rows;
 
 typedef struct attention {
-    uint32_t heads, queries, keys, width, group;
+    uint32_t heads, image_heads, queries, keys, width, group; /* heads: of all images */
     rows q, k, v;
     uint32_t sees; /* VKD_SEES_ ... */
     vkd_sym start;
     float scale;
-    bool safe;     /* a query that sees no key gets zeros */
-    vkd_view mask; /* [heads][queries][keys]; tensor VKD_NO_TENSOR: none */
-    rows y;        /* one behind the other, by position and head or by head and position */
+    bool safe;            /* a query that sees no key gets zeros */
+    vkd_view mask;        /* [images][heads][queries][keys]; tensor VKD_NO_TENSOR: none */
+    uint32_t mask_images; /* after so many it is the first one's again */
+    rows y;               /* of an image one behind the other, by position or by head */
 } attention;
+
+static uint32_t images_of(const attention *a) { return a->heads / a->image_heads; }
 
 /* Whether rows are whole groups of so many elements. */
 static bool are_whole(const attention *a, const rows *r, uint32_t group)
 {
-    return a->width % group == 0 && r->offset % group == 0 && r->position % group == 0 &&
-           r->head % group == 0;
+    return a->width % group == 0 && r->offset % group == 0 && r->image % group == 0 &&
+           r->position % group == 0 && r->head % group == 0;
 }
 
 static bool are_fours(const attention *a, const rows *r) { return are_whole(a, r, 4); }
@@ -80,6 +83,7 @@ static attention_params params_of(const attention *a, const portion *part, uint3
 {
     attention_params params = {
         .heads = a->heads,
+        .image_heads = a->image_heads,
         .queries = part->count,
         .first = part->first,
         .all = a->queries,
@@ -88,26 +92,31 @@ static attention_params params_of(const attention *a, const portion *part, uint3
         .group = a->group,
         .symbol = word,
         .start = a->start.value == VKD_NO_VALUE ? (int32_t)a->start.number : 0,
-        .sees = a->sees,
         .scale = a->scale,
         .q_offset = a->q.offset,
-        .q_s = a->q.position,
+        .q_i = a->q.image,
         .q_h = a->q.head,
-        .y_s = a->y.position,
+        .q_s = a->q.position,
+        .y_i = a->y.image,
         .y_h = a->y.head,
+        .y_s = a->y.position,
         .k_offset = a->k.offset,
-        .k_l = a->k.position,
+        .k_i = a->k.image,
         .k_h = a->k.head,
+        .k_l = a->k.position,
         .v_offset = a->v.offset,
-        .v_l = a->v.position,
+        .v_i = a->v.image,
         .v_h = a->v.head,
-        .row = (uint32_t)vkd_align_up(a->keys, 4),
+        .v_l = a->v.position,
+        .mask_images = 1,
     };
     if (a->mask.tensor != VKD_NO_TENSOR) {
         params.mask_offset = (uint32_t)a->mask.offset;
-        params.mask_h = (uint32_t)a->mask.strides[0];
-        params.mask_s = (uint32_t)a->mask.strides[1];
-        params.mask_l = (uint32_t)a->mask.strides[2];
+        params.mask_images = a->mask_images;
+        params.mask_i = (uint32_t)a->mask.strides[0];
+        params.mask_h = (uint32_t)a->mask.strides[1];
+        params.mask_s = (uint32_t)a->mask.strides[2];
+        params.mask_l = (uint32_t)a->mask.strides[3];
     }
     return params;
 }
@@ -145,6 +154,7 @@ static vkd_status add_weights(vkd_lowering *lowering, const attention *a, const 
     vkd_node_spec(&node, tensors[a->k.tensor].dtype);
     spec_mask(&node, tensors, a);
     vkd_node_spec(&node, are_fours(a, &a->q) && are_fours(a, &a->k));
+    vkd_node_spec(&node, a->sees);
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, part->weights);
 }
@@ -170,6 +180,7 @@ static vkd_status add_values(vkd_lowering *lowering, const attention *a, const p
     vkd_node_spec(&node, tensors[a->v.tensor].dtype);
     vkd_node_spec(&node, tensors[a->y.tensor].dtype);
     vkd_node_spec(&node, are_fours(a, &a->v));
+    vkd_node_spec(&node, a->sees);
     node.macs = (uint64_t)a->heads * part->count * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->v.tensor, a->y.tensor);
 }
@@ -227,6 +238,7 @@ static vkd_status add_coop(vkd_lowering *lowering, const attention *a, vkd_tenso
     vkd_node_write(&node, a->y.tensor);
     spec_mask(&node, tensors, a);
     vkd_node_spec(&node, a->width / 8);
+    vkd_node_spec(&node, a->sees);
     node.macs = 2 * (uint64_t)a->heads * a->queries * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
 }
@@ -368,88 +380,98 @@ static float scale_of(const attention_args *args, uint32_t width)
     return isnan(args->scale) ? (float)(1 / sqrt((double)width)) : args->scale;
 }
 
-/* The mask by heads of all images, queries and keys. */
-static vkd_status view_mask(vkd_lowering *lowering, const uint32_t *value, uint32_t images,
-                            const attention *a, vkd_view *out)
+static vkd_status make_whole(vkd_lowering *lowering, vkd_view *view)
 {
-    out->tensor = VKD_NO_TENSOR;
+    vkd_tensor_id whole;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                 lowering->graph->tensors[view->tensor].dtype, VKD_ROWS, view->rank,
+                                 view->dims, &whole));
+    VKD_TRY(vkd_op_move(lowering, view, whole));
+    *view = vkd_view_of(lowering->graph, whole);
+    return VKD_OK;
+}
+
+/* After how many images a mask of so many dims may begin again: those are windows of one. */
+static uint32_t windows_of(const vkd_view *mask, uint32_t images)
+{
+    const uint32_t own = mask->rank < 4 ? 1 : mask->dims[mask->rank - 4];
+    return own > 1 ? own : mask->rank == 5 && mask->dims[0] > 1 ? images / mask->dims[0] : 1;
+}
+
+/* The mask, which broadcasts to images, heads, queries and keys, of rank 5 to images of windows. */
+static vkd_status view_mask(vkd_lowering *lowering, const uint32_t *value, uint32_t rank,
+                            attention *a)
+{
+    a->mask.tensor = VKD_NO_TENSOR;
     if (*value == VKD_NO_VALUE)
         return VKD_OK;
-    const uint32_t dims[] = {images, a->heads / images, a->queries, a->keys};
     vkd_view mask;
     VKD_TRY(vkd_op_view(lowering, *value, &mask));
-    bool fits = mask.rank <= 4;
+    const uint32_t images = images_of(a), windows = rank == 5 ? windows_of(&mask, images) : images,
+                   dims[] = {windows ? images / windows : 0, windows, a->image_heads, a->queries,
+                             a->keys};
+    bool fits = mask.rank <= rank && dims[0] * windows == images;
     for (uint32_t d = 0; fits && d < mask.rank; d++)
-        fits = mask.dims[d] == 1 || mask.dims[d] == dims[4 - mask.rank + d];
+        fits = mask.dims[d] == 1 || mask.dims[d] == dims[5 - mask.rank + d];
     if (!fits) {
         char is[VKD_DIMS_TEXT], expected[VKD_DIMS_TEXT];
-        return vkd_op_fail_at(
-            lowering, VKD_INVALID_MODEL, value, "is %s, expected what broadcasts to %s",
-            vkd_dims_format(mask.rank, mask.dims, is), vkd_dims_format(4, dims, expected));
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, value,
+                              "is %s, expected what broadcasts to %s",
+                              vkd_dims_format(mask.rank, mask.dims, is),
+                              vkd_dims_format(rank, dims + 5 - rank, expected));
     }
-    vkd_view_broadcast(&mask, 4, dims);
-    if (images > 1 && mask.strides[0] != mask.strides[1] * (int32_t)dims[1]) {
-        vkd_tensor_id whole;
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
-                                     lowering->graph->tensors[mask.tensor].dtype, VKD_ROWS, 4, dims,
-                                     &whole));
-        VKD_TRY(vkd_op_move(lowering, &mask, whole));
-        mask = vkd_view_of(lowering->graph, whole);
-    }
-    *out = (vkd_view){.tensor = mask.tensor,
-                      .rank = 3,
-                      .dims = {a->heads, a->queries, a->keys},
-                      .strides = {mask.strides[1], mask.strides[2], mask.strides[3]},
-                      .offset = mask.offset};
+    vkd_view_broadcast(&mask, 5, dims);
+    const bool again = dims[0] == 1 || mask.strides[0] == 0; /* for each image the same */
+    if (!again && mask.strides[0] != mask.strides[1] * (int32_t)windows)
+        VKD_TRY(make_whole(lowering, &mask));
+    a->mask = vkd_view_without(&mask, 0);
+    a->mask.dims[0] = a->mask_images = again ? windows : images;
     return VKD_OK;
 }
 
-/* A view [.., heads, positions, width] as rows; copied where these do not lie in one piece, or
- * evenly. */
-static vkd_status rows_of(vkd_lowering *lowering, vkd_view view, rows *out)
+/* A view [.., heads, positions, width] as rows, copied where these do not lie in one piece. */
+static vkd_status rows_of(vkd_lowering *lowering, const attention *a, vkd_view view, rows *out)
 {
     const uint32_t heads = view.rank - 3, width = view.rank - 1;
-    const bool single = view.rank == 3 || view.dims[0] == 1 || view.dims[1] == 1 ||
-                        view.strides[0] == view.strides[1] * (int32_t)view.dims[1];
-    if (!single || (view.strides[width] != 1 && view.dims[width] != 1)) {
-        vkd_tensor_id whole;
-        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
-                                     lowering->graph->tensors[view.tensor].dtype, VKD_ROWS,
-                                     view.rank, view.dims, &whole));
-        VKD_TRY(vkd_op_move(lowering, &view, whole));
-        view = vkd_view_of(lowering->graph, whole);
-    }
+    if (view.strides[width] != 1 && view.dims[width] != 1)
+        VKD_TRY(make_whole(lowering, &view));
+    const uint32_t head = (uint32_t)view.strides[heads];
     *out = (rows){.tensor = view.tensor,
                   .offset = (uint32_t)view.offset,
+                  .image = heads ? (uint32_t)view.strides[0] : head * a->image_heads,
                   .position = (uint32_t)view.strides[heads + 1],
-                  .head = (uint32_t)view.strides[view.dims[heads] == 1 ? 0 : heads]};
+                  .head = head};
     return VKD_OK;
 }
 
-static vkd_status rows_in(vkd_lowering *lowering, uint32_t value, rows *out)
+static vkd_status rows_in(vkd_lowering *lowering, const attention *a, uint32_t value, rows *out)
 {
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, value, &view));
-    return rows_of(lowering, view, out);
+    return rows_of(lowering, a, view, out);
 }
 
-/* A result [.., heads, queries, width] is made by positions where it is of one image, as whoever
- * puts heads side by side wants it. */
-static vkd_status emit_heads(vkd_lowering *lowering, uint32_t value, uint32_t images, attention *a)
+/* A result [.., heads, queries, width] is made by positions, as whoever puts heads side by side
+ * wants it, where it is of one image or has a dim for them. */
+static vkd_status emit_heads(vkd_lowering *lowering, uint32_t value, attention *a)
 {
     const vkd_model_tensor *shape = vkd_value_tensor(lowering, value);
-    const uint32_t dims[] = {a->queries, a->heads, a->width};
-    if (images > 1 || shape->state || lowering->use[value].is_output) {
-        a->y = (rows){.position = a->width, .head = a->queries * a->width};
+    const uint32_t dims[] = {images_of(a), a->queries, a->image_heads, a->width};
+    a->y = (rows){.image = a->image_heads * a->queries * a->width,
+                  .position = a->width,
+                  .head = a->queries * a->width};
+    if ((shape->rank == 3 && dims[0] > 1) || shape->state || lowering->use[value].is_output) {
         VKD_TRY(vkd_op_output_in(lowering, value, shape->dtype, VKD_ROWS, &a->y.tensor));
         return emit(lowering, a);
     }
-    a->y = (rows){.position = a->heads * a->width, .head = a->width};
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, shape->dtype, VKD_ROWS, 3,
+    a->y.position = a->image_heads * a->width;
+    a->y.head = a->width;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, shape->dtype, VKD_ROWS, 4,
                                  dims, &a->y.tensor));
     VKD_TRY(emit(lowering, a));
     vkd_view view = {.tensor = a->y.tensor, .rank = shape->rank};
     memcpy(view.dims, shape->dims, sizeof view.dims);
+    view.strides[0] = (int32_t)a->y.image;
     view.strides[view.rank - 3] = (int32_t)a->y.head;
     view.strides[view.rank - 2] = (int32_t)a->y.position;
     view.strides[view.rank - 1] = 1;
@@ -462,17 +484,18 @@ static vkd_status lower_sdpa(vkd_lowering *lowering, const void *arguments)
     const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
                            *k = vkd_value_tensor(lowering, args->k);
     attention a = {.heads = q->dims[0] * q->dims[1],
+                   .image_heads = q->dims[1],
                    .queries = q->dims[2],
                    .keys = k->dims[2],
                    .width = q->dims[3],
                    .group = q->dims[1] / k->dims[1],
                    .start = VKD_NO_SYMBOL,
                    .scale = scale_of(args, q->dims[3])};
-    VKD_TRY(rows_in(lowering, args->q, &a.q));
-    VKD_TRY(rows_in(lowering, args->k, &a.k));
-    VKD_TRY(rows_in(lowering, args->v, &a.v));
-    VKD_TRY(view_mask(lowering, &args->mask, q->dims[0], &a, &a.mask));
-    return emit_heads(lowering, args->y, q->dims[0], &a);
+    VKD_TRY(rows_in(lowering, &a, args->q, &a.q));
+    VKD_TRY(rows_in(lowering, &a, args->k, &a.k));
+    VKD_TRY(rows_in(lowering, &a, args->v, &a.v));
+    VKD_TRY(view_mask(lowering, &args->mask, 4, &a));
+    return emit_heads(lowering, args->y, &a);
 }
 
 /* Writes positions into a cache, from `start` on. */
@@ -514,6 +537,7 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
                            *k = vkd_value_tensor(lowering, args->k_cache);
     const uint32_t width = q->dims[3];
     attention a = {.heads = q->dims[2],
+                   .image_heads = q->dims[2],
                    .queries = q->dims[1],
                    .keys = k->dims[1],
                    .width = width,
@@ -534,7 +558,7 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
         VKD_TRY(vkd_op_rows(lowering, args->k_cache, &a.k.tensor));
         VKD_TRY(vkd_op_rows(lowering, args->v_cache, &a.v.tensor));
     }
-    VKD_TRY(view_mask(lowering, &args->mask, 1, &a, &a.mask));
+    VKD_TRY(view_mask(lowering, &args->mask, 4, &a));
     VKD_TRY(vkd_op_output_in(lowering, args->y, vkd_value_tensor(lowering, args->y)->dtype,
                              VKD_ROWS, &a.y.tensor));
     return emit(lowering, &a);
@@ -552,17 +576,34 @@ static const vkd_param fused_params[] = {VKD_TENSOR(fused_attention_args, q),
                                          VKD_OUTPUT(fused_attention_args, y),
                                          VKD_PARAMS_END};
 
+/* [batch, .., ..], or with heads in it a dim of their own. */
+static uint32_t batch_of(const vkd_model_tensor *t)
+{
+    return t->rank == 4 ? t->dims[0] * t->dims[1] : t->dims[0];
+}
+
+static bool has_heads(const vkd_model_tensor *t, uint32_t heads)
+{
+    return t->rank == 3 || (t->rank == 4 && t->dims[1] == heads);
+}
+
 static vkd_status shape_fused(vkd_shaping *shaping, const void *arguments)
 {
     const fused_attention_args *args = arguments;
     const vkd_model_tensor *q = vkd_shape_of(shaping, args->q), *k = vkd_shape_of(shaping, args->k),
                            *v = vkd_shape_of(shaping, args->v);
-    bool fits = q->rank == 3 && k->rank == 3 && v->rank == 3 && q->dims[0] == k->dims[0] &&
-                q->dims[0] == v->dims[0] && q->dims[2] == k->dims[1] && q->dims[2] == v->dims[2] &&
-                k->dims[2] == v->dims[1] && args->heads > 0 &&
-                q->dims[0] % (uint32_t)args->heads == 0;
-    return fits ? vkd_shape_set_as(shaping, args->y, args->q)
-                : fail_operands(shaping, args->k, q, k, v);
+    const uint32_t heads = (uint32_t)args->heads, batch = batch_of(q);
+    if (!has_heads(q, heads) || !has_heads(k, heads) || !has_heads(v, heads) ||
+        batch_of(k) != batch || batch_of(v) != batch || batch % heads)
+        return fail_operands(shaping, args->k, q, k, v);
+    const uint32_t *queries = q->dims + q->rank - 2, *keys = k->dims + k->rank - 2,
+                   *values = v->dims + v->rank - 2;
+    if (queries[1] != keys[0] || queries[1] != values[1] || keys[1] != values[0])
+        return fail_operands(shaping, args->k, q, k, v);
+    const uint32_t dims[] = {batch / heads, heads, queries[0], queries[1]},
+                   flat[] = {batch, queries[0], queries[1]};
+    const uint32_t rank = shaping->net->values[args->y].tensor.rank;
+    return vkd_shape_set(shaping, args->y, rank, rank == 4 ? dims : flat);
 }
 
 static vkd_status lower_fused(vkd_lowering *lowering, const void *arguments)
@@ -570,25 +611,26 @@ static vkd_status lower_fused(vkd_lowering *lowering, const void *arguments)
     const fused_attention_args *args = arguments;
     const vkd_model_tensor *q = vkd_value_tensor(lowering, args->q),
                            *v = vkd_value_tensor(lowering, args->v);
-    const uint32_t images = args->mask == VKD_NO_VALUE ? 1 : q->dims[0] / (uint32_t)args->heads;
-    attention a = {.heads = q->dims[0],
-                   .queries = q->dims[1],
-                   .keys = v->dims[1],
-                   .width = q->dims[2],
+    attention a = {.heads = batch_of(q),
+                   .image_heads = (uint32_t)args->heads,
+                   .queries = q->dims[q->rank - 2],
+                   .keys = v->dims[v->rank - 2],
+                   .width = q->dims[q->rank - 1],
                    .group = 1,
                    .start = VKD_NO_SYMBOL,
                    .scale = args->scale,
                    .safe = args->safe};
     vkd_view turned;
     VKD_TRY(vkd_op_view(lowering, args->k, &turned));
+    const uint32_t last = turned.rank - 1;
     vkd_view k = turned;
-    k.dims[1] = turned.dims[2], k.dims[2] = turned.dims[1];
-    k.strides[1] = turned.strides[2], k.strides[2] = turned.strides[1];
-    VKD_TRY(rows_in(lowering, args->q, &a.q));
-    VKD_TRY(rows_of(lowering, k, &a.k));
-    VKD_TRY(rows_in(lowering, args->v, &a.v));
-    VKD_TRY(view_mask(lowering, &args->mask, images, &a, &a.mask));
-    return emit_heads(lowering, args->y, images, &a);
+    k.dims[last - 1] = turned.dims[last], k.dims[last] = turned.dims[last - 1];
+    k.strides[last - 1] = turned.strides[last], k.strides[last] = turned.strides[last - 1];
+    VKD_TRY(rows_in(lowering, &a, args->q, &a.q));
+    VKD_TRY(rows_of(lowering, &a, k, &a.k));
+    VKD_TRY(rows_in(lowering, &a, args->v, &a.v));
+    VKD_TRY(view_mask(lowering, &args->mask, 5, &a));
+    return emit_heads(lowering, args->y, &a);
 }
 
 /* --------------------------------------------------------------------------------- update_cache */

@@ -1,7 +1,8 @@
 /* Chains of element by element operators, which rules make: one dispatch (graph/chain.h). */
-#include "graph/operators.h"
+#include "graph/chain.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
+#include "runtime/base/element.h"
 #include "shaders/chain_params.h"
 
 #include <string.h>
@@ -93,6 +94,104 @@ static void add_steps(vkd_node *node, const chain_args *args)
     }
 }
 
+/* ------------------------------------------------------------------------------------ constants */
+
+/* What is made of constants, once. */
+typedef struct constant_source {
+    vkd_content x[CHAIN_INPUTS];
+    chain_step steps[CHAIN_STEPS];
+    uint32_t step_count, count, x_types[CHAIN_INPUTS], y_type;
+    uint32_t rank, dims[VKD_MAX_RANK];
+    int32_t offsets[CHAIN_INPUTS], strides[CHAIN_INPUTS][VKD_MAX_RANK];
+} constant_source;
+_Static_assert(sizeof(constant_source) == CHAIN_INPUTS * sizeof(vkd_content) + 90 * 4,
+               "compared byte by byte: without padding");
+
+static float constant_at(const constant_source *c, const int32_t at[CHAIN_INPUTS])
+{
+    float slots[CHAIN_SLOTS] = {0};
+    uint32_t result = 0;
+    for (uint32_t i = 0; i < c->count; i++)
+        slots[i] = (float)vkd_element_get((vkd_dtype)c->x_types[i], c->x[i].data, (size_t)at[i]);
+    for (uint32_t s = 0; s < c->step_count; s++) {
+        const chain_step *step = &c->steps[s];
+        slots[CHAIN_NUMBER] = step->numbers[0];
+        result = CHAIN_INPUTS + s;
+        slots[result] = (float)vkd_chain_step(step, (double)slots[step->a], (double)slots[step->b]);
+    }
+    return slots[result];
+}
+
+static void pack_constant(const void *source, void *dst, size_t size)
+{
+    const constant_source *c = source;
+    const size_t count = (size_t)vkd_dims_count(c->rank, c->dims),
+                 used = count * vkd_dtype_size((vkd_dtype)c->y_type);
+    int32_t at[CHAIN_INPUTS];
+    uint32_t place[VKD_MAX_RANK] = {0};
+    memcpy(at, c->offsets, sizeof at);
+    for (size_t i = 0; i < count; i++) {
+        vkd_element_set((vkd_dtype)c->y_type, dst, i, (double)constant_at(c, at));
+        for (uint32_t d = c->rank; d-- > 0;) {
+            const bool carries = ++place[d] == c->dims[d];
+            for (uint32_t x = 0; x < c->count; x++)
+                at[x] += c->strides[x][d] * (carries ? 1 - (int32_t)c->dims[d] : 1);
+            if (!carries)
+                break;
+            place[d] = 0;
+        }
+    }
+    memset((char *)dst + used, 0, size - used);
+}
+
+/* Whether every step rounds on the host as on any device. */
+static bool is_exact(const chain_args *args)
+{
+    for (uint32_t s = 0; s < args->step_count; s++)
+        if (args->steps[s].function != CHAIN_BINARY + BINARY_ADD &&
+            args->steps[s].function != CHAIN_BINARY + BINARY_SUB &&
+            args->steps[s].function != CHAIN_BINARY + BINARY_MUL)
+            return false;
+    return args->step_count > 0;
+}
+
+/* More than this is a dispatch rather than time while a net is loaded. */
+enum { MAX_CONSTANT = 1 << 20 };
+
+/* A few sums and products of constants of the file are one. *done: whether they are. */
+static vkd_status fold_constants(vkd_lowering *lowering, const chain_args *args,
+                                 const vkd_view operands[CHAIN_INPUTS], bool *done)
+{
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
+    constant_source c;
+    memset(&c, 0, sizeof c);
+    c.count = (uint32_t)count_inputs(args);
+    *done = is_exact(args) && vkd_is_float(y->dtype) && !y->state &&
+            vkd_dims_count(y->rank, y->dims) <= MAX_CONSTANT;
+    for (uint32_t i = 0; *done && i < c.count; i++) {
+        vkd_view x = operands[i];
+        c.x_types[i] = lowering->graph->tensors[x.tensor].dtype;
+        *done =
+            vkd_op_constant_view(lowering, &x, &c.x[i]) && vkd_is_float((vkd_dtype)c.x_types[i]);
+        vkd_view_broadcast(&x, y->rank, y->dims);
+        c.offsets[i] = x.offset;
+        memcpy(c.strides[i], x.strides, sizeof c.strides[i]);
+    }
+    if (!*done)
+        return VKD_OK;
+    vkd_tensor_id tensor;
+    memcpy(c.steps, args->steps, sizeof c.steps);
+    c.step_count = args->step_count;
+    c.y_type = y->dtype;
+    c.rank = y->rank;
+    memcpy(c.dims, y->dims, y->rank * sizeof *y->dims);
+    VKD_TRY(vkd_op_constant_tensor(lowering, y->dtype, y->rank, y->dims, pack_constant, &c,
+                                   sizeof c, CHAIN_INPUTS, &tensor));
+    return vkd_op_output_is(lowering, args->y, tensor);
+}
+
+/* ------------------------------------------------------------------------------------- dispatch */
+
 /* Where no operand is, the dims do not matter, and all such nodes share a pipeline. */
 static bool is_walked(const vkd_walk *walk)
 {
@@ -111,6 +210,10 @@ vkd_status vkd_chain_lower(vkd_lowering *lowering, const chain_args *args)
     vkd_tensor_id numbers, y;
     for (size_t i = 0; i < CHAIN_INPUTS; i++)
         VKD_TRY(vkd_op_view(lowering, args->x[i < count ? i : 0], &operands[i]));
+    bool done;
+    VKD_TRY(fold_constants(lowering, args, operands, &done));
+    if (done)
+        return VKD_OK;
     VKD_TRY(add_output(lowering, args, &y));
     VKD_TRY(vkd_op_walk_triple(lowering, operands, y, &walk, &params));
     VKD_TRY(add_numbers(lowering, args, &numbers));

@@ -140,7 +140,7 @@ static vkd_status lower_arange(vkd_lowering *lowering, const void *arguments)
                                  .dtype = (uint64_t)y->dtype,
                                  .count = vkd_dims_count(y->rank, y->dims)};
     VKD_TRY(vkd_op_constant_tensor(lowering, y->dtype, y->rank, y->dims, pack_range, &source,
-                                   sizeof source, &tensor));
+                                   sizeof source, 0, &tensor));
     return vkd_op_output_is(lowering, args->y, tensor);
 }
 

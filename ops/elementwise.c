@@ -86,7 +86,7 @@ vkd_status vkd_op_scalar(vkd_lowering *lowering, vkd_dtype dtype, const vkd_numb
                                                                      : number->real,
                                   (uint64_t)dtype};
     vkd_tensor_id tensor;
-    VKD_TRY(vkd_op_constant_tensor(lowering, dtype, 0, NULL, pack_scalar, &source, sizeof source,
+    VKD_TRY(vkd_op_constant_tensor(lowering, dtype, 0, NULL, pack_scalar, &source, sizeof source, 0,
                                    &tensor));
     *out = vkd_view_of(lowering->graph, tensor);
     return VKD_OK;

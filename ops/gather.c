@@ -1,15 +1,11 @@
 /* Operators that read at places named by an index tensor. */
 #include "ops/gather.h"
+#include "graph/operators.h"
 #include "ops/tables.h"
 #include "shaders/gather_params.h"
 #include "shaders/places_params.h"
 
 #include <string.h>
-
-typedef struct gather_args {
-    uint32_t x, index, y;
-    int32_t dim;
-} gather_args;
 
 vkd_status vkd_op_check_index(vkd_lowering *lowering, uint32_t index, uint32_t x, uint32_t size)
 {
@@ -197,11 +193,6 @@ static vkd_status lower_embedding(vkd_lowering *lowering, const void *arguments)
 
 /* --------------------------------------------------------------------------------- x[.., i, ..] */
 
-typedef struct index_args {
-    gather_args gather; /* filled in by the shape function's rule */
-    vkd_tensor_list indices;
-} index_args;
-
 static const vkd_param index_parameters[] = {VKD_TENSOR(index_args, gather.x, self),
                                              VKD_OPTIONAL_TENSOR_LIST(index_args, indices),
                                              VKD_OUTPUT(index_args, gather.y, out), VKD_PARAMS_END};
@@ -379,12 +370,14 @@ static const vkd_op rows[] = {
      lower_select},
     {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding,
      lower_embedding},
-    {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index},
+    {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index,
+     .kind = VKD_OP_INDEX},
     {"aten::gather.out", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
     {"aten::index_select.out", select_parameters, sizeof(gather_args), shape_select, lower_select},
     {"aten::embedding.out", embedding_parameters, sizeof(gather_args), shape_embedding,
      lower_embedding},
-    {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index},
+    {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index,
+     .kind = VKD_OP_INDEX},
 };
 
 const vkd_op_table vkd_gather_ops = VKD_OP_TABLE(rows);

@@ -208,6 +208,9 @@ VKD_MUST_USE vkd_status vkd_op_output_4c(vkd_lowering *lowering, uint32_t value,
 VKD_MUST_USE vkd_status vkd_op_symbol(vkd_lowering *lowering, vkd_sym sym, vkd_tensor_id otherwise,
                                       vkd_tensor_id *out_tensor, uint32_t *out_word);
 
+/* Whether a view is of a constant of the file as it is, and its bytes. */
+bool vkd_op_constant_view(const vkd_lowering *lowering, const vkd_view *view, vkd_content *out);
+
 /* The bytes of a constant of the file; null for VKD_NO_VALUE. */
 vkd_content vkd_op_content(const vkd_lowering *lowering, uint32_t value);
 
@@ -218,11 +221,12 @@ VKD_MUST_USE vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, 
                                         const void *source, size_t source_size, size_t contents,
                                         vkd_tensor_id *out);
 
-/* The same for a tensor in VKD_ROWS, of numbers that the source itself has. */
+/* The same for a tensor in VKD_ROWS. */
 VKD_MUST_USE vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype,
                                                uint32_t rank, const uint32_t *dims,
                                                vkd_pack_fn pack, const void *source,
-                                               size_t source_size, vkd_tensor_id *out);
+                                               size_t source_size, size_t contents,
+                                               vkd_tensor_id *out);
 
 /* A size as a specialisation constant of a kernel that takes it from there if it is not 0, else
  * from its push constants: in a net whose shapes can change, where another size must compile

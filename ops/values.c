@@ -91,6 +91,15 @@ vkd_content vkd_op_content(const vkd_lowering *lowering, uint32_t value)
     return (vkd_content){tensor->data, tensor->data ? tensor->size : 0};
 }
 
+bool vkd_op_constant_view(const vkd_lowering *lowering, const vkd_view *view, vkd_content *out)
+{
+    const vkd_tensor *tensor = &lowering->graph->tensors[view->tensor];
+    if (tensor->place != VKD_PLACE_CONSTANT || tensor->pack != pack_plain)
+        return false;
+    *out = *(const vkd_content *)tensor->source;
+    return out->data;
+}
+
 vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn pack,
                            const void *source, size_t source_size, size_t contents,
                            vkd_tensor_id *out)
@@ -111,7 +120,7 @@ vkd_status vkd_op_constant(vkd_lowering *lowering, uint64_t bytes, vkd_pack_fn p
 
 vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint32_t rank,
                                   const uint32_t *dims, vkd_pack_fn pack, const void *source,
-                                  size_t source_size, vkd_tensor_id *out)
+                                  size_t source_size, size_t contents, vkd_tensor_id *out)
 {
     void *copy = vkd_arena_alloc(lowering->graph->arena, 1, source_size);
     if (!copy)
@@ -123,6 +132,7 @@ vkd_status vkd_op_constant_tensor(vkd_lowering *lowering, vkd_dtype dtype, uint3
     added->pack = pack;
     added->source = copy;
     added->source_size = source_size;
+    added->contents = contents;
     return VKD_OK;
 }
 

@@ -127,7 +127,7 @@ static vkd_status lower_triangle(vkd_lowering *lowering, const void *arguments)
     vkd_view operands[3];
     vkd_tensor_id mask, y;
     VKD_TRY(vkd_op_constant_tensor(lowering, VKD_DTYPE_BOOL, 2, matrix, pack_triangle, &source,
-                                   sizeof source, &mask));
+                                   sizeof source, 0, &mask));
     VKD_TRY(vkd_op_view(lowering, args->x, &operands[0]));
     VKD_TRY(vkd_op_scalar(lowering, x->dtype, &zero, &operands[1]));
     operands[2] = vkd_view_of(lowering->graph, mask);

@@ -13,6 +13,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in; // 32, SUBGROUPS
+layout(constant_id = 7) const uint SEES = 0;
 #include "attention.glsl"
 
 layout(constant_id = 3) const uint MASK_TYPE = VKD_ELEMENT_F32;
@@ -99,7 +100,7 @@ void stage_queries(uint thread, uint h, uint first)
     for (uint item = thread; item < QUERIES * LOADS; item += THREADS) {
         uint s = min(first + item / LOADS, params.queries - 1);
         q_rows[item / LOADS * STRIDE + item % LOADS] =
-            q[(params.q_offset + s * params.q_s + h * params.q_h) / 8 + item % LOADS];
+            q[(q_begin(h) + s * params.q_s) / 8 + item % LOADS];
     }
 }
 
@@ -198,12 +199,11 @@ void main()
         return;
     int position = params.symbol == ~0u ? params.start : symbols[params.symbol];
     uint end = keys_of(min(s_first + QUERIES, params.queries) - 1, position);
-    uint k_at = (params.k_offset + h / params.group * params.k_h) / 8, k_l = params.k_l / 8,
-         v_at = (params.v_offset + h / params.group * params.v_h) / 8, v_l = params.v_l / 8;
+    uint k_at = k_begin(h) / 8, k_l = params.k_l / 8, v_at = v_begin(h) / 8, v_l = params.v_l / 8;
     // An invocation's query, and its share of the keys.
     uint row = thread / LANES, lane = thread % LANES, s = min(s_first + row, params.queries - 1);
     uint count = keys_of(s, position);
-    uint mask_at = params.mask_offset + h * params.mask_h + s * params.mask_s;
+    uint mask_at = mask_begin(h) + s * params.mask_s;
 
     uvec4 keys[UNITS], values[UNITS];
     load_k(thread, k_at, k_l, 0, end, keys);
@@ -245,7 +245,7 @@ void main()
     for (uint i = lane; i < LOADS; i += LANES) {
         vec4 low = uintBitsToFloat(sums[row * SUMS + 2 * i]) * factor,
              high = uintBitsToFloat(sums[row * SUMS + 2 * i + 1]) * factor;
-        y[(s * params.y_s + h * params.y_h) / 8 + i] =
+        y[(y_begin(h) + s * params.y_s) / 8 + i] =
             uvec4(half_pair(low.x, low.y), half_pair(low.z, low.w), half_pair(high.x, high.y),
                   half_pair(high.z, high.w));
     }

@@ -1,11 +1,12 @@
 // The values of attention: an invocation makes four elements of y, which lies [s][h][d] or
-// [h][s][d], of a share of the keys; those along y of the workgroup have the other shares, which
+// [h][s][d] for each image, of a share of the keys; those along y of the workgroup have the other shares, which
 // are added through shared memory. Where these are not all queries d is a multiple of 4.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+layout(constant_id = 6) const uint SEES = 0;
 #include "attention.glsl"
 
 layout(constant_id = 3) const uint V_TYPE = VKD_ELEMENT_F32;
@@ -26,12 +27,16 @@ void main()
     int position = params.symbol == ~0u ? params.start : symbols[params.symbol];
     vec4 result = vec4(0.0);
     uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(total - 1));
-    // y's rows by position or by head: where query s of head h begins.
+    // y's rows by position or by head of an image: where query s of head h begins.
     uvec4 d = slot % params.width, unit = slot / params.width;
-    uvec4 h = params.y_h < params.y_s ? unit % params.heads : unit / params.queries;
-    uvec4 s = params.y_h < params.y_s ? unit / params.heads : unit % params.queries;
-    uvec4 row = (h * params.queries + s) * params.row,
-          at = params.v_offset + h / params.group * params.v_h + d;
+    uvec4 image = unit / (params.image_heads * params.queries);
+    uvec4 h = unit / params.queries, s = unit % params.queries;
+    if (params.y_h < params.y_s) {
+        h = image * params.image_heads + unit % params.image_heads;
+        s = unit / params.image_heads - image * params.queries;
+    }
+    uvec4 row = (h * params.queries + s) * row_size(),
+          at = d + uvec4(v_begin(h.x), v_begin(h.y), v_begin(h.z), v_begin(h.w));
     uvec4 count = uvec4(keys_of(s.x, position), keys_of(s.y, position), keys_of(s.z, position),
                         keys_of(s.w, position));
     uint most = max(max(count.x, count.y), max(count.z, count.w));
@@ -50,7 +55,5 @@ void main()
     }
     if (share > 0 || 4 * group >= total)
         return;
-    uint before = params.y_h < params.y_s ? params.first * params.heads
-                                          : params.first + h.x * (params.all - params.queries);
-    y_store4(group + before * params.width / 4, result);
+    y_store4((y_begin(h.x) + (params.first + s.x) * params.y_s + d.x) / 4, result);
 }

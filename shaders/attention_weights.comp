@@ -2,6 +2,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
+layout(constant_id = 9) const uint SEES = 0;
 #include "attention.glsl"
 
 layout(constant_id = 3) const uint Q_TYPE = VKD_ELEMENT_F32;
@@ -56,11 +57,10 @@ void main()
     uint unit = unit_index(), s = unit % params.queries, h = unit / params.queries;
     if (h >= params.heads)
         return;
-    uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, row = unit * params.row;
+    uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, row = unit * row_size();
     uint count = keys_of(s, params.symbol == ~0u ? params.start : symbols[params.symbol]);
-    uint q_at = params.q_offset + (params.first + s) * params.q_s + h * params.q_h,
-         k_at = params.k_offset + h / params.group * params.k_h;
-    uint mask_at = params.mask_offset + h * params.mask_h + (params.first + s) * params.mask_s;
+    uint q_at = q_begin(h) + (params.first + s) * params.q_s, k_at = k_begin(h);
+    uint mask_at = mask_begin(h) + (params.first + s) * params.mask_s;
     float most = uintBitsToFloat(0xff800000u);
     for (uint l = lane; l < count; l += lanes) {
         float v = score(q_at, k_at + l * params.k_l);

@@ -511,6 +511,53 @@ static void test_states_are_no_numbers(void **state)
     }
 }
 
+static uint32_t constant_of(fixture *f, vkd_dtype dtype, uint32_t rank, const uint32_t *dims,
+                            const void *data)
+{
+    vkd_model_value value = {.kind = VKD_VALUE_TENSOR,
+                             .tensor = {.dtype = dtype, .rank = rank, .data = data}};
+    memcpy(value.tensor.dims, dims, rank * sizeof *dims);
+    value.tensor.size = (size_t)vkd_dims_count(rank, dims) * vkd_dtype_size(dtype);
+    return add_value(f, value);
+}
+
+/* Rows of a table at constant places, under other dims, are a constant, unless the table is a
+ * state. An index counts from the end when negative, one out of range means the nearest row. */
+static void test_tables_of_constants(void **state)
+{
+    (void)state;
+    static const float table[3][2] = {{1, 2}, {3, 4}, {5, 6}};
+    static const int32_t places[4] = {2, -3, 9, -7};
+    static const float expected[8] = {5, 6, 1, 2, 5, 6, 1, 2};
+    for (int is_state = 0; is_state < 2; is_state++) {
+        fixture f;
+        start(&f);
+        const uint32_t x = tensor4(&f, VKD_DTYPE_FLOAT32, 1), y = tensor4(&f, VKD_DTYPE_FLOAT32, 1),
+                       rows = constant_of(&f, VKD_DTYPE_FLOAT32, 2, (uint32_t[]){4, 2}, NULL),
+                       column =
+                           constant_of(&f, VKD_DTYPE_FLOAT32, 4, (uint32_t[]){1, 8, 1, 1}, NULL);
+        uint32_t index = constant_of(&f, VKD_DTYPE_INT32, 1, (uint32_t[]){4}, places);
+        const uint32_t from = constant_of(&f, VKD_DTYPE_FLOAT32, 2, (uint32_t[]){3, 2}, table),
+                       list =
+                           add_value(&f, (vkd_model_value){.kind = VKD_VALUE_VALUE_LIST,
+                                                           .list = {.count = 1, .values = &index}});
+        f.values[from].tensor.state = is_state;
+        OP(&f, "aten.index.Tensor", from, list, rows);
+        OP(&f, "aten.view_copy.default", rows, ints(&f, (int64_t[]){1, 8, 1, 1}, 4), column);
+        OP(&f, "some.op", column, x);
+        OP(&f, "some.op", x, y);
+        output(&f, y);
+        rewrite(&f);
+        assert_int_equal(f.net.call_count, is_state ? 4 : 2);
+        const float *found = f.net.values[column].tensor.data;
+        if (is_state)
+            assert_null(found);
+        else
+            assert_memory_equal(found, expected, sizeof expected);
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* The floats have another reader: the dequantize stays for it. */
 static void test_shared_dequantize_stays(void **state)
 {
@@ -953,6 +1000,7 @@ int main(void)
         cmocka_unit_test(test_int8_clamp_is_exact),
         cmocka_unit_test(test_other_clamps_stay),
         cmocka_unit_test(test_states_are_no_numbers),
+        cmocka_unit_test(test_tables_of_constants),
         cmocka_unit_test(test_shared_dequantize_stays),
         cmocka_unit_test(test_clamp_joins_a_convolution),
         cmocka_unit_test(test_clamps_apart_do_not_join),
