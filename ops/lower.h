@@ -26,6 +26,14 @@ typedef struct vkd_written_state {
 
 typedef struct vkd_known vkd_known; /* ops/conv/known.h */
 
+/* Makes `value`, an output that the current operator has put off. */
+typedef vkd_status (*vkd_late_fn)(vkd_lowering *lowering, const void *args, uint32_t value);
+
+typedef struct vkd_late {
+    const vkd_call *call;
+    vkd_late_fn make; /* null: nothing is put off */
+} vkd_late;
+
 struct vkd_lowering {
     vkd_context *context;
     vkd_graph *graph;
@@ -43,6 +51,7 @@ struct vkd_lowering {
     /* by value id: where its elements are, for values without a tensor (tensor VKD_NO_TENSOR: none)
      */
     vkd_view *views;
+    vkd_late *late;           /* by value id: who makes it once it is read */
     const vkd_value_use *use; /* by value id */
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t written_count, written_capacity;
@@ -165,6 +174,17 @@ VKD_MUST_USE vkd_status vkd_op_move(vkd_lowering *lowering, const vkd_view *x, v
  * in that order. The others have no stride, and get none. */
 VKD_MUST_USE vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view *x,
                                           const uint32_t *order, uint32_t count, vkd_view *out);
+
+/* Whether `value`, an output of the current operator, may be put off: it is no output of the graph
+ * and no state, and the operands, which must have tensors, are no states, which may be others then.
+ */
+bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
+                        size_t count);
+/* Puts it off: `make` makes it, with the operator's call as the current one, when somebody asks for
+ * its tensor or its view. A reader whose kernel can do that work itself does not ask. */
+void vkd_op_put_off(vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
+/* The arguments of the operator that has put a value off, to be made by `make`; null for others. */
+const void *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
 
 /* A tensor that is read and written in place and keeps its contents from one execution to the next.
  * ROWS. */

@@ -204,9 +204,39 @@ static vkd_status lower_layer(vkd_lowering *lowering, const void *arguments)
     return lower_last(lowering, args, (uint32_t)args->shape.count, VKD_STATS_MOMENTS);
 }
 
+static vkd_status make_rms(vkd_lowering *lowering, const void *arguments, uint32_t value)
+{
+    (void)value;
+    return lower_last(lowering, arguments, 1, VKD_STATS_RMS);
+}
+
+const norm_args *vkd_late_rms_norm(const vkd_lowering *lowering, uint32_t value)
+{
+    return vkd_op_late(lowering, value, make_rms);
+}
+
+/* Rows in one piece, times a vector of their type. */
+static bool is_plain_rms(const vkd_lowering *lowering, const norm_args *args)
+{
+    if (args->weight == VKD_NO_VALUE)
+        return false;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *weight = vkd_value_tensor(lowering, args->weight),
+                           *y = vkd_value_tensor(lowering, args->y[0]);
+    return vkd_is_float(x->dtype) && weight->dtype == x->dtype && y->dtype == x->dtype &&
+           weight->rank == 1 && weight->dims[0] == x->dims[x->rank - 1] &&
+           vkd_op_layout(lowering, &args->x, 1) == VKD_ROWS;
+}
+
 static vkd_status lower_rms(vkd_lowering *lowering, const void *arguments)
 {
-    return lower_last(lowering, arguments, 1, VKD_STATS_RMS);
+    const norm_args *args = arguments;
+    vkd_view x;
+    VKD_TRY(vkd_op_view(lowering, args->x, &x));
+    if (!is_plain_rms(lowering, args) || !vkd_op_may_be_late(lowering, args->y[0], &args->x, 1))
+        return make_rms(lowering, args, args->y[0]);
+    vkd_op_put_off(lowering, args->y[0], make_rms);
+    return VKD_OK;
 }
 
 /* Dim 1 as [groups][channels of a group]. */

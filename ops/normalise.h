@@ -2,6 +2,7 @@
 #ifndef VKD_OPS_NORMALISE_H
 #define VKD_OPS_NORMALISE_H
 
+#include "graph/operators.h"
 #include "ops/reduction.h"
 #include "shaders/norm_params.h"
 
@@ -22,5 +23,9 @@ VKD_MUST_USE vkd_status vkd_normalise(vkd_lowering *lowering, const vkd_normalis
 /* By pairs that are there already; the strides of `stats` are of pairs. */
 VKD_MUST_USE vkd_status vkd_normalise_by(vkd_lowering *lowering, const vkd_normalisation *n,
                                          const vkd_view *stats, vkd_tensor_id y);
+
+/* The root mean square norm of rows that makes a value, where it was put off: its weight is a
+ * vector of x's type. Null for other values. */
+const norm_args *vkd_late_rms_norm(const vkd_lowering *lowering, uint32_t value);
 
 #endif

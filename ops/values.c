@@ -163,11 +163,52 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
     return VKD_OK;
 }
 
+/* ------------------------------------------------------------------------------- what is put off
+ */
+
+bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
+                        size_t count)
+{
+    bool may = !lowering->use[value].is_output && !vkd_value_tensor(lowering, value)->state;
+    for (size_t i = 0; may && i < count; i++) {
+        const vkd_tensor_id tensor = lowering->tensors[operands[i]];
+        may = tensor != VKD_NO_TENSOR && !vkd_value_tensor(lowering, operands[i])->state &&
+              lowering->graph->tensors[tensor].place != VKD_PLACE_STATE;
+    }
+    return may;
+}
+
+void vkd_op_put_off(vkd_lowering *lowering, uint32_t value, vkd_late_fn make)
+{
+    lowering->late[value] = (vkd_late){lowering->call, make};
+}
+
+const void *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make)
+{
+    const vkd_late *late = &lowering->late[value];
+    return late->make == make ? late->call->args : NULL;
+}
+
+/* Makes what was put off until somebody asks for it. */
+static vkd_status make_late(vkd_lowering *lowering, uint32_t value)
+{
+    const vkd_late late = lowering->late[value];
+    const vkd_call *call = lowering->call;
+    if (!late.make)
+        return VKD_OK;
+    lowering->late[value].make = NULL;
+    lowering->call = late.call;
+    const vkd_status status = late.make(lowering, late.call->args, value);
+    lowering->call = call;
+    return status;
+}
+
 /* --------------------------------------------------------------------------------------- inputs */
 
 vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                             vkd_tensor_id *out)
 {
+    VKD_TRY(make_late(lowering, value));
     if (vkd_value_tensor(lowering, value)->state &&
         vkd_value_tensor(lowering, value)->dtype == dtype)
         return vkd_op_state(lowering, value, out);
@@ -227,6 +268,7 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                         vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
+    VKD_TRY(make_late(lowering, value));
     if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
         VKD_TRY(materialise(lowering, value, layout));
     VKD_TRY(vkd_op_input_any(lowering, value, dtype, &source));
@@ -272,7 +314,7 @@ static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
     bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR ||
-                    lowering->views[value].tensor != VKD_NO_TENSOR;
+                    lowering->views[value].tensor != VKD_NO_TENSOR || lowering->late[value].make;
     if (is_taken && !tensor->state)
         return vkd_op_fail_value(
             lowering, VKD_INVALID_MODEL, value, "is %s, expected a value that nothing else makes",
@@ -358,6 +400,7 @@ vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
 vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
 {
     vkd_tensor_id tensor;
+    VKD_TRY(make_late(lowering, value));
     *out = lowering->views[value];
     if (lowering->tensors[value] == VKD_NO_TENSOR && out->tensor != VKD_NO_TENSOR)
         return VKD_OK;

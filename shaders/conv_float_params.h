@@ -15,6 +15,7 @@ VKD_PARAMS_STRUCT(conv_float_params)
     u32 kernel_h, kernel_w, stride_h, stride_w, padding_h, padding_w, dilation_h, dilation_w;
     f32 low, high;
     f32 numbers[2 * EPILOGUE_STEPS];
+    f32 eps; /* of a norm before it */
 };
 
 /* From PyTorch's order, [out_c][ic_group][taps], transposed [in_c][oc_group][taps], to [out_c /

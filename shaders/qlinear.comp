@@ -26,6 +26,7 @@ ELEMENTS_OUT(3, y, Y_TYPE)
 layout(binding = 4) readonly buffer pairs_buffer { vec2 pairs[]; }; // or the residual
 #include "floats.glsl"
 #include "row.glsl"
+layout(constant_id = 17) const bool NORM = false; // of x, which has rows of whole groups
 #define EPILOGUE_ID 11
 #define EPILOGUE_NUMBERS params.numbers
 #include "float_epilogue.glsl"
@@ -52,6 +53,17 @@ float x_at(uint row, uint k, vec2 pair)
     return clamp(q, -128.0, 127.0) - pair.y;
 }
 
+// Four of k by the factor of their row.
+vec4 normed(vec4 x, uint k, float factor)
+{
+    precise vec4 v = x * factor;
+    v = v * channels[params.bias_at / 4 + (params.n + 3) / 4 + k / 4];
+    if (X_TYPE == VKD_ELEMENT_F16) // as if it had been stored
+        v = vec4(unpackHalf2x16(half_bits(v.x) | half_bits(v.y) << 16),
+                 unpackHalf2x16(half_bits(v.z) | half_bits(v.w) << 16));
+    return v;
+}
+
 // Four of them, from a k that is a multiple of four.
 vec4 x_at4(uint row, uint k, vec2 pair)
 {
@@ -61,12 +73,44 @@ vec4 x_at4(uint row, uint k, vec2 pair)
     if (k >= params.k)
         return vec4(0.0);
     uint group = (row * params.k + k) / 4;
+    if (NORM)
+        return normed(x_load4(group), k, pair.x);
     if (MODE == VKD_QLINEAR_FLOAT)
         return x_load4(group);
     if (MODE == VKD_QLINEAR_STATIC && X_TYPE == VKD_ELEMENT_I8)
         return vec4(x_load4i(group)) - params.x_zero;
     precise vec4 q = roundEven(x_load4(group) * pair.x) + pair.y;
     return clamp(q, -128.0, 127.0) - pair.y;
+}
+
+// Of what the lanes have, for each of them.
+vec4 combined(vec4 own)
+{
+    uint lanes = gl_WorkGroupSize.x, lane = gl_LocalInvocationID.x,
+         place = gl_LocalInvocationID.y * lanes + lane;
+    if (lanes == 1)
+        return own;
+    barrier();
+    partial[place] = own;
+    barrier();
+    for (uint span = lanes / 2; span > 0; span /= 2) {
+        if (lane < span)
+            partial[place] += partial[place + span];
+        barrier();
+    }
+    return partial[place - lane];
+}
+
+// 1 / the root mean square of a row.
+float inverse_root(uint row)
+{
+    vec4 sum = vec4(0.0);
+    for (uint k = 4 * gl_LocalInvocationID.x; k < params.k; k += 4 * gl_WorkGroupSize.x) {
+        vec4 v = x_load4((row * params.k + k) / 4);
+        sum += v * v;
+    }
+    sum = combined(sum);
+    return 1.0 / sqrt((sum.x + sum.y + sum.z + sum.w) / float(params.k) + params.eps);
 }
 
 void finish(uint m, uint block, vec4 sum)
@@ -90,7 +134,7 @@ void main()
     bool within = m < params.m;
     vec4 sum[ROWS];
     ivec4 whole[ROWS];
-    vec2 pair[ROWS]; // 1 / scale, zero point
+    vec2 pair[ROWS]; // 1 / scale, zero point; the norm's factor
     float x_scale[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++)
     {
@@ -104,8 +148,15 @@ void main()
             x_scale[r] = own.x;
         }
     }
+    uvec4 words;
+    if (NORM) {
+        words = weights[block * params.steps + min(lane, params.steps - 1)]; // on their way
+        [[unroll]] for (uint r = 0; r < ROWS; r++) pair[r].x =
+            inverse_root(min(m + r, params.m - 1));
+    }
     for (uint step = lane; step < params.steps && within; step += lanes) {
-        uvec4 words = weights[block * params.steps + step];
+        if (!NORM || step > lane)
+            words = weights[block * params.steps + step];
         vec4 scale = channels[block * groups + step / params.group_steps];
         vec4 part[ROWS];
         [[unroll]] for (uint r = 0; r < ROWS; r++) part[r] = vec4(0.0);
@@ -127,19 +178,7 @@ void main()
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++)
     {
-        vec4 own = WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r];
-        if (lanes > 1) {
-            uint place = gl_LocalInvocationID.y * lanes + lane;
-            barrier();
-            partial[place] = own;
-            barrier();
-            for (uint span = lanes / 2; span > 0; span /= 2) {
-                if (lane < span)
-                    partial[place] += partial[place + span];
-                barrier();
-            }
-            own = partial[gl_LocalInvocationID.y * lanes];
-        }
+        vec4 own = combined(WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r]);
         if (lane == 0 && m + r < params.m)
             finish(m + r, block, own * x_scale[r]);
     }

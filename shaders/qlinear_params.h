@@ -1,7 +1,8 @@
 /* shaders/qlinear.comp: y[m, n] = sum over k of x[m, k] * w[n, k] * scale[k / group, n] + bias[n],
  * w being integers of 8 or 4 bits. Weights: for every four n and every 4 (8 bits) or 8 (4 bits,
  * plus 8) k a group of four words, a word for each n, the first k lowest. Channels: floats, scales
- * [n / 4][k / group][4], then the biases [n padded to 4]. */
+ * [n / 4][k / group][4], then the biases [n padded to 4], then, where x is normalised by its root
+ * mean square first, that norm's weight [k], k being a multiple of 4. */
 #ifndef VKD_SHADERS_QLINEAR_PARAMS_H
 #define VKD_SHADERS_QLINEAR_PARAMS_H
 
@@ -19,6 +20,7 @@ VKD_PARAMS_STRUCT(qlinear_params)
     u32 bias_at;     /* floats before the biases */
     f32 x_scale, x_inverse_scale, x_zero;
     f32 numbers[2 * EPILOGUE_STEPS];
+    f32 eps; /* of a norm of x before it */
 };
 
 #endif

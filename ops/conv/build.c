@@ -85,8 +85,9 @@ vkd_node vkd_conv2d_node(const vkd_lowering *lowering, const conv2d *conv, vkd_s
     return node;
 }
 
-vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
-                            const conv2d_variant *variants, size_t count)
+vkd_status vkd_conv2d_select(vkd_lowering *lowering, const conv2d *conv,
+                             const conv2d_variant *variants, size_t count,
+                             const conv2d_variant **out)
 {
     vkd_arena *arena = lowering->graph->arena;
     char text[CONV2D_TEXT];
@@ -118,7 +119,16 @@ vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
         .candidate_count = count,
         .candidates = candidates,
     };
-    return variants[winner].emit(lowering, conv, variants[winner].tile);
+    *out = &variants[winner];
+    return VKD_OK;
+}
+
+vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
+                            const conv2d_variant *variants, size_t count)
+{
+    const conv2d_variant *variant;
+    VKD_TRY(vkd_conv2d_select(lowering, conv, variants, count, &variant));
+    return variant->emit(lowering, conv, variant->tile);
 }
 
 const conv2d_variant *vkd_conv2d_table(const conv2d_problem *problem, size_t *out_count)

@@ -29,6 +29,11 @@ typedef struct conv2d_real {
     vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
     float low, high;        /* of the clamp behind */
     vkd_epilogue epilogue;  /* and what is behind that; its residual is 4C, as y */
+    /* x is normalised first, by its root mean square over channels and a weight [in_c], ROWS: for
+     * vkd_conv2d_float_norms, without a bias, whose binding the weight has */
+    bool has_norm;
+    vkd_tensor_id norm;
+    float norm_eps;
 } conv2d_real;
 
 /* A convolution to emit: the shape and what it works on. */
@@ -97,7 +102,11 @@ size_t vkd_conv2d_choose(const conv2d_variant *variants, size_t count,
                          const char **reason);
 
 /* Chooses among a table's variants for conv->problem, with what the lowering's tuner knows or finds
- * out, keeps the choice for vkd_describe_selection, and emits. */
+ * out, and keeps the choice for vkd_describe_selection. x and y need not be there yet. */
+VKD_MUST_USE vkd_status vkd_conv2d_select(vkd_lowering *lowering, const conv2d *conv,
+                                          const conv2d_variant *variants, size_t count,
+                                          const conv2d_variant **out);
+/* Chooses and emits. */
 VKD_MUST_USE vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
                                          const conv2d_variant *variants, size_t count);
 

@@ -110,6 +110,10 @@ double vkd_conv2d_float_vector_cost(const conv2d_problem *problem, const vkd_cap
 vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *conv,
                                         const gemm_tile *tile);
 
+/* Whether it can be given rows that are to be normalised (conv2d_real.has_norm). On a CPU each
+ * invocation would do so by itself. */
+bool vkd_conv2d_float_norms(const conv2d_variant *variant, const vkd_caps *caps);
+
 /* What a kernel does in a microsecond, by kind of device: units of work, which are multiply-adds
  * where nothing else is said, and outputs, which are counted apart on CPUs. Measured with llvmpipe
  * on 2 cores, and on an H200; reckoned for mobile GPUs, from what their loads take. */

@@ -30,6 +30,7 @@ static conv_float_params params_of(const conv2d *conv, uint32_t w_tap)
         .dilation_w = p->dilation[1],
         .low = conv->real.low,
         .high = conv->real.high,
+        .eps = conv->real.norm_eps,
     };
     vkd_epilogue_numbers(&conv->real.epilogue, params.numbers);
     return params;
@@ -47,7 +48,9 @@ vkd_status vkd_conv2d_float_begin(vkd_lowering *lowering, const conv2d *conv, vk
     *out = vkd_conv2d_node(lowering, conv, shader, loops, &push, sizeof push);
     vkd_node_read(out, conv->x);
     vkd_node_read(out, weights);
-    vkd_node_read(out, has_bias ? conv->real.bias : weights);
+    vkd_node_read(out, has_bias              ? conv->real.bias
+                       : conv->real.has_norm ? conv->real.norm
+                                             : weights);
     vkd_node_write(out, conv->y);
     vkd_node_spec(out, conv->problem.dtype);
     vkd_node_spec(out, has_bias);

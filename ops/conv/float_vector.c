@@ -39,11 +39,12 @@ static void workgroup_of(const conv2d_problem *p, const vkd_caps *caps, uint32_t
         local[1] *= 2;
 }
 
-/* A lane's loads, then the sums of the others. */
-static uint64_t loops_of(const conv2d_problem *p, const uint32_t local[3])
+/* A lane's loads, then the sums of the others; twice where x is normalised. */
+static uint64_t loops_of(const conv2d_problem *p, const uint32_t local[3], bool norm)
 {
     enum { LEVELS = 8 };
-    return vkd_loop(vkd_divide_up(loads_of(p), local[0]), 0) + vkd_loop(LEVELS, 0);
+    const uint64_t once = vkd_loop(vkd_divide_up(loads_of(p), local[0]), 0) + vkd_loop(LEVELS, 0);
+    return norm ? 2 * once : once;
 }
 
 /* Tiles of pixels along y, and how often those are folded into z. */
@@ -68,7 +69,7 @@ const char *vkd_conv2d_float_vector_refuses(const conv2d_problem *p, const vkd_c
     if (rows[1] > caps->max_workgroup_count[2] ||
         vkd_divide_up(words_of(p), local[1]) > caps->max_workgroup_count[0])
         return "it has more rows than a dispatch can have workgroups for";
-    return vkd_loops_refuse(caps, loops_of(p, local));
+    return vkd_loops_refuse(caps, loops_of(p, local, false));
 }
 
 double vkd_conv2d_float_vector_cost(const conv2d_problem *p, const vkd_caps *caps,
@@ -85,6 +86,11 @@ double vkd_conv2d_float_vector_cost(const conv2d_problem *p, const vkd_caps *cap
     return tile->m == 1 ? 3.1 + bytes / 4.6e6 : 4.1 + bytes / 1.16e6;
 }
 
+bool vkd_conv2d_float_norms(const conv2d_variant *variant, const vkd_caps *caps)
+{
+    return variant->emit == vkd_conv2d_float_emit_vector && caps->type != VKD_TYPE_CPU;
+}
+
 vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *conv,
                                         const gemm_tile *tile)
 {
@@ -94,8 +100,8 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     uint64_t rows[2];
     vkd_node node;
     workgroup_of(conv2d_choice(conv), lowering->caps, local);
-    VKD_TRY(
-        vkd_conv2d_float_begin(lowering, conv, tile->shader, loops_of(p, local), &packing, &node));
+    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, tile->shader,
+                                   loops_of(p, local, conv->real.has_norm), &packing, &node));
     memcpy(node.specs, local, sizeof local);
     fold_rows(p, lowering->caps, tile, rows);
     node.groups[0] = (uint32_t)vkd_divide_up(words_of(p), local[1]);
@@ -103,5 +109,6 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     node.groups[2] = (uint32_t)rows[1];
     vkd_node_spec(&node, p->in_c % grain_of(p) != 0);
     vkd_node_spec(&node, tile->m);
+    vkd_node_spec(&node, conv->real.has_norm);
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

@@ -1,7 +1,8 @@
 /* aten.mm, bmm, addmm and linear: one product of views. */
 #include "ops/gemm/matmul.h"
 #include "graph/operators.h"
-#include "ops/conv/conv.h"
+#include "ops/conv/float.h"
+#include "ops/normalise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 #include "shaders/matmul_params.h"
@@ -345,6 +346,25 @@ static vkd_status layer_epilogue(vkd_lowering *lowering, const product_args *arg
     return as_image(lowering, rows, p->out_w, p->out_c, &out->epilogue.residual);
 }
 
+/* Chooses the variant, which may make the norm that was put off of its input by itself. */
+static vkd_status layer_input(vkd_lowering *lowering, const matmul_args *args, conv2d *conv,
+                              const conv2d_variant **out)
+{
+    const conv2d_problem *p = &conv->problem;
+    const norm_args *norm = args->c == VKD_NO_VALUE ? vkd_late_rms_norm(lowering, args->a) : NULL;
+    vkd_tensor_id x;
+    VKD_TRY(vkd_conv2d_select(lowering, conv, vkd_conv2d_float_variants,
+                              vkd_conv2d_float_variant_count, out));
+    conv->real.has_norm = norm && vkd_conv2d_float_norms(*out, lowering->caps);
+    if (conv->real.has_norm) {
+        conv->real.norm_eps = norm->eps;
+        VKD_TRY(vkd_op_rows(lowering, norm->weight, &conv->real.norm));
+    }
+    VKD_TRY(
+        vkd_op_input(lowering, conv->real.has_norm ? norm->x : args->a, p->dtype, VKD_ROWS, &x));
+    return as_image(lowering, x, p->in_w, p->in_c, &conv->x);
+}
+
 static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
 {
     conv2d conv = {.problem = layer_of(lowering->values, args),
@@ -360,18 +380,17 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
     const conv2d_problem *p = &conv.problem;
     const bool whole = p->out_c % 4 == 0;
     const uint32_t dims[] = {1, p->out_c, 1, p->out_w};
-    vkd_tensor_id x, y;
-    VKD_TRY(vkd_op_input(lowering, args->a, p->dtype, VKD_ROWS, &x));
-    VKD_TRY(as_image(lowering, x, p->in_w, p->in_c, &conv.x));
+    const conv2d_variant *variant;
+    vkd_tensor_id y;
     if (args->c != VKD_NO_VALUE)
         VKD_TRY(vkd_op_input(lowering, args->c, p->dtype, VKD_ROWS, &conv.real.bias));
     VKD_TRY(layer_epilogue(lowering, &args->product, p, &conv.real));
+    VKD_TRY(layer_input(lowering, args, &conv, &variant));
     VKD_TRY(vkd_op_output_in(lowering, args->product.y, p->dtype, VKD_ROWS, &y));
     VKD_TRY(whole ? as_image(lowering, y, p->out_w, p->out_c, &conv.y)
                   : vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4,
                                          dims, &conv.y));
-    VKD_TRY(vkd_conv2d_build(lowering, &conv, vkd_conv2d_float_variants,
-                             vkd_conv2d_float_variant_count));
+    VKD_TRY(variant->emit(lowering, &conv, variant->tile));
     if (whole)
         return VKD_OK;
     const vkd_view pixels = {.tensor = conv.y,

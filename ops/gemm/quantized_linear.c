@@ -2,6 +2,7 @@
  * of 4-bit rows. */
 #include "graph/operators.h"
 #include "ops/gemm/matmul.h"
+#include "ops/normalise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 #include "shaders/nibbles_params.h"
@@ -54,8 +55,8 @@ static void pack_weights(const void *from, void *dst, size_t size)
 }
 
 typedef struct channel_source {
-    vkd_content scales, bias; /* scales [groups][row] or [row]; bias null: none */
-    uint32_t scale_type, bias_type, groups, row, n;
+    vkd_content scales, bias, norm; /* scales [groups][row] or [row]; null: none */
+    uint32_t scale_type, bias_type, norm_type, groups, row, n, k;
 } channel_source;
 
 static void pack_channels(const void *from, void *dst, size_t size)
@@ -73,6 +74,8 @@ static void pack_channels(const void *from, void *dst, size_t size)
         *out++ = n < s->n && s->bias.data
                      ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias.data, n)
                      : 0;
+    for (uint32_t k = 0; s->norm.data && k < s->k; k++)
+        *out++ = (float)vkd_element_get((vkd_dtype)s->norm_type, s->norm.data, k);
     memset(out, 0, size - (size_t)((char *)out - (char *)dst));
 }
 
@@ -187,9 +190,23 @@ static vkd_status check_channels(vkd_lowering *lowering, const qlinear_args *arg
     return VKD_OK;
 }
 
+/* The norm that was put off of x, which the kernel makes: where there is one tile of rows, and, as
+ * on a CPU, invocations do not make it by themselves. */
+static const norm_args *norm_of(const vkd_lowering *lowering, const qlinear_args *args,
+                                const qlinear_params *params, uint32_t mode, uint32_t rows)
+{
+    const norm_args *norm = vkd_late_rms_norm(lowering, args->x);
+    if (!norm || mode != VKD_QLINEAR_FLOAT || params->m > rows || params->k % 4 ||
+        lowering->caps->type == VKD_TYPE_CPU)
+        return NULL;
+    const vkd_model_tensor *weight = vkd_value_tensor(lowering, norm->weight);
+    return weight->data && !weight->state ? norm : NULL;
+}
+
 static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args,
-                                const qlinear_params *params, weight_form form, uint32_t groups,
-                                vkd_tensor_id *weights, vkd_tensor_id *channels)
+                                const norm_args *norm, const qlinear_params *params,
+                                weight_form form, uint32_t groups, vkd_tensor_id *weights,
+                                vkd_tensor_id *channels)
 {
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight),
                            *scales = vkd_value_tensor(lowering, args->scales);
@@ -211,12 +228,15 @@ static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args
     c.scale_type = scales->dtype;
     c.bias = vkd_op_content(lowering, args->bias);
     c.bias_type = bias ? bias->dtype : VKD_DTYPE_FLOAT32;
+    c.norm = vkd_op_content(lowering, norm ? norm->weight : VKD_NO_VALUE);
+    c.norm_type = norm ? vkd_value_tensor(lowering, norm->weight)->dtype : VKD_DTYPE_FLOAT32;
     c.groups = groups;
     c.n = params->n;
+    c.k = params->k;
     VKD_TRY(vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, 1,
                             weights));
-    return vkd_op_constant(lowering, padded * 4 * (groups + 1), pack_channels, &c, sizeof c, 2,
-                           channels);
+    return vkd_op_constant(lowering, padded * 4 * (groups + 1) + (norm ? 4 * c.k : 0),
+                           pack_channels, &c, sizeof c, 3, channels);
 }
 
 /* Scale and zero point of every row of x. */
@@ -253,7 +273,7 @@ static vkd_status add_pairs(vkd_lowering *lowering, const qlinear_args *args, ui
 /* Invocations that share k, and how many of those a workgroup has: a GPU has nothing else to be
  * parallel in where rows are few. */
 static void set_size(const vkd_lowering *lowering, const qlinear_params *params, uint32_t rows,
-                     vkd_node *node)
+                     bool norm, vkd_node *node)
 {
     const vkd_caps *caps = lowering->caps;
     const uint64_t units = vkd_divide_up(params->m, rows) * vkd_divide_up(params->n, 4);
@@ -268,7 +288,8 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
         tiles *= 2;
     node->specs[0] = lanes;
     node->specs[1] = tiles;
-    node->loops = vkd_loop(vkd_divide_up(params->steps, lanes), 0) + 64;
+    node->loops = 64 + vkd_loop(vkd_divide_up(params->steps, lanes), 0) +
+                  (norm ? 64 + vkd_loop(vkd_divide_up(params->k, 4 * lanes), 0) : 0);
     vkd_node_groups(node, caps, vkd_divide_up(units, tiles));
 }
 
@@ -280,15 +301,17 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear
     const uint32_t rows = params.m > 1 ? 4 : 1;
     vkd_tensor_id x, weights, channels, pairs;
     vkd_epilogue epilogue;
-    VKD_TRY(vkd_op_input(lowering, args->x, shape_x->dtype, VKD_ROWS, &x));
-    VKD_TRY(add_constants(lowering, args, &params, form, groups, &weights, &channels));
+    const norm_args *norm = norm_of(lowering, args, &params, mode, rows);
+    params.eps = norm ? norm->eps : 0;
+    VKD_TRY(vkd_op_input(lowering, norm ? norm->x : args->x, shape_x->dtype, VKD_ROWS, &x));
+    VKD_TRY(add_constants(lowering, args, norm, &params, form, groups, &weights, &channels));
     VKD_TRY(vkd_epilogue_rows(lowering, &args->product, &epilogue));
     vkd_epilogue_numbers(&epilogue, params.numbers);
     pairs = channels;
     if (mode == VKD_QLINEAR_DYNAMIC)
         VKD_TRY(add_pairs(lowering, args, params.m, &pairs));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_QLINEAR, VKD_NO_LOOPS, &params, sizeof params);
-    set_size(lowering, &params, rows, &node);
+    set_size(lowering, &params, rows, norm, &node);
     vkd_node_read(&node, x);
     vkd_node_read(&node, weights);
     vkd_node_read(&node, channels);
@@ -302,6 +325,7 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear
     vkd_node_spec(&node, mode != VKD_QLINEAR_FLOAT && groups == 1);
     vkd_node_spec(&node, params.k % 4 == 0);
     vkd_epilogue_bind(&node, lowering->graph, &epilogue, pairs);
+    vkd_node_spec(&node, norm != NULL);
     node.macs = (uint64_t)params.m * params.n * params.k;
     return vkd_op_add_node(lowering, &node, x, y);
 }

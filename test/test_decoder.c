@@ -1,0 +1,308 @@
+/* What a decoder's operators become on a GPU: how many dispatches and levels of them, for
+ * fabricated devices; and whether what lowering makes of several operators is what they make one by
+ * one, on a device. */
+#include "graph/plan.h"
+#include "graph/rewrite.h"
+#include "include/vkdelegate.h"
+#include "nets/nets.h"
+#include "ops/lower.h"
+#include "runtime/base/element.h"
+#include "runtime/hazard.h"
+#include "schema/inline.h"
+#include "schema/named.h"
+#include "support/fake_caps.h"
+#include "support/harness.h"
+#include "support/reading.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ------------------------------------------------------------------------------------ dispatches
+ */
+
+static vkd_range range_of(const vkd_graph *graph, const vkd_binding *binding)
+{
+    const vkd_tensor *tensor = &graph->tensors[graph->tensors[binding->tensor].storage];
+    const bool scratch = tensor->place == VKD_PLACE_SCRATCH;
+    return (vkd_range){.memory = scratch ? (const void *)graph : tensor,
+                       .offset = scratch ? tensor->offset : 0,
+                       .size = tensor->bytes,
+                       .write = binding->write};
+}
+
+/* As many as a recorder makes barriers, and one; VKD_TEST_LIST prints the nodes by level. */
+static uint32_t count_levels(const vkd_graph *graph)
+{
+    static vkd_range watched[VKD_HAZARDS_WATCHED + VKD_MAX_BINDINGS];
+    vkd_hazards hazards = {.ranges = watched, .capacity = sizeof watched / sizeof *watched};
+    uint32_t levels = 1;
+    for (size_t i = 0; i < graph->node_count; i++) {
+        const vkd_node *node = &graph->nodes[i];
+        vkd_range uses[VKD_MAX_BINDINGS];
+        for (uint32_t b = 0; b < node->binding_count; b++)
+            uses[b] = range_of(graph, &node->bindings[b]);
+        if (vkd_hazards_found(&hazards, uses, node->binding_count)) {
+            levels++;
+            vkd_hazards_clear(&hazards);
+        }
+        if (getenv("VKD_TEST_LIST"))
+            print_message("%3u %-32s %-28s %s\n", levels, node->op, node->shape,
+                          vkd_shaders[node->shader].name);
+        assert_true(vkd_hazards_add(&hazards, uses, node->binding_count));
+    }
+    return levels;
+}
+
+typedef struct counts {
+    uint32_t dispatches, levels;
+} counts;
+
+static counts lower_decoder(const net_shape *shape, fake_device device)
+{
+    const vkd_caps caps = fake_caps(device);
+    reading r;
+    net_file file;
+    vkd_model model;
+    vkd_net net;
+    vkd_graph graph;
+    vkd_lowered lowered;
+    reading_begin(&r, NULL);
+    assert_true(net_build(shape, &file));
+    assert_int_equal(vkd_container_read(file.file, file.file_size, &r.arena, &r.container), VKD_OK);
+    assert_int_equal(
+        vkd_inline_method(&r.container, &r.container.methods[0], vkd_backend.id, &r.arena, &model),
+        VKD_OK);
+    assert_int_equal(vkd_net_bind(&net, &model, &vkd_ops, &r.arena), VKD_OK);
+    assert_int_equal(vkd_rewrite(&net, 0), VKD_OK);
+    vkd_model_value *values = vkd_arena_alloc(&r.arena, net.value_count, sizeof *values);
+    assert_non_null(values);
+    vkd_graph_init(&graph, &r.arena);
+    if (vkd_shape_net(r.arena.context, &net, NULL, values) != VKD_OK ||
+        vkd_lower_net(r.arena.context, &net, values, &caps, NULL, &graph, &lowered) != VKD_OK ||
+        vkd_plan_memory(&graph, 256, true) != VKD_OK)
+        fail_msg("%s: %s", shape->name, r.arena.context->error);
+    const counts c = {(uint32_t)graph.node_count, count_levels(&graph)};
+    net_release(&file);
+    reading_end(&r);
+    return c;
+}
+
+/* Two layers less one: what a layer takes. */
+static void layers_take_few_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        bool nibbles;
+        int tokens;
+        fake_device device;
+        counts layer;
+    } cases[] = {
+        {false, 1, FAKE_H100_MATRIX, {13, 10}},
+        {true, 1, FAKE_H100_MATRIX, {13, 10}},
+        {false, 128, FAKE_H100_MATRIX, {14, 11}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        net_shape shape = {.name = "decoder",
+                           .dtype = VKD_DTYPE_FLOAT16,
+                           .nibbles = cases[i].nibbles,
+                           .tokens = cases[i].tokens,
+                           .layers = 1,
+                           .words = 1000,
+                           .seed = 1};
+        const counts one = lower_decoder(&shape, cases[i].device);
+        shape.layers = 2;
+        const counts two = lower_decoder(&shape, cases[i].device);
+        print_message("%s, %d tokens: %u dispatches and %u levels a layer, %u and %u besides\n",
+                      cases[i].nibbles ? "4w" : "f16", cases[i].tokens,
+                      two.dispatches - one.dispatches, two.levels - one.levels,
+                      2 * one.dispatches - two.dispatches, 2 * one.levels - two.levels);
+        assert_int_equal(two.dispatches - one.dispatches, cases[i].layer.dispatches);
+        assert_int_equal(two.levels - one.levels, cases[i].layer.levels);
+    }
+}
+
+/* -------------------------------------------------------------------------------- norms, products
+ */
+
+enum { MOST_K = 72, MOST_N = 24, MOST_ROWS = 6, MOST_READERS = 3, MOST_Y = MOST_ROWS * MOST_N };
+
+typedef enum reader_kind { LINEAR, NIBBLES, BYTES, ANOTHER, READER_KINDS } reader_kind;
+
+typedef struct norm_case {
+    vkd_dtype dtype;
+    uint32_t rows, k, n, readers;
+    reader_kind kinds[MOST_READERS];
+    bool bias[MOST_READERS], computed, no_weight;
+    unsigned char x[4 * MOST_ROWS * MOST_K], scale[4 * MOST_K], weights[4 * MOST_N * MOST_K],
+        biases[4 * MOST_N];
+    int8_t bytes[MOST_N * MOST_K];
+    float scales[MOST_N * MOST_K / 8];
+} norm_case;
+
+static void draw_elements(vkd_random *random, vkd_dtype dtype, void *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        vkd_element_set(dtype, out, i, (double)random_float(random, -2, 2));
+}
+
+static void draw_norm(norm_case *c, vkd_random *random)
+{
+    memset(c, 0, sizeof *c);
+    c->dtype = random_range(random, 0, 2) ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+    c->rows = random_range(random, 0, 1) ? 1 : (uint32_t)random_range(random, 1, MOST_ROWS);
+    c->k = 8 * (uint32_t)random_range(random, 1, MOST_K / 8);
+    c->n = 4 * (uint32_t)random_range(random, 1, MOST_N / 4);
+    c->readers = (uint32_t)random_range(random, 1, MOST_READERS);
+    for (uint32_t i = 0; i < c->readers; i++) {
+        c->kinds[i] = (reader_kind)random_range(random, 0, READER_KINDS - 1);
+        c->bias[i] = random_range(random, 0, 3) == 0;
+    }
+    c->computed = random_range(random, 0, 4) == 0;
+    c->no_weight = random_range(random, 0, 6) == 0;
+    draw_elements(random, c->dtype, c->x, (size_t)c->rows * c->k);
+    draw_elements(random, c->dtype, c->scale, c->k);
+    draw_elements(random, c->dtype, c->weights, (size_t)c->n * c->k);
+    draw_elements(random, c->dtype, c->biases, c->n);
+    random_int8(random, c->bytes, sizeof c->bytes);
+    random_floats(random, -0.01f, 0.01f, c->scales, sizeof c->scales / sizeof *c->scales);
+}
+
+static void add_reader(hand_model *m, const norm_case *c, uint32_t i, uint32_t x)
+{
+    enum { GROUP = 8 };
+    const uint32_t y_dims[] = {1, c->rows, c->kinds[i] == ANOTHER ? c->k : c->n},
+                   w_dims[] = {c->n, c->k}, nibble_dims[] = {c->n, c->k / 2},
+                   scale_dims[] = {c->k / GROUP, c->n}, y = hand_output(m, c->dtype, 3, y_dims),
+                   bias =
+                       c->bias[i] ? hand_constant(m, c->dtype, 1, &c->n, c->biases) : hand_null(m);
+    switch (c->kinds[i]) {
+    case LINEAR:
+        HAND_OP(m, "aten.linear.default", x, hand_constant(m, c->dtype, 2, w_dims, c->weights),
+                bias, y);
+        break;
+    case NIBBLES:
+        HAND_OP(m, "et_vk.linear_q4gsw.default", x,
+                hand_constant(m, VKD_DTYPE_INT8, 2, nibble_dims, c->bytes),
+                hand_constant(m, VKD_DTYPE_FLOAT32, 2, scale_dims, c->scales), hand_int(m, GROUP),
+                bias, y);
+        break;
+    case BYTES:
+        HAND_OP(m, "et_vk.linear_q8csw.default", x,
+                hand_constant(m, VKD_DTYPE_INT8, 2, w_dims, c->bytes),
+                hand_constant(m, VKD_DTYPE_FLOAT32, 1, &c->n, c->scales), bias, y);
+        break;
+    default:
+        HAND_OP(m, "aten.abs.default", x, y);
+    }
+}
+
+static void build_norm(hand_model *m, const norm_case *c)
+{
+    memset(m, 0, sizeof *m);
+    const uint32_t dims[] = {1, c->rows, c->k}, x = hand_input(m, c->dtype, 3, dims),
+                   y = hand_tensor(m, c->dtype, 3, dims);
+    uint32_t weight = c->no_weight ? hand_null(m) : hand_constant(m, c->dtype, 1, &c->k, c->scale);
+    if (c->computed && !c->no_weight) {
+        const uint32_t made = hand_tensor(m, c->dtype, 1, &c->k);
+        HAND_OP(m, "aten.neg.default", weight, made);
+        weight = made;
+    }
+    HAND_OP(m, "et_vk.rms_norm.default", x, weight, hand_double(m, 1e-5), y);
+    for (uint32_t i = 0; i < c->readers; i++)
+        add_reader(m, c, i, y);
+}
+
+/* Whether it makes the norm by itself: of the rows of one tile, with a weight that it can have. */
+static bool can_norm(const norm_case *c, uint32_t i)
+{
+    const bool low = c->kinds[i] == NIBBLES || c->kinds[i] == BYTES;
+    if (c->no_weight || c->kinds[i] == ANOTHER)
+        return false;
+    return low ? c->rows <= 4 && !c->computed : !c->bias[i];
+}
+
+/* How far apart results are: a product whose input fell the other way in a rounding, or was added
+ * up in another order, is still that product. */
+static size_t count_unequal(const norm_case *c, const void *got, const void *expected, size_t count,
+                            const char *what)
+{
+    size_t unequal = 0;
+    for (size_t i = 0; i < count; i++) {
+        const double a = vkd_element_get(c->dtype, got, i),
+                     b = vkd_element_get(c->dtype, expected, i),
+                     most = c->dtype == VKD_DTYPE_FLOAT16 ? 4e-3 + fabs(b) / 500
+                                                          : 2e-5 * (1 + fabs(b));
+        if (!(fabs(a - b) <= most))
+            fail_msg("%s: element %zu of %zu is %.9g, expected %.9g", what, i, count, a, b);
+        unequal += c->dtype == VKD_DTYPE_FLOAT16 && a != b;
+    }
+    return unequal;
+}
+
+static size_t run_norm(harness *h, const norm_case *c, vkd_device_type type,
+                       unsigned char out[MOST_READERS][4 * MOST_ROWS * MOST_K])
+{
+    static hand_model m;
+    void *outputs[MOST_READERS];
+    size_t nodes;
+    const vkd_caps own = h->caps;
+    for (uint32_t i = 0; i < MOST_READERS; i++)
+        outputs[i] = out[i];
+    build_norm(&m, c);
+    h->caps.type = type;
+    if (harness_run_rewritten(h, hand_finish(&m), "pointwise vector 1x4", 0, (const void *[]){c->x},
+                              outputs, &nodes) != VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    h->caps = own;
+    return nodes;
+}
+
+/* The norm goes where all of its readers make it. Halves that it rounds to are the same: nearly all
+ * results are to the bit. */
+static void products_make_norms(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("norms before products");
+    static norm_case c;
+    static unsigned char got[MOST_READERS][4 * MOST_ROWS * MOST_K],
+        expected[MOST_READERS][4 * MOST_ROWS * MOST_K];
+    size_t halves = 0, unequal = 0, gone = 0;
+    for (int draw = 0; draw < 60; draw++) {
+        char what[128];
+        bool goes = true;
+        draw_norm(&c, &random);
+        const size_t apart = run_norm(h, &c, VKD_TYPE_CPU, expected);
+        h->checks_kernels = draw % 4 == 0;
+        const size_t nodes = run_norm(h, &c, VKD_TYPE_DISCRETE, got);
+        h->checks_kernels = false;
+        for (uint32_t i = 0; i < c.readers; i++) {
+            const size_t count = (size_t)c.rows * (c.kinds[i] == ANOTHER ? c.k : c.n);
+            snprintf(what, sizeof what, "draw %d, %ux%u -> %u %s, reader %u of %u, kind %d", draw,
+                     c.rows, c.k, c.n, vkd_dtype_name(c.dtype), i, c.readers, (int)c.kinds[i]);
+            unequal += count_unequal(&c, got[i], expected[i], count, what);
+            halves += c.dtype == VKD_DTYPE_FLOAT16 ? count : 0;
+            goes &= can_norm(&c, i);
+        }
+        if (nodes != apart - goes)
+            fail_msg("%s: %zu dispatches, %zu where the norm is one", what, nodes, apart);
+        gone += goes;
+    }
+    print_message("%zu norms of 60 are gone, %zu of %zu halves are others\n", gone, unequal,
+                  halves);
+    assert_true(gone >= 10);
+    assert_true(100 * unequal <= 2 * halves);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(layers_take_few_levels),
+                                       cmocka_unit_test(products_make_norms)};
+    return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
+}
