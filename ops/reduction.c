@@ -69,12 +69,11 @@ static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint
 {
     enum { PLACES = 64 }; /* of the first elements */
     const uint64_t place = reduction->runs > 1 ? vkd_loop(reduction->runs, 0) : 0;
-    if (shader == VKD_SHADER_STATS) /* four elements a round */
-        return 2 * (vkd_loop(vkd_divide_up(reduction->count, 4ull * lanes), 4 * place) +
-                    vkd_loop(8, 0)) +
-               PLACES;
-    return vkd_loop(vkd_divide_up(reduction->count, lanes), place + vkd_loop(4, 0)) +
-           vkd_loop(8, vkd_loop(4, 0)) + PLACES; /* 256 lanes halve 8 times */
+    const uint64_t rounds = vkd_divide_up(reduction->count, 4ull * lanes); /* of four elements */
+    if (shader == VKD_SHADER_STATS)
+        return 2 * (vkd_loop(rounds, 4 * place) + vkd_loop(8, 0)) + PLACES;
+    return vkd_loop(rounds, 4 * place + 5 * vkd_loop(4, 0)) + vkd_loop(8, vkd_loop(4, 0)) +
+           PLACES; /* 256 lanes halve 8 times */
 }
 
 /* How many invocations share a run: what a CPU's loops need, and what keeps a GPU busy. A power of
@@ -82,12 +81,14 @@ static uint64_t loops_of(vkd_shader shader, const vkd_reduction *reduction, uint
 static uint32_t lanes_of(const vkd_caps *caps, vkd_shader shader, const vkd_reduction *reduction,
                          uint32_t units)
 {
-    enum { GPU_UNITS = 16384, SHORT = 16 };
-    uint32_t lanes = 1,
-             most = caps->max_workgroup_invocations < 256 ? caps->max_workgroup_invocations : 256;
+    enum { GPU_UNITS = 32768, SHORT = 4, SHARED_BYTES = 48 /* of an invocation */ };
+    const uint32_t largest_group = caps->max_loops ? 256 : 512;
+    uint32_t lanes = 1;
     vkd_reduction largest = *reduction;
     largest.count = reduction->most ? reduction->most : reduction->count;
-    while (lanes * 2 <= most &&
+    while (lanes * 2 <= largest_group && lanes * 2 <= caps->max_workgroup_size[1] &&
+           lanes * 2 <= caps->max_workgroup_invocations &&
+           lanes * 2 * SHARED_BYTES <= caps->shared_memory &&
            (caps->max_loops ? loops_of(shader, &largest, lanes) > VKD_CPU_MAX_LOOPS
                             : (uint64_t)units * lanes < GPU_UNITS && largest.count / lanes > SHORT))
         lanes *= 2;
@@ -150,6 +151,15 @@ static vkd_status kept_as(vkd_lowering *lowering, const vkd_reduction *reduction
     return VKD_OK;
 }
 
+/* Four results, and elements of their runs, lie side by side. */
+static bool is_in_quads(const vkd_reduction *reduction, const vkd_walk *walk)
+{
+    bool quads = walk->reads[0] != VKD_READ_EACH && walk->reads[0] != VKD_READ_ONE;
+    for (uint32_t r = 0; r < VKD_REDUCE_DIMS; r++)
+        quads &= reduction->run[r] == 1 || reduction->run_strides[r] % 4 == 0;
+    return quads;
+}
+
 vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduction, uint32_t op,
                               vkd_tensor_id y)
 {
@@ -159,6 +169,7 @@ vkd_status vkd_reduction_emit(vkd_lowering *lowering, const vkd_reduction *reduc
     vkd_walk_make(lowering->graph, kept, &reduction->kept, 1, &walk);
     vkd_node node = node_of(lowering, VKD_SHADER_REDUCE, reduction, &walk, walk.groups, 0);
     add_specs(lowering, &node, reduction, &walk, lowering->graph->tensors[y].dtype, op);
+    vkd_node_spec(&node, is_in_quads(reduction, &walk));
     vkd_node_read(&node, reduction->kept.tensor);
     vkd_node_write(&node, kept);
     return vkd_op_add_node(lowering, &node, reduction->kept.tensor, y);

@@ -4,8 +4,10 @@
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "reduce.glsl"
 
+layout(constant_id = 8) const bool QUADS = false; // the four lie side by side, all along the runs
 ELEMENTS_OUT(1, y, Y_TYPE)
 
 const bool ARG = OP == VKD_REDUCE_ARGMAX || OP == VKD_REDUCE_ARGMIN;
@@ -86,22 +88,28 @@ void take(inout state s, state t)
 }
 
 // One element of each of four runs.
-void take_at(inout state s, uvec4 first, uint i)
+state load(uvec4 first, uint i)
 {
     uvec4 at = first + run_at(i);
-    state t = state(vec4(0.0), vec4(0.0), ivec4(int(i)), ivec4(0));
+    state s = state(vec4(0.0), vec4(0.0), ivec4(int(i)), ivec4(0));
     if (INTS) {
-        t.extreme = ivec4(x_loadi(at.x), x_loadi(at.y), x_loadi(at.z), x_loadi(at.w));
-        t.value = vec4(t.extreme);
+        s.extreme = QUADS ? x_load4i(at.x / 4)
+                          : ivec4(x_loadi(at.x), x_loadi(at.y), x_loadi(at.z), x_loadi(at.w));
+        s.value = vec4(s.extreme);
     } else
-        t.value = vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
+        s.value =
+            QUADS ? x_load4(at.x / 4) : vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
     if (OP == VKD_REDUCE_ANY || OP == VKD_REDUCE_ALL)
-        t.number =
-            INTS ? ivec4(notEqual(t.extreme, ivec4(0))) : ivec4(not(equal(t.value, vec4(0.0))));
+        s.number =
+            INTS ? ivec4(notEqual(s.extreme, ivec4(0))) : ivec4(not(equal(s.value, vec4(0.0))));
     else if (WHOLE_NUMBERS)
-        t.number = t.extreme;
-    take(s, t);
+        s.number = s.extreme;
+    return s;
 }
+
+// Of a run's share, as many as are loaded at once: what is done with one takes less time than its
+// way here.
+#define ROUND 4u
 
 shared vec4 shared_value[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
 shared ivec4 shared_number[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
@@ -114,8 +122,15 @@ void main()
          place = lane * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     uvec4 first = x_slots(min(group, params.groups - 1));
     state s = nothing();
-    for (uint i = lane; i < params.count; i += lanes)
-        take_at(s, first, i);
+    for (uint i = lane; i < params.count; i += ROUND * lanes) {
+        state round[ROUND];
+        [[unroll]] for (uint j = 0; j < ROUND; j++)
+            if (i + j * lanes < params.count)
+                round[j] = load(first, i + j * lanes);
+        [[unroll]] for (uint j = 0; j < ROUND; j++)
+            if (i + j * lanes < params.count)
+                take(s, round[j]);
+    }
     if (lanes > 1) {
         shared_value[place] = s.value;
         shared_number[place] = s.number;
