@@ -77,8 +77,11 @@ static bool reads_state(const vkd_rewriter *r, const vkd_call *call)
 
 static const product_args *product_of(const vkd_call *call)
 {
-    const product_args *args = vkd_rw_args(call, VKD_OP_PRODUCT);
-    return args ? args : vkd_rw_args(call, VKD_OP_BMM);
+    static const vkd_op_kind kinds[] = {VKD_OP_PRODUCT, VKD_OP_CONV, VKD_OP_BMM};
+    const product_args *args = NULL;
+    for (size_t i = 0; !args && i < sizeof kinds / sizeof *kinds; i++)
+        args = vkd_rw_args(call, kinds[i]);
+    return args;
 }
 
 /* The product whose result is that input of the chain, for the chain alone, if the chain can become

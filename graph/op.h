@@ -205,7 +205,8 @@ typedef enum vkd_op_kind {
     VKD_OP_ATTENTION,
     VKD_OP_Q8_EXCITE,
     VKD_OP_INDEX,
-    VKD_OP_PRODUCT /* convolutions of floats, and products of matrices but VKD_OP_BMM */
+    VKD_OP_CONV,   /* of floats */
+    VKD_OP_PRODUCT /* products of matrices but VKD_OP_BMM */
 } vkd_op_kind;
 
 struct vkd_net;                           /* graph/net.h */

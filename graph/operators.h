@@ -113,7 +113,7 @@ typedef struct epilogue_args {
     chain_step steps[EPILOGUE_STEPS];
 } epilogue_args;
 
-/* VKD_OP_PRODUCT, VKD_OP_BMM: first in the structs of all of them. */
+/* VKD_OP_PRODUCT, VKD_OP_CONV, VKD_OP_BMM: first in the structs of all of them. */
 typedef struct product_args {
     uint32_t y;
     epilogue_args epilogue;
@@ -184,6 +184,16 @@ typedef struct creation_args {
     vkd_sym_list size;           /* none: a scalar */
     vkd_number start, end, step; /* start: the value of all elements, where there is no range */
 } creation_args;
+
+/* VKD_OP_CONV */
+typedef struct conv_float_args {
+    product_args product;
+    uint32_t x, weight, bias;
+    vkd_int_list stride, padding, dilation, output_padding; /* a dimension each, or one for all */
+    bool transposed;
+    int32_t groups;
+    vkd_number low, high;
+} conv_float_args;
 
 /* VKD_OP_ATTENTION, made by rules: y [b, s, d] = softmax(scale * q [b, s, d] k [b, d, l] + mask) v
  * [b, l, d], or any of them with [b / heads, heads] in place of b. The mask, VKD_NO_VALUE for none,

@@ -31,7 +31,7 @@ float infinity() { return uintBitsToFloat(0x7f800000u); }
 float quotient_of(float a, float b)
 {
     precise float scale = abs(b) > 4.25352959e37f ? 0.25f : 1.0f, // 2^125
-                  quotient = a * scale / (b * scale);
+        quotient = a * scale / (b * scale);
     return quotient;
 }
 float copy_sign(float magnitude, float sign)

@@ -97,8 +97,8 @@ state load(uvec4 first, uint i)
                           : ivec4(x_loadi(at.x), x_loadi(at.y), x_loadi(at.z), x_loadi(at.w));
         s.value = vec4(s.extreme);
     } else
-        s.value =
-            QUADS ? x_load4(at.x / 4) : vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
+        s.value = QUADS ? x_load4(at.x / 4)
+                        : vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
     if (OP == VKD_REDUCE_ANY || OP == VKD_REDUCE_ALL)
         s.number =
             INTS ? ivec4(notEqual(s.extreme, ivec4(0))) : ivec4(not(equal(s.value, vec4(0.0))));
@@ -124,12 +124,10 @@ void main()
     state s = nothing();
     for (uint i = lane; i < params.count; i += ROUND * lanes) {
         state round[ROUND];
-        [[unroll]] for (uint j = 0; j < ROUND; j++)
-            if (i + j * lanes < params.count)
-                round[j] = load(first, i + j * lanes);
-        [[unroll]] for (uint j = 0; j < ROUND; j++)
-            if (i + j * lanes < params.count)
-                take(s, round[j]);
+        [[unroll]] for (uint j = 0; j < ROUND; j++) if (i + j * lanes < params.count) round[j] =
+            load(first, i + j * lanes);
+        [[unroll]] for (uint j = 0; j < ROUND; j++) if (i + j * lanes < params.count)
+            take(s, round[j]);
     }
     if (lanes > 1) {
         shared_value[place] = s.value;

@@ -482,8 +482,7 @@ static void lower_net(vkd_arena *arena, const vkd_net *net, const vkd_caps *caps
     assert_non_null(values);
     vkd_graph_init(out, arena);
     assert_int_equal(vkd_shape_net(arena->context, net, inputs, values), VKD_OK);
-    assert_int_equal(vkd_lower_net(arena->context, net, values, caps, NULL, out, &lowered),
-                     VKD_OK);
+    assert_int_equal(vkd_lower_net(arena->context, net, values, caps, NULL, out, &lowered), VKD_OK);
 }
 
 /* What pipelines are made of does not depend on shapes. */

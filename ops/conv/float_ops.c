@@ -7,15 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct conv_float_args {
-    product_args product;
-    uint32_t x, weight, bias;
-    vkd_int_list stride, padding, dilation, output_padding; /* a dimension each, or one for all */
-    bool transposed;
-    int32_t groups;
-    vkd_number low, high;
-} conv_float_args;
-
 #define CONV_FLOAT_RESULT                                                                          \
     VKD_OUTPUT(conv_float_args, product.y, out),                                                   \
         VKD_FUSED(conv_float_args, product.epilogue.residual), VKD_PARAMS_END
@@ -303,7 +294,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 
 #define CONV_FLOAT(name_, params_)                                                                 \
     {                                                                                              \
-        name_, params_, sizeof(conv_float_args), shape, lower, .kind = VKD_OP_PRODUCT,             \
+        name_, params_, sizeof(conv_float_args), shape, lower, .kind = VKD_OP_CONV,                \
                                                                .defaults = &unbounded              \
     }
 
