@@ -15,13 +15,6 @@ VKD_MUST_USE vkd_status vkd_module_decode(vkd_arena *arena, const uint32_t *code
                                           const uint32_t *specs, uint32_t spec_count,
                                           vkd_module **out);
 
-/* What is bound. */
-typedef struct vkd_words {
-    uint32_t *at;
-    uint32_t *written; /* of each word the bits that were stored; null for what is only read */
-    size_t count;
-} vkd_words;
-
 typedef enum vkd_outcome {
     VKD_OUTCOME_DONE,
     VKD_OUTCOME_LONG,    /* the steps were used up */

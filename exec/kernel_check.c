@@ -16,7 +16,8 @@ typedef struct check {
     vkd_context *context;
     vkd_arena arena;
     const vkd_graph *graph;
-    const vkd_node *node;
+    vkd_node node;                    /* shrunk where it has an oracle */
+    uint64_t bytes[VKD_MAX_BINDINGS]; /* by binding: what it needs of it */
     vkd_graph alone;
     uint32_t operand_count;
     vkd_tensor_id storages[VKD_MAX_BINDINGS]; /* in graph: what is bound, each once */
@@ -95,15 +96,15 @@ static void make_element(vkd_dtype dtype, uint32_t bits, uint32_t places, void *
 }
 
 /* What the file says where it says something, as scales and steps of chains have to fit together;
- * else numbers that exercise the range. */
-static void make_operand(const vkd_tensor *tensor, uint64_t stream, uint32_t places, void *bytes)
+ * else, and where another size is needed, numbers that exercise the range. */
+static void make_operand(const vkd_tensor *tensor, uint64_t stream, uint32_t places, void *bytes,
+                         size_t size)
 {
-    const size_t size = vkd_dtype_size(tensor->dtype);
-    if (tensor->pack) {
-        tensor->pack(tensor->source, bytes, (size_t)tensor->bytes);
+    if (tensor->pack && size == tensor->bytes) {
+        tensor->pack(tensor->source, bytes, size);
         return;
     }
-    for (size_t i = 0; i < tensor->bytes / size; i++)
+    for (size_t i = 0; i < size / vkd_dtype_size(tensor->dtype); i++)
         make_element(tensor->dtype, random_word((stream << 40) + i), places, bytes, i);
 }
 
@@ -120,25 +121,36 @@ static uint32_t operand_of(const check *c, vkd_tensor_id storage)
     return o;
 }
 
+/* Of a tensor's memory as much as any binding needs. */
+static uint64_t bytes_of(const check *c, vkd_tensor_id storage)
+{
+    uint64_t bytes = 0;
+    for (uint32_t b = 0; b < c->node.binding_count; b++)
+        if (c->graph->tensors[c->node.bindings[b].tensor].storage == storage && c->bytes[b] > bytes)
+            bytes = c->bytes[b];
+    return bytes;
+}
+
 /* An operand is a state of the little graph: it has contents before, and may be written. */
 static vkd_status add_operand(check *c, vkd_tensor_id storage)
 {
     const vkd_tensor *tensor = &c->graph->tensors[storage];
     const uint32_t o = c->operand_count++;
-    void *bytes = vkd_arena_alloc(&c->arena, 1, (size_t)tensor->bytes);
+    const size_t size = (size_t)bytes_of(c, storage);
+    void *bytes = vkd_arena_alloc(&c->arena, 1, size);
     vkd_words *words = &c->words[o];
-    words->count = (size_t)tensor->bytes / 4;
+    words->count = size / 4;
     words->at = vkd_arena_alloc(&c->arena, words->count, 4);
     words->written = vkd_arena_alloc(&c->arena, words->count, 4);
     if (!bytes || !words->at || !words->written)
         return vkd_fail_memory(c->context, "a kernel to check");
-    make_operand(tensor, o, storage == c->graph->symbols ? 1 : most_places(c->graph, c->node),
-                 bytes);
+    make_operand(tensor, o, storage == c->graph->symbols ? 1 : most_places(c->graph, &c->node),
+                 bytes, size);
     memcpy(words->at, bytes, words->count * 4);
     c->storages[o] = storage;
-    c->made[o] = (vkd_content){bytes, (size_t)tensor->bytes};
+    c->made[o] = (vkd_content){bytes, size};
     vkd_tensor_id added;
-    VKD_TRY(vkd_graph_add_buffer(&c->alone, tensor->bytes, pack_made, &c->made[o], &added));
+    VKD_TRY(vkd_graph_add_buffer(&c->alone, size, pack_made, &c->made[o], &added));
     c->alone.tensors[added].place = VKD_PLACE_STATE;
     c->alone.tensors[added].state = o + 1;
     c->alone.tensors[added].source_size = sizeof c->made[o];
@@ -148,7 +160,7 @@ static vkd_status add_operand(check *c, vkd_tensor_id storage)
 
 static vkd_status add_node(check *c)
 {
-    vkd_node node = *c->node;
+    vkd_node node = c->node;
     for (uint32_t b = 0; b < node.binding_count; b++) {
         const vkd_tensor_id storage = c->graph->tensors[node.bindings[b].tensor].storage;
         if (operand_of(c, storage) == c->operand_count)
@@ -165,12 +177,12 @@ static vkd_status add_node(check *c)
 static vkd_status interpret(check *c, vkd_outcome *out)
 {
     enum { GROUPS = 8 };
-    const uint32_t *groups = c->node->groups;
+    const uint32_t *groups = c->node.groups;
     const uint64_t all = (uint64_t)groups[0] * groups[1] * groups[2],
                    count = all < GROUPS ? all : GROUPS;
     vkd_arena arena;
     memcpy(c->in.groups, groups, sizeof c->in.groups);
-    memcpy(c->in.push, c->node->push, c->node->push_size);
+    memcpy(c->in.push, c->node.push, c->node.push_size);
     for (uint64_t k = 0; k < count; k++) {
         const uint64_t at = k == 0 ? 0 : k == 1 ? all - 1 : k * all / count;
         const uint32_t group[] = {(uint32_t)(at % groups[0]),
@@ -191,12 +203,12 @@ static vkd_status interpret(check *c, vkd_outcome *out)
 static vkd_status decode(check *c, const vkd_device *device, vkd_module **out)
 {
     const vkd_spirv *code =
-        vkd_shaders[c->node->shader].flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
+        vkd_shaders[c->node.shader].flavours[vkd_device_caps(device)->dot - VKD_DOT_NONE];
     uint32_t *words = vkd_arena_alloc(&c->arena, vkd_spirv_room(code), sizeof *words);
     if (!words)
         return vkd_fail_memory(c->context, "a kernel to check");
     const size_t count = vkd_spirv_unpack(code, words);
-    return vkd_module_decode(&c->arena, words, count, c->node->specs, c->node->spec_count, out);
+    return vkd_module_decode(&c->arena, words, count, c->node.specs, c->node.spec_count, out);
 }
 
 /* ---------------------------------------------------------------------------------- comparison */
@@ -277,15 +289,15 @@ bool vkd_kernel_same(vkd_dtype dtype, bool rounds, const vkd_words *expected, co
  * other workgroups write there. */
 static vkd_status compare(check *c, vkd_executor *executor, vkd_kernel_check *out)
 {
-    for (uint32_t b = 0; b < c->node->binding_count && out->verdict == VKD_VERDICT_RIGHT; b++) {
+    for (uint32_t b = 0; b < c->node.binding_count && out->verdict == VKD_VERDICT_RIGHT; b++) {
         const vkd_tensor_id o = c->alone.nodes[0].bindings[b].tensor;
         uint32_t *got = vkd_arena_alloc(&c->arena, c->words[o].count, sizeof *got);
-        if (!c->node->bindings[b].write)
+        if (!c->node.bindings[b].write)
             continue;
         if (!got)
             return vkd_fail_memory(c->context, "a kernel to check");
         VKD_TRY(vkd_executor_read(executor, o, got));
-        if (!vkd_kernel_same(c->graph->tensors[c->node->bindings[b].tensor].dtype, c->in.rounds,
+        if (!vkd_kernel_same(c->graph->tensors[c->node.bindings[b].tensor].dtype, c->in.rounds,
                              &c->words[o], got, out->difference, sizeof out->difference))
             out->verdict = VKD_VERDICT_WRONG;
     }
@@ -306,31 +318,57 @@ static vkd_status run_and_compare(check *c, vkd_device *device, vkd_kernel_check
     return status;
 }
 
-static vkd_status run(check *c, vkd_device *device, vkd_kernel_check *out)
+/* What is expected, by the kernel's code or by its oracle: RIGHT where that is known. */
+static vkd_status expect(check *c, const vkd_device *device, vkd_verdict *out)
 {
     vkd_module *module;
     vkd_outcome outcome = VKD_OUTCOME_DONE;
-    vkd_status status = decode(c, device, &module);
-    if (status == VKD_UNSUPPORTED) {
-        out->verdict = VKD_VERDICT_NONE;
+    if (c->node.oracle) {
+        VKD_TRY(add_node(c));
+        c->node.oracle->store(&c->node, c->in.bindings);
+        c->in.rounds = true;
+        *out = VKD_VERDICT_RIGHT;
         return VKD_OK;
     }
+    vkd_status status = decode(c, device, &module);
+    *out = VKD_VERDICT_NONE;
+    if (status == VKD_UNSUPPORTED)
+        return VKD_OK;
     VKD_TRY(status);
     c->in.module = module;
     VKD_TRY(add_node(c));
     VKD_TRY(interpret(c, &outcome));
-    out->verdict = outcome == VKD_OUTCOME_DONE   ? VKD_VERDICT_RIGHT
-                   : outcome == VKD_OUTCOME_LONG ? VKD_VERDICT_LONG
-                                                 : VKD_VERDICT_NONE;
+    *out = outcome == VKD_OUTCOME_DONE   ? VKD_VERDICT_RIGHT
+           : outcome == VKD_OUTCOME_LONG ? VKD_VERDICT_LONG
+                                         : VKD_VERDICT_NONE;
+    return VKD_OK;
+}
+
+static vkd_status run(check *c, vkd_device *device, vkd_kernel_check *out)
+{
+    VKD_TRY(expect(c, device, &out->verdict));
     return out->verdict == VKD_VERDICT_RIGHT ? run_and_compare(c, device, out) : VKD_OK;
+}
+
+/* What is bound, each once: a word to fill takes as long as a step. */
+static uint64_t words_to_fill(const check *c)
+{
+    uint64_t bytes = 0;
+    for (uint32_t b = 0; b < c->node.binding_count; b++)
+        bytes += bytes_of(c, c->graph->tensors[c->node.bindings[b].tensor].storage);
+    return bytes / 4;
 }
 
 vkd_status vkd_kernel_check_run(vkd_device *device, const vkd_graph *graph, const vkd_node *node,
                                 uint64_t steps, vkd_kernel_check *out)
 {
-    check c = {.context = vkd_device_context(device), .graph = graph, .node = node};
+    check c = {.context = vkd_device_context(device), .graph = graph, .node = *node};
     *out = (vkd_kernel_check){.verdict = VKD_VERDICT_LONG};
-    if (vkd_kernel_bytes(graph, node) / 4 > steps) /* a word to fill takes as long as a step */
+    for (uint32_t b = 0; b < node->binding_count; b++)
+        c.bytes[b] = graph->tensors[graph->tensors[node->bindings[b].tensor].storage].bytes;
+    if (node->oracle)
+        node->oracle->shrink(&c.node, c.bytes);
+    if (words_to_fill(&c) > steps)
         return VKD_OK;
     vkd_arena_init(&c.arena, c.context);
     vkd_graph_init(&c.alone, &c.arena);

@@ -1,5 +1,6 @@
 /* Whether a device computes what a kernel says: one dispatch of a graph on made-up operands, of
- * which some workgroups are run in plain C as well (exec/interpreter.h). */
+ * which some workgroups are run in plain C as well (exec/interpreter.h), or which has an oracle
+ * (vkd_node.oracle). */
 #ifndef VKD_EXEC_KERNEL_CHECK_H
 #define VKD_EXEC_KERNEL_CHECK_H
 
@@ -11,7 +12,8 @@ typedef enum vkd_verdict {
     VKD_VERDICT_WRONG, /* numbers as in tuning files */
     VKD_VERDICT_RIGHT,
     VKD_VERDICT_LONG, /* a workgroup, or filling the operands, takes more steps than were given */
-    VKD_VERDICT_NONE, /* it is not interpreted: subgroups, texel buffers, matrix units */
+    VKD_VERDICT_NONE, /* it is not interpreted, and has no oracle: subgroups, texel buffers, matrix
+                       * units */
 } vkd_verdict;
 
 typedef struct vkd_kernel_check {

@@ -69,6 +69,25 @@ typedef struct vkd_binding {
     bool write;
 } vkd_binding;
 
+/* What is bound to a kernel that is run in plain C. */
+typedef struct vkd_words {
+    uint32_t *at;
+    uint32_t *written; /* of each word the bits that were stored; null for what is only read */
+    size_t count;
+} vkd_words;
+
+struct vkd_node;
+
+/* What a kernel computes, in plain C, for one whose code exec/interpreter.c does not run: so that
+ * exec/kernel_check.c knows what a device must have. */
+typedef struct vkd_oracle {
+    /* Makes a node of it that shows as much in less time: smaller sizes, and numbers that go with
+     * made-up operands. bytes, by binding: what the node needs, a multiple of 16. */
+    void (*shrink)(struct vkd_node *node, uint64_t bytes[VKD_MAX_BINDINGS]);
+    /* Stores some of the results of a node that was shrunk, and says which. */
+    void (*store)(const struct vkd_node *node, const vkd_words bindings[VKD_MAX_BINDINGS]);
+} vkd_oracle;
+
 /* One dispatch. Binding i of the shader is bindings[i]; specs[0..2] are the workgroup size. */
 typedef struct vkd_node {
     vkd_shader shader;
@@ -86,6 +105,7 @@ typedef struct vkd_node {
     const char *shape;   /* for people */
     uint64_t macs;
     double cost_us; /* by the estimate or the measurement that chose its kernel; 0: neither */
+    const vkd_oracle *oracle; /* null: its code says what it computes */
 } vkd_node;
 
 typedef struct vkd_graph {

@@ -1,5 +1,6 @@
 /* Attention, over a cache or not. */
 #include "graph/operators.h"
+#include "ops/attention_oracle.h"
 #include "ops/paste.h"
 #include "ops/tables.h"
 #include "shaders/attention_params.h"
@@ -238,6 +239,7 @@ static vkd_status add_coop(vkd_lowering *lowering, const attention *a, vkd_tenso
     vkd_node_write(&node, a->y.tensor);
     spec_mask(&node, tensors, a);
     vkd_node_spec(&node, a->width / 8);
+    node.oracle = &vkd_attention_oracle;
     vkd_node_spec(&node, a->sees);
     node.macs = 2 * (uint64_t)a->heads * a->queries * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
