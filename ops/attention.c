@@ -1,7 +1,7 @@
 /* Attention, over a cache or not. */
 #include "graph/operators.h"
 #include "ops/attention_oracle.h"
-#include "ops/paste.h"
+#include "ops/rotary.h"
 #include "ops/tables.h"
 #include "shaders/attention_params.h"
 
@@ -509,7 +509,6 @@ static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t c
     const uint32_t position = all->dims[2] * all->dims[3];
     vkd_view view;
     VKD_TRY(vkd_op_state(lowering, cache, out));
-    VKD_TRY(vkd_op_view(lowering, value, &view));
     if (x->dtype != all->dtype)
         return vkd_op_fail_value(lowering, VKD_INVALID_MODEL, value,
                                  "has dtype %s, expected that of its cache, %s",
@@ -521,6 +520,9 @@ static vkd_status write_cache(vkd_lowering *lowering, uint32_t value, uint32_t c
         .symbol = start,
         .symbol_stride = position,
         .symbol_most = all->dims[1] - x->dims[1]};
+    if (vkd_rotary_pastes(lowering, value, &pasting))
+        return vkd_rotary_paste(lowering, value, &pasting, *out);
+    VKD_TRY(vkd_op_view(lowering, value, &view));
     return vkd_paste(lowering, &view, &pasting, *out);
 }
 

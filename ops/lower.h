@@ -176,15 +176,15 @@ VKD_MUST_USE vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view
                                           const uint32_t *order, uint32_t count, vkd_view *out);
 
 /* Whether `value`, an output of the current operator, may be put off: it is no output of the graph
- * and no state, and the operands, which must have tensors, are no states, which may be others then.
- */
+ * and no state, and the operands, which are constants or have tensors, are no states, which may be
+ * others then. */
 bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
                         size_t count);
 /* Puts it off: `make` makes it, with the operator's call as the current one, when somebody asks for
  * its tensor or its view. A reader whose kernel can do that work itself does not ask. */
 void vkd_op_put_off(vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
-/* The arguments of the operator that has put a value off, to be made by `make`; null for others. */
-const void *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
+/* The call of the operator that has put a value off, to be made by `make`; null for others. */
+const vkd_call *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
 
 /* A tensor that is read and written in place and keeps its contents from one execution to the next.
  * ROWS. */

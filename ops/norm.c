@@ -212,7 +212,8 @@ static vkd_status make_rms(vkd_lowering *lowering, const void *arguments, uint32
 
 const norm_args *vkd_late_rms_norm(const vkd_lowering *lowering, uint32_t value)
 {
-    return vkd_op_late(lowering, value, make_rms);
+    const vkd_call *call = vkd_op_late(lowering, value, make_rms);
+    return call ? call->args : NULL;
 }
 
 /* Rows in one piece, times a vector of their type. */

@@ -1,4 +1,5 @@
 /* Rotary position embedding in its three forms. */
+#include "ops/rotary.h"
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "shaders/rotary_params.h"
@@ -81,51 +82,118 @@ static vkd_status shape_rotary(vkd_shaping *shaping, const void *arguments)
     return VKD_OK;
 }
 
-static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i)
+/* Where the result goes: into a part of y, or, without one, to a tensor of its own. */
+typedef struct target {
+    const vkd_pasting *pasting;
+    vkd_tensor_id y;
+} target;
+
+static rotary_params params_of(const vkd_lowering *lowering, const rotary_args *args, int i)
 {
     const int form = lowering->call->row->code;
-    const bool norm = args->weight[i] != VKD_NO_VALUE;
     const vkd_model_tensor *shape = vkd_value_tensor(lowering, args->x[i]);
-    vkd_tensor_id x, y, cosine, sine, other; /* the weight, or the position */
-    rotary_params params = {.slots = (uint32_t)vkd_dims_count(shape->rank, shape->dims)};
+    rotary_params params = {.slots = (uint32_t)vkd_dims_count(shape->rank, shape->dims),
+                            .start =
+                                args->start.value == VKD_NO_VALUE ? (int32_t)args->start.number : 0,
+                            .eps = args->eps[i]};
     dims_of(shape, form, &params.positions, &params.heads, &params.width);
     table_of(vkd_value_tensor(lowering, args->cosine), form, params.width, &params.table,
              &params.table_rows);
     params.groups = (uint32_t)vkd_divide_up(params.slots, 4);
     params.rotated = form == VKD_ROTARY_HALVES ? params.table : params.width;
-    params.start = args->start.value == VKD_NO_VALUE ? (int32_t)args->start.number : 0;
+    return params;
+}
+
+static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i, const target *to)
+{
+    const bool norm = args->weight[i] != VKD_NO_VALUE;
+    rotary_params params = params_of(lowering, args, i);
+    vkd_tensor_id x, y = to->y, cosine, sine, other,
+                     places; /* other: the weight, or the position */
     VKD_TRY(vkd_op_rows(lowering, args->x[i], &x));
     VKD_TRY(vkd_op_rows(lowering, args->cosine, &cosine));
     sine = cosine;
     if (args->sine != VKD_NO_VALUE)
         VKD_TRY(vkd_op_rows(lowering, args->sine, &sine));
     VKD_TRY(vkd_op_symbol(lowering, args->start, x, &other, &params.symbol));
-    params.eps = args->eps[i];
     if (norm)
         VKD_TRY(vkd_op_rows(lowering, args->weight[i], &other));
-    VKD_TRY(
-        vkd_op_output_in(lowering, args->y[i], lowering->graph->tensors[x].dtype, VKD_ROWS, &y));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ROTARY, VKD_NO_LOOPS, &params, sizeof params);
+    if (to->pasting) {
+        params.at = to->pasting->at;
+        params.place_stride = to->pasting->symbol_stride;
+        params.place_most = to->pasting->symbol_most;
+        VKD_TRY(vkd_op_symbol(lowering, to->pasting->symbol, x, &places, &params.place));
+    } else {
+        VKD_TRY(vkd_op_output_in(lowering, args->y[i], lowering->graph->tensors[x].dtype, VKD_ROWS,
+                                 &y));
+    }
+    vkd_node node = vkd_op_node(lowering, to->pasting ? VKD_SHADER_ROTARY_CACHE : VKD_SHADER_ROTARY,
+                                VKD_NO_LOOPS, &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, params.groups);
     vkd_node_read(&node, x);
     vkd_node_read(&node, cosine);
     vkd_node_read(&node, sine);
     vkd_node_read(&node, other);
     vkd_node_write(&node, y);
+    if (to->pasting)
+        vkd_node_read(&node, places);
     vkd_node_spec(&node, lowering->graph->tensors[x].dtype);
     vkd_node_spec(&node, lowering->graph->tensors[cosine].dtype);
-    vkd_node_spec(&node, (uint32_t)form);
+    vkd_node_spec(&node, (uint32_t)lowering->call->row->code);
     vkd_node_spec(&node, norm);
     vkd_node_spec(&node, lowering->graph->tensors[other].dtype);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
+static vkd_status make_turned(vkd_lowering *lowering, const void *arguments, uint32_t value)
+{
+    const rotary_args *args = arguments;
+    return turn(lowering, args, value != args->y[0], &(target){.y = VKD_NO_TENSOR});
+}
+
+/* Puts off what may be put off: a cache's part is best made there. */
 static vkd_status lower_rotary(vkd_lowering *lowering, const void *arguments)
 {
     const rotary_args *args = arguments;
-    for (int i = 0; i < 2 && args->x[i] != VKD_NO_VALUE; i++)
-        VKD_TRY(turn(lowering, args, i));
+    for (int i = 0; i < 2 && args->x[i] != VKD_NO_VALUE; i++) {
+        const uint32_t all[] = {args->x[i], args->cosine, args->sine, args->weight[i]};
+        uint32_t operands[4];
+        size_t count = 0;
+        for (int k = 0; k < 4; k++) {
+            vkd_view view;
+            if (all[k] == VKD_NO_VALUE)
+                continue;
+            operands[count++] = all[k];
+            VKD_TRY(vkd_op_view(lowering, all[k], &view)); /* is made now, if that was put off */
+        }
+        if (vkd_op_may_be_late(lowering, args->y[i], operands, count))
+            vkd_op_put_off(lowering, args->y[i], make_turned);
+        else
+            VKD_TRY(make_turned(lowering, args, args->y[i]));
+    }
     return VKD_OK;
+}
+
+bool vkd_rotary_pastes(const vkd_lowering *lowering, uint32_t value, const vkd_pasting *pasting)
+{
+    enum { BINDINGS = 6 };
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
+    return vkd_op_late(lowering, value, make_turned) && lowering->use[value].reads == 1 &&
+           vkd_dims_count(x->rank, x->dims) == pasting->x_row && pasting->at % 4 == 0 &&
+           pasting->x_row % 4 == 0 && pasting->symbol_stride % 4 == 0 &&
+           lowering->caps->max_storage_buffers >= BINDINGS &&
+           !vkd_kernel_refuses(lowering->caps, VKD_SHADER_ROTARY_CACHE);
+}
+
+vkd_status vkd_rotary_paste(vkd_lowering *lowering, uint32_t value, const vkd_pasting *pasting,
+                            vkd_tensor_id y)
+{
+    const vkd_call *reader = lowering->call, *call = vkd_op_late(lowering, value, make_turned);
+    const rotary_args *args = call->args;
+    lowering->call = call;
+    const vkd_status status = turn(lowering, args, value != args->y[0], &(target){pasting, y});
+    lowering->call = reader;
+    return status;
 }
 
 static const vkd_op rows[] = {

@@ -171,9 +171,11 @@ bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint
 {
     bool may = !lowering->use[value].is_output && !vkd_value_tensor(lowering, value)->state;
     for (size_t i = 0; may && i < count; i++) {
+        const vkd_model_tensor *x = vkd_value_tensor(lowering, operands[i]);
         const vkd_tensor_id tensor = lowering->tensors[operands[i]];
-        may = tensor != VKD_NO_TENSOR && !vkd_value_tensor(lowering, operands[i])->state &&
-              lowering->graph->tensors[tensor].place != VKD_PLACE_STATE;
+        may = !x->state &&
+              (tensor == VKD_NO_TENSOR ? x->data != NULL
+                                       : lowering->graph->tensors[tensor].place != VKD_PLACE_STATE);
     }
     return may;
 }
@@ -183,10 +185,10 @@ void vkd_op_put_off(vkd_lowering *lowering, uint32_t value, vkd_late_fn make)
     lowering->late[value] = (vkd_late){lowering->call, make};
 }
 
-const void *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make)
+const vkd_call *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make)
 {
     const vkd_late *late = &lowering->late[value];
-    return late->make == make ? late->call->args : NULL;
+    return late->make == make ? late->call : NULL;
 }
 
 /* Makes what was put off until somebody asks for it. */

@@ -1,5 +1,6 @@
 // Rotary position embedding in its three forms: an invocation makes a group of four elements, of x
-// or of its norm: short rows are read again by each of theirs.
+// or of its norm: short rows are read again by each of theirs. To a cache: into a part of y.
+// build: TO = - cache
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require
@@ -21,6 +22,16 @@ ELEMENTS_IN(2, sine, TABLE_TYPE)
 layout(binding = 3) readonly buffer symbols_buffer { int symbols[]; };
 ELEMENTS_IN(3, weight, WEIGHT_TYPE)
 ELEMENTS_OUT(4, y, X_TYPE)
+#ifdef TO_CACHE
+layout(binding = 5) readonly buffer places_buffer { int places[]; };
+uint first_group() // a number that the host has checked, but no access is left to that
+{
+    int moved = params.place == ~0u ? 0 : clamp(places[params.place], 0, int(params.place_most));
+    return (params.at + uint(moved) * params.place_stride) / 4;
+}
+#else
+uint first_group() { return 0; }
+#endif
 
 // Of the row that begins at `first`.
 float inverse_root(uint first)
@@ -74,6 +85,7 @@ void main()
         return;
     uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(params.slots - 1));
     float factor = NORM ? inverse_root(slot.x / params.width * params.width) : 1.0;
-    y_store4(group, vec4(turned(slot.x, factor), turned(slot.y, factor), turned(slot.z, factor),
-                         turned(slot.w, factor)));
+    y_store4(first_group() + group,
+             vec4(turned(slot.x, factor), turned(slot.y, factor), turned(slot.z, factor),
+                  turned(slot.w, factor)));
 }

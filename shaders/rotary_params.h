@@ -22,6 +22,9 @@ VKD_PARAMS_STRUCT(rotary_params)
     u32 symbol; /* the word with the row of the first position; ~0: `start` */
     i32 start;
     f32 eps;
+    /* rotary_cache: the first element of y that is written, and the word with a number, of at most
+     * place_most, that moves it by place_stride for each; ~0: none. Multiples of four */
+    u32 at, place, place_stride, place_most;
 };
 
 #endif
