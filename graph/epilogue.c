@@ -84,64 +84,89 @@ static const product_args *product_of(const vkd_call *call)
     return args;
 }
 
+/* A product, and what is to become its epilogue. */
+typedef struct fusing {
+    vkd_call *product;
+    vkd_call *view; /* of its result, which alone reads that; null: none */
+    epilogue_args epilogue;
+    bool moves; /* the residual is made behind it: it has to move there */
+} fusing;
+
+/* A view of rows as such is no obstacle: who multiplies them reads the residual's one by one. */
+static vkd_call *find_view(vkd_rewriter *r, vkd_call *call)
+{
+    const view_args *view = vkd_rw_args(call, VKD_OP_VIEW);
+    const vkd_call *product = view ? vkd_rw_only_producer(r, view->x, vkd_rw_index(r, call)) : NULL;
+    if (!vkd_rw_args(product, VKD_OP_PRODUCT))
+        return NULL;
+    const vkd_model_tensor *x = vkd_rw_tensor(r, view->x), *y = vkd_rw_tensor(r, view->y);
+    return x->rank && y->rank && x->dims[x->rank - 1] == y->dims[y->rank - 1] &&
+                   x->dtype == y->dtype
+               ? call
+               : NULL;
+}
+
 /* The product whose result is that input of the chain, for the chain alone, if the chain can become
- * its epilogue. Where the residual is made behind it, it has to move there. */
-static vkd_call *find_product(vkd_rewriter *r, size_t index, const chain_args *chain, uint32_t sum,
-                              epilogue_args *epilogue, bool *moves)
+ * its epilogue. */
+static bool find_product(vkd_rewriter *r, size_t index, const chain_args *chain, uint32_t sum,
+                         fusing *out)
 {
     const uint32_t id = chain->x[sum];
     vkd_call *call = vkd_rw_producer(r, id, index);
+    out->view = find_view(r, call);
+    if (out->view)
+        call = vkd_rw_producer(r, ((const view_args *)call->args)->x, index);
     const product_args *args = product_of(call);
     if (!args || args->epilogue.step_count || !vkd_rw_reads_alone(r, &r->net->calls[index], id) ||
-        !make_epilogue(r, chain, sum, epilogue))
-        return NULL;
-    const uint32_t made =
-        epilogue->residual == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[epilogue->residual];
-    *moves = made != VKD_NO_VALUE && made > vkd_rw_index(r, call);
-    return *moves && reads_state(r, call) ? NULL : call;
+        !make_epilogue(r, chain, sum, &out->epilogue))
+        return false;
+    const uint32_t residual = out->epilogue.residual,
+                   made = residual == VKD_NO_VALUE ? VKD_NO_VALUE : r->producer[residual];
+    out->product = call;
+    out->moves = made != VKD_NO_VALUE && made > vkd_rw_index(r, call);
+    return !out->moves ||
+           (!reads_state(r, call) && (!out->view || made < vkd_rw_index(r, out->view)));
 }
 
-static vkd_status fuse(vkd_rewriter *r, vkd_call *product, vkd_call *call, uint32_t y,
-                       const epilogue_args *epilogue, bool moves)
+static void swap_places(vkd_rewriter *r, vkd_call **a, vkd_call **b)
 {
-    const char *name = vkd_chain_name(r->net->arena, product->name, call->name);
+    vkd_call *place = *a;
+    vkd_rw_swap(r, *a, *b);
+    *a = *b;
+    *b = place;
+}
+
+static vkd_status fuse(vkd_rewriter *r, fusing *f, vkd_call *call, uint32_t y)
+{
+    const char *name = vkd_chain_name(r->net->arena, f->product->name, call->name);
     if (!name)
         return vkd_fail_memory(r->net->arena->context, "the rewriter");
-    if (moves) {
-        vkd_rw_swap(r, product, call);
-        vkd_call *place = call;
-        call = product;
-        product = place;
-    }
+    if (f->moves && f->view)
+        swap_places(r, &f->product, &f->view);
+    if (f->moves)
+        swap_places(r, f->view ? &f->view : &f->product, &call);
     vkd_rw_remove(r, call);
-    product_args *args = product->args;
-    args->epilogue = *epilogue;
+    product_args *args = f->product->args;
+    args->epilogue = f->epilogue;
     args->epilogue.residual = VKD_NO_VALUE;
-    if (epilogue->residual != VKD_NO_VALUE)
-        vkd_rw_set_input(r, &args->epilogue.residual, epilogue->residual);
-    vkd_rw_set_result(r, product, y);
-    product->name = name;
+    if (f->epilogue.residual != VKD_NO_VALUE)
+        vkd_rw_set_input(r, &args->epilogue.residual, f->epilogue.residual);
+    vkd_rw_set_result(r, f->view ? f->view : f->product, y);
+    f->product->name = name;
     return VKD_OK;
 }
 
 vkd_status vkd_fuse_epilogue(vkd_rewriter *r, size_t index)
 {
-    vkd_call *call = &r->net->calls[index], *best = NULL;
+    vkd_call *call = &r->net->calls[index];
     chain_args chain;
-    epilogue_args epilogue = {.residual = VKD_NO_VALUE};
-    bool moves = false;
+    fusing best = {.product = NULL}, found;
     if (!vkd_chain_of(r, call, &chain))
         return VKD_OK;
     /* Of two products the later one: the earlier one runs while nothing waits for it. */
-    for (uint32_t i = 0; i < 2 && chain.x[i] != VKD_NO_VALUE; i++) {
-        epilogue_args found;
-        bool found_moves;
-        vkd_call *product = find_product(r, index, &chain, i, &found, &found_moves);
-        if (product && (!best || product > best)) {
-            best = product;
-            epilogue = found;
-            moves = found_moves;
-        }
-    }
-    return best ? fuse(r, best, call, chain.y, &epilogue, moves) : VKD_OK;
+    for (uint32_t i = 0; i < 2 && chain.x[i] != VKD_NO_VALUE; i++)
+        if (find_product(r, index, &chain, i, &found) &&
+            (!best.product || found.product > best.product))
+            best = found;
+    return best.product ? fuse(r, &best, call, chain.y) : VKD_OK;
 }

@@ -168,15 +168,44 @@ typedef struct compare_args {
     vkd_number number;
 } compare_args;
 
-/* VKD_OP_INDEX: x[indices[0], ..], where those that are VKD_NO_VALUE stand for whole dims */
+/* VKD_OP_INDEX_SELECT has its index along dim. VKD_OP_INDEX: x[indices[0], ..], where those that
+ * are VKD_NO_VALUE stand for whole dims */
 typedef struct gather_args {
-    uint32_t x, index, y; /* other rows: the one index, along dim */
+    uint32_t x, index, y;
     int32_t dim;
 } gather_args;
 typedef struct index_args {
     gather_args gather; /* index and dim are of no meaning */
     vkd_tensor_list indices;
 } index_args;
+
+/* VKD_OP_PERMUTE */
+typedef struct permute_args {
+    uint32_t x, y;
+    vkd_int_list dims;
+} permute_args;
+
+/* VKD_OP_SLICE */
+typedef struct slice_args {
+    uint32_t x, y;
+    int32_t dim;
+    vkd_sym start, end; /* select: start is the index */
+    vkd_sym step;
+} slice_args;
+
+/* VKD_OP_PAD, by a value; and others */
+typedef struct pad_args {
+    uint32_t x, y;
+    vkd_size_list pads; /* of the last dim before and behind, then of the one before it, ... */
+    vkd_number value;
+} pad_args;
+
+/* VKD_OP_ROWS, made by rules: row i of y, of `width` elements, is row index[i] of x, both in
+ * row-major order whatever their dims are. */
+typedef struct rows_args {
+    uint32_t x, index, y;
+    int32_t width;
+} rows_args;
 
 /* VKD_OP_FULL: start as x; and others */
 typedef struct creation_args {

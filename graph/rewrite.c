@@ -7,6 +7,7 @@
 #include "graph/int8.h"
 #include "graph/pixels.h"
 #include "graph/rewriter.h"
+#include "graph/rows.h"
 
 #include <string.h>
 
@@ -105,6 +106,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_ATTENTION, vkd_fuse_attention},
         {VKD_REWRITE_ATTENTION, vkd_attention_heads},
         {VKD_REWRITE_ATTENTION, vkd_fuse_rotary},
+        {VKD_REWRITE_MOVES, vkd_join_moves},
         {VKD_REWRITE_VIEWS, quantize_over_view},
         {VKD_REWRITE_INT8, vkd_pixels_quantize},
         {VKD_REWRITE_INT8, vkd_int8_select},

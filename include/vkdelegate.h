@@ -173,6 +173,8 @@ typedef enum vkd_rewrites {
     /* two int8 convolutions of one pixel become one dispatch, with what is a function of their
      * result alone */
     VKD_REWRITE_EXCITE = 2048,
+    /* what only moves rows of elements, call by call, is one copy */
+    VKD_REWRITE_MOVES = 4096,
 } vkd_rewrites;
 
 typedef enum vkd_priority {

@@ -4,6 +4,18 @@
 #include <math.h>
 #include <string.h>
 
+static bool are_alike(const vkd_model_tensor *a, const vkd_model_tensor *b)
+{
+    return a->rank == b->rank && !memcmp(a->dims, b->dims, a->rank * sizeof a->dims[0]);
+}
+
+/* The rule may have taken the result of a view of rows for theirs. */
+static bool have_rows_alike(const vkd_model_tensor *a, const vkd_model_tensor *b)
+{
+    return a->rank && b->rank && a->dims[a->rank - 1] == b->dims[b->rank - 1] &&
+           vkd_dims_count(a->rank, a->dims) == vkd_dims_count(b->rank, b->dims);
+}
+
 vkd_status vkd_epilogue_make(vkd_lowering *lowering, const product_args *args, vkd_epilogue *out)
 {
     const epilogue_args *e = &args->epilogue;
@@ -16,7 +28,8 @@ vkd_status vkd_epilogue_make(vkd_lowering *lowering, const product_args *args, v
     /* The file's were alike, of which those that may be smaller now need not be. */
     const vkd_model_tensor *r = vkd_value_tensor(lowering, e->residual),
                            *y = vkd_value_tensor(lowering, args->y);
-    if (r->rank != y->rank || memcmp(r->dims, y->dims, r->rank * sizeof r->dims[0]))
+    const bool rows = lowering->call->row->kind == VKD_OP_PRODUCT;
+    if (!are_alike(r, y) && !(rows && have_rows_alike(r, y)))
         return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &e->residual,
                               "has another shape than the result, expected the same");
     return VKD_OK;

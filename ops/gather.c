@@ -21,11 +21,17 @@ vkd_status vkd_op_check_index(vkd_lowering *lowering, uint32_t index, uint32_t x
 
 vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *g, uint32_t value)
 {
+    vkd_tensor_id y;
+    VKD_TRY(vkd_op_output_in(lowering, value, lowering->graph->tensors[g->x.tensor].dtype, VKD_ROWS,
+                             &y));
+    return vkd_op_gather_to(lowering, g, y);
+}
+
+vkd_status vkd_op_gather_to(vkd_lowering *lowering, const vkd_gathering *g, vkd_tensor_id y)
+{
     vkd_graph *graph = lowering->graph;
     const vkd_dtype dtype = graph->tensors[g->x.tensor].dtype;
-    vkd_tensor_id y;
     vkd_walk walk;
-    VKD_TRY(vkd_op_output_in(lowering, value, dtype, VKD_ROWS, &y));
     vkd_walk_make(graph, y, (const vkd_view[]){g->x, g->index}, 2, &walk);
     gather_params params = {
         .groups = walk.groups,
@@ -364,16 +370,53 @@ static vkd_status lower_index(vkd_lowering *lowering, const void *arguments)
     return gather_slices(lowering, &args, vkd_value_tensor(lowering, args.index)->rank);
 }
 
+/* ----------------------------------------------------------------------------------------- rows */
+
+static const vkd_param rows_parameters[] = {VKD_TENSOR(rows_args, x), VKD_TENSOR(rows_args, index),
+                                            VKD_INT(rows_args, width), VKD_OUTPUT(rows_args, y),
+                                            VKD_PARAMS_END};
+
+/* Only in nets whose shapes are the file's. */
+static vkd_status shape_rows(vkd_shaping *shaping, const void *arguments)
+{
+    const rows_args *args = arguments;
+    const vkd_model_tensor *y = &shaping->net->values[args->y].tensor;
+    return vkd_shape_set(shaping, args->y, y->rank, y->dims);
+}
+
+static vkd_status lower_rows(vkd_lowering *lowering, const void *arguments)
+{
+    const rows_args *args = arguments;
+    const vkd_model_tensor *from = vkd_value_tensor(lowering, args->x);
+    const uint32_t width = (uint32_t)args->width,
+                   dims[] = {vkd_value_tensor(lowering, args->index)->dims[0], width};
+    vkd_gathering g = {.x = {.rank = 2, .dims = {dims[0], width}, .strides = {0, 1}},
+                       .index = {.rank = 2, .dims = {dims[0], width}, .strides = {1, 0}},
+                       .x_stride = args->width,
+                       .size = (uint32_t)vkd_dims_count(from->rank, from->dims) / width};
+    vkd_tensor_id y, apart;
+    VKD_TRY(vkd_op_rows(lowering, args->x, &g.x.tensor));
+    VKD_TRY(vkd_op_rows(lowering, args->index, &g.index.tensor));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, from->dtype, VKD_ROWS, &y));
+    const vkd_place place = lowering->graph->tensors[y].place;
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, place, from->dtype, VKD_ROWS, 2, dims, &apart));
+    lowering->graph->tensors[apart].storage = y;
+    return vkd_op_gather_to(lowering, &g, apart);
+}
+
 static const vkd_op rows[] = {
+    {"vkd.rows", rows_parameters, sizeof(rows_args), shape_rows, lower_rows, .kind = VKD_OP_ROWS,
+     .internal = true},
     {"aten.gather.default", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
     {"aten.index_select.default", select_parameters, sizeof(gather_args), shape_select,
-     lower_select},
+     lower_select, .kind = VKD_OP_INDEX_SELECT},
     {"aten.embedding.default", embedding_parameters, sizeof(gather_args), shape_embedding,
      lower_embedding},
     {"aten.index.Tensor", index_parameters, sizeof(index_args), shape_index, lower_index,
      .kind = VKD_OP_INDEX},
     {"aten::gather.out", gather_parameters, sizeof(gather_args), shape_gather, lower_gather},
-    {"aten::index_select.out", select_parameters, sizeof(gather_args), shape_select, lower_select},
+    {"aten::index_select.out", select_parameters, sizeof(gather_args), shape_select, lower_select,
+     .kind = VKD_OP_INDEX_SELECT},
     {"aten::embedding.out", embedding_parameters, sizeof(gather_args), shape_embedding,
      lower_embedding},
     {"aten::index.Tensor_out", index_parameters, sizeof(index_args), shape_index, lower_index,

@@ -19,6 +19,9 @@ VKD_MUST_USE vkd_status vkd_op_check_index(vkd_lowering *lowering, uint32_t inde
 /* Makes `value`, an output of the current operator, what is gathered. */
 VKD_MUST_USE vkd_status vkd_op_gather(vkd_lowering *lowering, const vkd_gathering *gathering,
                                       uint32_t value);
+/* The same for a tensor of the views' dims. */
+VKD_MUST_USE vkd_status vkd_op_gather_to(vkd_lowering *lowering, const vkd_gathering *gathering,
+                                         vkd_tensor_id y);
 
 /* The dims of x[indices], where indices may be none (VKD_NO_VALUE). */
 VKD_MUST_USE vkd_status vkd_shape_indexed(vkd_shaping *shaping, uint32_t x,

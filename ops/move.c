@@ -1,15 +1,11 @@
 /* Operators that only say where elements come from: their results are views, which cost nothing
  * until somebody wants them in one piece. */
+#include "graph/operators.h"
 #include "ops/tables.h"
 
 #include <string.h>
 
 /* -------------------------------------------------------------------------------------- permute */
-
-typedef struct permute_args {
-    uint32_t x, y;
-    vkd_int_list dims;
-} permute_args;
 
 static const vkd_param permute_params[] = {VKD_TENSOR(permute_args, x, self),
                                            VKD_INT_LIST(permute_args, dims),
@@ -203,13 +199,6 @@ static vkd_status lower_expand(vkd_lowering *lowering, const void *arguments)
 }
 
 /* -------------------------------------------------------------------------------- slice, select */
-
-typedef struct slice_args {
-    uint32_t x, y;
-    int32_t dim;
-    vkd_sym start, end; /* select: start is the index */
-    vkd_sym step;
-} slice_args;
 
 static const vkd_param slice_params[] = {VKD_TENSOR(slice_args, x, self),
                                          VKD_INT(slice_args, dim),
@@ -549,15 +538,18 @@ static vkd_status lower_strided(vkd_lowering *lowering, const void *arguments)
 /* ----------------------------------------------------------------------------------------- rows */
 
 static const vkd_op rows[] = {
-    {"aten.permute.default", permute_params, sizeof(permute_args), shape_permute, lower_permute},
+    {"aten.permute.default", permute_params, sizeof(permute_args), shape_permute, lower_permute,
+     .kind = VKD_OP_PERMUTE},
     {"aten.permute_copy.default", permute_params, sizeof(permute_args), shape_permute,
-     lower_permute},
+     lower_permute, .kind = VKD_OP_PERMUTE},
     {"aten.t_copy.default", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
      .code = true},
     {"aten.expand_copy.default", expand_params, sizeof(expand_args), shape_expand, lower_expand},
     {"aten::narrow_copy.out", narrow_params, sizeof(narrow_args), shape_narrow, lower_narrow},
-    {"aten.slice_copy.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
-    {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice},
+    {"aten.slice_copy.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice,
+     .kind = VKD_OP_SLICE},
+    {"aten.slice.Tensor", slice_params, sizeof(slice_args), shape_slice, lower_slice,
+     .kind = VKD_OP_SLICE},
     {"aten.select_copy.int", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten.select.int", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten.flip.default", permute_params, sizeof(permute_args), shape_flip, lower_flip},
@@ -568,13 +560,15 @@ static const vkd_op rows[] = {
      lower_shuffle, .code = true},
     {"aten::as_strided_copy.out", strided_params, sizeof(strided_args), shape_strided,
      lower_strided},
-    {"aten::permute_copy.out", permute_params, sizeof(permute_args), shape_permute, lower_permute},
+    {"aten::permute_copy.out", permute_params, sizeof(permute_args), shape_permute, lower_permute,
+     .kind = VKD_OP_PERMUTE},
     {"aten::t_copy.out", transpose_params, sizeof(permute_args), shape_permute, lower_permute,
      .code = true},
     {"aten::transpose_copy.int_out", swap_params, sizeof(swap_args), shape_swap, lower_swap},
     {"aten::diagonal_copy.out", diagonal_params, sizeof(swap_args), shape_diagonal, lower_diagonal},
     {"aten::expand_copy.out", expand_params, sizeof(expand_args), shape_expand, lower_expand},
-    {"aten::slice_copy.Tensor_out", slice_params, sizeof(slice_args), shape_slice, lower_slice},
+    {"aten::slice_copy.Tensor_out", slice_params, sizeof(slice_args), shape_slice, lower_slice,
+     .kind = VKD_OP_SLICE},
     {"aten::select_copy.int_out", select_params, sizeof(slice_args), shape_select, lower_select},
     {"aten::flip.out", permute_params, sizeof(permute_args), shape_flip, lower_flip},
     {"aten::unfold_copy.out", unfold_params, sizeof(unfold_args), shape_unfold, lower_unfold},

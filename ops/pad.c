@@ -1,4 +1,5 @@
 /* Padding, rolling and tiling. */
+#include "graph/operators.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
 #include "shaders/pad_params.h"
@@ -6,12 +7,6 @@
 #include <string.h>
 
 /* ------------------------------------------------------------------------------------------ pad */
-
-typedef struct pad_args {
-    uint32_t x, y;
-    vkd_size_list pads; /* of the last dim before and behind, then of the one before it, ... */
-    vkd_number value;
-} pad_args;
 
 static const vkd_param pad_parameters[] = {
     VKD_TENSOR(pad_args, x, self), VKD_SIZE_LIST(pad_args, pads, pad), VKD_NUMBER(pad_args, value),
@@ -165,8 +160,13 @@ static vkd_status lower_pad(vkd_lowering *lowering, const void *arguments)
     if (p.mode == VKD_PAD_VALUE)
         p.value = element_bits(dtype, &args->value);
     memcpy(p.dims, result->dims, sizeof p.dims);
-    for (uint32_t d = 0; d < x.rank; d++)
+    bool pads = false;
+    for (uint32_t d = 0; d < x.rank; d++) {
         p.at[d] = (int32_t)pad_of(lowering->values, args, x.rank, d, 0);
+        pads |= p.at[d] || p.dims[d] != x.dims[d];
+    }
+    if (!pads)
+        return vkd_op_output_view(lowering, args->y, &x);
     VKD_TRY(vkd_op_output_in(lowering, args->y, dtype, VKD_ROWS, &y));
     return emit(lowering, &x, &p, y);
 }
@@ -436,8 +436,10 @@ static const vkd_op rows[] = {
     PADS("aten::replication_pad2d.out", VKD_PAD_NEAREST, 2),
     PADS("aten::replication_pad3d.out", VKD_PAD_NEAREST, 3),
     {"aten::roll.out", roll_parameters, sizeof(roll_args), shape_roll, lower_roll},
-    {"aten.constant_pad_nd.default", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
-    {"aten::constant_pad_nd.out", pad_parameters, sizeof(pad_args), shape_pad, lower_pad},
+    {"aten.constant_pad_nd.default", pad_parameters, sizeof(pad_args), shape_pad, lower_pad,
+     .kind = VKD_OP_PAD},
+    {"aten::constant_pad_nd.out", pad_parameters, sizeof(pad_args), shape_pad, lower_pad,
+     .kind = VKD_OP_PAD},
     {"aten.repeat_interleave.self_int", interleave_parameters, sizeof(interleave_args),
      shape_interleave, lower_interleave, .defaults = &flat_rows},
     {"aten::repeat.out", repeat_parameters, sizeof(repeat_args), shape_repeat, lower_repeat},
