@@ -35,7 +35,7 @@ make_sysroot() {
 export PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$sysroot/usr/lib/aarch64-linux-gnu/pkgconfig:$sysroot/usr/share/pkgconfig
 emulator=(qemu-aarch64-static -L "$sysroot")
 tests=(cache-file caps container conv-measure conv-select data-file decode file-kind hazard inline inline-constants inline-refusals
-       listing lower lower-linear math model net plan rewrite rewrite-fuse rewrite-int8 shape spirv
+       listing lower lower-linear lower-refusals math model net plan rewrite rewrite-fuse rewrite-int8 shape spirv
        tuning-file)
 build build vkd-run
 build build-arm64/build vkd-run "$packed_kernels" -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_SYSROOT="$sysroot" \

@@ -13,7 +13,7 @@
 /* --------------------------------------------------------------------------------------- clamps */
 
 /* Adds a convolution that makes value 0, in front of what is there; gives what it reads. */
-static uint32_t rw_convolution(rewriting *f, const char *name)
+static uint32_t add_convolution(rewriting *f, const char *name)
 {
     static const int64_t ones[] = {1, 1};
     uint32_t source = rw_tensor4(f, VKD_DTYPE_INT8, 4), constant = rw_constant(f),
@@ -40,7 +40,7 @@ static void test_clamp_joins_a_convolution(void **state)
         rewriting f;
         const rw_clamp_case c = {"aten.hardtanh.default", 0, 6, {0.5f, 3}};
         rw_clamp_model(&f, &c, 0.5);
-        uint32_t source = rw_convolution(&f, convs[i][0]);
+        uint32_t source = add_convolution(&f, convs[i][0]);
         rw_rewrite(&f);
         assert_int_equal(f.net.call_count, 1);
         assert_string_equal(rw_call(&f, 0)->name, convs[i][1]);
@@ -73,7 +73,7 @@ static void test_clamps_apart_do_not_join(void **state)
         RW_OP(&f, "vkd.q8_clamp", first, rw_int(&f, cases[i].low), rw_int(&f, cases[i].high),
               second);
         rw_output(&f, second);
-        rw_convolution(&f, "et_vk.q8ta_conv2d.default");
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rw_rewrite(&f);
         assert_int_equal(f.net.call_count, cases[i].ops);
         assert_int_equal(RW_ARGS(conv_args, &f, 0)->fused.low, cases[i].both_low);
@@ -101,7 +101,7 @@ static void test_addition_joins_a_convolution(void **state)
             RW_OP(&f, "et_vk.q8ta_add.default", conv, other, scale, zero, half, seven, one, zero,
                   one, y);
         rw_output(&f, y);
-        rw_convolution(&f, "et_vk.q8ta_conv2d.default");
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rw_rewrite(&f);
         assert_int_equal(f.net.call_count, which & 2 ? 2 : 1);
         const fused_args *fused = &RW_ARGS(conv_args, &f, 0)->fused;
@@ -211,7 +211,7 @@ static void test_part_joins_a_convolution(void **state)
         rw_dequantize(&f, other_reader ? y : b, 0.5, 3, again);
         rw_quantize(&f, again, 0.125, 0, sum);
         rw_output(&f, sum);
-        rw_convolution(&f, "et_vk.q8ta_conv2d.default");
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rw_rewrite_without(&f, 0);
         assert_int_equal(f.net.call_count, 3);
         const conv_args *conv = RW_ARGS(conv_args, &f, 0);
@@ -242,7 +242,7 @@ static void test_chain_joins_a_convolution(void **state)
         rw_output(&f, last);
         if (other_reader)
             rw_output(&f, y);
-        rw_convolution(&f, "et_vk.q8ta_conv2d.default");
+        add_convolution(&f, "et_vk.q8ta_conv2d.default");
         rw_rewrite_without(&f, 0);
         assert_int_equal(f.net.call_count, other_reader ? 2 : 1);
         const chain_args *chain = RW_ARGS(conv_args, &f, 0)->fused.chain;

@@ -130,7 +130,7 @@ static void test_int8_mean_through_view(void **state)
     }
 }
 
-static void rw_assert_bound(float bound, float expected)
+static void assert_bound(float bound, float expected)
 {
     assert_true(isnan(expected) ? isnan(bound) : bound == expected);
 }
@@ -149,8 +149,8 @@ static void test_int8_mean_takes_a_clamp(void **state)
         assert_int_equal(f.net.call_count, 2);
         assert_string_equal(rw_call(&f, 0)->name, "vkd.q8_mean");
         assert_int_equal(RW_ARGS(q8_mean_args, &f, 0)->x, 0);
-        rw_assert_bound(RW_ARGS(q8_mean_args, &f, 0)->low, cases[i].low);
-        rw_assert_bound(RW_ARGS(q8_mean_args, &f, 0)->high, cases[i].high);
+        assert_bound(RW_ARGS(q8_mean_args, &f, 0)->low, cases[i].low);
+        assert_bound(RW_ARGS(q8_mean_args, &f, 0)->high, cases[i].high);
         vkd_arena_release(&f.arena);
     }
 }

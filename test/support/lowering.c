@@ -76,3 +76,37 @@ const vkd_node *lowering_node(const lowering_fixture *f, size_t index)
     assert_true(index < f->graph.node_count);
     return &f->graph.nodes[index];
 }
+
+const uint32_t lowering_image[] = {1, 8, 5, 5};
+const uint32_t lowering_pooled[] = {1, 8, 1, 1};
+
+void lowering_quantize(hand_model *m, uint32_t x, uint32_t y)
+{
+    HAND_OP(m, "quantized_decomposed.quantize_per_tensor.default", x, hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), y);
+}
+
+void lowering_dequantize(hand_model *m, uint32_t x, uint32_t y)
+{
+    HAND_OP(m, "quantized_decomposed.dequantize_per_tensor.default", x, hand_double(m, 0.5),
+            hand_int(m, 3), hand_int(m, -128), hand_int(m, 127), hand_null(m), hand_null(m), y);
+}
+
+void lowering_clone(hand_model *m, uint32_t x, uint32_t y)
+{
+    HAND_OP(m, "aten.clone.default", x, hand_null(m), y);
+}
+
+void lowering_add(hand_model *m, uint32_t a, uint32_t b, uint32_t y)
+{
+    uint32_t scale = hand_double(m, 0.5), zero = hand_int(m, 0);
+    HAND_OP(m, "et_vk.q8ta_add.default", a, b, scale, zero, scale, zero, scale, zero,
+            hand_int(m, 1), y);
+}
+
+void lowering_max_pool(hand_model *m, uint32_t x, uint32_t y)
+{
+    uint32_t two = hand_pair(m, 2, 2), one = hand_pair(m, 1, 1), zero = hand_pair(m, 0, 0);
+    HAND_OP(m, "aten.max_pool2d_with_indices.default", x, two, two, zero, one, hand_bool(m, false),
+            y);
+}

@@ -39,4 +39,14 @@ vkd_status lowering_run(lowering_fixture *f);
 void lowering_fails(lowering_fixture *f, vkd_status expected, const char *part);
 const vkd_node *lowering_node(const lowering_fixture *f, size_t index);
 
+/* Of images, and of such behind a mean over all pixels. */
+extern const uint32_t lowering_image[4], lowering_pooled[4];
+
+/* Operators from x to y whose numbers matter to no one. */
+void lowering_quantize(hand_model *m, uint32_t x, uint32_t y);
+void lowering_dequantize(hand_model *m, uint32_t x, uint32_t y);
+void lowering_clone(hand_model *m, uint32_t x, uint32_t y);
+void lowering_add(hand_model *m, uint32_t a, uint32_t b, uint32_t y);
+void lowering_max_pool(hand_model *m, uint32_t x, uint32_t y);
+
 #endif
