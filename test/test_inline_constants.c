@@ -1,5 +1,6 @@
 /* Constants and state of whole methods, over programs made in memory: of the program, of data
  * files, of several delegates. Pure: no device. */
+#include "support/flat.h"
 #include "support/inlining.h"
 
 #include <setjmp.h>
@@ -7,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-#include "support/flat.h"
 
 /* ------------------------------------------------------------------------------------ constants */
 

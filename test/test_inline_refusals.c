@@ -1,13 +1,12 @@
 /* What of a program's methods is refused, with which message, and that reading one is linear in its
  * size. Pure: no device. */
+#include "support/flat.h"
 #include "support/inlining.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-#include "support/flat.h"
 
 /* ------------------------------------------------------------------------------------- refusals */
 

@@ -295,7 +295,7 @@ static void shared_weights_are_not_copied(void **state)
     assert_true(many - few < 20 * 16384);
 }
 
-/* ------------------------------------------------------------------------------------- refusals */
+/* ----------------------------------------------------------------------------- what is allowed */
 
 /* What is written twice, or has a beginning in the file, is kept from one execution to the next. */
 static void what_is_written_again_is_a_state(void **state)

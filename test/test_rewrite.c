@@ -1,8 +1,7 @@
 /* The rewrites over hand-made models: what vanishes, what becomes a table or a chain, and what they
  * must leave alone. Int8 and fusions: test_rewrite_int8.c, test_rewrite_fuse.c. */
-#include "support/rewriting.h"
-
 #include "graph/chain.h"
+#include "support/rewriting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -43,7 +42,7 @@ static void test_clone_of_an_output_stays(void **state)
     vkd_arena_release(&f.arena);
 }
 
-/* --------------------------------------------------------------------------------------- clamps */
+/* ------------------------------------------------------------------------------------ constants */
 
 /* A number that is a constant is part of a chain; one that is a state is read by its operator. */
 static void test_states_are_no_numbers(void **state)
@@ -120,7 +119,7 @@ static void test_tables_of_constants(void **state)
     }
 }
 
-/* -------------------------------------------------------------------------------- linear layers */
+/* --------------------------------------------------------------------------------------- chains */
 
 static void test_dead_chains_are_dropped(void **state)
 {

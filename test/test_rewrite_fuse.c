@@ -1,8 +1,7 @@
 /* The rewrites over hand-made models: what becomes part of a convolution or of a linear layer, and
  * what stays behind it. */
-#include "support/rewriting.h"
-
 #include "graph/chain.h"
+#include "support/rewriting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-/* --------------------------------------------------------------------------------------- clamps */
+/* --------------------------------------------------------------------------------- convolutions */
 
 /* Adds a convolution that makes value 0, in front of what is there; gives what it reads. */
 static uint32_t add_convolution(rewriting *f, const char *name)

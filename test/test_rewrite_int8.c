@@ -1,9 +1,8 @@
 /* The rewrites over hand-made models: what stands between a dequantize and a quantize runs on int8,
  * and what does not. */
-#include "support/rewriting.h"
-
 #include "graph/chain.h"
 #include "support/random.h"
+#include "support/rewriting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

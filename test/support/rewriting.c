@@ -1,5 +1,4 @@
 #include "support/rewriting.h"
-
 #include "support/open_ops.h"
 
 #include <setjmp.h>
