@@ -333,7 +333,7 @@ static vkd_status check_variant(vkd_context *context, const char *name)
  * number here. */
 static vkd_status check_numbers(vkd_context *context, const vkd_options *options)
 {
-    enum { ALL_REWRITES = 2 * VKD_REWRITE_MOVES - 1 };
+    enum { ALL_REWRITES = 2 * VKD_REWRITE_FUSE_NORM - 1 };
     const struct {
         const char *field;
         uint32_t value, most;

@@ -21,6 +21,8 @@ bool vkd_chain_binary(const vkd_net *net, uint32_t function, uint32_t a, uint32_
 /* What a call is as a chain; false where it is none. */
 bool vkd_chain_of(const vkd_rewriter *r, const vkd_call *call, chain_args *out);
 
+/* Rule: a batch norm by constants is part of the convolution before it. */
+VKD_MUST_USE vkd_status vkd_fuse_norm(vkd_rewriter *r, size_t index);
 /* Rule: a batch norm by constants is a product and a sum. */
 VKD_MUST_USE vkd_status vkd_chain_norm(vkd_rewriter *r, size_t index);
 /* Rule: joins the call with the chains whose results it reads. */

@@ -218,6 +218,8 @@ typedef struct creation_args {
 typedef struct conv_float_args {
     product_args product;
     uint32_t x, weight, bias;
+    /* of a rule: floats, which weights of each output channel are multiplied by; VKD_NO_VALUE */
+    uint32_t factors;
     vkd_int_list stride, padding, dilation, output_padding; /* a dimension each, or one for all */
     bool transposed;
     int32_t groups;

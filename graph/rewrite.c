@@ -116,6 +116,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_FUSE_CLAMP, vkd_fuse_clamp},
         {VKD_REWRITE_FUSE_ADD, vkd_fuse_add},
         {VKD_REWRITE_FUSE_DEQUANTIZE, vkd_fuse_dequantize},
+        {VKD_REWRITE_FUSE_NORM, vkd_fuse_norm},
         {VKD_REWRITE_CHAINS, vkd_chain_norm},
         {VKD_REWRITE_CHAINS, vkd_chain_join},
         {VKD_REWRITE_CHAINS, vkd_int8_mean_of_chain},

@@ -149,7 +149,8 @@ typedef struct vkd_vulkan {
 } vkd_vulkan;
 
 /* What is done to a model's operators before they are lowered; bits of a set. All are exact but the
- * mean among VKD_REWRITE_INT8, which rounds once where the file's operators round several times. */
+ * mean among VKD_REWRITE_INT8, which rounds once where the file's operators round several times,
+ * and VKD_REWRITE_FUSE_NORM. */
 typedef enum vkd_rewrites {
     VKD_REWRITE_CLONES = 1, /* layout transitions vanish */
     VKD_REWRITE_VIEWS = 2,  /* a quantize moves in front of views */
@@ -175,6 +176,9 @@ typedef enum vkd_rewrites {
     VKD_REWRITE_EXCITE = 2048,
     /* what only moves rows of elements, call by call, is one copy */
     VKD_REWRITE_MOVES = 4096,
+    /* a batch norm by constants joins the convolution of floats before it: weights and bias are
+     * multiplied, and round once more */
+    VKD_REWRITE_FUSE_NORM = 8192,
 } vkd_rewrites;
 
 typedef enum vkd_priority {

@@ -227,8 +227,8 @@ static void numbers_out_of_range(void **state)
         {offsetof(vkd_options, select), 99, "vkd_options.select is 99, the largest possible is 1"},
         {offsetof(vkd_options, select), UINT32_MAX, "vkd_options.select is 4294967295"},
         {offsetof(vkd_options, log_level), VKD_LOG_DEBUG + 1, "vkd_options.log_level is 4"},
-        {offsetof(vkd_options, skip_rewrites), 8192,
-         "vkd_options.skip_rewrites is 8192, the largest possible is 8191"},
+        {offsetof(vkd_options, skip_rewrites), 16384,
+         "vkd_options.skip_rewrites is 16384, the largest possible is 16383"},
         {offsetof(vkd_options, in_flight), VKD_MAX_IN_FLIGHT + 1, "vkd_options.in_flight is 65"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -25,6 +25,9 @@ typedef struct conv2d_real {
     /* a constant in PyTorch's order: [out_c][ic_group][taps], transposed [in_c][oc_group][taps]; or
      * null, */
     vkd_content weights;
+    /* floats, which the weights of each output channel are multiplied by while they are packed; or
+     * null */
+    vkd_content factors;
     vkd_tensor_id computed; /* and the same in ROWS, made by other operators */
     vkd_tensor_id bias;     /* [out_c], ROWS; VKD_NO_TENSOR without */
     float low, high;        /* of the clamp behind */

@@ -132,6 +132,9 @@ typedef struct conv2d_packing {
     uint32_t unit, grain;
     uint32_t w_tap; /* weights of a tap for an output channel, a multiple of grain */
 } conv2d_packing;
+/* A constant weight as it is packed, times its channel's factor. */
+double vkd_conv2d_float_weight(vkd_dtype dtype, const vkd_content *weights,
+                               const vkd_content *factors, size_t place, uint32_t oc);
 VKD_MUST_USE vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
                                                  const conv2d_packing *packing, vkd_tensor_id *out);
 

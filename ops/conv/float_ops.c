@@ -9,7 +9,8 @@
 
 #define CONV_FLOAT_RESULT                                                                          \
     VKD_OUTPUT(conv_float_args, product.y, out),                                                   \
-        VKD_FUSED(conv_float_args, product.epilogue.residual), VKD_PARAMS_END
+        VKD_FUSED(conv_float_args, product.epilogue.residual),                                     \
+        VKD_FUSED(conv_float_args, factors), VKD_PARAMS_END
 
 #define CONV_FLOAT_PARAMS                                                                          \
     VKD_TENSOR(conv_float_args, x, input), VKD_TENSOR(conv_float_args, weight),                    \
@@ -33,7 +34,8 @@ static const vkd_param line_params[] = {VKD_TENSOR(conv_float_args, x, input),
                                         VKD_OPTIONAL_NUMBER(conv_float_args, low, output_min),
                                         VKD_OPTIONAL_NUMBER(conv_float_args, high, output_max),
                                         CONV_FLOAT_RESULT};
-static const conv_float_args unbounded = {.product = VKD_NO_EPILOGUE, .bias = VKD_NO_VALUE};
+static const conv_float_args unbounded = {
+    .product = VKD_NO_EPILOGUE, .bias = VKD_NO_VALUE, .factors = VKD_NO_VALUE};
 
 /* --------------------------------------------------------------------------------------- shapes */
 
@@ -202,7 +204,8 @@ static float bound(vkd_lowering *lowering, const vkd_number *number, float other
 static vkd_status weights_of(vkd_lowering *lowering, const conv_float_args *args, conv2d_real *out)
 {
     const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight);
-    *out = (conv2d_real){.computed = VKD_NO_TENSOR,
+    *out = (conv2d_real){.factors = vkd_op_content(lowering, args->factors),
+                         .computed = VKD_NO_TENSOR,
                          .bias = VKD_NO_TENSOR,
                          .low = bound(lowering, &args->low, -INFINITY),
                          .high = bound(lowering, &args->high, INFINITY)};

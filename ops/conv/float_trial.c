@@ -1,5 +1,6 @@
 /* Trials of convolutions of floats: operands that a driver's fault shows in, and the scalar oracle,
  * in double precision. */
+#include "ops/conv/float.h"
 #include "ops/conv/trial.h"
 #include "runtime/base/element.h"
 
@@ -115,7 +116,8 @@ static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t 
             p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
         double product =
             vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
-            vkd_element_get(p->dtype, trial->real.weights.data, row * conv2d_taps(p) + tap);
+            vkd_conv2d_float_weight(p->dtype, &trial->real.weights, &trial->real.factors,
+                                    row * conv2d_taps(p) + tap, at->c);
         out->sum += product;
         out->magnitude += fabs(product);
     }

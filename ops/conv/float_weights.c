@@ -1,14 +1,15 @@
 /* Weights of convolutions of floats in the form that the kernels want: packed from the file, or on
  * the device where operators compute them. */
 #include "ops/conv/float.h"
+#include "runtime/base/element.h"
 #include "shaders/conv_float_params.h"
 
 #include <string.h>
 
 typedef struct weights_source {
-    vkd_content weights;
+    vkd_content weights, factors;
     conv_weights_params form;
-    uint32_t size; /* of an element */
+    uint32_t dtype, size; /* size: of an element */
 } weights_source;
 
 /* Where a weight is in PyTorch's order. */
@@ -21,6 +22,32 @@ static size_t place_of(const conv_weights_params *f, uint32_t oc, uint32_t tap, 
     return row * f->taps + tap;
 }
 
+double vkd_conv2d_float_weight(vkd_dtype dtype, const vkd_content *weights,
+                               const vkd_content *factors, size_t place, uint32_t oc)
+{
+    const double weight = vkd_element_get(dtype, weights->data, place);
+    double scaled;
+    if (!factors->data)
+        return weight;
+    vkd_element_set(dtype, &scaled, 0, weight * (double)((const float *)factors->data)[oc]);
+    return vkd_element_get(dtype, &scaled, 0);
+}
+
+/* Weights that are one behind the other in the file as well. */
+static void copy_weights(const weights_source *source, size_t place, uint32_t oc, uint32_t count,
+                         unsigned char *out)
+{
+    const vkd_dtype dtype = (vkd_dtype)source->dtype;
+    if (!source->factors.data)
+        memcpy(out, (const char *)source->weights.data + place * source->size,
+               (size_t)count * source->size);
+    else
+        for (uint32_t i = 0; i < count; i++)
+            vkd_element_set(
+                dtype, out, i,
+                vkd_conv2d_float_weight(dtype, &source->weights, &source->factors, place + i, oc));
+}
+
 /* A grain of channels one behind the other in PyTorch's order too. */
 static void pack_grain(const weights_source *source, uint32_t oc, uint32_t first,
                        unsigned char *out)
@@ -30,8 +57,7 @@ static void pack_grain(const weights_source *source, uint32_t oc, uint32_t first
     if (count > f->grain)
         count = f->grain;
     if (count)
-        memcpy(out, (const char *)source->weights.data + place_of(f, oc, 0, first) * source->size,
-               (size_t)count * source->size);
+        copy_weights(source, place_of(f, oc, 0, first), oc, count, out);
     memset(out + (size_t)count * source->size, 0, (size_t)(f->grain - count) * source->size);
 }
 
@@ -48,9 +74,7 @@ static unsigned char *pack_unit(const weights_source *source, uint32_t first, ui
         }
         for (uint32_t ic = step * f->grain; ic < (step + 1) * f->grain; ic++, out += source->size) {
             if (oc < f->out_c && ic < f->ic_group)
-                memcpy(out,
-                       (const char *)source->weights.data + place_of(f, oc, tap, ic) * source->size,
-                       source->size);
+                copy_weights(source, place_of(f, oc, tap, ic), oc, 1, out);
             else
                 memset(out, 0, source->size);
         }
@@ -96,6 +120,8 @@ vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
     weights_source source;
     memset(&source, 0, sizeof source); /* it is compared by its bytes */
     source.weights = conv->real.weights;
+    source.factors = conv->real.factors;
+    source.dtype = p->dtype;
     source.size = (uint32_t)vkd_dtype_size(p->dtype);
     source.form = (conv_weights_params){
         .out_c = p->out_c,
@@ -109,5 +135,5 @@ vkd_status vkd_conv2d_float_weights(vkd_lowering *lowering, const conv2d *conv,
     };
     if (!conv->real.weights.data)
         return pack_on_device(lowering, conv, &source.form, count, out);
-    return vkd_op_constant(lowering, count * source.size, pack, &source, sizeof source, 1, out);
+    return vkd_op_constant(lowering, count * source.size, pack, &source, sizeof source, 2, out);
 }
