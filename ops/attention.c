@@ -3,6 +3,7 @@
 #include "ops/attention_oracle.h"
 #include "ops/rotary.h"
 #include "ops/tables.h"
+#include "runtime/base/element.h"
 #include "shaders/attention_params.h"
 
 #include <math.h>
@@ -245,14 +246,96 @@ static vkd_status add_coop(vkd_lowering *lowering, const attention *a, vkd_tenso
     return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
 }
 
+/* ------------------------------------------------------------------------------- a single query */
+
+enum { QUERY_BINDINGS = 6, QUERY_MOST_LANES = 512, QUERY_SCORES = 256 };
+
+/* Parts of a row, of 16 bytes. */
+static uint32_t parts_of(const attention *a, vkd_dtype dtype)
+{
+    return a->width * (uint32_t)vkd_dtype_size(dtype) / 16;
+}
+
+static uint32_t scores_of(const attention *a)
+{
+    return (uint32_t)vkd_align_up(a->keys, QUERY_SCORES);
+}
+
+/* What attention_query.comp shares. */
+static uint64_t query_bytes(const attention *a, uint32_t parts, uint32_t lanes)
+{
+    return 4 * ((uint64_t)scores_of(a) + lanes + VKD_ATTENTION_BATCH * (lanes + lanes / parts));
+}
+
+/* As many as have enough keys to read; 0 where there are too few for a row, or no room. */
+static uint32_t query_lanes(const vkd_caps *caps, const attention *a, uint32_t parts)
+{
+    uint32_t lanes = 32;
+    while (lanes * 2 <= QUERY_MOST_LANES && lanes * 2 <= caps->max_workgroup_invocations &&
+           query_bytes(a, parts, lanes * 2) <= caps->shared_memory &&
+           (lanes < a->width || lanes < a->keys * parts / VKD_ATTENTION_BATCH))
+        lanes *= 2;
+    return lanes >= a->width && query_bytes(a, parts, lanes) <= caps->shared_memory ? lanes : 0;
+}
+
+/* Invocations of attention_query.comp; 0: it is not for this. On a CPU they would take turns. */
+static uint32_t query_lanes_for(const vkd_caps *caps, const vkd_tensor *tensors, const attention *a)
+{
+    const rows *all[] = {&a->q, &a->k, &a->v, &a->y};
+    const vkd_dtype dtype = tensors[a->q.tensor].dtype;
+    bool fits = caps->type != VKD_TYPE_CPU && a->queries == 1 && vkd_is_float(dtype) &&
+                caps->max_storage_buffers >= QUERY_BINDINGS &&
+                !vkd_kernel_refuses(caps, VKD_SHADER_ATTENTION_QUERY);
+    for (int i = 0; fits && i < 4; i++)
+        fits = tensors[all[i]->tensor].dtype == dtype &&
+               are_whole(a, all[i], 16 / (uint32_t)vkd_dtype_size(dtype));
+    return fits ? query_lanes(caps, a, parts_of(a, dtype)) : 0;
+}
+
+static vkd_status add_query(vkd_lowering *lowering, const attention *a, uint32_t lanes,
+                            vkd_tensor_id symbols, uint32_t word)
+{
+    const vkd_tensor *tensors = lowering->graph->tensors;
+    const vkd_dtype dtype = tensors[a->q.tensor].dtype;
+    const uint32_t parts = parts_of(a, dtype), at_once = lanes / parts, batch = VKD_ATTENTION_BATCH;
+    const attention_params params = params_of(a, &(portion){0, 1, VKD_NO_TENSOR}, word);
+    const uint64_t scores = vkd_loop(vkd_divide_up(batch * at_once, lanes), vkd_loop(parts, 0)),
+                   loops = vkd_loop(vkd_divide_up(a->keys, batch * at_once), scores) +
+                           vkd_loop(vkd_divide_up(a->keys, lanes), 0) +
+                           vkd_loop(vkd_divide_up(a->keys, at_once), 0) + vkd_loop(at_once, 0) + 32;
+    vkd_node node =
+        vkd_op_node(lowering, VKD_SHADER_ATTENTION_QUERY, loops, &params, sizeof params);
+    node.specs[0] = lanes;
+    vkd_node_groups(&node, lowering->caps, a->heads);
+    vkd_node_read(&node, a->q.tensor);
+    vkd_node_read(&node, a->k.tensor);
+    vkd_node_read(&node, a->v.tensor);
+    vkd_node_read(&node, mask_of(a));
+    vkd_node_read(&node, symbols);
+    vkd_node_write(&node, a->y.tensor);
+    vkd_node_spec(&node, dtype);
+    spec_mask(&node, tensors, a);
+    vkd_node_spec(&node, parts);
+    vkd_node_spec(&node, scores_of(a));
+    vkd_node_spec(&node, a->sees);
+    node.macs = 2 * (uint64_t)a->heads * a->keys * a->width;
+    return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
+}
+
+/* ------------------------------------------------------------------------------------------ choice
+ */
+
 static vkd_status emit(vkd_lowering *lowering, const attention *a)
 {
+    const uint32_t lanes = query_lanes_for(lowering->caps, lowering->graph->tensors, a);
     const uint32_t most = part_of(a);
     vkd_tensor_id symbols;
     uint32_t word;
     VKD_TRY(vkd_op_symbol(lowering, a->start, a->q.tensor, &symbols, &word));
     if (has_units(lowering->caps, lowering->graph->tensors, a))
         return add_coop(lowering, a, symbols, word);
+    if (lanes)
+        return add_query(lowering, a, lanes, symbols, word);
     for (uint32_t first = 0; first < a->queries; first += most) {
         portion part = {first, a->queries - first < most ? a->queries - first : most,
                         VKD_NO_TENSOR};

@@ -1,6 +1,6 @@
 /* shaders/attention_weights.comp: p[h, s, l] = softmax over l of (scale * q[s, h] . k[l, h / group]
  * + mask), and attention_values.comp: y[s, h] = sum over l of p[h, s, l] * v[l, h / group], of each
- * image; or both in attention_coop.comp. What is beyond a query's keys is never read. */
+ * image; or both in attention_coop.comp and, for a single query, attention_query.comp. What is beyond a query's keys is never read. */
 #ifndef VKD_SHADERS_ATTENTION_PARAMS_H
 #define VKD_SHADERS_ATTENTION_PARAMS_H
 
@@ -14,6 +14,9 @@
 /* Of a workgroup of attention_coop.comp. */
 #define VKD_ATTENTION_SUBGROUPS 4u
 #define VKD_ATTENTION_QUERIES 16u
+
+/* Keys that an invocation of attention_query.comp reads at once; of 8 elements at least. */
+#define VKD_ATTENTION_BATCH 8u
 
 VKD_PARAMS_STRUCT(attention_params)
 {

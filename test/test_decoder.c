@@ -104,8 +104,8 @@ static void layers_take_few_levels(void **state)
         fake_device device;
         counts layer;
     } cases[] = {
-        {false, 1, FAKE_H100_MATRIX, {12, 8}},
-        {true, 1, FAKE_H100_MATRIX, {12, 8}},
+        {false, 1, FAKE_H100_MATRIX, {11, 7}},
+        {true, 1, FAKE_H100_MATRIX, {11, 7}},
         {false, 128, FAKE_H100_MATRIX, {13, 9}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -230,18 +230,17 @@ static bool can_norm(const norm_case *c, uint32_t i)
 
 /* How far apart results are: a product whose input fell the other way in a rounding, or was added
  * up in another order, is still that product. */
-static size_t count_unequal(const norm_case *c, const void *got, const void *expected, size_t count,
+static size_t count_unequal(vkd_dtype dtype, const void *got, const void *expected, size_t count,
                             const char *what)
 {
     size_t unequal = 0;
     for (size_t i = 0; i < count; i++) {
-        const double a = vkd_element_get(c->dtype, got, i),
-                     b = vkd_element_get(c->dtype, expected, i),
-                     most = c->dtype == VKD_DTYPE_FLOAT16 ? 4e-3 + fabs(b) / 500
-                                                          : 2e-5 * (1 + fabs(b));
+        const double a = vkd_element_get(dtype, got, i), b = vkd_element_get(dtype, expected, i),
+                     most =
+                         dtype == VKD_DTYPE_FLOAT16 ? 4e-3 + fabs(b) / 500 : 2e-5 * (1 + fabs(b));
         if (!(fabs(a - b) <= most))
             fail_msg("%s: element %zu of %zu is %.9g, expected %.9g", what, i, count, a, b);
-        unequal += c->dtype == VKD_DTYPE_FLOAT16 && a != b;
+        unequal += dtype == VKD_DTYPE_FLOAT16 && a != b;
     }
     return unequal;
 }
@@ -286,7 +285,7 @@ static void products_make_norms(void **state)
             const size_t count = (size_t)c.rows * (c.kinds[i] == ANOTHER ? c.k : c.n);
             snprintf(what, sizeof what, "draw %d, %ux%u -> %u %s, reader %u of %u, kind %d", draw,
                      c.rows, c.k, c.n, vkd_dtype_name(c.dtype), i, c.readers, (int)c.kinds[i]);
-            unequal += count_unequal(&c, got[i], expected[i], count, what);
+            unequal += count_unequal(c.dtype, got[i], expected[i], count, what);
             halves += c.dtype == VKD_DTYPE_FLOAT16 ? count : 0;
             goes &= can_norm(&c, i);
         }
@@ -412,10 +411,112 @@ static void keys_are_turned_into_their_cache(void **state)
     assert_true(less >= 10);
 }
 
+/* ---------------------------------------------------------------------------------- single queries
+ */
+
+enum { QUERY_KEYS = 700, QUERY_HEADS = 6, QUERY_WIDTH = 64 };
+
+typedef struct query_case {
+    vkd_dtype dtype, mask_dtype; /* BOOL, or what is added */
+    uint32_t heads, group, keys, width, start, lanes;
+    bool cached, causal, mask;
+    unsigned char q[4 * QUERY_HEADS * QUERY_WIDTH], k[4 * QUERY_KEYS * QUERY_HEADS * QUERY_WIDTH],
+        v[4 * QUERY_KEYS * QUERY_HEADS * QUERY_WIDTH], masks[4 * QUERY_KEYS];
+} query_case;
+
+static void draw_query(query_case *c, vkd_random *random)
+{
+    memset(c, 0, sizeof *c);
+    c->dtype = random_range(random, 0, 1) ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+    c->cached = random_range(random, 0, 3) > 0;
+    c->heads = (uint32_t)random_range(random, 1, 3);
+    c->group = (uint32_t)random_range(random, 1, QUERY_HEADS / 3);
+    c->keys = (uint32_t)random_range(random, 1, random_range(random, 0, 2) ? 40 : QUERY_KEYS);
+    c->width = 4 * (uint32_t)random_range(random, 1, QUERY_WIDTH / 4);
+    c->start = (uint32_t)random_range(random, 0, (int32_t)c->keys - 1);
+    c->causal = c->cached && random_range(random, 0, 1);
+    c->mask = !c->causal && random_range(random, 0, 1);
+    c->mask_dtype = random_range(random, 0, 1) ? c->dtype : VKD_DTYPE_BOOL;
+    c->lanes = 64u << random_range(random, 0, 4);
+    draw_elements(random, c->dtype, c->q, sizeof c->q / 4);
+    draw_elements(random, c->dtype, c->k, sizeof c->k / 4);
+    draw_elements(random, c->dtype, c->v, sizeof c->v / 4);
+    for (uint32_t i = 0; i < c->keys; i++)
+        vkd_element_set(c->mask_dtype, c->masks, i,
+                        c->mask_dtype == VKD_DTYPE_BOOL ? i == 0 || random_range(random, 0, 1)
+                                                        : (double)random_float(random, -2, 2));
+}
+
+static void build_query(hand_model *m, const query_case *c)
+{
+    memset(m, 0, sizeof *m);
+    const uint32_t h = c->heads, heads = h * c->group,
+                   q_dims[] = {1, c->cached ? 1 : heads, c->cached ? heads : 1, c->width},
+                   k_dims[] = {1, c->cached ? c->keys : h, c->cached ? h : c->keys, c->width},
+                   mask_dims[] = {1, c->keys}, q = hand_input(m, c->dtype, 4, q_dims),
+                   y = hand_output(m, c->dtype, 4, q_dims),
+                   k = hand_constant(m, c->dtype, 4, k_dims, c->k),
+                   v = hand_constant(m, c->dtype, 4, k_dims, c->v),
+                   mask = c->mask ? hand_constant(m, c->mask_dtype, 2, mask_dims, c->masks)
+                                  : hand_null(m);
+    if (c->cached)
+        HAND_OP(m, "llama.custom_sdpa.default", q, k, v, hand_int(m, c->start), mask,
+                hand_double(m, 0), hand_bool(m, c->causal), hand_null(m), y);
+    else
+        HAND_OP(m, "et_vk.sdpa.default", q, k, v, mask, hand_null(m), y);
+}
+
+static size_t run_query(harness *h, const query_case *c, bool single, void *out)
+{
+    static hand_model m;
+    size_t nodes;
+    const vkd_caps own = h->caps;
+    build_query(&m, c);
+    if (single) {
+        h->caps.type = VKD_TYPE_DISCRETE;
+        h->caps.max_workgroup_invocations = c->lanes;
+    }
+    if (harness_run_rewritten(h, hand_finish(&m), NULL, 0, (const void *[]){c->q}, &out, &nodes) !=
+        VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    h->caps = own;
+    return nodes;
+}
+
+static void single_queries_are_one_dispatch(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("single queries");
+    static query_case c;
+    static unsigned char got[sizeof c.q], expected[sizeof c.q], again[sizeof c.q];
+    size_t single = 0;
+    for (int draw = 0; draw < 60; draw++) {
+        char what[160];
+        draw_query(&c, &random);
+        h->checks_kernels = draw % 8 == 0;
+        const size_t apart = run_query(h, &c, false, expected), nodes = run_query(h, &c, true, got);
+        h->checks_kernels = false;
+        run_query(h, &c, true, again);
+        snprintf(what, sizeof what, "draw %d, %u heads by %u, %u of %u keys of %u %s, %u lanes%s%s",
+                 draw, c.heads, c.group, c.start + 1, c.keys, c.width, vkd_dtype_name(c.dtype),
+                 c.lanes, c.mask ? ", mask " : "", c.mask ? vkd_dtype_name(c.mask_dtype) : "");
+        const size_t count = (size_t)c.heads * c.group * c.width;
+        count_unequal(c.dtype, got, expected, count, what);
+        assert_memory_equal(got, again, vkd_dtype_size(c.dtype) * count);
+        const bool whole = c.width % (c.dtype == VKD_DTYPE_FLOAT16 ? 8 : 4) == 0;
+        if ((nodes < apart) != whole)
+            fail_msg("%s: %zu dispatches, apart %zu", what, nodes, apart);
+        single += whole;
+    }
+    print_message("%zu of 60 are one dispatch\n", single);
+    assert_true(single >= 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(layers_take_few_levels),
                                        cmocka_unit_test(products_make_norms),
-                                       cmocka_unit_test(keys_are_turned_into_their_cache)};
+                                       cmocka_unit_test(keys_are_turned_into_their_cache),
+                                       cmocka_unit_test(single_queries_are_one_dispatch)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -538,15 +538,34 @@ static void statements_hold_on_the_device(void **state)
 /* ------------------------------------------------------------------------------------- coverage */
 
 /* Kernels whose loops go round as often as the code says, whatever the problem; those that no CPU
- * device is given: for matrix units, and for few rows of a product; and one that a rule keeps
- * short: two convolutions of a pixel. */
+ * device is given: for matrix units, for few rows of a product, for a single query; and one that a
+ * rule keeps short: two convolutions of a pixel. */
 static bool has_constant_loops(vkd_shader shader)
 {
-    static const char *const prefixes[] = {
-        "copy",           "move",     "paste",        "gather",           "pad",         "rotary",
-        "normalise",      "affine",   "nibble_codes", "places",           "resample",    "im2col",
-        "attention_coop", "conv_dw_", "gemm_coop_",   "conv_float_coop_", "matmul_rows", "unary",
-        "binary",         "where",    "chain",        "excite",           "sort"};
+    static const char *const prefixes[] = {"copy",
+                                           "move",
+                                           "paste",
+                                           "gather",
+                                           "pad",
+                                           "rotary",
+                                           "normalise",
+                                           "affine",
+                                           "nibble_codes",
+                                           "places",
+                                           "resample",
+                                           "im2col",
+                                           "attention_coop",
+                                           "attention_query",
+                                           "conv_dw_",
+                                           "gemm_coop_",
+                                           "conv_float_coop_",
+                                           "matmul_rows",
+                                           "unary",
+                                           "binary",
+                                           "where",
+                                           "chain",
+                                           "excite",
+                                           "sort"};
     for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (!strncmp(vkd_shaders[shader].name, prefixes[i], strlen(prefixes[i])))
             return true;
