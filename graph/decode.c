@@ -258,9 +258,9 @@ static vkd_status decode_int_list(const decoder *d, const vkd_model_value *value
     return decode_ints(d, value, list->items, 0, VKD_MAX_RANK, &list->count);
 }
 
-static vkd_status decode_floats(const decoder *d, const vkd_model_value *value)
+static vkd_status decode_doubles(const decoder *d, const vkd_model_value *value)
 {
-    float *items = (float *)d->field;
+    double *items = (double *)d->field;
     size_t count = d->param->count;
     memset(items, 0, count * sizeof *items);
     if (value->kind == VKD_VALUE_NULL || (is_list(value->kind) && value->list.count == 0))
@@ -274,8 +274,8 @@ static vkd_status decode_floats(const decoder *d, const vkd_model_value *value)
         return fail(d, is, expected);
     }
     for (size_t i = 0; i < count; i++)
-        items[i] = value->kind == VKD_VALUE_DOUBLE_LIST ? (float)value->list.doubles[i]
-                                                        : (float)value->list.ints[i];
+        items[i] = value->kind == VKD_VALUE_DOUBLE_LIST ? value->list.doubles[i]
+                                                        : (double)value->list.ints[i];
     return VKD_OK;
 }
 
@@ -396,8 +396,8 @@ static vkd_status decode_argument(const decoder *d)
     case VKD_PARAM_FLOAT:
     case VKD_PARAM_OPTIONAL_FLOAT:
         return decode_float(d, value);
-    case VKD_PARAM_FLOATS_OR_NULL:
-        return decode_floats(d, value);
+    case VKD_PARAM_DOUBLES_OR_NULL:
+        return decode_doubles(d, value);
     case VKD_PARAM_TENSOR_LIST:
     case VKD_PARAM_OPTIONAL_TENSOR_LIST:
         return decode_tensor_list(d, value);

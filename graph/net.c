@@ -316,6 +316,7 @@ static size_t extent_of(const vkd_param *param)
         [VKD_PARAM_OPTIONAL_TENSOR_LIST] = sizeof(vkd_tensor_list),
         [VKD_PARAM_OUTPUT_LIST] = sizeof(vkd_tensor_list),
         [VKD_PARAM_BOOL] = sizeof(bool),
+        [VKD_PARAM_DOUBLES_OR_NULL] = sizeof(double), /* of the first */
         [VKD_PARAM_STRING] = sizeof(const char *),
         [VKD_PARAM_OPTIONAL_STRING] = sizeof(const char *),
         [VKD_PARAM_NUMBER] = sizeof(vkd_number),

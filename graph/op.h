@@ -96,8 +96,8 @@ typedef enum vkd_param_kind {
     VKD_PARAM_INTS_OR_EMPTY,
     /* vkd_int_list: any length up to VKD_MAX_RANK, or a single int; Null is an empty list */
     VKD_PARAM_INT_LIST,
-    /* float[count]: a list of exactly count numbers; Null or an empty list leaves 0s */
-    VKD_PARAM_FLOATS_OR_NULL,
+    /* double[count]: a list of exactly count numbers; Null or an empty list leaves 0s */
+    VKD_PARAM_DOUBLES_OR_NULL,
     VKD_PARAM_IGNORED, /* any value; dtype, memory_format and the like */
     VKD_PARAM_FUSED    /* uint32_t: value id of a tensor that a rewrite rule gave the call, or
                         * VKD_NO_VALUE; no argument of a file.    Behind all others */
@@ -156,8 +156,8 @@ typedef struct vkd_param {
 #define VKD_INTS_OR_EMPTY(type, field, ...)                                                        \
     VKD_COUNTED(VKD_PARAM_INTS_OR_EMPTY, type, field, __VA_ARGS__)
 #define VKD_INT_LIST(type, ...) VKD_PARAM(VKD_PARAM_INT_LIST, type, 1, __VA_ARGS__)
-#define VKD_FLOATS_OR_NULL(type, field, ...)                                                       \
-    VKD_COUNTED(VKD_PARAM_FLOATS_OR_NULL, type, field, __VA_ARGS__)
+#define VKD_DOUBLES_OR_NULL(type, field, ...)                                                      \
+    VKD_COUNTED(VKD_PARAM_DOUBLES_OR_NULL, type, field, __VA_ARGS__)
 #define VKD_FUSED(type, ...) VKD_PARAM(VKD_PARAM_FUSED, type, 1, __VA_ARGS__)
 #define VKD_IGNORED(name_)                                                                         \
     {                                                                                              \

@@ -53,7 +53,7 @@ typedef struct pool_args {
 typedef struct upsample_args {
     uint32_t x;
     vkd_sym_list size; /* h, w; empty: by the factors */
-    float factors[2];  /* h, w; 0: by the size */
+    double factors[2]; /* h, w; 0: by the size */
     bool align_corners;
     uint32_t y;
 } upsample_args;

@@ -66,6 +66,16 @@ static double real_of(const vkd_number *number)
     return number->number < 0 ? -INFINITY : INFINITY;
 }
 
+/* By how many places, where an int of 64 bits says it. */
+static void limit_shift(int function, vkd_number *number)
+{
+    if ((function != BINARY_SHIFT_LEFT && function != BINARY_SHIFT_RIGHT) ||
+        number->kind != VKD_NUMBER_INT)
+        return;
+    number->number = number->number < 0 || number->number > 32 ? 32 : number->number;
+    number->real = (double)number->number;
+}
+
 static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
 {
     const compare_args *args = arguments;
@@ -77,6 +87,7 @@ static vkd_status lower_scalar(vkd_lowering *lowering, const void *arguments)
     vkd_tensor_id y;
     if (compares && !vkd_is_float(dtype))
         number = between_ints(&function, real_of(&number));
+    limit_shift(function, &number);
     VKD_TRY(vkd_op_view(lowering, args->a, &a));
     VKD_TRY(vkd_op_scalar(lowering, vkd_is_float(dtype) ? dtype : VKD_DTYPE_INT32, &number, &b));
     VKD_TRY(vkd_op_output_as(lowering, args->y, &args->a, 1, &y));
@@ -133,6 +144,10 @@ static const vkd_op rows[] = {
     SCALAR("aten::bitwise_and.Scalar_out", BINARY_BITWISE_AND),
     SCALAR("aten::bitwise_or.Scalar_out", BINARY_BITWISE_OR),
     SCALAR("aten::bitwise_xor.Scalar_out", BINARY_BITWISE_XOR),
+    TENSORS("aten::bitwise_left_shift.Tensor_out", BINARY_SHIFT_LEFT),
+    TENSORS("aten::bitwise_right_shift.Tensor_out", BINARY_SHIFT_RIGHT),
+    SCALAR("aten::bitwise_left_shift.Tensor_Scalar_out", BINARY_SHIFT_LEFT),
+    SCALAR("aten::bitwise_right_shift.Tensor_Scalar_out", BINARY_SHIFT_RIGHT),
 };
 
 const vkd_op_table vkd_compare_ops = VKD_OP_TABLE(rows);

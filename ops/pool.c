@@ -28,15 +28,17 @@ static const vkd_param avg_parameters[] = {
 
 /* --------------------------------------------------------------------------------------- shapes */
 
-/* The output's extent as PyTorch has it; 0 when the window does not fit. */
+/* The output's extent as PyTorch has it; 0 when the window does not fit. In ceil mode one that
+ * lacks less than a step does. */
 static uint32_t extent(uint32_t size, int32_t kernel, int32_t stride, int32_t padding,
                        int32_t dilation, bool ceil_mode)
 {
     int64_t reach = (int64_t)dilation * (kernel - 1) + 1;
-    int64_t room = (int64_t)size + 2 * (int64_t)padding - reach;
-    if (room < 0)
+    int64_t room =
+        (int64_t)size + 2 * (int64_t)padding - reach + (ceil_mode ? (int64_t)stride - 1 : 0);
+    if (room < 0 || !size)
         return 0;
-    int64_t count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+    int64_t count = room / stride + 1;
     /* The last window must start inside the image or its left padding. */
     if (ceil_mode && (count - 1) * stride >= (int64_t)size + padding)
         count--;

@@ -85,7 +85,7 @@ static vkd_status emit_image(vkd_lowering *lowering, const resampling *r, uint32
 static const vkd_param nearest_parameters[] = {
     VKD_TENSOR(upsample_args, x, input),
     VKD_SIZES(upsample_args, size, output_size),
-    VKD_FLOATS_OR_NULL(upsample_args, factors, 2, scale_factors),
+    VKD_DOUBLES_OR_NULL(upsample_args, factors, 2, scale_factors),
     VKD_OUTPUT(upsample_args, y, out),
     VKD_PARAMS_END,
 };
@@ -93,7 +93,7 @@ static const vkd_param bilinear_parameters[] = {
     VKD_TENSOR(upsample_args, x, input),
     VKD_SIZES(upsample_args, size, output_size),
     VKD_BOOL(upsample_args, align_corners),
-    VKD_FLOATS_OR_NULL(upsample_args, factors, 2, scale_factors),
+    VKD_DOUBLES_OR_NULL(upsample_args, factors, 2, scale_factors),
     VKD_OUTPUT(upsample_args, y, out),
     VKD_PARAMS_END,
 };
@@ -111,7 +111,7 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     uint32_t dims[4] = {x->dims[0], x->dims[1]};
     for (uint32_t i = 0; i < 2; i++) {
         double size = args->size.count ? (double)vkd_shape_number(shaping, args->size.items[i])
-                                       : floor((double)x->dims[2 + i] * (double)args->factors[i]);
+                                       : floor((double)x->dims[2 + i] * args->factors[i]);
         if (!(size >= 1 && size <= INT32_MAX && x->dims[2 + i]))
             return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL,
                                      args->size.count ? (const void *)&args->size : args->factors,
@@ -130,7 +130,7 @@ static bool are_integers(const vkd_lowering *lowering, const upsample_args *args
     for (int i = 0; i < 2; i++) {
         uint32_t from = x->dims[2 + i], to = y->dims[2 + i];
         out[i] = to / from;
-        if (to % from || (args->factors[i] != 0 && args->factors[i] != (float)out[i]))
+        if (to % from || (args->factors[i] != 0 && args->factors[i] != (double)out[i]))
             return false;
     }
     return true;
@@ -161,11 +161,11 @@ static vkd_status lower_integers(vkd_lowering *lowering, const upsample_args *ar
 }
 
 /* How far apart the pixels of y are in x. */
-static float ratio_of(uint32_t from, uint32_t to, float factor, bool align_corners)
+static float ratio_of(uint32_t from, uint32_t to, double factor, bool align_corners)
 {
     if (align_corners)
         return to > 1 ? (float)(from - 1) / (float)(to - 1) : 0;
-    return factor > 0 ? (float)(1 / (double)factor) : (float)from / (float)to;
+    return factor > 0 ? (float)(1 / factor) : (float)from / (float)to;
 }
 
 static vkd_status lower_upsample(vkd_lowering *lowering, const void *arguments)

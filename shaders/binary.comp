@@ -68,6 +68,10 @@ int of_ints(int a, int b)
         return a | b;
     case BINARY_BITWISE_XOR:
         return a ^ b;
+    case BINARY_SHIFT_LEFT:
+        return uint(b) < 32 ? a << b : 0;
+    case BINARY_SHIFT_RIGHT:
+        return a >> min(uint(b), 31);
     default:
         return 0;
     }

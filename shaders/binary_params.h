@@ -22,15 +22,17 @@
 #define BINARY_BITWISE_AND 15 /* of ints */
 #define BINARY_BITWISE_OR 16
 #define BINARY_BITWISE_XOR 17
+#define BINARY_SHIFT_LEFT 18  /* by what is no place of a bit all bits are gone, to the right */
+#define BINARY_SHIFT_RIGHT 19 /* the sign stays */
 /* binary_math.comp */
-#define BINARY_BY_MATH 18
-#define BINARY_DIV_FLOOR 18
-#define BINARY_DIV_TRUNC 19
-#define BINARY_FMOD 20
-#define BINARY_REMAINDER 21
-#define BINARY_POW 22
-#define BINARY_ATAN2 23 /* of floats */
-#define BINARY_GLU 24   /* of floats: a sigmoid b */
+#define BINARY_BY_MATH 20
+#define BINARY_DIV_FLOOR 20
+#define BINARY_DIV_TRUNC 21
+#define BINARY_FMOD 22
+#define BINARY_REMAINDER 23
+#define BINARY_POW 24
+#define BINARY_ATAN2 25 /* of floats */
+#define BINARY_GLU 26   /* of floats: a sigmoid b */
 
 VKD_PARAMS_STRUCT(binary_params)
 {

@@ -85,12 +85,11 @@ void main()
     }
     if (NORM) {
         for (uint load = lane; load < loads; load += lanes)
-            [[unroll]] for (uint i = 0; i < ROWS; i++)
-                [[unroll]] for (uint j = 0; j < WORDS; j++)
-                {
-                    vec4 v = load_x(min(first + i, rows - 1), load * WORDS + j);
-                    sum[i] += v * v;
-                }
+            [[unroll]] for (uint i = 0; i < ROWS; i++) [[unroll]] for (uint j = 0; j < WORDS; j++)
+            {
+                vec4 v = load_x(min(first + i, rows - 1), load * WORDS + j);
+                sum[i] += v * v;
+            }
         [[unroll]] for (uint i = 0; i < ROWS; i++) partial[at + i] = sum[i];
         add_lanes(at);
         [[unroll]] for (uint i = 0; i < ROWS; i++)
@@ -102,8 +101,9 @@ void main()
         barrier(); // before others are put there
     }
     for (uint load = lane; load < loads; load += lanes) {
-        if (!NORM || load > lane)
-            [[unroll]] for (uint c = 0; c < 4; c++) weights[c] = w_quads[w_at[c] + load];
+        if (!NORM || load > lane) [[unroll]]
+            for (uint c = 0; c < 4; c++)
+                weights[c] = w_quads[w_at[c] + load];
         [[unroll]] for (uint i = 0; i < ROWS; i++)
         {
             vec4 v[WORDS];

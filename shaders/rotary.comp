@@ -85,7 +85,6 @@ void main()
         return;
     uvec4 slot = min(4 * group + uvec4(0, 1, 2, 3), uvec4(params.slots - 1));
     float factor = NORM ? inverse_root(slot.x / params.width * params.width) : 1.0;
-    y_store4(first_group() + group,
-             vec4(turned(slot.x, factor), turned(slot.y, factor), turned(slot.z, factor),
-                  turned(slot.w, factor)));
+    y_store4(first_group() + group, vec4(turned(slot.x, factor), turned(slot.y, factor),
+                                         turned(slot.z, factor), turned(slot.w, factor)));
 }

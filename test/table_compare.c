@@ -15,8 +15,20 @@ typedef enum function_id {
     XOR,
     BIT_AND,
     BIT_OR,
-    BIT_XOR
+    BIT_XOR,
+    SHIFT_LEFT,
+    SHIFT_RIGHT
 } function_id;
+
+/* By what is no place of a bit nothing is left, but the sign. */
+static double shift(bool left, vkd_dtype dtype, int64_t x, int64_t by)
+{
+    const int64_t bits = 8 * (int64_t)vkd_dtype_size(dtype);
+    const bool within = by >= 0 && by < bits;
+    if (left)
+        return within ? table_wrapped_to(dtype, (int64_t)((uint64_t)x << by)) : 0;
+    return (double)(within ? x >> by : x < 0 ? -1 : 0);
+}
 
 static double compute(function_id id, double a, double b)
 {
@@ -44,7 +56,7 @@ static void draw_values(table *t, table_tensor *x)
 static vkd_dtype draw_type(table *t, function_id id)
 {
     if (id >= BIT_AND)
-        return table_dtype(t, TABLE_INTS | TABLE_BOOL);
+        return table_dtype(t, id < SHIFT_LEFT ? TABLE_INTS | TABLE_BOOL : TABLE_INTS);
     return table_dtype(t, table_chance(t, 2) ? TABLE_FLOATS | TABLE_I32 : TABLE_ALL);
 }
 
@@ -64,9 +76,15 @@ static void draw_tensors(table *t)
     draw_values(t, a);
     draw_values(t, b);
     table_tensor *y = table_output(t, result_type(id, dtype), full);
-    for (size_t i = 0; i < y->count; i++)
-        y->values[i] = compute(id, a->values[table_broadcast_index(&a->shape, &y->shape, i)],
-                               b->values[table_broadcast_index(&b->shape, &y->shape, i)]);
+    for (size_t i = 0; id >= SHIFT_LEFT && i < b->count; i++)
+        if (table_chance(t, 2))
+            b->values[i] = random_range(t->random, 0, 33);
+    for (size_t i = 0; i < y->count; i++) {
+        const double u = a->values[table_broadcast_index(&a->shape, &y->shape, i)],
+                     v = b->values[table_broadcast_index(&b->shape, &y->shape, i)];
+        y->values[i] = id < SHIFT_LEFT ? compute(id, u, v)
+                                       : shift(id == SHIFT_LEFT, dtype, (int64_t)u, (int64_t)v);
+    }
 }
 
 static double draw_int(table *t, function_id id)
@@ -74,8 +92,8 @@ static double draw_int(table *t, function_id id)
     static const int64_t large[] = {
         INT32_MAX,        INT32_MIN, (int64_t)INT32_MAX + 1, (int64_t)INT32_MIN - 1,
         (int64_t)1 << 40, 16777217};
-    int64_t number = random_range(t->random, -3, 3);
-    if (id < BIT_AND && table_chance(t, 3))
+    int64_t number = random_range(t->random, -3, id >= SHIFT_LEFT ? 34 : 3);
+    if ((id < BIT_AND || id >= SHIFT_LEFT) && table_chance(t, 3))
         table_int(t, number = large[table_below(t, sizeof large / sizeof *large)]);
     else
         table_size(t, number);
@@ -106,8 +124,10 @@ static void draw_scalar(table *t)
         number = table_stored(dtype, number);
     table_tensor *y = table_output(t, result_type(id, dtype), x->shape);
     for (size_t i = 0; i < y->count; i++) {
-        y->values[i] = compute(id, x->values[i], number);
-        if (id >= BIT_AND)
+        y->values[i] = id < SHIFT_LEFT
+                           ? compute(id, x->values[i], number)
+                           : shift(id == SHIFT_LEFT, dtype, (int64_t)x->values[i], (int64_t)number);
+        if (id >= BIT_AND && id < SHIFT_LEFT)
             y->values[i] = table_wrapped_to(dtype, (int64_t)y->values[i]);
     }
 }
@@ -149,5 +169,9 @@ static const table_case cases[] = {
     {"aten::bitwise_and.Scalar_out", draw_scalar, BIT_AND},
     {"aten::bitwise_or.Scalar_out", draw_scalar, BIT_OR},
     {"aten::bitwise_xor.Scalar_out", draw_scalar, BIT_XOR},
+    {"aten::bitwise_left_shift.Tensor_out", draw_tensors, SHIFT_LEFT},
+    {"aten::bitwise_right_shift.Tensor_out", draw_tensors, SHIFT_RIGHT},
+    {"aten::bitwise_left_shift.Tensor_Scalar_out", draw_scalar, SHIFT_LEFT},
+    {"aten::bitwise_right_shift.Tensor_Scalar_out", draw_scalar, SHIFT_RIGHT},
 };
 const table_family table_compare = TABLE_FAMILY(cases);

@@ -5,8 +5,8 @@
 
 typedef struct window {
     int64_t kernel[2], stride[2], padding[2], dilation[2];
-    bool ceil_mode, counts_padding;
-    double divisor; /* 0: none */
+    bool ceil_mode, counts_padding, lacks; /* lacks: larger than the image, by less than a step */
+    double divisor;                        /* 0: none */
 } window;
 
 /* A list of both numbers, or of one that stands for both; an empty one of strides is the kernel. */
@@ -35,15 +35,30 @@ static void draw_padding(table *t, window *w)
     table_ints(t, 2, w->padding);
 }
 
-/* Large enough for a window; rank 3 or 4. */
-static table_tensor *draw_image(table *t, uint32_t types)
+/* Large enough for a window, but now and then; rank 3 or 4. */
+static table_tensor *draw_image(table *t, window *w, uint32_t types)
 {
+    const uint32_t least = (w->lacks = table_chance(t, 6)) ? 2 : 13, more = w->lacks ? 2 : 9;
     vkd_shape shape = {4,
-                       {1 + table_below(t, 3), 1 + table_below(t, 9), 13 + table_below(t, 9),
-                        13 + table_below(t, 9)}};
+                       {1 + table_below(t, 3), 1 + table_below(t, 9), least + table_below(t, more),
+                        least + table_below(t, more)}};
     if (table_chance(t, 3))
         shape = (vkd_shape){3, {shape.dims[1], shape.dims[2], shape.dims[3]}};
     return table_drawn(t, table_dtype(t, types), shape, -100, 100);
+}
+
+/* Kernel, stride and padding. */
+static void draw_window(table *t, window *w)
+{
+    if (!w->lacks) {
+        draw_pair(t, w->kernel, 1, 5);
+        draw_stride(t, w);
+        draw_padding(t, w);
+        return;
+    }
+    draw_pair(t, w->kernel, 4, 4);
+    draw_pair(t, w->stride, 3, 4);
+    draw_pair(t, w->padding, 0, 0);
 }
 
 /* The last window begins within the image or the padding before it. */
@@ -52,7 +67,7 @@ static vkd_shape result_of(const window *w, vkd_shape shape)
     for (int i = 0; i < 2; i++) {
         uint32_t *size = &shape.dims[shape.rank - 2 + (uint32_t)i];
         int64_t room = *size + 2 * w->padding[i] - w->dilation[i] * (w->kernel[i] - 1) - 1;
-        int64_t count = room / w->stride[i] + 1 + (w->ceil_mode && room % w->stride[i] != 0);
+        int64_t count = (room + (w->ceil_mode ? w->stride[i] - 1 : 0)) / w->stride[i] + 1;
         if (w->ceil_mode && (count - 1) * w->stride[i] >= *size + w->padding[i])
             count--;
         *size = (uint32_t)count;
@@ -118,14 +133,12 @@ static void draw_max(table *t)
 {
     window w = {0};
     const bool places = t->row->code == AND_PLACES;
-    table_tensor *x = draw_image(t, places ? TABLE_FLOATS : TABLE_FLOATS | 1 << VKD_DTYPE_INT8);
+    table_tensor *x = draw_image(t, &w, places ? TABLE_FLOATS : TABLE_FLOATS | 1 << VKD_DTYPE_INT8);
     if (table_is_float(x->dtype) && table_chance(t, 2))
         table_extremes(t, x);
-    draw_pair(t, w.kernel, 1, 5);
-    draw_stride(t, &w);
-    draw_padding(t, &w);
-    draw_pair(t, w.dilation, 1, 2);
-    w.ceil_mode = table_chance(t, 2);
+    draw_window(t, &w);
+    draw_pair(t, w.dilation, 1, w.lacks ? 1 : 2);
+    w.ceil_mode = w.lacks || table_chance(t, 2);
     table_bool(t, w.ceil_mode);
     const vkd_shape shape = result_of(&w, x->shape);
     table_tensor *y = table_output(t, x->dtype, shape),
@@ -145,12 +158,10 @@ static void draw_max(table *t)
 static void draw_average(table *t)
 {
     window w = {.dilation = {1, 1}};
-    table_tensor *x = draw_image(t, TABLE_FLOATS);
+    table_tensor *x = draw_image(t, &w, TABLE_FLOATS);
     table_not_finite(t, x);
-    draw_pair(t, w.kernel, 1, 5);
-    draw_stride(t, &w);
-    draw_padding(t, &w);
-    w.ceil_mode = table_chance(t, 2);
+    draw_window(t, &w);
+    w.ceil_mode = w.lacks || table_chance(t, 2);
     w.counts_padding = table_chance(t, 2);
     table_bool(t, w.ceil_mode);
     table_bool(t, w.counts_padding);
@@ -184,7 +195,7 @@ static void part_of(uint32_t i, uint32_t from, uint32_t to, uint32_t part[2])
 static void draw_adaptive(table *t)
 {
     const bool maxima = t->row->code;
-    table_tensor *x = draw_image(t, TABLE_FLOATS);
+    table_tensor *x = draw_image(t, &(window){0}, TABLE_FLOATS);
     if (table_chance(t, 2))
         table_not_finite(t, x);
     const uint32_t rank = x->shape.rank, height = x->shape.dims[rank - 2],

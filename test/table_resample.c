@@ -6,8 +6,8 @@
 static table_tensor *draw_image(table *t, uint32_t types)
 {
     const vkd_shape shape = {4,
-                             {1 + table_below(t, 2), 1 + table_below(t, 7), 1 + table_below(t, 9),
-                              1 + table_below(t, 9)}};
+                             {1 + table_below(t, 2), 1 + table_below(t, 7), 1 + table_below(t, 10),
+                              1 + table_below(t, 10)}};
     return table_drawn(t, table_dtype(t, types), shape, -100, 100);
 }
 
@@ -44,15 +44,14 @@ typedef struct zoom {
     bool align_corners;
 } zoom;
 
-/* By sizes, or by factors. Factors are powers of two and halves of them: what a pixel's place
- * rounds to is beyond doubt. */
+/* By sizes, or by factors, of which some are no float: ten pixels times 0.7 are seven. */
 static void draw_sizes(table *t, const table_tensor *x, zoom *z, double factors[2])
 {
-    static const double drawn[] = {0.5, 1, 2, 4, 3, 2.5, 1.25};
+    static const double drawn[] = {0.5, 1, 2, 4, 3, 2.5, 1.25, 0.7, 1.1};
     int64_t sizes[2];
     for (int i = 0; i < 2; i++) {
         uint32_t from = x->shape.dims[2 + i];
-        factors[i] = drawn[table_below(t, 7)];
+        factors[i] = drawn[table_below(t, sizeof drawn / sizeof *drawn)];
         if (floor(from * factors[i]) < 1)
             factors[i] = 2;
         z->size[i] = (uint32_t)floor(from * factors[i]);

@@ -279,13 +279,14 @@ static void takes_outputs_from_lists(void **state)
 
 typedef struct rare_args {
     vkd_tensor_list parts;
-    float low, factors[2];
+    float low;
+    double factors[2];
 } rare_args;
 
 static const vkd_param rare_params[] = {
     VKD_TENSOR_LIST(rare_args, parts),
     VKD_OPTIONAL_FLOAT(rare_args, low),
-    VKD_FLOATS_OR_NULL(rare_args, factors, 2),
+    VKD_DOUBLES_OR_NULL(rare_args, factors, 2),
     VKD_PARAMS_END,
 };
 
@@ -314,11 +315,11 @@ static void decodes_optional_numbers_and_tensor_lists(void **state)
     assert_int_equal(decode_rare(f, list, f->args[SCALE], numbers, &args), VKD_OK);
     assert_int_equal(args.parts.count, 2);
     assert_int_equal(args.parts.values[1], ids[1]);
-    assert_true(args.low == 0.25f && args.factors[0] == 2.0f && args.factors[1] == 0.5f);
+    assert_true(args.low == 0.25f && args.factors[0] == 2 && args.factors[1] == 0.5);
     assert_int_equal(decode_rare(f, list, null, null, &args), VKD_OK);
     assert_true(isnan(args.low) && args.factors[0] == 0 && args.factors[1] == 0);
     assert_int_equal(decode_rare(f, list, f->args[ZERO], pair, &args), VKD_OK);
-    assert_true(args.low == -7.0f && args.factors[1] == 3.0f);
+    assert_true(args.low == -7.0f && args.factors[1] == 3);
     assert_int_equal(decode_rare(f, list, null, empty, &args), VKD_OK);
 
     assert_int_equal(decode_rare(f, list, f->args[TEXT], null, &args), VKD_INVALID_MODEL);

@@ -437,7 +437,7 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
 #define LINEAR(name_)                                                                              \
     {                                                                                              \
         name_, linear_params, sizeof(matmul_args), shape_linear, lower_linear,                     \
-            .kind = VKD_OP_PRODUCT, .defaults = &linear                                             \
+            .kind = VKD_OP_PRODUCT, .defaults = &linear                                            \
     }
 
 static const vkd_op rows[] = {
