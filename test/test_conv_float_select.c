@@ -86,7 +86,8 @@ static void choices(void **state)
         {FAKE_H100, {64, 32, 28, {2, 2}, 2, 0, 1, 1, 1}, "implicit 4x4"},
         {FAKE_H100, {1024, 1024, 1, {1, 1}, 1, 0, 1, 1, 0}, "pointwise vector 1x4"},
         {FAKE_H100, {512, 512, 64, {3, 3}, 1, 1, 1, 1, 0}, "implicit block 128x128"},
-        {FAKE_H100, {96, 96, 56, {3, 3}, 1, 1, 1, 96, 0}, "depthwise_row 4x4"},
+        {FAKE_H100, {96, 96, 56, {3, 3}, 1, 1, 1, 96, 0}, "depthwise_row 1x4"},
+        {FAKE_H100, {96, 96, 224, {3, 3}, 1, 1, 1, 96, 0}, "depthwise_row 4x4"},
         {FAKE_ADRENO_640, {96, 96, 56, {5, 5}, 1, 2, 1, 96, 0}, "depthwise_row 4x4"},
         {FAKE_ADRENO_640, {6, 10, 28, {3, 3}, 1, 1, 1, 2, 0}, "general"},
     };
@@ -106,8 +107,8 @@ static void choices(void **state)
 #define WRONG "its kernel computes wrong results on this device"
 #define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
-#define NO_ROW                                                                                     \
-    "the window is wider than 7, dilated, transposed, or more than 2 pixels from the next one"
+#define NO_ROW "it is transposed, or its window wider than 7"
+#define NO_RUN "its window is dilated, or more than 2 pixels from the next one"
 #define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
 #define TOO_LARGE "its tensors are larger than a texel buffer"
 #define SPILLS "an invocation's sums fill all registers of a Mali"
@@ -348,8 +349,10 @@ static const struct {
      {0},
      "it is not depthwise"},
     {"depthwise_row 4x4", {16, 16, 9, {1, 8}, 2, 3, 1, 16, 0}, FAKE_H100, {0}, NO_ROW},
-    {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 3, 3, 1, 16, 0}, FAKE_H100, {0}, NO_ROW},
-    {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 3, 2, 16, 0}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 3, 3, 1, 16, 0}, FAKE_H100, {0}, NO_RUN},
+    {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 3, 2, 16, 0}, FAKE_H100, {0}, NO_RUN},
+    {"depthwise_row 1x4", {16, 16, 9, {1, 7}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NULL},
+    {"depthwise_row 1x4", {16, 16, 9, {1, 8}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 1, 1, 16, 1}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {32768, 1}, 1, 0, 1, 16, 0}, FAKE_LLVMPIPE, {0}, NULL},
     {"depthwise_row lanes 7x4",

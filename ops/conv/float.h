@@ -23,6 +23,7 @@ vkd_status vkd_conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d 
  * pixels, channels, kind). */
 /* clang-format off */
 #define CONV2D_FLOAT_ROW_TILES(TILE)           \
+    TILE(ROW_ONE, "1x4", 1, 4, GEMM_INVOCATIONS) \
     TILE(ROW, "4x4", 4, 4, GEMM_INVOCATIONS)   \
     TILE(ROW_LANES, "lanes 7x4", 7, 4, GEMM_IN_LANES)
 /* clang-format on */

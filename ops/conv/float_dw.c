@@ -1,10 +1,12 @@
 /* Depthwise convolutions of floats: shaders/conv_float_dw.comp for any window, conv_float_row.comp
- * for undilated ones that are not wide. */
+ * for those that are not wide. */
 #include "ops/conv/float.h"
 
 #include <math.h>
 
 enum { RUN = 4 }; /* pixels of an invocation */
+/* What follows a pixel's sum takes as long as so many taps. */
+enum { PIXEL_STEPS = 5 };
 
 static uint64_t depthwise_loops(const conv2d_problem *p)
 {
@@ -31,7 +33,7 @@ double vkd_conv2d_float_depthwise_cost(const conv2d_problem *p, const vkd_caps *
     (void)tile;
     static const conv2d_float_rates rates = {2.1e3, 860, 5e6, 100e3, 0, 0};
     double outputs = (double)runs_of(p, RUN) * 4 * RUN, taps = conv2d_taps(p);
-    return vkd_conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps);
+    return vkd_conv2d_float_cost(caps, &rates, outputs * taps, outputs, taps + PIXEL_STEPS * RUN);
 }
 
 vkd_status vkd_conv2d_float_emit_depthwise(vkd_lowering *lowering, const conv2d *conv,
@@ -67,10 +69,10 @@ const char *vkd_conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps
     enum { WIDEST = 7, LONGEST_STRIDE = 2 };
     if (!conv2d_is_depthwise(p))
         return "it is not depthwise";
-    if (p->transposed || p->dilation[0] > 1 || p->dilation[1] > 1 || p->kernel[1] > WIDEST ||
-        p->stride[1] > LONGEST_STRIDE)
-        return "the window is wider than 7, dilated, transposed, or more than 2 pixels from the "
-               "next one";
+    if (p->transposed || p->kernel[1] > WIDEST)
+        return "it is transposed, or its window wider than 7";
+    if (tile->m > 1 && (p->dilation[0] > 1 || p->dilation[1] > 1 || p->stride[1] > LONGEST_STRIDE))
+        return "its window is dilated, or more than 2 pixels from the next one";
     if (tile->kind == GEMM_IN_LANES && caps->type != VKD_TYPE_CPU)
         return "it is for CPU devices";
     if (tile->kind == GEMM_IN_LANES && vkd_conv2d_float_texels(p) > caps->max_texels)
@@ -78,17 +80,20 @@ const char *vkd_conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps
     return vkd_loops_refuse(caps, row_loops(p));
 }
 
-/* Its work is loads, of inputs and of weights. */
+/* Its work is loads, of inputs and of weights. Each row of the window is waited for, and each pixel
+ * has what follows the sum. */
 double vkd_conv2d_float_row_cost(const conv2d_problem *p, const vkd_caps *caps,
                                  const gemm_tile *tile)
 {
     static const conv2d_float_rates rates[] = {
+        [CONV2D_FLOAT_ROW_ONE] = {300, INFINITY, 1e6, 20e3, 0, 0},
         [CONV2D_FLOAT_ROW] = {400, INFINITY, 1e6, 20e3, 0, 0},
         [CONV2D_FLOAT_ROW_LANES] = {650, INFINITY, 1e6, 20e3, 0, 0}};
     double runs = (double)runs_of(p, tile->m),
            loads = p->kernel[0] * ((tile->m - 1.0) * p->stride[1] + 2.0 * p->kernel[1]);
     return vkd_conv2d_float_cost(caps, &rates[tile - vkd_conv2d_float_row_tiles], runs * loads,
-                                 runs * tile->m * tile->n, p->kernel[0]);
+                                 runs * tile->m * tile->n,
+                                 3.0 * p->kernel[0] + PIXEL_STEPS * tile->m);
 }
 
 vkd_status vkd_conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv,
@@ -101,6 +106,7 @@ vkd_status vkd_conv2d_float_emit_row(vkd_lowering *lowering, const conv2d *conv,
     vkd_node_linear(&node, lowering->caps, runs_of(p, tile->m));
     vkd_node_spec(&node, p->kernel[1]);
     vkd_node_spec(&node, p->stride[1]);
+    vkd_node_spec(&node, p->kernel[0]);
     if (tile->kind == GEMM_IN_LANES)
         vkd_conv2d_float_fetch_texels(&node, p->dtype);
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
