@@ -170,6 +170,47 @@ vkd_status vkd_fuse_excite_chain(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
+static bool is_constant(const vkd_rewriter *r, uint32_t id)
+{
+    const vkd_model_tensor *tensor = vkd_rw_tensor(r, id);
+    return tensor->data && !tensor->state;
+}
+
+/* Whether a convolution of floats is a matrix of constants times the channels of one pixel. */
+static bool is_pixel_product(const vkd_rewriter *r, const conv_float_args *conv)
+{
+    const vkd_model_tensor *x = vkd_rw_tensor(r, conv->x), *w = vkd_rw_tensor(r, conv->weight),
+                           *y = vkd_rw_tensor(r, conv->product.y);
+    bool is = x->rank == 4 && is_one_pixel(x) && is_one_pixel(y) && is_one_pixel(w) &&
+              x->dtype == w->dtype && x->dtype == y->dtype && !conv->transposed &&
+              conv->groups == 1 && conv->product.epilogue.residual == VKD_NO_VALUE &&
+              conv->low.kind != VKD_NUMBER_SYM && conv->high.kind != VKD_NUMBER_SYM &&
+              (uint64_t)w->dims[0] * w->dims[1] <= MOST_EXCITE_WEIGHTS &&
+              is_constant(r, conv->weight) &&
+              (conv->bias == VKD_NO_VALUE || is_constant(r, conv->bias));
+    for (size_t i = 0; i < conv->padding.count; i++)
+        is &= conv->padding.items[i] == 0;
+    return is;
+}
+
+vkd_status vkd_fuse_excite_floats(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call = &r->net->calls[index];
+    const conv_float_args *second = vkd_rw_args(call, VKD_OP_CONV);
+    if (!second || !is_pixel_product(r, second))
+        return VKD_OK;
+    const vkd_call *before = vkd_rw_only_producer(r, second->x, index);
+    const conv_float_args *first = vkd_rw_args(before, VKD_OP_CONV);
+    if (!first || !is_pixel_product(r, first) ||
+        vkd_rw_tensor(r, first->weight)->dims[0] > MOST_EXCITE_CHANNELS)
+        return VKD_OK;
+    const uint32_t between = second->x;
+    const excite_float_args args = {*first, *second};
+    VKD_TRY(vkd_rw_become(r, call, VKD_OP_EXCITE, &args));
+    vkd_rw_drop_unread(r, between);
+    return VKD_OK;
+}
+
 /* -------------------------------------------------------------------------------- linear layers */
 
 /* linear -> dequantize: the linear layer's result is real. */

@@ -14,6 +14,7 @@ VKD_MUST_USE vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index);
 /* Two convolutions of one pixel, one behind the other; and a function of their result alone. */
 VKD_MUST_USE vkd_status vkd_fuse_excite(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_excite_chain(vkd_rewriter *r, size_t index);
+VKD_MUST_USE vkd_status vkd_fuse_excite_floats(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_dequantize(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_fuse_attention(vkd_rewriter *r, size_t index);
 VKD_MUST_USE vkd_status vkd_attention_heads(vkd_rewriter *r, size_t index);

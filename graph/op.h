@@ -210,7 +210,8 @@ typedef enum vkd_op_kind {
     VKD_OP_SLICE,
     VKD_OP_PAD, /* with a value */
     VKD_OP_ROWS,
-    VKD_OP_CONV,   /* of floats */
+    VKD_OP_CONV, /* of floats */
+    VKD_OP_EXCITE,
     VKD_OP_PRODUCT /* products of matrices but VKD_OP_BMM */
 } vkd_op_kind;
 

@@ -226,6 +226,12 @@ typedef struct conv_float_args {
     vkd_number low, high;
 } conv_float_args;
 
+/* VKD_OP_EXCITE, made by rules: two convolutions of one pixel by constants, without residuals, the
+ * second of what the first makes. */
+typedef struct excite_float_args {
+    conv_float_args first, second;
+} excite_float_args;
+
 /* VKD_OP_ATTENTION, made by rules: y [b, s, d] = softmax(scale * q [b, s, d] k [b, d, l] + mask) v
  * [b, l, d], or any of them with [b / heads, heads] in place of b. The mask, VKD_NO_VALUE for none,
  * broadcasts to [b / heads, heads, s, l], or with a dim more to images of windows. safe: a query

@@ -128,6 +128,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_EXCITE, vkd_fuse_excite},
         {VKD_REWRITE_EXCITE, vkd_fuse_excite_chain},
         {VKD_REWRITE_FUSE_CHAIN, vkd_fuse_epilogue},
+        {VKD_REWRITE_EXCITE, vkd_fuse_excite_floats},
     };
     vkd_rewriter r;
     VKD_TRY(vkd_rewriter_init(&r, net));

@@ -77,16 +77,21 @@ void vkd_epilogue_numbers(const vkd_epilogue *e, float out[2 * EPILOGUE_STEPS])
             out[2 * s + i] = s < e->step_count ? e->steps[s].numbers[i] : 0;
 }
 
-void vkd_epilogue_bind(vkd_node *node, const vkd_graph *graph, const vkd_epilogue *e,
-                       vkd_tensor_id otherwise)
+void vkd_epilogue_steps(vkd_node *node, const vkd_epilogue *e)
 {
-    vkd_node_read(node, e->has_residual ? e->residual : otherwise);
-    vkd_node_spec(node, e->has_residual ? graph->tensors[e->residual].dtype : 0);
     vkd_node_spec(node, e->step_count);
     for (uint32_t s = 0; s < EPILOGUE_STEPS; s++)
         vkd_node_spec(node, s < e->step_count
                                 ? e->steps[s].function | e->steps[s].a << 8 | e->steps[s].b << 16
                                 : 0);
+}
+
+void vkd_epilogue_bind(vkd_node *node, const vkd_graph *graph, const vkd_epilogue *e,
+                       vkd_tensor_id otherwise)
+{
+    vkd_node_read(node, e->has_residual ? e->residual : otherwise);
+    vkd_node_spec(node, e->has_residual ? graph->tensors[e->residual].dtype : 0);
+    vkd_epilogue_steps(node, e);
 }
 
 double vkd_epilogue_value(const vkd_epilogue *e, double sum, double residual)

@@ -24,6 +24,8 @@ VKD_MUST_USE vkd_status vkd_epilogue_rows(vkd_lowering *lowering, const product_
 void vkd_epilogue_take_bounds(vkd_epilogue *epilogue, float *low, float *high);
 /* The numbers among the push constants. */
 void vkd_epilogue_numbers(const vkd_epilogue *epilogue, float out[2 * EPILOGUE_STEPS]);
+/* The next constants: what the steps are. */
+void vkd_epilogue_steps(vkd_node *node, const vkd_epilogue *epilogue);
 /* The next binding, any tensor where there is no residual, and the next constants. */
 void vkd_epilogue_bind(vkd_node *node, const vkd_graph *graph, const vkd_epilogue *epilogue,
                        vkd_tensor_id otherwise);

@@ -41,6 +41,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_chain_ops,
     &vkd_sort_ops,
     &vkd_excite_ops,
+    &vkd_excite_float_ops,
 };
 
 #define VALUES "its result's shape depends on values, which the device alone knows"

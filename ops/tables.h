@@ -12,6 +12,7 @@ extern const vkd_op_table vkd_pool_ops, vkd_reduce_ops, vkd_view_ops, vkd_clamp_
     vkd_resample_ops, vkd_cast_ops, vkd_symbol_ops, vkd_move_ops, vkd_gather_ops, vkd_pad_ops,
     vkd_matmul_ops, vkd_reduction_ops, vkd_norm_ops, vkd_attention_ops, vkd_rotary_ops,
     vkd_quantized_linear_ops, vkd_affine_ops, vkd_training_ops, vkd_put_ops, vkd_scan_ops,
-    vkd_conv_float_ops, vkd_split_ops, vkd_chain_ops, vkd_sort_ops, vkd_excite_ops;
+    vkd_conv_float_ops, vkd_split_ops, vkd_chain_ops, vkd_sort_ops, vkd_excite_ops,
+    vkd_excite_float_ops;
 
 #endif

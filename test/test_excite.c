@@ -1,9 +1,13 @@
-/* Two int8 convolutions of one pixel as one dispatch, on a device, against one by one: the same
- * bits. Channels, activations and the functions behind both are drawn. */
+/* Two convolutions of one pixel as one dispatch, on a device, against one by one: of int8 the same
+ * bits, of floats within what adding up in another order and one rounding more make. Channels,
+ * activations and the functions behind both are drawn. */
 #include "include/vkdelegate.h"
+#include "graph/op.h"
+#include "runtime/base/element.h"
 #include "runtime/base/math.h"
 #include "support/harness.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -142,8 +146,129 @@ static void excites_keep_every_bit(void **state)
     }
 }
 
+/* ---------------------------------------------------------------------------------------- floats
+ */
+
+typedef enum bend { PLAIN, RELU, SIGMOID, SILU, HARDSWISH, BENDS } bend;
+
+enum { FLOAT_CASES = 60, MOST_K = 300 };
+
+typedef struct float_case {
+    hand_model m;
+    vkd_dtype dtype;
+    uint32_t images, channels[3];
+    bool bias[2], shared; /* shared: what is between is a result, too */
+    bend bends[2];
+    unsigned char weights[2][4 * MOST_K * MOST_K], biases[2][4 * MOST_K], x[4 * IMAGES * MOST_K];
+} float_case;
+
+static void fill_floats(vkd_random *random, vkd_dtype dtype, size_t count, float most, void *out)
+{
+    for (size_t i = 0; i < count; i++)
+        vkd_element_set(dtype, out, i, (double)random_float(random, -most, most));
+}
+
+static uint32_t add_float_conv(float_case *c, int which, uint32_t x, uint32_t y)
+{
+    hand_model *m = &c->m;
+    const uint32_t n = c->channels[which + 1], dims[] = {n, c->channels[which], 1, 1};
+    const int64_t one = 1, zero = 0;
+    const uint32_t weight = hand_constant(m, c->dtype, 4, dims, c->weights[which]),
+                   bias = c->bias[which] ? hand_constant(m, c->dtype, 1, &n, c->biases[which])
+                                         : hand_null(m);
+    if (c->bends[which] == RELU)
+        HAND_OP(m, "et_vk.conv_with_clamp.default", x, weight, bias, hand_ints(m, 1, &one),
+                hand_ints(m, 1, &zero), hand_ints(m, 1, &one), hand_bool(m, false),
+                hand_ints(m, 1, &zero), hand_int(m, 1), hand_double(m, 0), hand_null(m), y);
+    else
+        HAND_OP(m, "aten.convolution.default", x, weight, bias, hand_ints(m, 1, &one),
+                hand_ints(m, 1, &zero), hand_ints(m, 1, &one), hand_bool(m, false),
+                hand_ints(m, 1, &zero), hand_int(m, 1), y);
+    return y;
+}
+
+/* The convolution and what is behind it; y: where it ends, or VKD_NO_VALUE for a tensor in between.
+ */
+static uint32_t add_layer(float_case *c, int which, uint32_t x, uint32_t y)
+{
+    hand_model *m = &c->m;
+    const uint32_t dims[] = {c->images, c->channels[which + 1], 1, 1};
+    const bool more = c->bends[which] >= SIGMOID;
+    if (y == VKD_NO_VALUE)
+        y = hand_tensor(m, c->dtype, 4, dims);
+    const uint32_t sum = add_float_conv(c, which, x, more ? hand_tensor(m, c->dtype, 4, dims) : y);
+    if (c->bends[which] == SILU) {
+        const uint32_t gate = hand_tensor(m, c->dtype, 4, dims);
+        HAND_OP(m, "aten.sigmoid.default", sum, gate);
+        HAND_OP(m, "aten.mul.Tensor", sum, gate, y);
+    } else if (more) {
+        hand_op(m, c->bends[which] == SIGMOID ? "aten.sigmoid.default" : "aten.hardswish.default",
+                2, (uint32_t[]){sum, y});
+    }
+    return y;
+}
+
+static void build_floats(float_case *c, vkd_random *random)
+{
+    hand_model *m = &c->m;
+    memset(m, 0, sizeof *m);
+    c->dtype = random_range(random, 0, 1) ? VKD_DTYPE_FLOAT32 : VKD_DTYPE_FLOAT16;
+    c->images = (uint32_t)random_range(random, 1, IMAGES);
+    for (int i = 0; i < 3; i++)
+        c->channels[i] =
+            (uint32_t)random_range(random, 1, random_range(random, 0, 2) ? 40 : MOST_K);
+    for (int which = 0; which < 2; which++) {
+        c->bias[which] = random_range(random, 0, 1);
+        c->bends[which] = (bend)random_range(random, 0, BENDS - 1);
+        fill_floats(random, c->dtype, (size_t)c->channels[which] * c->channels[which + 1],
+                    2.0f / sqrtf((float)c->channels[which]), c->weights[which]);
+        fill_floats(random, c->dtype, c->channels[which + 1], 1, c->biases[which]);
+    }
+    c->shared = random_range(random, 0, 5) == 0;
+    fill_floats(random, c->dtype, (size_t)c->images * c->channels[0], 2, c->x);
+    const uint32_t x_dims[] = {c->images, c->channels[0], 1, 1},
+                   dims[] = {c->images, c->channels[1], 1, 1},
+                   y_dims[] = {c->images, c->channels[2], 1, 1};
+    const uint32_t x = hand_input(m, c->dtype, 4, x_dims), y = hand_output(m, c->dtype, 4, y_dims);
+    const uint32_t between =
+        add_layer(c, 0, x, c->shared ? hand_output(m, c->dtype, 4, dims) : VKD_NO_VALUE);
+    add_layer(c, 1, between, y);
+}
+
+static size_t run_floats(harness *h, float_case *c, uint32_t skip, void *y, void *between)
+{
+    size_t nodes = 0;
+    if (harness_run_rewritten(h, hand_finish(&c->m), NULL, skip, (const void *[]){c->x},
+                              (void *[]){y, between}, &nodes) != VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    return nodes;
+}
+
+static void excites_of_floats(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("excites of floats");
+    static float_case c;
+    static float got[IMAGES * MOST_K], expected[IMAGES * MOST_K], between[2][IMAGES * MOST_K];
+    for (int i = 0; i < FLOAT_CASES; i++) {
+        build_floats(&c, &random);
+        const size_t apart = run_floats(h, &c, VKD_REWRITE_EXCITE, expected, between[0]),
+                     fewer = run_floats(h, &c, 0, got, between[1]);
+        assert_int_equal(fewer, apart - !c.shared);
+        for (uint32_t e = 0; e < c.images * c.channels[2]; e++) {
+            const double a = vkd_element_get(c.dtype, got, e),
+                         b = vkd_element_get(c.dtype, expected, e);
+            if (!(fabs(a - b) <= (c.dtype == VKD_DTYPE_FLOAT16 ? 8e-3 : 1e-5) * (1 + fabs(b))))
+                fail_msg("%s %ux%u -> %u -> %u, functions %d and %d: element %u is %g, expected %g",
+                         vkd_dtype_name(c.dtype), c.images, c.channels[0], c.channels[1],
+                         c.channels[2], c.bends[0], c.bends[1], e, a, b);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(excites_keep_every_bit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(excites_keep_every_bit),
+                                       cmocka_unit_test(excites_of_floats)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

@@ -1,6 +1,7 @@
 /* "vkd.q8_excite": two int8 convolutions of one pixel, one behind the other, in one dispatch, which
  * rules make of what squeezes and excites (graph/fuse.c). */
 #include "ops/conv/args.h"
+#include "ops/conv/squeeze.h"
 #include "ops/function.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"
@@ -142,29 +143,6 @@ static vkd_status add_layer(vkd_lowering *lowering, const conv_args *conv, uint3
     return VKD_OK;
 }
 
-static uint32_t width_of(const vkd_caps *caps)
-{
-    uint32_t width = 256;
-    while (width > caps->max_workgroup_invocations || width > caps->max_workgroup_size[0])
-        width /= 2;
-    return width;
-}
-
-/* Invocations for a word of the first: as many as there are for each, up to a cache line's. */
-static uint32_t lanes_of(uint32_t width, uint32_t steps, uint32_t between)
-{
-    uint32_t lanes = 1;
-    while (lanes < 32 && lanes < steps && 2 * lanes * between <= width)
-        lanes *= 2;
-    return lanes;
-}
-
-static uint64_t loops_of(uint32_t width, uint32_t lanes, uint32_t steps, uint32_t between)
-{
-    const uint64_t share = vkd_loop(vkd_divide_up(steps, lanes), 0) + vkd_loop(5, 0);
-    return vkd_loop(vkd_divide_up(between, width / lanes), share) + vkd_loop(between, 0);
-}
-
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const excite_args *args = arguments;
@@ -183,16 +161,15 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
         bytes += weight_bytes(&source, layer) + block_bytes(&source, layer);
     VKD_TRY(vkd_op_constant(lowering, bytes, pack, &source, sizeof source, 4 * LAYERS, &constants));
 
-    const uint32_t width = width_of(lowering->caps), steps = words_of(k),
-                   between = words_of(source.n[0]), lanes = lanes_of(width, steps, between);
+    const uint32_t steps = words_of(k), between = words_of(source.n[0]);
     params.words = words_of(source.n[1]);
-    params.slices = (uint32_t)vkd_divide_up(params.words, width);
+    const conv_squeeze form = vkd_conv_squeeze(lowering->caps, steps, between, params.words);
+    params.slices = form.slices;
     params.groups = images * params.slices;
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_EXCITE, loops_of(width, lanes, steps, between),
-                                &params, sizeof params);
-    node.specs[0] = width;
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_EXCITE, form.loops, &params, sizeof params);
+    node.specs[0] = form.width;
     node.macs = (uint64_t)images * source.n[0] * (k + source.n[1]);
-    vkd_node_spec(&node, lanes);
+    vkd_node_spec(&node, form.lanes);
     vkd_node_spec(&node, steps);
     vkd_node_spec(&node, between);
     vkd_node_spec(&node, source.tables[0]);
