@@ -105,7 +105,8 @@ static void truncated_files(void **state)
 
 /* What another process does at one moment of a call. */
 typedef struct intruder {
-    int64_t moment; /* which allocation; -1: none */
+    vkd_engine *engine; /* so that each moment is one of reading, and nothing is compiled again */
+    int64_t moment;     /* which allocation; -1: none */
     bool came;
     const char *path; /* a file that is cut to `size` bytes */
     uint8_t *bytes;   /* or bytes that become `value` each, or -1: what they are not */
@@ -130,7 +131,7 @@ static vkd_status run_intruded(intruder *i, const uint8_t *bytes, size_t size)
 {
     watch w;
     vkd_options options = watch_begin(&w);
-    options.validate = false;
+    options.engine = i->engine;
     w.memory.meanwhile = intrude;
     w.memory.user = i;
     vkd_program *program = NULL;
@@ -147,6 +148,16 @@ static vkd_status run_intruded(intruder *i, const uint8_t *bytes, size_t size)
     vkd_program_close(program);
     watch_end(&w);
     return status;
+}
+
+static vkd_engine *make_engine(watch *w)
+{
+    vkd_options options = watch_begin(w);
+    vkd_engine *engine;
+    options.validate = false;
+    if (vkd_engine_create(&options, &engine) != VKD_OK)
+        fail_msg("%s", w->error);
+    return engine;
 }
 
 /* The file is cut short at every moment of opening and loading it: that is an error, or comes too
@@ -166,7 +177,8 @@ static void file_cut_meanwhile(void **state)
     size_t size, refused = 0;
     void *bytes = blob_wrap_pte(&pte, &size);
     char *directory = new_directory(), *path = join_path(directory, "model.pte");
-    intruder i = {.path = path, .came = true};
+    watch of_engine;
+    intruder i = {.engine = make_engine(&of_engine), .path = path, .came = true};
     for (; i.came; i.moment++) {
         i.came = false;
         i.size = (size_t)i.moment % 2 ? 0 : size - 1;
@@ -178,6 +190,8 @@ static void file_cut_meanwhile(void **state)
     }
     print_message("%lld moments, %zu refusals\n", (long long)i.moment, refused);
     assert_true(refused > 10 && (int64_t)refused < i.moment);
+    vkd_engine_destroy(i.engine);
+    watch_end(&of_engine);
     free(bytes);
     remove_tree(directory);
     free(directory), free(path);
@@ -259,11 +273,11 @@ static void *wrap_wide(size_t *out_size)
 
 /* The caller's bytes become `value` at every moment in turn: whatever comes of it, no memory is
  * harmed. */
-static size_t change_meanwhile(const uint8_t *bytes, size_t size, int value)
+static size_t change_meanwhile(vkd_engine *engine, const uint8_t *bytes, size_t size, int value)
 {
     uint8_t *changed = malloc(size);
     assert_non_null(changed);
-    intruder i = {.bytes = changed, .size = size, .value = value, .came = true};
+    intruder i = {.engine = engine, .bytes = changed, .size = size, .value = value, .came = true};
     for (; i.came; i.moment++) {
         i.came = false;
         memcpy(changed, bytes, size);
@@ -282,15 +296,19 @@ static void bytes_change_meanwhile(void **state)
     static const int values[] = {0x00, 0x7f, 0xff, -1};
     size_t size, moments = 0;
     sample s;
+    watch of_engine;
+    vkd_engine *engine = make_engine(&of_engine);
     sample_open(&s, PROGRAM_SAMPLE);
     void *wide = wrap_wide(&size);
     for (size_t v = 0; v < sizeof values / sizeof *values; v++)
-        moments += change_meanwhile(wide, size, values[v]);
-    moments += change_meanwhile(s.file, s.file_size, -1);
+        moments += change_meanwhile(engine, wide, size, values[v]);
+    moments += change_meanwhile(engine, s.file, s.file_size, -1);
     print_message("%zu moments\n", moments);
     assert_true(moments > 50);
     free(wide);
     sample_close(&s);
+    vkd_engine_destroy(engine);
+    watch_end(&of_engine);
 }
 
 int main(void)
