@@ -56,7 +56,7 @@ static vkd_lowered lower_knowing(fixture *f, const vkd_caps *caps, const vkd_kno
     const vkd_advice advice = {.known = known};
     const vkd_input input = {.shape = {4, {1, NET_COLOURS, h, w}}};
     vkd_model_value *values = vkd_arena_alloc(arena, f->net.value_count, sizeof *values);
-    vkd_lowered lowered;
+    vkd_lowered lowered = {0};
     assert_non_null(values);
     vkd_graph_init(out, arena);
     if (vkd_shape_net(arena->context, &f->net, h ? &input : NULL, values) != VKD_OK ||
