@@ -176,8 +176,8 @@ VKD_MUST_USE vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view
                                           const uint32_t *order, uint32_t count, vkd_view *out);
 
 /* Whether `value`, an output of the current operator, may be put off: it is no output of the graph
- * and no state, and the operands, which are constants or have tensors, are no states, which may be
- * others then. */
+ * and no state, and the operands, which are constants, put off or have tensors, are no states,
+ * which may be others then. */
 bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
                         size_t count);
 /* Puts it off: `make` makes it, with the operator's call as the current one, when somebody asks for

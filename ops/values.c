@@ -174,7 +174,7 @@ bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint
         const vkd_model_tensor *x = vkd_value_tensor(lowering, operands[i]);
         const vkd_tensor_id tensor = lowering->tensors[operands[i]];
         may = !x->state &&
-              (tensor == VKD_NO_TENSOR ? x->data != NULL
+              (tensor == VKD_NO_TENSOR ? x->data || lowering->late[operands[i]].make
                                        : lowering->graph->tensors[tensor].place != VKD_PLACE_STATE);
     }
     return may;

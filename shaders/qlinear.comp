@@ -27,11 +27,12 @@ layout(binding = 4) readonly buffer pairs_buffer { vec2 pairs[]; }; // or the re
 #include "floats.glsl"
 #include "row.glsl"
 layout(constant_id = 17) const bool NORM = false; // of x, which has rows of whole groups
+layout(constant_id = 18) const bool PAIR = false; // two products of x: the second is the residual
 #define EPILOGUE_ID 11
 #define EPILOGUE_NUMBERS params.numbers
 #include "float_epilogue.glsl"
 
-const uint STEP = BITS == 8 ? 4 : 8;
+const uint STEP = BITS == 8 ? 4 : 8, SETS = PAIR ? 2 : 1;
 shared vec4 partial[gl_WorkGroupSize.x * gl_WorkGroupSize.y];
 
 ivec4 weights_at(uvec4 words, uint i)
@@ -53,15 +54,19 @@ float x_at(uint row, uint k, vec2 pair)
     return clamp(q, -128.0, 127.0) - pair.y;
 }
 
+// What halves keep of it.
+vec4 stored(vec4 v)
+{
+    return vec4(unpackHalf2x16(half_bits(v.x) | half_bits(v.y) << 16),
+                unpackHalf2x16(half_bits(v.z) | half_bits(v.w) << 16));
+}
+
 // Four of k by the factor of their row.
 vec4 normed(vec4 x, uint k, float factor)
 {
     precise vec4 v = x * factor;
-    v = v * channels[params.bias_at / 4 + (params.n + 3) / 4 + k / 4];
-    if (X_TYPE == VKD_ELEMENT_F16) // as if it had been stored
-        v = vec4(unpackHalf2x16(half_bits(v.x) | half_bits(v.y) << 16),
-                 unpackHalf2x16(half_bits(v.z) | half_bits(v.w) << 16));
-    return v;
+    v = v * channels[params.bias_at / 4 + SETS * ((params.n + 3) / 4) + k / 4];
+    return X_TYPE == VKD_ELEMENT_F16 ? stored(v) : v;
 }
 
 // Four of them, from a k that is a multiple of four.
@@ -113,12 +118,16 @@ float inverse_root(uint row)
     return 1.0 / sqrt((sum.x + sum.y + sum.z + sum.w) / float(params.k) + params.eps);
 }
 
-void finish(uint m, uint block, vec4 sum)
+void finish(uint m, uint block, vec4 sum, vec4 other)
 {
     uint row = m * params.n;
     precise vec4 result = sum + channels[params.bias_at / 4 + block];
     vec4 residual = result;
-    if (RESIDUAL_TYPE != 0)
+    if (PAIR) {
+        residual = other + channels[params.bias_at / 4 + (params.n + 3) / 4 + block];
+        if (Y_TYPE == VKD_ELEMENT_F16)
+            residual = stored(residual);
+    } else if (RESIDUAL_TYPE != 0)
         for (uint j = 0; j < 4; j++)
             residual[j] = residual_load(row + min(4 * block + j, params.n - 1));
     y_store_row(row, 4 * block, params.n, epilogue(result, residual));
@@ -130,15 +139,15 @@ void main()
     uint unit = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.y +
                 gl_LocalInvocationID.y;
     uint block = unit % blocks, m = unit / blocks * ROWS;
-    uint groups = params.bias_at / 4 / blocks;
+    uint groups = params.bias_at / 4 / (SETS * blocks);
     bool within = m < params.m;
-    vec4 sum[ROWS];
+    vec4 sum[SETS * ROWS]; // first those of the first product
     ivec4 whole[ROWS];
     vec2 pair[ROWS]; // 1 / scale, zero point; the norm's factor
     float x_scale[ROWS];
+    [[unroll]] for (uint r = 0; r < SETS * ROWS; r++) sum[r] = vec4(0.0);
     [[unroll]] for (uint r = 0; r < ROWS; r++)
     {
-        sum[r] = vec4(0.0);
         whole[r] = ivec4(0);
         pair[r] = vec2(params.x_inverse_scale, params.x_zero);
         x_scale[r] = MODE == VKD_QLINEAR_STATIC ? params.x_scale : 1.0;
@@ -148,38 +157,46 @@ void main()
             x_scale[r] = own.x;
         }
     }
-    uvec4 words;
+    uvec4 words[SETS];
     if (NORM) {
-        words = weights[block * params.steps + min(lane, params.steps - 1)]; // on their way
+        [[unroll]] for (uint s = 0; s < SETS; s++) words[s] = // on their way
+            weights[(s * blocks + block) * params.steps + min(lane, params.steps - 1)];
         [[unroll]] for (uint r = 0; r < ROWS; r++) pair[r].x =
             inverse_root(min(m + r, params.m - 1));
     }
     for (uint step = lane; step < params.steps && within; step += lanes) {
         if (!NORM || step > lane)
-            words = weights[block * params.steps + step];
-        vec4 scale = channels[block * groups + step / params.group_steps];
-        vec4 part[ROWS];
-        [[unroll]] for (uint r = 0; r < ROWS; r++) part[r] = vec4(0.0);
+            [[unroll]] for (uint s = 0; s < SETS; s++) words[s] =
+                weights[(s * blocks + block) * params.steps + step];
+        vec4 part[SETS * ROWS];
+        [[unroll]] for (uint r = 0; r < SETS * ROWS; r++) part[r] = vec4(0.0);
         [[unroll]] for (uint i = 0; i < STEP; i += 4)
         {
-            ivec4 w[4];
-            [[unroll]] for (uint j = 0; j < 4; j++) w[j] = weights_at(words, i + j);
+            ivec4 w[SETS * 4];
+            [[unroll]] for (uint j = 0; j < SETS * 4; j++) w[j] =
+                weights_at(words[j / 4], i + j % 4);
             [[unroll]] for (uint r = 0; r < ROWS; r++)
             {
                 vec4 v = x_at4(min(m + r, params.m - 1), step * STEP + i, pair[r]);
-                [[unroll]] for (uint j = 0; j < 4; j++) if (WHOLE_SUM == 1) whole[r] +=
+                [[unroll]] for (uint j = 0; j < SETS * 4; j++) if (WHOLE_SUM == 1) whole[r] +=
                     int(v[j]) * w[j];
-                else part[r] += v[j] * vec4(w[j]);
+                else part[j / 4 * ROWS + r] += v[j % 4] * vec4(w[j]);
             }
         }
         if (WHOLE_SUM == 0) [[unroll]]
-            for (uint r = 0; r < ROWS; r++)
-                sum[r] += part[r] * scale;
+            for (uint s = 0; s < SETS; s++)
+            {
+                vec4 scale =
+                    channels[(s * blocks + block) * groups + step / params.group_steps];
+                [[unroll]] for (uint r = 0; r < ROWS; r++) sum[s * ROWS + r] +=
+                    part[s * ROWS + r] * scale;
+            }
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++)
     {
-        vec4 own = combined(WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r]);
+        vec4 own = combined(WHOLE_SUM == 1 ? vec4(whole[r]) * channels[block] : sum[r]),
+             other = PAIR ? combined(sum[(SETS - 1) * ROWS + r]) : own;
         if (lane == 0 && m + r < params.m)
-            finish(m + r, block, own * x_scale[r]);
+            finish(m + r, block, own * x_scale[r], other);
     }
 }

@@ -2,7 +2,8 @@
  * w being integers of 8 or 4 bits. Weights: for every four n and every 4 (8 bits) or 8 (4 bits,
  * plus 8) k a group of four words, a word for each n, the first k lowest. Channels: floats, scales
  * [n / 4][k / group][4], then the biases [n padded to 4], then, where x is normalised by its root
- * mean square first, that norm's weight [k], k being a multiple of 4. */
+ * mean square first, that norm's weight [k], k being a multiple of 4. Of two products with one x
+ * the weights, the scales and the biases of the second follow those of the first, each padded. */
 #ifndef VKD_SHADERS_QLINEAR_PARAMS_H
 #define VKD_SHADERS_QLINEAR_PARAMS_H
 

@@ -37,7 +37,13 @@ uint first_group() { return 0; }
 float inverse_root(uint first)
 {
     vec4 sums[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
-    for (uint d = 0; d < params.width; d += VKD_ROTARY_STEP) // four loads at a time
+    uint d = 0;
+    for (; d + 4 * VKD_ROTARY_STEP <= params.width; d += 4 * VKD_ROTARY_STEP) {
+        vec4 v[16]; // all on their way before the first is needed
+        [[unroll]] for (uint i = 0; i < 16; i++) v[i] = x_load4((first + d) / 4 + i);
+        [[unroll]] for (uint i = 0; i < 16; i++) sums[i % 4] += v[i] * v[i];
+    }
+    for (; d < params.width; d += VKD_ROTARY_STEP)
         [[unroll]] for (uint i = 0; i < 4; i++)
         {
             vec4 v = x_load4((first + d) / 4 + i);

@@ -20,16 +20,17 @@ typedef enum weight_form {
     NIBBLES_LOW /* even k in the low half */
 } weight_form;
 
+/* Of a layer, or of two that are computed together: the second one's bytes may be null. */
 typedef struct weight_source {
-    vkd_content bytes;
+    vkd_content bytes[2];
     uint32_t form, n, k, row, steps; /* row: bytes of one n in the file */
 } weight_source;
 
-static uint32_t weight_bits(const weight_source *s, uint32_t n, uint32_t k)
+static uint32_t weight_bits(const weight_source *s, int layer, uint32_t n, uint32_t k)
 {
     if (n >= s->n || k >= s->k)
         return s->form == BYTES ? 0 : 8; /* zeros */
-    const unsigned char *row = (const unsigned char *)s->bytes.data + (size_t)n * s->row;
+    const unsigned char *row = (const unsigned char *)s->bytes[layer].data + (size_t)n * s->row;
     if (s->form == BYTES)
         return row[k];
     uint32_t byte = row[k / 2];
@@ -37,43 +38,67 @@ static uint32_t weight_bits(const weight_source *s, uint32_t n, uint32_t k)
     return high ? byte >> 4 : byte & 15;
 }
 
-/* As in shaders/qlinear_params.h. */
-static void pack_weights(const void *from, void *dst, size_t size)
+static unsigned char *pack_layer(const weight_source *s, int layer, unsigned char *out)
 {
-    const weight_source *s = from;
     const uint32_t step = s->form == BYTES ? 4 : 8, bits = 32 / step;
-    unsigned char *out = dst;
     for (uint32_t first = 0; first < s->n; first += 4)
         for (uint32_t k = 0; k < s->steps; k++)
             for (uint32_t j = 0; j < 4; j++, out += 4) {
                 uint32_t word = 0;
                 for (uint32_t i = 0; i < step; i++)
-                    word |= weight_bits(s, first + j, k * step + i) << (bits * i);
+                    word |= weight_bits(s, layer, first + j, k * step + i) << (bits * i);
                 memcpy(out, &word, 4);
             }
+    return out;
+}
+
+/* As in shaders/qlinear_params.h. */
+static void pack_weights(const void *from, void *dst, size_t size)
+{
+    const weight_source *s = from;
+    unsigned char *out = pack_layer(s, 0, dst);
+    if (s->bytes[1].data)
+        out = pack_layer(s, 1, out);
     memset(out, 0, size - (size_t)(out - (unsigned char *)dst));
 }
 
 typedef struct channel_source {
-    vkd_content scales, bias, norm; /* scales [groups][row] or [row]; null: none */
-    uint32_t scale_type, bias_type, norm_type, groups, row, n, k;
+    /* scales [groups][row] or [row]; of a second layer, of biases and of a norm: null for none */
+    vkd_content scales[2], bias[2], norm;
+    uint32_t scale_type[2], bias_type[2], row[2], norm_type, groups, n, k;
 } channel_source;
+
+static float *pack_scales(const channel_source *s, int layer, float *out)
+{
+    for (uint32_t first = 0; first < s->n; first += 4)
+        for (uint32_t g = 0; g < s->groups; g++)
+            for (uint32_t n = first; n < first + 4; n++)
+                *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type[layer],
+                                                           s->scales[layer].data,
+                                                           (size_t)g * s->row[layer] + n)
+                                  : 0;
+    return out;
+}
+
+static float *pack_bias(const channel_source *s, int layer, float *out)
+{
+    for (uint32_t n = 0; n < vkd_align_up(s->n, 4); n++)
+        *out++ =
+            n < s->n && s->bias[layer].data
+                ? (float)vkd_element_get((vkd_dtype)s->bias_type[layer], s->bias[layer].data, n)
+                : 0;
+    return out;
+}
 
 static void pack_channels(const void *from, void *dst, size_t size)
 {
     const channel_source *s = from;
-    const uint32_t padded = (uint32_t)vkd_align_up(s->n, 4);
+    const int layers = s->scales[1].data ? 2 : 1;
     float *out = dst;
-    for (uint32_t first = 0; first < padded; first += 4)
-        for (uint32_t g = 0; g < s->groups; g++)
-            for (uint32_t n = first; n < first + 4; n++)
-                *out++ = n < s->n ? (float)vkd_element_get((vkd_dtype)s->scale_type, s->scales.data,
-                                                           (size_t)g * s->row + n)
-                                  : 0;
-    for (uint32_t n = 0; n < padded; n++)
-        *out++ = n < s->n && s->bias.data
-                     ? (float)vkd_element_get((vkd_dtype)s->bias_type, s->bias.data, n)
-                     : 0;
+    for (int i = 0; i < layers; i++)
+        out = pack_scales(s, i, out);
+    for (int i = 0; i < layers; i++)
+        out = pack_bias(s, i, out);
     for (uint32_t k = 0; s->norm.data && k < s->k; k++)
         *out++ = (float)vkd_element_get((vkd_dtype)s->norm_type, s->norm.data, k);
     memset(out, 0, size - (size_t)((char *)out - (char *)dst));
@@ -203,40 +228,48 @@ static const norm_args *norm_of(const vkd_lowering *lowering, const qlinear_args
     return weight->data && !weight->state ? norm : NULL;
 }
 
-static vkd_status add_constants(vkd_lowering *lowering, const qlinear_args *args,
-                                const norm_args *norm, const qlinear_params *params,
-                                weight_form form, uint32_t groups, vkd_tensor_id *weights,
+/* What is read together with x: of one layer, or of two; with a norm, or without. */
+typedef struct operands {
+    const qlinear_args *layers[2]; /* the second may be null */
+    const norm_args *norm;
+    weight_form form;
+    uint32_t groups;
+} operands;
+
+static vkd_status add_constants(vkd_lowering *lowering, const operands *o,
+                                const qlinear_params *params, vkd_tensor_id *weights,
                                 vkd_tensor_id *channels)
 {
-    const vkd_model_tensor *weight = vkd_value_tensor(lowering, args->weight),
-                           *scales = vkd_value_tensor(lowering, args->scales);
-    const vkd_model_tensor *bias =
-        args->bias == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, args->bias);
-    const uint64_t padded = vkd_align_up(params->n, 4);
+    const uint32_t layers = o->layers[1] ? 2 : 1;
+    const uint64_t padded = layers * vkd_align_up(params->n, 4);
     weight_source w;
     channel_source c;
     memset(&w, 0, sizeof w);
     memset(&c, 0, sizeof c);
-    VKD_TRY(check_channels(lowering, args, groups, params->n, &c.row));
-    w.bytes = vkd_op_content(lowering, args->weight);
-    w.form = form;
+    for (uint32_t i = 0; i < layers; i++) {
+        const qlinear_args *args = o->layers[i];
+        VKD_TRY(check_channels(lowering, args, o->groups, params->n, &c.row[i]));
+        w.bytes[i] = vkd_op_content(lowering, args->weight);
+        c.scales[i] = vkd_op_content(lowering, args->scales);
+        c.scale_type[i] = vkd_value_tensor(lowering, args->scales)->dtype;
+        c.bias[i] = vkd_op_content(lowering, args->bias);
+        c.bias_type[i] = args->bias == VKD_NO_VALUE ? VKD_DTYPE_FLOAT32
+                                                    : vkd_value_tensor(lowering, args->bias)->dtype;
+    }
+    w.form = o->form;
     w.n = params->n;
     w.k = params->k;
-    w.row = weight->dims[1];
+    w.row = vkd_value_tensor(lowering, o->layers[0]->weight)->dims[1];
     w.steps = params->steps;
-    c.scales = vkd_op_content(lowering, args->scales);
-    c.scale_type = scales->dtype;
-    c.bias = vkd_op_content(lowering, args->bias);
-    c.bias_type = bias ? bias->dtype : VKD_DTYPE_FLOAT32;
-    c.norm = vkd_op_content(lowering, norm ? norm->weight : VKD_NO_VALUE);
-    c.norm_type = norm ? vkd_value_tensor(lowering, norm->weight)->dtype : VKD_DTYPE_FLOAT32;
-    c.groups = groups;
+    c.norm = vkd_op_content(lowering, o->norm ? o->norm->weight : VKD_NO_VALUE);
+    c.norm_type = o->norm ? vkd_value_tensor(lowering, o->norm->weight)->dtype : VKD_DTYPE_FLOAT32;
+    c.groups = o->groups;
     c.n = params->n;
     c.k = params->k;
-    VKD_TRY(vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, 1,
+    VKD_TRY(vkd_op_constant(lowering, padded * params->steps * 4, pack_weights, &w, sizeof w, 2,
                             weights));
-    return vkd_op_constant(lowering, padded * 4 * (groups + 1) + (norm ? 4 * c.k : 0),
-                           pack_channels, &c, sizeof c, 3, channels);
+    return vkd_op_constant(lowering, padded * 4 * (o->groups + 1) + (o->norm ? 4 * c.k : 0),
+                           pack_channels, &c, sizeof c, 5, channels);
 }
 
 /* Scale and zero point of every row of x. */
@@ -293,25 +326,47 @@ static void set_size(const vkd_lowering *lowering, const qlinear_params *params,
     vkd_node_groups(node, caps, vkd_divide_up(units, tiles));
 }
 
+static vkd_status make_layer(vkd_lowering *lowering, const void *arguments, uint32_t value);
+
+/* The layer that was put off because this one has its result for a residual: the kernel computes
+ * both where there is one tile of rows; not on a CPU, which has enough to do with one. */
+static const qlinear_args *partner_of(const vkd_lowering *lowering, const qlinear_args *args,
+                                      const qlinear_params *params, uint32_t rows)
+{
+    const uint32_t residual = args->product.epilogue.residual;
+    const vkd_call *call =
+        residual == VKD_NO_VALUE ? NULL : vkd_op_late(lowering, residual, make_layer);
+    return call && params->m <= rows && lowering->caps->type != VKD_TYPE_CPU ? call->args : NULL;
+}
+
 static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear_params params,
                        uint32_t mode, weight_form form, uint32_t groups, vkd_tensor_id y)
 {
     const vkd_model_tensor *shape_x = vkd_value_tensor(lowering, args->x);
     const vkd_dtype y_type = lowering->graph->tensors[y].dtype;
     const uint32_t rows = params.m > 1 ? 4 : 1;
+    const operands o = {{args, partner_of(lowering, args, &params, rows)},
+                        norm_of(lowering, args, &params, mode, rows),
+                        form,
+                        groups};
     vkd_tensor_id x, weights, channels, pairs;
     vkd_epilogue epilogue;
-    const norm_args *norm = norm_of(lowering, args, &params, mode, rows);
-    params.eps = norm ? norm->eps : 0;
-    VKD_TRY(vkd_op_input(lowering, norm ? norm->x : args->x, shape_x->dtype, VKD_ROWS, &x));
-    VKD_TRY(add_constants(lowering, args, norm, &params, form, groups, &weights, &channels));
-    VKD_TRY(vkd_epilogue_rows(lowering, &args->product, &epilogue));
+    params.eps = o.norm ? o.norm->eps : 0;
+    params.bias_at *= o.layers[1] ? 2 : 1;
+    VKD_TRY(vkd_op_input(lowering, o.norm ? o.norm->x : args->x, shape_x->dtype, VKD_ROWS, &x));
+    VKD_TRY(add_constants(lowering, &o, &params, &weights, &channels));
+    if (o.layers[1]) {
+        VKD_TRY(vkd_epilogue_make(lowering, &args->product, &epilogue));
+        epilogue.residual = channels; /* the binding has to have something */
+    } else {
+        VKD_TRY(vkd_epilogue_rows(lowering, &args->product, &epilogue));
+    }
     vkd_epilogue_numbers(&epilogue, params.numbers);
     pairs = channels;
     if (mode == VKD_QLINEAR_DYNAMIC)
         VKD_TRY(add_pairs(lowering, args, params.m, &pairs));
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_QLINEAR, VKD_NO_LOOPS, &params, sizeof params);
-    set_size(lowering, &params, rows, norm, &node);
+    set_size(lowering, &params, rows, o.norm, &node);
     vkd_node_read(&node, x);
     vkd_node_read(&node, weights);
     vkd_node_read(&node, channels);
@@ -325,8 +380,9 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear
     vkd_node_spec(&node, mode != VKD_QLINEAR_FLOAT && groups == 1);
     vkd_node_spec(&node, params.k % 4 == 0);
     vkd_epilogue_bind(&node, lowering->graph, &epilogue, pairs);
-    vkd_node_spec(&node, norm != NULL);
-    node.macs = (uint64_t)params.m * params.n * params.k;
+    vkd_node_spec(&node, o.norm != NULL);
+    vkd_node_spec(&node, o.layers[1] != NULL);
+    node.macs = (uint64_t)params.m * params.n * params.k * (o.layers[1] ? 2 : 1);
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
@@ -337,8 +393,9 @@ static uint32_t mode_of(int code)
                                 : VKD_QLINEAR_FLOAT;
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+static vkd_status make_layer(vkd_lowering *lowering, const void *arguments, uint32_t value)
 {
+    (void)value;
     enum { MAX_K = 65793 }; /* an int32 of products of 8 bits */
     const qlinear_args *args = arguments;
     const int code = lowering->call->row->code;
@@ -382,6 +439,42 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
                                  VKD_ROWS, 2, all.dims, &matrix));
     lowering->graph->tensors[matrix].storage = y;
     return vkd_op_move(lowering, &all, matrix);
+}
+
+/* Whether two layers multiply the same by weights of the same form, and the other one has this
+ * one's result for a residual. */
+static bool are_partners(const vkd_lowering *lowering, const vkd_call *call, const vkd_call *other)
+{
+    if (!other->row || other->row->code != call->row->code ||
+        other->row->shape != call->row->shape || mode_of(call->row->code) != VKD_QLINEAR_FLOAT)
+        return false;
+    const qlinear_args *a = call->args, *b = other->args;
+    const vkd_model_tensor *w = vkd_value_tensor(lowering, a->weight),
+                           *v = vkd_value_tensor(lowering, b->weight);
+    return !a->product.epilogue.step_count && a->x == b->x && a->group == b->group &&
+           b->product.epilogue.residual == a->product.y && w->dims[0] == v->dims[0] &&
+           w->dims[1] == v->dims[1];
+}
+
+/* Puts off a layer for one close behind it that computes both. */
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    enum { NEAR = 4 };
+    const qlinear_args *args = arguments;
+    const vkd_call *call = lowering->call, *end = lowering->net->calls + lowering->net->call_count;
+    const uint32_t y = args->product.y;
+    bool found = false;
+    for (const vkd_call *other = call + 1; other < end && other <= call + NEAR && !found; other++)
+        found = are_partners(lowering, call, other);
+    if (!found || lowering->use[y].reads != 1 || !vkd_op_may_be_late(lowering, y, &args->x, 1))
+        return make_layer(lowering, args, y);
+    const uint32_t n = vkd_value_tensor(lowering, args->weight)->dims[0];
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x);
+    uint32_t row;
+    VKD_TRY(check_channels(
+        lowering, args, args->group ? x->dims[x->rank - 1] / (uint32_t)args->group : 1, n, &row));
+    vkd_op_put_off(lowering, y, make_layer);
+    return VKD_OK;
 }
 
 /* ------------------------------------------------------------------------------- tables of rows */
