@@ -14,6 +14,7 @@ typedef struct resampling {
     uint32_t filter, places; /* VKD_RESAMPLE_* */
     uint32_t outside;        /* VKD_RESAMPLE_BORDER, _ZEROS or _MIRROR */
     float ratio[2];
+    uint32_t taps[2]; /* VKD_RESAMPLE_SMOOTH: at most, of h and w */
     vkd_view x, grid; /* grid: of [n, h, w, 2]; for places that need it, else x */
 } resampling;
 
@@ -54,8 +55,9 @@ static vkd_status emit(vkd_lowering *lowering, const resampling *r, vkd_tensor_i
     memcpy(params.x_strides, walk.strides[0] + first, sizeof params.x_strides);
     memcpy(params.pixel_strides, walk.strides[1] + first, sizeof params.pixel_strides);
     memcpy(params.grid_strides, walk.strides[2] + first, sizeof params.grid_strides);
+    const uint64_t taps = r->taps[0] ? vkd_loop(r->taps[0], vkd_loop(r->taps[1], 0)) : 0;
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_RESAMPLE,
-                                3 * vkd_loop(4 * VKD_RESAMPLE_DIMS, 0) + vkd_loop(4, 0), &params,
+                                3 * vkd_loop(4 * VKD_RESAMPLE_DIMS, 0) + vkd_loop(4, taps), &params,
                                 sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
     vkd_node_read(&node, x->tensor);
@@ -183,6 +185,69 @@ static vkd_status lower_upsample(vkd_lowering *lowering, const void *arguments)
     for (int i = 0; i < 2; i++)
         r.ratio[i] =
             ratio_of(x->dims[2 + i], y->dims[2 + i], args->factors[i], args->align_corners);
+    VKD_TRY(vkd_op_view(lowering, args->x, &r.x));
+    r.grid = r.x;
+    return emit_image(lowering, &r, args->x, args->y);
+}
+
+/* --------------------------------------------------------------------------------- antialiased */
+
+typedef struct smooth_args {
+    uint32_t x, y;
+    vkd_sym_list size; /* h, w */
+    bool align_corners;
+    float scales[2]; /* NAN: by the sizes */
+} smooth_args;
+
+static const vkd_param smooth_parameters[] = {
+    VKD_TENSOR(smooth_args, x, self),
+    VKD_SIZES(smooth_args, size, output_size),
+    VKD_BOOL(smooth_args, align_corners),
+    VKD_OPTIONAL_FLOAT(smooth_args, scales[0], scales_h),
+    VKD_OPTIONAL_FLOAT(smooth_args, scales[1], scales_w),
+    VKD_OUTPUT(smooth_args, y, out),
+    VKD_PARAMS_END,
+};
+
+static vkd_status shape_smooth(vkd_shaping *shaping, const void *arguments)
+{
+    const smooth_args *args = arguments;
+    const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
+    if (x->rank != 4 || args->size.count != 2)
+        return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                 "has %zu numbers for rank %u, expected 2 for rank 4",
+                                 args->size.count, x->rank);
+    uint32_t dims[4] = {x->dims[0], x->dims[1]};
+    for (uint32_t i = 0; i < 2; i++) {
+        const int64_t size = vkd_shape_number(shaping, args->size.items[i]);
+        if (size < 1 || size > INT32_MAX || !x->dims[2 + i])
+            return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
+                                     "makes %lld pixels of %u, expected 1 to 2^31-1",
+                                     (long long)size, x->dims[2 + i]);
+        dims[2 + i] = (uint32_t)size;
+    }
+    return vkd_shape_set(shaping, args->y, 4, dims);
+}
+
+static vkd_status lower_smooth(vkd_lowering *lowering, const void *arguments)
+{
+    const smooth_args *args = arguments;
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
+                           *y = vkd_value_tensor(lowering, args->y);
+    enum { MOST = 4096 }; /* 32 to one along both axes */
+    resampling r = {.filter = VKD_RESAMPLE_SMOOTH, .places = VKD_RESAMPLE_RATIO};
+    VKD_TRY(vkd_op_check_floats(lowering, &args->x, 1));
+    for (int i = 0; i < 2; i++) {
+        const double factor = args->scales[i] > 0 ? (double)args->scales[i] : 0;
+        const uint32_t from = x->dims[2 + i];
+        r.ratio[i] = ratio_of(from, y->dims[2 + i], factor, args->align_corners);
+        const double most = 2 * (double)r.ratio[i] + 2;
+        r.taps[i] = most < from ? (uint32_t)most : from;
+    }
+    if ((uint64_t)r.taps[0] * r.taps[1] > MOST)
+        return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->size,
+                              "makes one pixel of up to %u x %u, expected %d in all at most",
+                              r.taps[0], r.taps[1], MOST);
     VKD_TRY(vkd_op_view(lowering, args->x, &r.x));
     r.grid = r.x;
     return emit_image(lowering, &r, args->x, args->y);
@@ -319,6 +384,8 @@ static const vkd_op rows[] = {
              .kind = VKD_OP_OTHER),
     UPSAMPLE("aten::upsample_bilinear2d.vec_out", bilinear_parameters, VKD_RESAMPLE_BILINEAR,
              .kind = VKD_OP_OTHER),
+    {"aten::_upsample_bilinear2d_aa.out", smooth_parameters, sizeof(smooth_args), shape_smooth,
+     lower_smooth},
     {"aten.grid_sampler_2d.default", grid_parameters, sizeof(grid_args), shape_grid, lower_grid},
     {"aten::grid_sampler_2d.out", grid_parameters, sizeof(grid_args), shape_grid, lower_grid},
     {"et_vk.grid_priors.default", priors_parameters, sizeof(priors_args), shape_priors,

@@ -66,9 +66,6 @@ static const vkd_op_refusal refusals[] = {
     {"aten::view_as_real_copy.out", "there are no complex numbers"},
     {"aten::_fft_r2c.out", "there are no complex numbers"},
     {"aten::_fft_c2r.out", "there are no complex numbers"},
-    {"aten::_upsample_bilinear2d_aa.out",
-     "antialiased resampling is not written; ExecuTorch's own takes four pixels at most of an axis, "
-     "which is not what the eager operator does"},
     {"quantized_decomposed::mixed_mm.out", MIXED},
     {"quantized_decomposed::mixed_linear.out", MIXED},
     {"executorch_prim::truediv.Scalar", REAL},

@@ -126,6 +126,29 @@ float bilinear(uint plane, vec2 at)
     return sum;
 }
 
+// Pixels of x within a ratio of the place, weighed by how far they are, where it is larger than 1;
+// else as between two of them.
+float smooth_at(uint plane, uint pixel)
+{
+    precise vec2 ratio = vec2(params.ratio_h, params.ratio_w), support = max(ratio, 1.0),
+                 centre = ratio * (vec2(pixel / params.y_w, pixel % params.y_w) + 0.5);
+    ivec2 first = max(ivec2(centre - support + 0.5), ivec2(0)),
+          end = min(ivec2(centre + support + 0.5), ivec2(params.x_h, params.x_w));
+    precise float sum = 0.0, total = 0.0;
+    for (int h = first.x; h < end.x; h++) {
+        precise float row = 0.0, of_row = 0.0,
+                      weight = max(1.0 - abs((float(h) - centre.x + 0.5) / support.x), 0.0);
+        for (int w = first.y; w < end.y; w++) {
+            precise float column = max(1.0 - abs((float(w) - centre.y + 0.5) / support.y), 0.0);
+            row = row + column * x_load(slot_of(plane, ivec2(h, w)));
+            of_row = of_row + column;
+        }
+        sum = sum + weight * (row / of_row);
+        total = total + weight;
+    }
+    return sum / total;
+}
+
 void main()
 {
     uint group = linear_index();
@@ -140,6 +163,8 @@ void main()
             result[i] = bilinear(planes[i], place);
         else if (FILTER == VKD_RESAMPLE_BICUBIC)
             result[i] = bicubic(planes[i], place);
+        else if (FILTER == VKD_RESAMPLE_SMOOTH)
+            result[i] = smooth_at(planes[i], at[i]);
         else if (PLACES == VKD_RESAMPLE_RATIO)
             bits[i] = x_bits(slot_of(planes[i], clamp(ivec2(place), ivec2(0), last)));
         else

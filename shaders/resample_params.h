@@ -9,6 +9,7 @@
 #define VKD_RESAMPLE_NEAREST 0
 #define VKD_RESAMPLE_BILINEAR 1
 #define VKD_RESAMPLE_BICUBIC 2
+#define VKD_RESAMPLE_SMOOTH 3 /* a triangle over all pixels that one of y covers, by ratios alone */
 
 #define VKD_RESAMPLE_BORDER 0 /* outside of the image is the nearest pixel */
 #define VKD_RESAMPLE_ZEROS 1

@@ -132,6 +132,52 @@ static void draw_bilinear(table *t)
     }
 }
 
+/* --------------------------------------------------------------------------------- antialiased */
+
+/* Of an axis, normalised: what a pixel of x counts for one of y. */
+static double smooth_weight(double ratio, uint32_t size, uint32_t of, uint32_t at)
+{
+    const double support = ratio > 1 ? ratio : 1, centre = ratio * (of + 0.5);
+    double total = 0, own = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        const double far = fabs(i + 0.5 - centre) / support, weight = far < 1 ? 1 - far : 0;
+        total += weight;
+        own = i == at ? weight : own;
+    }
+    return own / total;
+}
+
+static void draw_smooth(table *t)
+{
+    zoom z = {0};
+    table_tensor *x = draw_image(t, TABLE_FLOATS);
+    const uint32_t *from = x->shape.dims + 2;
+    const int64_t sizes[] = {1 + table_below(t, 12), 1 + table_below(t, 12)};
+    table_sizes(t, 2, sizes);
+    z.align_corners = table_chance(t, 3);
+    table_bool(t, z.align_corners);
+    const bool given = table_chance(t, 2);
+    for (int i = 0; i < 2; i++) {
+        const double to = (double)sizes[i];
+        z.ratio[i] = z.align_corners ? (to > 1 ? (from[i] - 1) / (to - 1) : 0) : from[i] / to;
+        if (given)
+            table_double(t, to / from[i]);
+        else
+            table_null(t);
+    }
+    table_tensor *y = output(t, x, (uint32_t)sizes[0], (uint32_t)sizes[1]);
+    y->absolute = 1e-3;
+    for (size_t i = 0; i < y->count; i++) {
+        uint32_t at[4];
+        table_places(&y->shape, i, at);
+        for (uint32_t h = 0; h < from[0]; h++)
+            for (uint32_t w = 0; w < from[1]; w++)
+                y->values[i] += smooth_weight(z.ratio[0], from[0], at[2], h) *
+                                smooth_weight(z.ratio[1], from[1], at[3], w) *
+                                pixel(x, (size_t)at[0] * x->shape.dims[1] + at[1], h, w);
+    }
+}
+
 /* -------------------------------------------------------------------------------------- by grid */
 
 /* By the file's numbers. */
@@ -246,6 +292,7 @@ static const table_case cases[] = {
     {"aten::upsample_nearest2d.vec_out", draw_nearest},
     {"aten.upsample_bilinear2d.vec", draw_bilinear},
     {"aten::upsample_bilinear2d.vec_out", draw_bilinear},
+    {"aten::_upsample_bilinear2d_aa.out", draw_smooth, 0},
     {"aten.grid_sampler_2d.default", draw_grid},
     {"aten::grid_sampler_2d.out", draw_grid},
     {"et_vk.grid_priors.default", draw_priors},

@@ -538,8 +538,8 @@ static void statements_hold_on_the_device(void **state)
 /* ------------------------------------------------------------------------------------- coverage */
 
 /* Kernels whose loops go round as often as the code says, whatever the problem; those that no CPU
- * device is given: for matrix units, for few rows of a product, for a single query; and one that a
- * rule keeps short: two convolutions of a pixel. */
+ * device is given: for matrix units, for few rows of a product, for a single query; and those that
+ * a rule keeps short: two convolutions of a pixel, and what a resampled pixel covers. */
 static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {"copy",
