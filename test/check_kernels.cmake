@@ -26,9 +26,9 @@ function(run_fails expected)
   endif()
 endfunction()
 
+file(REMOVE_RECURSE ${work}/packed ${work}/refused) # of a run that failed
 run_fails("no family 'nonsense'" ${configure} -B ${work}/refused -DVKD_KERNELS=nonsense)
 
-file(REMOVE_RECURSE ${work}/packed)
 file(COPY ${PACKED}/ DESTINATION ${work}/packed FILES_MATCHING PATTERN *.inc)
 file(WRITE ${work}/packed/sources.sum "of others\n")
 run(${configure} -B ${work}/refused -DVKD_KERNELS= -DVKD_PACKED_KERNELS=${work}/packed)
