@@ -15,15 +15,25 @@ layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 12) const bool TAIL = false; // the last load of k has padding
 layout(constant_id = 13) const uint ROWS = 1;
 layout(constant_id = 14) const bool NORM = false; // by the weight in the bias's place
+layout(constant_id = 15) const bool PAIR = false; // other weights in the residual's place, for it
 
 const uint WORDS = TYPE == VKD_ELEMENT_F16 ? 2 : 1; // fours of k in a load
-shared vec4 partial[ROWS * gl_WorkGroupSize.x * gl_WorkGroupSize.y];
+const uint SETS = PAIR ? 2 : 1, SUMS = SETS * ROWS;
+shared vec4 partial[SUMS * gl_WorkGroupSize.x * gl_WorkGroupSize.y];
 
 // Four of k of a pixel, zeros where they are in the padding.
 vec4 load_x(uint pixel, uint k4)
 {
     vec4 v = x_load4(pixel * p.in_c4 + (TAIL ? min(k4, p.in_c4 - 1) : k4));
     return TAIL ? mix(vec4(0.0), v, lessThan(4 * k4 + uvec4(0, 1, 2, 3), uvec4(p.ic_group))) : v;
+}
+
+// What is left of it where it is stored.
+vec4 stored(vec4 v)
+{
+    return TYPE == VKD_ELEMENT_F32 ? v
+                                   : vec4(unpackHalf2x16(half_bits(v.x) | half_bits(v.y) << 16),
+                                          unpackHalf2x16(half_bits(v.z) | half_bits(v.w) << 16));
 }
 
 // The same, normalised by a factor.
@@ -34,9 +44,7 @@ vec4 load_normed(uint pixel, uint k4, float factor)
         return v;
     v = v * factor;
     v = v * b_load4(TAIL ? min(k4, p.in_c4 - 1) : k4);
-    if (TYPE == VKD_ELEMENT_F16) // as if it had been stored
-        v = vec4(unpackHalf2x16(half_bits(v.x) | half_bits(v.y) << 16),
-                 unpackHalf2x16(half_bits(v.z) | half_bits(v.w) << 16));
+    v = stored(v);
     return TAIL ? mix(vec4(0.0), v, lessThan(4 * k4 + uvec4(0, 1, 2, 3), uvec4(p.ic_group))) : v;
 }
 
@@ -55,10 +63,20 @@ void add_lanes(uint at)
     barrier();
     for (uint span = gl_WorkGroupSize.x / 2; span > 0; span /= 2) {
         if (lane < span) [[unroll]]
-            for (uint i = 0; i < ROWS; i++)
-                partial[at + i] += partial[at + span * ROWS + i];
+            for (uint i = 0; i < SUMS; i++)
+                partial[at + i] += partial[at + span * SUMS + i];
         barrier();
     }
+}
+
+uvec4 weights_at(uint c, uint place) { return c < 4 ? w_quads[place] : residual_quads[place]; }
+
+// Of both sums; nothing else is between.
+void finish_pair(uint pixel, uint word, vec4 sum, vec4 other)
+{
+    for (int i = 0; i < 4; i++)
+        sum[i] = bounded(sum[i], p.low, p.high);
+    y_store4(pixel * p.out_c4 + word, epilogue(sum, stored(other)));
 }
 
 void main()
@@ -66,23 +84,20 @@ void main()
     uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, rows = p.n * p.out_h * p.out_w;
     uint word = gl_WorkGroupID.x * gl_WorkGroupSize.y + gl_LocalInvocationID.y;
     uint first = (gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y) * ROWS,
-         loads = p.w_tap / (4 * WORDS), row_at = gl_LocalInvocationID.y * lanes * ROWS,
-         at = row_at + lane * ROWS;
-    uint w_at[4];
-    uvec4 weights[4];
-    [[unroll]] for (uint c = 0; c < 4; c++)
+         loads = p.w_tap / (4 * WORDS), row_at = gl_LocalInvocationID.y * lanes * SUMS,
+         at = row_at + lane * SUMS;
+    uint w_at[4 * SETS];
+    uvec4 weights[4 * SETS];
+    [[unroll]] for (uint c = 0; c < 4 * SETS; c++)
     {
-        w_at[c] = min(4 * word + c, p.oc_group - 1) * loads;
+        w_at[c] = min(4 * word + c % 4, p.oc_group - 1) * loads;
         if (NORM)
-            weights[c] = w_quads[w_at[c] + min(lane, loads - 1)];
+            weights[c] = weights_at(c, w_at[c] + min(lane, loads - 1));
     }
-    vec4 sum[ROWS];
+    vec4 sum[SUMS];
     float factor[ROWS];
-    [[unroll]] for (uint i = 0; i < ROWS; i++)
-    {
-        sum[i] = vec4(0.0);
-        factor[i] = 1.0;
-    }
+    [[unroll]] for (uint i = 0; i < SUMS; i++) sum[i] = vec4(0.0);
+    [[unroll]] for (uint i = 0; i < ROWS; i++) factor[i] = 1.0;
     if (NORM) {
         for (uint load = lane; load < loads; load += lanes)
             [[unroll]] for (uint i = 0; i < ROWS; i++) [[unroll]] for (uint j = 0; j < WORDS; j++)
@@ -90,7 +105,7 @@ void main()
                 vec4 v = load_x(min(first + i, rows - 1), load * WORDS + j);
                 sum[i] += v * v;
             }
-        [[unroll]] for (uint i = 0; i < ROWS; i++) partial[at + i] = sum[i];
+        [[unroll]] for (uint i = 0; i < SUMS; i++) partial[at + i] = sum[i];
         add_lanes(at);
         [[unroll]] for (uint i = 0; i < ROWS; i++)
         {
@@ -102,21 +117,24 @@ void main()
     }
     for (uint load = lane; load < loads; load += lanes) {
         if (!NORM || load > lane) [[unroll]]
-            for (uint c = 0; c < 4; c++)
-                weights[c] = w_quads[w_at[c] + load];
+            for (uint c = 0; c < 4 * SETS; c++)
+                weights[c] = weights_at(c, w_at[c] + load);
         [[unroll]] for (uint i = 0; i < ROWS; i++)
         {
             vec4 v[WORDS];
             [[unroll]] for (uint j = 0; j < WORDS; j++) v[j] =
                 load_normed(min(first + i, rows - 1), load * WORDS + j, factor[i]);
-            [[unroll]] for (uint c = 0; c < 4; c++) sum[i][c] += product(weights[c], v);
+            [[unroll]] for (uint c = 0; c < 4 * SETS; c++) sum[c / 4 * ROWS + i][c % 4] +=
+                product(weights[c], v);
         }
     }
 
-    [[unroll]] for (uint i = 0; i < ROWS; i++) partial[at + i] = sum[i];
+    [[unroll]] for (uint i = 0; i < SUMS; i++) partial[at + i] = sum[i];
     add_lanes(at);
     if (lane == 0 && word < p.out_c4) [[unroll]]
         for (uint i = 0; i < ROWS; i++)
-            if (first + i < rows)
+            if (first + i < rows && PAIR)
+                finish_pair(first + i, word, partial[at + i], partial[at + SUMS - ROWS + i]);
+            else if (first + i < rows)
                 finish(first + i, word, partial[at + i]);
 }

@@ -35,6 +35,8 @@ typedef struct conv2d_real {
     /* x is normalised first, by its root mean square over channels and a weight [in_c], ROWS: for
      * vkd_conv2d_float_norms, without a bias, whose binding the weight has */
     bool has_norm;
+    vkd_content other; /* with the same variant: weights of a second product of x, which is the
+                        * residual then; null: none */
     vkd_tensor_id norm;
     float norm_eps;
 } conv2d_real;

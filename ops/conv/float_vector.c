@@ -100,7 +100,14 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     uint64_t rows[2];
     vkd_node node;
     workgroup_of(conv2d_choice(conv), lowering->caps, local);
-    VKD_TRY(vkd_conv2d_float_begin(lowering, conv, tile->shader,
+    conv2d both = *conv;
+    if (conv->real.other.data) {
+        both.real.weights = conv->real.other;
+        VKD_TRY(
+            vkd_conv2d_float_weights(lowering, &both, &packing, &both.real.epilogue.residual));
+        both.real.weights = conv->real.weights;
+    }
+    VKD_TRY(vkd_conv2d_float_begin(lowering, &both, tile->shader,
                                    loops_of(p, local, conv->real.has_norm), &packing, &node));
     memcpy(node.specs, local, sizeof local);
     fold_rows(p, lowering->caps, tile, rows);
@@ -110,5 +117,7 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     vkd_node_spec(&node, p->in_c % grain_of(p) != 0);
     vkd_node_spec(&node, tile->m);
     vkd_node_spec(&node, conv->real.has_norm);
+    vkd_node_spec(&node, conv->real.other.data != NULL);
+    node.macs *= conv->real.other.data ? 2 : 1;
     return vkd_op_add_node(lowering, &node, conv->x, conv->y);
 }

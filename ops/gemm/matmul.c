@@ -334,16 +334,24 @@ static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args 
                             .dtype = x->dtype};
 }
 
-static vkd_status layer_epilogue(vkd_lowering *lowering, const product_args *args,
-                                 const conv2d_problem *p, conv2d_real *out)
+static vkd_status make_linear(vkd_lowering *lowering, const void *arguments, uint32_t value);
+
+/* What was put off for this layer may be computed with it. */
+static vkd_status layer_residual(vkd_lowering *lowering, const product_args *args,
+                                 const conv2d_variant *variant, conv2d *conv)
 {
+    const conv2d_problem *p = &conv->problem;
+    const uint32_t residual = args->epilogue.residual;
     vkd_tensor_id rows;
-    VKD_TRY(vkd_epilogue_make(lowering, args, &out->epilogue));
-    vkd_epilogue_take_bounds(&out->epilogue, &out->low, &out->high);
-    if (!out->epilogue.has_residual)
+    if (residual == VKD_NO_VALUE)
         return VKD_OK;
-    VKD_TRY(vkd_op_input(lowering, args->epilogue.residual, p->dtype, VKD_ROWS, &rows));
-    return as_image(lowering, rows, p->out_w, p->out_c, &out->epilogue.residual);
+    const vkd_call *call = vkd_op_late(lowering, residual, make_linear);
+    if (call && vkd_conv2d_float_norms(variant, lowering->caps)) {
+        conv->real.other = vkd_op_content(lowering, ((const matmul_args *)call->args)->b);
+        return VKD_OK;
+    }
+    VKD_TRY(vkd_op_input(lowering, residual, p->dtype, VKD_ROWS, &rows));
+    return as_image(lowering, rows, p->out_w, p->out_c, &conv->real.epilogue.residual);
 }
 
 /* Chooses the variant, which may make the norm that was put off of its input by itself. */
@@ -384,8 +392,10 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
     vkd_tensor_id y;
     if (args->c != VKD_NO_VALUE)
         VKD_TRY(vkd_op_input(lowering, args->c, p->dtype, VKD_ROWS, &conv.real.bias));
-    VKD_TRY(layer_epilogue(lowering, &args->product, p, &conv.real));
+    VKD_TRY(vkd_epilogue_make(lowering, &args->product, &conv.real.epilogue));
+    vkd_epilogue_take_bounds(&conv.real.epilogue, &conv.real.low, &conv.real.high);
     VKD_TRY(layer_input(lowering, args, &conv, &variant));
+    VKD_TRY(layer_residual(lowering, &args->product, variant, &conv));
     VKD_TRY(vkd_op_output_in(lowering, args->product.y, p->dtype, VKD_ROWS, &y));
     VKD_TRY(whole ? as_image(lowering, y, p->out_w, p->out_c, &conv.y)
                   : vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4,
@@ -405,8 +415,9 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
 }
 
 /* x's rows, whatever its rank, times the transposed weight. */
-static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
+static vkd_status make_linear(vkd_lowering *lowering, const void *arguments, uint32_t value)
 {
+    (void)value;
     const matmul_args *args = arguments;
     VKD_TRY(vkd_op_check_floats(lowering, (const uint32_t[]){args->a, args->b, args->c}, 3));
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->a),
@@ -432,6 +443,34 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
     }
     VKD_TRY(view_c(lowering, args, (const uint32_t[]){1, m, n}, &product.c));
     return vkd_matmul_emit(lowering, &product, args->product.y);
+}
+
+/* Whether two layers multiply the same, and the other one has this one's result for a residual. */
+static bool are_partners(const vkd_lowering *lowering, const vkd_call *call, const vkd_call *other)
+{
+    if (!other->row || other->row->shape != call->row->shape)
+        return false;
+    const matmul_args *a = call->args, *b = other->args;
+    return !a->product.epilogue.step_count && a->a == b->a && a->c == VKD_NO_VALUE &&
+           b->c == VKD_NO_VALUE && b->product.epilogue.residual == a->product.y &&
+           is_convolution(lowering, a) && is_convolution(lowering, b);
+}
+
+/* Puts off a layer for one close behind it that computes both. */
+static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
+{
+    enum { NEAR = 4 };
+    const matmul_args *args = arguments;
+    const vkd_call *call = lowering->call,
+                   *end = lowering->net->calls + lowering->net->call_count;
+    const uint32_t y = args->product.y;
+    bool found = false;
+    for (const vkd_call *other = call + 1; other < end && other <= call + NEAR && !found; other++)
+        found = are_partners(lowering, call, other);
+    if (!found || lowering->use[y].reads != 1 || !vkd_op_may_be_late(lowering, y, &args->a, 1))
+        return make_linear(lowering, args, y);
+    vkd_op_put_off(lowering, y, make_linear);
+    return VKD_OK;
 }
 
 #define LINEAR(name_)                                                                              \
