@@ -111,7 +111,7 @@ vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index)
 
 /* A workgroup reads all of the first convolution's weights, and keeps its channels. On an H200 more
  * weights take longer than two dispatches. */
-enum { MOST_EXCITE_WEIGHTS = 1 << 16, MOST_EXCITE_CHANNELS = 1 << 12 };
+enum { MOST_EXCITE_WEIGHTS = 1 << 17, MOST_EXCITE_CHANNELS = 1 << 12 };
 
 static bool is_one_pixel(const vkd_model_tensor *x)
 {

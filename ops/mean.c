@@ -203,7 +203,7 @@ static float bound_steps(float bound, float x_scale, float unbounded)
  * more. */
 static void q8_mean_workgroup(const vkd_caps *caps, uint32_t pixels, uint32_t out[2])
 {
-    enum { FEWEST_PIXELS = 4, ALONE = 60000, CPU_LANES = 8, MOST_WORDS = 16, GROUP = 256 };
+    enum { FEWEST_PIXELS = 1, ALONE = 60000, CPU_LANES = 8, MOST_WORDS = 16, GROUP = 256 };
     const bool cpu = caps->type == VKD_TYPE_CPU;
     const uint32_t group =
         caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;

@@ -165,9 +165,9 @@ void main()
             inverse_root(min(m + r, params.m - 1));
     }
     for (uint step = lane; step < params.steps && within; step += lanes) {
-        if (!NORM || step > lane)
-            [[unroll]] for (uint s = 0; s < SETS; s++) words[s] =
-                weights[(s * blocks + block) * params.steps + step];
+        if (!NORM || step > lane) [[unroll]]
+            for (uint s = 0; s < SETS; s++)
+                words[s] = weights[(s * blocks + block) * params.steps + step];
         vec4 part[SETS * ROWS];
         [[unroll]] for (uint r = 0; r < SETS * ROWS; r++) part[r] = vec4(0.0);
         [[unroll]] for (uint i = 0; i < STEP; i += 4)
@@ -184,10 +184,8 @@ void main()
             }
         }
         if (WHOLE_SUM == 0) [[unroll]]
-            for (uint s = 0; s < SETS; s++)
-            {
-                vec4 scale =
-                    channels[(s * blocks + block) * groups + step / params.group_steps];
+            for (uint s = 0; s < SETS; s++) {
+                vec4 scale = channels[(s * blocks + block) * groups + step / params.group_steps];
                 [[unroll]] for (uint r = 0; r < ROWS; r++) sum[s * ROWS + r] +=
                     part[s * ROWS + r] * scale;
             }

@@ -436,6 +436,8 @@ static size_t run_cache(harness *h, const cache_case *c, uint32_t bindings,
     const vkd_caps own = h->caps;
     build_cache(&m, c);
     h->caps.max_storage_buffers = bindings;
+    h->caps.matrix_f16 = false; /* attention by the same kernels in any case */
+    h->caps.type = VKD_TYPE_CPU;
     if (harness_run_rewritten(h, hand_finish(&m), NULL, 0, (const void *[]){c->q, c->k, c->v},
                               (void *[]){out[0], out[1]}, &nodes) != VKD_OK)
         fail_msg("%s", h->gpu.context.error);
@@ -531,10 +533,10 @@ static size_t run_query(harness *h, const query_case *c, bool single, void *out)
     size_t nodes;
     const vkd_caps own = h->caps;
     build_query(&m, c);
-    if (single) {
-        h->caps.type = VKD_TYPE_DISCRETE;
+    h->caps.matrix_f16 = false; /* of which one dispatch may be, too */
+    h->caps.type = single ? VKD_TYPE_DISCRETE : VKD_TYPE_CPU;
+    if (single)
         h->caps.max_workgroup_invocations = c->lanes;
-    }
     if (harness_run_rewritten(h, hand_finish(&m), NULL, 0, (const void *[]){c->q}, &out, &nodes) !=
         VKD_OK)
         fail_msg("%s", h->gpu.context.error);

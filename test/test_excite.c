@@ -125,7 +125,7 @@ static size_t run(harness *h, excite_case *c, uint32_t skip, float *y)
 /* What one workgroup is given to read: graph/fuse.c. */
 static bool is_fused(const excite_case *c)
 {
-    enum { MOST_WEIGHTS = 1 << 16 };
+    enum { MOST_WEIGHTS = 1 << 17 };
     return c->between * vkd_align_up(c->k, 4) <= MOST_WEIGHTS &&
            c->n * vkd_align_up(c->between, 4) <= MOST_WEIGHTS;
 }

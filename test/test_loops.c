@@ -383,6 +383,8 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT, "general", build_float_conv, 1, 1, 20, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 30, TALLEST, 1.3},
+    {VKD_SHADER_CONV_FLOAT_ROW_ONE, "depthwise_row 1x4", build_float_conv, 4, 4, 1, TALLEST, 0},
+    {VKD_SHADER_CONV_FLOAT_ROW_ONE, "depthwise_row 1x4", build_float_conv, 4, 4, 7, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 1, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 7, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_float_conv, 4, 4, 1, TALLEST,

@@ -103,8 +103,7 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     conv2d both = *conv;
     if (conv->real.other.data) {
         both.real.weights = conv->real.other;
-        VKD_TRY(
-            vkd_conv2d_float_weights(lowering, &both, &packing, &both.real.epilogue.residual));
+        VKD_TRY(vkd_conv2d_float_weights(lowering, &both, &packing, &both.real.epilogue.residual));
         both.real.weights = conv->real.weights;
     }
     VKD_TRY(vkd_conv2d_float_begin(lowering, &both, tile->shader,

@@ -461,8 +461,7 @@ static vkd_status lower_linear(vkd_lowering *lowering, const void *arguments)
 {
     enum { NEAR = 4 };
     const matmul_args *args = arguments;
-    const vkd_call *call = lowering->call,
-                   *end = lowering->net->calls + lowering->net->call_count;
+    const vkd_call *call = lowering->call, *end = lowering->net->calls + lowering->net->call_count;
     const uint32_t y = args->product.y;
     bool found = false;
     for (const vkd_call *other = call + 1; other < end && other <= call + NEAR && !found; other++)
