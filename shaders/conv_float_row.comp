@@ -13,7 +13,7 @@
 // unrolled.
 layout(constant_id = 12) const int KERNEL_W = 3;
 layout(constant_id = 13) const int STRIDE_W = 1;
-layout(constant_id = 14) const int KERNEL_H = 3;
+layout(constant_id = 14) const int KERNEL_H = 3; // where it is at most 7
 #if PIXELS == 1
 #define DILATION_H int(p.dilation_h)
 #define DILATION_W int(p.dilation_w)
@@ -46,7 +46,7 @@ void main()
         bool row_inside = uint(in_y) < p.in_h;
         vec4 weights[KERNEL_W];
         [[unroll]] for (int kx = 0; kx < KERNEL_W; kx++) weights[kx] =
-            w_load4((word * KERNEL_H + ky) * KERNEL_W + kx);
+            w_load4((word * p.kernel_h + ky) * KERNEL_W + kx);
         [[unroll]] for (int column = 0; column < COLUMNS; column++)
         {
             int across = column * DILATION_W;
@@ -63,7 +63,7 @@ void main()
 #if PIXELS == 1
     }
 #else
-    } while (++ky < KERNEL_H);
+    } while (++ky < int(p.kernel_h));
 #endif
     [[unroll]] for (int i = 0; i < PIXELS; i++) if (exists && out_x + i < p.out_w)
         finish(line * p.out_w + out_x + i, word, sum[i]);

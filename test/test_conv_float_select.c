@@ -108,6 +108,7 @@ static void choices(void **state)
 #define LEFT_OUT "its kernel is left out of this build"
 #define NO_CPU "it is for CPU devices with subgroups of 8"
 #define NO_ROW "it is transposed, or its window wider than 7"
+#define NO_PIXEL "it is transposed, or its window larger than 7x7"
 #define NO_RUN "its window is dilated, or more than 2 pixels from the next one"
 #define TOO_MANY_ROWS "it has more rows than a dispatch can have workgroups for"
 #define TOO_LARGE "its tensors are larger than a texel buffer"
@@ -352,7 +353,9 @@ static const struct {
     {"depthwise_row 4x4", {16, 16, 9, {1, 7}, 3, 3, 1, 16, 0}, FAKE_H100, {0}, NO_RUN},
     {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 3, 2, 16, 0}, FAKE_H100, {0}, NO_RUN},
     {"depthwise_row 1x4", {16, 16, 9, {1, 7}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NULL},
-    {"depthwise_row 1x4", {16, 16, 9, {1, 8}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NO_ROW},
+    {"depthwise_row 1x4", {16, 16, 9, {1, 8}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NO_PIXEL},
+    {"depthwise_row 1x4", {16, 16, 9, {7, 7}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NULL},
+    {"depthwise_row 1x4", {16, 16, 9, {8, 7}, 3, 3, 2, 16, 0}, FAKE_H100, {0}, NO_PIXEL},
     {"depthwise_row 4x4", {16, 16, 9, {1, 3}, 1, 1, 1, 16, 1}, FAKE_H100, {0}, NO_ROW},
     {"depthwise_row 4x4", {16, 16, 9, {32768, 1}, 1, 0, 1, 16, 0}, FAKE_LLVMPIPE, {0}, NULL},
     {"depthwise_row lanes 7x4",

@@ -383,8 +383,6 @@ static const probe probes[] = {
     {VKD_SHADER_CONV_FLOAT, "general", build_float_conv, 1, 1, 20, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 1, TALLEST, 1.3},
     {VKD_SHADER_CONV_FLOAT_DW, "depthwise", build_float_conv, 4, 4, 30, TALLEST, 1.3},
-    {VKD_SHADER_CONV_FLOAT_ROW_ONE, "depthwise_row 1x4", build_float_conv, 4, 4, 1, TALLEST, 0},
-    {VKD_SHADER_CONV_FLOAT_ROW_ONE, "depthwise_row 1x4", build_float_conv, 4, 4, 7, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 1, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW, "depthwise_row 4x4", build_float_conv, 4, 4, 7, TALLEST, 0},
     {VKD_SHADER_CONV_FLOAT_ROW_LANES, "depthwise_row lanes 7x4", build_float_conv, 4, 4, 1, TALLEST,
@@ -541,7 +539,7 @@ static void statements_hold_on_the_device(void **state)
 
 /* Kernels whose loops go round as often as the code says, whatever the problem; those that no CPU
  * device is given: for matrix units, for few rows of a product, for a single query; and those that
- * a rule keeps short: two convolutions of a pixel, and what a resampled pixel covers. */
+ * a rule keeps short: two convolutions of a pixel, small windows, what a resampled pixel covers. */
 static bool has_constant_loops(vkd_shader shader)
 {
     static const char *const prefixes[] = {"copy",
@@ -561,6 +559,7 @@ static bool has_constant_loops(vkd_shader shader)
                                            "conv_dw_",
                                            "gemm_coop_",
                                            "conv_float_coop_",
+                                           "conv_float_row_one",
                                            "matmul_rows",
                                            "unary",
                                            "binary",

@@ -69,8 +69,9 @@ const char *vkd_conv2d_float_row_refuses(const conv2d_problem *p, const vkd_caps
     enum { WIDEST = 7, LONGEST_STRIDE = 2 };
     if (!conv2d_is_depthwise(p))
         return "it is not depthwise";
-    if (p->transposed || p->kernel[1] > WIDEST)
-        return "it is transposed, or its window wider than 7";
+    if (p->transposed || p->kernel[1] > WIDEST || (tile->m == 1 && p->kernel[0] > WIDEST))
+        return tile->m == 1 ? "it is transposed, or its window larger than 7x7"
+                            : "it is transposed, or its window wider than 7";
     if (tile->m > 1 && (p->dilation[0] > 1 || p->dilation[1] > 1 || p->stride[1] > LONGEST_STRIDE))
         return "its window is dilated, or more than 2 pixels from the next one";
     if (tile->kind == GEMM_IN_LANES && caps->type != VKD_TYPE_CPU)
