@@ -109,8 +109,8 @@ vkd_status vkd_fuse_part(vkd_rewriter *r, size_t index)
 /* ---------------------------------------------------------------------------- squeeze and excite
  */
 
-/* A workgroup reads all of the first convolution's weights, and keeps its channels. On an H200 more
- * weights take longer than two dispatches. */
+/* A workgroup reads all of the first convolution's weights, and keeps its channels. On an H200 two
+ * dispatches take longer for 83 000 weights; the more they are, the less. */
 enum { MOST_EXCITE_WEIGHTS = 1 << 17, MOST_EXCITE_CHANNELS = 1 << 12 };
 
 static bool is_one_pixel(const vkd_model_tensor *x)
