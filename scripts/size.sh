@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The size of the shared library, stripped: for this machine and, by Debian's cross compiler, for arm64, with all kernels and without
 # those that VKD_KERNELS leaves out, compiled for size. Fails if one for arm64 has 1.6 MiB or more, or without those kernels 1 MiB.
-# Linked for arm64 by lld, as Android's compiler does, and by GNU ld, which fills up such files to whole pages of 64 KiB.
+# Linked for arm64 by lld, as Android's compiler does, and by GNU ld, both for pages of 16 KiB, the largest that Android has: GNU ld fills
+# up files to whole pages.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 (($# == 0)) || fail "usage: size.sh"
 need_packages "${build_packages[@]}"
@@ -18,7 +19,7 @@ libraries=("$(uname -m), all kernels|all|||" "$(uname -m), without optional kern
 measure() { # VKD_KERNELS PREFIX LINKER
     local folder="$root/build-size/${2:-host-}${1:-core}" cross=()
     [[ -z $2 ]] || cross=(-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR="${2%%-*}"
-                          -DCMAKE_SHARED_LINKER_FLAGS="-fuse-ld=$3 -B$lld_folder")
+                          -DCMAKE_SHARED_LINKER_FLAGS="-fuse-ld=$3 -B$lld_folder -Wl,-z,max-page-size=16384")
     cmake -S "$root" -B "$folder" -G Ninja -DCMAKE_C_COMPILER="$2gcc" -DCMAKE_CXX_COMPILER="$2g++" "${cross[@]}" \
         -DCMAKE_BUILD_TYPE=MinSizeRel -DVKD_KERNELS="$1" "$packed_kernels" -DVKD_BUILD_RUNNER=OFF -DVKD_BUILD_TESTS=OFF >"$folder.log" 2>&1 &&
         cmake --build "$folder" --target vkdelegate >>"$folder.log" 2>&1 || fail "the build failed: $folder.log"

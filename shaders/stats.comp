@@ -1,5 +1,6 @@
 // Two numbers for each run of x: what softmax and the normalisations need. The y invocations of a
 // workgroup's column share a run.
+// glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "reduce.glsl"

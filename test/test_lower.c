@@ -174,7 +174,7 @@ static void q8_mean_shares_pixels_on_gpus_only(void **state)
     HAND_OP(&f->m, "vkd.q8_mean", x, scale, zero, unbounded, unbounded, scale, zero, y);
     assert_int_equal(lowering_run(f), VKD_OK);
     assert_int_equal(lowering_node(f, 1)->shader, VKD_SHADER_Q8_MEAN);
-    assert_int_equal(lowering_node(f, 1)->specs[1], 4); /* of 25 pixels */
+    assert_int_equal(lowering_node(f, 1)->specs[1], 16); /* of 25 pixels */
     vkd_graph_init(&f->graph, &f->arena);
     f->caps.type = VKD_TYPE_CPU;
     assert_int_equal(lowering_run(f), VKD_OK);
