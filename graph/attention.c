@@ -163,7 +163,12 @@ static bool broadcasts(const vkd_model_tensor *mask, const vkd_model_tensor *x)
 static bool go_together(const vkd_model_tensor *a, const vkd_model_tensor *b)
 {
     const vkd_model_tensor *less = a->rank < b->rank ? a : b, *more = less == a ? b : a;
-    return !(less->rank == 4 && more->rank == 5 && less->dims[0] > 1);
+    bool fit = !(less->rank == 4 && more->rank == 5 && less->dims[0] > 1);
+    for (uint32_t d = 1; d <= less->rank; d++) {
+        const uint32_t one = less->dims[less->rank - d], other = more->dims[more->rank - d];
+        fit &= one == other || one == 1 || other == 1;
+    }
+    return fit;
 }
 
 /* scores + mask: the scores; itself where there is no mask. Places and windows may have one each.

@@ -125,11 +125,11 @@ static bool find_convolution(vkd_rewriter *r, size_t index, folding *out)
     out->weight = vkd_rw_tensor(r, conv->weight);
     out->channels = x->dims[1];
     out->bias.otherwise = 0;
-    return !conv->product.epilogue.step_count && conv->low.kind == VKD_NUMBER_NULL &&
-           conv->high.kind == VKD_NUMBER_NULL && vkd_rw_alike(r, out->norm->x, out->norm->y[0]) &&
-           !y->state && out->weight->data && !out->weight->state &&
-           out->weight->dtype == x->dtype && out->weight->rank == x->rank && conv->groups > 0 &&
-           find_parameter(r, conv->bias, out->channels, &out->bias) &&
+    return conv->factors == VKD_NO_VALUE && !conv->product.epilogue.step_count &&
+           conv->low.kind == VKD_NUMBER_NULL && conv->high.kind == VKD_NUMBER_NULL &&
+           vkd_rw_alike(r, out->norm->x, out->norm->y[0]) && !y->state && out->weight->data &&
+           !out->weight->state && out->weight->dtype == x->dtype && out->weight->rank == x->rank &&
+           conv->groups > 0 && find_parameter(r, conv->bias, out->channels, &out->bias) &&
            (!out->bias.tensor || out->bias.tensor->dtype == x->dtype);
 }
 

@@ -119,7 +119,8 @@ vkd_status vkd_fold_constants(vkd_rewriter *r)
         if (!index || !finds_rows(r, index))
             continue;
         const vkd_model_tensor *y = vkd_rw_tensor(r, index->gather.y);
-        indexed += vkd_dims_count(y->rank, y->dims);
+        const vkd_model_tensor *places = vkd_rw_tensor(r, index->indices.values[0]);
+        indexed += vkd_dims_count(y->rank, y->dims) + vkd_dims_count(places->rank, places->dims);
         if (indexed <= MAX_INDEXED)
             VKD_TRY(fold_index(r, call, index));
     }

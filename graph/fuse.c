@@ -1,5 +1,6 @@
 #include "graph/fuse.h"
 #include "graph/chain.h"
+#include "runtime/base/element.h"
 
 /* What a convolution is called once something is fused behind it. */
 static void rename_fused(vkd_call *call)
@@ -176,18 +177,28 @@ static bool is_constant(const vkd_rewriter *r, uint32_t id)
     return tensor->data && !tensor->state;
 }
 
+/* None, or a constant for each channel. */
+static bool is_bias(const vkd_rewriter *r, uint32_t id, const vkd_model_tensor *weight)
+{
+    const vkd_model_tensor *bias = id == VKD_NO_VALUE ? NULL : vkd_rw_tensor(r, id);
+    return !bias || (is_constant(r, id) && bias->rank == 1 && bias->dims[0] == weight->dims[0] &&
+                     bias->dtype == weight->dtype);
+}
+
 /* Whether a convolution of floats is a matrix of constants times the channels of one pixel. */
 static bool is_pixel_product(const vkd_rewriter *r, const conv_float_args *conv)
 {
     const vkd_model_tensor *x = vkd_rw_tensor(r, conv->x), *w = vkd_rw_tensor(r, conv->weight),
                            *y = vkd_rw_tensor(r, conv->product.y);
-    bool is = x->rank == 4 && is_one_pixel(x) && is_one_pixel(y) && is_one_pixel(w) &&
-              x->dtype == w->dtype && x->dtype == y->dtype && !conv->transposed &&
-              conv->groups == 1 && conv->product.epilogue.residual == VKD_NO_VALUE &&
-              conv->low.kind != VKD_NUMBER_SYM && conv->high.kind != VKD_NUMBER_SYM &&
+    bool is = x->rank == 4 && w->rank == 4 && y->rank == 4 && is_one_pixel(x) && is_one_pixel(y) &&
+              is_one_pixel(w) && w->dims[0] && w->dims[1] && w->dims[1] == x->dims[1] &&
+              w->dims[0] == y->dims[1] && y->dims[0] == x->dims[0] && vkd_is_float(x->dtype) &&
+              conv->factors == VKD_NO_VALUE && x->dtype == w->dtype && x->dtype == y->dtype &&
+              !conv->transposed && conv->groups == 1 &&
+              conv->product.epilogue.residual == VKD_NO_VALUE && conv->low.kind != VKD_NUMBER_SYM &&
+              conv->high.kind != VKD_NUMBER_SYM &&
               (uint64_t)w->dims[0] * w->dims[1] <= MOST_EXCITE_WEIGHTS &&
-              is_constant(r, conv->weight) &&
-              (conv->bias == VKD_NO_VALUE || is_constant(r, conv->bias));
+              is_constant(r, conv->weight) && is_bias(r, conv->bias, w);
     for (size_t i = 0; i < conv->padding.count; i++)
         is &= conv->padding.items[i] == 0;
     return is;
@@ -202,8 +213,8 @@ vkd_status vkd_fuse_excite_floats(vkd_rewriter *r, size_t index)
     const vkd_call *before = vkd_rw_only_producer(r, second->x, index);
     const conv_float_args *first = vkd_rw_args(before, VKD_OP_CONV);
     if (!first || !is_pixel_product(r, first) ||
-        vkd_rw_tensor(r, first->weight)->dims[0] > MOST_EXCITE_CHANNELS)
-        return VKD_OK;
+        vkd_rw_tensor(r, first->weight)->dims[0] > MOST_EXCITE_CHANNELS / 2)
+        return VKD_OK; /* which take four times as much of a workgroup's memory as bytes */
     const uint32_t between = second->x;
     const excite_float_args args = {*first, *second};
     VKD_TRY(vkd_rw_become(r, call, VKD_OP_EXCITE, &args));

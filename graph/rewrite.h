@@ -1,8 +1,8 @@
 /* Rewrites over a net's operators, before they are lowered: exchanges an operator sequence for a
  * cheaper one that computes the same. Pure: net in, net out.
  *
- * - constants: prepacks of constants that nobody writes vanish, and casts of small ones are done
- * here.
+ * - constants: prepacks and views of constants that nobody writes vanish, and casts and rows by an
+ * index of small ones are done here.
  * - clone: aten.clone of a layout transition vanishes: its readers read the source. So does a
  * dequantize that was there before.
  * - quantize over view: quantize(view(x)) becomes view(quantize(x)), so that the next rules see the
@@ -32,13 +32,18 @@
  * - fused chain: convolution -> chain that is a function of its result alone and int8: the
  * convolution's epilogue looks the result up in a table.
  * - squeeze and excite: convolution -> convolution of one pixel is "vkd.q8_excite", which also
- * takes in a chain that is a function of its result alone, int8 or floats, as a table.
+ * takes in a chain that is a function of its result alone, int8 or floats, as a table; of floats,
+ * by constants, "vkd.excite".
  * - quantized concatenation: cat -> quantize, where each part is a function of one int8 tensor:
  * the parts are quantized, each by a table.
  * - parts of concatenations: one that is a function of one int8 tensor is looked up in a table
  * while it is copied, or becomes a table in the epilogue of the convolution before it.
  * - growing concatenations: where one begins with the parts of another, both lie in the memory of
  * the longer one, and each part is written once.
+ * - batch norms: convolution of floats by constants -> batch norm by constants, where nothing else
+ * reads the convolution: factors of its weights, and a bias.
+ * - moves: slices, places, turned dims and views one behind the other are one copy of rows, see
+ * rows.c.
  * - epilogues: convolution or matrix product of floats -> chain, see epilogue.h.
  * - dead operators: operators whose results nobody reads are dropped.
  */

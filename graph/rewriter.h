@@ -13,7 +13,7 @@ typedef struct vkd_rewriter {
     uint32_t *producer; /* index of the call that writes it, or VKD_NO_VALUE */
     uint32_t *readers;  /* how many arguments read it, being an output of the graph included */
     size_t capacity;
-    size_t row_count; /* in tables of graph/rows.c */
+    size_t row_count; /* that graph/rows.c has counted */
 } vkd_rewriter;
 
 VKD_MUST_USE vkd_status vkd_rewriter_init(vkd_rewriter *r, vkd_net *net);

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-/* Rows are counted on the host; of a net all together. */
-enum { MAX_ROWS = 1 << 16, MAX_TABLES = 1 << 22, MAX_STEPS = 16, MAX_PARTS = 16 };
+/* Rows are counted on the host, each step again; of a net all together. */
+enum { MAX_ROWS = 1 << 16, MAX_COUNTED = 1 << 24, MAX_STEPS = 16, MAX_PARTS = 16 };
 
 /* From a value back to where its rows come from. A row is `width` elements of the last dim. */
 typedef struct tracing {
@@ -50,7 +50,7 @@ static uint32_t stride_of(const vkd_model_tensor *t, uint32_t dim, uint32_t widt
 static bool find_dim(int32_t dim, uint32_t rank, uint32_t *out)
 {
     *out = (uint32_t)(dim < 0 ? dim + (int32_t)rank : dim);
-    return *out + 1 < rank; /* not within rows */
+    return *out < rank && *out + 1 < rank; /* not within rows */
 }
 
 /* A slice by numbers: where it begins, and how far it steps. */
@@ -105,7 +105,7 @@ static bool fill_places(const tracing *t, const vkd_call *call, const vkd_model_
     const permute_args *turn = vkd_rw_args(call, VKD_OP_PERMUTE);
     const slice_args *slice = vkd_rw_args(call, VKD_OP_SLICE);
     const gather_args *gather = vkd_rw_args(call, VKD_OP_INDEX_SELECT);
-    uint32_t *places = t->places, chosen = VKD_NO_VALUE, rows = last_of(y) / t->width;
+    uint32_t *places = t->places, chosen = VKD_NO_VALUE, rows = last_of(y) / t->width, seen = 0;
     if (x->rank != y->rank || (turn && turn->dims.count != y->rank) ||
         (!turn && !find_dim(slice ? slice->dim : gather->dim, y->rank, &chosen)))
         return false;
@@ -114,8 +114,9 @@ static bool fill_places(const tracing *t, const vkd_call *call, const vkd_model_
         uint32_t from = d;
         if (turn) {
             from = (uint32_t)turn->dims.items[d] + (turn->dims.items[d] < 0 ? y->rank : 0);
-            if ((d + 1 == y->rank) != (from + 1 == y->rank) || from >= y->rank)
+            if ((d + 1 == y->rank) != (from + 1 == y->rank) || from >= y->rank || seen >> from & 1)
                 return false;
+            seen |= 1u << from;
         }
         if (d != chosen && y->dims[d] != x->dims[from])
             return false;
@@ -189,6 +190,7 @@ static bool step(tracing *t, const vkd_call *call)
         return false;
     const vkd_model_tensor *x = tensor(t, source), *y = tensor(t, t->x);
     const size_t x_rows = count_rows(x, t->width), y_rows = count_rows(y, t->width);
+    t->r->row_count += t->count;
     if (x->dtype != y->dtype || x->state || x->data || !x_rows || !y_rows ||
         (plain != VKD_NO_VALUE && x_rows != y_rows) || (rows && !step_rows(t, rows)) ||
         (moved != VKD_NO_VALUE && !fill_places(t, call, x, y)))
@@ -302,7 +304,6 @@ static vkd_status become_rows(tracing *t, vkd_call *call)
     memcpy(table, t->rows, t->count * sizeof *table);
     VKD_TRY(vkd_rw_add_value(t->r, &index, &args.index));
     VKD_TRY(vkd_rw_become(t->r, call, VKD_OP_ROWS, &args));
-    t->r->row_count += t->count;
     for (size_t i = 0; i < t->passed_count; i++)
         vkd_rw_drop_unread(t->r, t->passed[i]);
     return VKD_OK;
@@ -337,7 +338,7 @@ vkd_status vkd_join_moves(vkd_rewriter *r, size_t index)
     vkd_call *call = &r->net->calls[index];
     vkd_context *context = r->net->arena->context;
     tracing t = {.r = r, .before = index};
-    const bool fixed = !r->net->resizes && !r->net->has_symbols && r->row_count <= MAX_TABLES;
+    const bool fixed = !r->net->resizes && !r->net->has_symbols && r->row_count <= MAX_COUNTED;
     t.width = fixed ? width_of(&t, call) : 0;
     if (!t.width)
         return VKD_OK;

@@ -29,7 +29,10 @@ typedef struct attention {
     rows y;               /* of an image one behind the other, by position or by head */
 } attention;
 
-static uint32_t images_of(const attention *a) { return a->heads / a->image_heads; }
+static uint32_t images_of(const attention *a)
+{
+    return a->image_heads ? a->heads / a->image_heads : 1;
+}
 
 /* Whether rows are whole groups of so many elements. */
 static bool are_whole(const attention *a, const rows *r, uint32_t group)
@@ -258,7 +261,7 @@ static uint32_t parts_of(const attention *a, vkd_dtype dtype)
 
 static uint32_t scores_of(const attention *a)
 {
-    return (uint32_t)vkd_align_up(a->keys, QUERY_SCORES);
+    return (uint32_t)vkd_align_up(a->keys ? a->keys : 1, QUERY_SCORES);
 }
 
 /* What attention_query.comp shares. */
@@ -272,6 +275,7 @@ static uint32_t query_lanes(const vkd_caps *caps, const attention *a, uint32_t p
 {
     uint32_t lanes = 32;
     while (lanes * 2 <= QUERY_MOST_LANES && lanes * 2 <= caps->max_workgroup_invocations &&
+           lanes * 2 <= caps->max_workgroup_size[0] &&
            query_bytes(a, parts, lanes * 2) <= caps->shared_memory &&
            (lanes < a->width || lanes < a->keys * parts / VKD_ATTENTION_BATCH))
         lanes *= 2;
@@ -518,7 +522,10 @@ static vkd_status view_mask(vkd_lowering *lowering, const uint32_t *value, uint3
 static vkd_status rows_of(vkd_lowering *lowering, const attention *a, vkd_view view, rows *out)
 {
     const uint32_t heads = view.rank - 3, width = view.rank - 1;
-    if (view.strides[width] != 1 && view.dims[width] != 1)
+    bool strided = view.strides[width] == 1 || view.dims[width] == 1;
+    for (uint32_t d = 0; d < width; d++)
+        strided &= view.strides[d] >= 0; /* kernels divide them */
+    if (!strided)
         VKD_TRY(make_whole(lowering, &view));
     const uint32_t head = (uint32_t)view.strides[heads];
     *out = (rows){.tensor = view.tensor,

@@ -147,12 +147,15 @@ static void pack_constant(const void *source, void *dst, size_t size)
 /* Whether every step rounds on the host as on any device. */
 static bool is_exact(const chain_args *args)
 {
-    for (uint32_t s = 0; s < args->step_count; s++)
-        if (args->steps[s].function != CHAIN_BINARY + BINARY_ADD &&
-            args->steps[s].function != CHAIN_BINARY + BINARY_SUB &&
-            args->steps[s].function != CHAIN_BINARY + BINARY_MUL)
-            return false;
-    return args->step_count > 0;
+    bool exact = args->step_count > 0;
+    for (uint32_t s = 0; s < args->step_count; s++) {
+        const chain_step *step = &args->steps[s];
+        const bool sum = step->function == CHAIN_BINARY + BINARY_ADD ||
+                         step->function == CHAIN_BINARY + BINARY_SUB;
+        /* with a factor a sum rounds twice on a device */
+        exact &= sum ? step->numbers[1] == 1 : step->function == CHAIN_BINARY + BINARY_MUL;
+    }
+    return exact;
 }
 
 /* More than this is a dispatch rather than time while a net is loaded. */

@@ -232,9 +232,10 @@ static bool is_plain_rms(const vkd_lowering *lowering, const norm_args *args)
 static vkd_status lower_rms(vkd_lowering *lowering, const void *arguments)
 {
     const norm_args *args = arguments;
+    const uint32_t operands[] = {args->x, args->weight};
     vkd_view x;
     VKD_TRY(vkd_op_view(lowering, args->x, &x));
-    if (!is_plain_rms(lowering, args) || !vkd_op_may_be_late(lowering, args->y[0], &args->x, 1))
+    if (!is_plain_rms(lowering, args) || !vkd_op_may_be_late(lowering, args->y[0], operands, 2))
         return make_rms(lowering, args, args->y[0]);
     vkd_op_put_off(lowering, args->y[0], make_rms);
     return VKD_OK;

@@ -18,9 +18,10 @@ enum { MOST = 1 << 14, CHANNELS = 24 };
 /* What is drawn, or asked for. */
 typedef enum oddity {
     PLAIN,
-    READ_TWICE, /* the convolution is an output, too */
-    COMPUTED,   /* the convolution's bias is an input */
-    ODD_FACTOR, /* infinite, NaN, or more than products may have */
+    READ_TWICE,   /* the convolution is an output, too */
+    COMPUTED,     /* the convolution's bias is an input */
+    ODD_FACTOR,   /* infinite, NaN, or more than products may have */
+    NORMED_TWICE, /* one norm behind the other: the first is part of it */
     ODDITIES
 } oddity;
 
@@ -98,6 +99,16 @@ static uint32_t shaped(drawn *d, uint32_t n, uint32_t c, const uint32_t pixels[2
     return d->dims == 2 ? add(&d->m, d->dtype, 4, image) : add(&d->m, d->dtype, 3, line);
 }
 
+static void add_norm(drawn *d, const uint32_t p[4], uint32_t x, uint32_t y)
+{
+    hand_model *m = &d->m;
+    HAND_OP(m, "aten._native_batch_norm_legit_no_training.default", x, p[0], p[1], p[2], p[3],
+            hand_double(m, 0.1), hand_double(m, (double)d->eps),
+            hand_list(m, 3,
+                      (uint32_t[]){y, hand_tensor(m, d->dtype, 1, (uint32_t[]){0}),
+                                   hand_tensor(m, d->dtype, 1, (uint32_t[]){0})}));
+}
+
 static void build(drawn *d, oddity odd)
 {
     hand_model *m = &d->m;
@@ -123,12 +134,12 @@ static void build(drawn *d, oddity odd)
             hand_ints(m, d->dims, stride), hand_ints(m, d->dims, padding),
             hand_ints(m, d->dims, one), hand_bool(m, d->transposed), hand_ints(m, d->dims, zero),
             hand_int(m, d->groups), sum);
-    HAND_OP(m, "aten._native_batch_norm_legit_no_training.default", sum, p[0], p[1], p[2], p[3],
-            hand_double(m, 0.1), hand_double(m, (double)d->eps),
-            hand_list(m, 3,
-                      (uint32_t[]){normed, hand_tensor(m, d->dtype, 1, (uint32_t[]){0}),
-                                   hand_tensor(m, d->dtype, 1, (uint32_t[]){0})}));
-    HAND_OP(m, "aten.neg.default", normed, y); /* what is an output is copied once more */
+    add_norm(d, p, sum, normed);
+    const uint32_t last =
+        odd == NORMED_TWICE ? shaped(d, d->n, d->out_c, d->out, hand_tensor) : normed;
+    if (odd == NORMED_TWICE)
+        add_norm(d, p, normed, last);
+    HAND_OP(m, "aten.neg.default", last, y); /* what is an output is copied once more */
     if (odd == READ_TWICE)
         hand_mark_output(m, sum);
 }
@@ -288,11 +299,37 @@ static void others_stay(void **state)
     }
 }
 
+static void second_norms_stay(void **state)
+{
+    vkd_random random = random_begin("norms behind norms");
+    static float got[MOST], expected[MOST];
+    for (int i = 0; i < 20; i++) {
+        drawn *d = checked_alloc(1, sizeof *d);
+        d->random = &random;
+        draw(d);
+        build(d, NORMED_TWICE);
+        run(harness_get(state), d, NORMED_TWICE, VKD_REWRITE_FUSE_NORM, expected);
+        run(harness_get(state), d, NORMED_TWICE, 0, got);
+        const bool half = d->dtype == VKD_DTYPE_FLOAT16;
+        for (size_t e = 0; e < (size_t)d->n * d->out_c * d->out[0] * d->out[1]; e++) {
+            const double a = get(d, got, e), b = get(d, expected, e);
+            if (!(fabs(a - b) <= (half ? 0.3 : 1e-3) * (fabs(b) + 1) || (isnan(a) && isnan(b)) ||
+                  isinf(b)))
+                fail_msg("element %zu is %g, expected %g", e, a, b);
+        }
+        free(d->x), free(d->w), free(d->b);
+        for (int p = 0; p < 4; p++)
+            free(d->norm[p]);
+        free(d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(norms_join_convolutions),
         cmocka_unit_test(others_stay),
+        cmocka_unit_test(second_norms_stay),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

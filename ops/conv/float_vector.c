@@ -99,7 +99,11 @@ vkd_status vkd_conv2d_float_emit_vector(vkd_lowering *lowering, const conv2d *co
     uint32_t local[3];
     uint64_t rows[2];
     vkd_node node;
+    enum { SUM_BYTES = 16 };
     workgroup_of(conv2d_choice(conv), lowering->caps, local);
+    while (conv->real.other.data && local[0] > 1 &&
+           2 * tile->m * local[0] * local[1] * SUM_BYTES > lowering->caps->shared_memory)
+        local[0] /= 2;
     conv2d both = *conv;
     if (conv->real.other.data) {
         both.real.weights = conv->real.other;

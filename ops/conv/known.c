@@ -1,5 +1,6 @@
 #include "ops/conv/known.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static vkd_status know(vkd_arena *arena, const vkd_selection_info *selection, const conv2d *conv,
@@ -16,6 +17,13 @@ static vkd_status know(vkd_arena *arena, const vkd_selection_info *selection, co
     return VKD_OK;
 }
 
+static int compare_calls(const void *a, const void *b)
+{
+    const vkd_call *first = ((const conv2d_known *)a)->call,
+                   *second = ((const conv2d_known *)b)->call;
+    return (first > second) - (first < second);
+}
+
 vkd_status vkd_known_make(vkd_arena *arena, const vkd_lowered *lowered, vkd_known *out)
 {
     const size_t count = lowered->selection_count;
@@ -24,6 +32,8 @@ vkd_status vkd_known_make(vkd_arena *arena, const vkd_lowered *lowered, vkd_know
         return vkd_fail_memory(arena->context, "what is known of convolutions");
     for (size_t i = 0; i < count; i++)
         VKD_TRY(know(arena, &lowered->selections[i], lowered->convs[i], &out->convs[i]));
+    /* what was put off comes behind its reader */
+    qsort(out->convs, count, sizeof *out->convs, compare_calls);
     return VKD_OK;
 }
 
