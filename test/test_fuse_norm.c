@@ -241,8 +241,10 @@ static void make_odd(drawn *d, int kind)
         vkd_element_set(d->dtype, d->norm[0], c, INFINITY);
     else if (kind == 1)
         vkd_element_set(d->dtype, d->norm[3], c, -1); /* the root of it */
-    else
+    else {
         vkd_element_set(d->dtype, d->norm[0], c, half ? 65504 : 3e38);
+        vkd_element_set(d->dtype, d->norm[3], c, 0.125);
+    }
     vkd_element_set(d->dtype, d->w, c / (d->transposed ? d->out_c : 1), 1);
 }
 
