@@ -1,12 +1,14 @@
 /* shaders/attention_weights.comp: p[h, s, l] = softmax over l of (scale * q[s, h] . k[l, h / group]
  * + mask), and attention_values.comp: y[s, h] = sum over l of p[h, s, l] * v[l, h / group], of each
- * image; or both in attention_coop.comp and, for a single query, attention_query.comp. What is beyond a query's keys is never read. */
+ * image; or both in attention_coop.comp and, for a single query, attention_query.comp. What is
+ * beyond a query's keys is never read. */
 #ifndef VKD_SHADERS_ATTENTION_PARAMS_H
 #define VKD_SHADERS_ATTENTION_PARAMS_H
 
 #include "types.h"
 
-/* Which keys a query sees, a specialisation constant: all; query s those up to position + s; each those of the positions before, and of the queries. */
+/* Which keys a query sees, a specialisation constant: all; query s those up to position + s; each
+ * those of the positions before, and of the queries. */
 #define VKD_SEES_ALL 0
 #define VKD_SEES_BEFORE 1
 #define VKD_SEES_CONTEXT 2

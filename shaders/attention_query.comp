@@ -1,6 +1,6 @@
-// Attention of a single query: a workgroup makes a head of the result. An invocation has 16 bytes of
-// a row, and of every so many keys and values the same: PARTS neighbours have a row together. What
-// they add up goes through shared memory, as the scores do, of which there are SCORES at most.
+// Attention of a single query: a workgroup makes a head of the result. An invocation has 16 bytes
+// of a row, and of every so many keys and values the same: PARTS neighbours have a row together.
+// What they add up goes through shared memory, as the scores do, of which there are SCORES at most.
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require

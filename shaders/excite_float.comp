@@ -1,7 +1,7 @@
 #version 450
 // glslc -O0: what is inlined wherever it is called takes twice the space
-// Two convolutions of floats of one pixel, see excite_float_params.h. The invocations of LANES share
-// k of four channels of the first.
+// Two convolutions of floats of one pixel, see excite_float_params.h. The invocations of LANES
+// share k of four channels of the first.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "excite_float_params.h"

@@ -3,7 +3,8 @@
 //
 //     FLOAT_STEPS(NAME, COUNT, S0, S1, S2, S3, NUMBERS)    // float NAME(float sum, float residual)
 //
-// COUNT steps, each function | a << 8 | b << 16, specialisation constants; NUMBERS: two floats each.
+// COUNT steps, each function | a << 8 | b << 16, specialisation constants; NUMBERS: two floats
+// each.
 #ifndef VKD_FLOAT_STEPS
 #define VKD_FLOAT_STEPS
 #include "float_epilogue_params.h"

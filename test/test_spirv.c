@@ -17,11 +17,11 @@ static const uint8_t literals_packed[] = {
 };
 static const vkd_spirv literals = {literals_packed, sizeof literals_packed, NULL};
 
-/* What glslc wrote: the words of a file of generated/. */
-static uint32_t *read_words(const char *file, size_t *out_count)
+/* What glslc wrote: the words of a file. */
+static uint32_t *read_words(const char *folder, const char *file, size_t *out_count)
 {
     char path[1024];
-    snprintf(path, sizeof path, "%s/%s.num", VKD_GENERATED, file);
+    snprintf(path, sizeof path, "%s/%s.num", folder, file);
     FILE *stream = fopen(path, "r");
     if (!stream)
         fail_msg("there is no %s", path);
@@ -56,10 +56,10 @@ static size_t without_names(uint32_t *words, size_t count)
     return kept;
 }
 
-static void check(const char *file, const vkd_spirv *code)
+static void check(const char *folder, const char *file, const vkd_spirv *code)
 {
     size_t expected_count;
-    uint32_t *expected = read_words(file, &expected_count),
+    uint32_t *expected = read_words(folder, file, &expected_count),
              *got = calloc(vkd_spirv_room(code), sizeof *got);
     assert_non_null(got);
     size_t words = vkd_spirv_unpack(code, got);
@@ -87,9 +87,8 @@ static void every_module(void **state)
             if (!flavours[f] || (same && f > 0))
                 continue;
             char file[256];
-            snprintf(file, sizeof file, "shaders/%s.%s", vkd_shaders[s].name,
-                     same ? "all" : names[f]);
-            check(file, flavours[f]);
+            snprintf(file, sizeof file, "%s.%s", vkd_shaders[s].name, same ? "all" : names[f]);
+            check(VKD_PACKED, file, flavours[f]);
             checked++;
         }
     print_message("%zu flavours of %d modules\n", checked, VKD_SHADER_COUNT);
@@ -99,7 +98,7 @@ static void every_module(void **state)
 static void awkward_constants(void **state)
 {
     (void)state;
-    check("test/shaders/literals", &literals);
+    check(VKD_GENERATED, "test/shaders/literals", &literals);
 }
 
 static size_t unpack(const uint8_t *packed, size_t size, const vkd_spirv *base, uint32_t *room,
