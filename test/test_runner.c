@@ -16,6 +16,7 @@
 
 #include "include/vkdelegate.h"
 #include "support/blob_builder.h"
+#include "support/programs.h"
 #include "support/runner.h"
 #include "support/skip.h"
 
@@ -171,14 +172,14 @@ static void raw_tensors_go_in_and_out(void **state)
     float floats[2] = {0.5f, -3}, got[4];
     int8_t got_bytes[8];
     char path[128];
-    runner_write(runner_path(f, "a.f32", path), logits, sizeof logits);
+    program_write(runner_path(f, "a.f32", path), logits, sizeof logits);
     runner_expect(f, "x.pte --input a.f32 --output out.f32", 0, "");
     assert_int_equal(runner_read(runner_path(f, "out.f32", path), got, sizeof got), sizeof got);
     assert_memory_equal(got, logits, sizeof logits);
     assert_non_null(strstr(f->out, "min -2, max 4, mean 0.75"));
 
-    runner_write(runner_path(f, "a.i8", path), bytes, sizeof bytes);
-    runner_write(runner_path(f, "b.f32", path), floats, sizeof floats);
+    program_write(runner_path(f, "a.i8", path), bytes, sizeof bytes);
+    program_write(runner_path(f, "b.f32", path), floats, sizeof floats);
     runner_expect(f, "two.pte --input a.i8 --input b.f32 --output out.f32", 0, "");
     assert_int_equal(runner_read(runner_path(f, "out.0.f32", path), got_bytes, sizeof got_bytes),
                      sizeof bytes);
@@ -207,13 +208,13 @@ static void a_failed_write_leaves_the_old_file(void **state)
     const float logits[4] = {1, 4, -2, 0};
     char path[128], old[8];
     struct stat status;
-    runner_write(runner_path(f, "a.f32", path), logits, sizeof logits);
+    program_write(runner_path(f, "a.f32", path), logits, sizeof logits);
     runner_expect(f, "x.pte --input a.f32 --output /dev/full", 6, "/dev/full");
     assert_int_equal(stat("/dev/full", &status), 0);
     assert_true(S_ISCHR(status.st_mode));
     runner_expect(f, "x.pte --input a.f32 --output none/out.f32", 6, "none/out.f32");
 
-    runner_write(runner_path(f, "out.f32", path), "old", 3);
+    program_write(runner_path(f, "out.f32", path), "old", 3);
     assert_int_equal(chmod(path, 0640), 0);
     runner_expect(f, "execute-5.pte --input a.f32 --output out.f32", 5, "");
     assert_int_equal(runner_read(path, old, sizeof old), 3);
@@ -236,8 +237,8 @@ static void labels_and_top(void **state)
     runner *f = *state;
     const float logits[4] = {1, 4, -2, 0};
     char path[128];
-    runner_write(runner_path(f, "a.f32", path), logits, sizeof logits);
-    runner_write(runner_path(f, "labels.txt", path), "one\r\ntwo words\nthree\nfour\n\n", 28);
+    program_write(runner_path(f, "a.f32", path), logits, sizeof logits);
+    program_write(runner_path(f, "labels.txt", path), "one\r\ntwo words\nthree\nfour\n\n", 28);
     runner_expect(f, "x.pte --input a.f32 --labels labels.txt --top 1", 0, "");
     /* softmax: 1 / (1 + e^-3 + e^-6 + e^-4) = 0.9341 */
     assert_non_null(strstr(f->out, "two words"));
@@ -245,7 +246,7 @@ static void labels_and_top(void **state)
     assert_null(strstr(f->out, "three"));
     runner_expect(f, "x.pte --input a.f32 --top 9", 0, "");
     assert_non_null(strstr(f->out, "class 2"));
-    runner_write(runner_path(f, "labels.txt", path), "one\ntwo\n", 8);
+    program_write(runner_path(f, "labels.txt", path), "one\ntwo\n", 8);
     runner_expect(f, "x.pte --input a.f32 --labels labels.txt", 1,
                   "there are 2 labels, but the model has 4 classes");
 }
@@ -394,7 +395,7 @@ static void nothing_else_goes_where_the_result_goes(void **state)
     runner *f = *state;
     const float logits[4] = {1, 4, -2, 0};
     char path[128];
-    runner_write(runner_path(f, "a.f32", path), logits, sizeof logits);
+    program_write(runner_path(f, "a.f32", path), logits, sizeof logits);
     cJSON_Delete(runner_json(f, "noise.pte --input a.f32 --json", 0));
     assert_non_null(strstr(f->err, "noise of a driver"));
     runner_expect(f, "noise.pte --input a.f32 --output - --top 2", 0, "noise of a driver");
@@ -412,8 +413,8 @@ static void a_dash_is_standard_input(void **state)
     runner *f = *state;
     const float logits[4] = {1, 4, -2, 0};
     char path[128];
-    runner_write(runner_path(f, "a.f32", path), logits, sizeof logits);
-    runner_write(runner_path(f, "labels.txt", path), "one\ntwo words\nthree\nfour\n", 25);
+    program_write(runner_path(f, "a.f32", path), logits, sizeof logits);
+    program_write(runner_path(f, "labels.txt", path), "one\ntwo words\nthree\nfour\n", 25);
     const runner_how tensor = {.from = runner_path(f, "a.f32", path)};
     assert_int_equal(runner_run(f, &tensor, "x.pte --input - --output -"), 0);
     assert_memory_equal(f->out, logits, sizeof logits);
@@ -468,8 +469,8 @@ static void the_real_library_refuses(void **state)
 {
     runner *f = *state;
     char path[128];
-    runner_write(runner_path(f, "text.pte", path),
-                 "this is no program at all, but it is long enough for a header of one", 68);
+    program_write(runner_path(f, "text.pte", path),
+                  "this is no program at all, but it is long enough for a header of one", 68);
     assert_int_equal(runner_run(f, &real, "text.pte"), 2);
     assert_int_equal(runner_run(f, &real, "none.pte"), 6);
     assert_non_null(strstr(f->err, "none.pte"));
@@ -479,7 +480,7 @@ static void the_real_library_refuses(void **state)
     void *file = blob_wrap_pte(
         &(blob_pte){.blob = blob, .blob_size = blob_size, .kernels = kernels, .kernel_count = 1},
         &size);
-    runner_write(runner_path(f, "kernel.pte", path), file, size);
+    program_write(runner_path(f, "kernel.pte", path), file, size);
     free(file);
     free(blob);
     assert_int_equal(runner_run(f, &real, "kernel.pte"), 3);
@@ -508,7 +509,7 @@ static void messages_name_options_and_files(void **state)
         {"empty.pte", "", 0, "0 bytes"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        runner_write(runner_path(f, files[i].name, path), files[i].bytes, files[i].size);
+        program_write(runner_path(f, files[i].name, path), files[i].bytes, files[i].size);
         assert_int_equal(runner_run(f, &real, files[i].name), 2);
         if (!strstr(f->err, files[i].name) || !strstr(f->err, files[i].message))
             fail_msg("'%s' does not name %s or say '%s'", f->err, files[i].name, files[i].message);

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "include/vkdelegate.h"
+#include "support/programs.h"
 #include "support/runner.h"
 #include "support/skip.h"
 
@@ -82,7 +83,7 @@ static void files(void **state)
 {
     runner *r = *state;
     char path[128], got[64] = "";
-    runner_write(runner_path(r, "ids.txt", path), "1 5\n2\n", 6);
+    program_write(runner_path(r, "ids.txt", path), "1 5\n2\n", 6);
     expect(r, &fake, "carry.pte --generate 2 --prompt ids.txt --output out.txt", 0, "2 4 ");
     assert_int_equal(runner_read(runner_path(r, "out.txt", path), got, sizeof got), 4);
     assert_memory_equal(got, "2\n4\n", 4);
@@ -91,7 +92,7 @@ static void files(void **state)
     piped.from = path;
     expect(r, &piped, "carry.pte --generate 2 --prompt - --output -", 0, "");
     assert_string_equal(r->out, "2\n4\n"); /* and nothing else */
-    runner_write(runner_path(r, "ids.txt", path), "1 five", 6);
+    program_write(runner_path(r, "ids.txt", path), "1 five", 6);
     expect(r, &fake, "carry.pte --generate 2 --prompt ids.txt", 1,
            "ids.txt: 'five' is no token id");
     expect(r, &fake, "carry.pte --generate 2 --prompt none.txt", 6, "none.txt");

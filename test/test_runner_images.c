@@ -15,6 +15,7 @@
 #include <zlib.h>
 
 #include "support/random.h"
+#include "support/programs.h"
 #include "support/runner.h"
 
 enum { TO_WIDTH = 6, TO_HEIGHT = 4, MAX_SIDE = 40, MAX_FILE = 1 << 16, MAX_EXIF = 64 };
@@ -203,7 +204,7 @@ static void expect_picture(runner *r, const char *what, const bytes *file, const
     static const double mean[3] = {0.1, 0.2, 0.3}, std[3] = {0.5, 0.25, 2};
     float got[3 * TO_HEIGHT * TO_WIDTH];
     char path[128];
-    runner_write(runner_path(r, "image", path), file->data, file->size);
+    program_write(runner_path(r, "image", path), file->data, file->size);
     runner_expect(r, "image.pte image --mean 0.1,0.2,0.3 --std 0.5,0.25,2 --output out.f32", 0, "");
     assert_int_equal(runner_read(runner_path(r, "out.f32", path), got, sizeof got), sizeof got);
     for (int c = 0; c < 3; c++) {
@@ -243,7 +244,7 @@ static void images_as_bytes(void **state)
             bytes file = encode_png(&p, &(png_form){0});
             unsigned char got[TO_HEIGHT * TO_WIDTH * 3];
             char path[128];
-            runner_write(runner_path(r, "image", path), file.data, file.size);
+            program_write(runner_path(r, "image", path), file.data, file.size);
             runner_expect(r, "image.pte image --u8 --mean 0.1,0.2,0.3 --std 1 --output out.u8", 0,
                           "");
             assert_int_equal(runner_read(runner_path(r, "out.u8", path), got, sizeof got),
@@ -330,7 +331,7 @@ static void images_in_another_order(void **state)
     vkd_random random = random_begin("another order");
     picture p = random_picture(&random, 6, 4, 3);
     bytes file = encode_png(&p, &(png_form){0});
-    runner_write(runner_path(r, "image.png", path), file.data, file.size);
+    program_write(runner_path(r, "image.png", path), file.data, file.size);
     runner_expect(r, "image.pte image.png --output out.f32", 0, "");
     assert_int_equal(runner_read(runner_path(r, "out.f32", path), planes, sizeof planes),
                      sizeof planes);
@@ -340,7 +341,7 @@ static void images_in_another_order(void **state)
         for (int i = 0; i < 24; i++)
             assert_true(last[i * 3 + c] == planes[c * 24 + i]);
     runner_expect(r, "last.pte --input out.f32 --output out.f32", 0, "");
-    runner_write(runner_path(r, "short.f32", path), last, 4);
+    program_write(runner_path(r, "short.f32", path), last, 4);
     runner_expect(r, "last.pte --input short.f32", 1, "f32 1x3x4x6 in the order 0,2,3,1");
 }
 
@@ -474,7 +475,7 @@ static void headers_that_lie(void **state)
         bytes file = {0};
         append_header(&file, rows[i].width, rows[i].height, 16, 6, rows[i].interlaced);
         append_chunk(&file, "IDAT", "\x78\x9c\x03", 3);
-        runner_write(runner_path(r, "image.png", path), file.data, file.size);
+        program_write(runner_path(r, "image.png", path), file.data, file.size);
         runner_expect(r, "image.pte image.png", 6,
                       "image.png: a PNG file that cannot be decoded: the file is too short");
     }
@@ -485,7 +486,7 @@ static void headers_that_lie(void **state)
         while (file.data[at] != 0xff || file.data[at + 1] != (progressive ? 0xc2 : 0xc0))
             at++;
         memcpy(file.data + at + 5, "\xff\x00\xff\x00", 4);
-        runner_write(runner_path(r, "image.jpg", path), file.data, file.size);
+        program_write(runner_path(r, "image.jpg", path), file.data, file.size);
         runner_expect(r, "image.pte image.jpg", 6,
                       "image.jpg: a JPEG file that is too short for its 65280x65280 pixels");
     }
@@ -500,7 +501,7 @@ static void colour_becomes_gray(void **state)
     float got[72];
     char path[128];
     bytes file = encode_png(&colour, &(png_form){0});
-    runner_write(runner_path(r, "colour.png", path), file.data, file.size);
+    program_write(runner_path(r, "colour.png", path), file.data, file.size);
     runner_expect(r, "image.pte colour.png --gray --mean 0 --std 1 --output out.f32", 0, "");
     runner_read(runner_path(r, "out.f32", path), got, sizeof got);
     assert_true(got[0] == got[24] && got[0] == got[48]);
@@ -522,7 +523,7 @@ static void broken_images(void **state)
                            encode_jpeg(&p, false, NULL, 0), encode_jpeg(&p, true, NULL, 0)};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         for (size_t size = 8; size + 40 < whole[i].size; size += whole[i].size / 7) {
-            runner_write(runner_path(r, "cut", path), whole[i].data, size);
+            program_write(runner_path(r, "cut", path), whole[i].data, size);
             runner_expect(r, "image.pte cut", 6,
                           i < 2 ? "cut: a PNG file that cannot be decoded: the file ends too early"
                                 : "cut: a JPEG file that cannot be decoded: ");
@@ -532,26 +533,26 @@ static void broken_images(void **state)
     size_t scan = whole[3].size;
     while (memcmp(whole[3].data + scan - 2, "\xff\xda", 2))
         scan--;
-    runner_write(runner_path(r, "cut", path), whole[3].data, scan - 2);
+    program_write(runner_path(r, "cut", path), whole[3].data, scan - 2);
     runner_expect(r, "image.pte cut", 6,
                   "cut: a JPEG file that cannot be decoded: Premature end of JPEG file");
     bytes gap = whole[2]; /* an end, but too little before it */
     gap.size /= 2;
     append(&gap, "\xff\xd9", 2);
-    runner_write(runner_path(r, "gap", path), gap.data, gap.size);
+    program_write(runner_path(r, "gap", path), gap.data, gap.size);
     runner_expect(r, "image.pte gap", 6, "premature end of data segment");
     for (int i = 0; i < MUTATIONS; i++) {
         bytes file = whole[i % 4];
         for (int k = 0; k <= i % 3; k++)
             file.data[random_bits(&random) % file.size] = (uint8_t)random_bits(&random);
-        runner_write(runner_path(r, "mutant", path), file.data, file.size);
+        program_write(runner_path(r, "mutant", path), file.data, file.size);
         int code = runner_run(r, &(runner_how){0}, "image.pte mutant");
         if (code != 0 && (code != 6 || !strstr(r->err, "vkd-run: mutant: ")))
             fail_msg("mutation %d: exit code %d: %s", i, code, r->err);
     }
     bytes damaged = whole[0];
     damaged.data[damaged.size / 2] ^= 1;
-    runner_write(runner_path(r, "damaged", path), damaged.data, damaged.size);
+    program_write(runner_path(r, "damaged", path), damaged.data, damaged.size);
     /* a checksum, or zlib */
     runner_expect(r, "image.pte damaged", 6, "damaged: a PNG file that cannot be decoded: ");
 }
@@ -580,7 +581,7 @@ static void other_formats_are_refused(void **state)
                  {"\211PNG", 4, "nor a JPEG file\n"},
                  {"", 0, "nor a JPEG file\n"}};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        runner_write(runner_path(r, "file", path), files[i].bytes, files[i].size);
+        program_write(runner_path(r, "file", path), files[i].bytes, files[i].size);
         runner_expect(r, "image.pte file", 6, "file: neither a PNG nor a JPEG file");
         runner_expect(r, "image.pte file", 6, files[i].message);
     }
@@ -596,9 +597,9 @@ static void one_bad_image_does_not_stop_the_others(void **state)
     vkd_random random = random_begin("one bad image");
     picture p = random_picture(&random, 8, 8, 3);
     bytes file = encode_png(&p, &(png_form){0});
-    runner_write(runner_path(r, "a.png", path), file.data, file.size);
-    runner_write(runner_path(r, "b\xff.png", path), file.data, file.size / 2);
-    runner_write(runner_path(r, "c.png", path), file.data, file.size);
+    program_write(runner_path(r, "a.png", path), file.data, file.size);
+    program_write(runner_path(r, "b\xff.png", path), file.data, file.size / 2);
+    program_write(runner_path(r, "c.png", path), file.data, file.size);
     const char line[] = "image.pte a.png b\xff.png none.png c.png";
     runner_expect(r, line, 6, "vkd-run: 2 of 4 images could not be read");
     assert_non_null(strstr(r->err, "none.png: No such file"));

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "support/programs.h"
 #include "support/runner.h"
 #include "support/skip.h"
 
@@ -23,14 +24,14 @@ static void write_program(const runner *r, const char *name, const char *model, 
     snprintf(folder, sizeof folder, "%s", name);
     mkdir(runner_path(r, folder, path), 0777);
     snprintf(file, sizeof file, "%s/meta.json", name);
-    runner_write(runner_path(r, file, path), meta, strlen(meta));
+    program_write(runner_path(r, file, path), meta, strlen(meta));
     snprintf(file, sizeof file, "%s/model.pte", name);
-    runner_write(runner_path(r, file, path), model, strlen(model));
+    program_write(runner_path(r, file, path), model, strlen(model));
     for (int step = 0; step < 2; step++) {
         snprintf(file, sizeof file, "%s/input0.s%d.f32", name, step);
-        runner_write(runner_path(r, file, path), x, sizeof x);
+        program_write(runner_path(r, file, path), x, sizeof x);
         snprintf(file, sizeof file, "%s/expected.s%d.f32", name, step);
-        runner_write(runner_path(r, file, path), expected, sizeof x);
+        program_write(runner_path(r, file, path), expected, sizeof x);
     }
 }
 
@@ -123,8 +124,8 @@ static void several_executions(void **state)
     static const float x[2][4] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
     float got[5];
     char path[128];
-    runner_write(runner_path(r, "a.f32", path), x[0], sizeof x[0]);
-    runner_write(runner_path(r, "b.f32", path), x[1], sizeof x[1]);
+    program_write(runner_path(r, "a.f32", path), x[0], sizeof x[0]);
+    program_write(runner_path(r, "b.f32", path), x[1], sizeof x[1]);
     runner_expect(r, "x.pte --input a.f32 --input b.f32 --shape 1x4 --output out.f32", 0, "");
     for (int step = 0; step < 2; step++) {
         char file[64];

@@ -1,4 +1,5 @@
 #include "support/runner.h"
+#include "support/programs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,14 +49,6 @@ size_t runner_read(const char *path, void *data, size_t capacity)
     return size;
 }
 
-void runner_write(const char *path, const void *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, size, file), size);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void redirect(const char *path, int flags, int to)
 {
     int fd = open(path, flags, 0600);
@@ -75,7 +68,7 @@ int runner_run(runner *r, const runner_how *how, const char *line)
         arguments[count++] = word;
     runner_path(r, "stdout.txt", out);
     runner_path(r, "stderr.txt", err);
-    runner_write(out, "", 0);
+    program_write(out, "", 0);
     pid_t child = fork();
     assert_true(child >= 0);
     if (!child) {

@@ -19,7 +19,6 @@ int runner_teardown(void **state);
 
 char *runner_path(const runner *r, const char *name, char path[128]); /* of a file in its folder */
 size_t runner_read(const char *path, void *data, size_t capacity);
-void runner_write(const char *path, const void *data, size_t size);
 
 /* How a run differs from one with the fake plug-in and standard output captured. */
 typedef struct runner_how {
