@@ -213,9 +213,8 @@ static void wrong_dispatches(void **state)
         {{&empty, 0, 4, true}, 2, 8, {1, 1, 1}, VKD_INVALID_ARGUMENT, false},
     };
     vkd_commands *commands;
-    const uint32_t push[] = {1, 0}, one[] = {1, 1, 1};
+    const uint32_t push[] = {1, 0};
     assert_int_equal(vkd_commands_begin(g->device, 2, 3, 1, false, &commands), VKD_OK);
-    assert_int_equal(vkd_commands_run(commands), VKD_INVALID_ARGUMENT); /* still recording */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const vkd_slice slices[] = {{&buffer, 512, 512, false}, rows[i].slice};
         if (!rows[i].skip)
@@ -223,7 +222,26 @@ static void wrong_dispatches(void **state)
                                                    push, rows[i].push_size, rows[i].groups),
                              rows[i].status);
     }
-    const vkd_slice slices[] = {{&buffer, 512, 512, false}, good};
+    vkd_commands_destroy(commands);
+    vkd_buffer_destroy(g->device, &empty);
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
+}
+
+/* Room for one dispatch of two bindings. */
+static void dispatches_without_room(void **state)
+{
+    gpu *g = gpu_get(state);
+    vkd_pipeline pipeline;
+    vkd_buffer buffer;
+    vkd_commands *commands;
+    const uint32_t push[] = {1, 0}, one[] = {1, 1, 1};
+    assert_int_equal(vkd_pipeline_get(g->device, &gpu_scale, &pipeline), VKD_OK);
+    assert_int_equal(vkd_buffer_create(g->device, VKD_MEMORY_DEVICE, 1024, "test", &buffer),
+                     VKD_OK);
+    const vkd_slice slices[] = {{&buffer, 512, 512, false}, {&buffer, 0, 512, true}};
+    assert_int_equal(vkd_commands_begin(g->device, 2, 3, 1, false, &commands), VKD_OK);
+    assert_int_equal(vkd_commands_run(commands), VKD_INVALID_ARGUMENT); /* still recording */
     assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one), VKD_OK);
     /* bindings */
     assert_int_equal(vkd_commands_dispatch(commands, &pipeline, slices, 2, push, 8, one),
@@ -234,7 +252,14 @@ static void wrong_dispatches(void **state)
                      VKD_INVALID_ARGUMENT);
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
     vkd_commands_destroy(commands);
-    /* an empty recording runs */
+    vkd_buffer_destroy(g->device, &buffer);
+    gpu_close(g);
+}
+
+static void an_empty_recording_runs(void **state)
+{
+    gpu *g = gpu_get(state);
+    vkd_commands *commands;
     assert_int_equal(vkd_commands_begin(g->device, 0, 0, 1, true, &commands), VKD_OK);
     assert_int_equal(vkd_commands_end(commands), VKD_OK);
     assert_int_equal(vkd_commands_run(commands), VKD_OK);
@@ -242,7 +267,6 @@ static void wrong_dispatches(void **state)
     assert_int_equal(vkd_commands_begin(g->device, UINT32_MAX, 0, 1, true, &commands),
                      VKD_INVALID_ARGUMENT);
     vkd_commands_destroy(NULL);
-    vkd_buffer_destroy(g->device, &buffer);
     gpu_close(g);
 }
 
@@ -330,6 +354,8 @@ int main(void)
         TEST(barriers_only_where_needed),
         TEST(time_stamps),
         TEST(wrong_dispatches),
+        TEST(dispatches_without_room),
+        TEST(an_empty_recording_runs),
         TEST(earlier_submissions_are_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
