@@ -58,10 +58,12 @@ typedef struct vkd_tensor {
      * is the file's or the net's, never of the graph's own arena. */
     const void *source;
     size_t source_size, contents;
-    bool listed;                    /* among the graph's outputs */
-    uint32_t state;                 /* STATE: its key among the net's states, from 1 on; else 0 */
-    uint32_t first_node, last_node; /* by storage: nodes that touch it; set by the planner */
-    uint64_t offset;                /* in the scratch or constants buffer; set by the planner */
+    bool listed;    /* among the graph's outputs */
+    uint32_t state; /* STATE: its key among the net's states, from 1 on; else 0 */
+    /* by storage: the levels, nodes without a barrier between them, that touch it; UINT32_MAX, 0:
+     * none does; set by the planner */
+    uint32_t first_level, last_level;
+    uint64_t offset; /* in the scratch or constants buffer; set by the planner */
 } vkd_tensor;
 
 typedef struct vkd_binding {

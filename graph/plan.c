@@ -4,32 +4,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void find_lifetimes(vkd_graph *graph)
-{
-    for (size_t i = 0; i < graph->tensor_count; i++) {
-        graph->tensors[i].first_node = UINT32_MAX;
-        graph->tensors[i].last_node = 0;
-    }
-    for (uint32_t n = 0; n < graph->node_count; n++)
-        for (uint32_t b = 0; b < graph->nodes[n].binding_count; b++) {
-            vkd_tensor *tensor =
-                &graph->tensors[graph->tensors[graph->nodes[n].bindings[b].tensor].storage];
-            if (tensor->first_node > n)
-                tensor->first_node = n;
-            tensor->last_node = n;
-        }
-}
-
 static bool is_root(const vkd_graph *graph, size_t tensor)
 {
     return graph->tensors[tensor].storage == tensor;
 }
 
-static bool is_used(const vkd_tensor *tensor) { return tensor->first_node != UINT32_MAX; }
+static bool is_used(const vkd_tensor *tensor) { return tensor->first_level != UINT32_MAX; }
+
+static vkd_tensor_id root_of(const vkd_graph *graph, const vkd_binding *binding)
+{
+    return graph->tensors[binding->tensor].storage;
+}
+
+/* Whether a recorder has a barrier before a node, wherever the tensors lie: it reads what was
+ * written since the last one, or writes what was touched. */
+static bool begins_level(const vkd_graph *graph, const vkd_node *node, const uint32_t *written,
+                         uint32_t level)
+{
+    for (uint32_t b = 0; b < node->binding_count; b++) {
+        const vkd_tensor_id root = root_of(graph, &node->bindings[b]);
+        const vkd_tensor *tensor = &graph->tensors[root];
+        if (node->bindings[b].write ? is_used(tensor) && tensor->last_level == level
+                                    : written[root] == level)
+            return true;
+    }
+    return false;
+}
+
+static vkd_status find_lifetimes(vkd_graph *graph)
+{
+    uint32_t *written = vkd_arena_alloc(graph->arena, graph->tensor_count, sizeof *written);
+    if (!written)
+        return vkd_fail_memory(graph->arena->context, "the memory plan");
+    for (size_t i = 0; i < graph->tensor_count; i++) {
+        graph->tensors[i].first_level = written[i] = UINT32_MAX;
+        graph->tensors[i].last_level = 0;
+    }
+    uint32_t level = 0;
+    for (size_t n = 0; n < graph->node_count; n++) {
+        const vkd_node *node = &graph->nodes[n];
+        level += begins_level(graph, node, written, level);
+        for (uint32_t b = 0; b < node->binding_count; b++) {
+            const vkd_tensor_id root = root_of(graph, &node->bindings[b]);
+            vkd_tensor *tensor = &graph->tensors[root];
+            if (!is_used(tensor))
+                tensor->first_level = level;
+            tensor->last_level = level;
+            if (node->bindings[b].write)
+                written[root] = level;
+        }
+    }
+    return VKD_OK;
+}
 
 static bool live_together(const vkd_tensor *a, const vkd_tensor *b)
 {
-    return a->first_node <= b->last_node && b->first_node <= a->last_node;
+    return a->first_level <= b->last_level && b->first_level <= a->last_level;
 }
 
 static int larger_first(const void *a, const void *b)
@@ -66,7 +96,7 @@ enum { SEARCHED = 4096 };
 /* Tensors in slots whose sizes are powers of two: a slot that is free again serves the next tensor
  * of its size. Lists of tensors, by their place in `order`. */
 typedef struct slots {
-    uint32_t *starts, *ends; /* by node: which begin to live there, or live last */
+    uint32_t *starts, *ends; /* by level: which begin to live there, or live last */
     uint32_t *next_start, *next_end, *next_vacant;
     uint32_t vacant[64]; /* by size */
 } slots;
@@ -98,8 +128,8 @@ static vkd_status begin_slots(vkd_graph *graph, vkd_tensor *const *order, size_t
     }
     memset(s->vacant, 0xff, sizeof s->vacant);
     for (uint32_t i = 0; i < count; i++) {
-        push(&s->starts[order[i]->first_node], s->next_start, i);
-        push(&s->ends[order[i]->last_node], s->next_end, i);
+        push(&s->starts[order[i]->first_level], s->next_start, i);
+        push(&s->ends[order[i]->last_level], s->next_end, i);
     }
     return VKD_OK;
 }
@@ -109,8 +139,8 @@ static vkd_status place_in_slots(vkd_graph *graph, vkd_tensor *const *order, siz
 {
     slots s;
     VKD_TRY(begin_slots(graph, order, count, &s));
-    for (size_t n = 0; n < graph->node_count; n++) {
-        for (uint32_t i = s.starts[n]; i != NONE; i = s.next_start[i]) {
+    for (size_t level = 0; level < graph->node_count; level++) {
+        for (uint32_t i = s.starts[level]; i != NONE; i = s.next_start[i]) {
             uint32_t size = size_class(order[i]->bytes), *vacant = &s.vacant[size];
             if (*vacant != NONE) {
                 order[i]->offset = order[*vacant]->offset;
@@ -120,7 +150,7 @@ static vkd_status place_in_slots(vkd_graph *graph, vkd_tensor *const *order, siz
             order[i]->offset = graph->scratch_bytes;
             graph->scratch_bytes += vkd_align_up(UINT64_C(1) << size, alignment);
         }
-        for (uint32_t i = s.ends[n]; i != NONE; i = s.next_end[i])
+        for (uint32_t i = s.ends[level]; i != NONE; i = s.next_end[i])
             push(&s.vacant[size_class(order[i]->bytes)], s.next_vacant, i);
     }
     return VKD_OK;
@@ -164,7 +194,7 @@ vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)
         alignment = 16;
     graph->constant_bytes = graph->state_bytes = graph->scratch_bytes =
         graph->scratch_unaliased_bytes = 0;
-    find_lifetimes(graph);
+    VKD_TRY(find_lifetimes(graph));
     VKD_TRY(place_scratch(graph, alignment, share));
     for (size_t i = 0; i < graph->tensor_count; i++) {
         vkd_tensor *tensor = &graph->tensors[i];
@@ -180,8 +210,8 @@ vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)
         if (!is_root(graph, i)) {
             const vkd_tensor *root = &graph->tensors[graph->tensors[i].storage];
             graph->tensors[i].offset = root->offset;
-            graph->tensors[i].first_node = root->first_node;
-            graph->tensors[i].last_node = root->last_node;
+            graph->tensors[i].first_level = root->first_level;
+            graph->tensors[i].last_level = root->last_level;
         }
     return VKD_OK;
 }

@@ -1,6 +1,7 @@
 /* The memory planner: random graphs in which nothing that lives together may overlap, and cases
  * whose plan is known. */
 #include "graph/plan.h"
+#include "runtime/hazard.h"
 #include "support/random.h"
 
 #include <setjmp.h>
@@ -107,19 +108,61 @@ static void test_constants(void **state)
     vkd_arena_release(&f.arena);
 }
 
+/* As a recorder has them, for scratch alone. */
+static uint32_t count_barriers(const vkd_graph *g)
+{
+    vkd_range watched[VKD_HAZARDS_WATCHED + VKD_MAX_BINDINGS];
+    vkd_hazards hazards = {watched, 0, sizeof watched / sizeof *watched};
+    uint32_t barriers = 0;
+    for (size_t n = 0; n < g->node_count; n++) {
+        const vkd_node *node = &g->nodes[n];
+        vkd_range uses[VKD_MAX_BINDINGS];
+        for (uint32_t b = 0; b < node->binding_count; b++) {
+            const vkd_tensor *tensor = &g->tensors[node->bindings[b].tensor];
+            uses[b] = (vkd_range){g, tensor->offset, tensor->bytes, node->bindings[b].write};
+        }
+        if (vkd_hazards_found(&hazards, uses, node->binding_count)) {
+            vkd_hazards_clear(&hazards);
+            barriers++;
+        }
+        assert_true(vkd_hazards_add(&hazards, uses, node->binding_count));
+    }
+    return barriers;
+}
+
+/* Two branches side by side: what one is done with is not the other's memory. */
+static void test_branches_share_no_barrier(void **state)
+{
+    fixture f;
+    (void)state;
+    start(&f);
+    vkd_tensor_id t[6];
+    for (int i = 0; i < 6; i++)
+        t[i] = scratch(&f, 1024);
+    node(&f, t[0], t[1]);
+    node(&f, t[0], t[2]);
+    node(&f, t[1], t[3]); /* t[1] is free behind it, but not for t[4] */
+    node(&f, t[2], t[4]);
+    node(&f, t[3], t[5]); /* which may have it */
+    assert_int_equal(vkd_plan_memory(&f.graph, 64, true), VKD_OK);
+    assert_int_equal(count_barriers(&f.graph), 2);
+    assert_int_equal(f.graph.scratch_bytes, 4 * 1024);
+    vkd_arena_release(&f.arena);
+}
+
 static void check_random_plan(fixture *f, uint64_t alignment)
 {
     const vkd_graph *g = &f->graph;
     for (size_t i = 0; i < g->tensor_count; i++) {
         const vkd_tensor *a = &g->tensors[i];
-        if (a->first_node == UINT32_MAX)
+        if (a->first_level == UINT32_MAX)
             continue;
         assert_int_equal(a->offset % alignment, 0);
         assert_true(a->offset + a->bytes <= g->scratch_bytes);
         for (size_t k = 0; k < i; k++) {
             const vkd_tensor *b = &g->tensors[k];
-            bool together = b->first_node != UINT32_MAX && a->first_node <= b->last_node &&
-                            b->first_node <= a->last_node;
+            bool together = b->first_level != UINT32_MAX && a->first_level <= b->last_level &&
+                            b->first_level <= a->last_level;
             bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
             assert_true(!together || apart);
         }
@@ -140,8 +183,11 @@ static void test_random_graphs(void **state)
         for (uint32_t i = 0; i < 2 * count; i++)
             node(&f, below(&random, count), below(&random, count));
         uint64_t alignment = 16u << below(&random, 5);
+        assert_int_equal(vkd_plan_memory(&f.graph, alignment, false), VKD_OK);
+        const uint32_t barriers = count_barriers(&f.graph);
         assert_int_equal(vkd_plan_memory(&f.graph, alignment, true), VKD_OK);
         check_random_plan(&f, alignment);
+        assert_int_equal(count_barriers(&f.graph), barriers);
         vkd_arena_release(&f.arena);
     }
 }
@@ -198,9 +244,10 @@ static void test_tensor_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),        cmocka_unit_test(test_view_extends_lifetime),
-        cmocka_unit_test(test_constants),    cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_many_tensors), cmocka_unit_test(test_tensor_limits),
+        cmocka_unit_test(test_chain),         cmocka_unit_test(test_view_extends_lifetime),
+        cmocka_unit_test(test_constants),     cmocka_unit_test(test_branches_share_no_barrier),
+        cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_tensor_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
