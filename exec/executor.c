@@ -440,8 +440,8 @@ uint64_t vkd_executor_node_start_ns(const vkd_executor *executor, size_t node)
 uint64_t vkd_executor_io_bytes(const vkd_executor *executor)
 {
     uint64_t bytes = 0;
-    for (const vkd_slot *slot = executor->slots; slot != executor->slots + executor->slot_count;
-         slot++) {
+    for (uint32_t s = 0; s < executor->slot_count; s++) {
+        const vkd_slot *slot = &executor->slots[s];
         for (size_t i = 0; i < executor->graph->input_count; i++)
             bytes += slot->inputs[i].size;
         for (size_t i = 0; i < executor->graph->output_count; i++)
