@@ -3,21 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct channel_block { /* as in shaders/requantize.glsl */
-    int32_t offset[4];
-    float scale[4];
-    float bias[4];
-    int32_t sum[4];
-} channel_block;
-_Static_assert(sizeof(channel_block) == VKD_BLOCK_BYTES, "as the kernels have it");
-
 void vkd_pack_channels(const void *from, void *dst, size_t size)
 {
     const vkd_channel_source *source = from;
     unsigned char *out = dst;
-    for (uint32_t first = 0; size >= sizeof(channel_block);
-         first += 4, size -= sizeof(channel_block), out += sizeof(channel_block)) {
-        channel_block block = {0};
+    for (uint32_t first = 0; size >= sizeof(vkd_channel_block);
+         first += 4, size -= sizeof(vkd_channel_block), out += sizeof(vkd_channel_block)) {
+        vkd_channel_block block = {0};
         for (uint32_t i = 0; i < 4 && first + i < source->channels; i++) {
             size_t at = (first + i) * 4u;
             int32_t sum;
@@ -96,7 +88,7 @@ vkd_status vkd_requantize(vkd_lowering *lowering, const requantize_args *args, u
 {
     vkd_channel_source source;
     VKD_TRY(vkd_requantize_source(lowering, args, channels, &source, out_params));
-    return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(channel_block),
+    return vkd_op_constant(lowering, vkd_divide_up(channels, 4) * sizeof(vkd_channel_block),
                            vkd_pack_channels, &source, sizeof source, 3, out_blocks);
 }
 

@@ -18,7 +18,14 @@ typedef struct vkd_channel_source {
     int32_t x_zero;
     uint32_t channels;
 } vkd_channel_source;
-enum { VKD_BLOCK_BYTES = 64 }; /* of four channels */
+
+/* Of four channels, as in shaders/requantize.glsl. */
+typedef struct vkd_channel_block {
+    int32_t offset[4];
+    float scale[4];
+    float bias[4];
+    int32_t sum[4];
+} vkd_channel_block;
 
 /* Blocks for all channels, and zeros. */
 void vkd_pack_channels(const void *source, void *dst, size_t size);

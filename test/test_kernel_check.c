@@ -43,8 +43,8 @@ static void silent(void *user, vkd_log_level level, const char *message)
 }
 
 /* Kernels that are not interpreted: they are variants of convolutions, which have an oracle of
- * their own (ops/conv/check.c), but for int8 linear layers, and attention on matrix units, which
- * has one too (ops/attention_oracle.c). */
+ * their own (ops/conv/check.c), and so have int8 linear layers (ops/gemm/gemm_oracle.c) and
+ * attention on matrix units (ops/attention_oracle.c). */
 static void all_kernels_are_interpreted(void **state)
 {
     (void)state;

@@ -56,7 +56,7 @@ static size_t weight_bytes(const excite_source *s, int layer)
 
 static size_t block_bytes(const excite_source *s, int layer)
 {
-    return (size_t)VKD_BLOCK_BYTES * words_of(s->n[layer]);
+    return sizeof(vkd_channel_block) * words_of(s->n[layer]);
 }
 
 static size_t table_bytes(int layer)

@@ -2,6 +2,7 @@
  * of their own for few rows, else the GEMM over rows of features. */
 #include "ops/gemm/linear.h"
 #include "ops/gemm/gemm.h"
+#include "ops/gemm/gemm_oracle.h"
 #include "ops/tables.h"
 #include "ops/quantize.h"
 #include "ops/requantize.h"
@@ -250,6 +251,7 @@ static vkd_status emit_gemm(vkd_lowering *lowering, const linear_args *args, con
                           .tap_k = o->problem.k,
                           .requantize = o->requantize};
     const uint32_t dims[] = {o->problem.m, o->problem.n};
+    node.oracle = tile->kind == GEMM_INVOCATIONS ? NULL : &vkd_gemm_oracle;
     if (args->real)
         VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, VKD_4C, 2,
                                      dims, &gemm.y));
