@@ -304,15 +304,26 @@ static run_exit parse_values(run_options *options)
 }
 
 /* An option that would have no effect is a misunderstanding. */
-static run_exit check_effects(const run_options *o)
+typedef struct effect {
+    const char *option;
+    bool given, has_effect;
+    const char *needs;
+} effect;
+
+static run_exit check_effects(const effect *effects, size_t count)
 {
-    bool model = !o->list_devices && !o->verify, device = !o->list_devices, images = o->image_count,
-         runs = images || o->input_count, draws = o->temperature > 0;
-    const struct {
-        const char *option;
-        bool given, has_effect;
-        const char *needs;
-    } rules[] = {
+    for (size_t i = 0; i < count; i++)
+        if (effects[i].given && !effects[i].has_effect)
+            return run_fail(RUN_USAGE, "%s needs %s, it would have no effect", effects[i].option,
+                            effects[i].needs);
+    return RUN_OK;
+}
+
+static run_exit check_companions(const run_options *o)
+{
+    const bool model = !o->list_devices && !o->verify, images = o->image_count,
+               runs = images || o->input_count, draws = o->temperature > 0;
+    const effect effects[] = {
         {"--mean", o->mean_text, images || o->u8, "an image"},
         {"--std", o->std_text, images || o->u8, "an image"},
         {"--u8", o->u8, model, "a model"},
@@ -334,6 +345,15 @@ static run_exit check_effects(const run_options *o)
          "a choice, without --variant"},
         {"--cache-dir", o->cache_dir, !o->no_cache, "the cache, without --no-cache"},
         {"--verify", o->verify, !o->list_devices, "to be without --list-devices"},
+    };
+    return check_effects(effects, sizeof effects / sizeof *effects);
+}
+
+/* Without one there is only a list of devices, or known programs, which some are for, too. */
+static run_exit check_need_of_model(const run_options *o)
+{
+    const bool model = !o->list_devices && !o->verify, device = !o->list_devices;
+    const effect effects[] = {
         {"MODEL", o->model, model, "to be without --list-devices"},
         {"--input", o->input_count, model, "a model"},
         {"--generate", o->generate, model, "a model"},
@@ -361,11 +381,7 @@ static run_exit check_effects(const run_options *o)
         {"--priority", o->priority_text, device, "a model"},
         {"--no-rewrites", o->no_rewrites, device, "a model"},
     };
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (rules[i].given && !rules[i].has_effect)
-            return run_fail(RUN_USAGE, "%s needs %s, it would have no effect", rules[i].option,
-                            rules[i].needs);
-    return RUN_OK;
+    return check_effects(effects, sizeof effects / sizeof *effects);
 }
 
 /* Standard input is read once, and what goes to standard output is alone there. */
@@ -411,7 +427,9 @@ static run_exit check(const run_options *options)
     if (options->output && options->image_count > 1)
         return run_fail(RUN_USAGE, "--output takes the result of one image, %zu are given",
                         options->image_count);
-    run_exit result = check_effects(options);
+    run_exit result = check_companions(options);
+    if (!result)
+        result = check_need_of_model(options);
     return result ? result : check_streams(options);
 }
 

@@ -90,13 +90,9 @@ static uint32_t lanes_of(const vkd_caps *caps, const matmul_params *p)
     return lanes;
 }
 
-static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,
-                       vkd_tensor_id b, vkd_tensor_id y)
+static matmul_params params_of(const vkd_matmul *product)
 {
-    vkd_graph *graph = lowering->graph;
     const vkd_view *a = &product->a, *c = &product->c;
-    const bool has_c = c->tensor != VKD_NO_TENSOR;
-    const vkd_dtype y_type = graph->tensors[y].dtype;
     matmul_params params = {
         .batch = a->dims[0],
         .m = a->dims[1],
@@ -113,16 +109,27 @@ static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32
         .alpha = product->alpha,
         .beta = product->beta,
     };
-    vkd_epilogue epilogue = {.step_count = 0};
-    if (product->args)
-        VKD_TRY(vkd_epilogue_rows(lowering, product->args, &epilogue));
-    vkd_epilogue_numbers(&epilogue, params.numbers);
-    if (has_c) {
+    if (c->tensor != VKD_NO_TENSOR) {
         params.c_offset = (uint32_t)c->offset;
         params.c_batch = (uint32_t)c->strides[0];
         params.c_m = (uint32_t)c->strides[1];
         params.c_n = (uint32_t)c->strides[2];
     }
+    return params;
+}
+
+static vkd_status emit(vkd_lowering *lowering, const vkd_matmul *product, uint32_t form,
+                       vkd_tensor_id b, vkd_tensor_id y)
+{
+    vkd_graph *graph = lowering->graph;
+    const vkd_view *a = &product->a, *c = &product->c;
+    const bool has_c = c->tensor != VKD_NO_TENSOR;
+    const vkd_dtype y_type = graph->tensors[y].dtype;
+    matmul_params params = params_of(product);
+    vkd_epilogue epilogue = {.step_count = 0};
+    if (product->args)
+        VKD_TRY(vkd_epilogue_rows(lowering, product->args, &epilogue));
+    vkd_epilogue_numbers(&epilogue, params.numbers);
     const uint32_t lanes = lanes_of(lowering->caps, &params),
                    columns = (uint32_t)vkd_divide_up(params.n, 4);
     const uint64_t rounds = vkd_divide_up(params.k, 4 * (uint64_t)lanes);
