@@ -58,6 +58,7 @@ vkd_status vkd_cat_grow(vkd_rewriter *r)
         if (*before && begins_with(r, cat, *before)) {
             shorter[i] = *before;
             cat->shared = shorter[i]->parts.count;
+            cat->before = shorter[i]->y;
         }
         *before = cat;
     }

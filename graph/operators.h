@@ -99,9 +99,9 @@ typedef struct cat_args {
     uint32_t y;
     /* null, or for each part the function of an int8 tensor that it is; null: the part itself */
     const chain_args **tables;
-    /* y is the beginning of this longer concatenation, in whose memory earlier ones have put the
-     * first `shared` parts; VKD_NO_VALUE: it has its own */
-    uint32_t whole;
+    /* y is the beginning of this longer concatenation, in whose memory earlier ones, `before` last,
+     * have put the first `shared` parts; VKD_NO_VALUE: it has its own */
+    uint32_t whole, before;
     size_t shared;
 } cat_args;
 

@@ -1,5 +1,5 @@
 /* Concatenation along any dim, and stacks. */
-#include "graph/operators.h"
+#include "ops/cat.h"
 #include "ops/function.h"
 #include "ops/paste.h"
 #include "ops/tables.h"
@@ -243,20 +243,78 @@ static vkd_status add_parts(vkd_lowering *lowering, const cat_args *args, size_t
     return flush(&c);
 }
 
+/* ------------------------------------------------------------------------------------- growing */
+
+/* Of a longer concatenation's memory. */
+static vkd_status view_beginning(vkd_lowering *lowering, const cat_args *args)
+{
+    if (args->y == args->whole)
+        return VKD_OK;
+    vkd_view view = vkd_view_of(lowering->graph, lowering->tensors[args->whole]);
+    memcpy(view.dims, vkd_value_tensor(lowering, args->y)->dims, sizeof view.dims);
+    return vkd_op_output_view(lowering, args->y, &view);
+}
+
+static vkd_status make_grown(vkd_lowering *lowering, const void *arguments, uint32_t value)
+{
+    (void)value;
+    const cat_args *args = arguments;
+    VKD_TRY(add_parts(lowering, args, args->shared, lowering->tensors[args->whole]));
+    return view_beginning(lowering, args);
+}
+
+/* Whether all that is not there yet is an int8 tensor to be dequantized, in whole groups of four
+ * channels behind the others. */
+static bool lacks_int8(const vkd_lowering *lowering, const cat_args *args)
+{
+    const size_t last = args->parts.count - 1;
+    const vkd_model_tensor *part = vkd_value_tensor(lowering, args->parts.values[last]),
+                           *y = vkd_value_tensor(lowering, args->y);
+    const uint32_t dim = vkd_from_end(args->dim, y->rank);
+    return args->shared == last && y->dtype == VKD_DTYPE_FLOAT32 && axes[y->rank][dim] == AXIS_C &&
+           args->tables && args->tables[last] && !args->tables[last]->step_count &&
+           !is_skipped(part) && (y->dims[dim] - part->dims[dim]) % 4 == 0;
+}
+
 /* The beginning of a longer concatenation, whose memory the first such call makes. */
 static vkd_status lower_beginning(vkd_lowering *lowering, const cat_args *args)
 {
-    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id whole = lowering->tensors[args->whole];
-    const bool is_first = whole == VKD_NO_TENSOR;
-    if (is_first)
-        VKD_TRY(vkd_op_output_4c(lowering, args->whole, result->dtype, &whole));
-    VKD_TRY(add_parts(lowering, args, is_first ? 0 : args->shared, whole));
-    if (args->y == args->whole)
+    vkd_view before;
+    if (whole == VKD_NO_TENSOR) {
+        VKD_TRY(vkd_op_output_4c(lowering, args->whole, vkd_value_tensor(lowering, args->y)->dtype,
+                                 &whole));
+        VKD_TRY(add_parts(lowering, args, 0, whole));
+        return view_beginning(lowering, args);
+    }
+    VKD_TRY(vkd_op_view(lowering, args->before, &before)); /* is made now, if that was put off */
+    if (lacks_int8(lowering, args) &&
+        vkd_op_may_be_late(lowering, args->y, &args->parts.values[args->shared], 1)) {
+        vkd_op_put_off(lowering, args->y, make_grown);
         return VKD_OK;
-    vkd_view view = vkd_view_of(lowering->graph, whole);
-    memcpy(view.dims, result->dims, sizeof view.dims);
-    return vkd_op_output_view(lowering, args->y, &view);
+    }
+    return make_grown(lowering, args, args->y);
+}
+
+bool vkd_cat_lacks_part(const vkd_lowering *lowering, uint32_t value)
+{
+    return vkd_op_late(lowering, value, make_grown);
+}
+
+vkd_status vkd_cat_take_part(vkd_lowering *lowering, uint32_t value, vkd_cat_part *out)
+{
+    const cat_args *args = vkd_op_late(lowering, value, make_grown)->args;
+    const size_t last = args->parts.count - 1;
+    lowering->late[value].make = NULL;
+    VKD_TRY(vkd_op_input(lowering, args->parts.values[last], VKD_DTYPE_INT8, VKD_4C, &out->x));
+    const vkd_tensor *part = &lowering->graph->tensors[out->x];
+    vkd_tensor y;
+    vkd_dims_nchw(vkd_value_tensor(lowering, value)->rank, vkd_value_tensor(lowering, value)->dims,
+                  &y);
+    out->scale = args->tables[last]->x_scales[0];
+    out->first = (y.c - part->c) / 4;
+    out->groups = (uint32_t)vkd_divide_up(y.c, 4);
+    return view_beginning(lowering, args);
 }
 
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
@@ -317,7 +375,7 @@ static vkd_status lower_stack(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
-static const cat_args alone = {.whole = VKD_NO_VALUE};
+static const cat_args alone = {.whole = VKD_NO_VALUE, .before = VKD_NO_VALUE};
 
 static const vkd_op rows[] = {
     {"aten::cat.out", cat_parameters, sizeof(cat_args), shape, lower, .kind = VKD_OP_CAT,

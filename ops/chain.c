@@ -1,5 +1,6 @@
 /* Chains of element by element operators, which rules make: one dispatch (graph/chain.h). */
 #include "graph/chain.h"
+#include "ops/cat.h"
 #include "ops/elementwise.h"
 #include "ops/tables.h"
 #include "runtime/base/element.h"
@@ -37,9 +38,12 @@ static void pack_numbers(const void *source, void *dst, size_t size)
     memset((char *)dst + sizeof(chain_numbers), 0, size - sizeof(chain_numbers));
 }
 
-static vkd_status add_numbers(vkd_lowering *lowering, const chain_args *args, vkd_tensor_id *out)
+static vkd_status add_numbers(vkd_lowering *lowering, const chain_args *args,
+                              const vkd_cat_part *part, vkd_tensor_id *out)
 {
-    chain_numbers n = {.y_inverse_scale = 0};
+    chain_numbers n = {.first = part->first, .groups = part->groups};
+    n.x_scales[CHAIN_INPUTS] = part->scale.scale;
+    n.x_zeros[CHAIN_INPUTS] = (float)part->scale.zero;
     for (int i = 0; i < CHAIN_INPUTS; i++) {
         n.x_scales[i] = args->x_scales[i].scale;
         n.x_zeros[i] = (float)args->x_scales[i].zero;
@@ -204,13 +208,50 @@ static bool is_walked(const vkd_walk *walk)
     return walked;
 }
 
+/* Whether the first operand is a concatenation whose last part this dispatch can put there: each
+ * group of it is read once, for the group of the result at the same place. */
+static bool grows(const vkd_lowering *lowering, const chain_args *args)
+{
+    enum { BINDINGS = 6 };
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x[0]),
+                           *y = vkd_value_tensor(lowering, args->y);
+    const bool is_image =
+        !y->state && !lowering->use[args->y].is_output &&
+        (y->dtype == VKD_DTYPE_INT8 || vkd_op_layout(lowering, args->x, 1) == VKD_4C);
+    return vkd_cat_lacks_part(lowering, args->x[0]) && is_image && y->rank == x->rank &&
+           !memcmp(y->dims, x->dims, x->rank * sizeof *x->dims) && args->x[1] != args->x[0] &&
+           args->x[2] != args->x[0] && args->step_count <= CHAIN_SHORT && !has_series(args) &&
+           lowering->caps->max_storage_buffers >= BINDINGS &&
+           !vkd_kernel_refuses(lowering->caps, VKD_SHADER_CHAIN_GROWS);
+}
+
+/* The first operand is written as well where a part is put there. */
+static void bind(vkd_node *node, const vkd_view operands[CHAIN_INPUTS], const vkd_cat_part *part,
+                 vkd_tensor_id numbers, vkd_tensor_id y)
+{
+    const bool takes_part = part->x != VKD_NO_TENSOR;
+    for (int i = 0; i < CHAIN_INPUTS; i++)
+        if (takes_part && i == 0)
+            vkd_node_write(node, operands[i].tensor);
+        else
+            vkd_node_read(node, operands[i].tensor);
+    vkd_node_read(node, numbers);
+    vkd_node_write(node, y);
+    if (takes_part)
+        vkd_node_read(node, part->x);
+}
+
 vkd_status vkd_chain_lower(vkd_lowering *lowering, const chain_args *args)
 {
     const size_t count = count_inputs(args);
+    const bool takes_part = grows(lowering, args);
     vkd_view operands[CHAIN_INPUTS];
+    vkd_cat_part part = {.x = VKD_NO_TENSOR};
     vkd_walk walk;
     triple_params params;
     vkd_tensor_id numbers, y;
+    if (takes_part)
+        VKD_TRY(vkd_cat_take_part(lowering, args->x[0], &part));
     for (size_t i = 0; i < CHAIN_INPUTS; i++)
         VKD_TRY(vkd_op_view(lowering, args->x[i < count ? i : 0], &operands[i]));
     bool done;
@@ -219,17 +260,14 @@ vkd_status vkd_chain_lower(vkd_lowering *lowering, const chain_args *args)
         return VKD_OK;
     VKD_TRY(add_output(lowering, args, &y));
     VKD_TRY(vkd_op_walk_triple(lowering, operands, y, &walk, &params));
-    VKD_TRY(add_numbers(lowering, args, &numbers));
+    VKD_TRY(add_numbers(lowering, args, &part, &numbers));
     const vkd_tensor *tensors = lowering->graph->tensors;
     const bool walks = is_walked(&walk);
     vkd_node node =
-        vkd_op_node(lowering, shader_of(lowering->caps, args),
+        vkd_op_node(lowering, takes_part ? VKD_SHADER_CHAIN_GROWS : shader_of(lowering->caps, args),
                     3 * vkd_loop(4 * VKD_TRIPLE_DIMS, 0) + vkd_loop(4, 0), &params, sizeof params);
     vkd_node_linear(&node, lowering->caps, walk.groups);
-    for (int i = 0; i < CHAIN_INPUTS; i++)
-        vkd_node_read(&node, operands[i].tensor);
-    vkd_node_read(&node, numbers);
-    vkd_node_write(&node, y);
+    bind(&node, operands, &part, numbers, y);
     for (int i = 0; i < CHAIN_INPUTS; i++)
         vkd_node_spec(&node, tensors[operands[i].tensor].dtype);
     vkd_node_spec(&node, tensors[y].dtype);

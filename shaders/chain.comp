@@ -4,8 +4,9 @@
 // is left: the fewer there may be, the sooner that is known. The steps are those of unary.comp,
 // unary_exp.comp and binary.comp and round as they do; int8 operands are dequantized and int8
 // results quantized as by dequantize.comp and quantize.comp.
-// build: SERIES = - exp
-// build: STEPS = short(SHORT=1) long
+// The module `grows` also puts the last part of a concatenation, an int8 tensor, to the other parts,
+// which a is: the groups of channels from `first` on are dequantized, and stored there.
+// build: STEPS = short(SHORT=1) long exp_short(SHORT=1 SERIES=1) exp_long(SERIES=1) grows(SHORT=1)
 // glslc -O0: its optimiser's unroller forgets what is precise
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -15,7 +16,7 @@
 #include "int8.glsl"
 #include "unary_plain.glsl"
 #include "binary_arithmetic.glsl"
-#ifdef SERIES_EXP
+#ifdef SERIES
 #include "unary_exponential.glsl"
 #endif
 
@@ -64,7 +65,7 @@ float function_of(int function, float a, float b, vec4 numbers)
         return arithmetic_of(function - CHAIN_BINARY, a, b, numbers.y);
     if (function == CHAIN_HALF)
         return unpackHalf2x16(half_bits(a)).x;
-#ifdef SERIES_EXP
+#ifdef SERIES
     if (function >= UNARY_BY_EXP)
         return exponential_of(function, a, numbers.x, numbers.y, numbers.z);
 #endif
@@ -100,12 +101,30 @@ float element(float a, float b, float c)
     return slots[RESULT];
 }
 
+#ifdef STEPS_GROWS
+layout(binding = 0) writeonly buffer grown_buffer { vec4 grown[]; };
+layout(binding = 5) readonly buffer part_buffer { int part[]; };
+vec4 read_a(uint group)
+{
+    const uint groups = constants.groups, first = constants.first;
+    const float scale = constants.x_scales[3], zero = constants.x_zeros[3];
+    uint pixel = group / groups, c = group - pixel * groups, inner;
+    if (c < first)
+        return a_get4(group);
+    precise vec4 v = (vec4(unpack_int8(part[pixel * (groups - first) + c - first])) - zero) * scale;
+    grown[A_READ == VKD_READ_SAME ? group : a_slots_at(4 * group, inner) >> 2] = v;
+    return v;
+}
+#else
+vec4 read_a(uint group) { return real(a_get4(group), A_TYPE, 0); }
+#endif
+
 void main()
 {
     uint group = linear_index();
     if (group >= params.groups)
         return;
-    vec4 a = real(a_get4(group), A_TYPE, 0), b = a, c = a, v;
+    vec4 a = read_a(group), b = a, c = a, v;
     if (INPUTS > 1)
         b = real(b_get4(group), B_TYPE, 1);
     if (INPUTS > 2)

@@ -22,10 +22,10 @@
  * place of an operand, and alpha. */
 VKD_PARAMS_STRUCT(chain_numbers)
 {
-    f32 x_scales[4], x_zeros[4]; /* of int8 operands */
+    f32 x_scales[4], x_zeros[4]; /* of int8 operands; the last of chain_grows' part */
     f32 y_inverse_scale;         /* of an int8 result */
     i32 y_zero;
-    f32 unused[2];
+    u32 first, groups; /* of four channels: where that part begins, and of a pixel with it */
     f32 numbers[4 * CHAIN_STEPS];
 };
 

@@ -3,6 +3,7 @@
  * floats and of int8 tensors, and of what is computed from those. */
 #include "include/vkdelegate.h"
 #include "support/harness.h"
+#include "support/skip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,11 +21,11 @@ typedef struct block {
     size_t part_count, input_count, output_count;
     uint32_t parts[MOST_PARTS], sizes[MOST_PARTS]; /* values, sizes along dim */
     float inputs[MOST_PARTS][MAX_COUNT];
-    size_t bytes[2 * MOST_PARTS]; /* of outputs */
+    size_t bytes[3 * MOST_PARTS]; /* of outputs */
 } block;
 
 typedef struct results {
-    unsigned char of[2 * MOST_PARTS][MAX_COUNT * sizeof(float)];
+    unsigned char of[3 * MOST_PARTS][MAX_COUNT * sizeof(float)];
 } results;
 
 static uint32_t below(block *b, uint32_t count)
@@ -147,7 +148,7 @@ static void add_cat(block *b, size_t count)
 static size_t run(harness *h, block *b, uint32_t skip, results *out)
 {
     const void *inputs[MOST_PARTS];
-    void *outputs[2 * MOST_PARTS];
+    void *outputs[3 * MOST_PARTS];
     size_t nodes = 0;
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < MOST_PARTS; i++)
@@ -237,6 +238,145 @@ static void each_part_is_written_once(void **state)
                  fewer = run_as(h, VKD_TYPE_CPU, &b, 0, &got);
     assert_int_equal(apart - fewer, parts + parts * (parts + 1) / 2 - 2 * parts);
     assert_same(&b, &got, &expected, "a dense block");
+}
+
+/* --------------------------------------------------------------------------------- dense layers */
+
+static void count_channels(const block *b, size_t count, uint32_t dims[4])
+{
+    memcpy(dims, b->dims, sizeof b->dims);
+    dims[1] = 0;
+    for (size_t i = 0; i < count; i++)
+        dims[1] += b->sizes[i];
+}
+
+static uint32_t add_dense(block *b, size_t count)
+{
+    uint32_t dims[4];
+    count_channels(b, count, dims);
+    const uint32_t all = hand_tensor(&b->m, VKD_DTYPE_FLOAT32, 4, dims);
+    HAND_OP(&b->m, "aten.cat.default", hand_list(&b->m, count, b->parts), hand_int(&b->m, 1), all);
+    return all;
+}
+
+/* What a layer makes of all parts so far: a function of them, or of them and a number for each
+ * channel, and int8 again. Other readers now and then. */
+static void add_layer(block *b, uint32_t all, size_t count, bool plain)
+{
+    static float factors[MOST_PARTS][6 * MOST_PARTS];
+    hand_model *m = &b->m;
+    uint32_t dims[4];
+    count_channels(b, count, dims);
+    const uint32_t real = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, dims),
+                   q = hand_tensor(m, VKD_DTYPE_INT8, 4, dims);
+    if (!plain && below(b, 6) == 0)
+        add_output(b, all, dims);
+    if (plain || below(b, 2)) {
+        HAND_OP(m, "aten.abs.default", all, real);
+    } else {
+        random_floats(b->random, -2, 2, factors[count - 1], dims[1]);
+        HAND_OP(
+            m, "aten.mul.Tensor", all,
+            hand_constant(m, VKD_DTYPE_FLOAT32, 3, (uint32_t[]){dims[1], 1, 1}, factors[count - 1]),
+            real);
+    }
+    quantize(b, real, q);
+    if (!plain && below(b, 6) == 0)
+        add_output(b, all, dims);
+    HAND_OP(m, "et_vk.q8ta_relu.default", q, hand_double(m, 0.05), hand_int(m, 3),
+            hand_double(m, 0.05), hand_int(m, 3), hand_output(m, VKD_DTYPE_INT8, 4, dims));
+    b->bytes[b->output_count++] = vkd_dims_count(4, dims);
+}
+
+/* Each is read before the next is made, or all are made first and the last is read first. */
+static void add_layers(block *b, bool late)
+{
+    uint32_t all[MOST_PARTS + 1] = {0};
+    for (size_t count = 1; count <= MOST_PARTS; count++) {
+        if (below(b, 5) == 0)
+            continue;
+        all[count] = add_dense(b, count);
+        if (!late)
+            add_layer(b, all[count], count, false);
+    }
+    for (size_t count = MOST_PARTS; late && count > 0; count--)
+        if (all[count])
+            add_layer(b, all[count], count, false);
+}
+
+/* A first part of floats, and int8 ones, of whole fours but where they are odd. */
+static void begin_dense(block *b, vkd_random *random, bool odd)
+{
+    memset(b, 0, sizeof *b);
+    b->random = random;
+    b->rank = 4, b->dim = 1, b->part_count = MOST_PARTS;
+    for (uint32_t d = 0; d < 4; d++)
+        b->dims[d] = 1 + below(b, 4);
+    for (size_t i = 0; i < MOST_PARTS; i++) {
+        uint32_t dims[4];
+        memcpy(dims, b->dims, sizeof dims);
+        dims[1] = b->sizes[i] = odd && below(b, 4) == 0 ? 1 + below(b, 6) : 4;
+        float *data = b->inputs[b->input_count++];
+        if (i == 0) {
+            random_floats(random, -4, 4, data, MAX_COUNT);
+            b->parts[i] = hand_input(&b->m, VKD_DTYPE_FLOAT32, 4, dims);
+            continue;
+        }
+        random_int8(random, (int8_t *)data, MAX_COUNT);
+        b->parts[i] = dequantize(b, hand_input(&b->m, VKD_DTYPE_INT8, 4, dims), dims);
+    }
+}
+
+/* As a device with so many bindings a kernel lowers it. */
+static size_t run_bound(harness *h, uint32_t bindings, block *b, uint32_t skip, results *out)
+{
+    const uint32_t own = h->caps.max_storage_buffers;
+    h->caps.max_storage_buffers = bindings;
+    const size_t nodes = run(h, b, skip, out);
+    h->caps.max_storage_buffers = own;
+    return nodes;
+}
+
+/* Each layer puts the part there that is new to it, while it reads the others. */
+static void layers_add_their_parts(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("dense layers");
+    static block b;
+    static results got, expected;
+    if (h->caps.max_storage_buffers < 6)
+        test_skip("the device has 5 bindings a kernel");
+    begin_dense(&b, &random, false);
+    for (size_t count = 1; count <= MOST_PARTS; count++)
+        add_layer(&b, add_dense(&b, count), count, true);
+    h->checks_kernels = true;
+    const size_t apart = run_bound(h, 5, &b, 0, &expected), fewer = run_bound(h, 6, &b, 0, &got);
+    h->checks_kernels = false;
+    /* the first is rows, as the host has them, the second makes the image that all lie in */
+    assert_int_equal(apart - fewer, MOST_PARTS - 2);
+    assert_same(&b, &got, &expected, "layers that add a part");
+}
+
+static void layers_keep_every_bit(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("drawn dense layers");
+    static block b;
+    static results got, expected;
+    size_t fewer = 0, apart = 0;
+    for (int i = 0; i < BLOCKS / 3; i++) {
+        begin_dense(&b, &random, true);
+        add_layers(&b, i % 2);
+        if (!b.output_count)
+            continue;
+        run(h, &b, VKD_REWRITE_CATS | VKD_REWRITE_CHAINS, &expected);
+        fewer += run(h, &b, 0, &got);
+        assert_same(&b, &got, &expected, "drawn layers");
+        apart += run_bound(h, 5, &b, 0, &got);
+        assert_same(&b, &got, &expected, "drawn layers with 5 bindings");
+    }
+    print_message("%zu dispatches instead of %zu\n", fewer, apart);
+    assert_true(h->caps.max_storage_buffers < 6 || fewer < apart);
 }
 
 /* ------------------------------------------------------------------------------------- shuffles */
@@ -373,6 +513,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(growing_concatenations_keep_every_bit),
                                        cmocka_unit_test(each_part_is_written_once),
+                                       cmocka_unit_test(layers_add_their_parts),
+                                       cmocka_unit_test(layers_keep_every_bit),
                                        cmocka_unit_test(shuffled_channels),
                                        cmocka_unit_test(pairs_share_no_words)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
