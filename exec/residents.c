@@ -104,7 +104,7 @@ static bool is_resident(const vkd_graph *graph, size_t i)
 {
     const vkd_tensor *tensor = &graph->tensors[i];
     return (tensor->place == VKD_PLACE_CONSTANT || tensor->place == VKD_PLACE_STATE) &&
-           tensor->storage == i && tensor->first_level != UINT32_MAX;
+           tensor->storage == i && tensor->first_node != UINT32_MAX;
 }
 
 /* A resident without a place yet. */

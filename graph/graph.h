@@ -60,9 +60,9 @@ typedef struct vkd_tensor {
     size_t source_size, contents;
     bool listed;    /* among the graph's outputs */
     uint32_t state; /* STATE: its key among the net's states, from 1 on; else 0 */
-    /* by storage: the levels, nodes without a barrier between them, that touch it; UINT32_MAX, 0:
-     * none does; set by the planner */
-    uint32_t first_level, last_level;
+    /* By storage, set by the planner: the nodes that touch it, UINT32_MAX and 0 where none does;
+     * and the levels, nodes without a barrier between them. */
+    uint32_t first_node, last_node, first_level, last_level;
     uint64_t offset; /* in the scratch or constants buffer; set by the planner */
 } vkd_tensor;
 

@@ -9,7 +9,7 @@ static bool is_root(const vkd_graph *graph, size_t tensor)
     return graph->tensors[tensor].storage == tensor;
 }
 
-static bool is_used(const vkd_tensor *tensor) { return tensor->first_level != UINT32_MAX; }
+static bool is_used(const vkd_tensor *tensor) { return tensor->first_node != UINT32_MAX; }
 
 static vkd_tensor_id root_of(const vkd_graph *graph, const vkd_binding *binding)
 {
@@ -31,25 +31,33 @@ static bool begins_level(const vkd_graph *graph, const vkd_node *node, const uin
     return false;
 }
 
+static void touch(vkd_tensor *tensor, uint32_t node, uint32_t level)
+{
+    if (!is_used(tensor)) {
+        tensor->first_node = node;
+        tensor->first_level = level;
+    }
+    tensor->last_node = node;
+    tensor->last_level = level;
+}
+
 static vkd_status find_lifetimes(vkd_graph *graph)
 {
     uint32_t *written = vkd_arena_alloc(graph->arena, graph->tensor_count, sizeof *written);
     if (!written)
         return vkd_fail_memory(graph->arena->context, "the memory plan");
     for (size_t i = 0; i < graph->tensor_count; i++) {
-        graph->tensors[i].first_level = written[i] = UINT32_MAX;
-        graph->tensors[i].last_level = 0;
+        vkd_tensor *tensor = &graph->tensors[i];
+        tensor->first_node = written[i] = UINT32_MAX;
+        tensor->last_node = tensor->first_level = tensor->last_level = 0;
     }
     uint32_t level = 0;
-    for (size_t n = 0; n < graph->node_count; n++) {
+    for (uint32_t n = 0; n < graph->node_count; n++) {
         const vkd_node *node = &graph->nodes[n];
         level += begins_level(graph, node, written, level);
         for (uint32_t b = 0; b < node->binding_count; b++) {
             const vkd_tensor_id root = root_of(graph, &node->bindings[b]);
-            vkd_tensor *tensor = &graph->tensors[root];
-            if (!is_used(tensor))
-                tensor->first_level = level;
-            tensor->last_level = level;
+            touch(&graph->tensors[root], n, level);
             if (node->bindings[b].write)
                 written[root] = level;
         }
@@ -57,8 +65,12 @@ static vkd_status find_lifetimes(vkd_graph *graph)
     return VKD_OK;
 }
 
+/* Two large ones may take turns within a level: memory is worth more than a barrier there. */
 static bool live_together(const vkd_tensor *a, const vkd_tensor *b)
 {
+    enum { LARGE = 4 << 20 };
+    if (a->bytes >= LARGE && b->bytes >= LARGE)
+        return a->first_node <= b->last_node && b->first_node <= a->last_node;
     return a->first_level <= b->last_level && b->first_level <= a->last_level;
 }
 
@@ -210,6 +222,8 @@ vkd_status vkd_plan_memory(vkd_graph *graph, uint64_t alignment, bool share)
         if (!is_root(graph, i)) {
             const vkd_tensor *root = &graph->tensors[graph->tensors[i].storage];
             graph->tensors[i].offset = root->offset;
+            graph->tensors[i].first_node = root->first_node;
+            graph->tensors[i].last_node = root->last_node;
             graph->tensors[i].first_level = root->first_level;
             graph->tensors[i].last_level = root->last_level;
         }

@@ -130,6 +130,28 @@ static uint32_t count_barriers(const vkd_graph *g)
     return barriers;
 }
 
+/* Parts of something large, one after the other: each is made, then read. */
+static void test_large_ones_take_turns(void **state)
+{
+    enum { PARTS = 5 };
+    (void)state;
+    for (int large = 0; large < 2; large++) {
+        fixture f;
+        start(&f);
+        const uint64_t bytes = large ? 8 << 20 : 8 << 10;
+        const vkd_tensor_id x = scratch(&f, 64);
+        for (int i = 0; i < PARTS; i++) {
+            const vkd_tensor_id part = scratch(&f, bytes), y = scratch(&f, 64);
+            node(&f, x, part);
+            node(&f, part, y);
+        }
+        assert_int_equal(vkd_plan_memory(&f.graph, 64, true), VKD_OK);
+        assert_in_range(f.graph.scratch_bytes, (large ? 1 : 2) * bytes,
+                        (large ? 1 : 2) * bytes + 64 * (PARTS + 1));
+        vkd_arena_release(&f.arena);
+    }
+}
+
 /* Two branches side by side: what one is done with is not the other's memory. */
 static void test_branches_share_no_barrier(void **state)
 {
@@ -155,13 +177,13 @@ static void check_random_plan(fixture *f, uint64_t alignment)
     const vkd_graph *g = &f->graph;
     for (size_t i = 0; i < g->tensor_count; i++) {
         const vkd_tensor *a = &g->tensors[i];
-        if (a->first_level == UINT32_MAX)
+        if (a->first_node == UINT32_MAX)
             continue;
         assert_int_equal(a->offset % alignment, 0);
         assert_true(a->offset + a->bytes <= g->scratch_bytes);
         for (size_t k = 0; k < i; k++) {
             const vkd_tensor *b = &g->tensors[k];
-            bool together = b->first_level != UINT32_MAX && a->first_level <= b->last_level &&
+            bool together = b->first_node != UINT32_MAX && a->first_level <= b->last_level &&
                             b->first_level <= a->last_level;
             bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
             assert_true(!together || apart);
@@ -244,9 +266,13 @@ static void test_tensor_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_chain),         cmocka_unit_test(test_view_extends_lifetime),
-        cmocka_unit_test(test_constants),     cmocka_unit_test(test_branches_share_no_barrier),
-        cmocka_unit_test(test_random_graphs), cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_chain),
+        cmocka_unit_test(test_view_extends_lifetime),
+        cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_branches_share_no_barrier),
+        cmocka_unit_test(test_large_ones_take_turns),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_many_tensors),
         cmocka_unit_test(test_tensor_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
