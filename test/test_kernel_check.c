@@ -67,6 +67,37 @@ static void all_kernels_are_interpreted(void **state)
     }
 }
 
+/* A verdict is of a kernel with its constants, and of one workgroup or several along an axis; what
+ * is pushed changes nothing that was compiled. */
+static void what_a_verdict_is_of(void **state)
+{
+    (void)state;
+    const vkd_node node = {.shader = VKD_SHADER_BINARY,
+                           .spec_count = 5,
+                           .specs = {64, 1, 1, 7, 8},
+                           .push_size = 8,
+                           .groups = {1, 1, 1}};
+    const uint64_t key = vkd_kernel_key(&node);
+    for (uint32_t i = 0; i < node.spec_count; i++) {
+        vkd_node other = node;
+        other.specs[i]++;
+        assert_true(vkd_kernel_key(&other) != key);
+    }
+    for (int axis = 0; axis < 3; axis++) {
+        vkd_node two = node, many = node;
+        two.groups[axis] = 2;
+        many.groups[axis] = 200;
+        assert_true(vkd_kernel_key(&two) != key);
+        assert_true(vkd_kernel_key(&two) == vkd_kernel_key(&many));
+    }
+    vkd_node other = node;
+    other.shader = VKD_SHADER_BINARY_MATH;
+    assert_true(vkd_kernel_key(&other) != key);
+    other = node;
+    other.push[0] = 1;
+    assert_true(vkd_kernel_key(&other) == key);
+}
+
 static void what_is_the_same(void **state)
 {
     (void)state;
@@ -369,8 +400,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_kernels_are_interpreted), cmocka_unit_test(what_is_the_same),
-        cmocka_unit_test(wrong_kernels_are_found),     cmocka_unit_test(verdicts_are_remembered),
-        cmocka_unit_test(an_engine_checks_once),
+        cmocka_unit_test(what_a_verdict_is_of),        cmocka_unit_test(wrong_kernels_are_found),
+        cmocka_unit_test(verdicts_are_remembered),     cmocka_unit_test(an_engine_checks_once),
     };
     faulty_driver_install();
     return cmocka_run_group_tests(tests, NULL, NULL);
