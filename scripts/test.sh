@@ -27,7 +27,7 @@ run_suite "sanitizers" build-asan --exclude-regex '^test-docs$'
 echo "== threads"
 "$root/scripts/test-threads.sh" || failed+=(threads)
 build build-clang all "$packed_kernels" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++
-VK_DRIVER_FILES=/nowhere run_suite "clang, without a device" build-clang --exclude-regex '^(check-(bench|kernels|skips)|test-docs$|vkd-bench|eval-)'
+VK_DRIVER_FILES=/nowhere run_suite "clang, without a device" build-clang --exclude-regex '^(check-(bench|kernels|precise|second|skips)|test-docs$|vkd-bench|eval-)'
 run_suite "clang, on the device" build-clang --tests-regex '^(test-(abi|engine|order|small-ops)|link-)'
 
 if ((${#failed[@]})); then
