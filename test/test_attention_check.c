@@ -251,6 +251,8 @@ static void large_ones_are_shrunk(void **state)
         if (bytes / 4 > WORDS)
             fail_msg("%zu: %llu bytes", i, (unsigned long long)bytes);
         assert_in_range(a.params.heads, 2, 2 * large[i].images * large[i].heads);
+        /* the last query sees all keys, the ones before it do not */
+        assert_int_equal(a.params.start, (int32_t)(a.params.keys - a.params.queries));
         assert_int_equal(a.coop.groups[0], a.params.heads * vkd_divide_up(a.params.queries, 16));
         end(&f);
     }

@@ -252,6 +252,60 @@ static void delegates_of_one_method(void **state)
     layer_free(l);
 }
 
+/* y = x + c + d: c is the same in all, and too small for memory of its own. */
+enum { TERMS = 40000 };
+
+static void *make_terms(float d, size_t *size)
+{
+    static float both[2][TERMS];
+    const uint32_t dims[] = {TERMS};
+    vkd_blob_builder *b = blob_new();
+    for (int i = 0; i < TERMS; i++) {
+        both[0][i] = (float)(i % 17);
+        both[1][i] = d;
+    }
+    uint32_t operands[5], one = blob_int(b, 1); /* x, c, d, between, y */
+    for (int i = 0; i < 5; i++)
+        operands[i] =
+            blob_tensor(b, VKD_DTYPE_FLOAT32, 1, dims, i == 1 || i == 2 ? both[i - 1] : NULL);
+    blob_op(b, "aten.add.Tensor", 0, (const uint32_t[]){operands[0], operands[1], one, operands[3]},
+            4);
+    blob_op(b, "aten.add.Tensor", 1, (const uint32_t[]){operands[3], operands[2], one, operands[4]},
+            4);
+    blob_io(b, &operands[0], 1, &operands[4], 1);
+    return blob_finish(b, size);
+}
+
+/* Memory that one object has brought for two constants stays while another one uses either. */
+static void what_one_has_brought_stays_for_another(void **state)
+{
+    static const vkd_tensor_info info = {VKD_DTYPE_FLOAT32, 1, {TERMS}, 0};
+    static float x[TERMS], y[TERMS];
+    (void)state;
+    static office o;
+    uint64_t grown[2], before = 0;
+    office_open(&o);
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        void *blob = make_terms((float)(i + 1), &size);
+        vkd_options options = watch_begin(&o.of[i]);
+        options.engine = o.engine;
+        before = faulty_driver_memory();
+        if (vkd_init(blob, size, NULL, 0, NULL, &options, &o.delegates[i]) != VKD_OK)
+            fail_msg("%s", o.of[i].error);
+        grown[i] = faulty_driver_memory() - before;
+        free(blob);
+    }
+    assert_in_range(grown[0] - grown[1], sizeof x, sizeof x + 4096); /* c is there once */
+    assert_true(office_remove(&o, 0) <= grown[1] - sizeof x);        /* with d, which is nobody's */
+    vkd_tensor_arg args[] = {call_input(&info, x), call_output(&info, y)};
+    assert_int_equal(vkd_execute(o.delegates[1], args, 2), VKD_OK);
+    for (int i = 0; i < TERMS; i++)
+        assert_true(y[i] == (float)(i % 17) + 2);
+    office_remove(&o, 1);
+    office_close(&o);
+}
+
 /* -------------------------------------------------------------------------------------- threads */
 
 typedef struct worker {
@@ -310,6 +364,7 @@ int main(void)
         cmocka_unit_test(other_bytes_are_other_constants),
         cmocka_unit_test(a_small_one_keeps_no_large_one),
         cmocka_unit_test(delegates_of_one_method),
+        cmocka_unit_test(what_one_has_brought_stays_for_another),
         cmocka_unit_test(threads_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
