@@ -363,8 +363,11 @@ static void uses_that_cannot_be(void **state)
         expect_no_use(&f, &a, "are needed");
         place(&a, memory, UINT64_C(1) << 63, memory, SECOND);
         expect_no_use(&f, &a, "are needed");
-        place(&a, memory, 0, memory, 256);
-        expect_no_use(&f, &a, "overlaps");
+        const uint64_t begin_within[][2] = {{0, 256}, {256, 0}, {0, 0}};
+        for (int i = 0; i < 3; i++) {
+            place(&a, memory, begin_within[i][0], memory, begin_within[i][1]);
+            expect_no_use(&f, &a, "overlaps");
+        }
         place(&a, memory, 0, memory, SECOND);
         a.args[0].dtype = VKD_DTYPE_FLOAT64;
         expect_no_use(&f, &a, "f64");
