@@ -29,6 +29,7 @@ static const char *kind_name(vkd_value_kind kind)
         [VKD_VALUE_VALUE_LIST] = "a list of values",
         [VKD_VALUE_STRING] = "a string",
         [VKD_VALUE_SYMINT] = "a symbolic int",
+        [VKD_VALUE_SYMFLOAT] = "a symbolic real number",
     };
     return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "an unknown kind";
 }
@@ -136,7 +137,8 @@ static vkd_status decode_number(const decoder *d, const vkd_model_value *value, 
         number = (vkd_number){.kind = VKD_NUMBER_INT, .number = value->i, .real = (double)value->i};
     else if (value->kind == VKD_VALUE_BOOL)
         number = (vkd_number){.kind = VKD_NUMBER_INT, .number = value->b, .real = value->b};
-    else if (value->kind == VKD_VALUE_SYMINT)
+    else if (value->kind == VKD_VALUE_SYMINT ||
+             (value->kind == VKD_VALUE_SYMFLOAT && d->param->kind == VKD_PARAM_SYMBOL))
         number = (vkd_number){.kind = VKD_NUMBER_SYM, .value = id};
     else if (value->kind != VKD_VALUE_NULL || d->param->kind != VKD_PARAM_OPTIONAL_NUMBER)
         return fail_kind(d, value,
@@ -335,8 +337,8 @@ static vkd_status decode_output_list(const decoder *d, const vkd_model_value *va
 
 static vkd_status decode_output_sym(const decoder *d, const vkd_model_value *value, uint32_t id)
 {
-    if (value->kind != VKD_VALUE_SYMINT)
-        return fail_kind(d, value, "a symbolic int");
+    if (value->kind != VKD_VALUE_SYMINT && value->kind != VKD_VALUE_SYMFLOAT)
+        return fail_kind(d, value, "a symbolic number");
     memcpy(d->field, &id, sizeof id);
     return VKD_OK;
 }
@@ -385,6 +387,7 @@ static vkd_status decode_argument(const decoder *d)
         return decode_output_sym(d, value, id);
     case VKD_PARAM_NUMBER:
     case VKD_PARAM_OPTIONAL_NUMBER:
+    case VKD_PARAM_SYMBOL:
         return decode_number(d, value, id);
     case VKD_PARAM_SYM:
     case VKD_PARAM_OPTIONAL_SYM:

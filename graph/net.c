@@ -261,6 +261,7 @@ static void use_field(const vkd_param *param, void *field, vkd_use_fn fn, void *
         break;
     case VKD_PARAM_NUMBER:
     case VKD_PARAM_OPTIONAL_NUMBER:
+    case VKD_PARAM_SYMBOL:
         if (((vkd_number *)field)->kind == VKD_NUMBER_SYM)
             use(fn, user, &((vkd_number *)field)->value, false);
         break;
@@ -321,6 +322,7 @@ static size_t extent_of(const vkd_param *param)
         [VKD_PARAM_OPTIONAL_STRING] = sizeof(const char *),
         [VKD_PARAM_NUMBER] = sizeof(vkd_number),
         [VKD_PARAM_OPTIONAL_NUMBER] = sizeof(vkd_number),
+        [VKD_PARAM_SYMBOL] = sizeof(vkd_number),
         [VKD_PARAM_SYM] = sizeof(vkd_sym),
         [VKD_PARAM_OPTIONAL_SYM] = sizeof(vkd_sym),
         [VKD_PARAM_SIZES] = sizeof(vkd_sym_list),

@@ -58,7 +58,7 @@ typedef struct vkd_number {
     vkd_number_kind kind;
     double real;    /* INT and DOUBLE; an INT may have lost bits here */
     int64_t number; /* INT, a Bool too */
-    uint32_t value; /* SYM: id of the SymInt */
+    uint32_t value; /* SYM: id of the SymInt, or, of a VKD_PARAM_SYMBOL, of a SymFloat */
 } vkd_number;
 
 typedef enum vkd_param_kind {
@@ -75,7 +75,7 @@ typedef enum vkd_param_kind {
     VKD_PARAM_OUTPUT, /* uint32_t[count]: value id of a tensor, or the first `count` of a ValueList
                        * of tensors; VKD_NO_VALUE for those that the file does not have */
     VKD_PARAM_OUTPUT_LIST,    /* vkd_tensor_list: all tensors of a ValueList */
-    VKD_PARAM_OUTPUT_SYM,     /* uint32_t: value id of a SymInt */
+    VKD_PARAM_OUTPUT_SYM,     /* uint32_t: value id of a SymInt or a SymFloat */
     VKD_PARAM_FLOAT,          /* float; an Int is accepted */
     VKD_PARAM_OPTIONAL_FLOAT, /* the same or NAN for Null */
     /* int32_t; a Double with an integral value is accepted, Null if the field's default may stay */
@@ -86,6 +86,7 @@ typedef enum vkd_param_kind {
     VKD_PARAM_OPTIONAL_STRING, /* the same or null for Null */
     VKD_PARAM_NUMBER,          /* vkd_number, not Null */
     VKD_PARAM_OPTIONAL_NUMBER, /* vkd_number */
+    VKD_PARAM_SYMBOL,          /* vkd_number, not Null; SymFloats too: for what the host computes */
     VKD_PARAM_SYM,             /* vkd_sym, not Null */
     VKD_PARAM_OPTIONAL_SYM,    /* vkd_sym */
     /* vkd_sym_list: up to VKD_MAX_RANK ints and SymInts; Null is an empty list */
@@ -148,6 +149,7 @@ typedef struct vkd_param {
 #define VKD_OPTIONAL_STRING(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_STRING, type, 1, __VA_ARGS__)
 #define VKD_NUMBER(type, ...) VKD_PARAM(VKD_PARAM_NUMBER, type, 1, __VA_ARGS__)
 #define VKD_OPTIONAL_NUMBER(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_NUMBER, type, 1, __VA_ARGS__)
+#define VKD_SYMBOL(type, ...) VKD_PARAM(VKD_PARAM_SYMBOL, type, 1, __VA_ARGS__)
 #define VKD_SYM(type, ...) VKD_PARAM(VKD_PARAM_SYM, type, 1, __VA_ARGS__)
 #define VKD_OPTIONAL_SYM(type, ...) VKD_PARAM(VKD_PARAM_OPTIONAL_SYM, type, 1, __VA_ARGS__)
 #define VKD_SIZES(type, ...) VKD_PARAM(VKD_PARAM_SIZES, type, 1, __VA_ARGS__)

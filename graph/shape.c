@@ -138,7 +138,11 @@ vkd_status vkd_shape_broadcast(vkd_shaping *shaping, const uint32_t *values, siz
 
 void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number)
 {
-    shaping->values[value].i = number;
+    vkd_model_value *out = &shaping->values[value];
+    if (out->kind == VKD_VALUE_SYMFLOAT)
+        out->d = (double)number;
+    else
+        out->i = number;
 }
 
 const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value)

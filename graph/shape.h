@@ -58,7 +58,7 @@ static inline int64_t vkd_shape_number(const vkd_shaping *shaping, vkd_sym sym)
 /* Sets an output's dims; VKD_NO_VALUE is no output and passes. */
 VKD_MUST_USE vkd_status vkd_shape_set(vkd_shaping *shaping, uint32_t value, uint32_t rank,
                                       const uint32_t *dims);
-/* Sets the number behind an output SymInt. */
+/* Sets the number behind an output SymInt or SymFloat. */
 void vkd_shape_set_number(vkd_shaping *shaping, uint32_t value, int64_t number);
 /* The data of a value that is an input of the net; null for others, and where it is not known. */
 const vkd_input *vkd_shape_input(const vkd_shaping *shaping, uint32_t value);

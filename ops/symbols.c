@@ -1,6 +1,8 @@
-/* Operators on SymInts: host arithmetic while shapes are computed, no device work. */
+/* Operators on SymInts and SymFloats: host arithmetic while shapes are computed, no device work. */
 #include "ops/tables.h"
 #include "runtime/base/element.h"
+
+#include <math.h>
 
 /* ----------------------------------------------------------------------------------- arithmetic */
 
@@ -10,6 +12,7 @@ typedef enum symbol_code {
     SYM_MUL,
     SYM_FLOORDIV,
     SYM_MOD,
+    SYM_TRUEDIV,
     SYM_MAX,
     SYM_MIN,
     SYM_LT,
@@ -17,98 +20,175 @@ typedef enum symbol_code {
     SYM_GE,
     SYM_LE,
     SYM_EQ,
-    SYM_NE
+    SYM_NE,
+    /* of one operand */
+    SYM_NEG,
+    SYM_FLOAT,
+    SYM_CEIL,
+    SYM_ROUND,
+    SYM_TRUNC
 } symbol_code;
 
-typedef struct binary_args {
-    vkd_sym a, b;
+/* a may be all that there is. */
+typedef struct symbol_args {
+    vkd_number a, b;
     uint32_t y;
-} binary_args;
+} symbol_args;
 
-static const vkd_param binary_params[] = {VKD_SYM(binary_args, a), VKD_SYM(binary_args, b),
-                                          VKD_OUTPUT_SYM(binary_args, y, out), VKD_PARAMS_END};
+static const vkd_param binary_params[] = {VKD_SYMBOL(symbol_args, a), VKD_SYMBOL(symbol_args, b),
+                                          VKD_OUTPUT_SYM(symbol_args, y, out), VKD_PARAMS_END};
+static const vkd_param unary_params[] = {VKD_SYMBOL(symbol_args, a),
+                                         VKD_OUTPUT_SYM(symbol_args, y, out), VKD_PARAMS_END};
+
+static vkd_number make_int(int64_t number)
+{
+    return (vkd_number){.kind = VKD_NUMBER_INT, .number = number, .real = (double)number};
+}
+
+static vkd_number make_real(double real)
+{
+    return (vkd_number){.kind = VKD_NUMBER_DOUBLE, .real = real};
+}
+
+/* An operand's own number, or that of the symbol that it is. */
+static vkd_number number_of(const vkd_shaping *shaping, const vkd_number *operand)
+{
+    if (operand->kind != VKD_NUMBER_SYM)
+        return *operand;
+    const vkd_model_value *symbol = &shaping->values[operand->value];
+    return symbol->kind == VKD_VALUE_SYMFLOAT ? make_real(symbol->d) : make_int(symbol->i);
+}
 
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b != 0 && (a % b < 0) != (b < 0));
 }
 
-static vkd_status compute(vkd_shaping *shaping, const vkd_sym *divisor, symbol_code code, int64_t a,
-                          int64_t b, int64_t *out)
+static double modulo(double a, double b)
 {
-    if ((code == SYM_FLOORDIV || code == SYM_MOD) && (b == 0 || b == -1))
-        return b ? (*out = code == SYM_MOD ? 0 : -a, VKD_OK)
-                 : vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, divisor,
-                                     "is 0, expected what divides %lld", (long long)a);
-    const bool truths[] = {[SYM_LT] = a<b, [SYM_GT] = a> b,
-                           [SYM_GE] = a >= b,
-                           [SYM_LE] = a <= b,
-                           [SYM_EQ] = a == b,
-                           [SYM_NE] = a != b};
-    switch (code) {
-    case SYM_ADD:
-        *out = a + b;
-        break;
-    case SYM_SUB:
-        *out = a - b;
-        break;
-    case SYM_MUL:
-        *out = a * b;
-        break;
-    case SYM_FLOORDIV:
-        *out = floor_divide(a, b);
-        break;
-    case SYM_MOD:
-        *out = a - floor_divide(a, b) * b;
-        break;
-    case SYM_MAX:
-        *out = a > b ? a : b;
-        break;
-    case SYM_MIN:
-        *out = a < b ? a : b;
-        break;
-    default:
-        *out = truths[code];
-        break;
-    }
-    return VKD_OK;
+    const double rest = fmod(a, b);
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 
 /* Sizes and positions are ints of 32 bits: their sums and products fit 64. */
 static bool fits(int64_t number) { return number >= INT32_MIN && number <= INT32_MAX; }
 
-static vkd_status shape_binary(vkd_shaping *shaping, const void *arguments)
+static vkd_number of_ints(symbol_code code, int64_t a, int64_t b)
 {
-    const binary_args *args = arguments;
-    int64_t a = vkd_shape_number(shaping, args->a), b = vkd_shape_number(shaping, args->b), y = 0;
-    if (fits(a) && fits(b))
-        VKD_TRY(compute(shaping, &args->b, (symbol_code)shaping->call->row->code, a, b, &y));
-    if (!fits(a) || !fits(b) || !fits(y))
-        return vkd_shape_fail_at(
-            shaping, VKD_INVALID_ARGUMENT, &args->a,
-            "is %lld and the other operand %lld, expected ints of 32 bits, the result too",
-            (long long)a, (long long)b);
-    vkd_shape_set_number(shaping, args->y, y);
+    switch (code) {
+    case SYM_ADD:
+        return make_int(a + b);
+    case SYM_SUB:
+        return make_int(a - b);
+    case SYM_MUL:
+        return make_int(a * b);
+    case SYM_FLOORDIV:
+        return make_int(floor_divide(a, b));
+    case SYM_MOD:
+        return make_int(a - floor_divide(a, b) * b);
+    case SYM_TRUEDIV:
+        return make_real((double)a / (double)b);
+    case SYM_MAX:
+        return make_int(a > b ? a : b);
+    case SYM_MIN:
+        return make_int(a < b ? a : b);
+    case SYM_NEG:
+        return make_int(-a);
+    case SYM_FLOAT:
+        return make_real((double)a);
+    default: /* an int is what it is rounded to */
+        return make_int(a);
+    }
+}
+
+/* A real number that is rounded; one that is no int stays real. */
+static vkd_number rounded(double real)
+{
+    return real >= INT32_MIN && real <= INT32_MAX ? make_int((int64_t)real) : make_real(real);
+}
+
+static vkd_number of_reals(symbol_code code, double a, double b)
+{
+    switch (code) {
+    case SYM_ADD:
+        return make_real(a + b);
+    case SYM_SUB:
+        return make_real(a - b);
+    case SYM_MUL:
+        return make_real(a * b);
+    case SYM_FLOORDIV:
+        return make_real(floor(a / b));
+    case SYM_MOD:
+        return make_real(modulo(a, b));
+    case SYM_TRUEDIV:
+        return make_real(a / b);
+    case SYM_MAX:
+        return make_real(b > a ? b : a);
+    case SYM_MIN:
+        return make_real(b < a ? b : a);
+    case SYM_NEG:
+        return make_real(-a);
+    case SYM_CEIL:
+        return rounded(ceil(a));
+    case SYM_ROUND:
+        return rounded(nearbyint(a)); /* halves to even */
+    case SYM_TRUNC:
+        return rounded(trunc(a));
+    default:
+        return make_real(a);
+    }
+}
+
+static bool compares(symbol_code code) { return code >= SYM_LT && code <= SYM_NE; }
+
+/* An int of 32 bits is the same as a double. */
+static vkd_number compared(symbol_code code, double a, double b)
+{
+    const bool truths[] = {[SYM_LT] = a<b, [SYM_GT] = a> b,
+                           [SYM_GE] = a >= b,
+                           [SYM_LE] = a <= b,
+                           [SYM_EQ] = a == b,
+                           [SYM_NE] = a != b};
+    return make_int(truths[code]);
+}
+
+static vkd_status check_int(vkd_shaping *shaping, const vkd_number *operand, const vkd_number *n)
+{
+    return n->kind != VKD_NUMBER_INT || fits(n->number)
+               ? VKD_OK
+               : vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, operand,
+                                   "is %lld, expected an int of 32 bits", (long long)n->number);
+}
+
+static vkd_status set_result(vkd_shaping *shaping, const symbol_args *args, const vkd_number *y)
+{
+    vkd_model_value *out = &shaping->values[args->y];
+    if (y->kind == VKD_NUMBER_INT && fits(y->number))
+        vkd_shape_set_number(shaping, args->y, y->number);
+    else if (y->kind == VKD_NUMBER_DOUBLE && out->kind == VKD_VALUE_SYMFLOAT)
+        out->d = y->real;
+    else
+        return vkd_shape_fail_value(shaping, VKD_INVALID_ARGUMENT, args->y,
+                                    "would be %.17g, expected an int of 32 bits", y->real);
     return VKD_OK;
 }
 
-typedef struct negate_args {
-    vkd_sym a;
-    uint32_t y;
-} negate_args;
-
-static const vkd_param negate_params[] = {VKD_SYM(negate_args, a),
-                                          VKD_OUTPUT_SYM(negate_args, y, out), VKD_PARAMS_END};
-
-static vkd_status shape_negate(vkd_shaping *shaping, const void *arguments)
+static vkd_status shape_symbol(vkd_shaping *shaping, const void *arguments)
 {
-    const negate_args *args = arguments;
-    const int64_t a = vkd_shape_number(shaping, args->a);
-    if (!fits(a) || !fits(-a))
-        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->a,
-                                 "is %lld, expected what has a negative of 32 bits", (long long)a);
-    vkd_shape_set_number(shaping, args->y, -a);
-    return VKD_OK;
+    const symbol_args *args = arguments;
+    const symbol_code code = (symbol_code)shaping->call->row->code;
+    const vkd_number a = number_of(shaping, &args->a), b = number_of(shaping, &args->b);
+    const bool divides = code == SYM_FLOORDIV || code == SYM_MOD || code == SYM_TRUEDIV,
+               whole = a.kind == VKD_NUMBER_INT && b.kind == VKD_NUMBER_INT;
+    VKD_TRY(check_int(shaping, &args->a, &a));
+    VKD_TRY(check_int(shaping, &args->b, &b));
+    if (divides && b.real == 0)
+        return vkd_shape_fail_at(shaping, VKD_INVALID_ARGUMENT, &args->b,
+                                 "is 0, expected what divides %.17g", a.real);
+    const vkd_number y = compares(code) ? compared(code, a.real, b.real)
+                         : whole        ? of_ints(code, a.number, b.number)
+                                        : of_reals(code, a.real, b.real);
+    return set_result(shaping, args, &y);
 }
 
 /* ---------------------------------------------------------------------------------------- sizes */
@@ -203,9 +283,16 @@ static vkd_status nothing(vkd_lowering *lowering, const void *arguments)
     return VKD_OK;
 }
 
+static const symbol_args alone = {.b = {.kind = VKD_NUMBER_INT}};
+
 #define BINARY(name_, code_)                                                                       \
     {                                                                                              \
-        name_, binary_params, sizeof(binary_args), shape_binary, nothing, .code = code_            \
+        name_, binary_params, sizeof(symbol_args), shape_symbol, nothing, .code = code_            \
+    }
+#define UNARY(name_, code_)                                                                        \
+    {                                                                                              \
+        name_, unary_params, sizeof(symbol_args), shape_symbol, nothing, .code = code_,            \
+                                                                         .defaults = &alone        \
     }
 
 static const select_args item = {.index = {0, VKD_NO_VALUE}};
@@ -235,7 +322,12 @@ static const vkd_op rows[] = {
     BINARY("executorch_prim::ne.Scalar", SYM_NE),
     BINARY("executorch_prim::floordiv.int", SYM_FLOORDIV),
     BINARY("executorch_prim::mod.int", SYM_MOD),
-    {"executorch_prim::neg.Scalar", negate_params, sizeof(negate_args), shape_negate, nothing},
+    BINARY("executorch_prim::truediv.Scalar", SYM_TRUEDIV),
+    UNARY("executorch_prim::neg.Scalar", SYM_NEG),
+    UNARY("executorch_prim::sym_float.Scalar", SYM_FLOAT),
+    UNARY("executorch_prim::ceil.Scalar", SYM_CEIL),
+    UNARY("executorch_prim::round.Scalar", SYM_ROUND),
+    UNARY("executorch_prim::trunc.Scalar", SYM_TRUNC),
     {"aten::sym_numel", count_params, sizeof(size_args), shape_count, nothing},
     {"sym_size.int", size_params, sizeof(size_args), shape_size, nothing},
     {"aten::sym_size.int", size_params, sizeof(size_args), shape_size, nothing},

@@ -47,7 +47,6 @@ static const vkd_op_table *const tables[] = {
 #define VALUES "its result's shape depends on values, which the device alone knows"
 #define RANDOM "random numbers would differ from those of the eager operator"
 #define MIXED "products of floats and int8 between delegates are not written: delegates have them"
-#define REAL "numbers that are computed for shapes are ints"
 #define REMOVED "the exporter removes it before it writes a file"
 
 static const vkd_op_refusal refusals[] = {
@@ -68,11 +67,6 @@ static const vkd_op_refusal refusals[] = {
     {"aten::_fft_c2r.out", "there are no complex numbers"},
     {"quantized_decomposed::mixed_mm.out", MIXED},
     {"quantized_decomposed::mixed_linear.out", MIXED},
-    {"executorch_prim::truediv.Scalar", REAL},
-    {"executorch_prim::sym_float.Scalar", REAL},
-    {"executorch_prim::ceil.Scalar", REAL},
-    {"executorch_prim::round.Scalar", REAL},
-    {"executorch_prim::trunc.Scalar", REAL},
     {"getitem", REMOVED},
     {"aten._assert_scalar.default", REMOVED},
     {"aten.sym_constrain_range_for_size.default", REMOVED},

@@ -383,6 +383,8 @@ static vkd_status write_item(inliner *in, uint32_t value, uint32_t *out)
     } else if (written.kind == VKD_VALUE_INT || written.kind == VKD_VALUE_BOOL) {
         written.i = written.kind == VKD_VALUE_INT ? written.i : written.b;
         written.kind = VKD_VALUE_SYMINT;
+    } else if (written.kind == VKD_VALUE_DOUBLE) {
+        written.kind = VKD_VALUE_SYMFLOAT;
     }
     VKD_TRY(add_value(in, &written, out));
     in->bindings[value].current = *out;

@@ -12,7 +12,8 @@
  * - A value that is written again is another value of the model, unless it is state: what begins
  * with data, or is read before it is written, and is written. An operator that writes state has the
  * state's id as its result.
- * - An int that is an input or that an operator computes is a SYMINT. A list of ints is an
+ * - An int that is an input or that an operator computes is a SYMINT, a double that one computes a
+ *   SYMFLOAT. A list of ints is an
  * INT_LIST, or where one of them is such a number a VALUE_LIST.
  * - Elements of 64 bits have 32 here, those of constants too. Where a delegate has other floats
  * than the method (force_fp16), a _to_dim_order_copy stands between; but an input has the dtype

@@ -17,7 +17,8 @@ typedef enum vkd_value_kind {
     VKD_VALUE_BOOL_LIST,
     VKD_VALUE_VALUE_LIST,
     VKD_VALUE_STRING,
-    VKD_VALUE_SYMINT
+    VKD_VALUE_SYMINT,
+    VKD_VALUE_SYMFLOAT /* of a method, between operators alone */
 } vkd_value_kind;
 
 typedef struct vkd_model_tensor {
@@ -40,7 +41,7 @@ typedef struct vkd_model_value {
     vkd_value_kind kind;
     union {
         int64_t i; /* INT, SYMINT */
-        double d;
+        double d;  /* DOUBLE, SYMFLOAT */
         bool b;
         const char *string; /* in the model's arena */
         vkd_model_tensor tensor;

@@ -80,8 +80,8 @@ struct table {
     uint32_t args[HAND_ARGS];
     /* values: an operand that is written in place, and its copy afterwards; 0: none */
     uint32_t written, after;
-    uint32_t symint; /* the output's value, if there is one */
-    int64_t number;  /* what is expected of it */
+    uint32_t symbol; /* the output's value, if there is one */
+    double number;   /* what is expected of it */
     char text[256];  /* for people: arguments that are no tensors */
 };
 
@@ -132,8 +132,11 @@ void table_null(table *t);
 void table_int(table *t, int64_t value);
 /* An Int, or a SymInt with this value. */
 void table_size(table *t, int64_t value);
-/* An output SymInt, and what is expected of it. */
+/* A Double, or a SymFloat with this value. */
+void table_real(table *t, double value);
+/* An output SymInt or SymFloat, and what is expected of it. */
 void table_output_symint(table *t, int64_t expected);
+void table_output_symfloat(table *t, double expected);
 void table_double(table *t, double value);
 void table_bool(table *t, bool value);
 void table_string(table *t, const char *value);

@@ -1,31 +1,109 @@
-/* Cases of ops/symbols.c: operators on SymInts. */
+/* Cases of ops/symbols.c: operators on SymInts and SymFloats. */
 #include "table_families.h"
 
 #include <math.h>
 
-typedef enum symbol_op { ADD, SUB, MUL, FLOORDIV, MOD, MAX, MIN, LT, GT, GE, LE, EQ, NE } symbol_op;
+typedef enum symbol_op {
+    ADD,
+    SUB,
+    MUL,
+    FLOORDIV,
+    MOD,
+    TRUEDIV,
+    MAX,
+    MIN,
+    LT,
+    GT,
+    GE,
+    LE,
+    EQ,
+    NE,
+    NEG,
+    FLOAT,
+    CEIL,
+    ROUND,
+    TRUNC
+} symbol_op;
 
-static int64_t expected(symbol_op op, int64_t a, int64_t b)
+/* As Python computes it, of doubles, which have room for ints of 32 bits and their products. */
+static double expected(symbol_op op, double a, double b)
 {
-    const int64_t quotient = b ? (int64_t)floor((double)a / (double)b) : 0;
-    const int64_t results[] = {a + b,         a - b,         a * b,     quotient, a - quotient * b,
-                               a > b ? a : b, a < b ? a : b, a<b, a> b, a >= b,   a <= b,
-                               a == b,        a != b};
+    const double quotient = floor(a / b), rest = fmod(a, b), down = floor(a), half = a - down;
+    const bool odd = fmod(down, 2) != 0;
+    const double results[] = {
+        [ADD] = a + b,
+        [SUB] = a - b,
+        [MUL] = a * b,
+        [FLOORDIV] = quotient,
+        [MOD] = rest == 0 || (rest < 0) == (b < 0) ? rest : rest + b,
+        [TRUEDIV] = a / b,
+        [MAX] = a > b ? a : b,
+        [MIN] = a < b ? a : b,
+        [LT] = a<b, [GT] = a> b,
+        [GE] = a >= b,
+        [LE] = a <= b,
+        [EQ] = a == b,
+        [NE] = a != b,
+        [NEG] = -a,
+        [FLOAT] = a,
+        [CEIL] = half > 0 ? down + 1 : down,
+        [ROUND] = half > 0.5 || (half == 0.5 && odd) ? down + 1 : down,
+        [TRUNC] = a < 0 && half > 0 ? down + 1 : down,
+    };
     return results[op];
 }
 
+/* An int, or a real number, halves among them. */
+static double draw_operand(table *t, double most, bool real)
+{
+    double number = random_range(t->random, -(int32_t)most, (int32_t)most);
+    if (real)
+        number = table_chance(t, 2) ? number + 0.5 : number / 7;
+    if (real)
+        table_real(t, number);
+    else
+        table_size(t, (int64_t)number);
+    return number;
+}
+
+static void draw_result(table *t, double number, bool real)
+{
+    if (real)
+        table_output_symfloat(t, number);
+    else
+        table_output_symint(t, (int64_t)number);
+}
+
+static bool compares(symbol_op op) { return op >= LT && op <= NE; }
+
 static void draw_binary(table *t)
 {
-    symbol_op op = (symbol_op)t->row->code;
-    int32_t most = op == MUL ? 40000 : 1000000000;
+    const symbol_op op = (symbol_op)t->row->code;
+    const bool divides = op == FLOORDIV || op == MOD || op == TRUEDIV, a_real = table_chance(t, 3),
+               b_real = table_chance(t, 3);
+    double most = op == MUL ? 40000 : 1000000000;
     if (table_chance(t, 2))
         most = 5;
-    int64_t a = random_range(t->random, -most, most), b = random_range(t->random, -most, most);
-    if (b == 0 && (op == FLOORDIV || op == MOD))
-        b = -1;
-    table_size(t, a);
-    table_size(t, b);
-    table_output_symint(t, expected(op, a, b));
+    const double a = draw_operand(t, most, a_real);
+    double b = 0;
+    if (divides && !b_real) {
+        b = random_range(t->random, 1, (int32_t)most) * (table_chance(t, 2) ? 1 : -1);
+        table_size(t, (int64_t)b);
+    } else if (divides) {
+        b = random_range(t->random, 1, (int32_t)most) / 8.0;
+        table_real(t, b);
+    } else {
+        b = draw_operand(t, most, b_real);
+    }
+    draw_result(t, expected(op, a, b), !compares(op) && (a_real || b_real || op == TRUEDIV));
+}
+
+static void draw_unary(table *t)
+{
+    const symbol_op op = (symbol_op)t->row->code;
+    const bool real = !table_chance(t, 3);
+    const double a = draw_operand(t, table_chance(t, 2) ? 5 : 1000000000, real);
+    draw_result(t, expected(op, a, 1), op == FLOAT || (op == NEG && real));
 }
 
 static void draw_size(table *t)
@@ -40,13 +118,6 @@ static void draw_count(table *t)
 {
     table_tensor *x = table_input(t, table_dtype(t, TABLE_ALL), table_shape(t, 0, 8));
     table_output_symint(t, (int64_t)x->count);
-}
-
-static void draw_negate(table *t)
-{
-    const int64_t a = random_range(t->random, -1000000000, 1000000000);
-    table_size(t, a);
-    table_output_symint(t, -a);
 }
 
 /* One element of an input of the model that has one dim that is not 1. */
@@ -102,7 +173,12 @@ static const table_case cases[] = {
     {"executorch_prim::ne.Scalar", draw_binary, NE},
     {"executorch_prim::floordiv.int", draw_binary, FLOORDIV},
     {"executorch_prim::mod.int", draw_binary, MOD},
-    {"executorch_prim::neg.Scalar", draw_negate},
+    {"executorch_prim::truediv.Scalar", draw_binary, TRUEDIV},
+    {"executorch_prim::neg.Scalar", draw_unary, NEG},
+    {"executorch_prim::sym_float.Scalar", draw_unary, FLOAT},
+    {"executorch_prim::ceil.Scalar", draw_unary, CEIL},
+    {"executorch_prim::round.Scalar", draw_unary, ROUND},
+    {"executorch_prim::trunc.Scalar", draw_unary, TRUNC},
     {"aten::sym_numel", draw_count},
     {"sym_size.int", draw_size},
     {"aten::sym_size.int", draw_size},

@@ -389,6 +389,15 @@ static void say_all(text *out, const table_seen *all, size_t count)
     say(out, "\n## Not yet, and why\n\n| name | reason |\n| --- | --- |\n");
     for (size_t i = 0; i < vkd_ops.refusal_count; i++)
         say(out, "| `%s` | %s |\n", vkd_ops.refusals[i].name, vkd_ops.refusals[i].reason);
+    say(out, "\nOf operators that have a row, `aten.index.Tensor` by a mask is refused: how many "
+             "elements it\n"
+             "chooses only the device knows, so that the dims of all that is computed of them are "
+             "not known\n"
+             "when the host records the graph. `aten::index_put` takes a mask, with one entry for "
+             "all that it\n"
+             "chooses; a `where` has the eager operator's meaning without such a dim. A real "
+             "number that is\n"
+             "computed for shapes may become an int; as an operand of a tensor it is refused.\n");
 }
 
 static char *read_document(const char *path)

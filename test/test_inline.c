@@ -156,6 +156,27 @@ static void results(void **state)
                        "out %6 f32[2,3], %3 i32[2,3]<i64, ?8\n");
 }
 
+/* A double that an operator writes is no constant to the operators behind it. */
+static void symbolic_reals(void **state)
+{
+    (void)state;
+    vkd_pte_builder *b = pte_new();
+    uint32_t x = pte_tensor(b, &f32), dim = pte_int(b, 0), size = pte_int(b, 0),
+             real = pte_double(b, 0), factor = pte_double(b, 1.5), scaled = pte_double(b, 0),
+             length = pte_int(b, 0);
+    pte_kernel(b, "aten::sym_size.int", IDS(x, dim, size));
+    pte_kernel(b, "executorch_prim::sym_float.Scalar", IDS(size, real));
+    pte_kernel(b, "executorch_prim::mul.Scalar", IDS(real, factor, scaled));
+    pte_kernel(b, "executorch_prim::trunc.Scalar", IDS(scaled, length));
+    pte_io(b, &x, 1, &length, 1);
+    inlining_expect(b, "in %0 f32[2,3]\n"
+                       "0 aten::sym_size.int %0 f32[2,3], 0, ?2\n"
+                       "1 executorch_prim::sym_float.Scalar ?2, ?3\n"
+                       "2 executorch_prim::mul.Scalar ?3, 1.5, ?5\n"
+                       "3 executorch_prim::trunc.Scalar ?5, ?6\n"
+                       "out ?6\n");
+}
+
 static void symbolic_integers(void **state)
 {
     (void)state;
@@ -383,6 +404,7 @@ int main(void)
         cmocka_unit_test(ends_of_every_kind),
         cmocka_unit_test(arguments_of_every_kind),
         cmocka_unit_test(results),
+        cmocka_unit_test(symbolic_reals),
         cmocka_unit_test(symbolic_integers),
         cmocka_unit_test(moves_are_names),
         cmocka_unit_test(dropped_views),

@@ -73,6 +73,11 @@ uint32_t hand_symint(hand_model *m, int64_t value)
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_SYMINT, .i = value});
 }
 
+uint32_t hand_symfloat(hand_model *m, double value)
+{
+    return add_value(m, (vkd_model_value){.kind = VKD_VALUE_SYMFLOAT, .d = value});
+}
+
 uint32_t hand_double(hand_model *m, double value)
 {
     return add_value(m, (vkd_model_value){.kind = VKD_VALUE_DOUBLE, .d = value});

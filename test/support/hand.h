@@ -36,6 +36,7 @@ uint32_t hand_constant(hand_model *m, vkd_dtype dtype, uint32_t rank, const uint
 uint32_t hand_null(hand_model *m);
 uint32_t hand_int(hand_model *m, int64_t value);
 uint32_t hand_symint(hand_model *m, int64_t value);
+uint32_t hand_symfloat(hand_model *m, double value);
 uint32_t hand_double(hand_model *m, double value);
 uint32_t hand_bool(hand_model *m, bool value);
 uint32_t hand_string(hand_model *m, const char *value);

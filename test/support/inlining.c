@@ -40,6 +40,8 @@ static void say_value(model_text *t, const vkd_model *model, uint32_t id)
     else if (v->kind == VKD_VALUE_INT || v->kind == VKD_VALUE_SYMINT)
         say(t, "%s%lld", v->kind == VKD_VALUE_INT ? "" : "?",
             v->kind == VKD_VALUE_INT ? (long long)v->i : (long long)id);
+    else if (v->kind == VKD_VALUE_SYMFLOAT)
+        say(t, "?%u", id);
     else if (v->kind == VKD_VALUE_DOUBLE)
         say(t, "%.17g", v->d);
     else if (v->kind == VKD_VALUE_BOOL)

@@ -55,9 +55,10 @@ vkd_status table_lower(vkd_context *context, const vkd_caps *caps, const table *
     out->row = net->calls[t->call].row;
     see_inputs(t, inputs);
     VKD_TRY(vkd_shape_net(context, net, inputs, values));
-    if (t->symint && values[t->symint].i != t->number)
-        return wrong(out, "%lld, expected %lld", (long long)values[t->symint].i,
-                     (long long)t->number);
+    const vkd_model_value *symbol = &values[t->symbol];
+    const double number = symbol->kind == VKD_VALUE_SYMFLOAT ? symbol->d : (double)symbol->i;
+    if (t->symbol && number != t->number)
+        return wrong(out, "%.17g, expected %.17g", number, t->number);
     VKD_TRY(
         vkd_lower_net(context, net, values, caps, &(vkd_advice){t->row->variant}, graph, &lowered));
     out->ran_variant = t->row->variant && lowered.selection_count &&

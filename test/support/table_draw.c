@@ -165,9 +165,24 @@ void table_size(table *t, int64_t value)
 
 void table_output_symint(table *t, int64_t expected)
 {
-    t->symint = hand_symint(&t->model, -1);
+    t->symbol = hand_symint(&t->model, -1);
+    t->number = (double)expected;
+    table_add_argument(t, t->symbol);
+}
+
+void table_real(table *t, double value)
+{
+    bool symbolic = table_chance(t, 2);
+    say(t, symbolic ? " s%.17g" : " %.17g", value);
+    table_add_argument(t,
+                       symbolic ? hand_symfloat(&t->model, value) : hand_double(&t->model, value));
+}
+
+void table_output_symfloat(table *t, double expected)
+{
+    t->symbol = hand_symfloat(&t->model, -1);
     t->number = expected;
-    table_add_argument(t, t->symint);
+    table_add_argument(t, t->symbol);
 }
 
 void table_double(table *t, double value)

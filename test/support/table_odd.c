@@ -10,7 +10,7 @@ static uint32_t odd_value(table *t)
 {
     static const int64_t ints[] = {-9, 0, 1, 100, (int64_t)1 << 40, INT64_MIN};
     const vkd_shape shape = table_shape(t, 0, 8);
-    switch (table_below(t, 8)) {
+    switch (table_below(t, 9)) {
     case 0:
         return hand_null(&t->model);
     case 1:
@@ -25,6 +25,8 @@ static uint32_t odd_value(table *t)
         return hand_bool(&t->model, true);
     case 6:
         return hand_symint(&t->model, ints[table_below(t, 6)]);
+    case 7:
+        return hand_symfloat(&t->model, table_chance(t, 2) ? NAN : 2.5);
     default:
         return hand_int(&t->model, ints[table_below(t, 6)]);
     }
@@ -95,7 +97,7 @@ vkd_status table_spoil(vkd_context *context, const vkd_caps *caps, vkd_random *r
     for (size_t i = 0; i < t->tensor_count; i++)
         if (!t->tensors[i].is_output)
             table_arrive_whole(t, &t->tensors[i], t->tensors[i].arrival == TABLE_CONSTANT);
-    t->symint = 0;
+    t->symbol = 0;
     const char *how = spoil(t, &which);
     table_add_operators(t);
     context->error[0] = 0;
