@@ -270,6 +270,30 @@ static vkd_status emit_spread(vkd_lowering *lowering, const affine_args *args,
     return emit(lowering, a, &walk, y);
 }
 
+/* y, in VKD_ROWS, is x by its blocks' scales and zero points. */
+static vkd_status make(vkd_lowering *lowering, const affine_args *args,
+                       const uint32_t block[VKD_MAX_RANK], affine *a, vkd_tensor_id y)
+{
+    const vkd_tensor result = lowering->graph->tensors[y];
+    vkd_view all;
+    vkd_tensor_id wide;
+    vkd_walk walk;
+    VKD_TRY(vkd_op_view(lowering, args->x, &all));
+    VKD_TRY(parameter(lowering, args->scales, &a->operands[1].tensor));
+    const bool splits = split_blocks(&all, block, &a->operands[0], &a->operands[1]);
+    a->operands[2] = a->operands[1];
+    if (a->has_zeros)
+        VKD_TRY(parameter(lowering, args->zeros, &a->operands[2].tensor));
+    if (!splits)
+        return emit_spread(lowering, args, block, a, y);
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, result.place, result.dtype, VKD_ROWS,
+                                 a->operands[0].rank, a->operands[0].dims, &wide));
+    lowering->graph->tensors[wide].storage = y;
+    vkd_walk_make(lowering->graph, wide, a->operands, 3, &walk);
+    return walk.dim_count > VKD_AFFINE_DIMS ? emit_spread(lowering, args, block, a, y)
+                                            : emit(lowering, a, &walk, wide);
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const affine_args *args = arguments;
@@ -278,30 +302,27 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     affine a = {.quantizes = lowering->call->row->code < DEQUANTIZES,
                 .has_zeros = args->zeros != VKD_NO_VALUE};
     uint32_t block[VKD_MAX_RANK];
-    vkd_view all;
-    vkd_tensor_id y, wide;
-    vkd_walk walk;
+    vkd_tensor_id y;
     block_sizes(code_of(lowering->call), args, x, block);
     if (!bounds_of(args, a.quantizes ? result->dtype : x->dtype, &a.low, &a.high))
         return vkd_op_fail_at(
             lowering, VKD_INVALID_MODEL, &args->high,
             "is %g, expected a number of the type, and no less than quant_min, %g", args->high.real,
             args->low.real);
-    VKD_TRY(vkd_op_view(lowering, args->x, &all));
-    VKD_TRY(parameter(lowering, args->scales, &a.operands[1].tensor));
-    const bool splits = split_blocks(&all, block, &a.operands[0], &a.operands[1]);
-    a.operands[2] = a.operands[1];
-    if (a.has_zeros)
-        VKD_TRY(parameter(lowering, args->zeros, &a.operands[2].tensor));
     VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, VKD_ROWS, &y));
-    if (!splits)
-        return emit_spread(lowering, args, block, &a, y);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, result->dtype,
-                                 VKD_ROWS, a.operands[0].rank, a.operands[0].dims, &wide));
-    lowering->graph->tensors[wide].storage = y;
-    vkd_walk_make(lowering->graph, wide, a.operands, 3, &walk);
-    return walk.dim_count > VKD_AFFINE_DIMS ? emit_spread(lowering, args, block, &a, y)
-                                            : emit(lowering, &a, &walk, wide);
+    return make(lowering, args, block, &a, y);
+}
+
+vkd_status vkd_affine_reals(vkd_lowering *lowering, const vkd_affine_integers *integers,
+                            vkd_tensor_id *out)
+{
+    const vkd_model_tensor *x = vkd_value_tensor(lowering, integers->x);
+    const affine_args args = {
+        .x = integers->x, .scales = integers->scales, .zeros = integers->zeros};
+    affine a = {.has_zeros = integers->zeros != VKD_NO_VALUE};
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS,
+                                 x->rank, x->dims, out));
+    return make(lowering, &args, integers->block, &a, *out);
 }
 
 /* The bounds of the file within those of the integers. */

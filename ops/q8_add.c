@@ -1,4 +1,5 @@
-/* The sum of two int8 images: et_vk.q8ta_add and its spellings. */
+/* The sum of two int8 images: et_vk.q8ta_add and its spellings; between delegates of bytes of
+ * either kind. */
 #include "graph/operators.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"
@@ -35,39 +36,59 @@ static vkd_status operand(vkd_lowering *lowering, uint32_t value, const vkd_mode
     const vkd_model_tensor *x = vkd_value_tensor(lowering, value);
     const vkd_layout layout = vkd_op_image_layout(y);
     vkd_view view;
-    if (x->dtype != VKD_DTYPE_INT8 ||
+    if (x->dtype != y->dtype ||
         (x->rank == y->rank && !memcmp(x->dims, y->dims, y->rank * sizeof *y->dims)))
-        return vkd_op_input(lowering, value, VKD_DTYPE_INT8, layout, out);
+        return vkd_op_input(lowering, value, y->dtype, layout, out);
     VKD_TRY(vkd_op_view(lowering, value, &view));
     vkd_view_broadcast(&view, y->rank, y->dims);
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_INT8, layout,
-                                 y->rank, y->dims, out));
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, y->dtype, layout, y->rank,
+                                 y->dims, out));
     return vkd_op_move(lowering, &view, *out);
 }
 
-static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+/* Which bytes: what the sum is clamped to, and what is taken from each to make int8 of it. */
+typedef struct range {
+    int32_t low, high, middle;
+} range;
+static const range int8_range = {-128, 127, 0};
+
+static vkd_status check_qparams(vkd_lowering *lowering, const float *scale, const int32_t *zero,
+                                int32_t middle)
 {
-    const add_args *args = arguments;
+    static const int32_t any = 0;
+    VKD_TRY(vkd_check_qparams(lowering, scale, &any));
+    if (*zero < middle - 128 || *zero > middle + 127)
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, zero,
+                              "is %d, expected a zero point of %d to %d", *zero, middle - 128,
+                              middle + 127);
+    return VKD_OK;
+}
+
+static vkd_status emit(vkd_lowering *lowering, const add_args *args, const range *bytes)
+{
+    const vkd_model_tensor *result = vkd_value_tensor(lowering, args->y);
     vkd_tensor_id a, b, y;
-    VKD_TRY(vkd_check_qparams(lowering, &args->a_scale, &args->a_zero));
-    VKD_TRY(vkd_check_qparams(lowering, &args->b_scale, &args->b_zero));
-    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
-    VKD_TRY(operand(lowering, args->a, vkd_value_tensor(lowering, args->y), &a));
-    VKD_TRY(operand(lowering, args->b, vkd_value_tensor(lowering, args->y), &b));
-    VKD_TRY(vkd_op_output_in(lowering, args->y, VKD_DTYPE_INT8,
-                             vkd_op_image_layout(vkd_value_tensor(lowering, args->y)), &y));
+    VKD_TRY(check_qparams(lowering, &args->a_scale, &args->a_zero, bytes->middle));
+    VKD_TRY(check_qparams(lowering, &args->b_scale, &args->b_zero, bytes->middle));
+    VKD_TRY(check_qparams(lowering, &args->y_scale, &args->y_zero, bytes->middle));
+    VKD_TRY(operand(lowering, args->a, result, &a));
+    VKD_TRY(operand(lowering, args->b, result, &b));
+    VKD_TRY(vkd_op_output_in(lowering, args->y, result->dtype, vkd_op_image_layout(result), &y));
 
     /* A tensor's memory is a multiple of 16 bytes, so that the last quad lies within it. */
     uint32_t quads = (uint32_t)vkd_divide_up(vkd_tensor_groups(&lowering->graph->tensors[y]), 4);
     q8ta_add_params params = {
         .quads = quads,
         .a_scale = args->a_scale,
-        .a_zero = (float)args->a_zero,
+        .a_zero = (float)(args->a_zero - bytes->middle),
         .b_scale = args->b_scale,
-        .b_zero = (float)args->b_zero,
+        .b_zero = (float)(args->b_zero - bytes->middle),
         .alpha = args->alpha,
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
-        .y_zero = args->y_zero,
+        .y_zero = args->y_zero - bytes->middle,
+        .sign = bytes->middle ? 0x80808080 : 0,
+        .low = (float)(bytes->low - bytes->middle),
+        .high = (float)(bytes->high - bytes->middle),
     };
     vkd_node node =
         vkd_op_node(lowering, VKD_SHADER_Q8TA_ADD, VKD_NO_LOOPS, &params, sizeof params);
@@ -76,6 +97,21 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     vkd_node_read(&node, b);
     vkd_node_write(&node, y);
     return vkd_op_add_node(lowering, &node, a, y);
+}
+
+static vkd_status check_type(vkd_lowering *lowering, const add_args *args, bool bytes)
+{
+    const vkd_dtype dtype = vkd_value_tensor(lowering, args->y)->dtype;
+    return dtype == VKD_DTYPE_INT8 || (bytes && dtype == VKD_DTYPE_UINT8)
+               ? VKD_OK
+               : vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->y, "has dtype %s, expected %s",
+                                vkd_dtype_name(dtype), bytes ? "i8 or u8" : "i8");
+}
+
+static vkd_status lower(vkd_lowering *lowering, const void *arguments)
+{
+    VKD_TRY(check_type(lowering, arguments, false));
+    return emit(lowering, arguments, &int8_range);
 }
 
 /* The same between delegates, with the ranges of all three. */
@@ -104,15 +140,18 @@ static const vkd_param ranged_parameters[] = {
     VKD_PARAMS_END,
 };
 
+/* The operands' ranges hold already. */
 static vkd_status lower_ranged(vkd_lowering *lowering, const void *arguments)
 {
     const ranged_args *args = arguments;
-    for (int i = 0; i < 3; i++)
-        if (args->low[i] != -128 || args->high[i] != 127)
-            return vkd_op_fail_at(lowering, VKD_UNSUPPORTED, &args->low[i],
-                                  "and its maximum are %d and %d, expected -128 and 127",
-                                  args->low[i], args->high[i]);
-    return lower(lowering, &args->add);
+    VKD_TRY(check_type(lowering, &args->add, true));
+    const bool has_sign = vkd_value_tensor(lowering, args->add.y)->dtype == VKD_DTYPE_INT8;
+    const range bytes = {args->low[2], args->high[2], has_sign ? 0 : 128};
+    if (bytes.low < bytes.middle - 128 || bytes.high > bytes.middle + 127 || bytes.low > bytes.high)
+        return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->low[2],
+                              "and its maximum are %d and %d, expected what is within %d and %d",
+                              bytes.low, bytes.high, bytes.middle - 128, bytes.middle + 127);
+    return emit(lowering, &args->add, &bytes);
 }
 
 static const vkd_op rows[] = {

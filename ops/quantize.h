@@ -13,4 +13,13 @@ VKD_MUST_USE vkd_status vkd_dequantize(vkd_lowering *lowering, vkd_tensor_id x, 
 VKD_MUST_USE vkd_status vkd_affine_by_numbers(vkd_lowering *lowering, const quantize_args *args,
                                               bool quantizes);
 
+/* Integers that blocks of these dims share a scale and a zero point of, one after the other. */
+typedef struct vkd_affine_integers {
+    uint32_t x, scales, zeros; /* value ids; zeros: VKD_NO_VALUE for none */
+    uint32_t block[VKD_MAX_RANK];
+} vkd_affine_integers;
+/* The same as floats of 32 bits, in VKD_ROWS (ops/affine.c). */
+VKD_MUST_USE vkd_status vkd_affine_reals(vkd_lowering *lowering,
+                                         const vkd_affine_integers *integers, vkd_tensor_id *out);
+
 #endif

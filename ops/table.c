@@ -42,11 +42,11 @@ static const vkd_op_table *const tables[] = {
     &vkd_sort_ops,
     &vkd_excite_ops,
     &vkd_excite_float_ops,
+    &vkd_mixed_ops,
 };
 
 #define VALUES "its result's shape depends on values, which the device alone knows"
 #define RANDOM "random numbers would differ from those of the eager operator"
-#define MIXED "products of floats and int8 between delegates are not written: delegates have them"
 #define REMOVED "the exporter removes it before it writes a file"
 
 static const vkd_op_refusal refusals[] = {
@@ -65,8 +65,6 @@ static const vkd_op_refusal refusals[] = {
     {"aten::view_as_real_copy.out", "there are no complex numbers"},
     {"aten::_fft_r2c.out", "there are no complex numbers"},
     {"aten::_fft_c2r.out", "there are no complex numbers"},
-    {"quantized_decomposed::mixed_mm.out", MIXED},
-    {"quantized_decomposed::mixed_linear.out", MIXED},
     {"getitem", REMOVED},
     {"aten._assert_scalar.default", REMOVED},
     {"aten.sym_constrain_range_for_size.default", REMOVED},

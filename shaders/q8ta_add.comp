@@ -1,5 +1,5 @@
-// y = quantize(dequantize(a) + alpha * dequantize(b)), int8 tensors of the same shape and layout:
-// 16 elements an invocation.
+// y = quantize(dequantize(a) + alpha * dequantize(b)), int8 or uint8 tensors of the same shape and
+// layout: 16 elements an invocation.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "dispatch.glsl"
@@ -19,7 +19,8 @@ int add_word(int p, int q)
     precise vec4 scaled = params.alpha * real_q;
     precise vec4 sum = real_p + scaled;
     precise vec4 result = sum * params.y_inverse_scale;
-    return pack_rounded(result, params.y_zero);
+    float zero = float(params.y_zero);
+    return pack_rounded(clamp(result, params.low - zero, params.high - zero), params.y_zero);
 }
 
 void main()
@@ -27,6 +28,7 @@ void main()
     uint i = linear_index();
     if (i >= params.quads)
         return;
-    ivec4 p = a[i], q = b[i];
-    y[i] = ivec4(add_word(p.x, q.x), add_word(p.y, q.y), add_word(p.z, q.z), add_word(p.w, q.w));
+    ivec4 sign = ivec4(int(params.sign)), p = a[i] ^ sign, q = b[i] ^ sign;
+    y[i] = sign ^
+           ivec4(add_word(p.x, q.x), add_word(p.y, q.y), add_word(p.z, q.z), add_word(p.w, q.w));
 }

@@ -13,6 +13,8 @@ VKD_PARAMS_STRUCT(q8ta_add_params)
     f32 alpha;
     f32 y_inverse_scale;
     i32 y_zero;
+    u32 sign; /* of each byte: 0x80808080 makes int8 of uint8, which the zero points allow for */
+    f32 low, high; /* of y */
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* Cases of ops/gemm/quantized_linear.c. */
+/* Cases of ops/gemm/quantized_linear.c and mixed.c. */
 #include "table_families.h"
 
 #include <math.h>
@@ -420,7 +420,51 @@ static void draw_backward(table *t)
         }
 }
 
+/* -------------------------------------------------------------- int8 matrices between delegates */
+
+/* x [.., k] times [k, n], or the transposed [n, k], which may have groups in its rows. Zero points
+ * once in two. */
+static void draw_mixed(table *t)
+{
+    const bool transposed = t->row->code;
+    vkd_shape shape = table_shape_filled(t, 0, 2), scales_shape = {.rank = 1};
+    const uint32_t groups = transposed && table_chance(t, 2) ? 1 + table_below(t, 4) : 1,
+                   k = groups * (1 + table_below(t, 40)), n = 1 + table_below(t, 30),
+                   height = transposed ? n : k, columns = transposed ? k : n;
+    const size_t m = (size_t)vkd_dims_count(shape.rank, shape.dims);
+    shape.dims[shape.rank++] = k;
+    const table_tensor *x = table_drawn(t, table_dtype(t, TABLE_FLOATS), shape, -3, 3),
+                       *w = table_drawn(t, VKD_DTYPE_INT8, (vkd_shape){2, {height, columns}}, -128,
+                                        127);
+    scales_shape.dims[0] = height;
+    if (groups > 1)
+        scales_shape.dims[scales_shape.rank++] = groups;
+    const table_tensor *scales = table_drawn(t, x->dtype, scales_shape, 0.01, 0.2), *zeros = NULL;
+    if (table_chance(t, 2))
+        zeros = table_drawn(t, x->dtype, scales_shape, -3, 3);
+    else
+        table_null(t);
+    if (transposed)
+        table_null(t); /* dtype */
+    shape.dims[shape.rank - 1] = n;
+    table_tensor *y = table_output(t, transposed ? table_dtype(t, TABLE_FLOATS) : x->dtype, shape);
+    double *sizes = table_scales(t, y);
+    y->relative = 1e-5;
+    for (size_t i = 0; i < m * n; i++)
+        for (size_t j = 0; j < k; j++) {
+            const size_t row = transposed ? i % n : j, column = transposed ? j : i % n,
+                         group = row * groups + column / (columns / groups);
+            const double real =
+                (w->values[row * columns + column] - (zeros ? zeros->values[group] : 0)) *
+                scales->values[group];
+            y->values[i] += x->values[i / n * k + j] * real;
+            sizes[i] += fabs(x->values[i / n * k + j] * real);
+        }
+}
+
 static const table_case cases[] = {
+    {"quantized_decomposed::mixed_mm.out", draw_mixed, false},
+    {"quantized_decomposed::mixed_linear.out", draw_mixed, true},
     {"aten._weight_int8pack_mm.default", draw_plain, BYTES},
     {"et_vk.linear_qcs4w.default", draw_plain, HIGH_FIRST},
     {"et_vk.linear_q4gsw.default", draw_groups},
