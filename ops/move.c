@@ -309,7 +309,10 @@ static vkd_status lower_slice(vkd_lowering *lowering, const void *arguments)
     uint32_t dim = vkd_from_end(args->dim, x->rank);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
-    int32_t stride = view.strides[dim], step = (int32_t)vkd_op_number(lowering, args->step);
+    const int64_t asked = vkd_op_number(lowering, args->step);
+    /* A longer step than the dim has one element. */
+    int32_t stride = view.strides[dim],
+            step = (int32_t)(asked < x->dims[dim] ? asked : x->dims[dim]);
     view.strides[dim] = stride * step;
     view.dims[dim] = y->dims[dim];
     return output_from(lowering, args->y, &view, stride, args->start, x->dims[dim],

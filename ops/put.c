@@ -171,6 +171,7 @@ static bool find_part(const vkd_model_value *values, const part_args *args, bool
     if (part[1] < 1 || (selects && part[0] >= size))
         return false;
     part[2] = end > part[0] ? (end - part[0] - 1) / part[1] + 1 : 0;
+    part[1] = part[1] > size ? size : part[1]; /* one place alone */
     return true;
 }
 

@@ -12,9 +12,13 @@ ELEMENTS_OUT(1, y, Y_TYPE)
 
 const bool ARG = OP == VKD_REDUCE_ARGMAX || OP == VKD_REDUCE_ARGMIN;
 const bool INTS = !(X_TYPE == VKD_ELEMENT_F32 || X_TYPE == VKD_ELEMENT_F16);
-const bool WHOLE_NUMBERS = INTS && !ARG && OP != VKD_REDUCE_MEAN;
 const bool SMALLEST = OP == VKD_REDUCE_MIN || OP == VKD_REDUCE_ARGMIN;
 const bool ADDS = OP == VKD_REDUCE_SUM || OP == VKD_REDUCE_MEAN;
+// Sums and products are of what y's type makes of the elements.
+const bool BY_RESULT = OP == VKD_REDUCE_SUM || OP == VKD_REDUCE_PROD;
+const uint TERM_TYPE = BY_RESULT ? Y_TYPE : X_TYPE;
+const bool WHOLE_NUMBERS = !(TERM_TYPE == VKD_ELEMENT_F32 || TERM_TYPE == VKD_ELEMENT_F16) &&
+                           !ARG && OP != VKD_REDUCE_MEAN;
 
 struct state {
     vec4 value, lost; // floats; what a sum has lost
@@ -103,7 +107,7 @@ state load(uvec4 first, uint i)
         s.number =
             INTS ? ivec4(notEqual(s.extreme, ivec4(0))) : ivec4(not(equal(s.value, vec4(0.0))));
     else if (WHOLE_NUMBERS)
-        s.number = s.extreme;
+        s.number = INTS ? s.extreme : float_to_int(s.value);
     return s;
 }
 

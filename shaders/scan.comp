@@ -41,7 +41,7 @@ void main()
             sum = next;
             y[to + i * params.y_step] = floatBitsToUint(sum);
         } else {
-            whole += x_loadi(slot);
+            whole += is_float_type(X_TYPE) ? float_to_int(x_load(slot)) : x_loadi(slot);
             y[to + i * params.y_step] = uint(whole);
         }
     }

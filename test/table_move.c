@@ -141,10 +141,10 @@ static void draw_slice(table *t)
     uint32_t size = x->shape.dims[p.dim];
     p.start = draw_bound(t, size, 0);
     uint32_t end = draw_bound(t, size, size);
-    p.step = 1 + (table_chance(t, 2) ? table_below(t, 4) : 0);
+    p.step = table_chance(t, 8) ? INT32_MAX : 1 + (table_chance(t, 2) ? table_below(t, 4) : 0);
     table_size(t, p.step);
     vkd_shape shape = x->shape;
-    shape.dims[p.dim] = end > p.start ? (end - p.start + p.step - 1) / p.step : 0;
+    shape.dims[p.dim] = end > p.start ? (end - p.start - 1) / p.step + 1 : 0;
     expect_moved(table_output(t, x->dtype, shape), x, sliced, &p);
 }
 

@@ -209,10 +209,13 @@ static void draw_copy(table *t)
 static void draw_cumsum(table *t)
 {
     table_tensor *x = table_drawn(t, table_dtype(t, TABLE_ALL), table_shape(t, 0, 6), -300, 300);
-    bool real = table_is_float(x->dtype);
+    bool other = table_chance(t, 4), real = table_is_float(x->dtype) != other;
     uint32_t dim = table_dim(t, x->shape.rank), count = x->shape.rank ? x->shape.dims[dim] : 1;
     table_null(t); /* dtype */
-    table_tensor *y = table_output(t, real ? x->dtype : VKD_DTYPE_INT32, x->shape);
+    table_tensor *y = table_output(t, !real   ? VKD_DTYPE_INT32
+                                      : other ? VKD_DTYPE_FLOAT32
+                                              : x->dtype,
+                                   x->shape);
     size_t step = 1;
     for (uint32_t d = dim + 1; d < x->shape.rank; d++)
         step *= x->shape.dims[d];
@@ -220,7 +223,8 @@ static void draw_cumsum(table *t)
     y->relative = real ? 1e-5 : 0;
     for (size_t i = 0; i < y->count; i++) {
         bool is_first = i / step % count == 0;
-        y->values[i] = x->values[i] + (is_first ? 0 : y->values[i - step]);
+        const double term = real ? x->values[i] : trunc(x->values[i]);
+        y->values[i] = term + (is_first ? 0 : y->values[i - step]);
         y->scales[i] = fabs(x->values[i]) + (is_first ? 0 : y->scales[i - step]);
     }
 }

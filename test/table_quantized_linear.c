@@ -65,16 +65,16 @@ static void draw_x(table *t, linear *l, uint32_t group, vkd_dtype dtype)
     l->m = (size_t)vkd_dims_count(shape.rank, shape.dims);
     l->k = shape.dims[shape.rank++] =
         group ? group * (1 + table_below(t, 4)) : 1 + table_below(t, 120);
-    l->group = group ? group : l->k;
+    l->group = group && !table_chance(t, 8) ? group : l->k;
     l->n = 1 + table_below(t, table_chance(t, 3) ? 140 : 30);
     l->x = table_drawn(t, dtype, shape, -3, 3);
     l->rows = l->x->values;
 }
 
-/* Small ones, and those that there are. */
+/* Small ones, of no whole words too, and those that there are. */
 static uint32_t draw_group(table *t)
 {
-    static const uint32_t groups[] = {8, 16, 24, 32, 64, 128, 256};
+    static const uint32_t groups[] = {4, 8, 12, 16, 24, 32, 36, 64, 128, 256};
     return groups[table_below(t, sizeof groups / sizeof *groups)];
 }
 

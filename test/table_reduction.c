@@ -81,6 +81,17 @@ static size_t kept_index(const vkd_shape *x, const bool *reduced, const uint32_t
     return index;
 }
 
+/* An element as sums and products take it, which go by the result's type: of floats an int. */
+static double taken_as(vkd_dtype x, vkd_dtype y, double value)
+{
+    if (!table_is_float(x) || table_is_float(y))
+        return value;
+    return isnan(value)         ? 0
+           : value >= INT32_MAX ? INT32_MAX
+           : value <= INT32_MIN ? INT32_MIN
+                                : trunc(value);
+}
+
 static bool is_more(double a, double b) { return isnan(b) ? false : isnan(a) || a > b; }
 
 /* Element `index` of a run joins what came before it. `other`: the sum of magnitudes, the extreme
@@ -131,8 +142,10 @@ static void expect(table *t, const table_tensor *x, table_tensor *y, const bool 
             index = reduced[d] && !all ? at[d] : index;
             is_first &= !reduced[d] || !at[d];
         }
-        join(op, table_is_float(x->dtype), is_first, x->values[i], index, &y->values[to],
-             &other[to]);
+        const bool by_result = op == SUM || op == PRODUCT;
+        join(op, table_is_float(by_result ? y->dtype : x->dtype), is_first,
+             by_result ? taken_as(x->dtype, y->dtype, x->values[i]) : x->values[i], index,
+             &y->values[to], &other[to]);
     }
     for (size_t i = 0; i < y->count && op == MEAN; i++) {
         y->values[i] /= (double)run;
@@ -145,6 +158,8 @@ static vkd_dtype draw_result_type(table *t, vkd_dtype x)
     switch (op_of(t)) {
     case SUM:
     case PRODUCT:
+        if (table_chance(t, 4)) /* another dtype is asked for */
+            return table_is_float(x) ? VKD_DTYPE_INT32 : VKD_DTYPE_FLOAT32;
         return table_is_float(x) ? x : VKD_DTYPE_INT32;
     case MEAN:
         return table_is_float(x) ? x : VKD_DTYPE_FLOAT32;
@@ -197,6 +212,8 @@ static void draw_reduction(table *t)
             shape.dims[shape.rank++] = reduced[d] ? 1 : x->shape.dims[d];
     table_tensor *y = table_output(t, draw_result_type(t, x->dtype), shape);
     bool rounds = table_is_float(y->dtype) && (op == SUM || op == MEAN || op == PRODUCT);
+    if (op == SUM && table_is_float(y->dtype) && x->dtype == VKD_DTYPE_INT32)
+        table_uniform(t, x, -2e9, 2e9); /* what the sum of ints has no room for */
     y->relative = !rounds ? 0 : op == PRODUCT ? 5e-5 : 2e-6;
     y->absolute = table_is_float(y->dtype) ? 1e-300 : 0; /* 0 of either sign */
     expect(t, x, y, reduced, all);

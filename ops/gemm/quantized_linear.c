@@ -24,23 +24,25 @@ typedef enum weight_form {
 typedef struct weight_source {
     vkd_content bytes[2];
     uint32_t form, n, k, row, steps; /* row: bytes of one n in the file */
+    uint32_t bits;                   /* as which they are packed: 8 of BYTES, at least 4 of others */
 } weight_source;
 
 static uint32_t weight_bits(const weight_source *s, int layer, uint32_t n, uint32_t k)
 {
     if (n >= s->n || k >= s->k)
-        return s->form == BYTES ? 0 : 8; /* zeros */
+        return s->bits == 8 ? 0 : 8; /* zeros */
     const unsigned char *row = (const unsigned char *)s->bytes[layer].data + (size_t)n * s->row;
     if (s->form == BYTES)
         return row[k];
     uint32_t byte = row[k / 2];
     bool high = (k % 2 == 0) == (s->form == NIBBLES_HIGH);
-    return high ? byte >> 4 : byte & 15;
+    uint32_t nibble = high ? byte >> 4 : byte & 15;
+    return s->bits == 8 ? (nibble - 8) & 255 : nibble;
 }
 
 static unsigned char *pack_layer(const weight_source *s, int layer, unsigned char *out)
 {
-    const uint32_t step = s->form == BYTES ? 4 : 8, bits = 32 / step;
+    const uint32_t bits = s->bits, step = 32 / bits;
     for (uint32_t first = 0; first < s->n; first += 4)
         for (uint32_t k = 0; k < s->steps; k++)
             for (uint32_t j = 0; j < 4; j++, out += 4) {
@@ -177,12 +179,11 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
                                  vkd_dims_format(weight->rank, weight->dims, weights),
                                  vkd_dims_format(x->rank, x->dims, is));
     }
-    const uint32_t step = form == BYTES ? 4 : 8;
-    if (args->group < 0 ||
-        (args->group && ((uint32_t)args->group % step || k % (uint32_t)args->group)))
+    const uint32_t group = args->group ? (uint32_t)args->group : k;
+    if (args->group < 0 || (group % 4 && group != k) || k % group)
         return vkd_shape_fail_at(shaping, VKD_UNSUPPORTED, &args->group,
-                                 "is %d, expected a divisor of %u that is a multiple of %u",
-                                 args->group, k, step);
+                                 "is %d, expected %u or a divisor of it that is a multiple of 4",
+                                 args->group, k);
     uint32_t dims[VKD_MAX_RANK];
     memcpy(dims, x->dims, sizeof dims);
     dims[x->rank - 1] = weight->dims[0];
@@ -233,7 +234,7 @@ typedef struct operands {
     const qlinear_args *layers[2]; /* the second may be null */
     const norm_args *norm;
     weight_form form;
-    uint32_t groups;
+    uint32_t bits, groups;
 } operands;
 
 static vkd_status add_constants(vkd_lowering *lowering, const operands *o,
@@ -257,6 +258,7 @@ static vkd_status add_constants(vkd_lowering *lowering, const operands *o,
                                                     : vkd_value_tensor(lowering, args->bias)->dtype;
     }
     w.form = o->form;
+    w.bits = o->bits;
     w.n = params->n;
     w.k = params->k;
     w.row = vkd_value_tensor(lowering, o->layers[0]->weight)->dims[1];
@@ -339,15 +341,32 @@ static const qlinear_args *partner_of(const vkd_lowering *lowering, const qlinea
     return call && params->m <= rows && lowering->caps->type != VKD_TYPE_CPU ? call->args : NULL;
 }
 
-static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear_params params,
-                       uint32_t mode, weight_form form, uint32_t groups, vkd_tensor_id y)
+static uint32_t mode_of(int code)
 {
+    return code == DQ8CA_Q4GSW  ? VKD_QLINEAR_DYNAMIC
+           : code == Q8TA_Q8CSW ? VKD_QLINEAR_STATIC
+                                : VKD_QLINEAR_FLOAT;
+}
+
+/* As which weights are packed: nibbles become bytes where a group is no whole number of words. */
+static uint32_t packed_bits(weight_form form, uint32_t group, uint32_t k)
+{
+    return form == BYTES || (group % 8 && group != k) ? 8 : 4;
+}
+
+static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear_params params,
+                       vkd_tensor_id y)
+{
+    const int code = lowering->call->row->code;
+    const uint32_t mode = mode_of(code), group = args->group ? (uint32_t)args->group : params.k,
+                   groups = params.k / group;
     const vkd_model_tensor *shape_x = vkd_value_tensor(lowering, args->x);
     const vkd_dtype y_type = lowering->graph->tensors[y].dtype;
     const uint32_t rows = params.m > 1 ? 4 : 1;
     const operands o = {{args, partner_of(lowering, args, &params, rows)},
                         norm_of(lowering, args, &params, mode, rows),
-                        form,
+                        form_of(code),
+                        packed_bits(form_of(code), group, params.k),
                         groups};
     vkd_tensor_id x, weights, channels, pairs;
     vkd_epilogue epilogue;
@@ -373,7 +392,7 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear
     vkd_node_write(&node, y);
     vkd_node_spec(&node, shape_x->dtype);
     vkd_node_spec(&node, y_type);
-    vkd_node_spec(&node, form == BYTES ? 8 : 4);
+    vkd_node_spec(&node, o.bits);
     vkd_node_spec(&node, mode);
     vkd_node_spec(&node, rows);
     vkd_node_spec(&node, params.n % 4 == 0 ? 1 : y_type == VKD_DTYPE_FLOAT16 ? 2 : 0);
@@ -386,24 +405,16 @@ static vkd_status emit(vkd_lowering *lowering, const qlinear_args *args, qlinear
     return vkd_op_add_node(lowering, &node, x, y);
 }
 
-static uint32_t mode_of(int code)
-{
-    return code == DQ8CA_Q4GSW  ? VKD_QLINEAR_DYNAMIC
-           : code == Q8TA_Q8CSW ? VKD_QLINEAR_STATIC
-                                : VKD_QLINEAR_FLOAT;
-}
-
 static vkd_status make_layer(vkd_lowering *lowering, const void *arguments, uint32_t value)
 {
     (void)value;
     enum { MAX_K = 65793 }; /* an int32 of products of 8 bits */
     const qlinear_args *args = arguments;
     const int code = lowering->call->row->code;
-    const weight_form form = form_of(code);
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *weight = vkd_value_tensor(lowering, args->weight);
-    const uint32_t k = x->dims[x->rank - 1], step = form == BYTES ? 4 : 8,
-                   group = args->group ? (uint32_t)args->group : k;
+    const uint32_t k = x->dims[x->rank - 1], group = args->group ? (uint32_t)args->group : k,
+                   step = 32 / packed_bits(form_of(code), group, k);
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->product.y)->dtype;
     bool real = vkd_is_float(x->dtype);
     if (!real && !(code == Q8TA_Q8CSW && x->dtype == VKD_DTYPE_INT8))
@@ -424,15 +435,14 @@ static vkd_status make_layer(vkd_lowering *lowering, const void *arguments, uint
         .x_inverse_scale = args->x_scale > 0 ? vkd_inverse_scale(args->x_scale) : 1,
         .x_zero = (float)args->x_zero,
     };
-    const uint32_t groups = k / group;
-    params.bias_at = groups * (uint32_t)vkd_align_up(params.n, 4);
+    params.bias_at = k / group * (uint32_t)vkd_align_up(params.n, 4);
     vkd_tensor_id y, sums;
     VKD_TRY(vkd_op_output_in(lowering, args->product.y, dtype, VKD_ROWS, &y));
     if (dtype != VKD_DTYPE_FLOAT16 || params.n % 2 == 0)
-        return emit(lowering, args, params, mode_of(code), form, groups, y);
+        return emit(lowering, args, params, y);
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, VKD_DTYPE_FLOAT32, VKD_ROWS, 2,
                                  (const uint32_t[]){params.m, params.n}, &sums));
-    VKD_TRY(emit(lowering, args, params, mode_of(code), form, groups, sums));
+    VKD_TRY(emit(lowering, args, params, sums));
     vkd_view all = vkd_view_of(lowering->graph, sums);
     vkd_tensor_id matrix; /* two rows would share a word of halves */
     VKD_TRY(vkd_graph_add_tensor(lowering->graph, lowering->graph->tensors[y].place, dtype,
