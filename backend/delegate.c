@@ -5,6 +5,7 @@
 #include "graph/plan.h"
 #include "graph/rewrite.h"
 #include "ops/conv/measure.h"
+#include "ops/conv/pair.h"
 #include "ops/conv/trial.h"
 
 #include <inttypes.h>
@@ -318,15 +319,16 @@ static vkd_status check_variant(vkd_context *context, const char *name)
     for (size_t i = 0; name && (variant = vkd_conv2d_variant_at(i)); i++)
         if (vkd_conv2d_is_named(variant, name))
             return VKD_OK;
-    if (!name)
+    if (!name || !strcmp(name, VKD_CONV2D_PAIR))
         return VKD_OK;
     char families[sizeof context->error], tiles[sizeof context->error];
     list_parts(family_of, families, sizeof families);
     list_parts(tile_of, tiles, sizeof tiles);
-    return vkd_fail(context, VKD_INVALID_ARGUMENT,
-                    "vkd_options.variant is '%.64s', no such variant: there are the families %s, "
-                    "with the tiles %s",
-                    name, families, tiles);
+    return vkd_fail(
+        context, VKD_INVALID_ARGUMENT,
+        "vkd_options.variant is '%.64s', no such variant: there are the families %s, %s, "
+        "with the tiles %s",
+        name, families, VKD_CONV2D_PAIR, tiles);
 }
 
 /* Numbers that have a largest value, the enums among them; an enum that is negative is a large

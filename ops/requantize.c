@@ -28,6 +28,23 @@ void vkd_pack_channels(const void *from, void *dst, size_t size)
     memset(out, 0, size);
 }
 
+int8_t vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
+                          uint32_t channel, int32_t sum)
+{
+    const float scaled = (float)(sum + block->offset[channel]) * block->scale[channel],
+                q = nearbyintf((scaled + block->bias[channel]) * params->inv_scale) +
+                    (float)params->zero;
+    return (int8_t)fmaxf(fminf(q, params->high), params->low);
+}
+
+int8_t vkd_requantize_sum(const requantize_params *params, int8_t q, int8_t residual)
+{
+    const float a = (float)(q - params->zero) * params->q_scale,
+                b = (float)(residual - params->r_zero) * params->r_scale,
+                sum = nearbyintf((a + b) * params->sum_inv_scale) + (float)params->sum_zero;
+    return (int8_t)fmaxf(fminf(sum, 127), -128);
+}
+
 vkd_status vkd_check_qparams(vkd_lowering *lowering, const float *scale, const int32_t *zero)
 {
     if (!isfinite(*scale) || *scale <= 0)

@@ -27,6 +27,12 @@ typedef struct vkd_channel_block {
     int32_t sum[4];
 } vkd_channel_block;
 
+/* In plain C, as shaders/requantize_params.h says: a sum of a channel of a block, and that with a
+ * residual. */
+int8_t vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
+                          uint32_t channel, int32_t sum);
+int8_t vkd_requantize_sum(const requantize_params *params, int8_t q, int8_t residual);
+
 /* Blocks for all channels, and zeros. */
 void vkd_pack_channels(const void *source, void *dst, size_t size);
 

@@ -88,20 +88,44 @@ static vkd_status add_table(vkd_lowering *lowering, const chain_args *chain, con
     return vkd_op_function(lowering, chain, VKD_DTYPE_INT8, &conv->residual);
 }
 
-vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+vkd_status vkd_conv_args_problem(vkd_lowering *lowering, const conv_args *args, conv2d *out)
 {
-    *out = (conv2d){.x_zero = args->requantize.x_zero, .residual = VKD_NO_TENSOR};
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
+    *out = (conv2d){.x_zero = args->requantize.x_zero,
+                    .x = VKD_NO_TENSOR,
+                    .y = VKD_NO_TENSOR,
+                    .residual = args->fused.residual == VKD_NO_VALUE ? VKD_NO_TENSOR : 0,
+                    .table = args->fused.chain};
+    return make_problems(lowering, args, out);
+}
+
+vkd_status vkd_conv_args_input(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+{
+    return vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x);
+}
+
+vkd_status vkd_conv_args_output(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+{
     if (args->fused.residual != VKD_NO_VALUE)
         VKD_TRY(
             vkd_op_input(lowering, args->fused.residual, VKD_DTYPE_INT8, VKD_4C, &out->residual));
-    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y));
-    VKD_TRY(make_problems(lowering, args, out));
+    return vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &out->y);
+}
+
+vkd_status vkd_conv_args_numbers(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+{
     VKD_TRY(vkd_requantize(lowering, &args->requantize, out->problem.out_c, &out->channels,
                            &out->requantize));
     VKD_TRY(
         vkd_requantize_fuse(lowering, &args->requantize, &args->fused, args->y, &out->requantize));
     return args->fused.chain ? add_table(lowering, args->fused.chain, out) : VKD_OK;
+}
+
+vkd_status vkd_conv_args_begin(vkd_lowering *lowering, const conv_args *args, conv2d *out)
+{
+    VKD_TRY(vkd_conv_args_problem(lowering, args, out));
+    VKD_TRY(vkd_conv_args_input(lowering, args, out));
+    VKD_TRY(vkd_conv_args_output(lowering, args, out));
+    return vkd_conv_args_numbers(lowering, args, out);
 }
 
 vkd_status vkd_conv_args_check_weight(vkd_lowering *lowering, uint32_t weight, uint32_t rank,

@@ -26,6 +26,18 @@ typedef int64_t (*conv_size_fn)(const conv_args *args, int axis, int64_t in);
 VKD_MUST_USE vkd_status vkd_conv_args_shape(vkd_shaping *shaping, const conv_args *args,
                                             conv_size_fn size, uint32_t channels);
 
+/* What vkd_conv_args_begin does, in four steps that build on the first: the problem, without any
+ * tensor, though whether there is a residual or a table can be seen; x; y and the residual; and the
+ * channels' parameters, with what is fused behind them. */
+VKD_MUST_USE vkd_status vkd_conv_args_problem(vkd_lowering *lowering, const conv_args *args,
+                                              conv2d *out);
+VKD_MUST_USE vkd_status vkd_conv_args_input(vkd_lowering *lowering, const conv_args *args,
+                                            conv2d *out);
+VKD_MUST_USE vkd_status vkd_conv_args_output(vkd_lowering *lowering, const conv_args *args,
+                                             conv2d *out);
+VKD_MUST_USE vkd_status vkd_conv_args_numbers(vkd_lowering *lowering, const conv_args *args,
+                                              conv2d *out);
+
 /* Input and output tensors, the problem and the channels' parameters; all but out->weights, whose
  * form is the operator's own. VKD_INVALID_MODEL for arguments that contradict each other or the
  * tensors. */

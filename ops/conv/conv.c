@@ -1,6 +1,7 @@
 /* et_vk.q8ta_conv2d and its spellings, and et_vk.q8ta_conv2d_dw, which differs only in the order of
  * its weights: both are handed to the factory. */
 #include "ops/conv/args.h"
+#include "ops/conv/pair.h"
 #include "ops/tables.h"
 
 static const vkd_param conv2d_params[] = {
@@ -54,15 +55,84 @@ static vkd_status shape(vkd_shaping *shaping, const void *arguments)
     return vkd_conv_args_shape(shaping, args, out_size, channels_of(shaping, args));
 }
 
+static vkd_status take_weights(vkd_lowering *lowering, const conv_args *args, conv2d *conv)
+{
+    return args->taps_first
+               ? weight_taps(lowering, args->weight, &conv->problem, &conv->weights)
+               : vkd_conv_args_weight_rows(lowering, args->weight, &conv->problem, &conv->weights);
+}
+
+static vkd_status build(vkd_lowering *lowering, const conv_args *args)
+{
+    conv2d conv;
+    VKD_TRY(vkd_conv_args_begin(lowering, args, &conv));
+    VKD_TRY(take_weights(lowering, args, &conv));
+    return vkd_conv2d_build(lowering, &conv, vkd_conv2d_variants, vkd_conv2d_variant_count);
+}
+
+/* ---------------------------------------------------------------------------------------- pairs */
+
+static vkd_status make_conv(vkd_lowering *lowering, const void *arguments, uint32_t value)
+{
+    (void)value;
+    return build(lowering, arguments);
+}
+
+/* Whether a reader may make this one, too. */
+static vkd_status may_wait(vkd_lowering *lowering, const conv_args *args, bool *out)
+{
+    conv2d conv;
+    *out = false;
+    if (args->fused.residual != VKD_NO_VALUE || lowering->use[args->y].reads != 1 ||
+        !vkd_op_may_be_late(lowering, args->y, &args->x, 1))
+        return VKD_OK;
+    VKD_TRY(vkd_conv_args_problem(lowering, args, &conv));
+    *out = !vkd_conv2d_pair_first_refuses(&conv, lowering->caps);
+    return VKD_OK;
+}
+
+/* What a convolution is that another one is put off for, for which its call is the current one. */
+static vkd_status take_first(vkd_lowering *lowering, const vkd_call *call, conv2d *out)
+{
+    const vkd_call *second = lowering->call;
+    lowering->call = call;
+    vkd_status status = vkd_conv_args_input(lowering, call->args, out);
+    status = status == VKD_OK ? take_weights(lowering, call->args, out) : status;
+    status = status == VKD_OK ? vkd_conv_args_numbers(lowering, call->args, out) : status;
+    lowering->call = second;
+    return status;
+}
+
+/* With the one that was put off, where they win. */
+static vkd_status lower_pair(vkd_lowering *lowering, const vkd_call *call, const conv_args *args,
+                             bool *out_wins)
+{
+    conv2d first, second;
+    VKD_TRY(vkd_conv_args_problem(lowering, call->args, &first));
+    VKD_TRY(vkd_conv_args_problem(lowering, args, &second));
+    VKD_TRY(vkd_conv2d_pair_wins(lowering, &first, &second, out_wins));
+    if (!*out_wins)
+        return VKD_OK;
+    VKD_TRY(take_first(lowering, call, &first));
+    VKD_TRY(vkd_conv_args_output(lowering, args, &second));
+    VKD_TRY(take_weights(lowering, args, &second));
+    VKD_TRY(vkd_conv_args_numbers(lowering, args, &second));
+    return vkd_conv2d_emit_pair(lowering, &first, &second);
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const conv_args *args = arguments;
-    conv2d conv;
-    VKD_TRY(vkd_conv_args_begin(lowering, args, &conv));
-    VKD_TRY(args->taps_first
-                ? weight_taps(lowering, args->weight, &conv.problem, &conv.weights)
-                : vkd_conv_args_weight_rows(lowering, args->weight, &conv.problem, &conv.weights));
-    return vkd_conv2d_build(lowering, &conv, vkd_conv2d_variants, vkd_conv2d_variant_count);
+    const vkd_call *first = vkd_op_late(lowering, args->x, make_conv);
+    bool waits, wins = false;
+    VKD_TRY(may_wait(lowering, args, &waits));
+    if (waits) {
+        vkd_op_put_off(lowering, args->y, make_conv);
+        return VKD_OK;
+    }
+    if (first)
+        VKD_TRY(lower_pair(lowering, first, args, &wins));
+    return wins ? VKD_OK : build(lowering, args);
 }
 
 static const conv_args rows_first = {.fused = {.low = -128, .high = 127, .residual = VKD_NO_VALUE}};

@@ -389,17 +389,18 @@ const gemm_tile *vkd_gemm_best(const gemm_problem *problem, const vkd_caps *caps
 
 /* ------------------------------------------------------------------------------------- emission */
 
-static vkd_status add_b(vkd_lowering *lowering, const gemm_tile *tile, const gemm_problem *problem,
-                        const gemm_operands *operands, vkd_tensor_id *out)
+vkd_status vkd_gemm_add_weights(vkd_lowering *lowering, const gemm_tile *tile,
+                                const gemm_problem *problem, const vkd_weights *weights,
+                                uint32_t tap_k, vkd_tensor_id *out)
 {
     const b_source source = {
-        .weights = operands->weights,
+        .weights = *weights,
         .groups = problem->groups,
         .n = problem->n,
         .taps = problem->kernel[0] * problem->kernel[1],
         .row_taps = problem->kernel[1],
         .row_padded = row_taps(tile, problem),
-        .tap_k = operands->tap_k,
+        .tap_k = tap_k,
         .tap_padded = padded_tap(tile, problem),
         .grain = tile->grain,
         .n_padded = vkd_align_up(problem->n, GEMM_N_ALIGN),
@@ -448,7 +449,7 @@ vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile, const ge
                          const gemm_operands *operands, vkd_node node)
 {
     vkd_tensor_id b;
-    VKD_TRY(add_b(lowering, tile, problem, operands, &b));
+    VKD_TRY(vkd_gemm_add_weights(lowering, tile, problem, &operands->weights, operands->tap_k, &b));
     const gemm_params push = params_of(tile, problem, operands);
     node.shader = tile->shader;
     node.push_size = sizeof push;

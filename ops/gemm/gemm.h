@@ -124,6 +124,12 @@ typedef struct gemm_operands {
     requantize_params requantize;
 } gemm_operands;
 
+/* The constant that B is, as the tile reads it; tap_k as in gemm_operands. */
+VKD_MUST_USE vkd_status vkd_gemm_add_weights(vkd_lowering *lowering, const gemm_tile *tile,
+                                             const gemm_problem *problem,
+                                             const vkd_weights *weights, uint32_t tap_k,
+                                             vkd_tensor_id *out);
+
 /* Emits the dispatch. `node` has op, shape and macs filled in; shader, bindings, constants and
  * groups are set here. */
 VKD_MUST_USE vkd_status vkd_gemm_emit(vkd_lowering *lowering, const gemm_tile *tile,

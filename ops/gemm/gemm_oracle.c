@@ -3,7 +3,6 @@
 #include "ops/requantize.h"
 #include "runtime/base/math.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -91,22 +90,13 @@ static int32_t sum_at(const gemm_tile *tile, const gemm_params *p, const vkd_wor
     return sum;
 }
 
-/* As shaders/requantize_params.h says. */
-static int8_t requantize(const requantize_params *r, const vkd_channel_block *block, uint32_t i,
-                         int32_t sum)
-{
-    const float scaled = (float)(sum + block->offset[i]) * block->scale[i],
-                q = nearbyintf((scaled + block->bias[i]) * r->inv_scale) + (float)r->zero;
-    return (int8_t)fmaxf(fminf(q, r->high), r->low);
-}
-
 static void store_at(const gemm_tile *tile, const gemm_params *p, const vkd_words *bindings,
                      uint32_t m, uint32_t n)
 {
     const vkd_channel_block *block = (const vkd_channel_block *)bindings[CHANNELS].at + n / 4;
     const size_t y = (size_t)m * p->y_pixel * 4 + n;
     const int32_t sum = sum_at(tile, p, bindings, m, n);
-    ((int8_t *)bindings[Y].at)[y] = requantize(&p->requantize, block, n % 4, sum);
+    ((int8_t *)bindings[Y].at)[y] = vkd_requantize_one(&p->requantize, block, n % 4, sum);
     ((uint8_t *)bindings[Y].written)[y] = UINT8_MAX;
 }
 
