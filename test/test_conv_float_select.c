@@ -396,7 +396,7 @@ static refusals the_table(void)
                       vkd_conv2d_float_variant_count,
                       sizeof refused / sizeof *refused,
                       "ops/conv/float_*.c",
-                      NULL,
+                      {NULL},
                       row_at};
 }
 

@@ -44,13 +44,14 @@ static void silent(void *user, vkd_log_level level, const char *message)
 
 /* Kernels that are not interpreted: they are variants of convolutions, which have an oracle of
  * their own (ops/conv/check.c), and so have int8 linear layers (ops/gemm/gemm_oracle.c) and
- * attention on matrix units (ops/attention_oracle.c). */
+ * attention on matrix units (ops/attention_oracle.c), and pairs of convolutions
+ * (ops/conv/pair_oracle.c). */
 static void all_kernels_are_interpreted(void **state)
 {
     (void)state;
     static const char *const others[] = {
         "attention_coop",       "conv_dw_lanes_*", "conv_float_coop_*", "conv_float_lanes_*",
-        "conv_float_row_lanes", "gemm_coop_*",     "gemm_lanes_*"};
+        "conv_float_row_lanes", "conv_pair",       "gemm_coop_*",       "gemm_lanes_*"};
     vkd_context context = {.log = silent};
     vkd_options options;
     assert_int_equal(vkd_options_read(&options, NULL, &context), VKD_OK);

@@ -1,10 +1,12 @@
 /* A depthwise convolution and the pointwise one behind it in one dispatch: when that is taken, the
  * oracle of its self-check against the scalar oracles of the tests, and, on a device that has it,
  * the kernel against two dispatches. The first tests need no device. */
+#include "ops/conv/pair.h"
 #include "ops/conv/pair_oracle.h"
 #include "graph/rewrite.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
+#include "support/refusals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -177,8 +179,7 @@ static const vkd_model *build(pair_case *c)
     return hand_finish(m);
 }
 
-/* ------------------------------------------------------------------------------- without a device
- */
+/* ----------------------------------------------------------------------------- without a device */
 
 typedef struct fixture {
     vkd_context context;
@@ -280,8 +281,7 @@ static void oracle_is_as_two(void **state)
     assert_in_range(stored, CASES, SIZE_MAX);
 }
 
-/* ------------------------------------------------------------------------------------- the choice
- */
+/* ----------------------------------------------------------------------------------- the choice */
 
 typedef struct choice {
     uint32_t c, n, h;
@@ -347,8 +347,157 @@ static void when_it_is_taken(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------- on the device
- */
+/* ------------------------------------------------------------------------------------- refusals */
+
+/* A first convolution by its problem, with a second one behind it. */
+static const char *refuse(const conv2d_problem *problem, const vkd_caps *caps, uint32_t channels,
+                          uint32_t kernel, bool resizes)
+{
+    conv2d first = {.problem = *problem}, second = {.problem = *problem};
+    conv2d_problem *p = &second.problem;
+    first.largest.n = resizes;
+    p->in_c = problem->out_c;
+    p->out_c = channels;
+    p->groups = 1;
+    for (int axis = 0; axis < 2; axis++) {
+        p->kernel[axis] = kernel;
+        p->stride[axis] = p->dilation[axis] = 1;
+        p->padding[axis] = 0;
+    }
+    p->in_h = problem->out_h + kernel - 1;
+    p->in_w = problem->out_w + kernel - 1;
+    return vkd_conv2d_pair_refuses(&first, &second, caps);
+}
+
+#define SECOND_IS(name, channels, kernel, resizes)                                                 \
+    static const char *name(const conv2d_problem *problem, const vkd_caps *caps,                   \
+                            const gemm_tile *tile)                                                 \
+    {                                                                                              \
+        (void)tile;                                                                                \
+        return refuse(problem, caps, channels, kernel, resizes);                                   \
+    }
+SECOND_IS(narrow, 24, 1, false)
+SECOND_IS(wide, 520, 1, false)
+SECOND_IS(windowed, 24, 3, false)
+SECOND_IS(resizing, 24, 1, true)
+
+static const conv2d_variant seconds[] = {{.name = "24", .refuses = narrow},
+                                         {.name = "520", .refuses = wide},
+                                         {.name = "3x3", .refuses = windowed},
+                                         {.name = "resizes", .refuses = resizing}};
+
+#define NO_MATRIX "the device has no int8 matrix units, or no dot products of int8"
+#define NO_WINDOW "the first's window is not 3x3, undilated, with one stride"
+#define NO_DEPTHWISE "the first is not depthwise"
+#define NO_ROOM "it has more channels than a workgroup has room for"
+#define UNITS FAKE_H100_MATRIX
+
+static const struct {
+    const char *second;
+    uint32_t channels, groups, kernel[2], stride[2], dilation;
+    fake_device device;
+    refusal_changes changed;
+    const char *reason;
+} refused[] = {
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {0}, NULL},
+    {"24", 144, 144, {3, 3}, {2, 2}, 1, UNITS, {0}, NULL},
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, FAKE_H100, {0}, NO_MATRIX},
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {.subgroup = 64}, NO_MATRIX},
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {.buffers = 8}, NULL},
+    {"24",
+     144,
+     144,
+     {3, 3},
+     {1, 1},
+     1,
+     UNITS,
+     {.buffers = 7},
+     "the device binds fewer than 8 buffers"},
+    {"24", 144, 72, {3, 3}, {1, 1}, 1, UNITS, {0}, NO_DEPTHWISE},
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {.halves = true}, NO_DEPTHWISE},
+    {"24", 144, 144, {5, 5}, {1, 1}, 1, UNITS, {0}, NO_WINDOW},
+    {"24", 144, 144, {3, 1}, {1, 1}, 1, UNITS, {0}, NO_WINDOW},
+    {"24", 144, 144, {3, 3}, {1, 2}, 1, UNITS, {0}, NO_WINDOW},
+    {"24", 144, 144, {3, 3}, {1, 1}, 2, UNITS, {0}, NO_WINDOW},
+    {"resizes", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {0}, "its shape can change"},
+    {"3x3", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {0}, "the second is not pointwise"},
+    {"520", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {0}, NO_ROOM},
+    {"24", 1984, 1984, {3, 3}, {1, 1}, 1, UNITS, {0}, NULL},
+    {"24", 2052, 2052, {3, 3}, {1, 1}, 1, UNITS, {0}, NO_ROOM},
+    {"24", 144, 144, {3, 3}, {1, 1}, 1, UNITS, {.groups_x = 392}, NULL},
+    {"24",
+     144,
+     144,
+     {3, 3},
+     {1, 1},
+     1,
+     UNITS,
+     {.groups_x = 391},
+     "it has more pixels than a dispatch can have workgroups for"},
+    {"24",
+     144,
+     144,
+     {3, 3},
+     {1, 1},
+     1,
+     UNITS,
+     {.loops = 2},
+     "its sums are longer than the device's loops may be"},
+    {"24",
+     144,
+     144,
+     {3, 3},
+     {1, 1},
+     1,
+     UNITS,
+     {.left_out = VKD_FAMILY_MATRIX},
+     "its kernel is left out of this build"},
+    {"24",
+     144,
+     144,
+     {3, 3},
+     {1, 1},
+     1,
+     UNITS,
+     {.wrong = true},
+     "its kernel computes wrong results on this device"},
+};
+
+/* Of 56x56 pixels behind it. */
+static refusal row_at(size_t i)
+{
+    conv2d_problem p = {.n = 1,
+                        .in_c = refused[i].channels,
+                        .out_c = refused[i].channels,
+                        .out_h = 56,
+                        .out_w = 56,
+                        .groups = refused[i].groups,
+                        .dtype = refused[i].changed.halves ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_INT8};
+    for (int axis = 0; axis < 2; axis++) {
+        uint32_t *in = axis ? &p.in_w : &p.in_h;
+        p.kernel[axis] = refused[i].kernel[axis];
+        p.stride[axis] = refused[i].stride[axis];
+        p.dilation[axis] = refused[i].dilation;
+        *in = 55 * p.stride[axis] + (p.kernel[axis] - 1) * p.dilation[axis] + 1;
+    }
+    return (refusal){refused[i].second, p, refused[i].device, refused[i].changed,
+                     refused[i].reason};
+}
+
+static void every_refusal(void **state)
+{
+    (void)state;
+    const refusals r = {seconds,
+                        sizeof seconds / sizeof *seconds,
+                        sizeof refused / sizeof *refused,
+                        "ops/conv/pair.c",
+                        {NULL},
+                        row_at};
+    refusals_check(&r);
+    refusals_check_sources(&r);
+}
+
+/* -------------------------------------------------------------------------------- on the device */
 
 static void device_is_as_two(void **state)
 {
@@ -379,7 +528,8 @@ static void device_is_as_two(void **state)
 int main(void)
 {
     const struct CMUnitTest pure[] = {cmocka_unit_test(oracle_is_as_two),
-                                      cmocka_unit_test(when_it_is_taken)};
+                                      cmocka_unit_test(when_it_is_taken),
+                                      cmocka_unit_test(every_refusal)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(device_is_as_two)};
     const int failed = cmocka_run_group_tests(pure, NULL, NULL),
               others = cmocka_run_group_tests(tests, harness_setup, harness_teardown);

@@ -53,6 +53,17 @@ static pair_form form_of(const conv2d_problem *first, const conv2d_problem *seco
     return f;
 }
 
+/* Words of the first, chunks of k, and words of the result with their slices. */
+static uint64_t loops_of(const pair_form *f, uint32_t between, uint32_t result)
+{
+    enum { DEPTH = 4 };
+    const uint64_t threads = (uint64_t)LANES * f->tiles * f->slices;
+    return vkd_loop(vkd_divide_up((uint64_t)words_of(between) * f->pixels, threads), 0) +
+           vkd_loop(vkd_divide_up(f->k_steps / f->slices, DEPTH), 0) +
+           vkd_loop(vkd_divide_up((uint64_t)words_of(result) * f->pixels, threads),
+                    vkd_loop(f->slices - 1, 0));
+}
+
 /* ---------------------------------------------------------------------------------- the choice */
 
 const char *vkd_conv2d_pair_first_refuses(const conv2d *first, const vkd_caps *caps)
@@ -84,9 +95,9 @@ const char *vkd_conv2d_pair_refuses(const conv2d *first, const conv2d *second, c
     const pair_form f = form_of(&first->problem, p, caps);
     if (p->in_c > VKD_PAIR_MOST_CHANNELS || !f.slices || f.tiles > caps->max_workgroup_size[1])
         return "it has more channels than a workgroup has room for";
-    return vkd_divide_up(conv2d_pixels(p), f.pixels) > caps->max_workgroup_count[0]
-               ? "it has more pixels than a dispatch can have workgroups for"
-               : NULL;
+    if (vkd_divide_up(conv2d_pixels(p), f.pixels) > caps->max_workgroup_count[0])
+        return "it has more pixels than a dispatch can have workgroups for";
+    return vkd_loops_refuse(caps, loops_of(&f, p->in_c, p->out_c));
 }
 
 /* Microseconds, fitted to twelve pairs of MobileNetV2 on an H200: what it takes however small, the
@@ -191,17 +202,6 @@ static pair_params params_of(const conv2d *first, const conv2d *second, const pa
     };
 }
 
-/* Words of the first, chunks of k, and words of the result with their slices. */
-static uint64_t loops_of(const pair_params *params, const pair_form *f)
-{
-    enum { DEPTH = 4 };
-    const uint64_t threads = (uint64_t)LANES * f->tiles * f->slices;
-    return vkd_loop(vkd_divide_up((uint64_t)params->c4 * f->pixels, threads), 0) +
-           vkd_loop(vkd_divide_up(f->k_steps / f->slices, DEPTH), 0) +
-           vkd_loop(vkd_divide_up((uint64_t)params->n4 * f->pixels, threads),
-                    vkd_loop(f->slices - 1, 0));
-}
-
 static const char *shape_text(vkd_lowering *lowering, const conv2d *first, const conv2d *second)
 {
     char text[CONV2D_TEXT];
@@ -217,7 +217,8 @@ vkd_status vkd_conv2d_emit_pair(vkd_lowering *lowering, const conv2d *first, con
     const uint32_t sizes = offsetof(pair_params, first);
     vkd_tensor_id taps, b;
     VKD_TRY(add_constants(lowering, first, second, &taps, &b));
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_PAIR, loops_of(&params, &form),
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_CONV_PAIR,
+                                loops_of(&form, first->problem.out_c, second->problem.out_c),
                                 (const char *)&params + sizes, (uint32_t)sizeof params - sizes);
     const uint32_t local[] = {LANES, form.tiles, form.slices};
     memcpy(node.specs, local, sizeof local);

@@ -18,12 +18,18 @@ vkd_caps refusal_caps(fake_device device, const refusal_changes *c)
         caps.max_storage_range = c->storage_range;
     if (c->texels)
         caps.max_texels = c->texels;
+    if (c->groups_x)
+        caps.max_workgroup_count[0] = c->groups_x;
     if (c->groups_y)
         caps.max_workgroup_count[1] = c->groups_y;
     if (c->groups_z)
         caps.max_workgroup_count[2] = c->groups_z;
     if (c->size_x)
         caps.max_workgroup_size[0] = c->size_x;
+    if (c->buffers)
+        caps.max_storage_buffers = c->buffers;
+    if (c->loops)
+        caps.max_loops = c->loops;
     if (c->subgroup)
         caps.subgroup_size = c->subgroup;
     caps.subgroup_shuffle = caps.subgroup_shuffle && !c->no_shuffle;
@@ -124,6 +130,14 @@ static size_t check_file(const refusals *r, const char *file)
     return count;
 }
 
+static bool is_other(const refusals *r, const char *path)
+{
+    bool is = false;
+    for (size_t i = 0; i < sizeof r->others / sizeof *r->others; i++)
+        is = is || (r->others[i] && !fnmatch(r->others[i], path, 0));
+    return is;
+}
+
 void refusals_check_sources(const refusals *r)
 {
     static const char *const folders[] = {"ops/conv", "ops/gemm"};
@@ -136,7 +150,7 @@ void refusals_check_sources(const refusals *r)
         assert_non_null(folder);
         for (struct dirent *entry; (entry = readdir(folder));) {
             snprintf(path, sizeof path, "%s/%.255s", folders[f], entry->d_name);
-            if (!fnmatch(r->sources, path, 0) && (!r->others || fnmatch(r->others, path, 0)))
+            if (!fnmatch(r->sources, path, 0) && !is_other(r, path))
                 count += check_file(r, path);
         }
         closedir(folder);

@@ -9,7 +9,7 @@
 /* What a row changes of its device; 0: nothing. */
 typedef struct refusal_changes {
     uint64_t storage_range;
-    uint32_t texels, groups_y, groups_z, subgroup, size_x;
+    uint32_t texels, groups_x, groups_y, groups_z, subgroup, size_x, buffers, loops;
     bool no_shuffle;
     uint32_t left_out;
     bool wrong;  /* the self-check has something against all kernels */
@@ -27,8 +27,8 @@ typedef struct refusal {
 typedef struct refusals {
     const conv2d_variant *variants;
     size_t variant_count, count;
-    const char *sources; /* files of ops/conv and ops/gemm whose reasons are these: a pattern */
-    const char *others;  /* and those that are not among them: a pattern, or null */
+    const char *sources;   /* files of ops/conv and ops/gemm whose reasons are these: a pattern */
+    const char *others[2]; /* and those that are not among them: patterns, or null */
     refusal (*row)(size_t index);
 } refusals;
 
