@@ -273,6 +273,7 @@ static vkd_status create_arguments(vkd_delegate *delegate)
 static vkd_status build(vkd_delegate *delegate, const vkd_options *options)
 {
     vkd_net *net = &delegate->net;
+    net->skipped = UINT32_MAX;
     if (!options->no_rewrites)
         VKD_TRY(vkd_rewrite(net, options->skip_rewrites));
     VKD_TRY(create_arguments(delegate));

@@ -7,7 +7,7 @@
 #include "shaders/shaders.h" /* generated: enum vkd_shader */
 
 #define VKD_NO_TENSOR UINT32_MAX
-enum { VKD_MAX_BINDINGS = 8, VKD_MAX_SPECS = 32, VKD_MAX_PUSH = 128 };
+enum { VKD_MAX_BINDINGS = 10, VKD_MAX_SPECS = 32, VKD_MAX_PUSH = 128 };
 
 typedef uint32_t vkd_tensor_id;
 

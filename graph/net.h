@@ -21,6 +21,7 @@ typedef struct vkd_net {
     vkd_call *calls;         /* in execution order */
     const uint32_t *inputs, *outputs;
     bool resizes;     /* executions may come with smaller dims than the file's; of the net's user */
+    uint32_t skipped; /* vkd_rewrites that were left out: lowering leaves them out, too */
     bool has_symbols; /* SymInts among the values: the file's dims are upper bounds */
 } vkd_net;
 

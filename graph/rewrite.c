@@ -131,6 +131,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_EXCITE, vkd_fuse_excite_floats},
     };
     vkd_rewriter r;
+    net->skipped = skip;
     VKD_TRY(vkd_rewriter_init(&r, net));
     if (!(skip & VKD_REWRITE_FOLD))
         VKD_TRY(vkd_fold_constants(&r));

@@ -166,7 +166,7 @@ typedef enum vkd_rewrites {
     /* a function of an int8 convolution's result joins it, as a table */
     VKD_REWRITE_FUSE_CHAIN = 256,
     /* products, softmax and what is between them become one operator, whose scores are not rounded
-     * to half precision */
+     * to half precision; a token's query and key are turned where attention reads them */
     VKD_REWRITE_ATTENTION = 512,
     /* concatenations look their int8 parts up in tables, and share the memory of a longer one that
      * begins as they do */

@@ -302,7 +302,14 @@ static vkd_status lower_cached(vkd_lowering *lowering, const void *arguments)
                    .sees = sees(args),
                    .start = args->start,
                    .scale = scale_of(args, width)};
+    attention_token token = {args->q, args->k, args->v, args->y, 0};
     VKD_TRY(check_plain(lowering, args));
+    if (args->k != VKD_NO_VALUE && args->mask == VKD_NO_VALUE) {
+        VKD_TRY(vkd_op_state(lowering, args->k_cache, &a.k.tensor));
+        VKD_TRY(vkd_op_state(lowering, args->v_cache, &a.v.tensor));
+        if (vkd_attention_takes(lowering, &a, &token))
+            return vkd_attention_step(lowering, &a, &token);
+    }
     VKD_TRY(vkd_op_rows(lowering, args->q, &a.q.tensor));
     if (args->k != VKD_NO_VALUE) {
         VKD_TRY(write_cache(lowering, args->k, args->k_cache, args->start, &a.k.tensor));

@@ -23,6 +23,12 @@ typedef struct attention {
     attention_rows y;     /* of an image one behind the other, by position or by head */
 } attention;
 
+/* A token's query, key and value, before they are turned and put into the caches k and v. */
+typedef struct attention_token {
+    uint32_t q, k, v, y; /* values of the net */
+    uint32_t lanes;      /* of vkd_attention_takes */
+} attention_token;
+
 static inline uint32_t vkd_attention_images(const attention *a)
 {
     return a->image_heads ? a->heads / a->image_heads : 1;
@@ -30,5 +36,13 @@ static inline uint32_t vkd_attention_images(const attention *a)
 
 /* Appends the dispatches: one on matrix units or for a single query, or two for so many queries. */
 VKD_MUST_USE vkd_status vkd_attention_emit(vkd_lowering *lowering, const attention *a);
+
+/* Whether one dispatch can turn a token's query and key, put the key and the value into the caches
+ * and make the attention to all keys up to there: where what turns them was put off, and nobody
+ * else reads it. Of `a` there are the caches' tensors and the sizes. */
+bool vkd_attention_takes(const vkd_lowering *lowering, const attention *a, attention_token *token);
+/* Appends that dispatch. */
+VKD_MUST_USE vkd_status vkd_attention_step(vkd_lowering *lowering, const attention *a,
+                                           const attention_token *token);
 
 #endif

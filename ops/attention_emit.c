@@ -1,7 +1,10 @@
 /* The dispatches of attention: which kernels, and what they are given. */
+#include "graph/operators.h"
 #include "ops/attention.h"
 #include "ops/attention_oracle.h"
+#include "ops/rotary.h"
 #include "runtime/base/element.h"
+#include "shaders/attention_step_params.h"
 
 #include <string.h>
 
@@ -273,19 +276,26 @@ static uint32_t query_lanes_for(const vkd_caps *caps, const vkd_tensor *tensors,
     return fits ? query_lanes(caps, a, parts_of(a, dtype)) : 0;
 }
 
+/* What the loops of attention_query.glsl take. */
+static uint64_t query_loops(const attention *a, uint32_t lanes, uint32_t parts)
+{
+    enum { LEADERS = 32 };
+    const uint32_t at_once = lanes / parts, chunk = VKD_ATTENTION_BATCH * at_once;
+    const uint64_t chunks = vkd_divide_up(a->keys, chunk),
+                   scores = vkd_loop(vkd_divide_up(chunk, lanes), vkd_loop(parts, 0));
+    return vkd_loop(chunks, scores) + vkd_loop(lanes / LEADERS, 0) + vkd_loop(LEADERS, 0) +
+           vkd_loop(vkd_divide_up(a->keys, lanes), 0) + vkd_loop(chunks, 0) + vkd_loop(at_once, 0);
+}
+
 static vkd_status add_query(vkd_lowering *lowering, const attention *a, uint32_t lanes,
                             vkd_tensor_id symbols, uint32_t word)
 {
     const vkd_tensor *tensors = lowering->graph->tensors;
     const vkd_dtype dtype = tensors[a->q.tensor].dtype;
-    const uint32_t parts = parts_of(a, dtype), at_once = lanes / parts, batch = VKD_ATTENTION_BATCH;
+    const uint32_t parts = parts_of(a, dtype);
     const attention_params params = params_of(a, &(portion){0, 1, VKD_NO_TENSOR}, word);
-    const uint64_t scores = vkd_loop(vkd_divide_up(batch * at_once, lanes), vkd_loop(parts, 0)),
-                   loops = vkd_loop(vkd_divide_up(a->keys, batch * at_once), scores) +
-                           vkd_loop(vkd_divide_up(a->keys, lanes), 0) +
-                           vkd_loop(vkd_divide_up(a->keys, at_once), 0) + vkd_loop(at_once, 0) + 32;
-    vkd_node node =
-        vkd_op_node(lowering, VKD_SHADER_ATTENTION_QUERY, loops, &params, sizeof params);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_QUERY, query_loops(a, lanes, parts),
+                                &params, sizeof params);
     node.specs[0] = lanes;
     vkd_node_groups(&node, lowering->caps, a->heads);
     bind_all(&node, a, symbols);
@@ -296,6 +306,169 @@ static vkd_status add_query(vkd_lowering *lowering, const attention *a, uint32_t
     vkd_node_spec(&node, a->sees);
     node.macs = 2 * (uint64_t)a->heads * a->keys * a->width;
     return vkd_op_add_node(lowering, &node, a->q.tensor, a->y.tensor);
+}
+
+/* ---------------------------------------------------------------------------- one more token */
+
+enum { STEP_BINDINGS = 10 };
+
+/* Norms in front, whose weights are packed together. */
+typedef struct step_weights {
+    vkd_content of[2]; /* null: none */
+    uint32_t dtype[2], width;
+} step_weights;
+
+static void pack_step_weights(const void *from, void *dst, size_t size)
+{
+    const step_weights *w = from;
+    float *out = dst;
+    memset(dst, 0, size);
+    for (uint32_t i = 0; i < 2; i++)
+        for (uint32_t d = 0; w->of[i].data && d < w->width; d++)
+            out[i * w->width + d] =
+                (float)vkd_element_get((vkd_dtype)w->dtype[i], w->of[i].data, d);
+}
+
+static vkd_status add_step_weights(vkd_lowering *lowering, const attention *a,
+                                   const uint32_t values[2], vkd_tensor_id *out)
+{
+    step_weights w;
+    memset(&w, 0, sizeof w);
+    w.width = a->width;
+    for (int i = 0; i < 2; i++) {
+        w.of[i] = vkd_op_content(lowering, values[i]);
+        w.dtype[i] = values[i] == VKD_NO_VALUE ? VKD_DTYPE_FLOAT32
+                                               : vkd_value_tensor(lowering, values[i])->dtype;
+    }
+    return vkd_op_constant(lowering, (uint64_t)8 * a->width, pack_step_weights, &w, sizeof w, 2,
+                           out);
+}
+
+static bool is_kept(const vkd_lowering *lowering, uint32_t value)
+{
+    const vkd_model_tensor *weight =
+        value == VKD_NO_VALUE ? NULL : vkd_value_tensor(lowering, value);
+    return !weight || (weight->data && !weight->state && vkd_is_float(weight->dtype));
+}
+
+/* What turns both, where it can be done on the way. */
+static const rotary_args *turn_of(const vkd_lowering *lowering, const attention_token *token)
+{
+    int q, k;
+    const vkd_call *call = vkd_late_rotary(lowering, token->q, &q);
+    if (!call || vkd_late_rotary(lowering, token->k, &k) != call || q == k ||
+        lowering->use[token->q].reads != 1 || lowering->use[token->k].reads != 1)
+        return NULL;
+    const rotary_args *args = call->args;
+    const bool tables = vkd_is_float(vkd_value_tensor(lowering, args->cosine)->dtype) &&
+                        vkd_value_tensor(lowering, args->sine)->dtype ==
+                            vkd_value_tensor(lowering, args->cosine)->dtype;
+    return tables && is_kept(lowering, args->weight[0]) && is_kept(lowering, args->weight[1])
+               ? args
+               : NULL;
+}
+
+bool vkd_attention_takes(const vkd_lowering *lowering, const attention *a, attention_token *token)
+{
+    const vkd_caps *caps = lowering->caps;
+    const uint32_t values[] = {token->q, token->k, token->v, token->y};
+    const vkd_dtype dtype = lowering->graph->tensors[a->k.tensor].dtype;
+    bool fits = !(lowering->net->skipped & VKD_REWRITE_ATTENTION) && caps->type != VKD_TYPE_CPU &&
+                a->queries == 1 && a->k.tensor != a->v.tensor && vkd_is_float(dtype) &&
+                lowering->graph->tensors[a->v.tensor].dtype == dtype &&
+                a->width % (16 / (uint32_t)vkd_dtype_size(dtype)) == 0 &&
+                caps->max_storage_buffers >= STEP_BINDINGS &&
+                !vkd_kernel_refuses(caps, VKD_SHADER_ATTENTION_STEP) && turn_of(lowering, token);
+    for (int i = 0; fits && i < 4; i++)
+        fits = vkd_value_tensor(lowering, values[i])->dtype == dtype &&
+               !vkd_value_tensor(lowering, values[i])->state;
+    token->lanes = fits ? query_lanes(caps, a, parts_of(a, dtype)) : 0;
+    return token->lanes > 0;
+}
+
+static attention_step_params step_params_of(const vkd_lowering *lowering, const attention *a,
+                                            const vkd_call *call, int q)
+{
+    const rotary_params turn = vkd_rotary_params(lowering, call, q);
+    const rotary_args *args = call->args;
+    return (attention_step_params){
+        .heads = a->heads,
+        .keys = a->keys,
+        .width = a->width,
+        .group = a->group,
+        .start = a->start.value == VKD_NO_VALUE ? (int32_t)a->start.number : 0,
+        .scale = a->scale,
+        .rotated = turn.rotated,
+        .table = turn.table,
+        .table_rows = turn.table_rows,
+        .turn_start = turn.start,
+        .q_eps = args->eps[q],
+        .k_eps = args->eps[!q],
+    };
+}
+
+/* What the kernel reads beside the caches. */
+typedef struct step_operands {
+    vkd_tensor_id q, k, v, cosine, sine, weights, symbols;
+} step_operands;
+
+static vkd_status find_operands(vkd_lowering *lowering, const attention *a,
+                                const attention_token *token, const rotary_args *turn, int q,
+                                attention_step_params *params, step_operands *o)
+{
+    const uint32_t weights[] = {turn->weight[q], turn->weight[!q]};
+    vkd_tensor_id turn_symbols;
+    VKD_TRY(vkd_op_rows(lowering, turn->x[q], &o->q));
+    VKD_TRY(vkd_op_rows(lowering, turn->x[!q], &o->k));
+    VKD_TRY(vkd_op_rows(lowering, token->v, &o->v));
+    VKD_TRY(vkd_op_rows(lowering, turn->cosine, &o->cosine));
+    VKD_TRY(vkd_op_rows(lowering, turn->sine, &o->sine));
+    VKD_TRY(vkd_op_symbol(lowering, turn->start, o->q, &turn_symbols, &params->turn_symbol));
+    VKD_TRY(vkd_op_symbol(lowering, a->start, turn_symbols, &o->symbols, &params->symbol));
+    o->weights = o->cosine; /* the binding has to have something */
+    if (weights[0] == VKD_NO_VALUE && weights[1] == VKD_NO_VALUE)
+        return VKD_OK;
+    return add_step_weights(lowering, a, weights, &o->weights);
+}
+
+vkd_status vkd_attention_step(vkd_lowering *lowering, const attention *a,
+                              const attention_token *token)
+{
+    int q;
+    const vkd_call *call = vkd_late_rotary(lowering, token->q, &q);
+    const rotary_args *turn = call->args;
+    const vkd_dtype dtype = vkd_value_tensor(lowering, token->q)->dtype;
+    const uint32_t parts = parts_of(a, dtype);
+    attention_step_params params = step_params_of(lowering, a, call, q);
+    step_operands o;
+    vkd_tensor_id y;
+    VKD_TRY(find_operands(lowering, a, token, turn, q, &params, &o));
+    VKD_TRY(vkd_op_output_in(lowering, token->y, dtype, VKD_ROWS, &y));
+    const uint64_t loops = query_loops(a, token->lanes, parts) +
+                           vkd_loop(vkd_divide_up(a->width, VKD_ROTARY_STEP), 0) +
+                           vkd_loop(vkd_divide_up(2 * (uint64_t)a->width, token->lanes), 0);
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_ATTENTION_STEP, loops, &params, sizeof params);
+    node.specs[0] = token->lanes;
+    vkd_node_groups(&node, lowering->caps, a->heads);
+    vkd_node_read(&node, o.q);
+    vkd_node_write(&node, a->k.tensor);
+    vkd_node_write(&node, a->v.tensor);
+    vkd_node_read(&node, o.k);
+    vkd_node_read(&node, o.symbols);
+    vkd_node_write(&node, y);
+    vkd_node_read(&node, o.v);
+    vkd_node_read(&node, o.cosine);
+    vkd_node_read(&node, o.sine);
+    vkd_node_read(&node, o.weights);
+    vkd_node_spec(&node, dtype);
+    vkd_node_spec(&node, vkd_value_tensor(lowering, turn->cosine)->dtype);
+    vkd_node_spec(&node, (uint32_t)call->row->code);
+    vkd_node_spec(&node, (turn->weight[q] != VKD_NO_VALUE) | (turn->weight[!q] != VKD_NO_VALUE)
+                                                                 << 1);
+    vkd_node_spec(&node, parts);
+    vkd_node_spec(&node, scores_of(a));
+    node.macs = 2 * (uint64_t)a->heads * a->keys * a->width;
+    return vkd_op_add_node(lowering, &node, o.q, y);
 }
 
 /* ------------------------------------------------------------------------------------------ choice

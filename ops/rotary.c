@@ -2,7 +2,6 @@
 #include "ops/rotary.h"
 #include "graph/operators.h"
 #include "ops/tables.h"
-#include "shaders/rotary_params.h"
 
 static const vkd_param pairs_params[] = {
     VKD_TENSOR(rotary_args, x[0], xq),          VKD_TENSOR(rotary_args, x[1], xk),
@@ -88,9 +87,10 @@ typedef struct target {
     vkd_tensor_id y;
 } target;
 
-static rotary_params params_of(const vkd_lowering *lowering, const rotary_args *args, int i)
+rotary_params vkd_rotary_params(const vkd_lowering *lowering, const vkd_call *call, int i)
 {
-    const int form = lowering->call->row->code;
+    const rotary_args *args = call->args;
+    const int form = call->row->code;
     const vkd_model_tensor *shape = vkd_value_tensor(lowering, args->x[i]);
     rotary_params params = {.slots = (uint32_t)vkd_dims_count(shape->rank, shape->dims),
                             .start =
@@ -107,7 +107,7 @@ static rotary_params params_of(const vkd_lowering *lowering, const rotary_args *
 static vkd_status turn(vkd_lowering *lowering, const rotary_args *args, int i, const target *to)
 {
     const bool norm = args->weight[i] != VKD_NO_VALUE;
-    rotary_params params = params_of(lowering, args, i);
+    rotary_params params = vkd_rotary_params(lowering, lowering->call, i);
     vkd_tensor_id x, y = to->y, cosine, sine, other,
                      places; /* other: the weight, or the position */
     VKD_TRY(vkd_op_rows(lowering, args->x[i], &x));
@@ -172,6 +172,14 @@ static vkd_status lower_rotary(vkd_lowering *lowering, const void *arguments)
             VKD_TRY(make_turned(lowering, args, args->y[i]));
     }
     return VKD_OK;
+}
+
+const vkd_call *vkd_late_rotary(const vkd_lowering *lowering, uint32_t value, int *out)
+{
+    const vkd_call *call = vkd_op_late(lowering, value, make_turned);
+    const rotary_args *args = call ? call->args : NULL;
+    *out = call && value != args->y[0];
+    return call;
 }
 
 bool vkd_rotary_pastes(const vkd_lowering *lowering, uint32_t value, const vkd_pasting *pasting)

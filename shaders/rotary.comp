@@ -16,6 +16,7 @@ layout(constant_id = 6) const bool NORM = false; // the position is no symbol th
 layout(constant_id = 7) const uint WEIGHT_TYPE = VKD_ELEMENT_F32;
 
 layout(push_constant) uniform params_block { rotary_params params; };
+#include "rotary.glsl"
 ELEMENTS_IN(0, x, X_TYPE)
 ELEMENTS_IN(1, cosine, TABLE_TYPE)
 ELEMENTS_IN(2, sine, TABLE_TYPE)
@@ -36,7 +37,7 @@ uint first_group() { return 0; }
 // Of the row that begins at `first`.
 float inverse_root(uint first)
 {
-    vec4 sums[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
+    precise vec4 sums[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
     uint d = 0;
     for (; d + 4 * VKD_ROTARY_STEP <= params.width; d += 4 * VKD_ROTARY_STEP) {
         vec4 v[16]; // all on their way before the first is needed
@@ -49,39 +50,35 @@ float inverse_root(uint first)
             vec4 v = x_load4((first + d) / 4 + i);
             sums[i] += v * v;
         }
-    vec4 squares = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-    float mean = (squares.x + squares.y + squares.z + squares.w) / float(params.width);
-    return 1.0 / sqrt(mean + params.eps);
+    return inverse_root_of(sums, params.width, params.eps);
+}
+
+// An element of the row that begins at `first`.
+float normed(uint first, uint d, float factor)
+{
+    float x = x_load(first + d);
+    return NORM ? x * factor * weight_load(d) : x;
 }
 
 float turned(uint slot, float factor)
 {
     uint d = slot % params.width,
          position = slot / (params.width * params.heads) % params.positions;
-    float own = x_load(slot);
-    if (NORM)
-        own = own * factor * weight_load(d);
+    float own = normed(slot - d, d, factor);
     if (d >= params.rotated)
         return own;
     int start = NORM || params.symbol == ~0u ? params.start : symbols[params.symbol];
     uint row = uint(clamp(start + int(position), 0, int(params.table_rows) - 1)) * params.table;
-    uint half_width = params.rotated / 2;
-    bool first = FORM == VKD_ROTARY_HALVES ? d < half_width : d % 2 == 0;
-    uint away = FORM == VKD_ROTARY_HALVES ? half_width : 1;
-    uint angle = FORM == VKD_ROTARY_HALVES ? d : d / 2;
+    turn t = turn_of(d, params.rotated);
     float c, s;
     if (FORM == VKD_ROTARY_INTERLEAVED) {
-        c = cosine_load(row + 2 * angle);
-        s = cosine_load(row + 2 * angle + 1);
+        c = cosine_load(row + 2 * t.angle);
+        s = cosine_load(row + 2 * t.angle + 1);
     } else {
-        c = cosine_load(row + angle);
-        s = sine_load(row + angle);
+        c = cosine_load(row + t.angle);
+        s = sine_load(row + t.angle);
     }
-    float other = x_load(first ? slot + away : slot - away);
-    if (NORM)
-        other = other * factor * weight_load(first ? d + away : d - away);
-    precise float a = own * c, b = other * s;
-    return first ? a - b : a + b;
+    return turned_by(t, own, normed(slot - d, t.other, factor), c, s);
 }
 
 void main()

@@ -103,8 +103,8 @@ static void layers_take_few_levels(void **state)
         fake_device device;
         counts layer;
     } cases[] = {
-        {false, 1, FAKE_H100_MATRIX, {10, 6}},
-        {true, 1, FAKE_H100_MATRIX, {10, 6}},
+        {false, 1, FAKE_H100_MATRIX, {7, 5}},
+        {true, 1, FAKE_H100_MATRIX, {7, 5}},
         {false, 128, FAKE_H100_MATRIX, {13, 9}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -573,12 +573,216 @@ static void single_queries_are_one_dispatch(void **state)
     assert_true(single >= 20);
 }
 
+/* -------------------------------------------------------------------------------- one more token
+ */
+
+enum { STEP_KEYS = 300, STEP_HEADS = 6, STEP_GROUPS = 2, STEP_WIDTH = 64, STEP_TOKENS = 2 };
+enum { STEP_ROW = STEP_HEADS * STEP_WIDTH, STEP_CACHE = STEP_KEYS * STEP_GROUPS * STEP_WIDTH };
+
+/* What no dispatch does by itself, and what it does. */
+typedef enum step_odd {
+    READ_TWICE, /* the turned key */
+    MASKED,
+    ONE_CACHE, /* for keys and values */
+    TWO_TURNS, /* of query and key */
+    COMPUTED_WEIGHT,
+    MANY_TOKENS,
+    PLAIN,
+    STEP_ODDS = 3 * PLAIN
+} step_odd;
+
+typedef struct step_case {
+    vkd_dtype dtype, table_dtype;
+    uint32_t tokens, groups, heads, keys, width, rotated, start, lanes;
+    bool halves, norms[2], symbol;
+    step_odd odd;
+    unsigned char x[3][4 * STEP_TOKENS * STEP_ROW], caches[2][4 * STEP_CACHE],
+        turns[2][4 * STEP_KEYS * STEP_WIDTH], weights[2][4 * STEP_WIDTH], mask[4 * STEP_KEYS];
+} step_case;
+
+typedef struct step_results {
+    unsigned char y[4 * STEP_TOKENS * STEP_ROW], caches[2][4 * STEP_CACHE],
+        twice[4 * STEP_TOKENS * STEP_ROW];
+} step_results;
+
+static void draw_step(step_case *c, vkd_random *random)
+{
+    memset(c, 0, sizeof *c);
+    c->dtype = random_range(random, 0, 2) ? VKD_DTYPE_FLOAT16 : VKD_DTYPE_FLOAT32;
+    c->table_dtype = random_range(random, 0, 1) ? c->dtype : VKD_DTYPE_FLOAT32;
+    c->odd = (step_odd)random_range(random, 0, STEP_ODDS - 1);
+    c->odd = c->odd > PLAIN ? PLAIN : c->odd;
+    c->tokens = c->odd == MANY_TOKENS ? STEP_TOKENS : 1;
+    c->groups = (uint32_t)random_range(random, 1, STEP_GROUPS);
+    c->heads = c->groups * (uint32_t)random_range(random, 1, STEP_HEADS / STEP_GROUPS);
+    c->keys = STEP_TOKENS +
+              (uint32_t)random_range(random, 0, random_range(random, 0, 1) ? 30 : STEP_KEYS - 2);
+    c->width = random_range(random, 0, 2) ? 16 * (uint32_t)random_range(random, 1, STEP_WIDTH / 16)
+                                          : 4 * (uint32_t)random_range(random, 1, STEP_WIDTH / 4);
+    c->halves = random_range(random, 0, 1);
+    c->rotated = c->halves && random_range(random, 0, 1)
+                     ? 2 * (uint32_t)random_range(random, 1, (int32_t)c->width / 2)
+                     : c->width;
+    c->start = random_range(random, 0, 5)
+                   ? (uint32_t)random_range(random, 0, (int32_t)(c->keys - c->tokens))
+                   : c->keys - c->tokens;
+    c->lanes = 64u << random_range(random, 0, 3);
+    c->symbol = random_range(random, 0, 1);
+    for (int i = 0; i < 2; i++)
+        c->norms[i] = c->odd == COMPUTED_WEIGHT || random_range(random, 0, 1);
+    for (int i = 0; i < 3; i++)
+        draw_elements(random, c->dtype, c->x[i], STEP_TOKENS * STEP_ROW);
+    for (int i = 0; i < 2; i++) {
+        draw_elements(random, c->dtype, c->caches[i], STEP_CACHE);
+        draw_elements(random, c->table_dtype, c->turns[i], STEP_KEYS * STEP_WIDTH);
+        draw_elements(random, c->dtype, c->weights[i], STEP_WIDTH);
+    }
+    draw_elements(random, c->dtype, c->mask, STEP_KEYS);
+}
+
+/* A number of the file, or one that may change from one execution to the next. */
+static uint32_t add_number(hand_model *m, const step_case *c, int64_t value)
+{
+    return c->symbol ? hand_symint(m, value) : hand_int(m, value);
+}
+
+static uint32_t add_step_norm(hand_model *m, const step_case *c, uint32_t x, int which,
+                              const uint32_t *dims)
+{
+    if (!c->norms[which])
+        return x;
+    uint32_t weight = hand_constant(m, c->dtype, 1, &c->width, c->weights[which]);
+    const uint32_t y = hand_tensor(m, c->dtype, 4, dims);
+    if (c->odd == COMPUTED_WEIGHT) {
+        const uint32_t made = hand_tensor(m, c->dtype, 1, &c->width);
+        HAND_OP(m, "aten.neg.default", weight, made);
+        weight = made;
+    }
+    HAND_OP(m, "et_vk.rms_norm.default", x, weight, hand_double(m, 1e-5), y);
+    return y;
+}
+
+/* By one call, or by two of which each makes something that nobody reads. */
+static void add_turns(hand_model *m, const step_case *c, const uint32_t x[2],
+                      const uint32_t dims[2][4], uint32_t turned[2])
+{
+    const uint32_t rows = c->halves ? c->keys : c->tokens,
+                   table[] = {rows, c->halves ? c->rotated : c->width / 2},
+                   cosine = hand_constant(m, c->table_dtype, 2, table, c->turns[0]),
+                   sine = hand_constant(m, c->table_dtype, 2, table, c->turns[1]);
+    for (int i = 0; i < (c->odd == TWO_TURNS ? 2 : 1); i++) {
+        uint32_t y[2];
+        for (int k = 0; k < 2; k++) {
+            y[k] = hand_tensor(m, c->dtype, 4, dims[k]);
+            if (i == 0 || k == 1)
+                turned[k] = y[k];
+        }
+        if (c->halves)
+            HAND_OP(m, "et_vk.apply_rotary_emb_hf.default", x[0], x[1], cosine, sine,
+                    add_number(m, c, c->start), hand_list(m, 2, y));
+        else
+            HAND_OP(m, "et_vk.apply_rotary_emb.default", x[0], x[1], cosine, sine,
+                    hand_list(m, 2, y));
+    }
+}
+
+/* The caches come out, too: what is in them behind the token. */
+static void build_step(hand_model *m, const step_case *c)
+{
+    memset(m, 0, sizeof *m);
+    const uint32_t dims[2][4] = {{1, c->tokens, c->heads, c->width},
+                                 {1, c->tokens, c->groups, c->width}},
+                   cache_dims[] = {1, c->keys, c->groups, c->width},
+                   mask_dims[] = {c->tokens, c->keys};
+    uint32_t x[3], turned[2], caches[2];
+    for (int i = 0; i < 3; i++)
+        x[i] = hand_input(m, c->dtype, 4, dims[i > 0]);
+    for (int i = 0; i < 2; i++) {
+        x[i] = add_step_norm(m, c, x[i], i, dims[i]);
+        caches[i] = i && c->odd == ONE_CACHE
+                        ? caches[0]
+                        : hand_constant(m, c->dtype, 4, cache_dims, c->caches[i]);
+        m->values[caches[i]].tensor.state = true;
+    }
+    add_turns(m, c, x, dims, turned);
+    const uint32_t mask = c->odd == MASKED ? hand_constant(m, c->dtype, 2, mask_dims, c->mask)
+                                           : hand_null(m),
+                   y = hand_output(m, c->dtype, 4, dims[0]);
+    HAND_OP(m, "llama.sdpa_with_kv_cache.default", turned[0], turned[1], x[2], caches[0], caches[1],
+            add_number(m, c, c->start), hand_int(m, c->tokens), mask, hand_double(m, 0),
+            hand_bool(m, c->odd != MASKED), hand_null(m), y);
+    for (int i = 0; i < 2; i++)
+        HAND_OP(m, "aten.neg.default", caches[i], hand_output(m, c->dtype, 4, cache_dims));
+    if (c->odd == READ_TWICE)
+        HAND_OP(m, "aten.neg.default", turned[1], hand_output(m, c->dtype, 4, dims[1]));
+}
+
+static size_t run_step(harness *h, const step_case *c, uint32_t bindings, uint32_t skip,
+                       step_results *out)
+{
+    static hand_model m;
+    size_t nodes;
+    const vkd_caps own = h->caps;
+    build_step(&m, c);
+    h->caps.matrix_f16 = false;
+    h->caps.type = VKD_TYPE_DISCRETE;
+    h->caps.max_storage_buffers = bindings;
+    h->caps.max_workgroup_invocations = c->lanes;
+    memset(out, 0, sizeof *out);
+    if (harness_run_rewritten(
+            h, hand_finish(&m), NULL, skip, (const void *[]){c->x[0], c->x[1], c->x[2]},
+            (void *[]){out->y, out->caches[0], out->caches[1], out->twice}, &nodes) != VKD_OK)
+        fail_msg("%s", h->gpu.context.error);
+    h->caps = own;
+    return nodes;
+}
+
+static bool is_one(const step_case *c)
+{
+    const bool whole = c->width % (c->dtype == VKD_DTYPE_FLOAT16 ? 8 : 4) == 0,
+               norm_joins = c->width % 16 == 0 && !(c->halves && c->symbol);
+    return whole && (c->odd == PLAIN || (c->odd == COMPUTED_WEIGHT && !norm_joins));
+}
+
+/* A token's query and key are turned, kept and used by one dispatch: the same bits, the caches'
+ * too, and a dispatch for each of what is one only where nothing else is asked for. */
+static void tokens_are_one_dispatch(void **state)
+{
+    enum { APART = 9, ONE = 10 };
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("tokens");
+    static step_case c;
+    static step_results got, expected, again;
+    size_t single = 0;
+    for (int draw = 0; draw < 80; draw++) {
+        draw_step(&c, &random);
+        const size_t apart = run_step(h, &c, APART, 0, &expected);
+        h->checks_kernels = draw % 8 == 0;
+        const size_t nodes = run_step(h, &c, ONE, 0, &got);
+        h->checks_kernels = false;
+        run_step(h, &c, ONE, 0, &again);
+        if (memcmp(&got, &expected, sizeof got) || memcmp(&got, &again, sizeof got))
+            fail_msg("draw %d: token %u of %u, %u heads for %u of %u %s, %u %s turned, %u lanes, "
+                     "norms %d %d, symbol %d, odd %d: other results",
+                     draw, c.start, c.keys, c.groups, c.heads, c.width, vkd_dtype_name(c.dtype),
+                     c.rotated, c.halves ? "halves" : "pairs", c.lanes, c.norms[0], c.norms[1],
+                     c.symbol, (int)c.odd);
+        const bool one = is_one(&c);
+        if ((nodes < apart) != one || run_step(h, &c, ONE, VKD_REWRITE_ATTENTION, &again) < apart)
+            fail_msg("draw %d: %zu dispatches, apart %zu, odd %d", draw, nodes, apart, (int)c.odd);
+        single += one;
+    }
+    print_message("%zu of 80 are one dispatch\n", single);
+    assert_true(single >= 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(layers_take_few_levels),
                                        cmocka_unit_test(products_make_norms),
                                        cmocka_unit_test(gates_are_made_with_what_they_open),
                                        cmocka_unit_test(keys_are_turned_into_their_cache),
-                                       cmocka_unit_test(single_queries_are_one_dispatch)};
+                                       cmocka_unit_test(single_queries_are_one_dispatch),
+                                       cmocka_unit_test(tokens_are_one_dispatch)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

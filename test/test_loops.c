@@ -556,6 +556,7 @@ static bool has_constant_loops(vkd_shader shader)
                                            "im2col",
                                            "attention_coop",
                                            "attention_query",
+                                           "attention_step",
                                            "conv_dw_",
                                            "gemm_coop_",
                                            "conv_float_coop_",

@@ -103,6 +103,8 @@ static vkd_status execute(harness *h, const vkd_model *model, const vkd_graph *g
     for (size_t i = 0; i < model->input_count; i++)
         memcpy(vkd_executor_input(executor, 0, i), inputs[i],
                model->values[model->inputs[i]].tensor.size);
+    for (uint32_t i = 0; i < graph->symbol_count; i++)
+        vkd_executor_symbols(executor, 0)[i] = (int32_t)model->values[graph->symbol_values[i]].i;
     vkd_status status = vkd_executor_run(executor);
     for (size_t i = 0; status == VKD_OK && i < model->output_count; i++)
         memcpy(outputs[i], vkd_executor_output(executor, 0, i),
