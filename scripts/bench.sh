@@ -246,25 +246,30 @@ net() { # NAME
     fi
     bench "$1" "$1/gpu" "$net_runs" "$work/net.pte"
     rm -f "$work/net.pte"
-    if ((torch)); then
-        pytorch "$1" "${words[@]}"
-    fi
 }
 
-# What it cannot run is told by it, and is no failure.
-pytorch() { # NAME NET TYPE OPTION...
-    if try python3 "$root/scripts/bench_torch.py" --device "$class" --runs "$net_runs" "${net_options[@]}" "${@:2}"; then
-        row "$1/pytorch" ms "$(<"$work/out")"
-    else
-        row "$1/pytorch" ms n/a "$reason"
-    fi
+# PyTorch's times of all nets, a line each, before any is timed here. What it cannot run is told by it, and is no failure.
+pytorch() { # NAME...
+    say PyTorch
+    printf "%s ${net_options[*]}\n" "${@#net }" >"$work/nets"
+    python3 "$root/scripts/bench_torch.py" --device "$class" --runs "$net_runs" <"$work/nets" >"$work/torch" 2>"$work/err" ||
+        fail "--torch: $(tail -n 1 "$work/err")"
 }
 
 nets() {
-    local name
-    while read -r name; do
-        net "$name"
-    done < <(awk -F '\t' -v device="$class" '$1 == device && $2 ~ /^net / { print $2 }' "$targets")
+    local names i time why
+    readarray -t names < <(awk -F '\t' -v device="$class" '$1 == device && $2 ~ /^net / { print $2 }' "$targets")
+    if ((torch)); then
+        pytorch "${names[@]}"
+        readarray -t times <"$work/torch"
+    fi
+    for i in "${!names[@]}"; do
+        net "${names[i]}"
+        if ((torch)); then
+            read -r time why <<<"${times[i]}"
+            row "${names[i]}/pytorch" ms "$time" "$why"
+        fi
+    done
 }
 
 # Rows NAME and GPU-NAME.
