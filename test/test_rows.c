@@ -281,6 +281,43 @@ static void windows_are_one_copy(void **state)
     }
 }
 
+/* What a file says wrongly is refused as by the operators themselves: a dim that is turned twice, a
+ * result of other dims. */
+static void wrong_moves_are_refused(void **state)
+{
+    enum { A = 4, B = 6, WIDTH = 8 };
+    static const struct {
+        uint32_t x[3];
+        int64_t turned[3];
+        uint32_t y[3];
+        vkd_status status;
+    } rows[] = {
+        {{A, B, WIDTH}, {1, 0, 2}, {B, A, WIDTH}, VKD_OK},
+        {{A, A, WIDTH}, {0, 0, 2}, {A, A, WIDTH}, VKD_INVALID_MODEL},
+        {{A, B, WIDTH}, {1, 0, 2}, {A, B, WIDTH}, VKD_INVALID_MODEL},
+        {{A, B, WIDTH}, {0, 1, 2}, {B, A, WIDTH}, VKD_INVALID_MODEL},
+    };
+    static float x[A * B * WIDTH], y[A * B * WIDTH];
+    harness *h = harness_get(state);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hand_model *m = checked_alloc(1, sizeof *m);
+        const uint32_t *dims = rows[i].y, back[] = {dims[1], dims[0], dims[2]},
+                       in = hand_input(m, VKD_DTYPE_FLOAT32, 3, rows[i].x),
+                       between = hand_tensor(m, VKD_DTYPE_FLOAT32, 3, dims),
+                       out = hand_tensor(m, VKD_DTYPE_FLOAT32, 3, back);
+        HAND_OP(m, "aten.permute_copy.default", in, hand_ints(m, 3, rows[i].turned), between);
+        HAND_OP(m, "aten.permute_copy.default", between, hand_ints(m, 3, (int64_t[]){1, 0, 2}),
+                out);
+        HAND_OP(m, "aten.sin.default", out, hand_output(m, VKD_DTYPE_FLOAT32, 3, back));
+        size_t nodes;
+        const vkd_status status = harness_run_rewritten(h, hand_finish(m), NULL, 0,
+                                                        (const void *[]){x}, (void *[]){y}, &nodes);
+        if (status != rows[i].status)
+            fail_msg("%zu: %s", i, vkd_status_name(status));
+        free(m);
+    }
+}
+
 /* ------------------------------------------------------------------------------------- epilogue */
 
 /* linear, view, relu or an addition: one dispatch, wherever what is added is made. */
@@ -335,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drawn_moves_agree),
         cmocka_unit_test(windows_are_one_copy),
+        cmocka_unit_test(wrong_moves_are_refused),
         cmocka_unit_test(views_are_no_obstacle),
     };
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
