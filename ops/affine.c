@@ -168,20 +168,25 @@ static bool split_blocks(const vkd_view *x, const uint32_t block[VKD_MAX_RANK], 
     return true;
 }
 
+/* Bounds beyond the type's are the type's. */
 static bool bounds_of(const affine_args *args, vkd_dtype integer, int32_t *low, int32_t *high)
 {
-    *low = integer == VKD_DTYPE_INT8 ? INT8_MIN : integer == VKD_DTYPE_UINT8 ? 0 : INT32_MIN / 2;
-    *high = integer == VKD_DTYPE_INT8    ? INT8_MAX
-            : integer == VKD_DTYPE_UINT8 ? UINT8_MAX
-                                         : INT32_MAX / 2;
+    double from = integer == VKD_DTYPE_INT8    ? INT8_MIN
+                  : integer == VKD_DTYPE_UINT8 ? 0
+                                               : INT32_MIN / 2,
+           to = integer == VKD_DTYPE_INT8    ? INT8_MAX
+                : integer == VKD_DTYPE_UINT8 ? UINT8_MAX
+                                             : INT32_MAX / 2;
     if (args->low.kind == VKD_NUMBER_SYM || args->high.kind == VKD_NUMBER_SYM)
         return false;
-    *low =
-        args->low.kind == VKD_NUMBER_NULL || args->low.real < *low ? *low : (int32_t)args->low.real;
-    *high = args->high.kind == VKD_NUMBER_NULL || args->high.real > *high
-                ? *high
-                : (int32_t)args->high.real;
-    return *low <= *high;
+    if (args->low.kind != VKD_NUMBER_NULL && !(args->low.real < from))
+        from = args->low.real;
+    if (args->high.kind != VKD_NUMBER_NULL && !(args->high.real > to))
+        to = args->high.real;
+    const bool ordered = from <= to; /* which NaN is not */
+    *low = ordered ? (int32_t)from : 0;
+    *high = ordered ? (int32_t)to : 0;
+    return ordered;
 }
 
 /* What one kernel does, on operands x, scales and zero points under the dims of y. */
