@@ -32,6 +32,7 @@ static const vkd_op_table *const tables[] = {
     &vkd_attention_ops,
     &vkd_rotary_ops,
     &vkd_quantized_linear_ops,
+    &vkd_nibble_ops,
     &vkd_affine_ops,
     &vkd_training_ops,
     &vkd_put_ops,

@@ -13,6 +13,6 @@ extern const vkd_op_table vkd_pool_ops, vkd_reduce_ops, vkd_view_ops, vkd_clamp_
     vkd_matmul_ops, vkd_reduction_ops, vkd_norm_ops, vkd_attention_ops, vkd_rotary_ops,
     vkd_quantized_linear_ops, vkd_affine_ops, vkd_training_ops, vkd_put_ops, vkd_scan_ops,
     vkd_conv_float_ops, vkd_split_ops, vkd_chain_ops, vkd_sort_ops, vkd_excite_ops,
-    vkd_excite_float_ops, vkd_mixed_ops;
+    vkd_excite_float_ops, vkd_mixed_ops, vkd_nibble_ops;
 
 #endif

@@ -31,14 +31,14 @@ static bool add(list *l, const table_case *row, const char *variant, vkd_int8_do
     return true;
 }
 
-/* The rows of a family that are convolutions, by each variant of a table. */
-static bool add_variants(list *l, const table_family *family, const conv2d_variant *variants,
-                         size_t count, vkd_int8_dot dot)
+/* The rows of a family whose names have this in them, by each variant of a table. */
+static bool add_variants(list *l, const table_family *family, const char *named,
+                         const conv2d_variant *variants, size_t count, vkd_int8_dot dot)
 {
     bool good = true;
     for (size_t v = 0; v < count; v++)
         for (size_t i = 0; i < family->count; i++)
-            if (strstr(family->cases[i].name, "conv"))
+            if (strstr(family->cases[i].name, named))
                 good = good && add(l, &family->cases[i], variants[v].name, dot);
     return good;
 }
@@ -51,11 +51,14 @@ selftest_case *selftest_cases(const char *only, size_t *out_count)
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (size_t i = 0; i < families[f]->count; i++)
             good = good && add(&l, &families[f]->cases[i], NULL, VKD_DOT_AUTO);
-    good = good && add_variants(&l, &table_conv, vkd_conv2d_float_variants,
+    good = good && add_variants(&l, &table_conv, "conv", vkd_conv2d_float_variants,
                                 vkd_conv2d_float_variant_count, VKD_DOT_AUTO);
+    good =
+        good && add_variants(&l, &table_quantized_linear, "et_vk.linear_", vkd_conv2d_low_variants,
+                             vkd_conv2d_low_variant_count, VKD_DOT_AUTO);
     for (size_t f = 0; f < sizeof flavours / sizeof *flavours; f++)
-        good = good && add_variants(&l, &table_q8, vkd_conv2d_variants, vkd_conv2d_variant_count,
-                                    flavours[f]);
+        good = good && add_variants(&l, &table_q8, "conv", vkd_conv2d_variants,
+                                    vkd_conv2d_variant_count, flavours[f]);
     *out_count = l.count;
     if (good && l.cases)
         return l.cases;

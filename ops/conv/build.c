@@ -131,19 +131,32 @@ vkd_status vkd_conv2d_build(vkd_lowering *lowering, const conv2d *conv,
     return variant->emit(lowering, conv, variant->tile);
 }
 
+typedef struct variant_table {
+    const conv2d_variant *variants;
+    const size_t *count;
+} variant_table;
+static const variant_table tables[] = {
+    {vkd_conv2d_variants, &vkd_conv2d_variant_count},
+    {vkd_conv2d_float_variants, &vkd_conv2d_float_variant_count},
+    {vkd_conv2d_low_variants, &vkd_conv2d_low_variant_count},
+};
+enum { INT8, FLOATS, LOW_BITS, TABLES };
+
 const conv2d_variant *vkd_conv2d_table(const conv2d_problem *problem, size_t *out_count)
 {
-    bool real = conv2d_is_float(problem);
-    *out_count = real ? vkd_conv2d_float_variant_count : vkd_conv2d_variant_count;
-    return real ? vkd_conv2d_float_variants : vkd_conv2d_variants;
+    const variant_table *table = &tables[problem->low_bits          ? LOW_BITS
+                                         : conv2d_is_float(problem) ? FLOATS
+                                                                    : INT8];
+    *out_count = *table->count;
+    return table->variants;
 }
 
 const conv2d_variant *vkd_conv2d_variant_at(size_t index)
 {
-    if (index < vkd_conv2d_variant_count)
-        return &vkd_conv2d_variants[index];
-    index -= vkd_conv2d_variant_count;
-    return index < vkd_conv2d_float_variant_count ? &vkd_conv2d_float_variants[index] : NULL;
+    for (size_t i = 0; i < TABLES; index -= *tables[i++].count)
+        if (index < *tables[i].count)
+            return &tables[i].variants[index];
+    return NULL;
 }
 
 uint64_t vkd_conv2d_table_sum(void)

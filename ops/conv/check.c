@@ -95,6 +95,8 @@ bool vkd_conv2d_trial_check(const conv2d_trial *trial, const void *y)
 {
     enum { SELDOM = 8 };
     const conv2d_problem *p = &trial->problem;
+    if (p->low_bits)
+        return vkd_low_bit_trial_check(trial, y);
     if (conv2d_is_float(p))
         return vkd_conv2d_float_trial_check(trial, y);
     uint32_t count = vkd_conv2d_sample_count(p), off = 0;

@@ -18,7 +18,12 @@ typedef struct conv2d_problem {
     vkd_dtype dtype;
     /* floats: 1 if an input pixel is spread over a window of the output, else 0 */
     uint32_t transposed;
+    /* linear layers of floats whose weights are integers of so many bits, 0 for others: the k that
+     * share a scale, what becomes of x, VKD_QLINEAR_*, and LOW_BIT_NORM and LOW_BIT_GATE, which a
+     * kernel may compute with it */
+    uint32_t low_bits, low_group, low_mode, low_more;
 } conv2d_problem;
+enum { LOW_BIT_NORM = 1, LOW_BIT_GATE = 2 };
 
 /* What a convolution of floats works on, besides x and y. */
 typedef struct conv2d_real {
@@ -41,6 +46,8 @@ typedef struct conv2d_real {
     float norm_eps;
 } conv2d_real;
 
+typedef struct conv2d_low conv2d_low; /* ops/gemm/low_bit.h */
+
 /* A convolution to emit: the shape and what it works on. */
 typedef struct conv2d {
     const vkd_call *call; /* of which it is, in what vkd_lowered says */
@@ -49,6 +56,7 @@ typedef struct conv2d {
     conv2d_problem largest; /* in a net whose shapes can change, of the largest: kernels and their
                              * workgroups are chosen for it, and sizes are pushed, so that other
                              * shapes need no other pipelines. Zeros: they cannot */
+    const conv2d_low *low;  /* of integer weights with scales; x and y are VKD_ROWS then */
     conv2d_real real;       /* of floats. Of int8, all that follows: */
     vkd_weights weights;    /* of out_c channels, k = (ky * kernel_w + kx) * ic_group + ic */
     vkd_tensor_id channels; /* requantize blocks of the output channels */
@@ -79,15 +87,17 @@ typedef struct conv2d_variant {
     vkd_status (*emit)(vkd_lowering *lowering, const conv2d *conv, const gemm_tile *tile);
 } conv2d_variant;
 
-/* All variants for int8, and for floats; the first of each supports everything but what is too long
- * for a device's loops. */
-extern const conv2d_variant vkd_conv2d_variants[], vkd_conv2d_float_variants[];
-extern const size_t vkd_conv2d_variant_count, vkd_conv2d_float_variant_count;
+/* All variants for int8, for floats, and for low_bits; the first of each supports everything but
+ * what is too long for a device's loops. */
+extern const conv2d_variant vkd_conv2d_variants[], vkd_conv2d_float_variants[],
+    vkd_conv2d_low_variants[];
+extern const size_t vkd_conv2d_variant_count, vkd_conv2d_float_variant_count,
+    vkd_conv2d_low_variant_count;
 
-/* The one at a place among those of both tables; null behind the last. */
+/* The one at a place among those of all tables; null behind the last. */
 const conv2d_variant *vkd_conv2d_variant_at(size_t index);
 
-/* The table of a problem's dtype. */
+/* The table of a problem. */
 const conv2d_variant *vkd_conv2d_table(const conv2d_problem *problem, size_t *out_count);
 
 /* Whether a variant is meant by `name`: its own, its family's or its tile's. */

@@ -17,6 +17,7 @@ static void append_pair(char *out, size_t size, char letter, const uint32_t pair
 
 void vkd_conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
 {
+    static const char *const modes[] = {"", " dynamic", " static"};
     snprintf(out, CONV2D_TEXT, "%ux%ux%ux%u -> %ux%ux%ux%u %ux%u", p->n, p->in_c, p->in_h, p->in_w,
              p->n, p->out_c, p->out_h, p->out_w, p->kernel[0], p->kernel[1]);
     append_pair(out, CONV2D_TEXT, 's', p->stride);
@@ -25,6 +26,10 @@ void vkd_conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
     snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " g%u%s%s%s", p->groups,
              conv2d_is_float(p) ? " " : "", conv2d_is_float(p) ? vkd_dtype_name(p->dtype) : "",
              p->transposed ? " t" : "");
+    if (p->low_bits)
+        snprintf(out + strlen(out), CONV2D_TEXT - strlen(out), " w%u/%u%s%s%s", p->low_bits,
+                 p->low_group, modes[p->low_mode], p->low_more & LOW_BIT_NORM ? " +norm" : "",
+                 p->low_more & LOW_BIT_GATE ? " +gate" : "");
 }
 
 void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])

@@ -159,6 +159,8 @@ static void fill_channel(conv2d_trial *trial, uint32_t oc, const coverage *insid
 void vkd_conv2d_trial_fill(conv2d_trial *trial)
 {
     const conv2d_problem *problem = &trial->problem;
+    if (problem->low_bits)
+        return;
     if (conv2d_is_float(problem)) {
         vkd_conv2d_float_trial_fill(trial);
         return;
@@ -173,6 +175,10 @@ void vkd_conv2d_trial_fill(conv2d_trial *trial)
 vkd_status vkd_conv2d_trial_make(vkd_arena *arena, const conv2d *conv, conv2d_trial *out)
 {
     const conv2d_problem *problem = &conv->problem;
+    if (problem->low_bits) {
+        *out = (conv2d_trial){.problem = *problem, .low = *conv->low};
+        return VKD_OK;
+    }
     if (conv2d_is_float(problem))
         return vkd_conv2d_float_trial_make(arena, conv, out);
     size_t row = conv2d_weight_row(problem);
@@ -269,10 +275,13 @@ vkd_status vkd_conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
                              .selections = &selection,
                              .convs = convs,
                              .selection_count = 1};
-    VKD_TRY(conv2d_is_float(&trial->problem) ? vkd_conv2d_float_trial_operands(trial, graph, &conv)
-                                             : add_operands(trial, &lowering, &conv));
+    VKD_TRY(trial->problem.low_bits ? vkd_low_bit_trial_operands(trial, graph, &conv)
+            : conv2d_is_float(&trial->problem)
+                ? vkd_conv2d_float_trial_operands(trial, graph, &conv)
+                : add_operands(trial, &lowering, &conv));
     *out_y = conv.y;
-    return variant->emit(&lowering, &conv, variant->tile);
+    return trial->problem.low_bits ? vkd_low_bit_trial_emit(&lowering, variant, &conv)
+                                   : variant->emit(&lowering, &conv, variant->tile);
 }
 
 /* --------------------------------------------------------------------------------------- trying */

@@ -3,7 +3,7 @@
 #ifndef VKD_OPS_CONV_TRIAL_H
 #define VKD_OPS_CONV_TRIAL_H
 
-#include "ops/conv/conv.h"
+#include "ops/gemm/low_bit.h"
 
 enum { CONV2D_TRIAL_VALUES = 3 };
 
@@ -21,6 +21,7 @@ typedef struct conv2d_trial {
     requantize_params params; /* after vkd_conv2d_trial_lower */
     conv2d_real real;         /* of floats, instead of all that is between */
     void *made_real;          /* its weights if they are made up, else null */
+    conv2d_low low;           /* of integer weights with scales: the file's */
 } conv2d_trial;
 
 /* A trial of a convolution: of its problem, its weights (null for random ones), its x_zero, and
@@ -64,6 +65,14 @@ void vkd_conv2d_float_trial_fill(conv2d_trial *trial);
 VKD_MUST_USE vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph,
                                                         conv2d *out);
 bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
+
+/* And for layers of integer weights. A norm and a second layer that a variant does not compute by
+ * itself have dispatches of their own in what is timed. */
+VKD_MUST_USE vkd_status vkd_low_bit_trial_operands(conv2d_trial *trial, vkd_graph *graph,
+                                                   conv2d *out);
+VKD_MUST_USE vkd_status vkd_low_bit_trial_emit(vkd_lowering *lowering,
+                                               const conv2d_variant *variant, const conv2d *conv);
+bool vkd_low_bit_trial_check(const conv2d_trial *trial, const void *y);
 
 /* A convolution that a tuner tries by some variants. Its operands are made when they are first
  * needed. */

@@ -28,7 +28,7 @@ typedef struct refusals {
     const conv2d_variant *variants;
     size_t variant_count, count;
     const char *sources;   /* files of ops/conv and ops/gemm whose reasons are these: a pattern */
-    const char *others[2]; /* and those that are not among them: patterns, or null */
+    const char *others[3]; /* and those that are not among them: patterns, or null */
     refusal (*row)(size_t index);
 } refusals;
 
