@@ -149,11 +149,12 @@ typedef struct choice {
 static void expect_choice(table *t, const table_tensor *x, const blocks *b, const choice *c,
                           vkd_shape shape)
 {
+    const double nearly = 2e-3;
     table_tensor *scales = table_output(t, VKD_DTYPE_FLOAT32, shape);
     table_tensor *zeros =
         table_output(t, table_chance(t, 2) ? VKD_DTYPE_INT32 : VKD_DTYPE_INT8, shape);
     scales->ulps = 3;
-    zeros->absolute = c->symmetric ? 0 : 1;
+    zeros->absolute = 0;
     double least[4096] = {0}, most[4096] = {0};
     for (size_t i = 0; i < x->count; i++) {
         size_t block = block_of(b, i);
@@ -164,7 +165,10 @@ static void expect_choice(table *t, const table_tensor *x, const blocks *b, cons
         double range = c->symmetric ? 2 * fmax(-least[i], most[i]) : most[i] - least[i];
         double own = c->unclipped ? fmax(least[i] / c->low, most[i] / c->high)
                                   : range / (c->high - c->low),
-               scale = fmax(own, c->eps), zero = c->low - nearbyint(least[i] / scale);
+               scale = fmax(own, c->eps), steps = least[i] / scale,
+               zero = c->low - nearbyint(steps);
+        if (!c->symmetric && fabs(steps - floor(steps) - 0.5) < nearly)
+            zeros->absolute = 1;
         scales->values[i] = scale;
         zeros->values[i] =
             c->symmetric ? floor((c->high + c->low + 1) / 2) : fmin(fmax(zero, c->low), c->high);

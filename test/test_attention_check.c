@@ -258,6 +258,25 @@ static void large_ones_are_shrunk(void **state)
     }
 }
 
+/* Where a workgroup's rows do not fit into what it may share, two kernels do it. */
+static void small_devices_have_two_kernels(void **state)
+{
+    static const sizes s = {1, 4, 1, 20, 70, 128, 0, false, false};
+    (void)state;
+    for (int is_small = 0; is_small < 2; is_small++) {
+        fixture f;
+        vkd_graph graph;
+        vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
+        if (is_small)
+            caps.shared_memory = 16384;
+        begin(&f);
+        lower(&f, &s, &caps, &graph);
+        assert_int_equal(find(&graph, VKD_SHADER_ATTENTION_COOP) == NULL, is_small);
+        assert_int_equal(find(&graph, VKD_SHADER_ATTENTION_VALUES) != NULL, is_small);
+        end(&f);
+    }
+}
+
 /* ------------------------------------------------------------------------------------- verdicts */
 
 /* What the next checks come to; NONE: what they do. */
@@ -398,6 +417,7 @@ int main(void)
     const struct CMUnitTest pure[] = {
         cmocka_unit_test(as_the_other_kernels),
         cmocka_unit_test(large_ones_are_shrunk),
+        cmocka_unit_test(small_devices_have_two_kernels),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wrong_one_falls_back),
