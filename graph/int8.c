@@ -68,6 +68,34 @@ vkd_status vkd_int8_select(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
+/* dequantize -> max pool -> max pool of int8 -> dequantize, where only floats are wanted: fewer
+ * bytes, and a dequantize of fewer elements that may be others' part. */
+vkd_status vkd_int8_pool(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call = &r->net->calls[index];
+    pool_args *pool = vkd_rw_args(call, VKD_OP_MAX_POOL);
+    vkd_call *before =
+        pool && selected_input(r, call) ? vkd_rw_only_producer(r, pool->x, index) : NULL;
+    quantize_args *dequantize = vkd_rw_args(before, VKD_OP_DEQUANTIZE);
+    if (!dequantize || !isfinite(dequantize->scale) || dequantize->scale <= 0 ||
+        vkd_rw_tensor(r, dequantize->x)->state ||
+        vkd_rw_tensor(r, dequantize->x)->dtype != VKD_DTYPE_INT8 ||
+        vkd_rw_tensor(r, pool->y[0])->state)
+        return VKD_OK;
+    const uint32_t x = dequantize->x, y = pool->y[0];
+    vkd_model_value pooled = r->net->values[y];
+    uint32_t id;
+    pooled.tensor.dtype = pooled.tensor.staging_dtype = VKD_DTYPE_INT8;
+    pooled.tensor.size = (size_t)vkd_dims_count(pooled.tensor.rank, pooled.tensor.dims);
+    VKD_TRY(vkd_rw_add_value(r, &pooled, &id));
+    vkd_rw_set_input(r, &pool->x, x);
+    vkd_rw_set_input(r, &dequantize->x, id);
+    vkd_rw_set_result(r, before, y);
+    vkd_rw_set_result(r, call, id);
+    vkd_rw_swap(r, before, call);
+    return VKD_OK;
+}
+
 /* ----------------------------------------------------------------------------------------- mean */
 
 /* Whether the two innermost dims of a tensor of rank 4 are reduced. */

@@ -212,9 +212,10 @@ static void draw_cumsum(table *t)
     bool other = table_chance(t, 4), real = table_is_float(x->dtype) != other;
     uint32_t dim = table_dim(t, x->shape.rank), count = x->shape.rank ? x->shape.dims[dim] : 1;
     table_null(t); /* dtype */
-    table_tensor *y = table_output(t, !real   ? VKD_DTYPE_INT32
-                                      : other ? VKD_DTYPE_FLOAT32
-                                              : x->dtype,
+    table_tensor *y = table_output(t,
+                                   !real   ? VKD_DTYPE_INT32
+                                   : other ? VKD_DTYPE_FLOAT32
+                                           : x->dtype,
                                    x->shape);
     size_t step = 1;
     for (uint32_t d = dim + 1; d < x->shape.rank; d++)
