@@ -2,8 +2,11 @@
  * precision. */
 #include "exec/executor.h"
 #include "graph/plan.h"
+#include "ops/conv/float.h"
 #include "ops/conv/trial.h"
 #include "runtime/base/element.h"
+#include "shaders/binary_params.h"
+#include "shaders/chain_params.h"
 #include "support/table_check.h"
 #include "table_families.h"
 
@@ -134,6 +137,61 @@ static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
     }
 }
 
+/* A layer that opens a gate, of rows that are normalised first: each variant's trial has all of it,
+ * in one dispatch or in three. */
+static void check_gated(harness *h, vkd_dtype dtype, uint32_t rows)
+{
+    static uint16_t other[40 * 24 * 2]; /* halves, or floats of as many bytes */
+    const conv2d_problem p = {.n = 1,
+                              .in_c = 40,
+                              .in_h = 1,
+                              .in_w = rows,
+                              .out_c = 24,
+                              .out_h = 1,
+                              .out_w = rows,
+                              .kernel = {1, 1},
+                              .stride = {1, 1},
+                              .dilation = {1, 1},
+                              .groups = 1,
+                              .dtype = dtype};
+    for (size_t i = 0; i < (size_t)p.in_c * p.out_c; i++)
+        vkd_element_set(dtype, other, i, (double)vkd_conv2d_trial_number(99, i));
+    const conv2d conv = {
+        .problem = p,
+        .real = {.bias = VKD_NO_TENSOR,
+                 .low = -INFINITY,
+                 .high = INFINITY,
+                 .has_norm = true,
+                 .norm_eps = 1e-5f,
+                 .other = {other, (size_t)p.in_c * p.out_c * vkd_dtype_size(dtype)},
+                 .epilogue = {.step_count = 1,
+                              .steps = {{.function = CHAIN_BINARY + BINARY_MUL,
+                                         .a = EPILOGUE_SUM,
+                                         .b = EPILOGUE_RESIDUAL}},
+                              .has_residual = true}},
+        .residual = VKD_NO_TENSOR};
+    for (size_t v = 0; v < vkd_conv2d_float_variant_count; v++) {
+        const conv2d_variant *variant = &vkd_conv2d_float_variants[v];
+        if (variant->refuses(&p, &h->caps, variant->tile))
+            continue;
+        vkd_arena arena;
+        conv2d_trial trial;
+        vkd_graph graph;
+        vkd_tensor_id y;
+        vkd_arena_init(&arena, &h->gpu.context);
+        vkd_graph_init(&graph, &arena);
+        assert_int_equal(vkd_conv2d_trial_make(&arena, &conv, &trial), VKD_OK);
+        assert_int_equal(vkd_conv2d_trial_lower(&trial, &h->caps, variant, &graph, &y), VKD_OK);
+        assert_int_equal(graph.node_count, vkd_conv2d_float_norms(variant, &h->caps) ? 1 : 3);
+        void *bytes = run_trial(h, &arena, &trial, variant);
+        if (!vkd_conv2d_trial_check(&trial, bytes))
+            fail_msg("%s does not pass its self-check with a norm and a gate", variant->name);
+        assert_false(passes_when_off(&trial, bytes, 3));
+        assert_false(passes_when_off(&trial, bytes, NAN));
+        vkd_arena_release(&arena);
+    }
+}
+
 /* The self-check lets right results pass and wrong ones not; in the padding of its operands'
  * channels are NaNs. */
 static void self_check(void **state)
@@ -165,6 +223,10 @@ static void self_check(void **state)
     p.groups = 1;
     p.in_c = 297;
     check_trial(h, &p, false);
+    for (uint32_t rows = 1; rows < 8; rows += 3) {
+        check_gated(h, VKD_DTYPE_FLOAT32, rows);
+        check_gated(h, VKD_DTYPE_FLOAT16, rows);
+    }
     h->caps = own;
 }
 

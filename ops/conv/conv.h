@@ -133,7 +133,7 @@ uint64_t vkd_conv2d_table_sum(void);
 enum { CONV2D_TEXT = 192 };
 void vkd_conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TEXT]);
 /* With what else matters for the time of a convolution: a key of the tuning file. */
-enum { CONV2D_KEY = CONV2D_TEXT + 8 };
+enum { CONV2D_KEY = CONV2D_TEXT + 24 };
 void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem)

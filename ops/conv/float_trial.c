@@ -2,12 +2,13 @@
  * in double precision. */
 #include "ops/conv/float.h"
 #include "ops/conv/trial.h"
+#include "ops/normalise.h"
 #include "runtime/base/element.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { X_STREAM = 6, WEIGHT_STREAM, BIAS_STREAM, RESIDUAL_STREAM };
+enum { X_STREAM = 6, WEIGHT_STREAM, BIAS_STREAM, RESIDUAL_STREAM, NORM_STREAM };
 
 /* ------------------------------------------------------------------------------------- operands */
 
@@ -78,10 +79,67 @@ vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph 
     VKD_TRY(add_made(trial, graph, X_STREAM, VKD_4C, 4, x_dims, &out->x));
     if (trial->real.bias != VKD_NO_TENSOR)
         VKD_TRY(add_made(trial, graph, BIAS_STREAM, VKD_ROWS, 1, &p->out_c, &out->real.bias));
-    if (trial->real.epilogue.has_residual)
+    if (trial->real.has_norm)
+        VKD_TRY(add_made(trial, graph, NORM_STREAM, VKD_ROWS, 1, &p->in_c, &out->real.norm));
+    if (trial->real.epilogue.has_residual && !trial->real.other.data)
         VKD_TRY(add_made(trial, graph, RESIDUAL_STREAM, VKD_4C, 4, y_dims,
                          &out->real.epilogue.residual));
     return vkd_graph_add_tensor(graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4, y_dims, &out->y);
+}
+
+static vkd_status add_scratch(vkd_lowering *lowering, vkd_dtype dtype, uint32_t channels,
+                              uint32_t pixels, vkd_tensor_id *out)
+{
+    return vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, dtype, VKD_4C, 4,
+                                (const uint32_t[]){1, channels, 1, pixels}, out);
+}
+
+static vkd_status add_norm(vkd_lowering *lowering, conv2d *conv)
+{
+    const conv2d_problem *p = &conv->problem;
+    const vkd_view weight = {.tensor = conv->real.norm,
+                             .rank = 4,
+                             .dims = {1, p->in_c, 1, p->in_w},
+                             .strides = {0, 1, 0, 0}};
+    const vkd_normalisation n = {.op = VKD_NORMALISE_SCALE,
+                                 .stats = VKD_STATS_RMS,
+                                 .reduced = {false, true},
+                                 .eps = conv->real.norm_eps,
+                                 .x = vkd_view_of(lowering->graph, conv->x),
+                                 .weight = weight,
+                                 .bias.tensor = VKD_NO_TENSOR};
+    VKD_TRY(add_scratch(lowering, p->dtype, p->in_c, p->in_w, &conv->x));
+    return vkd_normalise(lowering, &n, conv->x, NULL);
+}
+
+/* The second product by itself, as the residual of the first. */
+static vkd_status add_gate(vkd_lowering *lowering, const conv2d_variant *variant, conv2d *conv)
+{
+    conv2d gate = *conv;
+    gate.real = (conv2d_real){.weights = conv->real.other,
+                              .computed = VKD_NO_TENSOR,
+                              .bias = VKD_NO_TENSOR,
+                              .low = -INFINITY,
+                              .high = INFINITY};
+    conv->real.other = (vkd_content){NULL, 0};
+    VKD_TRY(add_scratch(lowering, conv->problem.dtype, conv->problem.out_c, conv->problem.out_w,
+                        &gate.y));
+    conv->real.epilogue.residual = gate.y;
+    return variant->emit(lowering, &gate, variant->tile);
+}
+
+vkd_status vkd_conv2d_float_trial_emit(vkd_lowering *lowering, const conv2d_variant *variant,
+                                       const conv2d *conv)
+{
+    conv2d whole = *conv;
+    if (!vkd_conv2d_float_norms(variant, lowering->caps)) {
+        if (whole.real.has_norm)
+            VKD_TRY(add_norm(lowering, &whole));
+        whole.real.has_norm = false;
+        if (whole.real.other.data)
+            VKD_TRY(add_gate(lowering, variant, &whole));
+    }
+    return variant->emit(lowering, &whole, variant->tile);
 }
 
 /* --------------------------------------------------------------------------------------- oracle */
@@ -103,27 +161,46 @@ typedef struct float_sum {
     double sum, magnitude; /* of the products, and of their absolute values */
 } float_sum;
 
+static double x_at(const conv2d_trial *trial, size_t pixel, uint32_t ic)
+{
+    return vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(trial->problem.in_c, 4) + ic);
+}
+
+/* 1 / the root mean square of a pixel, where it is normalised. */
+static double factor_of(const conv2d_trial *trial, size_t pixel)
+{
+    double squares = 0;
+    if (!trial->real.has_norm)
+        return 1;
+    for (uint32_t ic = 0; ic < trial->problem.in_c; ic++)
+        squares += x_at(trial, pixel, ic) * x_at(trial, pixel, ic);
+    return 1 / sqrt(squares / trial->problem.in_c + (double)trial->real.norm_eps);
+}
+
 /* The channels of one tap. */
-static void add_tap(const conv2d_trial *trial, const conv2d_place *at, uint32_t tap, int64_t y,
-                    int64_t x, float_sum *out)
+static void add_tap(const conv2d_trial *trial, const vkd_content *weights, const conv2d_place *at,
+                    uint32_t tap, int64_t y, int64_t x, float_sum *out)
 {
     const conv2d_problem *p = &trial->problem;
     uint32_t ic_group = conv2d_ic_group(p), oc_group = conv2d_oc_group(p), group = at->c / oc_group;
     size_t pixel = ((size_t)at->n * p->in_h + (size_t)y) * p->in_w + (size_t)x;
+    const double factor = factor_of(trial, pixel);
     for (uint32_t i = 0; i < ic_group; i++) {
         uint32_t ic = group * ic_group + i;
         size_t row =
             p->transposed ? (size_t)ic * oc_group + at->c % oc_group : (size_t)at->c * ic_group + i;
-        double product =
-            vkd_conv2d_trial_number(X_STREAM, pixel * vkd_align_up(p->in_c, 4) + ic) *
-            vkd_conv2d_float_weight(p->dtype, &trial->real.weights, &trial->real.factors,
-                                    row * conv2d_taps(p) + tap, at->c);
+        double product = x_at(trial, pixel, ic) * factor *
+                         vkd_conv2d_float_weight(p->dtype, weights, &trial->real.factors,
+                                                 row * conv2d_taps(p) + tap, at->c);
+        if (trial->real.has_norm)
+            product *= (double)vkd_conv2d_trial_number(NORM_STREAM, ic);
         out->sum += product;
         out->magnitude += fabs(product);
     }
 }
 
-static float_sum sum_at(const conv2d_trial *trial, const conv2d_place *at)
+static float_sum sum_at(const conv2d_trial *trial, const vkd_content *weights,
+                        const conv2d_place *at)
 {
     const conv2d_problem *p = &trial->problem;
     float_sum sum = {0};
@@ -134,27 +211,54 @@ static float_sum sum_at(const conv2d_trial *trial, const conv2d_place *at)
         for (uint32_t kx = 0; kx < p->kernel[1]; kx++) {
             int64_t y = under_tap(p, 0, at->y, ky), x = under_tap(p, 1, at->x, kx);
             if (y >= 0 && x >= 0)
-                add_tap(trial, at, ky * p->kernel[1] + kx, y, x, &sum);
+                add_tap(trial, weights, at, ky * p->kernel[1] + kx, y, x, &sum);
         }
     return sum;
 }
 
-/* Of a sum, with the residual at a place of the result. */
-static double finished(const conv2d_trial *trial, double sum, size_t slot)
+/* Of a sum, with a residual. */
+static double finished(const conv2d_trial *trial, double sum, double residual)
 {
     const double low = (double)trial->real.low, high = (double)trial->real.high,
                  bounded = sum < low ? low : sum;
-    return vkd_epilogue_value(&trial->real.epilogue, bounded > high ? high : bounded,
-                              vkd_conv2d_trial_number(RESIDUAL_STREAM, slot));
+    return vkd_epilogue_value(&trial->real.epilogue, bounded > high ? high : bounded, residual);
 }
 
-/* Within what adding up in any order may lose, what the epilogue makes of that, and its own
- * roundings and the one to a half. */
-static bool is_right(const conv2d_trial *trial, double got, float_sum sum, size_t slot)
+/* What adding up in any order may lose, and the rounding to halves of what is normalised. */
+static double lost_of(const conv2d_trial *trial, const float_sum *sum)
 {
-    const double lost = 1e-5 * sum.magnitude + 1e-37, expected = finished(trial, sum.sum, slot);
-    double tolerance = fabs(finished(trial, sum.sum + lost, slot) - expected) +
-                       fabs(finished(trial, sum.sum - lost, slot) - expected) + 1e-37;
+    const bool rounds = trial->real.has_norm && trial->problem.dtype == VKD_DTYPE_FLOAT16;
+    return (rounds ? 1.0 / 1024 : 1e-5) * sum->magnitude + 1e-37;
+}
+
+/* The residual at a place of the result, and what it may be off by: of a second product, which is
+ * rounded to a half. */
+static double residual_at(const conv2d_trial *trial, const conv2d_place *at, size_t slot,
+                          double *lost)
+{
+    *lost = 0;
+    if (!trial->real.other.data)
+        return vkd_conv2d_trial_number(RESIDUAL_STREAM, slot);
+    const float_sum sum = sum_at(trial, &trial->real.other, at);
+    *lost = lost_of(trial, &sum);
+    if (trial->problem.dtype == VKD_DTYPE_FLOAT16)
+        *lost += fabs(sum.sum) / 2048;
+    return sum.sum;
+}
+
+/* Within what sums may lose, what the epilogue makes of that, and its own roundings and the one to
+ * a half. */
+static bool is_right(const conv2d_trial *trial, const conv2d_place *at, double got, size_t slot)
+{
+    const float_sum sum = sum_at(trial, &trial->real.weights, at);
+    double other;
+    const double residual = residual_at(trial, at, slot, &other), lost = lost_of(trial, &sum),
+                 expected = finished(trial, sum.sum, residual);
+    double tolerance = 1e-37;
+    for (int corner = 0; corner < 4; corner++)
+        tolerance += fabs(finished(trial, sum.sum + (corner & 1 ? lost : -lost),
+                                   residual + (corner & 2 ? other : -other)) -
+                          expected);
     if (trial->real.epilogue.step_count)
         tolerance += 1e-5 * (fabs(expected) + 1);
     if (trial->problem.dtype == VKD_DTYPE_FLOAT16)
@@ -174,7 +278,7 @@ bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y)
         conv2d_place at = vkd_conv2d_sample(p, i);
         size_t slot =
             (((size_t)at.n * p->out_h + at.y) * p->out_w + at.x) * vkd_align_up(p->out_c, 4) + at.c;
-        if (!is_right(trial, vkd_element_get(p->dtype, y, slot), sum_at(trial, &at), slot))
+        if (!is_right(trial, &at, vkd_element_get(p->dtype, y, slot), slot))
             return false;
     }
     return true;

@@ -35,8 +35,9 @@ void vkd_conv2d_problem_format(const conv2d_problem *p, char out[CONV2D_TEXT])
 void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY])
 {
     vkd_conv2d_problem_format(&conv->problem, out);
-    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s",
+    snprintf(out + strlen(out), CONV2D_KEY - strlen(out), "%s%s%s",
              conv->table                       ? " +table"
              : conv->residual != VKD_NO_TENSOR ? " +add"
-                                               : "");
+                                               : "",
+             conv->real.has_norm ? " +norm" : "", conv->real.other.data ? " +gate" : "");
 }

@@ -281,7 +281,9 @@ vkd_status vkd_conv2d_trial_lower(conv2d_trial *trial, const vkd_caps *caps,
                 : add_operands(trial, &lowering, &conv));
     *out_y = conv.y;
     return trial->problem.low_bits ? vkd_low_bit_trial_emit(&lowering, variant, &conv)
-                                   : variant->emit(&lowering, &conv, variant->tile);
+           : conv2d_is_float(&trial->problem)
+               ? vkd_conv2d_float_trial_emit(&lowering, variant, &conv)
+               : variant->emit(&lowering, &conv, variant->tile);
 }
 
 /* --------------------------------------------------------------------------------------- trying */

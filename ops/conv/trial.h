@@ -64,10 +64,14 @@ VKD_MUST_USE vkd_status vkd_conv2d_float_trial_make(vkd_arena *arena, const conv
 void vkd_conv2d_float_trial_fill(conv2d_trial *trial);
 VKD_MUST_USE vkd_status vkd_conv2d_float_trial_operands(const conv2d_trial *trial, vkd_graph *graph,
                                                         conv2d *out);
+/* Emits what is tried: a norm and a second product that a variant does not make by itself have
+ * dispatches of their own. */
+VKD_MUST_USE vkd_status vkd_conv2d_float_trial_emit(vkd_lowering *lowering,
+                                                    const conv2d_variant *variant,
+                                                    const conv2d *conv);
 bool vkd_conv2d_float_trial_check(const conv2d_trial *trial, const void *y);
 
-/* And for layers of integer weights. A norm and a second layer that a variant does not compute by
- * itself have dispatches of their own in what is timed. */
+/* And for layers of integer weights. */
 VKD_MUST_USE vkd_status vkd_low_bit_trial_operands(conv2d_trial *trial, vkd_graph *graph,
                                                    conv2d *out);
 VKD_MUST_USE vkd_status vkd_low_bit_trial_emit(vkd_lowering *lowering,

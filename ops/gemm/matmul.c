@@ -343,20 +343,31 @@ static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args 
 
 static vkd_status make_linear(vkd_lowering *lowering, const void *arguments, uint32_t value);
 
-/* What was put off for this layer may be computed with it. */
-static vkd_status layer_residual(vkd_lowering *lowering, const product_args *args,
-                                 const conv2d_variant *variant, conv2d *conv)
+/* What was put off for this layer and may be computed with it: the norm of its input, null for
+ * none, and the layer that makes its residual. Those of a variant that does not are dropped. */
+static const norm_args *layer_more(const vkd_lowering *lowering, const matmul_args *args,
+                                   conv2d *conv)
+{
+    const norm_args *norm = args->c == VKD_NO_VALUE ? vkd_late_rms_norm(lowering, args->a) : NULL;
+    const uint32_t residual = args->product.epilogue.residual;
+    const vkd_call *call =
+        residual == VKD_NO_VALUE ? NULL : vkd_op_late(lowering, residual, make_linear);
+    if (lowering->caps->type == VKD_TYPE_CPU)
+        return NULL;
+    conv->real.has_norm = norm;
+    conv->real.norm_eps = norm ? norm->eps : 0;
+    if (call)
+        conv->real.other = vkd_op_content(lowering, ((const matmul_args *)call->args)->b);
+    return norm;
+}
+
+static vkd_status layer_residual(vkd_lowering *lowering, const product_args *args, conv2d *conv)
 {
     const conv2d_problem *p = &conv->problem;
     const uint32_t residual = args->epilogue.residual;
     vkd_tensor_id rows;
-    if (residual == VKD_NO_VALUE)
+    if (residual == VKD_NO_VALUE || conv->real.other.data)
         return VKD_OK;
-    const vkd_call *call = vkd_op_late(lowering, residual, make_linear);
-    if (call && vkd_conv2d_float_norms(variant, lowering->caps)) {
-        conv->real.other = vkd_op_content(lowering, ((const matmul_args *)call->args)->b);
-        return VKD_OK;
-    }
     VKD_TRY(vkd_op_input(lowering, residual, p->dtype, VKD_ROWS, &rows));
     return as_image(lowering, rows, p->out_w, p->out_c, &conv->real.epilogue.residual);
 }
@@ -366,15 +377,16 @@ static vkd_status layer_input(vkd_lowering *lowering, const matmul_args *args, c
                               const conv2d_variant **out)
 {
     const conv2d_problem *p = &conv->problem;
-    const norm_args *norm = args->c == VKD_NO_VALUE ? vkd_late_rms_norm(lowering, args->a) : NULL;
+    const norm_args *norm = layer_more(lowering, args, conv);
     vkd_tensor_id x;
     VKD_TRY(vkd_conv2d_select(lowering, conv, vkd_conv2d_float_variants,
                               vkd_conv2d_float_variant_count, out));
-    conv->real.has_norm = norm && vkd_conv2d_float_norms(*out, lowering->caps);
-    if (conv->real.has_norm) {
-        conv->real.norm_eps = norm->eps;
-        VKD_TRY(vkd_op_rows(lowering, norm->weight, &conv->real.norm));
+    if (!vkd_conv2d_float_norms(*out, lowering->caps)) {
+        conv->real.has_norm = false;
+        conv->real.other = (vkd_content){NULL, 0};
     }
+    if (conv->real.has_norm)
+        VKD_TRY(vkd_op_rows(lowering, norm->weight, &conv->real.norm));
     VKD_TRY(
         vkd_op_input(lowering, conv->real.has_norm ? norm->x : args->a, p->dtype, VKD_ROWS, &x));
     return as_image(lowering, x, p->in_w, p->in_c, &conv->x);
@@ -402,7 +414,7 @@ static vkd_status lower_layer(vkd_lowering *lowering, const matmul_args *args)
     VKD_TRY(vkd_epilogue_make(lowering, &args->product, &conv.real.epilogue));
     vkd_epilogue_take_bounds(&conv.real.epilogue, &conv.real.low, &conv.real.high);
     VKD_TRY(layer_input(lowering, args, &conv, &variant));
-    VKD_TRY(layer_residual(lowering, &args->product, variant, &conv));
+    VKD_TRY(layer_residual(lowering, &args->product, &conv));
     VKD_TRY(vkd_op_output_in(lowering, args->product.y, p->dtype, VKD_ROWS, &y));
     VKD_TRY(whole ? as_image(lowering, y, p->out_w, p->out_c, &conv.y)
                   : vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, p->dtype, VKD_4C, 4,
