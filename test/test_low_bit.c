@@ -91,12 +91,12 @@ static void make_operands(layer *l, vkd_random *random, int which)
     l->low.channels.row[which] = p->out_c;
 }
 
-/* Of m rows; gated: with a second layer, whose result the first one is multiplied by, and a norm of
- * x. */
-static void make_layer(layer *l, vkd_random *random, uint32_t m, vkd_dtype dtype, uint32_t mode,
-                       uint32_t bits, bool gated)
+/* Of so many rows and k; gated: with a second layer, whose result the first one is multiplied by,
+ * and a norm of x. */
+static void make_layer(layer *l, vkd_random *random, const uint32_t sizes[2], vkd_dtype dtype,
+                       uint32_t mode, uint32_t bits, bool gated)
 {
-    const uint32_t k = 96, n = 20;
+    const uint32_t m = sizes[0], k = sizes[1], n = 20;
     memset(l, 0, sizeof *l);
     l->problem = (conv2d_problem){.n = 1,
                                   .in_c = k,
@@ -211,7 +211,7 @@ static void check_trial(harness *h, const layer *l)
         if (!vkd_conv2d_trial_check(&trial, y))
             fail_msg("%s does not pass its self-check", variant->name);
         assert_true(passes_when_off(&trial, y, 0));
-        assert_false(passes_when_off(&trial, y, 3));
+        assert_false(passes_when_off(&trial, y, l->problem.in_c < 100 ? 3 : 1e4));
         assert_false(passes_when_off(&trial, y, NAN));
         assert_false(passes_when_off(&trial, y, INFINITY));
         vkd_arena_release(&arena);
@@ -231,16 +231,16 @@ static void self_check(void **state)
                  {VKD_DTYPE_FLOAT32, VKD_QLINEAR_DYNAMIC, 4, false},
                  {VKD_DTYPE_FLOAT32, VKD_QLINEAR_STATIC, 8, false},
                  {VKD_DTYPE_INT8, VKD_QLINEAR_STATIC, 8, false}};
-    static const uint32_t rows[] = {1, 3, 6, 40};
+    static const uint32_t sizes[][2] = {{1, 96}, {1, 2080}, {3, 96}, {6, 96}, {40, 96}};
     harness *h = harness_get(state);
     vkd_random random = random_begin("self-checks of low-bit layers");
     const vkd_device_type own = h->caps.type;
     for (int discrete = 0; discrete < 2; discrete++)
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-            for (size_t m = 0; m < sizeof rows / sizeof *rows; m++) {
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
                 layer l;
                 h->caps.type = discrete ? VKD_TYPE_DISCRETE : own;
-                make_layer(&l, &random, rows[m], kinds[i].dtype, kinds[i].mode, kinds[i].bits,
+                make_layer(&l, &random, sizes[s], kinds[i].dtype, kinds[i].mode, kinds[i].bits,
                            kinds[i].gated);
                 check_trial(h, &l);
                 release_layer(&l);
@@ -290,8 +290,9 @@ static void choice(void **state)
     static const uint32_t sizes[][2] = {{1024, 1024}, {3072, 1024}, {1024, 3072}};
     for (size_t i = 0; i < 3; i++) {
         const uint32_t n = sizes[i][0], k = sizes[i][1];
-        assert_string_equal(chosen(FAKE_H100, 1, n, k), "low_bit lanes 1x4");
-        assert_string_equal(chosen(FAKE_ADRENO_750, 1, n, k), "low_bit lanes 1x4");
+        const char *vector = k > 1024 ? "low_bit wide 1x4" : "low_bit lanes 1x4";
+        assert_string_equal(chosen(FAKE_H100, 1, n, k), vector);
+        assert_string_equal(chosen(FAKE_ADRENO_750, 1, n, k), vector);
         assert_string_equal(chosen(FAKE_H100, 4, n, k), "low_bit lanes 4x4");
         assert_string_equal(chosen(FAKE_LLVMPIPE, 1, n, k), "low_bit 1x4");
         assert_non_null(strstr(chosen(FAKE_H100, 128, n, k), "x4"));

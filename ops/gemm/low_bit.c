@@ -119,10 +119,10 @@ static uint64_t units_of(const conv2d_problem *p, const gemm_tile *tile)
     return vkd_divide_up(p->out_w, tile->m) * vkd_divide_up(p->out_c, 4);
 }
 
-static uint32_t most_invocations(const vkd_caps *caps)
+static uint32_t most_invocations(const vkd_caps *caps, const gemm_tile *tile)
 {
-    enum { GROUP = 128 };
-    return caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;
+    const uint32_t most = 32 * tile->subgroups;
+    return caps->max_workgroup_invocations < most ? caps->max_workgroup_invocations : most;
 }
 
 /* Invocations that share k: a GPU has nothing else to be parallel in where rows are few. */
@@ -130,7 +130,7 @@ static uint32_t lanes_of(const conv2d_problem *p, const vkd_caps *caps, const ge
 {
     enum { FEW = 1 << 17 };
     uint32_t lanes = 1;
-    while (tile->kind == GEMM_IN_LANES && lanes * 2 <= most_invocations(caps) &&
+    while (tile->kind == GEMM_IN_LANES && lanes * 2 <= most_invocations(caps, tile) &&
            lanes * 2 <= steps_of(p) && units_of(p, tile) * lanes < FEW)
         lanes *= 2;
     return lanes;
@@ -138,8 +138,8 @@ static uint32_t lanes_of(const conv2d_problem *p, const vkd_caps *caps, const ge
 
 static uint64_t loops_of(const conv2d_problem *p, uint32_t lanes, bool norm)
 {
-    return 64 + vkd_loop(vkd_divide_up(steps_of(p), lanes), 0) +
-           (norm ? 64 + vkd_loop(vkd_divide_up(p->in_c, 4 * (uint64_t)lanes), 0) : 0);
+    return 128 + vkd_loop(vkd_divide_up(steps_of(p), lanes), 0) +
+           (norm ? 128 + vkd_loop(vkd_divide_up(p->in_c, 4 * (uint64_t)lanes), 0) : 0);
 }
 
 static const char *refuses(const conv2d_problem *p, const vkd_caps *caps, const gemm_tile *tile)
@@ -206,7 +206,7 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, const gemm_ti
                                     &params, sizeof params);
     node.specs[0] = lanes;
     node.specs[1] = 1;
-    while (lanes * node.specs[1] * 2 <= most_invocations(lowering->caps))
+    while (lanes * node.specs[1] * 2 <= most_invocations(lowering->caps, tile))
         node.specs[1] *= 2;
     vkd_node_groups(&node, lowering->caps, vkd_divide_up(units_of(p, tile), node.specs[1]));
     vkd_node_read(&node, conv->x);
@@ -231,15 +231,18 @@ static vkd_status emit(vkd_lowering *lowering, const conv2d *conv, const gemm_ti
 
 /* ---------------------------------------------------------------------------------------- table */
 
+enum { GROUP = 4, WIDE = 8 }; /* subgroups of 32 */
+
 /* Rows that an invocation computes, or with others that share k. */
-#define TILE(name_, rows, kind_)                                                                   \
+#define TILE(name_, rows, kind_, subgroups_)                                                       \
     {                                                                                              \
-        .name = name_, .shader = VKD_SHADER_QLINEAR, .m = rows, .n = 4, .kind = kind_              \
+        .name = name_, .shader = VKD_SHADER_QLINEAR, .m = rows, .n = 4, .kind = kind_,             \
+        .subgroups = subgroups_                                                                    \
     }
 static const gemm_tile tiles[] = {
-    TILE("1x4", 1, GEMM_INVOCATIONS),    TILE("4x4", 4, GEMM_INVOCATIONS),
-    TILE("8x4", 8, GEMM_INVOCATIONS),    TILE("lanes 1x4", 1, GEMM_IN_LANES),
-    TILE("lanes 4x4", 4, GEMM_IN_LANES),
+    TILE("1x4", 1, GEMM_INVOCATIONS, GROUP),    TILE("4x4", 4, GEMM_INVOCATIONS, GROUP),
+    TILE("8x4", 8, GEMM_INVOCATIONS, GROUP),    TILE("lanes 1x4", 1, GEMM_IN_LANES, GROUP),
+    TILE("lanes 4x4", 4, GEMM_IN_LANES, GROUP), TILE("wide 1x4", 1, GEMM_IN_LANES, WIDE),
 };
 #undef TILE
 
@@ -249,7 +252,7 @@ static const gemm_tile tiles[] = {
     }
 const conv2d_variant vkd_conv2d_low_variants[] = {
     VARIANT("1x4", 0),       VARIANT("4x4", 1),       VARIANT("8x4", 2),
-    VARIANT("lanes 1x4", 3), VARIANT("lanes 4x4", 4),
+    VARIANT("lanes 1x4", 3), VARIANT("lanes 4x4", 4), VARIANT("wide 1x4", 5),
 };
 const size_t vkd_conv2d_low_variant_count =
     sizeof vkd_conv2d_low_variants / sizeof *vkd_conv2d_low_variants;
