@@ -248,9 +248,10 @@ static vkd_status add_parts(vkd_lowering *lowering, const cat_args *args, size_t
 /* Of a longer concatenation's memory. */
 static vkd_status view_beginning(vkd_lowering *lowering, const cat_args *args)
 {
+    const vkd_tensor_id whole = lowering->grown[args->whole];
     if (args->y == args->whole)
-        return VKD_OK;
-    vkd_view view = vkd_view_of(lowering->graph, lowering->tensors[args->whole]);
+        return vkd_op_output_is(lowering, args->y, whole);
+    vkd_view view = vkd_view_of(lowering->graph, whole);
     memcpy(view.dims, vkd_value_tensor(lowering, args->y)->dims, sizeof view.dims);
     return vkd_op_output_view(lowering, args->y, &view);
 }
@@ -259,7 +260,7 @@ static vkd_status make_grown(vkd_lowering *lowering, const void *arguments, uint
 {
     (void)value;
     const cat_args *args = arguments;
-    VKD_TRY(add_parts(lowering, args, args->shared, lowering->tensors[args->whole]));
+    VKD_TRY(add_parts(lowering, args, args->shared, lowering->grown[args->whole]));
     return view_beginning(lowering, args);
 }
 
@@ -279,12 +280,14 @@ static bool lacks_int8(const vkd_lowering *lowering, const cat_args *args)
 /* The beginning of a longer concatenation, whose memory the first such call makes. */
 static vkd_status lower_beginning(vkd_lowering *lowering, const cat_args *args)
 {
-    vkd_tensor_id whole = lowering->tensors[args->whole];
+    const vkd_model_tensor *all = vkd_value_tensor(lowering, args->whole);
+    vkd_tensor_id *whole = &lowering->grown[args->whole];
     vkd_view before;
-    if (whole == VKD_NO_TENSOR) {
-        VKD_TRY(vkd_op_output_4c(lowering, args->whole, vkd_value_tensor(lowering, args->y)->dtype,
-                                 &whole));
-        VKD_TRY(add_parts(lowering, args, 0, whole));
+    if (*whole == VKD_NO_TENSOR) {
+        VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH,
+                                     vkd_value_tensor(lowering, args->y)->dtype, VKD_4C, all->rank,
+                                     all->dims, whole));
+        VKD_TRY(add_parts(lowering, args, 0, *whole));
         return view_beginning(lowering, args);
     }
     VKD_TRY(vkd_op_view(lowering, args->before, &before)); /* is made now, if that was put off */
@@ -322,7 +325,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const cat_args *args = arguments;
     const bool grows = args->whole != VKD_NO_VALUE;
     vkd_tensor_id y;
-    if (grows && lowering->tensors[args->whole] != VKD_NO_TENSOR)
+    if (grows && lowering->grown[args->whole] != VKD_NO_TENSOR)
         return lower_beginning(lowering, args);
     if (!is_image(lowering, args))
         return paste_parts(lowering, args);

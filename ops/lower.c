@@ -23,16 +23,20 @@ static vkd_status begin_values(vkd_lowering *lowering)
     lowering->copies = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->copies);
     lowering->views = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->views);
     lowering->late = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->late);
+    lowering->grown = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->grown);
     lowering->baked = vkd_arena_alloc(arena, net->value_count, sizeof *lowering->baked);
     lowering->graph->inputs =
         vkd_arena_alloc(arena, net->input_count, sizeof *lowering->graph->inputs);
     lowering->graph->outputs =
         vkd_arena_alloc(arena, net->output_count, sizeof *lowering->graph->outputs);
     if (!use || !lowering->tensors || !lowering->copies || !lowering->views || !lowering->late ||
-        !lowering->baked || !lowering->graph->inputs || !lowering->graph->outputs)
+        !lowering->grown || !lowering->baked || !lowering->graph->inputs ||
+        !lowering->graph->outputs)
         return vkd_fail_memory(lowering->context, "a model's tensors");
-    for (size_t i = 0; i < net->value_count; i++)
-        lowering->tensors[i] = lowering->copies[i] = lowering->views[i].tensor = VKD_NO_TENSOR;
+    for (size_t i = 0; i < net->value_count; i++) {
+        lowering->tensors[i] = lowering->copies[i] = lowering->grown[i] = VKD_NO_TENSOR;
+        lowering->views[i].tensor = VKD_NO_TENSOR;
+    }
     for (size_t i = 0; i < net->call_count; i++)
         vkd_call_uses(&net->calls[i], count_use, use);
     for (size_t i = 0; i < net->output_count; i++)

@@ -51,7 +51,10 @@ struct vkd_lowering {
     /* by value id: where its elements are, for values without a tensor (tensor VKD_NO_TENSOR: none)
      */
     vkd_view *views;
-    vkd_late *late;           /* by value id: who makes it once it is read */
+    vkd_late *late; /* by value id: who makes it once it is read */
+    /* by value id: the memory of a concatenation of which a shorter one is the beginning that has
+     * been made; else VKD_NO_TENSOR */
+    vkd_tensor_id *grown;
     const vkd_value_use *use; /* by value id */
     bool *baked;              /* by value id: SymInts whose number is compiled into the graph */
     size_t written_count, written_capacity;
@@ -176,13 +179,15 @@ VKD_MUST_USE vkd_status vkd_op_straighten(vkd_lowering *lowering, const vkd_view
                                           const uint32_t *order, uint32_t count, vkd_view *out);
 
 /* Whether `value`, an output of the current operator, may be put off: it is no output of the graph
- * and no state, and the operands, which are constants, put off or have tensors, are no states,
- * which may be others then. */
+ * and no state, nothing else has made it, and the operands, which are constants, put off or have
+ * tensors, are no states, which may be others then. */
 bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
                         size_t count);
 /* Puts it off: `make` makes it, with the operator's call as the current one, when somebody asks for
  * its tensor or its view. A reader whose kernel can do that work itself does not ask. */
 void vkd_op_put_off(vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
+/* Makes a value now, where it was put off: for who looks at what a value is rather than asks. */
+VKD_MUST_USE vkd_status vkd_op_make_late(vkd_lowering *lowering, uint32_t value);
 /* The call of the operator that has put a value off, to be made by `make`; null for others. */
 const vkd_call *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_late_fn make);
 

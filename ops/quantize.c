@@ -95,6 +95,7 @@ static vkd_status lower_quantize(vkd_lowering *lowering, const void *arguments)
     VKD_TRY(check_scale(lowering, args));
     if (!is_usual(lowering->values, args, args->x, args->y))
         return vkd_affine_by_numbers(lowering, args, true);
+    VKD_TRY(vkd_op_make_late(lowering, args->x));
     if (lowering->tensors[args->x] == VKD_NO_TENSOR &&
         lowering->views[args->x].tensor != VKD_NO_TENSOR)
         return quantize_view(lowering, args);

@@ -28,13 +28,15 @@ void vkd_pack_channels(const void *from, void *dst, size_t size)
     memset(out, 0, size);
 }
 
-int8_t vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
-                          uint32_t channel, int32_t sum)
+bool vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
+                        uint32_t channel, int32_t sum, int8_t *out)
 {
-    const float scaled = (float)(sum + block->offset[channel]) * block->scale[channel],
-                q = nearbyintf((scaled + block->bias[channel]) * params->inv_scale) +
-                    (float)params->zero;
-    return (int8_t)fmaxf(fminf(q, params->high), params->low);
+    /* wraps, as in the kernels */
+    const int32_t shifted = (int32_t)((uint32_t)sum + (uint32_t)block->offset[channel]);
+    const float real = (float)shifted * block->scale[channel] + block->bias[channel],
+                q = nearbyintf(real * params->inv_scale) + (float)params->zero;
+    *out = isnan(q) ? 0 : (int8_t)fmaxf(fminf(q, params->high), params->low);
+    return isfinite(real) && isfinite(q);
 }
 
 int8_t vkd_requantize_sum(const requantize_params *params, int8_t q, int8_t residual)

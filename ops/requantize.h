@@ -28,9 +28,9 @@ typedef struct vkd_channel_block {
 } vkd_channel_block;
 
 /* In plain C, as shaders/requantize_params.h says: a sum of a channel of a block, and that with a
- * residual. */
-int8_t vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
-                          uint32_t channel, int32_t sum);
+ * residual. False where a file's numbers are such that kernels may make different things of it. */
+bool vkd_requantize_one(const requantize_params *params, const vkd_channel_block *block,
+                        uint32_t channel, int32_t sum, int8_t *out);
 int8_t vkd_requantize_sum(const requantize_params *params, int8_t q, int8_t residual);
 
 /* Blocks for all channels, and zeros. */

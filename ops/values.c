@@ -166,10 +166,18 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
 /* ------------------------------------------------------------------------------- what is put off
  */
 
+/* As an operator's output it would be refused. */
+static bool is_made(const vkd_lowering *lowering, uint32_t value)
+{
+    return vkd_value_tensor(lowering, value)->data || lowering->tensors[value] != VKD_NO_TENSOR ||
+           lowering->views[value].tensor != VKD_NO_TENSOR || lowering->late[value].make;
+}
+
 bool vkd_op_may_be_late(const vkd_lowering *lowering, uint32_t value, const uint32_t *operands,
                         size_t count)
 {
-    bool may = !lowering->use[value].is_output && !vkd_value_tensor(lowering, value)->state;
+    const vkd_model_tensor *y = vkd_value_tensor(lowering, value);
+    bool may = !lowering->use[value].is_output && !y->state && !is_made(lowering, value);
     for (size_t i = 0; may && i < count; i++) {
         const vkd_model_tensor *x = vkd_value_tensor(lowering, operands[i]);
         const vkd_tensor_id tensor = lowering->tensors[operands[i]];
@@ -191,8 +199,7 @@ const vkd_call *vkd_op_late(const vkd_lowering *lowering, uint32_t value, vkd_la
     return late->make == make ? late->call : NULL;
 }
 
-/* Makes what was put off until somebody asks for it. */
-static vkd_status make_late(vkd_lowering *lowering, uint32_t value)
+vkd_status vkd_op_make_late(vkd_lowering *lowering, uint32_t value)
 {
     const vkd_late late = lowering->late[value];
     const vkd_call *call = lowering->call;
@@ -210,7 +217,7 @@ static vkd_status make_late(vkd_lowering *lowering, uint32_t value)
 vkd_status vkd_op_input_any(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                             vkd_tensor_id *out)
 {
-    VKD_TRY(make_late(lowering, value));
+    VKD_TRY(vkd_op_make_late(lowering, value));
     if (vkd_value_tensor(lowering, value)->state &&
         vkd_value_tensor(lowering, value)->dtype == dtype)
         return vkd_op_state(lowering, value, out);
@@ -270,7 +277,7 @@ vkd_status vkd_op_input(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype,
                         vkd_tensor_id *out)
 {
     vkd_tensor_id source = VKD_NO_TENSOR;
-    VKD_TRY(make_late(lowering, value));
+    VKD_TRY(vkd_op_make_late(lowering, value));
     if (lowering->tensors[value] == VKD_NO_TENSOR && lowering->views[value].tensor != VKD_NO_TENSOR)
         VKD_TRY(materialise(lowering, value, layout));
     VKD_TRY(vkd_op_input_any(lowering, value, dtype, &source));
@@ -315,9 +322,7 @@ vkd_status vkd_op_input_as(vkd_lowering *lowering, uint32_t value, vkd_dtype dty
 static vkd_status check_output(vkd_lowering *lowering, uint32_t value, vkd_dtype dtype)
 {
     const vkd_model_tensor *tensor = vkd_value_tensor(lowering, value);
-    bool is_taken = tensor->data || lowering->tensors[value] != VKD_NO_TENSOR ||
-                    lowering->views[value].tensor != VKD_NO_TENSOR || lowering->late[value].make;
-    if (is_taken && !tensor->state)
+    if (is_made(lowering, value) && !tensor->state)
         return vkd_op_fail_value(
             lowering, VKD_INVALID_MODEL, value, "is %s, expected a value that nothing else makes",
             tensor->data ? "a constant" : "a graph input or another operator's output");
@@ -402,7 +407,7 @@ vkd_status vkd_op_output_is(vkd_lowering *lowering, uint32_t value, vkd_tensor_i
 vkd_status vkd_op_view(vkd_lowering *lowering, uint32_t value, vkd_view *out)
 {
     vkd_tensor_id tensor;
-    VKD_TRY(make_late(lowering, value));
+    VKD_TRY(vkd_op_make_late(lowering, value));
     *out = lowering->views[value];
     if (lowering->tensors[value] == VKD_NO_TENSOR && out->tensor != VKD_NO_TENSOR)
         return VKD_OK;

@@ -109,6 +109,7 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     const view_args *args = arguments;
     vkd_tensor_id x;
     vkd_view view;
+    VKD_TRY(vkd_op_make_late(lowering, args->x));
     if (reshapes(lowering, args, &view) || spreads(lowering, args, &view))
         return vkd_op_output_view(lowering, args->y, &view);
     if (gathers(lowering, args))

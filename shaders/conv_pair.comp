@@ -164,7 +164,12 @@ void subgroup_barrier()
                    gl_SemanticsAcquireRelease);
 }
 
-int load_residual(uint at) { return RESIDUAL && p.r_scale != 0.0 ? residual[at] : 0; }
+// Of the word t of a tile, at pixel m; none beyond the tile.
+int load_residual(uint t, uint m, uint word)
+{
+    return RESIDUAL && p.r_scale != 0.0 && t < PIXELS * N4 ? residual[min(m, M - 1) * N4 + word]
+                                                           : 0;
+}
 
 void main()
 {
@@ -180,7 +185,7 @@ void main()
     // What an invocation stores, to begin with.
     uint t = thread, pixel = t / N4, word = t - pixel * N4;
     channel_block block = channels[word];
-    int other = load_residual(min(m_first + pixel, M - 1) * N4 + word);
+    int other = load_residual(t, m_first + pixel, word);
 
     depthwise(m_first, thread);
     memoryBarrierShared();
@@ -219,6 +224,6 @@ void main()
         pixel = t / N4;
         word = t - pixel * N4;
         block = channels[word];
-        other = load_residual(min(m_first + pixel, M - 1) * N4 + word);
+        other = load_residual(t, m_first + pixel, word);
     }
 }

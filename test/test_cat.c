@@ -259,6 +259,22 @@ static uint32_t add_dense(block *b, size_t count)
     return all;
 }
 
+/* All parts so far under five dims, moved. */
+static void add_moved(block *b, uint32_t all, const uint32_t *dims)
+{
+    hand_model *m = &b->m;
+    const uint32_t apart[] = {dims[0], dims[1], 1, dims[2], dims[3]},
+                   turned[] = {dims[0], 1, dims[1], dims[2], dims[3]};
+    const uint32_t wide = hand_tensor(m, VKD_DTYPE_FLOAT32, 5, apart),
+                   turn = hand_tensor(m, VKD_DTYPE_FLOAT32, 5, turned);
+    HAND_OP(m, "aten.view_copy.default", all,
+            hand_ints(m, 5, (int64_t[]){dims[0], dims[1], 1, dims[2], dims[3]}), wide);
+    HAND_OP(m, "aten.permute_copy.default", wide, hand_ints(m, 5, (int64_t[]){0, 2, 1, 3, 4}),
+            turn);
+    HAND_OP(m, "aten.abs.default", turn, hand_output(m, VKD_DTYPE_FLOAT32, 5, turned));
+    b->bytes[b->output_count++] = 4 * vkd_dims_count(5, turned);
+}
+
 /* What a layer makes of all parts so far: a function of them, or of them and a number for each
  * channel, and int8 again. Other readers now and then. */
 static void add_layer(block *b, uint32_t all, size_t count, bool plain)
@@ -267,6 +283,10 @@ static void add_layer(block *b, uint32_t all, size_t count, bool plain)
     hand_model *m = &b->m;
     uint32_t dims[4];
     count_channels(b, count, dims);
+    if (!plain && below(b, 4) == 0) {
+        add_moved(b, all, dims);
+        return;
+    }
     const uint32_t real = hand_tensor(m, VKD_DTYPE_FLOAT32, 4, dims),
                    q = hand_tensor(m, VKD_DTYPE_INT8, 4, dims);
     if (!plain && below(b, 6) == 0)
@@ -377,6 +397,31 @@ static void layers_keep_every_bit(void **state)
     }
     print_message("%zu dispatches instead of %zu\n", fewer, apart);
     assert_true(h->caps.max_storage_buffers < 6 || fewer < apart);
+}
+
+/* A concatenation that is read before an operator makes it, though another one is its beginning. */
+static void none_is_read_too_early(void **state)
+{
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("read too early");
+    static block b;
+    static results got;
+    void *outputs[] = {got.of[0], got.of[1]};
+    size_t nodes;
+    begin_dense(&b, &random, false);
+    uint32_t dims[4], fewer[4];
+    count_channels(&b, 3, dims);
+    count_channels(&b, 2, fewer);
+    const uint32_t early = hand_tensor(&b.m, VKD_DTYPE_FLOAT32, 4, dims);
+    add_output(&b, add_dense(&b, 2), fewer);
+    HAND_OP(&b.m, "aten.abs.default", early, hand_output(&b.m, VKD_DTYPE_FLOAT32, 4, dims));
+    HAND_OP(&b.m, "aten.cat.default", hand_list(&b.m, 3, b.parts), hand_int(&b.m, 1), early);
+    const void *inputs[MOST_PARTS];
+    for (size_t i = 0; i < MOST_PARTS; i++)
+        inputs[i] = b.inputs[i];
+    assert_int_equal(harness_run_rewritten(h, hand_finish(&b.m), NULL, 0, inputs, outputs, &nodes),
+                     VKD_INVALID_MODEL);
+    assert_non_null(strstr(h->gpu.context.error, "before an operator has produced it"));
 }
 
 /* ------------------------------------------------------------------------------------- shuffles */
@@ -515,6 +560,7 @@ int main(void)
                                        cmocka_unit_test(each_part_is_written_once),
                                        cmocka_unit_test(layers_add_their_parts),
                                        cmocka_unit_test(layers_keep_every_bit),
+                                       cmocka_unit_test(none_is_read_too_early),
                                        cmocka_unit_test(shuffled_channels),
                                        cmocka_unit_test(pairs_share_no_words)};
     return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

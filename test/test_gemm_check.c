@@ -4,6 +4,7 @@
 #include "exec/kernel_check.h"
 #include "ops/gemm/gemm.h"
 #include "ops/gemm/gemm_oracle.h"
+#include "ops/requantize.h"
 #include "support/fake_caps.h"
 #include "support/lowering.h"
 #include "support/skip.h"
@@ -12,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,6 +222,33 @@ static void as_the_layer(void **state)
     assert_int_equal(kernels, 4 + 6); /* in lanes, on matrix units; two are for pixels of images */
 }
 
+/* Numbers of a file of which kernels may make different things say nothing against a kernel. */
+static void what_is_not_finite_says_nothing(void **state)
+{
+    (void)state;
+    static fixture f;
+    vkd_random random = random_begin("numbers without end");
+    const gemm_tile *tile = &vkd_gemm_tiles[VKD_TILE_GEMM_COOP_16X16];
+    const vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
+    vkd_words words[VKD_MAX_BINDINGS] = {0};
+    uint64_t bytes[VKD_MAX_BINDINGS] = {0};
+    vkd_node node = *lower(&f, &random, tile, &caps);
+    for (int b = 0; b < BINDINGS; b++)
+        bytes[b] = f.graph.tensors[node.bindings[b].tensor].bytes;
+    node.oracle->shrink(&node, bytes);
+    bind(&f, &random, &node, bytes, words);
+    vkd_channel_block *blocks = (vkd_channel_block *)words[CHANNELS].at;
+    for (uint32_t n = 0; n < f.n; n++) {
+        blocks[n / 4].scale[n % 4] = INFINITY;
+        blocks[n / 4].offset[n % 4] = INT32_MAX; /* a sum that wraps */
+    }
+    node.oracle->store(&node, words);
+    for (size_t at = 0; at < words[Y].count * 4; at++)
+        if (at % vkd_align_up(f.n, 4) < f.n)
+            assert_int_equal(((uint8_t *)words[Y].written)[at], 0);
+    vkd_arena_release(&f.arena);
+}
+
 /* ----------------------------------------------------------------------------------- the device */
 
 static void no_less(vkd_node *node, uint64_t bytes[VKD_MAX_BINDINGS])
@@ -263,7 +292,8 @@ static void the_device_is_held_against_it(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest pure[] = {cmocka_unit_test(as_the_layer)};
+    const struct CMUnitTest pure[] = {cmocka_unit_test(as_the_layer),
+                                      cmocka_unit_test(what_is_not_finite_says_nothing)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_device_is_held_against_it)};
     const int failed = cmocka_run_group_tests(pure, NULL, NULL),
               others = cmocka_run_group_tests(tests, harness_setup, harness_teardown);

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_C = 200, MOST_N = 130, MOST_PIXELS = 13 * 13, MOST_WEIGHTS = 132 * 200 };
@@ -287,26 +288,27 @@ typedef struct choice {
     uint32_t c, n, h;
     int kernel, stride;
     const char *variant;
-    bool matrix, output, pair;
+    bool matrix, output, again, pair; /* output, again: also read so */
 } choice;
 
 static void when_it_is_taken(void **state)
 {
     (void)state;
     static const choice choices[] = {
-        {144, 24, 56, 3, 1, NULL, true, false, true},
-        {192, 64, 28, 3, 2, NULL, true, false, true},
+        {144, 24, 56, 3, 1, NULL, true, false, false, true},
+        {192, 64, 28, 3, 2, NULL, true, false, false, true},
         /* too few workgroups for so many weights */
-        {960, 160, 7, 3, 1, NULL, true, false, false},
-        {960, 160, 7, 3, 1, "pair", true, false, true},
-        {144, 24, 56, 3, 1, "depthwise", true, false, false},
-        {144, 24, 56, 5, 1, NULL, true, false, false},
-        {144, 24, 56, 3, 1, NULL, false, false, false},
-        {144, 24, 56, 3, 1, "pair", false, false, false},
+        {960, 160, 7, 3, 1, NULL, true, false, false, false},
+        {960, 160, 7, 3, 1, "pair", true, false, false, true},
+        {144, 24, 56, 3, 1, "depthwise", true, false, false, false},
+        {144, 24, 56, 5, 1, NULL, true, false, false, false},
+        {144, 24, 56, 3, 1, NULL, false, false, false, false},
+        {144, 24, 56, 3, 1, "pair", false, false, false, false},
         /* somebody else reads what is between */
-        {144, 24, 56, 3, 1, "pair", true, true, false},
+        {144, 24, 56, 3, 1, "pair", true, true, false, false},
+        {144, 24, 56, 3, 1, "pair", true, false, true, false},
         /* more channels than there are subgroups for */
-        {64, 1000, 14, 3, 1, "pair", true, false, false},
+        {64, 1000, 14, 3, 1, "pair", true, false, false, false},
     };
     static const int8_t zeros[1000 * 960];
     static const float ones[1000];
@@ -337,12 +339,80 @@ static void when_it_is_taken(void **state)
                 hand_constant(&m, VKD_DTYPE_INT32, 1, &n, zeros),
                 hand_constant(&m, VKD_DTYPE_FLOAT32, 1, &n, ones), scale, zero, none, one, one,
                 hand_pair(&m, 0, 0), one, hand_int(&m, 1), activation, y);
+        if (ch->again)
+            HAND_OP(&m, "et_vk.q8ta_relu.default", a, scale, zero, scale, zero,
+                    hand_output(&m, VKD_DTYPE_INT8, 4, dims));
         const vkd_caps caps = fake_caps(ch->matrix ? FAKE_H100_MATRIX : FAKE_H100);
         fixture f;
         if ((lower(&f, hand_finish(&m), &caps, ch->variant) != NULL) != ch->pair)
             fail_msg("%ux%ux%u -> %u, %dx%d, %s: %s", ch->c, ch->h, ch->h, ch->n, ch->kernel,
                      ch->kernel, ch->variant ? ch->variant : "auto",
                      ch->pair ? "not taken" : "taken");
+        vkd_arena_release(&f.arena);
+    }
+}
+
+/* Each of a row of convolutions that could wait for its reader is made before the next one: not one
+ * inside of the other, for which a stack has no room. */
+static void a_row_is_no_recursion(void **state)
+{
+    enum { LONG = 30000 };
+    (void)state;
+    static const uint32_t dims[] = {1, 4, 1, 1};
+    static pair_case c;
+    c.window = (oracle_window){1, 4, 1, 1, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+    hand_model *m = &c.m;
+    memset(m, 0, sizeof *m);
+    uint32_t x = hand_input(m, VKD_DTYPE_INT8, 4, dims),
+             y = hand_output(m, VKD_DTYPE_INT8, 4, dims);
+    add_conv(m, &c.first, &c.window, 4, 4, X, x, y);
+    const vkd_model *one = hand_finish(m);
+    const size_t args = one->ops[0].arg_count, values = one->value_count;
+    vkd_model row = *one;
+    vkd_model_value *all = calloc(values + LONG, sizeof *all);
+    vkd_model_op *ops = calloc(LONG, sizeof *ops);
+    uint32_t *ids = calloc(LONG * args, sizeof *ids);
+    assert_true(all && ops && ids);
+    memcpy(all, one->values, values * sizeof *all);
+    for (size_t i = 0; i < LONG; i++) {
+        all[values + i] = one->values[y];
+        ops[i] = one->ops[0];
+        ops[i].args = memcpy(ids + i * args, one->ops[0].args, args * sizeof *ids);
+        ids[i * args] = i ? (uint32_t)(values + i - 1) : x;
+        ids[i * args + args - 1] = i + 1 < LONG ? (uint32_t)(values + i) : y;
+    }
+    row.values = all, row.ops = ops, row.value_count = values + LONG, row.op_count = LONG;
+    const vkd_caps caps = fake_caps(FAKE_H100_MATRIX);
+    fixture f;
+    assert_null(lower(&f, &row, &caps, NULL));
+    assert_int_equal(f.graph.node_count, LONG + 2); /* and what turns in and output */
+    vkd_arena_release(&f.arena);
+    free(all), free(ops), free(ids);
+}
+
+/* What is between is refused as by two convolutions. */
+static void between_is_checked(void **state)
+{
+    (void)state;
+    static pair_case c;
+    vkd_random random = random_begin("pairs of other types");
+    draw(&random, &c);
+    c.bends = c.adds = false;
+    for (int matrix = 0; matrix < 2; matrix++) {
+        const vkd_caps caps = fake_caps(matrix ? FAKE_H100_MATRIX : FAKE_H100);
+        vkd_lowered lowered;
+        fixture f;
+        build(&c);
+        const uint32_t between = c.m.ops[0].args[c.m.ops[0].arg_count - 1];
+        c.m.values[between].tensor.dtype = c.m.values[between].tensor.staging_dtype =
+            VKD_DTYPE_FLOAT32;
+        vkd_context_init(&f.context, &(vkd_options){.log = lowering_keep_quiet});
+        vkd_arena_init(&f.arena, &f.context);
+        vkd_graph_init(&f.graph, &f.arena);
+        assert_int_equal(
+            lowering_of_model(&f.context, &c.m.model, &caps, "pair", &f.graph, &lowered),
+            VKD_UNSUPPORTED);
+        assert_non_null(strstr(f.context.error, "has dtype f32, expected i8"));
         vkd_arena_release(&f.arena);
     }
 }
@@ -527,9 +597,10 @@ static void device_is_as_two(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest pure[] = {cmocka_unit_test(oracle_is_as_two),
-                                      cmocka_unit_test(when_it_is_taken),
-                                      cmocka_unit_test(every_refusal)};
+    const struct CMUnitTest pure[] = {
+        cmocka_unit_test(oracle_is_as_two), cmocka_unit_test(when_it_is_taken),
+        cmocka_unit_test(every_refusal), cmocka_unit_test(a_row_is_no_recursion),
+        cmocka_unit_test(between_is_checked)};
     const struct CMUnitTest tests[] = {cmocka_unit_test(device_is_as_two)};
     const int failed = cmocka_run_group_tests(pure, NULL, NULL),
               others = cmocka_run_group_tests(tests, harness_setup, harness_teardown);

@@ -84,6 +84,7 @@ static vkd_status may_wait(vkd_lowering *lowering, const conv_args *args, bool *
     conv2d conv;
     *out = false;
     if (args->fused.residual != VKD_NO_VALUE || lowering->use[args->y].reads != 1 ||
+        vkd_value_tensor(lowering, args->y)->dtype != VKD_DTYPE_INT8 ||
         !vkd_op_may_be_late(lowering, args->y, &args->x, 1))
         return VKD_OK;
     VKD_TRY(vkd_conv_args_problem(lowering, args, &conv));
@@ -127,6 +128,8 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
     bool waits, wins = false;
     VKD_TRY(may_wait(lowering, args, &waits));
     if (waits) {
+        /* or a row of them would be made by as many calls, each inside of the next */
+        VKD_TRY(vkd_op_make_late(lowering, args->x));
         vkd_op_put_off(lowering, args->y, make_conv);
         return VKD_OK;
     }

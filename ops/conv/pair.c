@@ -12,7 +12,7 @@ typedef struct pair_form {
     uint32_t tiles, slices, k_steps;
 } pair_form;
 
-enum { STEP = 64, TILE = 16, LANES = 32 };
+enum { STEP = 64, TILE = 16, LANES = 32, BINDINGS = 8 };
 
 static uint32_t words_of(uint32_t channels) { return (uint32_t)vkd_divide_up(channels, 4); }
 
@@ -71,7 +71,7 @@ const char *vkd_conv2d_pair_first_refuses(const conv2d *first, const vkd_caps *c
     const conv2d_problem *p = &first->problem;
     if (!caps->matrix_int8 || caps->subgroup_size != LANES || caps->dot != VKD_DOT_SIGNED)
         return "the device has no int8 matrix units, or no dot products of int8";
-    if (caps->max_storage_buffers < VKD_MAX_BINDINGS)
+    if (caps->max_storage_buffers < BINDINGS)
         return "the device binds fewer than 8 buffers";
     if (conv2d_is_float(p) || !conv2d_is_depthwise(p))
         return "the first is not depthwise";

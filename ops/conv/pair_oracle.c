@@ -35,9 +35,9 @@ static void shrink(vkd_node *node, uint64_t bytes[VKD_MAX_BINDINGS])
 
 static const int8_t *bytes_of(const vkd_words *words) { return (const int8_t *)words->at; }
 
-/* A channel of a pixel of the first. */
-static int8_t first_at(const vkd_node *node, const pair_params *p, const vkd_words *bindings,
-                       uint32_t m, uint32_t c)
+/* A channel of a pixel of the first; false as vkd_requantize_one. */
+static bool first_at(const vkd_node *node, const pair_params *p, const vkd_words *bindings,
+                     uint32_t m, uint32_t c, int8_t *out)
 {
     const int8_t *taps = bytes_of(&bindings[TAPS]) + c / 4 * 48 + c % 4 * 4;
     const uint32_t line = m / p->out_w, image = line / p->out_h;
@@ -49,44 +49,51 @@ static int8_t first_at(const vkd_node *node, const pair_params *p, const vkd_wor
         const size_t at = ((size_t)(image * p->in_h + row) * p->in_w + column) * p->c4 * 4 + c;
         sum += taps[tap / 4 * 16 + tap % 4] * (inside ? bytes_of(&bindings[X])[at] : p->x_zero);
     }
-    const int8_t q = vkd_requantize_one(
-        &p->first, (const vkd_channel_block *)bindings[BETWEEN].at + c / 4, c % 4, sum);
-    return node->specs[TABLE_BEHIND] ? bytes_of(&bindings[TABLE])[(uint8_t)q] : q;
+    const bool says = vkd_requantize_one(
+        &p->first, (const vkd_channel_block *)bindings[BETWEEN].at + c / 4, c % 4, sum, out);
+    if (node->specs[TABLE_BEHIND])
+        *out = bytes_of(&bindings[TABLE])[(uint8_t)*out];
+    return says;
 }
 
-static int8_t second_at(const vkd_node *node, const pair_params *p, const vkd_words *bindings,
-                        const int8_t *between, uint32_t n, size_t y)
+static bool all_at(const vkd_node *node, const pair_params *p, const vkd_words *bindings,
+                   uint32_t m, int8_t between[VKD_PAIR_MOST_CHANNELS])
 {
-    const int8_t *b = bytes_of(&bindings[B]) + (size_t)n / UNIT * p->k_steps * STEP * UNIT;
+    bool say = true;
+    for (uint32_t c = 0; c < p->c4 * 4; c++)
+        say = first_at(node, p, bindings, m, c, &between[c]) && say;
+    return say;
+}
+
+/* What the second makes of a pixel's channel n, which is byte y of the result. */
+static void store_at(const vkd_node *node, const pair_params *p, const vkd_words *bindings,
+                     const int8_t *between, uint32_t n, size_t y)
+{
+    const int8_t *b = bytes_of(&bindings[B]) + (size_t)n / UNIT * p->k_steps * STEP * UNIT,
+                 *residual = bytes_of(&bindings[RESIDUAL]);
+    int8_t *out = (int8_t *)bindings[Y].at + y;
     int32_t sum = 0;
     for (uint32_t k = 0; k < p->c4 * 4; k++)
         sum += between[k] * b[(k / STEP * UNIT + n % UNIT) * STEP + k % STEP];
-    const int8_t q = vkd_requantize_one(
-        &p->second, (const vkd_channel_block *)bindings[CHANNELS].at + n / 4, n % 4, sum);
-    const int8_t *residual = bytes_of(&bindings[RESIDUAL]);
-    if (!node->specs[ADDS])
-        return q;
-    return p->second.r_scale == 0 ? residual[(uint8_t)q]
-                                  : vkd_requantize_sum(&p->second, q, residual[y]);
+    if (vkd_requantize_one(&p->second, (const vkd_channel_block *)bindings[CHANNELS].at + n / 4,
+                           n % 4, sum, out))
+        ((uint8_t *)bindings[Y].written)[y] = UINT8_MAX;
+    if (node->specs[ADDS])
+        *out = p->second.r_scale == 0 ? residual[(uint8_t)*out]
+                                      : vkd_requantize_sum(&p->second, *out, residual[y]);
 }
 
 /* Every pixel has some of its channels stored. */
 static void store(const vkd_node *node, const vkd_words bindings[VKD_MAX_BINDINGS])
 {
     const pair_params p = params_of(node);
-    const uint32_t channels = p.n4 * 4,
+    const uint32_t channels = p.n4 * 4, step = channels / SAMPLE + 1,
                    pixels = (uint32_t)least(p.m, (uint64_t)node->groups[0] * node->specs[PIXELS]);
     int8_t between[VKD_PAIR_MOST_CHANNELS];
-    for (uint32_t m = 0; m < pixels; m++) {
-        for (uint32_t c = 0; c < p.c4 * 4; c++)
-            between[c] = first_at(node, &p, bindings, m, c);
-        const uint32_t step = channels / SAMPLE + 1;
-        for (uint32_t n = m % step; n < channels; n += step) {
-            const size_t y = (size_t)m * channels + n;
-            ((int8_t *)bindings[Y].at)[y] = second_at(node, &p, bindings, between, n, y);
-            ((uint8_t *)bindings[Y].written)[y] = UINT8_MAX;
-        }
-    }
+    for (uint32_t m = 0; m < pixels; m++)
+        if (all_at(node, &p, bindings, m, between))
+            for (uint32_t n = m % step; n < channels; n += step)
+                store_at(node, &p, bindings, between, n, (size_t)m * channels + n);
 }
 
 const vkd_oracle vkd_pair_oracle = {shrink, store};

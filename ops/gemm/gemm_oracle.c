@@ -96,8 +96,8 @@ static void store_at(const gemm_tile *tile, const gemm_params *p, const vkd_word
     const vkd_channel_block *block = (const vkd_channel_block *)bindings[CHANNELS].at + n / 4;
     const size_t y = (size_t)m * p->y_pixel * 4 + n;
     const int32_t sum = sum_at(tile, p, bindings, m, n);
-    ((int8_t *)bindings[Y].at)[y] = vkd_requantize_one(&p->requantize, block, n % 4, sum);
-    ((uint8_t *)bindings[Y].written)[y] = UINT8_MAX;
+    if (vkd_requantize_one(&p->requantize, block, n % 4, sum, (int8_t *)bindings[Y].at + y))
+        ((uint8_t *)bindings[Y].written)[y] = UINT8_MAX;
 }
 
 /* The first, the last, and some between, of all rows and channels. */
