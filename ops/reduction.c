@@ -269,9 +269,19 @@ vkd_status vkd_op_reduce(vkd_lowering *lowering, const reduce_args *args, uint32
     return vkd_reduction_emit(lowering, &reduction, op, y);
 }
 
+/* What truths add up to is whether there is one, and their product whether all are. */
+static uint32_t by_result(uint32_t op, vkd_dtype y)
+{
+    if (y != VKD_DTYPE_BOOL)
+        return op;
+    return op == VKD_REDUCE_SUM ? VKD_REDUCE_ANY : op == VKD_REDUCE_PROD ? VKD_REDUCE_ALL : op;
+}
+
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
-    return vkd_op_reduce(lowering, arguments, (uint32_t)lowering->call->row->code);
+    const reduce_args *args = arguments;
+    const vkd_dtype y = vkd_value_tensor(lowering, args->y)->dtype;
+    return vkd_op_reduce(lowering, args, by_result((uint32_t)lowering->call->row->code, y));
 }
 
 #define REDUCE(name_, params_, code_)                                                              \

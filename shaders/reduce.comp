@@ -103,6 +103,9 @@ state load(uvec4 first, uint i)
     } else
         s.value = QUADS ? x_load4(at.x / 4)
                         : vec4(x_load(at.x), x_load(at.y), x_load(at.z), x_load(at.w));
+    if (BY_RESULT && Y_TYPE == VKD_ELEMENT_F16 && X_TYPE != VKD_ELEMENT_F16)
+        for (int k = 0; k < 4; k++)
+            s.value[k] = unpackHalf2x16(half_bits(s.value[k])).x;
     if (OP == VKD_REDUCE_ANY || OP == VKD_REDUCE_ALL)
         s.number =
             INTS ? ivec4(notEqual(s.extreme, ivec4(0))) : ivec4(not(equal(s.value, vec4(0.0))));

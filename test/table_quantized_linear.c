@@ -429,8 +429,9 @@ static void draw_mixed(table *t)
     const bool transposed = t->row->code;
     vkd_shape shape = table_shape_filled(t, 0, 2), scales_shape = {.rank = 1};
     const uint32_t groups = transposed && table_chance(t, 2) ? 1 + table_below(t, 4) : 1,
-                   k = groups * (1 + table_below(t, 40)), n = 1 + table_below(t, 30),
-                   height = transposed ? n : k, columns = transposed ? k : n;
+                   k = groups * (table_chance(t, 12) ? 0 : 1 + table_below(t, 40)),
+                   n = 1 + table_below(t, 30), height = transposed ? n : k,
+                   columns = transposed ? k : n;
     const size_t m = (size_t)vkd_dims_count(shape.rank, shape.dims);
     shape.dims[shape.rank++] = k;
     const table_tensor *x = table_drawn(t, table_dtype(t, TABLE_FLOATS), shape, -3, 3),

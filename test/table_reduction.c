@@ -1,5 +1,6 @@
 /* Cases of ops/reduction.c, and of means. */
 #include "table_families.h"
+#include "runtime/base/element.h"
 
 #include <math.h>
 #include <string.h>
@@ -81,9 +82,11 @@ static size_t kept_index(const vkd_shape *x, const bool *reduced, const uint32_t
     return index;
 }
 
-/* An element as sums and products take it, which go by the result's type: of floats an int. */
+/* An element as sums and products take it, which go by the result's type. */
 static double taken_as(vkd_dtype x, vkd_dtype y, double value)
 {
+    if (y == VKD_DTYPE_FLOAT16)
+        return (double)vkd_half_to_float(vkd_float_to_half((float)value));
     if (!table_is_float(x) || table_is_float(y))
         return value;
     return isnan(value)         ? 0
@@ -126,6 +129,8 @@ static void join(reduction op, bool is_float, bool is_first, double x, uint32_t 
 static void expect(table *t, const table_tensor *x, table_tensor *y, const bool *reduced, bool all)
 {
     reduction op = op_of(t);
+    if (y->dtype == VKD_DTYPE_BOOL) /* of truths */
+        op = op == SUM ? ANY : op == PRODUCT ? ALL : op;
     double *other = table_scales(t, y);
     uint32_t at[VKD_MAX_RANK];
     size_t run = 1;
@@ -155,11 +160,13 @@ static void expect(table *t, const table_tensor *x, table_tensor *y, const bool 
 
 static vkd_dtype draw_result_type(table *t, vkd_dtype x)
 {
+    static const vkd_dtype asked[] = {VKD_DTYPE_INT32, VKD_DTYPE_FLOAT32, VKD_DTYPE_FLOAT16,
+                                      VKD_DTYPE_BOOL};
     switch (op_of(t)) {
     case SUM:
     case PRODUCT:
-        if (table_chance(t, 4)) /* another dtype is asked for */
-            return table_is_float(x) ? VKD_DTYPE_INT32 : VKD_DTYPE_FLOAT32;
+        if (table_chance(t, 4)) /* a dtype of its own is asked for */
+            return asked[table_below(t, sizeof asked / sizeof *asked)];
         return table_is_float(x) ? x : VKD_DTYPE_INT32;
     case MEAN:
         return table_is_float(x) ? x : VKD_DTYPE_FLOAT32;
@@ -212,7 +219,7 @@ static void draw_reduction(table *t)
             shape.dims[shape.rank++] = reduced[d] ? 1 : x->shape.dims[d];
     table_tensor *y = table_output(t, draw_result_type(t, x->dtype), shape);
     bool rounds = table_is_float(y->dtype) && (op == SUM || op == MEAN || op == PRODUCT);
-    if (op == SUM && table_is_float(y->dtype) && x->dtype == VKD_DTYPE_INT32)
+    if (op == SUM && y->dtype == VKD_DTYPE_FLOAT32 && x->dtype == VKD_DTYPE_INT32)
         table_uniform(t, x, -2e9, 2e9); /* what the sum of ints has no room for */
     y->relative = !rounds ? 0 : op == PRODUCT ? 5e-5 : 2e-6;
     y->absolute = table_is_float(y->dtype) ? 1e-300 : 0; /* 0 of either sign */

@@ -78,10 +78,12 @@ static vkd_status lower(vkd_lowering *lowering, const void *arguments)
                            *weight = vkd_value_tensor(lowering, args->weight),
                            *scales = vkd_value_tensor(lowering, args->scales);
     const uint32_t m = (uint32_t)vkd_dims_count(x->rank - 1, x->dims), columns = weight->dims[1],
-                   k = weight->dims[transposed], n = weight->dims[!transposed];
+                   k = weight->dims[transposed], n = weight->dims[!transposed],
+                   groups = scales->rank == 2 ? scales->dims[1] : 1;
     const vkd_affine_integers integers = {
         args->weight, args->scales, args->zeros,
-        .block = {1, scales->rank == 2 ? columns / scales->dims[1] : columns}};
+        /* without columns there are no blocks, but one has a size */
+        .block = {1, groups && columns > groups ? columns / groups : 1}};
     vkd_matmul product = {.weight = VKD_NO_VALUE, .alpha = 1, .c.tensor = VKD_NO_TENSOR};
     vkd_tensor_id rows, matrix;
     VKD_TRY(check_types(lowering, args));
