@@ -387,13 +387,14 @@ static vkd_status shape_unfold(vkd_shaping *shaping, const void *arguments)
     const vkd_model_tensor *x = vkd_shape_of(shaping, args->x);
     uint32_t dim = 0, dims[VKD_MAX_RANK + 1];
     VKD_TRY(vkd_shape_dim(shaping, &args->dim, x->rank, &dim));
-    if (!x->rank || args->step < 1 || args->size < 0 || (uint32_t)args->size > x->dims[dim])
+    const uint32_t most = x->rank ? x->dims[dim] : 1; /* a number has one place, and no windows */
+    if (args->step < 1 || args->size < 0 || (uint32_t)args->size > most)
         return vkd_shape_fail_at(shaping, VKD_INVALID_MODEL, &args->size,
                                  "is %d with a step of %d along dim %u of rank %u, expected 0 to "
                                  "the dim's size, and steps of 1 at least",
                                  args->size, args->step, dim, x->rank);
     memcpy(dims, x->dims, sizeof x->dims);
-    dims[dim] = (x->dims[dim] - (uint32_t)args->size) / (uint32_t)args->step + 1;
+    dims[dim] = (most - (uint32_t)args->size) / (uint32_t)args->step + 1;
     dims[x->rank] = (uint32_t)args->size;
     return vkd_shape_set(shaping, args->y, x->rank + 1, dims);
 }
@@ -404,9 +405,12 @@ static vkd_status lower_unfold(vkd_lowering *lowering, const void *arguments)
     const vkd_model_tensor *y = vkd_value_tensor(lowering, args->y);
     vkd_view view;
     VKD_TRY(vkd_op_view(lowering, args->x, &view));
-    uint32_t dim = vkd_from_end(args->dim, view.rank);
-    view.strides[view.rank] = view.strides[dim];
-    view.strides[dim] *= args->step;
+    const uint32_t dim = vkd_from_end(args->dim, view.rank);
+    /* a step beyond the dim leads to no second window */
+    const int32_t most = (int32_t)view.dims[dim], step = args->step < most ? args->step : most;
+    view.strides[view.rank] = view.rank ? view.strides[dim] : 0;
+    if (view.rank)
+        view.strides[dim] *= step;
     view.rank++;
     memcpy(view.dims, y->dims, sizeof view.dims);
     return vkd_op_output_view(lowering, args->y, &view);

@@ -246,15 +246,16 @@ static void unfolded(const void *numbers, const uint32_t *at, uint32_t *from)
 
 static void draw_unfold(table *t)
 {
-    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 1, 7));
-    part p = {
-        .dim = table_dim(t, x->shape.rank), .start = x->shape.rank, .step = 1 + table_below(t, 4)};
-    uint32_t size = 1 + table_below(t, x->shape.dims[p.dim]);
+    table_tensor *x = table_any(t, TABLE_ALL, table_shape_filled(t, 0, 7));
+    part p = {.dim = table_dim(t, x->shape.rank),
+              .start = x->shape.rank,
+              .step = table_chance(t, 8) ? INT32_MAX : 1 + table_below(t, 4)};
+    const uint32_t most = x->shape.rank ? x->shape.dims[p.dim] : 1, size = 1 + table_below(t, most);
     table_int(t, size);
     table_int(t, p.step);
     vkd_shape shape = x->shape;
+    shape.dims[p.dim] = (most - size) / p.step + 1;
     shape.dims[shape.rank++] = size;
-    shape.dims[p.dim] = (x->shape.dims[p.dim] - size) / p.step + 1;
     expect_moved(table_output(t, x->dtype, shape), x, unfolded, &p);
 }
 
