@@ -96,6 +96,31 @@ vkd_status vkd_int8_pool(vkd_rewriter *r, size_t index)
     return VKD_OK;
 }
 
+vkd_status vkd_int8_average(vkd_rewriter *r, size_t index)
+{
+    vkd_call *call = &r->net->calls[index];
+    pool_args *pool = vkd_rw_args(call, VKD_OP_AVERAGE_POOL);
+    const vkd_call *before = pool ? vkd_rw_only_producer(r, pool->x, index) : NULL;
+    const quantize_args *dequantize = vkd_rw_args(before, VKD_OP_DEQUANTIZE);
+    if (!dequantize || !isfinite(dequantize->scale) || dequantize->scale <= 0 ||
+        dequantize->zero < -128 || dequantize->zero > 127 ||
+        vkd_rw_tensor(r, dequantize->x)->state ||
+        vkd_rw_tensor(r, dequantize->x)->dtype != VKD_DTYPE_INT8 ||
+        vkd_rw_tensor(r, dequantize->y)->dtype != VKD_DTYPE_FLOAT32 ||
+        vkd_rw_tensor(r, pool->y[0])->dtype != VKD_DTYPE_FLOAT32)
+        return VKD_OK;
+    const uint32_t real = pool->x;
+    const char *name = vkd_chain_name(r->net->arena, before->name, call->name);
+    if (!name)
+        return vkd_fail_memory(r->net->arena->context, "the rewriter");
+    call->name = name;
+    pool->x_scale = dequantize->scale;
+    pool->x_zero = dequantize->zero;
+    vkd_rw_set_input(r, &pool->x, dequantize->x);
+    vkd_rw_drop_unread(r, real);
+    return VKD_OK;
+}
+
 /* ----------------------------------------------------------------------------------------- mean */
 
 /* Whether the two innermost dims of a tensor of rank 4 are reduced. */

@@ -184,6 +184,7 @@ typedef enum vkd_op_kind {
     VKD_OP_CAST,    /* its result is its first argument in the result's dtype */
     VKD_OP_CLAMP,
     VKD_OP_MAX_POOL,
+    VKD_OP_AVERAGE_POOL,
     VKD_OP_UPSAMPLE_NEAREST,
     VKD_OP_MEAN,
     VKD_OP_CAT,

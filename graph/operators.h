@@ -38,15 +38,17 @@ typedef struct clamp_args {
     uint32_t y;
 } clamp_args;
 
-/* VKD_OP_MAX_POOL, and averages */
+/* VKD_OP_MAX_POOL, VKD_OP_AVERAGE_POOL */
 typedef struct pool_args {
     uint32_t x;
     int32_t kernel[2], stride[2], padding[2], dilation[2]; /* h, w */
     bool ceil_mode;
     bool count_padding; /* averages */
     float divisor;      /* averages; NAN: what the window covers */
-    bool adaptive;      /* windows part the image evenly; kernel: the most of one */
-    uint32_t y[2];      /* the second: indices */
+    float x_scale;      /* averages; not 0: x is int8, which rules set */
+    int32_t x_zero;
+    bool adaptive; /* windows part the image evenly; kernel: the most of one */
+    uint32_t y[2]; /* the second: indices */
 } pool_args;
 
 /* VKD_OP_UPSAMPLE_NEAREST */

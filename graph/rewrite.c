@@ -111,6 +111,7 @@ vkd_status vkd_rewrite(vkd_net *net, uint32_t skip)
         {VKD_REWRITE_INT8, vkd_pixels_quantize},
         {VKD_REWRITE_INT8, vkd_int8_select},
         {VKD_REWRITE_INT8, vkd_int8_pool},
+        {VKD_REWRITE_INT8, vkd_int8_average},
         {VKD_REWRITE_INT8, vkd_int8_mean},
         {VKD_REWRITE_INT8, vkd_int8_clamp},
         {VKD_REWRITE_INT8, vkd_int8_cat},

@@ -11,6 +11,7 @@
  * point becomes a max_pool2d of int8: exact, since both maps are monotonic. The same for
  * upsample_nearest2d.
  * - pool before dequantize: max_pool2d(dequantize(x)) becomes dequantize(max_pool2d(x)): exact.
+ * - average of int8: avg_pool2d dequantizes what it reads, as the operator does.
  * - int8 mean: dequantize -> mean over h, w -> quantize becomes "vkd.q8_mean" (x, x_scale, x_zero,
  * low, high, y_scale, y_zero, y), and a hardtanh, clamp or relu before the mean becomes its bounds
  * low and high: real numbers, or null for none. Rounds once where the operators round several

@@ -114,6 +114,8 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
         .dilation_w = args->dilation[1],
         .count_padding = args->count_padding,
         .divisor = isnan(args->divisor) ? 0 : args->divisor,
+        .x_scale = args->x_scale,
+        .x_zero = (float)args->x_zero,
     };
     vkd_node node =
         vkd_op_node(lowering, shader, vkd_loop(taps_of(args), 0), &params, sizeof params);
@@ -131,6 +133,8 @@ static vkd_status add_window(vkd_lowering *lowering, const pool_args *args, vkd_
         vkd_node_spec(&node, args->adaptive);
         vkd_node_spec(&node, y->dtype);
     }
+    if (shader == VKD_SHADER_AVG_POOL2D)
+        vkd_node_spec(&node, x->dtype);
     if (shader == VKD_SHADER_MAX_POOL2D) {
         vkd_node_spec(&node, places != VKD_NO_TENSOR);
         vkd_node_write(&node, places != VKD_NO_TENSOR ? places : y_id);
@@ -157,12 +161,13 @@ static vkd_status add_pool(vkd_lowering *lowering, const pool_args *args, vkd_sh
         along[i].padding[other] = 0;
     }
     along[0].divisor = isnan(args->divisor) ? NAN : 1;
+    along[1].x_scale = 0; /* of floats */
     const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
     uint32_t dims[4];
     memcpy(dims, y->dims, sizeof dims);
     dims[y->rank - 2] = x->h;
     vkd_tensor_id between;
-    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, x->dtype, VKD_4C, y->rank,
+    VKD_TRY(vkd_graph_add_tensor(lowering->graph, VKD_PLACE_SCRATCH, y->dtype, VKD_4C, y->rank,
                                  dims, &between));
     VKD_TRY(add_window(lowering, &along[0], shader, x_id, between, VKD_NO_TENSOR));
     return add_window(lowering, &along[1], shader, between, y_id, VKD_NO_TENSOR);
@@ -177,7 +182,8 @@ static vkd_status operands(vkd_lowering *lowering, const pool_args *args, vkd_te
         return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
                                  "has dtype %s, expected f32, f16 or i8", vkd_dtype_name(dtype));
     VKD_TRY(vkd_op_input(lowering, args->x, dtype, VKD_4C, x));
-    return vkd_op_output_4c(lowering, args->y[0], dtype, y);
+    return vkd_op_output_4c(lowering, args->y[0], args->x_scale != 0 ? VKD_DTYPE_FLOAT32 : dtype,
+                            y);
 }
 
 static vkd_status lower_max(vkd_lowering *lowering, const void *arguments)
@@ -210,7 +216,7 @@ static vkd_status lower_average(vkd_lowering *lowering, const void *arguments)
         return vkd_op_fail_at(lowering, VKD_INVALID_MODEL, &args->divisor,
                               "is 0, expected another number");
     VKD_TRY(operands(lowering, args, &x, &y));
-    if (lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8)
+    if (lowering->graph->tensors[x].dtype == VKD_DTYPE_INT8 && args->x_scale == 0)
         return vkd_op_fail_value(lowering, VKD_UNSUPPORTED, args->x,
                                  "has dtype i8, expected f32 or f16");
     return add_pool(lowering, args, VKD_SHADER_AVG_POOL2D, x, y, VKD_NO_TENSOR);
@@ -290,7 +296,7 @@ static const vkd_op rows[] = {
     {"aten::max_pool2d_with_indices.out", pool_parameters, sizeof(pool_args), shape, lower_max,
      .kind = VKD_OP_MAX_POOL, .defaults = &maximum},
     {"aten::avg_pool2d.out", avg_parameters, sizeof(pool_args), shape, lower_average,
-     .defaults = &average},
+     .kind = VKD_OP_AVERAGE_POOL, .defaults = &average},
     {"aten::_adaptive_avg_pool2d.out", adaptive_average_params, sizeof(adaptive_args),
      shape_adaptive, lower_adaptive, .defaults = &no_places},
     {"aten::adaptive_avg_pool2d.out", adaptive_average_params, sizeof(adaptive_args),
@@ -298,7 +304,7 @@ static const vkd_op rows[] = {
     {"aten::adaptive_max_pool2d.out", adaptive_max_params, sizeof(adaptive_args), shape_adaptive,
      lower_adaptive, .code = true, .defaults = &no_places},
     {"aten.avg_pool2d.default", avg_parameters, sizeof(pool_args), shape, lower_average,
-     .defaults = &average},
+     .kind = VKD_OP_AVERAGE_POOL, .defaults = &average},
 };
 
 const vkd_op_table vkd_pool_ops = VKD_OP_TABLE(rows);

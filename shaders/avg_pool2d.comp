@@ -1,4 +1,4 @@
-// Average pooling of a 4C tensor of floats: one invocation per group of four channels.
+// Average pooling of a 4C tensor of floats, or of int8 that is dequantized: one invocation per group of four channels.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "element.glsl"
@@ -6,8 +6,16 @@
 #include "pool2d.glsl"
 
 layout(constant_id = 9) const uint TYPE = VKD_ELEMENT_F32;
-ELEMENTS_IN(0, x, TYPE)
+layout(constant_id = 10) const uint X_TYPE = VKD_ELEMENT_F32;
+ELEMENTS_IN(0, x, X_TYPE)
 ELEMENTS_OUT(1, y, TYPE)
+
+vec4 load_real(uint group)
+{
+    vec4 v = x_load4(group);
+    precise vec4 real = (v - params.x_zero) * params.x_scale;
+    return X_TYPE == VKD_ELEMENT_I8 ? real : v;
+}
 
 void main()
 {
@@ -25,9 +33,9 @@ void main()
     accumulator a = accumulator(vec4(0), vec4(0));
     ivec2 covered = max(last - first, ivec2(0)), at = first;
     for (int tap = 0; tap < covered.x * covered.y; tap++) { // one loop, as in max_pool2d.comp
-        add(a, x_load4(((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) *
-                           BLOCKS +
-                       block));
+        add(a, load_real(((image * uint(params.x_h) + uint(at.x)) * uint(params.x_w) + uint(at.y)) *
+                             BLOCKS +
+                         block));
         bool ends = at.y + 1 == last.y;
         at = ends ? ivec2(at.x + 1, first.y) : ivec2(at.x, at.y + 1);
     }

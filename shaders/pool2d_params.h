@@ -14,7 +14,8 @@ VKD_PARAMS_STRUCT(pool2d_params)
     i32 dilation_h, dilation_w; /* maxima; averages have none */
     /* averages; 1: the padding counts as zeros, as far as it reaches; 0: only the image counts */
     u32 count_padding;
-    f32 divisor; /* averages; instead of the count; 0: none */
+    f32 divisor;         /* averages; instead of the count; 0: none */
+    f32 x_scale, x_zero; /* averages of int8 */
 };
 
 #endif

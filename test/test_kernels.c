@@ -610,6 +610,50 @@ static void check_q8_mean(harness *h, vkd_random *random, const shape *s, bool e
 }
 
 /* Lowered as for a CPU and as for a GPU, which use different workgroups. */
+/* dequantize -> avg_pool2d, as one dispatch and as two: the same bits. */
+static void averages_of_int8(void **state)
+{
+    enum { MOST = 2 * 9 * 15 * 15, DRAWS = 30 };
+    static int8_t x[MOST];
+    static float got[MOST], expected[MOST];
+    harness *h = harness_get(state);
+    vkd_random random = random_begin("averages of int8");
+    hand_model m;
+    for (int i = 0; i < DRAWS; i++) {
+        uint32_t dims[] = {
+            (uint32_t)random_range(&random, 1, 2), (uint32_t)random_range(&random, 1, 9),
+            (uint32_t)random_range(&random, 4, 15), (uint32_t)random_range(&random, 4, 15)};
+        const int kernel = random_range(&random, 1, 4), stride = random_range(&random, 1, 3),
+                  padding = random_range(&random, 0, kernel / 2);
+        uint32_t pooled[] = {dims[0], dims[1], 0, 0};
+        for (int axis = 2; axis < 4; axis++)
+            pooled[axis] =
+                (dims[axis] + 2u * (uint32_t)padding - (uint32_t)kernel) / (uint32_t)stride + 1;
+        memset(&m, 0, sizeof m);
+        random_int8(&random, x, MOST);
+        const uint32_t in = hand_input(&m, VKD_DTYPE_INT8, 4, dims),
+                       real = hand_tensor(&m, VKD_DTYPE_FLOAT32, 4, dims);
+        const uint32_t q = hand_tensor(&m, VKD_DTYPE_INT8, 4, dims); /* an image */
+        HAND_OP(&m, "et_vk.q8ta_relu.default", in, hand_double(&m, 0.07), hand_int(&m, -50),
+                hand_double(&m, 0.07), hand_int(&m, -50), q);
+        HAND_OP(&m, "quantized_decomposed.dequantize_per_tensor.default", q, hand_double(&m, 0.07),
+                hand_int(&m, random_range(&random, -128, 127)), hand_int(&m, -128),
+                hand_int(&m, 127), hand_null(&m), hand_null(&m), real);
+        HAND_OP(&m, "aten.avg_pool2d.default", real, hand_pair(&m, kernel, kernel),
+                hand_pair(&m, stride, stride), hand_pair(&m, padding, padding),
+                hand_bool(&m, false), hand_bool(&m, random_range(&random, 0, 1)), hand_null(&m),
+                hand_output(&m, VKD_DTYPE_FLOAT32, 4, pooled));
+        size_t one = 0, two = 0;
+        const vkd_model *model = hand_finish(&m);
+        if (harness_run_rewritten(h, model, NULL, 0, (const void *[]){x}, (void *[]){got}, &one) ||
+            harness_run_rewritten(h, model, NULL, VKD_REWRITE_INT8, (const void *[]){x},
+                                  (void *[]){expected}, &two))
+            fail_msg("%s", h->gpu.context.error);
+        assert_int_equal(one + 1, two);
+        assert_memory_equal(got, expected, vkd_dims_count(4, pooled) * sizeof *got);
+    }
+}
+
 static void q8_mean(void **state)
 {
     harness *h = harness_get(state);
@@ -707,6 +751,7 @@ int main(void)
         cmocka_unit_test(sums_along_long_lines),
         cmocka_unit_test(mean_is_compensated),
         cmocka_unit_test(mean_of_infinities),
+        cmocka_unit_test(averages_of_int8),
         cmocka_unit_test(q8_mean),
         cmocka_unit_test(q8_mean_of_all_pixels),
         cmocka_unit_test(q8_means_of_many_pixels),
