@@ -1,10 +1,10 @@
 /* Means over the pixels of images, of floats and of int8, from sums of slices. */
-#include "ops/mean.h"
 #include "graph/chain.h"
 #include "ops/tables.h"
 #include "ops/reduction.h"
 #include "ops/requantize.h"
 #include "shaders/mean_params.h"
+#include "shaders/q8_mean_params.h"
 
 #include <string.h>
 
@@ -183,16 +183,8 @@ static const vkd_param q8_mean_parameters[] = {
     VKD_PARAMS_END,
 };
 
-static vkd_status check_q8_mean(vkd_lowering *lowering, const q8_mean_args *args)
+static vkd_status check_q8_mean(vkd_lowering *lowering, const vkd_tensor *x, const vkd_tensor *y)
 {
-    vkd_tensor shapes[2];
-    const vkd_tensor *x = &shapes[0], *y = &shapes[1];
-    for (int i = 0; i < 2; i++) {
-        const vkd_model_tensor *t = vkd_value_tensor(lowering, i ? args->y : args->x);
-        vkd_dims_nchw(t->rank, t->dims, &shapes[i]);
-    }
-    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
-    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
     if (x->n != y->n || x->c != y->c || y->h != 1 || y->w != 1)
         return vkd_op_fail(lowering, VKD_INVALID_MODEL,
                            "the output is %ux%ux%ux%u, expected %ux%ux1x1", y->n, y->c, y->h, y->w,
@@ -206,22 +198,18 @@ static float bound_steps(float bound, float x_scale, float unbounded)
     return isnan(bound) ? unbounded : (float)((double)bound / (double)x_scale);
 }
 
-enum { FEW_PIXELS = 256 }; /* whose mean may be made by the operator behind */
-
 /* Invocations of a workgroup: words of y, and lanes that share the pixels of each. A GPU has
- * nothing else to be parallel in, but of few pixels, whose lanes have to fit into other kernels; a
- * CPU runs the lanes one after the other, and barriers cost it more. */
+ * nothing else to be parallel in; a CPU runs the lanes one after the other, and barriers cost it
+ * more. */
 static void q8_mean_workgroup(const vkd_caps *caps, uint32_t pixels, uint32_t out[2])
 {
-    enum { ALONE = 60000, CPU_LANES = 8, FEW_LANES = 16, MOST_WORDS = 16, GROUP = 256 };
+    enum { FEWEST_PIXELS = 1, ALONE = 60000, CPU_LANES = 8, MOST_WORDS = 16, GROUP = 256 };
     const bool cpu = caps->type == VKD_TYPE_CPU;
     const uint32_t group =
         caps->max_workgroup_invocations < GROUP ? caps->max_workgroup_invocations : GROUP;
-    const uint32_t most = cpu                    ? (pixels > ALONE ? CPU_LANES : 1)
-                          : pixels <= FEW_PIXELS ? FEW_LANES
-                                                 : group;
+    const uint32_t most = !cpu ? group : pixels > ALONE ? CPU_LANES : 1;
     uint32_t words = 1, lanes = 1;
-    while (2 * lanes <= most && 2 * lanes <= group && 2 * lanes <= pixels)
+    while (2 * lanes <= most && 2 * lanes <= group && (uint64_t)2 * lanes * FEWEST_PIXELS <= pixels)
         lanes *= 2;
     while (2 * words <= MOST_WORDS && 2 * words * lanes <= group)
         words *= 2;
@@ -236,10 +224,10 @@ static vkd_status add_q8_mean(vkd_lowering *lowering, const q8_mean_params *para
 {
     uint32_t local[2];
     q8_mean_workgroup(lowering->caps, most, local);
-    const uint32_t lanes = local[1], at_once = step == Q8_MEAN_TOTAL ? 1 : Q8_MEAN_AT_ONCE;
+    const uint32_t lanes = local[1];
     /* halvings are no more */
     const uint64_t loops =
-        vkd_loop(vkd_divide_up(params->slice, lanes * at_once), 0) + vkd_loop(lanes / 2, 0);
+        vkd_loop(vkd_divide_up(params->slice, lanes), 0) + vkd_loop(lanes / 2, 0);
     vkd_node node = vkd_op_node(lowering, VKD_SHADER_Q8_MEAN, loops, params, sizeof *params);
     vkd_node_linear(&node, lowering->caps, params->groups);
     if (lanes > 1) {
@@ -277,16 +265,21 @@ static vkd_status emit_q8_mean(vkd_lowering *lowering, q8_mean_params params, ui
     return add_q8_mean(lowering, &params, most_slices, Q8_MEAN_TOTAL, VKD_NO_TENSOR, sums, y_id);
 }
 
-static vkd_status begin_q8_mean(vkd_lowering *lowering, const q8_mean_args *args, vkd_q8_mean *out)
+static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
 {
-    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &out->x));
-    const vkd_tensor *x = &lowering->graph->tensors[out->x];
-    const uint32_t pixels = x->h * x->w, blocks = (uint32_t)vkd_divide_up(x->c, 4),
-                   *most = &lowering->net->values[args->x].tensor.dims[2];
-    uint32_t local[2];
-    out->params = (q8_mean_params){
-        .groups = x->n * blocks,
-        .blocks = blocks,
+    const q8_mean_args *args = arguments;
+    vkd_tensor_id x_id, y_id, table;
+    VKD_TRY(vkd_check_qparams(lowering, &args->x_scale, &args->x_zero));
+    VKD_TRY(vkd_check_qparams(lowering, &args->y_scale, &args->y_zero));
+    VKD_TRY(vkd_op_input(lowering, args->x, VKD_DTYPE_INT8, VKD_4C, &x_id));
+    VKD_TRY(vkd_op_output_4c(lowering, args->y, VKD_DTYPE_INT8, &y_id));
+    const vkd_tensor *x = &lowering->graph->tensors[x_id], *y = &lowering->graph->tensors[y_id];
+    VKD_TRY(check_q8_mean(lowering, x, y));
+
+    uint32_t pixels = x->h * x->w;
+    const q8_mean_params params = {
+        .groups = vkd_tensor_groups(y),
+        .blocks = (uint32_t)vkd_divide_up(x->c, 4),
         .pixels = pixels,
         .slices = 1,
         .slice = pixels,
@@ -297,41 +290,9 @@ static vkd_status begin_q8_mean(vkd_lowering *lowering, const q8_mean_args *args
         .y_inverse_scale = vkd_inverse_scale(args->y_scale),
         .y_zero = args->y_zero,
     };
-    out->most = most[0] * most[1];
-    q8_mean_workgroup(lowering->caps, out->most, local);
-    out->lanes = local[1];
-    return add_table(lowering, args->chain, &out->table);
-}
-
-static vkd_status make_q8_mean(vkd_lowering *lowering, const void *arguments, uint32_t value)
-{
-    vkd_q8_mean mean;
-    vkd_tensor_id y;
-    VKD_TRY(begin_q8_mean(lowering, arguments, &mean));
-    VKD_TRY(vkd_op_output_4c(lowering, value, VKD_DTYPE_INT8, &y));
-    return emit_q8_mean(lowering, mean.params, mean.most, mean.table, mean.x, y);
-}
-
-static vkd_status lower_q8_mean(vkd_lowering *lowering, const void *arguments)
-{
-    const q8_mean_args *args = arguments;
     const uint32_t *most = &lowering->net->values[args->x].tensor.dims[2];
-    VKD_TRY(check_q8_mean(lowering, args));
-    if ((uint64_t)most[0] * most[1] > FEW_PIXELS || lowering->use[args->y].reads != 1 ||
-        !vkd_op_may_be_late(lowering, args->y, &args->x, 1))
-        return make_q8_mean(lowering, args, args->y);
-    vkd_op_put_off(lowering, args->y, make_q8_mean);
-    return VKD_OK;
-}
-
-bool vkd_q8_mean_is_late(const vkd_lowering *lowering, uint32_t value)
-{
-    return vkd_op_late(lowering, value, make_q8_mean);
-}
-
-vkd_status vkd_q8_mean_take(vkd_lowering *lowering, uint32_t value, vkd_q8_mean *out)
-{
-    return begin_q8_mean(lowering, vkd_op_late(lowering, value, make_q8_mean)->args, out);
+    VKD_TRY(add_table(lowering, args->chain, &table));
+    return emit_q8_mean(lowering, params, most[0] * most[1], table, x_id, y_id);
 }
 
 static vkd_status q8_mean_shape(vkd_shaping *shaping, const void *arguments)

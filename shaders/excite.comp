@@ -1,7 +1,7 @@
 #version 450
 // build: DOT = none signed mixed
 // Two convolutions of one pixel, see excite_params.h. The invocations of LANES share k of a word of
-// channels of the first, those of MEAN_LANES the pixels of a word of the mean.
+// channels of the first.
 #extension GL_GOOGLE_include_directive : require
 #include "excite_params.h"
 #include "dot.glsl"
@@ -15,8 +15,6 @@ layout(constant_id = 5) const uint BETWEEN = 1;   // words of what is between
 layout(constant_id = 6) const bool TABLE = false; // of what is between
 // Of the result: 0 none, 1 of bytes, 2 of floats.
 layout(constant_id = 7) const uint RESULT_TABLE = 0;
-layout(constant_id = 8) const uint MEAN_LANES = 0; // a power of 2; 0: x is one pixel
-layout(constant_id = 9) const bool MEAN_TABLE = false;
 
 layout(push_constant) uniform push_block { excite_params p; };
 layout(binding = 0) readonly buffer x_block { int x[]; };
@@ -24,13 +22,7 @@ layout(binding = 1) readonly buffer constants_block { ivec4 constants[]; };
 layout(binding = 1) readonly buffer words_block { int words[]; };
 layout(binding = 2) writeonly buffer y_block { int y[]; };
 layout(binding = 2) writeonly buffer y_block4 { ivec4 y_quads[]; };
-layout(binding = 3) readonly buffer table_block
-{
-    float mean_table[];
-}; // bound, but not read, where there is none
-#include "q8_mean.glsl"
 
-shared int squeezed[MEAN_LANES > 0 ? STEPS : 1];
 shared ivec4 partial[WIDTH];
 shared int between[BETWEEN];
 
@@ -67,42 +59,12 @@ ivec4 add_products(ivec4 sum, int values, ivec4 weights)
                  dot_int8(sum.z, operand, weights.z), dot_int8(sum.w, operand, weights.w));
 }
 
-// Into `squeezed`. Neighbours have neighbouring words.
-void squeeze(uint image)
-{
-    const uint lanes = max(MEAN_LANES, 1), at_once = WIDTH / lanes;
-    uint id = gl_LocalInvocationID.x, lane = id / at_once;
-    for (uint first = 0; first < STEPS; first += at_once) {
-        uint block = first + id % at_once;
-        vec4 sum = vec4(0);
-        if (block < STEPS)
-            sum = sum_words((image * p.mean.pixels + lane) * STEPS + block, lanes * STEPS,
-                            (p.mean.pixels - lane + lanes - 1) / lanes, p.mean);
-        partial[id] = floatBitsToInt(sum);
-        for (uint half_lanes = lanes / 2; half_lanes > 0; half_lanes /= 2) {
-            barrier();
-            if (lane < half_lanes) {
-                sum += intBitsToFloat(partial[id + half_lanes * at_once]);
-                partial[id] = floatBitsToInt(sum);
-            }
-        }
-        if (lane == 0 && block < STEPS)
-            squeezed[block] = mean_word(sum, p.mean);
-        barrier();
-    }
-}
-
-int squeezed_word(uint image, uint step)
-{
-    return MEAN_LANES > 0 ? squeezed[step] : x[image * STEPS + step];
-}
-
 ivec4 sum_share(uint image, uint block, uint lane)
 {
     ivec4 sum = ivec4(0);
     if (block < BETWEEN)
         for (uint step = lane; step < STEPS; step += LANES)
-            sum = add_products(sum, squeezed_word(image, step), constants[block * STEPS + step]);
+            sum = add_products(sum, x[image * STEPS + step], constants[block * STEPS + step]);
     return sum;
 }
 
@@ -134,8 +96,6 @@ void main()
     uint group = gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x;
     uint inside = min(group, p.groups - 1); // all groups come to the barriers
     uint image = inside / p.slices;
-    if (MEAN_LANES > 0)
-        squeeze(image);
     compute_between(image);
     uint block = (inside - image * p.slices) * WIDTH + gl_LocalInvocationID.x;
     if (group >= p.groups || block >= p.words)

@@ -1,5 +1,5 @@
-/* Two int8 convolutions of one pixel, one behind the other: what squeezes and excites; the mean over
- * pixels, of which they are, may be made here as well, by q8_mean.glsl. A workgroup computes all channels between them, and a word (four channels) of the result for each of its
+/* Two int8 convolutions of one pixel, one behind the other: what squeezes and excites. A workgroup
+ * computes all channels between them, and a word (four channels) of the result for each of its
  * invocations.
  *
  * The constants, in units of 16 bytes: the first weight as [word of channels][word of k], the second
@@ -9,7 +9,6 @@
 #ifndef VKD_SHADERS_EXCITE_PARAMS_H
 #define VKD_SHADERS_EXCITE_PARAMS_H
 
-#include "q8_mean_params.h"
 #include "requantize_params.h"
 
 VKD_PARAMS_STRUCT(excite_params)
@@ -18,7 +17,6 @@ VKD_PARAMS_STRUCT(excite_params)
     u32 slices; /* of the words of a pixel of the result */
     u32 words;
     requantize_params first, second;
-    q8_mean_params mean; /* of x's pixels, whose result the first one takes; x is one pixel else */
 };
 
 #endif

@@ -4,14 +4,15 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "int8.glsl"
+#include "kahan.glsl"
 #include "q8_mean_params.h"
 
 layout(local_size_x_id = 0, local_size_y_id = 1, local_size_z_id = 2) in;
 layout(constant_id = 0) const uint WORDS = 1;
-layout(constant_id = 1) const uint LANES = 1;          // a power of 2
-layout(constant_id = 3) const bool FROM_SUMS = false;  // x holds sums
-layout(constant_id = 4) const bool TO_SUMS = false;    // y does
-layout(constant_id = 5) const bool MEAN_TABLE = false; // of a function of x's values
+layout(constant_id = 1) const uint LANES = 1;         // a power of 2
+layout(constant_id = 3) const bool FROM_SUMS = false; // x holds sums
+layout(constant_id = 4) const bool TO_SUMS = false;   // y does
+layout(constant_id = 5) const bool TABLE = false;     // of a function of x's values
 
 layout(push_constant) uniform params_block { q8_mean_params params; };
 layout(binding = 0) readonly buffer x_buffer { int x[]; };
@@ -20,9 +21,16 @@ layout(binding = 1) writeonly buffer y_buffer { int y[]; };
 layout(binding = 1) writeonly buffer y_sums_buffer { vec4 y_sums[]; };
 layout(binding = 2) readonly buffer table_buffer
 {
-    float mean_table[];
+    float table[];
 }; // for -128 .. 127; bound, but not read, where there is none
-#include "q8_mean.glsl"
+
+vec4 values_of(int word)
+{
+    ivec4 x = unpack_int8(word);
+    if (TABLE)
+        return vec4(table[x.x + 128], table[x.y + 128], table[x.z + 128], table[x.w + 128]);
+    return min(max(vec4(x) - params.x_zero, params.low), params.high);
+}
 
 shared vec4 partial[WORDS * LANES];
 
@@ -32,13 +40,16 @@ vec4 sum_lane(uint group, uint lane)
     uint row = group / params.blocks, block = group % params.blocks;
     uint image = row / params.slices, first = row % params.slices * params.slice;
     uint last = min(first + params.slice, params.pixels);
-    uint from = first + lane, count = from < last ? (last - from + LANES - 1) / LANES : 0;
-    if (!FROM_SUMS)
-        return sum_words((image * params.pixels + from) * params.blocks + block,
-                         LANES * params.blocks, count, params);
     accumulator a = accumulator(vec4(0), vec4(0));
-    for (uint pixel = from; pixel < last; pixel += LANES)
-        add(a, x_sums[(image * params.pixels + pixel) * params.blocks + block]);
+    for (uint pixel = first + lane; pixel < last; pixel += LANES) {
+        uint at = (image * params.pixels + pixel) * params.blocks + block;
+        if (FROM_SUMS)
+            add(a, x_sums[at]);
+        else if (TABLE)
+            add(a, values_of(x[at]));
+        else
+            a.sum += values_of(x[at]);
+    }
     return a.sum;
 }
 
@@ -60,6 +71,8 @@ void main()
     if (lane == 0 && group < params.groups && TO_SUMS) {
         y_sums[group] = sum;
     } else if (lane == 0 && group < params.groups) {
-        y[group] = mean_word(sum, params);
+        precise vec4 real = sum * params.factor;
+        precise vec4 result = real * params.y_inverse_scale;
+        y[group] = pack_rounded(result, params.y_zero);
     }
 }

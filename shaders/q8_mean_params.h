@@ -7,7 +7,6 @@
  * below 2^24. 65793 * 255 is. A mean of more pixels is made in two steps: sums of slices, and of
  * those. */
 #define Q8_MEAN_MAX_PIXELS 65793
-#define Q8_MEAN_AT_ONCE 4 /* pixels that are on their way at once */
 
 VKD_PARAMS_STRUCT(q8_mean_params)
 {

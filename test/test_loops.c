@@ -362,7 +362,7 @@ static const probe probes[] = {
     {VKD_SHADER_MAX_POOL2D, NULL, build_pool, 1, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_Q8_MAX_POOL2D, NULL, build_pool, 1, 1, 1, 1 << 18, 1.01},
     {VKD_SHADER_MEAN, NULL, build_mean, 1, 1, 1, 1 << 18, 1.01},
-    {VKD_SHADER_Q8_MEAN, NULL, build_mean, 1, 1, 1, 65793, 0},
+    {VKD_SHADER_Q8_MEAN, NULL, build_mean, 1, 1, 1, 65793, 1.01},
     {VKD_SHADER_CONV_BYTES, "general", build_conv, 2, 2, 2, TALLEST, 1.01},
     {VKD_SHADER_CONV_GENERAL, "general", build_conv, 4, 1, 1, VKD_MAX_K / 4, 1.3},
     {VKD_SHADER_CONV_GENERAL, "general", build_conv, 1, 1, 20, VKD_MAX_K / 20, 1.05},

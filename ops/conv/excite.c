@@ -3,7 +3,6 @@
 #include "ops/conv/args.h"
 #include "ops/conv/squeeze.h"
 #include "ops/function.h"
-#include "ops/mean.h"
 #include "ops/tables.h"
 #include "ops/requantize.h"
 #include "shaders/excite_params.h"
@@ -144,77 +143,42 @@ static vkd_status add_layer(vkd_lowering *lowering, const conv_args *conv, uint3
     return VKD_OK;
 }
 
-/* What the first convolution takes: a pixel, or those that it is the mean of, where all fits. */
-static vkd_status add_input(vkd_lowering *lowering, const excite_args *args,
-                            const conv_squeeze *form, vkd_q8_mean *mean)
-{
-    *mean = (vkd_q8_mean){.table = VKD_NO_TENSOR};
-    if (form->slices == 1 && vkd_q8_mean_is_late(lowering, args->first.x))
-        return vkd_q8_mean_take(lowering, args->first.x, mean);
-    return vkd_op_input(lowering, args->first.x, VKD_DTYPE_INT8, VKD_4C, &mean->x);
-}
-
-/* Of an invocation, for its share of a mean. */
-static uint64_t mean_loops(const vkd_q8_mean *mean, const conv_squeeze *form, uint32_t steps)
-{
-    enum { LEVELS = 4 };
-    return vkd_loop(vkd_divide_up(steps, form->width / mean->lanes),
-                    vkd_loop(vkd_divide_up(mean->most, mean->lanes * Q8_MEAN_AT_ONCE), 0) +
-                        vkd_loop(LEVELS, 0));
-}
-
-static vkd_status add_node(vkd_lowering *lowering, const excite_source *source,
-                           const conv_squeeze *form, const vkd_q8_mean *mean, vkd_tensor_id y,
-                           excite_params *params)
-{
-    const uint32_t steps = words_of(source->k[0]), images = lowering->graph->tensors[mean->x].n;
-    uint64_t bytes = table_bytes(0) + table_bytes(1);
-    vkd_tensor_id constants;
-    for (int layer = 0; layer < LAYERS; layer++)
-        bytes += weight_bytes(source, layer) + block_bytes(source, layer);
-    VKD_TRY(vkd_op_constant(lowering, bytes, pack, source, sizeof *source, 4 * LAYERS, &constants));
-    params->mean = mean->params;
-    params->slices = form->slices;
-    params->groups = images * form->slices;
-    vkd_node node = vkd_op_node(lowering, VKD_SHADER_EXCITE,
-                                form->loops + (mean->lanes ? mean_loops(mean, form, steps) : 0),
-                                params, sizeof *params);
-    node.specs[0] = form->width;
-    node.macs = (uint64_t)images * source->n[0] * (source->k[0] + source->n[1]);
-    vkd_node_spec(&node, form->lanes);
-    vkd_node_spec(&node, steps);
-    vkd_node_spec(&node, words_of(source->n[0]));
-    vkd_node_spec(&node, source->tables[0]);
-    vkd_node_spec(&node, source->tables[1]);
-    vkd_node_spec(&node, mean->lanes);
-    vkd_node_spec(&node, mean->table != VKD_NO_TENSOR);
-    vkd_node_groups(&node, lowering->caps, params->groups);
-    vkd_node_read(&node, mean->x);
-    vkd_node_read(&node, constants);
-    vkd_node_write(&node, y);
-    vkd_node_read(&node, mean->table == VKD_NO_TENSOR ? mean->x : mean->table);
-    return vkd_op_add_node(lowering, &node, mean->x, y);
-}
-
 static vkd_status lower(vkd_lowering *lowering, const void *arguments)
 {
     const excite_args *args = arguments;
-    const vkd_model_tensor *from = vkd_value_tensor(lowering, args->first.x);
     const vkd_dtype dtype = vkd_value_tensor(lowering, args->second.y)->dtype;
-    const uint32_t k = from->dims[from->rank - 3];
-    vkd_q8_mean mean;
-    vkd_tensor_id y;
+    vkd_tensor_id x, y, constants;
     excite_source source;
     excite_params params = {.groups = 0};
     memset(&source, 0, sizeof source); /* it is compared by its bytes */
+    VKD_TRY(vkd_op_input(lowering, args->first.x, VKD_DTYPE_INT8, VKD_4C, &x));
+    VKD_TRY(vkd_op_output_4c(lowering, args->second.y, dtype, &y));
+    const uint32_t k = lowering->graph->tensors[x].c, images = lowering->graph->tensors[x].n;
     VKD_TRY(add_layer(lowering, &args->first, k, 0, VKD_DTYPE_INT8, &source, &params.first));
     VKD_TRY(add_layer(lowering, &args->second, source.n[0], 1, dtype, &source, &params.second));
+    uint64_t bytes = table_bytes(0) + table_bytes(1);
+    for (int layer = 0; layer < LAYERS; layer++)
+        bytes += weight_bytes(&source, layer) + block_bytes(&source, layer);
+    VKD_TRY(vkd_op_constant(lowering, bytes, pack, &source, sizeof source, 4 * LAYERS, &constants));
+
+    const uint32_t steps = words_of(k), between = words_of(source.n[0]);
     params.words = words_of(source.n[1]);
-    const conv_squeeze form =
-        vkd_conv_squeeze(lowering->caps, words_of(k), words_of(source.n[0]), params.words);
-    VKD_TRY(add_input(lowering, args, &form, &mean));
-    VKD_TRY(vkd_op_output_4c(lowering, args->second.y, dtype, &y));
-    return add_node(lowering, &source, &form, &mean, y, &params);
+    const conv_squeeze form = vkd_conv_squeeze(lowering->caps, steps, between, params.words);
+    params.slices = form.slices;
+    params.groups = images * params.slices;
+    vkd_node node = vkd_op_node(lowering, VKD_SHADER_EXCITE, form.loops, &params, sizeof params);
+    node.specs[0] = form.width;
+    node.macs = (uint64_t)images * source.n[0] * (k + source.n[1]);
+    vkd_node_spec(&node, form.lanes);
+    vkd_node_spec(&node, steps);
+    vkd_node_spec(&node, between);
+    vkd_node_spec(&node, source.tables[0]);
+    vkd_node_spec(&node, source.tables[1]);
+    vkd_node_groups(&node, lowering->caps, params.groups);
+    vkd_node_read(&node, x);
+    vkd_node_read(&node, constants);
+    vkd_node_write(&node, y);
+    return vkd_op_add_node(lowering, &node, x, y);
 }
 
 static const vkd_op rows[] = {
