@@ -557,6 +557,7 @@ static bool has_constant_loops(vkd_shader shader)
                                            "attention_coop",
                                            "attention_query",
                                            "attention_step",
+                                           "conv_pair",
                                            "conv_dw_",
                                            "gemm_coop_",
                                            "conv_float_coop_",
