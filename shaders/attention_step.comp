@@ -2,6 +2,7 @@
 // turned here, and its value. A workgroup makes a head of the result, as attention_query.comp does;
 // the first of those that share keys puts the new key and value into the caches, and none reads
 // them there.
+// base: attention_query
 // glslc -O0: loads that are inlined wherever they are called take twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require

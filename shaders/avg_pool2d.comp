@@ -1,4 +1,6 @@
-// Average pooling of a 4C tensor of floats, or of int8 that is dequantized: one invocation per group of four channels.
+// Average pooling of a 4C tensor of floats, or of int8 that is dequantized: one invocation per group
+// of four channels.
+// base: max_pool2d
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "element.glsl"

@@ -1,5 +1,6 @@
 // Sliding-window convolution of floats: any window, groups and channels. An invocation computes
 // four output channels of a pixel, each from the input channels of its own group.
+// base: conv_float_dw
 // glslc -O0: what is inlined wherever it is called takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require

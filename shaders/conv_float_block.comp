@@ -1,4 +1,5 @@
 #version 450
+// base: conv_float_tile
 // glslc -O0: what is inlined wherever it is called takes twice the space
 // Convolution of floats as a matrix product over the window's taps: an invocation has TILE_M rows
 // and TILE_N channels of the block, which lie apart, so that neighbours read neighbours in shared

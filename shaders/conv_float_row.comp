@@ -1,5 +1,6 @@
 #version 450
 // build: LOADS = -(PIXELS=4) one(PIXELS=1) lanes(PIXELS=7 TEXELS=1)
+// base: conv_float_dw
 // glslc -O0: what is inlined wherever it is called takes twice the space
 // Depthwise convolution of floats, one output channel for each of the input: an invocation computes
 // four channels of PIXELS neighbours in a row, undilated, which share what they load; or of one

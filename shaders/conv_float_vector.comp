@@ -1,4 +1,5 @@
 #version 450
+// base: conv_float_tile
 // glslc -O0: what is inlined wherever it is called takes twice the space
 // Convolution of floats by a window of one pixel where there are few pixels: a vector, or a few,
 // times a matrix, as fast as memory gives the weights. They are rows of k. An invocation adds up a

@@ -1,4 +1,5 @@
 #version 450
+// base: conv_float_vector
 // glslc -O0: what is inlined wherever it is called takes twice the space
 // Two convolutions of floats of one pixel, see excite_float_params.h. The invocations of LANES
 // share k of four channels of the first.

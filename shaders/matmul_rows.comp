@@ -1,5 +1,6 @@
 // Matrix products of few rows: a workgroup makes four columns of a row, and its invocations share
 // k.
+// base: matmul
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450
 #extension GL_EXT_control_flow_attributes : require

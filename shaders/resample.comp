@@ -1,5 +1,6 @@
 // y[n, c, h, w] = x[n, c, ..] at a place between pixels, of any types and layouts. An invocation
 // makes a group of four elements.
+// base: affine
 // glslc -O0: what is inlined wherever it is called takes twice the space
 #version 450
 #extension GL_GOOGLE_include_directive : require

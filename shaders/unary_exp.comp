@@ -1,4 +1,5 @@
 // Functions made of exponentials: unary.glsl.
+// base: chain_exp_short
 // glslc -O0: its optimiser's unroller forgets what is precise
 #version 450
 #extension GL_GOOGLE_include_directive : require

@@ -29,7 +29,7 @@ function(expect_refusal part)
   endif()
 endfunction()
 
-expect(clamp.comp "// A purpose: with a colon" "clamp all clamp.comp -O ")
+expect(clamp.comp "// A purpose: with a colon;// base: other" "clamp all clamp.comp -O ")
 expect(elementwise/unary.comp "// build: T = f32 i8;// build: LAYOUT = rows 4c"
   "unary_f32_rows all elementwise/unary.comp -O -DT_F32 -DLAYOUT_ROWS \
 unary_f32_4c all elementwise/unary.comp -O -DT_F32 -DLAYOUT_4C \
@@ -51,6 +51,7 @@ expect_refusal("'// build: t = f32' is not understood" "// build: t = f32")
 expect_refusal("'// build: T =' is not understood" "// build: T =")
 expect_refusal("'// build: DOT = signed' is not understood" "// build: DOT = signed")
 expect_refusal("'// family: Two Words' is not understood" "// family: Two Words")
+expect_refusal("'// base: Two Words' is not understood" "// base: Two Words")
 expect_refusal("'// glslc O0' is not understood" "// glslc O0")
 expect_refusal("'4x4_bad' cannot be a module's name" "// build: T = 4x4" "// module: {T}_bad")
 expect_refusal("'bad_{U}_f32' cannot be a module's name" "// build: T = f32" "// module: bad_{U}_{T}")

@@ -1,10 +1,10 @@
 # cmake -DBUILD_DIR=... -DSOURCE_DIR=... -DCC=... -DCXX=... -DGENERATOR=... -DMAKE=... -DLIBRARY=... -DPACKED=...
 #   -DSTRIP=... [-DVKD_RUN=...] -P check_kernels.cmake
-# A library without any family of kernels that may be left out, compiled for size: it builds, has less than 1 MiB (scripts/size.sh
-# measures arm64's), and runs a model to the same bits as LIBRARY, while it says which kernels it has not. A family that there is not
-# is refused. It takes the others as they are packed in the folder PACKED; of a folder that lacks one, or has those of other sources,
-# no library is made.
-set(limit 1048576) # bytes, stripped
+# A library without any family of kernels that may be left out, compiled for size: it builds, is so small that it has less than 1 MiB
+# for arm64 (scripts/size.sh measures that one), and runs a model to the same bits as LIBRARY, while it says which kernels it has not. A
+# family that there is not is refused. It takes the others as they are packed in the folder PACKED; of a folder that lacks one, or has
+# those of other sources, no library is made.
+set(limit 1028096) # bytes, stripped: arm64's is 16 KiB larger, and has to be below 1 MiB
 set(work ${BUILD_DIR}/check-kernels)
 set(model ${SOURCE_DIR}/models/tiny/bottleneck_c12m7o20_s2_11x11)
 set(configure ${CMAKE_COMMAND} -S ${SOURCE_DIR} -G ${GENERATOR} -DCMAKE_MAKE_PROGRAM=${MAKE} -DCMAKE_C_COMPILER=${CC}

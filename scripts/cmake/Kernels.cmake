@@ -8,6 +8,8 @@
 #   // module: TEXT             what modules are called, where it is not the file's name and the values' with _ between them:
 #                               {AXIS} stands for the value's name.
 #   // family: NAME             VKD_KERNELS can leave the kernel out.
+#   // base: MODULE             the first module is packed behind this one, of every build and without flavours, with which it has
+#                               the most in common.
 #   // glslc OPTIONS[: WHY]     instead of -O.
 #
 # Included, this defines vkd_read_kernel(). Run,
@@ -49,15 +51,17 @@ macro(vkd_multiply axis)
 endmacro()
 
 # Sets in the caller: kernel_modules, the names in order, with options_<module> for each; kernel_flavours, with
-# options_<flavour>; kernel_family, which is core where the kernel names none.
+# options_<flavour>; kernel_family, which is core where the kernel names none, and
+# kernel_base, which may be empty.
 function(vkd_read_kernel file)
   get_filename_component(kernel_modules ${file} NAME_WE)
   set(kernel_flavours all)
   set(kernel_family core)
+  set(kernel_base "")
   set(optimise -O)
   set(axes "")
   set(module "")
-  file(STRINGS ${file} lines REGEX "^// ((build|module|family):|glslc )")
+  file(STRINGS ${file} lines REGEX "^// ((build|module|family|base):|glslc )")
   foreach(line IN LISTS lines)
     if(line MATCHES "^// build: DOT = none signed mixed$")
       set(kernel_flavours none signed mixed)
@@ -74,6 +78,8 @@ function(vkd_read_kernel file)
       set(module ${CMAKE_MATCH_1})
     elseif(line MATCHES "^// family: ([a-z0-9_]+)$")
       set(kernel_family ${CMAKE_MATCH_1})
+    elseif(line MATCHES "^// base: ([a-z0-9_]+)$")
+      set(kernel_base ${CMAKE_MATCH_1})
     elseif(line MATCHES "^// glslc (-[^:]+)(:|$)")
       string(REPLACE " " ";" optimise "${CMAKE_MATCH_1}")
     else()
@@ -97,7 +103,7 @@ function(vkd_read_kernel file)
     string(TOUPPER -DDOT_${flavour} options_${flavour})
   endforeach()
   set(options_all "")
-  set(results kernel_modules kernel_flavours kernel_family)
+  set(results kernel_modules kernel_flavours kernel_family kernel_base)
   foreach(name IN LISTS kernel_modules kernel_flavours)
     list(APPEND results options_${name})
   endforeach()

@@ -34,7 +34,8 @@ function(vkd_compile_spirv file name base)
     DEPENDS ${file} ${shader_includes} ${pack} ${base_codes} VERBATIM)
 endfunction()
 
-# The base of a kernel's first module, which is the base of its others: most kernels read elements as this one does.
+# The base of a kernel's first module, which is the base of its others, where the kernel names none: most read elements as this one
+# does.
 set(common_base binary.all)
 
 # One flavour of a module: its code, and its place in the module's row. ARGN: glslc's options.
@@ -43,7 +44,7 @@ macro(vkd_compile_module file module flavour)
   set(base ${kernel_base})
   if(name STREQUAL common_base)
     set(base "")
-  elseif(kernel_base STREQUAL common_base)
+  elseif(base STREQUAL first_base)
     set(kernel_base ${name})
   endif()
   list(TRANSFORM base PREPEND ${shader_dir}/ OUTPUT_VARIABLE base_file)
@@ -76,7 +77,12 @@ set(kept core ${VKD_KERNELS})
 foreach(file IN LISTS shader_files)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file}) # its modules may change
   vkd_read_kernel(${file})
-  set(kernel_base ${common_base})
+  if(kernel_base)
+    string(APPEND kernel_base .all)
+  else()
+    set(kernel_base ${common_base})
+  endif()
+  set(first_base ${kernel_base})
   string(TOUPPER VKD_FAMILY_${kernel_family} family)
   list(APPEND families ${kernel_family})
   if(NOT "${VKD_KERNELS}" STREQUAL all AND NOT kernel_family IN_LIST kept)
