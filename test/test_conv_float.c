@@ -1,13 +1,11 @@
 /* Convolutions of floats on a device, every variant, against the table test's oracle in double
  * precision. */
-#include "exec/executor.h"
-#include "graph/plan.h"
 #include "ops/conv/float.h"
-#include "ops/conv/trial.h"
 #include "runtime/base/element.h"
 #include "shaders/binary_params.h"
 #include "shaders/chain_params.h"
 #include "support/table_check.h"
+#include "support/trials.h"
 #include "table_families.h"
 
 #include <setjmp.h>
@@ -81,37 +79,6 @@ static void as_other_devices(void **state)
 
 /* ----------------------------------------------------------------------------------- self-check */
 
-/* Runs a trial by a variant; the result as the device has it. */
-static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial,
-                       const conv2d_variant *variant)
-{
-    vkd_graph graph;
-    vkd_tensor_id y;
-    vkd_executor *executor;
-    vkd_graph_init(&graph, arena);
-    assert_int_equal(vkd_conv2d_trial_lower(trial, &h->caps, variant, &graph, &y), VKD_OK);
-    vkd_conv2d_trial_fill(trial);
-    assert_int_equal(vkd_plan_memory(&graph, h->caps.storage_alignment, true), VKD_OK);
-    assert_int_equal(vkd_executor_create(h->gpu.device, &graph, NULL, false, 1, &executor), VKD_OK);
-    void *bytes = vkd_arena_alloc(arena, 1, (size_t)graph.tensors[y].bytes);
-    assert_non_null(bytes);
-    assert_int_equal(vkd_executor_run(executor), VKD_OK);
-    assert_int_equal(vkd_executor_read(executor, y, bytes), VKD_OK);
-    vkd_executor_destroy(executor);
-    return bytes;
-}
-
-/* The first element, which is a corner, is off by so much. */
-static bool passes_when_off(const conv2d_trial *trial, void *y, double by)
-{
-    const vkd_dtype dtype = trial->problem.dtype;
-    const double first = vkd_element_get(dtype, y, 0);
-    vkd_element_set(dtype, y, 0, first + by);
-    bool passes = vkd_conv2d_trial_check(trial, y);
-    vkd_element_set(dtype, y, 0, first);
-    return passes;
-}
-
 static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
 {
     const conv2d conv = {.problem = *problem,
@@ -125,14 +92,15 @@ static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
         conv2d_trial trial;
         vkd_arena_init(&arena, &h->gpu.context);
         assert_int_equal(vkd_conv2d_trial_make(&arena, &conv, &trial), VKD_OK);
-        void *y = run_trial(h, &arena, &trial, variant);
+        void *y = trial_run(h, &arena, &trial, variant, NULL);
         if (!vkd_conv2d_trial_check(&trial, y))
             fail_msg("%s does not pass its self-check", variant->name);
-        assert_true(passes_when_off(&trial, y, problem->dtype == VKD_DTYPE_FLOAT16 ? 0 : 1e-6));
-        assert_false(passes_when_off(&trial, y, 0.05));
-        assert_false(passes_when_off(&trial, y, -0.05));
-        assert_false(passes_when_off(&trial, y, NAN));
-        assert_false(passes_when_off(&trial, y, INFINITY));
+        assert_true(trial_passes_when_off(&trial, y, problem->dtype,
+                                          problem->dtype == VKD_DTYPE_FLOAT16 ? 0 : 1e-6));
+        assert_false(trial_passes_when_off(&trial, y, problem->dtype, 0.05));
+        assert_false(trial_passes_when_off(&trial, y, problem->dtype, -0.05));
+        assert_false(trial_passes_when_off(&trial, y, problem->dtype, NAN));
+        assert_false(trial_passes_when_off(&trial, y, problem->dtype, INFINITY));
         vkd_arena_release(&arena);
     }
 }
@@ -142,18 +110,7 @@ static void check_trial(harness *h, const conv2d_problem *problem, bool bias)
 static void check_gated(harness *h, vkd_dtype dtype, uint32_t rows)
 {
     static uint16_t other[40 * 24 * 2]; /* halves, or floats of as many bytes */
-    const conv2d_problem p = {.n = 1,
-                              .in_c = 40,
-                              .in_h = 1,
-                              .in_w = rows,
-                              .out_c = 24,
-                              .out_h = 1,
-                              .out_w = rows,
-                              .kernel = {1, 1},
-                              .stride = {1, 1},
-                              .dilation = {1, 1},
-                              .groups = 1,
-                              .dtype = dtype};
+    const conv2d_problem p = conv2d_of_rows(rows, 40, 24, dtype);
     for (size_t i = 0; i < (size_t)p.in_c * p.out_c; i++)
         vkd_element_set(dtype, other, i, (double)vkd_conv2d_trial_number(99, i));
     const conv2d conv = {
@@ -183,11 +140,11 @@ static void check_gated(harness *h, vkd_dtype dtype, uint32_t rows)
         assert_int_equal(vkd_conv2d_trial_make(&arena, &conv, &trial), VKD_OK);
         assert_int_equal(vkd_conv2d_trial_lower(&trial, &h->caps, variant, &graph, &y), VKD_OK);
         assert_int_equal(graph.node_count, vkd_conv2d_float_norms(variant, &h->caps) ? 1 : 3);
-        void *bytes = run_trial(h, &arena, &trial, variant);
+        void *bytes = trial_run(h, &arena, &trial, variant, NULL);
         if (!vkd_conv2d_trial_check(&trial, bytes))
             fail_msg("%s does not pass its self-check with a norm and a gate", variant->name);
-        assert_false(passes_when_off(&trial, bytes, 3));
-        assert_false(passes_when_off(&trial, bytes, NAN));
+        assert_false(trial_passes_when_off(&trial, bytes, dtype, 3));
+        assert_false(trial_passes_when_off(&trial, bytes, dtype, NAN));
         vkd_arena_release(&arena);
     }
 }

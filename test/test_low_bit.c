@@ -1,8 +1,5 @@
 /* Linear layers of integer weights by every variant, against the table test's oracle, and their
  * self-check; which variant is chosen. */
-#include "exec/executor.h"
-#include "graph/plan.h"
-#include "ops/conv/trial.h"
 #include "ops/gemm/low_bit.h"
 #include "runtime/base/element.h"
 #include "shaders/binary_params.h"
@@ -10,6 +7,7 @@
 #include "shaders/qlinear_params.h"
 #include "support/refusals.h"
 #include "support/table_check.h"
+#include "support/trials.h"
 #include "table_families.h"
 
 #include <setjmp.h>
@@ -98,21 +96,10 @@ static void make_layer(layer *l, vkd_random *random, const uint32_t sizes[2], vk
 {
     const uint32_t m = sizes[0], k = sizes[1], n = 20;
     memset(l, 0, sizeof *l);
-    l->problem = (conv2d_problem){.n = 1,
-                                  .in_c = k,
-                                  .in_h = 1,
-                                  .in_w = m,
-                                  .out_c = n,
-                                  .out_h = 1,
-                                  .out_w = m,
-                                  .kernel = {1, 1},
-                                  .stride = {1, 1},
-                                  .dilation = {1, 1},
-                                  .groups = 1,
-                                  .dtype = dtype,
-                                  .low_bits = bits,
-                                  .low_group = mode == VKD_QLINEAR_STATIC ? k : 32,
-                                  .low_mode = mode};
+    l->problem = conv2d_of_rows(m, k, n, dtype);
+    l->problem.low_bits = bits;
+    l->problem.low_group = mode == VKD_QLINEAR_STATIC ? k : 32;
+    l->problem.low_mode = mode;
     l->low = (conv2d_low){
         .weights = {.form = bits == 8 ? LOW_BIT_BYTES : LOW_BIT_LOW,
                     .n = n,
@@ -161,37 +148,6 @@ static void release_layer(layer *l)
     free(l->norm);
 }
 
-/* Runs a trial by a variant; the result as the device has it. */
-static void *run_trial(harness *h, vkd_arena *arena, conv2d_trial *trial,
-                       const conv2d_variant *variant, size_t *dispatches)
-{
-    vkd_graph graph;
-    vkd_tensor_id y;
-    vkd_executor *executor;
-    vkd_graph_init(&graph, arena);
-    assert_int_equal(vkd_conv2d_trial_lower(trial, &h->caps, variant, &graph, &y), VKD_OK);
-    vkd_conv2d_trial_fill(trial);
-    assert_int_equal(vkd_plan_memory(&graph, h->caps.storage_alignment, true), VKD_OK);
-    assert_int_equal(vkd_executor_create(h->gpu.device, &graph, NULL, false, 1, &executor), VKD_OK);
-    void *bytes = vkd_arena_alloc(arena, 1, (size_t)graph.tensors[y].bytes);
-    assert_non_null(bytes);
-    assert_int_equal(vkd_executor_run(executor), VKD_OK);
-    assert_int_equal(vkd_executor_read(executor, y, bytes), VKD_OK);
-    vkd_executor_destroy(executor);
-    *dispatches = graph.node_count;
-    return bytes;
-}
-
-static bool passes_when_off(const conv2d_trial *trial, void *y, double by)
-{
-    const vkd_dtype dtype = trial->low.y_type;
-    const double first = vkd_element_get(dtype, y, 0);
-    vkd_element_set(dtype, y, 0, first + by);
-    const bool passes = vkd_conv2d_trial_check(trial, y);
-    vkd_element_set(dtype, y, 0, first);
-    return passes;
-}
-
 static void check_trial(harness *h, const layer *l)
 {
     for (size_t v = 0; v < vkd_conv2d_low_variant_count; v++) {
@@ -205,15 +161,16 @@ static void check_trial(harness *h, const layer *l)
         size_t dispatches;
         vkd_arena_init(&arena, &h->gpu.context);
         assert_int_equal(vkd_conv2d_trial_make(&arena, &l->conv, &trial), VKD_OK);
-        void *y = run_trial(h, &arena, &trial, variant, &dispatches);
+        void *y = trial_run(h, &arena, &trial, variant, &dispatches);
         /* a norm and a gate are part of what is timed, as they are of what it costs */
         assert_int_equal(dispatches, gated && !takes ? 3 : 1);
         if (!vkd_conv2d_trial_check(&trial, y))
             fail_msg("%s does not pass its self-check", variant->name);
-        assert_true(passes_when_off(&trial, y, 0));
-        assert_false(passes_when_off(&trial, y, l->problem.in_c < 100 ? 3 : 1e4));
-        assert_false(passes_when_off(&trial, y, NAN));
-        assert_false(passes_when_off(&trial, y, INFINITY));
+        assert_true(trial_passes_when_off(&trial, y, trial.low.y_type, 0));
+        assert_false(
+            trial_passes_when_off(&trial, y, trial.low.y_type, l->problem.in_c < 100 ? 3 : 1e4));
+        assert_false(trial_passes_when_off(&trial, y, trial.low.y_type, NAN));
+        assert_false(trial_passes_when_off(&trial, y, trial.low.y_type, INFINITY));
         vkd_arena_release(&arena);
     }
 }
@@ -252,20 +209,10 @@ static void self_check(void **state)
 
 static conv2d_problem problem_of(uint32_t m, uint32_t n, uint32_t k)
 {
-    return (conv2d_problem){.n = 1,
-                            .in_c = k,
-                            .in_h = 1,
-                            .in_w = m,
-                            .out_c = n,
-                            .out_h = 1,
-                            .out_w = m,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .groups = 1,
-                            .dtype = VKD_DTYPE_FLOAT16,
-                            .low_bits = 4,
-                            .low_group = 32};
+    conv2d_problem p = conv2d_of_rows(m, k, n, VKD_DTYPE_FLOAT16);
+    p.low_bits = 4;
+    p.low_group = 32;
+    return p;
 }
 
 static const char *chosen(fake_device device, uint32_t m, uint32_t n, uint32_t k)

@@ -136,6 +136,23 @@ void vkd_conv2d_problem_format(const conv2d_problem *problem, char out[CONV2D_TE
 enum { CONV2D_KEY = CONV2D_TEXT + 24 };
 void vkd_conv2d_key_format(const conv2d *conv, char out[CONV2D_KEY]);
 
+/* A linear layer: rows of k values become rows of n, the pixels of an image one row high. */
+static inline conv2d_problem conv2d_of_rows(uint32_t rows, uint32_t k, uint32_t n, vkd_dtype dtype)
+{
+    return (conv2d_problem){.n = 1,
+                            .in_c = k,
+                            .in_h = 1,
+                            .in_w = rows,
+                            .out_c = n,
+                            .out_h = 1,
+                            .out_w = rows,
+                            .kernel = {1, 1},
+                            .stride = {1, 1},
+                            .dilation = {1, 1},
+                            .groups = 1,
+                            .dtype = dtype};
+}
+
 static inline uint32_t conv2d_ic_group(const conv2d_problem *problem)
 {
     return problem->in_c / problem->groups;

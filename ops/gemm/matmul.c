@@ -326,19 +326,8 @@ static vkd_status as_image(vkd_lowering *lowering, vkd_tensor_id rows, uint32_t 
 static conv2d_problem layer_of(const vkd_model_value *values, const matmul_args *args)
 {
     const vkd_model_tensor *x = &values[args->a].tensor, *weight = &values[args->b].tensor;
-    const uint32_t rows = (uint32_t)vkd_dims_count(x->rank - 1, x->dims);
-    return (conv2d_problem){.n = 1,
-                            .in_c = weight->dims[1],
-                            .in_h = 1,
-                            .in_w = rows,
-                            .out_c = weight->dims[0],
-                            .out_h = 1,
-                            .out_w = rows,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .groups = 1,
-                            .dtype = x->dtype};
+    return conv2d_of_rows((uint32_t)vkd_dims_count(x->rank - 1, x->dims), weight->dims[1],
+                          weight->dims[0], x->dtype);
 }
 
 static vkd_status make_linear(vkd_lowering *lowering, const void *arguments, uint32_t value);

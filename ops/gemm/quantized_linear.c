@@ -211,23 +211,12 @@ static conv2d_problem problem_of(const vkd_lowering *lowering, const qlinear_arg
     const vkd_model_tensor *x = vkd_value_tensor(lowering, args->x),
                            *weight = vkd_value_tensor(lowering, args->weight);
     const int code = lowering->call->row->code;
-    const uint32_t m = (uint32_t)vkd_dims_count(x->rank - 1, x->dims), n = weight->dims[0],
-                   k = x->dims[x->rank - 1], group = group_of(args, k);
-    return (conv2d_problem){.n = 1,
-                            .in_c = k,
-                            .in_h = 1,
-                            .in_w = m,
-                            .out_c = n,
-                            .out_h = 1,
-                            .out_w = m,
-                            .kernel = {1, 1},
-                            .stride = {1, 1},
-                            .dilation = {1, 1},
-                            .groups = 1,
-                            .dtype = x->dtype,
-                            .low_bits = packed_bits(form_of(code), group, k),
-                            .low_group = group,
-                            .low_mode = mode_of(code)};
+    const uint32_t rows = (uint32_t)vkd_dims_count(x->rank - 1, x->dims), k = x->dims[x->rank - 1];
+    conv2d_problem p = conv2d_of_rows(rows, k, weight->dims[0], x->dtype);
+    p.low_group = group_of(args, k);
+    p.low_bits = packed_bits(form_of(code), p.low_group, k);
+    p.low_mode = mode_of(code);
+    return p;
 }
 
 /* All that one kernel may compute. *out: in the graph's arena, as what is tried is kept. */
