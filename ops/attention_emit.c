@@ -471,8 +471,7 @@ vkd_status vkd_attention_step(vkd_lowering *lowering, const attention *a,
     return vkd_op_add_node(lowering, &node, o.q, y);
 }
 
-/* ------------------------------------------------------------------------------------------ choice
- */
+/* --------------------------------------------------------------------------------------- choice */
 
 vkd_status vkd_attention_emit(vkd_lowering *lowering, const attention *a)
 {

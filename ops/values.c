@@ -163,8 +163,7 @@ vkd_status vkd_op_output_state(vkd_lowering *lowering, uint32_t value, uint32_t 
     return VKD_OK;
 }
 
-/* ------------------------------------------------------------------------------- what is put off
- */
+/* ------------------------------------------------------------------------------ what is put off */
 
 /* As an operator's output it would be refused. */
 static bool is_made(const vkd_lowering *lowering, uint32_t value)

@@ -4,8 +4,8 @@
 // is left: the fewer there may be, the sooner that is known. The steps are those of unary.comp,
 // unary_exp.comp and binary.comp and round as they do; int8 operands are dequantized and int8
 // results quantized as by dequantize.comp and quantize.comp.
-// The module `grows` also puts the last part of a concatenation, an int8 tensor, to the other parts,
-// which a is: the groups of channels from `first` on are dequantized, and stored there.
+// The module `grows` also puts the last part of a concatenation, an int8 tensor, to the other
+// parts, which a is: the groups of channels from `first` on are dequantized, and stored there.
 // build: STEPS = short(SHORT=1) long exp_short(SHORT=1 SERIES=1) exp_long(SERIES=1) grows(SHORT=1)
 // glslc -O0: its optimiser's unroller forgets what is precise
 #version 450

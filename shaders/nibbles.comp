@@ -1,5 +1,5 @@
-// Rows of a table of integers of 2, 4 or 8 bits as floats: those that an index tensor names, or all of them. A
-// group of four of y an invocation.
+// Rows of a table of integers of 2, 4 or 8 bits as floats: those that an index tensor names, or all
+// of them. A group of four of y an invocation.
 // base: affine
 // glslc -O0: what reads elements of any type, inlined wherever it is called, takes twice the space
 #version 450

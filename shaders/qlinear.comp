@@ -62,8 +62,8 @@ ivec4 weights_at(uvec4 words, uint i)
     return BITS == 8 ? ivec4(words << (24 - 8 * i)) >> 24 : ivec4(words >> (4 * i) & 15u) - 8;
 }
 
-// The same of half a word as floats, times 1 << BITS * i: where they are they become the low bits of
-// a float of 2^23 and more.
+// The same of half a word as floats, times 1 << BITS * i: where they are they become the low bits
+// of a float of 2^23 and more.
 vec4 scaled_weights_at(uvec4 half_words, uint i)
 {
     const uint shift = BITS * i;

@@ -573,8 +573,7 @@ static void single_queries_are_one_dispatch(void **state)
     assert_true(single >= 20);
 }
 
-/* -------------------------------------------------------------------------------- one more token
- */
+/* ------------------------------------------------------------------------------- one more token */
 
 enum { STEP_KEYS = 300, STEP_HEADS = 6, STEP_GROUPS = 2, STEP_WIDTH = 64, STEP_TOKENS = 2 };
 enum { STEP_ROW = STEP_HEADS * STEP_WIDTH, STEP_CACHE = STEP_KEYS * STEP_GROUPS * STEP_WIDTH };

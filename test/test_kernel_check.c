@@ -154,9 +154,21 @@ static void what_is_the_same(void **state)
 
 enum { M = 12, K = 20 };
 
-typedef enum family { ADD, SOFTMAX, NORM, PRODUCT, MEAN, GELU, CHAIN, PERMUTE, FAMILIES } family;
+typedef enum family {
+    ADD,
+    SOFTMAX,
+    NORM,
+    PRODUCT,
+    MEAN,
+    SUM,
+    GELU,
+    CHAIN,
+    PERMUTE,
+    FAMILIES
+} family;
 
-/* Where the fault is seen, and what has another kernel for the same. */
+/* Where the fault is seen, on devices that take this kernel, and what has another one for the same.
+ */
 static const struct {
     const char *kernel;
     faulty_oddity oddity;
@@ -166,7 +178,8 @@ static const struct {
     [SOFTMAX] = {"norm", FAULTY_SUMS, true},
     [NORM] = {"norm", FAULTY_SUMS, true},
     [PRODUCT] = {"matmul", FAULTY_SUMS, true},
-    [MEAN] = {"mean", FAULTY_SUMS},
+    [MEAN] = {"mean", FAULTY_SUMS}, /* of CPUs */
+    [SUM] = {"reduce", FAULTY_SUMS},
     [GELU] = {"unary_exp", FAULTY_SUMS},
     [CHAIN] = {"chain_short", FAULTY_SUMS, true},
     [PERMUTE] = {"move", FAULTY_PRODUCTS},
@@ -179,10 +192,10 @@ static void *make_model(family which, size_t *size)
     const bool by_rows = which == PRODUCT || which == PERMUTE;
     uint32_t x = blob_tensor(b, VKD_DTYPE_FLOAT32, 2, rows, NULL),
              y = blob_tensor(b, VKD_DTYPE_FLOAT32, 2,
-                             which == PRODUCT   ? square
-                             : which == PERMUTE ? turned
-                             : which == MEAN    ? one
-                                                : rows,
+                             which == PRODUCT                ? square
+                             : which == PERMUTE              ? turned
+                             : which == MEAN || which == SUM ? one
+                                                             : rows,
                              NULL);
     uint32_t inputs[2] = {x, by_rows ? blob_tensor(b, VKD_DTYPE_FLOAT32, 2, turned, NULL) : x};
     uint32_t dims = blob_int_list(b, (const int64_t[]){1}, 1), null = blob_null(b),
@@ -208,6 +221,9 @@ static void *make_model(family which, size_t *size)
     case MEAN:
         blob_op(b, "aten.mean.dim", 0, (const uint32_t[]){x, dims, yes, null, y}, 5);
         break;
+    case SUM:
+        blob_op(b, "aten.sum.dim_IntList", 0, (const uint32_t[]){x, dims, yes, null, y}, 5);
+        break;
     case GELU:
         blob_op(b, "aten.gelu.default", 0, (const uint32_t[]){x, blob_string(b, "none"), y}, 3);
         break;
@@ -231,9 +247,21 @@ static void *make_model(family which, size_t *size)
 
 typedef struct start {
     vkd_status status;
+    bool takes; /* the family's kernel */
     float y[K * K];
     char error[512], log[1 << 14];
 } start;
+
+static bool takes(const vkd_delegate *delegate, const char *kernel)
+{
+    vkd_node_info info;
+    bool found = false;
+    for (size_t i = 0; i < vkd_node_count(delegate); i++) {
+        assert_int_equal(vkd_describe_node(delegate, i, &info), VKD_OK);
+        found = found || !strcmp(info.kernel, kernel);
+    }
+    return found;
+}
 
 /* Loads and runs a model on a driver with an oddity in modules of so many words; all: every kernel
  * is to be checked, else none. */
@@ -262,6 +290,7 @@ static void load_and_run(family which, faulty_oddity oddity, size_t words, vkd_s
     out->status = vkd_init(blob, size, NULL, 0, NULL, &options, &delegate);
     if (out->status == VKD_OK) {
         vkd_tensor_info info;
+        out->takes = takes(delegate, families[which].kernel);
         assert_int_equal(vkd_output_info(delegate, 0, &info), VKD_OK);
         vkd_tensor_arg args[3] = {call_input(&infos[0], x), call_input(&infos[1], x)};
         args[count] = call_output(&info, out->y);
@@ -302,6 +331,11 @@ static void wrong_kernels_are_found(void **state)
         load_and_run(f, FAULTY_NO_ODDITY, 0, VKD_SELF_CHECK_ALL, NULL, &right);
         if (right.status != VKD_OK || strstr(right.log, "wrong"))
             fail_msg("%s: %s\n%s", families[f].kernel, right.error, right.log);
+        if (!right.takes) {
+            assert_int_equal(f, MEAN);
+            print_message("%s: another kernel makes it here\n", families[f].kernel);
+            continue;
+        }
         load_and_run(f, oddity, words, VKD_SELF_CHECK_NONE, NULL, &wrong);
         assert_int_equal(wrong.status, VKD_OK);
         if (!memcmp(right.y, wrong.y, sizeof right.y)) /* or the fault is none */

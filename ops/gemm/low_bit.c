@@ -257,8 +257,7 @@ const conv2d_variant vkd_conv2d_low_variants[] = {
 const size_t vkd_conv2d_low_variant_count =
     sizeof vkd_conv2d_low_variants / sizeof *vkd_conv2d_low_variants;
 
-/* --------------------------------------------------------------------------- what a kernel takes
- */
+/* -------------------------------------------------------------------------- what a kernel takes */
 
 bool vkd_low_bit_takes(const conv2d_variant *variant, const conv2d_problem *p, const vkd_caps *caps)
 {

@@ -81,8 +81,7 @@ vkd_status vkd_low_bit_trial_operands(conv2d_trial *trial, vkd_graph *graph, con
     return add_scratch(graph, low->y_type, p->out_w, p->out_c, &out->y);
 }
 
-/* ----------------------------------------------------- what a variant leaves to other dispatches
- */
+/* ---------------------------------------------------- what a variant leaves to other dispatches */
 
 static void pack_norm(const void *from, void *dst, size_t size)
 {
